@@ -1,0 +1,195 @@
+import type { Buffer } from 'node:buffer'
+import { isVideoId, type VideoId } from './comment.js'
+import { parseCursor, type CommentId, type Cursor } from './id.js'
+
+/** What dispatchers and edges say to each other: lines of text, one item a line, fields parted by one space,
+ * a comment's JSON last. A comment is encoded once, where it is stored; from there on its JSON is copied.
+ *
+ *   C <videoId> <prev> <id> <json>          a comment and the id stored just before it
+ *   H <videoId> <id>                        a hint: this video has at least this id
+ *   S <videoId> <last|-> <want|->           a sync request: I hold up to last, I know of want
+ *   P <videoId> <after> <until> <limit>     a replay request: the newest `limit` in (after, until]
+ *   R <videoId> <head> <others> <from> <end|more>   opens the answer to an S or a P; its C lines follow
+ *
+ * Ids are decimal. A line that fits none of these is a WireError: the whole message is refused. */
+export const WIRE_VERSION = 1
+export const WIRE_HEADER = 'x-live-wire'
+
+/** A stored comment on its way: its place in the chain and its one JSON line. */
+export interface WireComment {
+  readonly videoId: VideoId
+  /** The id stored just before it in its video, 0 for the first. Only the store says so (rule 1). */
+  readonly prev: Cursor
+  readonly id: CommentId
+  /** `toEventJson` of the comment. */
+  readonly json: string
+}
+
+/** "This video has at least id N": what a dropped comment or a repeated key leaves behind. */
+export interface Hint {
+  readonly videoId: VideoId
+  readonly id: CommentId
+}
+
+export interface Batch {
+  readonly comments: WireComment[]
+  readonly hints: Hint[]
+}
+
+/** One room's part of a sync (rule 7). */
+export interface SyncRequest {
+  readonly videoId: VideoId
+  /** The room's newest id; undefined when the room is opening and only wants the head. */
+  readonly last: Cursor | undefined
+  /** The highest id the edge knows of, where that is above `last`. */
+  readonly want: CommentId | undefined
+}
+
+/** What a viewer missed (rule 8): the newest `limit` comments with after < id ≤ until. */
+export interface ReplayRequest {
+  readonly videoId: VideoId
+  readonly after: Cursor
+  readonly until: CommentId
+  readonly limit: number
+}
+
+/** The answer to one SyncRequest or ReplayRequest. */
+export interface RoomAnswer {
+  readonly videoId: VideoId
+  /** The video's newest id as the answerer knows it, 0 in an empty video. */
+  readonly head: Cursor
+  /** Viewers of the video on all other edges. */
+  readonly others: number
+  /** Where it was read: only a store's answer can say that an id does not exist (rules 6, 9). */
+  readonly from: 'store' | 'memory'
+  /** More lies in the range than is sent: above the last comment for a sync, below the first for a replay. */
+  readonly more: boolean
+  /** Ascending. */
+  readonly comments: WireComment[]
+}
+
+export class WireError extends Error {}
+
+export function printComment(comment: WireComment): string {
+  return `C ${comment.videoId} ${comment.prev} ${comment.id} ${comment.json}\n`
+}
+
+export function printHint(hint: Hint): string {
+  return `H ${hint.videoId} ${hint.id}\n`
+}
+
+export function printSync(requests: readonly SyncRequest[]): string {
+  return requests.map(({ videoId, last, want }) => `S ${videoId} ${last ?? '-'} ${want ?? '-'}\n`).join('')
+}
+
+export function printReplay({ videoId, after, until, limit }: ReplayRequest): string {
+  return `P ${videoId} ${after} ${until} ${limit}\n`
+}
+
+export function printAnswers(answers: readonly RoomAnswer[]): string {
+  let text = ''
+  for (const { videoId, head, others, from, more, comments } of answers) {
+    text += `R ${videoId} ${head} ${others} ${from} ${more ? 'more' : 'end'}\n`
+    for (const comment of comments) text += printComment(comment)
+  }
+  return text
+}
+
+/** @throws WireError */
+export function parseBatch(bytes: Buffer): Batch {
+  const batch: Batch = { comments: [], hints: [] }
+  for (const line of linesOf(bytes)) {
+    if (line.startsWith('C ')) batch.comments.push(parseComment(line))
+    else if (line.startsWith('H ')) {
+      const [, videoId, id] = fields(line, 3)
+      batch.hints.push({ videoId: video(videoId, line), id: cursor(id, line) })
+    } else throw unreadable(line)
+  }
+  return batch
+}
+
+/** @throws WireError */
+export function parseSync(bytes: Buffer): SyncRequest[] {
+  return linesOf(bytes).map(line => {
+    const [kind, videoId, last, want] = fields(line, 4)
+    if (kind !== 'S') throw unreadable(line)
+    return { videoId: video(videoId, line), last: optional(last, line), want: optional(want, line) }
+  })
+}
+
+/** @throws WireError */
+export function parseReplay(bytes: Buffer): ReplayRequest {
+  const lines = linesOf(bytes)
+  const line = lines[0]
+  if (lines.length !== 1 || line === undefined) throw new WireError(`a replay is one line, not ${lines.length}`)
+  const [kind, videoId, after, until, limit] = fields(line, 5)
+  if (kind !== 'P') throw unreadable(line)
+  return { videoId: video(videoId, line), after: cursor(after, line), until: cursor(until, line), limit: cursor(limit, line) }
+}
+
+/** @throws WireError */
+export function parseAnswers(bytes: Buffer): RoomAnswer[] {
+  const answers: RoomAnswer[] = []
+  for (const line of linesOf(bytes)) {
+    if (line.startsWith('C ')) {
+      const comment = parseComment(line)
+      const answer = answers.at(-1)
+      if (answer?.videoId !== comment.videoId) throw unreadable(line)
+      answer.comments.push(comment)
+      continue
+    }
+    const [kind, videoId, head, others, from, end] = fields(line, 6)
+    if (kind !== 'R' || (from !== 'store' && from !== 'memory') || (end !== 'end' && end !== 'more')) throw unreadable(line)
+    answers.push({ videoId: video(videoId, line), head: cursor(head, line), others: cursor(others, line), from, more: end === 'more', comments: [] })
+  }
+  return answers
+}
+
+/** Each line becomes a string of its own: a slice of one long string would keep all of it in memory. */
+function linesOf(bytes: Buffer): string[] {
+  const lines: string[] = []
+  let start = 0
+  while (start < bytes.length) {
+    const end = bytes.indexOf(10, start)
+    if (end < 0) throw new WireError('the last line is cut short')
+    lines.push(bytes.toString('utf8', start, end))
+    start = end + 1
+  }
+  return lines
+}
+
+function parseComment(line: string): WireComment {
+  const a = line.indexOf(' ', 2)
+  const b = line.indexOf(' ', a + 1)
+  const c = line.indexOf(' ', b + 1)
+  if (a < 0 || b < 0 || c < 0) throw unreadable(line)
+  const json = line.slice(c + 1)
+  if (!json.startsWith('{') || !json.endsWith('}')) throw unreadable(line)
+  return { videoId: video(line.slice(2, a), line), prev: cursor(line.slice(a + 1, b), line), id: cursor(line.slice(b + 1, c), line), json }
+}
+
+function fields(line: string, count: number): string[] {
+  const parts = line.split(' ')
+  if (parts.length !== count) throw unreadable(line)
+  return parts
+}
+
+function video(text: string | undefined, line: string): VideoId {
+  if (text === undefined || !isVideoId(text)) throw unreadable(line)
+  return text
+}
+
+function cursor(text: string | undefined, line: string): Cursor {
+  const value = parseCursor(text ?? '')
+  if (value === undefined) throw unreadable(line)
+  return value
+}
+
+function optional(text: string | undefined, line: string): Cursor | undefined {
+  return text === '-' ? undefined : cursor(text, line)
+}
+
+/** Names the line's kind and length only: a comment's text must reach no log. */
+function unreadable(line: string): WireError {
+  return new WireError(`unreadable line of kind ${JSON.stringify(line.slice(0, 1))}, ${line.length} characters`)
+}

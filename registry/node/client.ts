@@ -1,0 +1,95 @@
+import { Agent, type Dispatcher } from 'undici'
+import { WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
+
+/** Why a call to another node failed.
+ * `refused`: nothing listens there (or the host is away): the node is not serving.
+ * `timeout`: it took the call, or the connection, and did not answer in time; the outcome is unknown.
+ * `lost`: the connection broke under way; the outcome is unknown.
+ * `status`: it answered, with an error.
+ * `wire`: it speaks another version of the wire.
+ * `local`: this process could not even try (no descriptors, stopping). */
+export type PeerFailure = 'refused' | 'timeout' | 'lost' | 'status' | 'wire' | 'local'
+
+export class PeerError extends Error {
+  readonly failure: PeerFailure
+  /** HTTP status of a `status` failure. */
+  readonly status: number | undefined
+  /** Body of a `status` failure. */
+  readonly body: Buffer | undefined
+
+  constructor(failure: PeerFailure, message: string, options: ErrorOptions & { status?: number; body?: Buffer } = {}) {
+    super(message, options)
+    this.failure = failure
+    this.status = options.status
+    this.body = options.body
+  }
+}
+
+export interface Call {
+  readonly method?: 'GET' | 'POST'
+  /** Path and query. */
+  readonly path: string
+  readonly body?: string | Buffer
+  readonly headers?: Readonly<Record<string, string>>
+  /** Until the whole answer is there. */
+  readonly timeoutMs: number
+}
+
+/** Calls between the parts, on their internal ports: one keep-alive pool for each node. */
+export class InternalClient {
+  readonly agent: Agent
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(token: string | undefined) {
+    this.agent = new Agent({
+      connections: null,
+      pipelining: 1,
+      connect: { timeout: 1_000 },
+      keepAliveTimeout: 4_000, // below the server's 8 s, or a reused socket may be dying
+    })
+    this.headers = { [WIRE_HEADER]: String(WIRE_VERSION), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
+  }
+
+  /** The answer's body. @throws PeerError */
+  async call(url: string, { method = 'POST', path, body, headers, timeoutMs }: Call): Promise<Buffer> {
+    let response: Dispatcher.ResponseData
+    let bytes: Buffer
+    try {
+      response = await this.agent.request({
+        origin: new URL(url).origin,
+        path,
+        method,
+        body: body ?? null,
+        headers: { ...this.headers, ...headers },
+        signal: AbortSignal.timeout(timeoutMs),
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      })
+      bytes = Buffer.from(await response.body.arrayBuffer())
+    } catch (error) {
+      throw new PeerError(failureOf(error), `${method} ${path.split('?')[0]} to ${url} failed`, { cause: error })
+    }
+    const { statusCode } = response
+    if (statusCode === 409) throw new PeerError('wire', `${url} speaks another wire version`, { status: statusCode, body: bytes })
+    if (statusCode < 200 || statusCode > 299) throw new PeerError('status', `${url} answered ${statusCode}`, { status: statusCode, body: bytes })
+    return bytes
+  }
+
+  async close(): Promise<void> {
+    await this.agent.destroy()
+  }
+}
+
+/** What an error of undici or of a socket says about the peer. */
+export function failureOf(error: unknown): PeerFailure {
+  const codes = new Set<unknown>()
+  for (let e: unknown = error; e instanceof Error; e = e.cause) {
+    codes.add((e as NodeJS.ErrnoException).code ?? e.name)
+    if (e instanceof AggregateError) for (const inner of e.errors) codes.add((inner as NodeJS.ErrnoException).code)
+  }
+  const has = (...names: string[]) => names.some(name => codes.has(name))
+  if (has('EMFILE', 'ENFILE', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED')) return 'local'
+  if (has('ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENOTFOUND', 'EAI_AGAIN')) return 'refused'
+  if (has('TimeoutError', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT')) return 'timeout'
+  return 'lost'
+}

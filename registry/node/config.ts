@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { z } from 'zod'
+
+/** Configuration comes from the environment, is parsed once, and every bad variable is named in one error. */
+export class ConfigError extends Error {}
+
+const port = (fallback: number) => z.coerce.number('must be a port').int().min(0, 'must be a port (0 to 65535)').max(65535, 'must be a port (0 to 65535)').default(fallback)
+const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform(text => text.replace(/\/+$/, ''))
+
+export const count = (fallback: number) => z.coerce.number('must be a whole number').int('must be a whole number').min(0, 'must not be negative').default(fallback)
+
+/** HOST:PORT[,HOST:PORT…][/CHROOT] */
+export const zookeeperConnect = z.string().regex(/^[^\s/,:]+:\d{1,5}(,[^\s/,:]+:\d{1,5})*(\/[^\s/]+)*$/, 'must be HOST:PORT[,HOST:PORT...][/CHROOT]').default('127.0.0.1:2181/live-comments')
+
+/** What every node reads. @param role names the node where NODE_ID does not */
+export function nodeVariables(role: string, internalPort: number) {
+  return {
+    NODE_ID: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)').default(`${hostname().replace(/[^A-Za-z0-9_-]/g, '-')}-${role}`.slice(-64)),
+    INTERNAL_HOST: z.string().min(1).default('127.0.0.1'),
+    INTERNAL_PORT: port(internalPort),
+    INTERNAL_URL: url.optional(),
+    INTERNAL_TOKEN: z.string().min(16, 'must be at least 16 characters').optional(),
+    ZOOKEEPER_CONNECT: zookeeperConnect,
+    LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info'),
+  }
+}
+
+/** What a node with a public port reads besides. */
+export function publicVariables(publicPort: number) {
+  return { HOST: z.string().min(1).default('127.0.0.1'), PORT: port(publicPort), PUBLIC_URL: url.optional() }
+}
+
+/** @throws ConfigError naming every variable that breaks its rule; an empty variable counts as unset */
+export function readConfig<S extends z.ZodRawShape>(env: NodeJS.ProcessEnv, shape: S): z.infer<z.ZodObject<S>> {
+  const given = Object.fromEntries(Object.keys(shape).filter(name => env[name] !== undefined && env[name] !== '').map(name => [name, env[name]]))
+  const result = z.object(shape).safeParse(given)
+  if (result.success) return result.data
+  throw new ConfigError(result.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
+}
+
+/** Random at each start: tells this process from a former one of the same id. */
+export function newInstance(): string {
+  return randomBytes(8).toString('hex')
+}
+
+/** The URL others reach a listener at, where none is configured. A wildcard host is reached by this machine's name. */
+export function urlOf(host: string, port: number): string {
+  const name = host === '0.0.0.0' || host === '::' ? hostname() : host
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+}

@@ -1,0 +1,54 @@
+/** Every error that a caller may see, and its HTTP status. Codes are stable: clients match on them. */
+const STATUS = {
+  BAD_REQUEST: 400,
+  BAD_COMMENT: 400,
+  BAD_VIDEO_ID: 400,
+  BAD_CURSOR: 400,
+  BAD_DIRECTION: 400,
+  BAD_PAGE_SIZE: 400,
+  BAD_RECENT: 400,
+  BAD_IDEMPOTENCY_KEY: 400,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
+  WRONG_WIRE_VERSION: 409,
+  BODY_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  KEY_REUSED: 422,
+  RATE_LIMITED: 429,
+  INTERNAL: 500,
+  OVERLOADED: 503,
+  STORE_UNAVAILABLE: 503,
+  UNAVAILABLE: 503,
+  NO_CAPACITY: 503,
+  NOT_READY: 503,
+} as const
+
+export type ErrorCode = keyof typeof STATUS
+
+export class LiveError extends Error {
+  readonly code: ErrorCode
+  /** Extra response headers, such as `allow` or `retry-after`. */
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { headers?: Record<string, string> }) {
+    super(message, options)
+    this.name = 'LiveError'
+    this.code = code
+    this.headers = options?.headers ?? {}
+  }
+
+  get status(): number {
+    return STATUS[this.code]
+  }
+}
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(STATUS, text)
+}
+
+/** An error as the public body has it. A bug's own words stay in the log. */
+export function errorBody(error: LiveError): { error: { code: ErrorCode; message: string } } {
+  return { error: { code: error.code, message: error.message } }
+}

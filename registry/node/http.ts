@@ -1,0 +1,227 @@
+import { timingSafeEqual, createHash } from 'node:crypto'
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
+import { errorBody, LiveError } from './errors.js'
+import { uws } from './uws.js'
+
+/** uWebSockets.js ends here: routes see an Exchange and answer with a Reply. The library ends the process or
+ * corrupts a stream when used in the obvious way; every rule it needs is kept in this file and in stream.ts. */
+
+export interface Reply {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array
+  /** Close the connection after the answer, such as before a body was read to its end. */
+  readonly close?: boolean
+}
+
+/** Answers at once, later, or not at all: undefined says that the handler took the response over. */
+export type Handler = (exchange: Exchange) => Reply | Promise<Reply> | undefined
+export type Method = 'GET' | 'POST' | 'DELETE'
+
+/** One request. What is read of it (`header`, `body`) must be read before the handler's first await. */
+export class Exchange {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly res: HttpResponse
+  aborted = false
+  readonly #req: HttpRequest
+  #controller: AbortController | undefined
+
+  constructor(res: HttpResponse, req: HttpRequest) {
+    this.res = res
+    this.#req = req
+    this.method = req.getCaseSensitiveMethod()
+    this.path = req.getUrl()
+    this.query = new URLSearchParams(req.getQuery())
+    // First thing, always: a handler without it ends the process when the client leaves.
+    res.onAborted(() => {
+      this.aborted = true
+      this.#controller?.abort()
+    })
+  }
+
+  /** The header's value, '' where absent. */
+  header(name: string): string {
+    return this.#req.getHeader(name)
+  }
+
+  /** A part of the path that the route's pattern names, decoded; unreadable escapes are kept as they are. */
+  parameter(index: number): string {
+    const raw = this.#req.getParameter(index) ?? ''
+    try {
+      return decodeURIComponent(raw)
+    } catch {
+      return raw
+    }
+  }
+
+  /** The peer's address in its shortest form: IPv4 where it is one. */
+  address(): string {
+    const text = Buffer.from(this.res.getRemoteAddressAsText()).toString()
+    const mapped = /^0000:0000:0000:0000:0000:ffff:([0-9a-f]{2})([0-9a-f]{2}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(text)
+    return mapped ? mapped.slice(1).map(hex => parseInt(hex, 16)).join('.') : text
+  }
+
+  /** Aborts when the client leaves. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.aborted) this.#controller.abort()
+    return this.#controller.signal
+  }
+
+  /** The whole body. A body that stops coming is closed by the server within 12 s.
+   * @throws LiveError BODY_TOO_LARGE, before the rest is read */
+  body(maxBytes: number): Promise<Buffer> {
+    const tooLarge = () => new LiveError('BODY_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)
+    if (Number(this.header('content-length')) > maxBytes) return Promise.reject(tooLarge())
+    const { signal } = this
+    return new Promise((resolve, reject) => {
+      const parts: Buffer[] = []
+      let size = 0
+      signal.addEventListener('abort', () => reject(new Error('the client left', { cause: signal.reason })), { once: true })
+      this.res.onData((chunk, isLast) => {
+        size += chunk.byteLength
+        if (size > maxBytes) return reject(tooLarge())
+        parts.push(Buffer.from(chunk.slice(0))) // copied: it is detached when this returns
+        if (isLast) resolve(Buffer.concat(parts, size))
+      })
+    })
+  }
+}
+
+export interface ServerOptions {
+  /** Headers of every reply, such as CORS. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Runs before a route; throws to refuse. */
+  readonly guard?: (exchange: Exchange) => void
+  /** Told of an error that is a bug; it has been answered with 500. */
+  readonly onBug: (error: unknown) => void
+}
+
+export class HttpServer {
+  readonly #app: TemplatedApp = uws.App()
+  readonly #routes = new Map<string, Map<Method, Handler>>()
+  readonly #options: ServerOptions
+  #socket: us_listen_socket | undefined
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+  }
+
+  /** @param pattern a path with `:name` parts. HEAD, OPTIONS and 405 are answered from what is routed. */
+  route(method: Method, pattern: string, handler: Handler): this {
+    const known = this.#routes.get(pattern)
+    if (known) known.set(method, handler)
+    else {
+      const methods = new Map<Method, Handler>([[method, handler]])
+      this.#routes.set(pattern, methods)
+      this.#app.any(pattern, (res, req) => this.#serve(new Exchange(res, req), methods))
+    }
+    return this
+  }
+
+  /** Listens, alone on its port. @returns the port. @throws Error when the port is taken or the host is not ours */
+  listen(host: string, port: number): number {
+    this.#app.any('/*', (res, req) => this.#serve(new Exchange(res, req), undefined))
+    // The library shares a taken port between processes unless told not to; the types lack this form.
+    const app = this.#app as unknown as { listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void }
+    app.listen(host, port, 1, socket => {
+      if (socket) this.#socket = socket
+    })
+    if (!this.#socket) throw new LiveError('UNAVAILABLE', `cannot listen on ${host}:${port}: the port is taken or the host is not this machine's`)
+    return uws.us_socket_local_port(this.#socket)
+  }
+
+  /** Takes no new connections; those that are open go on. */
+  stopListening(): void {
+    if (this.#socket) uws.us_listen_socket_close(this.#socket)
+    this.#socket = undefined
+  }
+
+  /** Closes everything at once. */
+  close(): void {
+    this.stopListening()
+    this.#app.close()
+  }
+
+  #serve(exchange: Exchange, methods: Map<Method, Handler> | undefined): void {
+    const head = exchange.method === 'HEAD'
+    let work: ReturnType<Handler>
+    try {
+      this.#options.guard?.(exchange)
+      if (!methods) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
+      if (exchange.method === 'OPTIONS') work = { status: 204, headers: { allow: allowed(methods) } }
+      else {
+        const handler = methods.get((head ? 'GET' : exchange.method) as Method)
+        if (!handler) throw new LiveError('METHOD_NOT_ALLOWED', `${exchange.method} is not one of ${allowed(methods)}`, { headers: { allow: allowed(methods) } })
+        work = handler(exchange)
+      }
+    } catch (error) {
+      work = this.#toReply(error)
+    }
+    if (work === undefined) return
+    if (!(work instanceof Promise)) return this.#send(exchange, work, head)
+    work.then(
+      reply => this.#send(exchange, reply, head),
+      error => {
+        if (!exchange.aborted) this.#send(exchange, this.#toReply(error), head)
+      },
+    )
+  }
+
+  #send(exchange: Exchange, reply: Reply, head: boolean): void {
+    if (exchange.aborted) return // any use of the response would throw
+    const { res } = exchange
+    const body = reply.body ?? ''
+    res.cork(() => {
+      res.writeStatus(statusLine(reply.status))
+      for (const [name, value] of Object.entries({ ...this.#options.headers, ...reply.headers })) res.writeHeader(name, value)
+      if (head) res.endWithoutBody(undefined, reply.close ?? false)
+      else res.end(body, reply.close ?? false)
+    })
+    exchange.aborted = true // answered: a late abort or a second answer finds it closed
+  }
+
+  #toReply(error: unknown): Reply {
+    if (error instanceof LiveError) return errorReply(error)
+    this.#options.onBug(error)
+    return errorReply(new LiveError('INTERNAL', 'something is wrong on our side'))
+  }
+}
+
+/** An error as a reply; one that left a body unread closes the connection. */
+export function errorReply(error: LiveError): Reply {
+  const close = error.status === 413 || error.status === 415
+  return { ...json(errorBody(error), error.status, error.headers), close }
+}
+
+export function json(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Reply {
+  return { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body: JSON.stringify(value) }
+}
+
+/** Leaves the library's callback: a fan-out inside one costs four times the CPU. */
+export function leaveCallback(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
+/** Compares a bearer token in constant time. */
+export function bearerMatches(header: string, token: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(header), digest(`Bearer ${token}`))
+}
+
+function allowed(methods: Map<Method, Handler>): string {
+  return [...(methods.has('GET') ? ['GET', 'HEAD'] : []), ...[...methods.keys()].filter(method => method !== 'GET'), 'OPTIONS'].join(', ')
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  200: 'OK', 201: 'Created', 204: 'No Content', 304: 'Not Modified',
+  400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 409: 'Conflict',
+  413: 'Content Too Large', 415: 'Unsupported Media Type', 422: 'Unprocessable Content', 429: 'Too Many Requests',
+  500: 'Internal Server Error', 503: 'Service Unavailable',
+}
+
+export function statusLine(status: number): string {
+  return `${status} ${REASONS[status] ?? 'Status'}`
+}

@@ -1,0 +1,14 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The project's folder: the nearest one above this file that holds package.json. Sources, compiled code and
+ * assets lie at different depths; this is the one place that knows. */
+export const projectRoot = find(dirname(fileURLToPath(import.meta.url)))
+
+function find(folder: string): string {
+  if (existsSync(join(folder, 'package.json'))) return folder
+  const parent = dirname(folder)
+  if (parent === folder) throw new Error('package.json not found above the code')
+  return find(parent)
+}

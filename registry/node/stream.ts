@@ -1,0 +1,68 @@
+import type { HttpResponse } from 'uWebSockets.js'
+
+export interface StreamEvents {
+  /** Harmless bytes that may be sent right now, or null in the middle of an event. What the server holds back
+   * of a slow viewer moves only with a further write. */
+  readonly nudge: () => string | Uint8Array | null
+  /** Writing may go on: write what was missed, in one write. */
+  readonly drained: () => void
+  /** The peer left, or the stream was closed. Not called after `end`. */
+  readonly left: () => void
+}
+
+/** One open streaming response that never holds more than two writes in memory. */
+export class Stream {
+  /** True from a write that the socket did not take until it drains: write nothing meanwhile. */
+  blocked = false
+  gone = false
+  readonly #res: HttpResponse
+
+  /** Sends status 200, the headers and `first` (not empty: headers leave with the first byte). */
+  constructor(res: HttpResponse, headers: Readonly<Record<string, string>>, first: string | Uint8Array, events: StreamEvents) {
+    this.#res = res
+    res.onAborted(() => {
+      if (this.gone) return
+      this.gone = true
+      events.left()
+    })
+    // Without it, a viewer that was slow once is killed 12 s later; it must write at least a byte.
+    res.onWritable(() => {
+      if (this.gone) return true
+      this.blocked = false
+      const bytes = events.nudge()
+      if (bytes) this.write(bytes)
+      if (!this.blocked) events.drained()
+      return !this.blocked
+    })
+    res.cork(() => {
+      res.writeStatus('200 OK')
+      for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value)
+      res.write(first)
+    })
+  }
+
+  /** One write. @returns false when the socket took the last it can for now (or the peer is gone) */
+  write(chunk: string | Uint8Array): boolean {
+    if (this.gone || this.blocked) return false
+    // One cork, one write: several of more than 16 KB together in one cork lose data.
+    this.#res.cork(() => {
+      this.blocked = !this.#res.write(chunk)
+    })
+    return !this.blocked
+  }
+
+  /** Ends the response, with a last write where one is given. */
+  end(last?: string | Uint8Array): void {
+    if (this.gone) return
+    if (last !== undefined) this.write(last)
+    this.gone = true
+    this.#res.cork(() => {
+      this.#res.end() // never end(x, true) after a write: it corrupts the stream
+    })
+  }
+
+  /** Closes the connection now, whatever is unsent. */
+  close(): void {
+    if (!this.gone) this.#res.close()
+  }
+}

@@ -1,0 +1,31 @@
+import { createRequire } from 'node:module'
+import type * as UWS from 'uWebSockets.js'
+
+/** The one place that chooses uWebSockets.js's binary. It is chosen by the running version and never by
+ * trying: under Node 20 a `require` of the second package would silently run the first one's binary.
+ * Its header limit is read from the environment when it loads: the default of 4 KB is less than a token and
+ * a few cookies. */
+process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= '16384'
+
+export const uws: typeof UWS = load()
+
+function load(): typeof UWS {
+  const major = Number(process.versions.node.split('.')[0])
+  const name = major >= 24 ? 'uWebSockets.js-node24' : 'uWebSockets.js'
+  try {
+    return createRequire(import.meta.url)(name) as typeof UWS
+  } catch (cause) {
+    throw new Error(
+      `uWebSockets.js has no binary for Node ${process.versions.node} on ${process.platform} ${process.arch}${glibc()}; ` +
+        'it runs on Node 20, 22 and 23 (glibc 2.27 or later) and on Node 24 and 26 (glibc 2.38 or later). ' +
+        'If this is one of them, run ./setup.sh: it installs for the Node that runs it.',
+      { cause },
+    )
+  }
+}
+
+function glibc(): string {
+  if (process.platform !== 'linux') return ''
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
+  return `, glibc ${report?.header?.glibcVersionRuntime ?? 'none (musl is not supported)'}`
+}

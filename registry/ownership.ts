@@ -1,0 +1,15 @@
+import type { VideoId } from './contract/comment.js'
+import type { DispatcherNode } from './contract/nodes.js'
+import { byRendezvous, firstByRendezvous } from './rendezvous.js'
+import type { View } from './view.js'
+
+/** Which dispatcher owns a video. For speed, not for right: the store referees, so a wrong belief costs a hop
+ * or a read, never a comment. */
+export function ownerOf(view: View, videoId: VideoId): DispatcherNode | undefined {
+  return firstByRendezvous(videoId, view.dispatchers())
+}
+
+/** The owner, then who is next when it cannot be reached. */
+export function ownersOf(view: View, videoId: VideoId): DispatcherNode[] {
+  return byRendezvous(videoId, view.dispatchers())
+}

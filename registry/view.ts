@@ -1,0 +1,199 @@
+import type { VideoId } from './contract/comment.js'
+import type { DispatcherNode, EdgeNode, Holdings } from './contract/nodes.js'
+
+/** A node that vanishes while `up` stays in view this long: a ZooKeeper that was frozen or away expires every
+ * session at once, and nobody's viewers may be dropped for that. */
+export const LINGER_MS = 10_000
+
+export type Change =
+  | { readonly kind: 'edge'; readonly id: string; readonly node: EdgeNode | undefined }
+  | { readonly kind: 'holdings'; readonly id: string; readonly holdings: Holdings | undefined }
+  | { readonly kind: 'dispatcher'; readonly id: string; readonly node: DispatcherNode | undefined }
+
+/** One video's viewers on one edge. */
+export interface Holding {
+  readonly edge: EdgeNode
+  readonly viewers: number
+}
+
+interface Edge {
+  node: EdgeNode | undefined
+  /** What the index holds of it: the holdings of the node's own instance. */
+  indexed: ReadonlyMap<VideoId, number>
+  holdings: Holdings | undefined
+  /** When it vanished, monotonic ms; undefined while it is announced. */
+  vanishedAt: number | undefined
+}
+
+interface Dispatcher {
+  node: DispatcherNode
+  vanishedAt: number | undefined
+}
+
+const NOTHING: ReadonlyMap<VideoId, number> = new Map()
+
+/** Who is there and who holds what, as far as this process has seen. It may be late; it is never a proof of
+ * life: a node in view may be dead, and one that is missing may be alive. */
+export class View {
+  readonly #edges = new Map<string, Edge>()
+  readonly #dispatchers = new Map<string, Dispatcher>()
+  /** videoId → edge id → viewers, as pairs: nearly every video is on one edge, and a Map each would cost more than the rest. */
+  readonly #holders = new Map<VideoId, { edge: Edge; viewers: number }[]>()
+
+  edge(id: string): EdgeNode | undefined {
+    return this.#edges.get(id)?.node
+  }
+
+  /** Edges that are announced or lingering, draining ones too. */
+  *edges(): Generator<EdgeNode> {
+    for (const { node } of this.#edges.values()) if (node) yield node
+  }
+
+  /** The videos an edge says it holds. */
+  holdingsOf(edgeId: string): ReadonlyMap<VideoId, number> {
+    return this.#edges.get(edgeId)?.indexed ?? NOTHING
+  }
+
+  /** Dispatchers that take work: announced or lingering, not draining. */
+  *dispatchers(): Generator<DispatcherNode> {
+    for (const { node } of this.#dispatchers.values()) if (node.state === 'up') yield node
+  }
+
+  /** Every dispatcher, draining ones too. */
+  *allDispatchers(): Generator<DispatcherNode> {
+    for (const { node } of this.#dispatchers.values()) yield node
+  }
+
+  dispatcher(id: string): DispatcherNode | undefined {
+    return this.#dispatchers.get(id)?.node
+  }
+
+  edgesHolding(videoId: VideoId): Holding[] {
+    const holders = this.#holders.get(videoId)
+    return holders ? holders.map(({ edge, viewers }) => ({ edge: edge.node!, viewers })) : []
+  }
+
+  viewersOf(videoId: VideoId): number {
+    let viewers = 0
+    for (const holder of this.#holders.get(videoId) ?? []) viewers += holder.viewers
+    return viewers
+  }
+
+  /** Every video that some edge holds. */
+  videos(): Iterable<VideoId> {
+    return this.#holders.keys()
+  }
+
+  get videoCount(): number {
+    return this.#holders.size
+  }
+
+  /** @param now monotonic ms */
+  apply(change: Change, now: number): void {
+    switch (change.kind) {
+      case 'edge':
+        return this.#applyEdge(change.id, change.node, now)
+      case 'holdings':
+        return this.#applyHoldings(change.id, change.holdings)
+      case 'dispatcher':
+        return this.#applyDispatcher(change.id, change.node, now)
+    }
+  }
+
+  /** Forgets who has lingered long enough. @returns whether anything changed */
+  expire(now: number): boolean {
+    let changed = false
+    const due = (vanishedAt: number | undefined) => vanishedAt !== undefined && now - vanishedAt >= LINGER_MS
+    for (const [id, edge] of this.#edges) {
+      if (!due(edge.vanishedAt)) continue
+      this.#forgetEdge(id, edge)
+      changed = true
+    }
+    for (const [id, { vanishedAt }] of this.#dispatchers) {
+      if (due(vanishedAt)) changed = this.#dispatchers.delete(id)
+    }
+    return changed
+  }
+
+  /** Connecting to a node was refused: if it has vanished it need not linger. @returns whether it was forgotten */
+  refused(id: string, instance: string): boolean {
+    const edge = this.#edges.get(id)
+    if (edge?.vanishedAt !== undefined && edge.node?.instance === instance) {
+      this.#forgetEdge(id, edge)
+      return true
+    }
+    const dispatcher = this.#dispatchers.get(id)
+    if (dispatcher?.vanishedAt !== undefined && dispatcher.node.instance === instance) return this.#dispatchers.delete(id)
+    return false
+  }
+
+  /** Whether the node has vanished and only lingers. */
+  lingers(id: string): boolean {
+    return (this.#edges.get(id) ?? this.#dispatchers.get(id))?.vanishedAt !== undefined
+  }
+
+  #applyEdge(id: string, node: EdgeNode | undefined, now: number): void {
+    const edge = this.#edges.get(id)
+    if (node) {
+      const kept = edge ?? this.#newEdge(id)
+      kept.node = node
+      kept.vanishedAt = undefined
+      this.#index(kept)
+    } else if (edge?.node) {
+      if (edge.node.state === 'draining') this.#forgetEdge(id, edge)
+      else edge.vanishedAt ??= now
+    }
+  }
+
+  /** Holdings that vanish change nothing: they and their edge's node go one by one when a session ends, and an
+   * edge that holds nothing says so. */
+  #applyHoldings(id: string, holdings: Holdings | undefined): void {
+    const edge = this.#edges.get(id)
+    if (holdings) {
+      const kept = edge ?? this.#newEdge(id)
+      kept.holdings = holdings
+      this.#index(kept)
+    } else if (edge && !edge.node) this.#edges.delete(id)
+  }
+
+  #applyDispatcher(id: string, node: DispatcherNode | undefined, now: number): void {
+    const known = this.#dispatchers.get(id)
+    if (node) this.#dispatchers.set(id, { node, vanishedAt: undefined })
+    else if (known?.node.state === 'draining') this.#dispatchers.delete(id)
+    else if (known) known.vanishedAt ??= now
+  }
+
+  #newEdge(id: string): Edge {
+    const edge: Edge = { node: undefined, indexed: NOTHING, holdings: undefined, vanishedAt: undefined }
+    this.#edges.set(id, edge)
+    return edge
+  }
+
+  #forgetEdge(id: string, edge: Edge): void {
+    edge.node = undefined
+    edge.vanishedAt = undefined
+    this.#index(edge)
+    this.#edges.delete(id)
+  }
+
+  /** Brings the index up to the edge's holdings, touching only what changed. */
+  #index(edge: Edge): void {
+    const next = edge.node && edge.holdings?.instance === edge.node.instance ? edge.holdings.videos : NOTHING
+    if (next === edge.indexed) return
+    for (const videoId of edge.indexed.keys()) if (!next.has(videoId)) this.#setHolder(videoId, edge, undefined)
+    for (const [videoId, viewers] of next) if (edge.indexed.get(videoId) !== viewers) this.#setHolder(videoId, edge, viewers)
+    edge.indexed = next
+  }
+
+  #setHolder(videoId: VideoId, edge: Edge, viewers: number | undefined): void {
+    const holders = this.#holders.get(videoId)
+    const holder = holders?.find(each => each.edge === edge)
+    if (viewers === undefined) {
+      if (!holders || !holder) return
+      if (holders.length === 1) this.#holders.delete(videoId)
+      else holders.splice(holders.indexOf(holder), 1)
+    } else if (holder) holder.viewers = viewers
+    else if (holders) holders.push({ edge, viewers })
+    else this.#holders.set(videoId, [{ edge, viewers }])
+  }
+}

@@ -1,0 +1,24 @@
+export interface ConnectString {
+  /** `host:port,host:port`, as the library takes it. */
+  readonly servers: string
+  /** The node all our paths lie under, such as `/live-comments`; empty: the root itself. */
+  readonly chroot: string
+}
+
+/** Takes `host:port[,host:port…][/chroot]` apart.
+ * @throws Error that says what is wrong with it. */
+export function parseConnectString(text: string): ConnectString {
+  const slash = text.indexOf('/')
+  const servers = slash < 0 ? text : text.slice(0, slash)
+  const chroot = slash < 0 ? '' : text.slice(slash).replace(/\/$/, '')
+  for (const server of servers.split(',')) {
+    const match = /^[^\s:[\]]+(?::(\d{1,5}))?$/.exec(server)
+    if (!match || Number(match[1] ?? 2181) > 65_535 || match[1] === '0') {
+      throw new Error(`not a ZooKeeper address: '${server}'; it takes host:port[,host:port][/chroot]`)
+    }
+  }
+  if (chroot !== '' && !/^(\/(?!\.{1,2}(\/|$))[^/\s]+)+$/.test(chroot)) {
+    throw new Error(`not a ZooKeeper path: '${chroot}'; it takes host:port[,host:port][/chroot]`)
+  }
+  return { servers, chroot }
+}

@@ -1,0 +1,103 @@
+import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
+import zookeeper, { type Client } from 'node-zookeeper-client'
+
+/** What the repairs touch inside node-zookeeper-client 1.1.3. Another version may differ: the version is pinned, and
+ * every repair has a test against a real server. */
+const require = createRequire(import.meta.url)
+
+/** The library's wire format. */
+export const jute = require('node-zookeeper-client/lib/jute/index.js') as Jute
+
+/** States of a {@link ConnectionManager}, finer than those of the client in front of it. */
+export const ConnectionState = {
+  disconnected: 0,
+  connecting: 1,
+  connected: 2,
+  closing: -1,
+  closed: -2,
+  sessionExpired: -3,
+  authenticationFailed: -4,
+} as const
+
+/** An error of the library: `name` is the code in words, such as `NO_NODE`. */
+export interface LibraryError extends Error {
+  readonly code: number
+  getCode(): number
+}
+
+export const exceptions = zookeeper.Exception as unknown as {
+  create(code: number, path?: string): LibraryError
+  readonly CONNECTION_LOSS: number
+  readonly SESSION_EXPIRED: number
+}
+
+export type Reply = (error: LibraryError | null, response?: unknown) => void
+
+export interface WatchLists {
+  dataWatches: string[]
+  existWatches: string[]
+  childWatches: string[]
+}
+
+interface Payload {
+  path?: string
+  setChrootPath(path: string | undefined): void
+}
+
+export interface SetWatchesPayload extends Payload, WatchLists {
+  relativeZxid: Buffer
+}
+
+export interface RequestHeader {
+  type: number
+  xid: number
+}
+
+export interface Request {
+  readonly header: RequestHeader | null
+  readonly payload: Payload | null
+}
+
+interface Packet {
+  readonly request: Request
+  readonly callback?: Reply
+}
+
+interface Jute {
+  readonly OP_CODES: Readonly<Record<'SYNC' | 'PING' | 'SET_WATCHES', number>>
+  readonly XID_PING: number
+  readonly Request: new (header: RequestHeader, payload: Payload | null) => Request
+  readonly protocol: {
+    readonly RequestHeader: new (xid?: number, type?: number) => RequestHeader
+    readonly SetWatches: new () => SetWatchesPayload
+    /** The same shape as SyncRequest, which the library lacks: one path. */
+    readonly GetACLRequest: new () => Payload
+  }
+}
+
+/** The library's connection to the servers: its socket, its queues and the session's credentials. */
+export interface ConnectionManager {
+  readonly state: number
+  readonly socket: Socket | undefined
+  readonly sessionTimeout: number
+  readonly connectTimeout: number
+  readonly connectTimeoutHandler: NodeJS.Timeout | null
+  /** Sent, answer awaited; oldest first. */
+  readonly pendingQueue: Packet[]
+  /** Not sent yet. */
+  readonly packetQueue: { readonly queue: Packet[] }
+  xid: number
+  zxid: Buffer
+  pendingBuffer: Buffer | null
+  connect: () => void
+  onSocketConnected: () => void
+  onSocketData: (chunk: Buffer) => void
+  queue: (request: Request, reply?: Reply) => void
+  setState(state: number): void
+  on(event: 'state', listener: (state: number) => void): void
+}
+
+export function connectionManagerOf(client: Client): ConnectionManager {
+  return (client as unknown as { connectionManager: ConnectionManager }).connectionManager
+}
