@@ -58,6 +58,8 @@ export class Zk extends EventEmitter<ZkEvents> {
   readonly #watches = new WeakMap<Watch, (event: Event) => void>()
   #client: Client
   #epoch = 0
+  /** The present client has had its session. */
+  #opened = false
   #closed = false
   #giveUpTimer: NodeJS.Timeout | undefined
 
@@ -217,17 +219,16 @@ export class Zk extends EventEmitter<ZkEvents> {
       // Retrying, the library would resend a write whose outcome is unknown.
       retries: 0,
     })
-    this.#client = client
     harden(client, { onProtocolError: error => this.emit('warn', error) })
     if (zxid) connectionManagerOf(client).zxid = zxid
 
-    let opened = false
+    this.#opened = false
     client.on('state', state => {
       if (this.#client !== client || this.#closed) return
       if (state === zookeeper.State.SYNC_CONNECTED) {
         clearTimeout(this.#giveUpTimer)
-        if (!opened) {
-          opened = true
+        if (!this.#opened) {
+          this.#opened = true
           this.#epoch++
           this.emit('session')
         }
@@ -254,9 +255,9 @@ export class Zk extends EventEmitter<ZkEvents> {
     if (this.#closed || this.#client !== client) return
     clearTimeout(this.#giveUpTimer)
     void abandon(client)
-    this.emit('expired')
+    if (this.#opened) this.emit('expired')
     // A listener may have closed us.
-    if (!this.#closed) this.#open(zxid)
+    if (!this.#closed) this.#client = this.#open(zxid)
   }
 
   #full(path: string): string {

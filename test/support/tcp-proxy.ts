@@ -1,0 +1,126 @@
+import { once } from 'node:events'
+import { createServer, connect, type Server, type Socket } from 'node:net'
+import type { Test } from 'tap'
+
+interface Link {
+  readonly client: Socket
+  readonly target: Socket
+}
+
+/** A bad network between a client and a server on this machine. Faults hold for open connections and new ones. */
+export class TcpProxy {
+  /** How much later than it came every byte is passed on, each way. */
+  delayMs = 0
+  /** New connections are accepted and closed at once. */
+  refusing = false
+  /** Connections accepted so far. */
+  accepted = 0
+  readonly #links = new Set<Link>()
+  readonly #server: Server
+  #silent = false
+  #bytesToCut: number | undefined
+
+  private constructor(readonly targetPort: number) {
+    this.#server = createServer({ allowHalfOpen: true }, client => this.#accept(client))
+  }
+
+  /** Passes everything on to `targetPort` until told otherwise; closed when `t` ends. */
+  static async open(t: Test, targetPort: number): Promise<TcpProxy> {
+    const proxy = new TcpProxy(targetPort)
+    proxy.#server.listen(0, '127.0.0.1')
+    t.after(() => proxy.close())
+    await once(proxy.#server, 'listening')
+    return proxy
+  }
+
+  get port(): number {
+    return (this.#server.address() as { port: number }).port
+  }
+
+  get connections(): number {
+    return this.#links.size
+  }
+
+  /** Holds every byte back, both ways, as a cable pulled out would; none is lost when it ends. */
+  set silent(silent: boolean) {
+    this.#silent = silent
+    for (const { client, target } of this.#links) {
+      for (const socket of [client, target]) {
+        if (silent) socket.pause()
+        else socket.resume()
+      }
+    }
+  }
+
+  /** Breaks every open connection. */
+  cut(): void {
+    for (const link of this.#links) destroy(link)
+  }
+
+  /** Passes the next `bytes` of what the server sends, then breaks that connection: in the middle of a message. */
+  cutAfter(bytes: number): void {
+    this.#bytesToCut = bytes
+  }
+
+  /** Tells every client that the server will send nothing more, and goes on passing what the client sends. */
+  halfClose(): void {
+    for (const { client } of this.#links) client.end()
+  }
+
+  async close(): Promise<void> {
+    this.cut()
+    if (!this.#server.listening) return
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+
+  #accept(client: Socket): void {
+    this.accepted++
+    client.on('error', () => {})
+    if (this.refusing) {
+      client.destroy()
+      return
+    }
+    const target = connect({ port: this.targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+    client.setNoDelay()
+    const link: Link = { client, target }
+    this.#links.add(link)
+    target.on('error', () => {})
+    for (const socket of [client, target]) {
+      socket.on('close', () => {
+        destroy(link)
+        this.#links.delete(link)
+      })
+    }
+    this.#pass(client, target, chunk => target.write(chunk))
+    this.#pass(target, client, chunk => this.#toClient(link, chunk))
+    if (this.#silent) this.silent = true
+  }
+
+  #pass(from: Socket, to: Socket, write: (chunk: Buffer) => void): void {
+    const later = (task: () => void) => {
+      if (this.delayMs > 0) setTimeout(task, this.delayMs)
+      else task()
+    }
+    from.on('data', (chunk: Buffer) => later(() => !to.destroyed && to.writable && write(chunk)))
+    from.on('end', () => later(() => to.end()))
+  }
+
+  #toClient(link: Link, chunk: Buffer): void {
+    if (this.#bytesToCut === undefined) {
+      link.client.write(chunk)
+      return
+    }
+    const part = chunk.subarray(0, this.#bytesToCut)
+    this.#bytesToCut -= part.length
+    const cutNow = this.#bytesToCut === 0
+    if (cutNow) this.#bytesToCut = undefined
+    // Flushed first, so that the client has the half message before the end.
+    link.client.write(part, () => cutNow && destroy(link))
+  }
+}
+
+function destroy({ client, target }: Link): void {
+  client.destroy()
+  target.destroy()
+}

@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { Zk, type ZkOptions } from '../../registry/zookeeper/client.js'
+import { type LocalServer, startLocalServer } from '../../registry/zookeeper/local-server.js'
+
+/** A real ZooKeeper of a test's own. */
+export class TestZooKeeper {
+  #server: LocalServer | undefined
+
+  constructor(
+    readonly folder: string,
+    server: LocalServer,
+  ) {
+    this.#server = server
+    this.port = server.port
+    this.connect = server.connect
+  }
+
+  readonly port: number
+  /** `host:port`, without a chroot. */
+  readonly connect: string
+
+  get pid(): number {
+    return this.#running().pid
+  }
+
+  /** SIGKILL: no farewell. */
+  async kill(): Promise<void> {
+    const server = this.#running()
+    process.kill(server.pid, 'SIGKILL')
+    await server.exited
+    this.#server = undefined
+  }
+
+  /** On the same port, with the data it had. */
+  async start(): Promise<void> {
+    this.#server = await startLocalServer({ folder: this.folder, port: this.port, heapMb: 128 })
+  }
+
+  /** Throws the data away; to be called between kill and start. */
+  wipe(): void {
+    if (this.#server) throw new Error('ZooKeeper is running')
+    rmSync(join(this.folder, 'data'), { recursive: true })
+  }
+
+  /** It keeps its connections and says nothing, until {@link thaw}. */
+  freeze(): void {
+    process.kill(this.pid, 'SIGSTOP')
+  }
+
+  thaw(): void {
+    process.kill(this.pid, 'SIGCONT')
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server) return
+    this.thaw()
+    await this.#server.stop()
+    this.#server = undefined
+  }
+
+  #running(): LocalServer {
+    if (!this.#server) throw new Error('ZooKeeper is not running')
+    return this.#server
+  }
+}
+
+/** Starts one on a free port, in a folder of its own; both are gone when `t` ends. */
+export async function startZooKeeper(t: Test): Promise<TestZooKeeper> {
+  const folder = mkdtempSync(join(tmpdir(), 'zookeeper-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const zookeeper = new TestZooKeeper(folder, await startLocalServer({ folder, heapMb: 128 }))
+  t.after(() => zookeeper.stop())
+  return zookeeper
+}
+
+/** A connected client, closed when `t` ends. */
+export async function openZk(t: Test, connect: string, options: ZkOptions = {}): Promise<Zk> {
+  const zk = new Zk(connect, options)
+  t.after(() => zk.close())
+  await zk.ready(AbortSignal.timeout(10_000))
+  return zk
+}
