@@ -21,6 +21,8 @@ interface Edge {
   /** What the index holds of it: the holdings of the node's own instance. */
   indexed: ReadonlyMap<VideoId, number>
   holdings: Holdings | undefined
+  /** The holdings are announced; those that are not are kept while the node is in view. */
+  holdingsAnnounced: boolean
   /** When it vanished, monotonic ms; undefined while it is announced. */
   vanishedAt: number | undefined
 }
@@ -100,19 +102,21 @@ export class View {
     }
   }
 
-  /** Forgets who has lingered long enough. @returns whether anything changed */
-  expire(now: number): boolean {
-    let changed = false
+  /** Forgets who has lingered long enough. @returns who: the same changes as when they vanished */
+  expire(now: number): Change[] {
+    const forgotten: Change[] = []
     const due = (vanishedAt: number | undefined) => vanishedAt !== undefined && now - vanishedAt >= LINGER_MS
     for (const [id, edge] of this.#edges) {
       if (!due(edge.vanishedAt)) continue
       this.#forgetEdge(id, edge)
-      changed = true
+      forgotten.push({ kind: 'edge', id, node: undefined })
     }
     for (const [id, { vanishedAt }] of this.#dispatchers) {
-      if (due(vanishedAt)) changed = this.#dispatchers.delete(id)
+      if (!due(vanishedAt)) continue
+      this.#dispatchers.delete(id)
+      forgotten.push({ kind: 'dispatcher', id, node: undefined })
     }
-    return changed
+    return forgotten
   }
 
   /** Connecting to a node was refused: if it has vanished it need not linger. @returns whether it was forgotten */
@@ -129,7 +133,7 @@ export class View {
 
   /** Whether the node has vanished and only lingers. */
   lingers(id: string): boolean {
-    return (this.#edges.get(id) ?? this.#dispatchers.get(id))?.vanishedAt !== undefined
+    return this.#edges.get(id)?.vanishedAt !== undefined || this.#dispatchers.get(id)?.vanishedAt !== undefined
   }
 
   #applyEdge(id: string, node: EdgeNode | undefined, now: number): void {
@@ -152,8 +156,12 @@ export class View {
     if (holdings) {
       const kept = edge ?? this.#newEdge(id)
       kept.holdings = holdings
+      kept.holdingsAnnounced = true
       this.#index(kept)
-    } else if (edge && !edge.node) this.#edges.delete(id)
+    } else if (edge) {
+      edge.holdingsAnnounced = false
+      if (!edge.node) this.#edges.delete(id)
+    }
   }
 
   #applyDispatcher(id: string, node: DispatcherNode | undefined, now: number): void {
@@ -164,16 +172,18 @@ export class View {
   }
 
   #newEdge(id: string): Edge {
-    const edge: Edge = { node: undefined, indexed: NOTHING, holdings: undefined, vanishedAt: undefined }
+    const edge: Edge = { node: undefined, indexed: NOTHING, holdings: undefined, holdingsAnnounced: false, vanishedAt: undefined }
     this.#edges.set(id, edge)
     return edge
   }
 
+  /** Holdings that are still announced wait for a node of their instance: an edge that announces itself again may
+   * write them first. */
   #forgetEdge(id: string, edge: Edge): void {
     edge.node = undefined
     edge.vanishedAt = undefined
     this.#index(edge)
-    this.#edges.delete(id)
+    if (!edge.holdingsAnnounced) this.#edges.delete(id)
   }
 
   /** Brings the index up to the edge's holdings, touching only what changed. */

@@ -1,12 +1,13 @@
 import { Buffer } from 'node:buffer'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { z } from 'zod'
-import { isVideoId, type VideoId } from './comment.js'
+import type { VideoId } from './comment.js'
 
 /** What nodes announce in the registry. Unknown fields are ignored, so that versions can mix. */
 
 export const MAX_ZNODE_BYTES = 1_000_000
 const MAX_HOLDINGS_BYTES = 64 * 1024 * 1024
+const HOLDING = /^([A-Za-z0-9_-]{1,64}) ([0-9]{1,10})$/
 
 const state = z.enum(['up', 'draining'])
 const nodeId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/)
@@ -32,6 +33,10 @@ export type EdgeNode = z.infer<typeof edgeSchema>
 const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, viewers: true })
 export type DispatcherNode = z.infer<typeof dispatcherSchema>
 
+const memberSchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true })
+/** What every kind of node says of itself. */
+export type MemberNode = z.infer<typeof memberSchema>
+
 const drainSchema = z.object({ instance: z.string().min(1) })
 /** An operator's wish, at /control/drain/<edgeId>: the instance named leaves; a later one of that id does not. */
 export type DrainWish = z.infer<typeof drainSchema>
@@ -47,6 +52,7 @@ export class RubbishError extends Error {}
 
 export const parseEdge = (data: Buffer): EdgeNode => parse(edgeSchema, data)
 export const parseDispatcher = (data: Buffer): DispatcherNode => parse(dispatcherSchema, data)
+export const parseMember = (data: Buffer): MemberNode => parse(memberSchema, data)
 export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
 export const printNode = (node: EdgeNode | DispatcherNode | DrainWish): Buffer => Buffer.from(JSON.stringify(node))
 
@@ -69,11 +75,9 @@ export function parseHoldings(data: Buffer): Holdings {
   if (instance === '' || lines.pop() !== '') throw new RubbishError('no instance, or cut short')
   const videos = new Map<VideoId, number>()
   for (const line of lines) {
-    const space = line.indexOf(' ')
-    const videoId = line.slice(0, space)
-    const viewers = Number(line.slice(space + 1))
-    if (!isVideoId(videoId) || !Number.isSafeInteger(viewers) || viewers < 0) throw new RubbishError('not a line of holdings')
-    videos.set(videoId, viewers)
+    const match = HOLDING.exec(line)
+    if (!match) throw new RubbishError('not a line of holdings')
+    videos.set(match[1]!, Number(match[2]))
   }
   return { instance, videos }
 }

@@ -48,9 +48,11 @@ export interface SseEvent {
 export class SseParser {
   /** The last `retry:` seen, ms. */
   retryMs: number | undefined
+  /** Of the last whole event: one cut off before its end moves nothing. */
   lastEventId = ''
   readonly #decoder = new TextDecoder()
   #rest = ''
+  #id = ''
   #event = ''
   #data: string[] = []
 
@@ -60,6 +62,7 @@ export class SseParser {
     const events: SseEvent[] = []
     for (const line of lines) {
       if (line === '') {
+        this.lastEventId = this.#id
         if (this.#data.length > 0) events.push({ event: this.#event || 'message', id: this.lastEventId, data: this.#data.join('\n') })
         this.#event = ''
         this.#data = []
@@ -74,7 +77,7 @@ export class SseParser {
     const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
     if (name === 'data') this.#data.push(value)
     else if (name === 'event') this.#event = value
-    else if (name === 'id' && !value.includes('\0')) this.lastEventId = value
+    else if (name === 'id' && !value.includes('\0')) this.#id = value
     else if (name === 'retry' && /^[0-9]+$/.test(value)) this.retryMs = Number(value)
   }
 }

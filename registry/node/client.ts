@@ -84,7 +84,7 @@ export class InternalClient {
 export function failureOf(error: unknown): PeerFailure {
   const codes = new Set<unknown>()
   for (let e: unknown = error; e instanceof Error; e = e.cause) {
-    codes.add((e as NodeJS.ErrnoException).code ?? e.name)
+    codes.add((e as NodeJS.ErrnoException).code).add(e.name) // both: a DOMException's code is a number
     if (e instanceof AggregateError) for (const inner of e.errors) codes.add((inner as NodeJS.ErrnoException).code)
   }
   const has = (...names: string[]) => names.some(name => codes.has(name))

@@ -6,6 +6,8 @@ export interface Clock {
   now(): number
   /** Runs `task` once, `ms` from now; the returned function cancels it. */
   after(ms: number, task: () => void): () => void
+  /** Runs `task` as soon as other events have had their turn. */
+  soon(task: () => void): void
 }
 
 export const systemClock: Clock = {
@@ -14,5 +16,8 @@ export const systemClock: Clock = {
   after(ms, task) {
     const timer = setTimeout(task, ms)
     return () => clearTimeout(timer)
+  },
+  soon(task) {
+    setImmediate(task)
   },
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { z } from 'zod'
+import { parseConnectString } from '../zookeeper/connect-string.js'
 
 /** Configuration comes from the environment, is parsed once, and every bad variable is named in one error. */
 export class ConfigError extends Error {}
@@ -11,7 +12,16 @@ const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' 
 export const count = (fallback: number) => z.coerce.number('must be a whole number').int('must be a whole number').min(0, 'must not be negative').default(fallback)
 
 /** HOST:PORT[,HOST:PORT…][/CHROOT] */
-export const zookeeperConnect = z.string().regex(/^[^\s/,:]+:\d{1,5}(,[^\s/,:]+:\d{1,5})*(\/[^\s/]+)*$/, 'must be HOST:PORT[,HOST:PORT...][/CHROOT]').default('127.0.0.1:2181/live-comments')
+export const zookeeperConnect = z.string().refine(isConnectString, 'must be HOST:PORT[,HOST:PORT...][/CHROOT]').default('127.0.0.1:2181/live-comments')
+
+function isConnectString(text: string): boolean {
+  try {
+    parseConnectString(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** What every node reads. @param role names the node where NODE_ID does not */
 export function nodeVariables(role: string, internalPort: number) {

@@ -74,9 +74,10 @@ export class Exchange {
    * @throws LiveError BODY_TOO_LARGE, before the rest is read */
   body(maxBytes: number): Promise<Buffer> {
     const tooLarge = () => new LiveError('BODY_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)
-    if (Number(this.header('content-length')) > maxBytes) return Promise.reject(tooLarge())
     const { signal } = this
-    return new Promise((resolve, reject) => {
+    const tooLong = Number(this.header('content-length')) > maxBytes
+    const body = new Promise<Buffer>((resolve, reject) => {
+      if (tooLong) return reject(tooLarge())
       const parts: Buffer[] = []
       let size = 0
       signal.addEventListener('abort', () => reject(new Error('the client left', { cause: signal.reason })), { once: true })
@@ -87,12 +88,14 @@ export class Exchange {
         if (isLast) resolve(Buffer.concat(parts, size))
       })
     })
+    body.catch(() => {}) // a handler that fails before it awaits this must not end the process
+    return body
   }
 }
 
 export interface ServerOptions {
-  /** Headers of every reply, such as CORS. */
-  readonly headers?: Readonly<Record<string, string>>
+  /** Headers of every reply to a request, such as CORS. Not of a response that a handler takes over. */
+  readonly headers?: (exchange: Exchange) => Readonly<Record<string, string>>
   /** Runs before a route; throws to refuse. */
   readonly guard?: (exchange: Exchange) => void
   /** Told of an error that is a bug; it has been answered with 500. */
@@ -146,14 +149,14 @@ export class HttpServer {
   }
 
   #serve(exchange: Exchange, methods: Map<Method, Handler> | undefined): void {
-    const head = exchange.method === 'HEAD'
+    const headers = this.#options.headers?.(exchange) ?? {}
     let work: ReturnType<Handler>
     try {
       this.#options.guard?.(exchange)
       if (!methods) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
       if (exchange.method === 'OPTIONS') work = { status: 204, headers: { allow: allowed(methods) } }
       else {
-        const handler = methods.get((head ? 'GET' : exchange.method) as Method)
+        const handler = methods.get((exchange.method === 'HEAD' ? 'GET' : exchange.method) as Method)
         if (!handler) throw new LiveError('METHOD_NOT_ALLOWED', `${exchange.method} is not one of ${allowed(methods)}`, { headers: { allow: allowed(methods) } })
         work = handler(exchange)
       }
@@ -161,24 +164,24 @@ export class HttpServer {
       work = this.#toReply(error)
     }
     if (work === undefined) return
-    if (!(work instanceof Promise)) return this.#send(exchange, work, head)
+    if (!(work instanceof Promise)) return this.#send(exchange, work, headers)
     work.then(
-      reply => this.#send(exchange, reply, head),
+      reply => this.#send(exchange, reply, headers),
       error => {
-        if (!exchange.aborted) this.#send(exchange, this.#toReply(error), head)
+        if (!exchange.aborted) this.#send(exchange, this.#toReply(error), headers)
       },
     )
   }
 
-  #send(exchange: Exchange, reply: Reply, head: boolean): void {
+  #send(exchange: Exchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     if (exchange.aborted) return // any use of the response would throw
     const { res } = exchange
-    const body = reply.body ?? ''
+    const bodiless = exchange.method === 'HEAD' || reply.status === 204 || reply.status === 304
     res.cork(() => {
       res.writeStatus(statusLine(reply.status))
-      for (const [name, value] of Object.entries({ ...this.#options.headers, ...reply.headers })) res.writeHeader(name, value)
-      if (head) res.endWithoutBody(undefined, reply.close ?? false)
-      else res.end(body, reply.close ?? false)
+      for (const [name, value] of Object.entries({ ...headers, ...reply.headers })) res.writeHeader(name, value)
+      if (bodiless) res.endWithoutBody(undefined, reply.close ?? false)
+      else res.end(reply.body ?? '', reply.close ?? false)
     })
     exchange.aborted = true // answered: a late abort or a second answer finds it closed
   }

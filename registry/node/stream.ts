@@ -51,13 +51,12 @@ export class Stream {
     return !this.blocked
   }
 
-  /** Ends the response, with a last write where one is given. */
+  /** Ends the response, with a few last bytes where they are given: they are taken even while `blocked`. */
   end(last?: string | Uint8Array): void {
     if (this.gone) return
-    if (last !== undefined) this.write(last)
     this.gone = true
     this.#res.cork(() => {
-      this.#res.end() // never end(x, true) after a write: it corrupts the stream
+      this.#res.end(last) // never end(x, true) after a write: it corrupts the stream
     })
   }
 
