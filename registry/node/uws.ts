@@ -17,7 +17,7 @@ function load(): typeof UWS {
   } catch (cause) {
     throw new Error(
       `uWebSockets.js has no binary for Node ${process.versions.node} on ${process.platform} ${process.arch}${glibc()}; ` +
-        'it runs on Node 20, 22 and 23 (glibc 2.27 or later) and on Node 24 and 26 (glibc 2.38 or later). ' +
+        'it has them for Node 20, 22 and 23 (glibc 2.27 or later), 24 and 26 (glibc 2.38 or later), and none for 21 and 25. ' +
         'If this is one of them, run ./setup.sh: it installs for the Node that runs it.',
       { cause },
     )

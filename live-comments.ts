@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+/** The one program: its first argument names the part to run, the others are that part's own. A part's code
+ * is loaded only when it is the one to run. */
+import { VERSION } from './registry/node/version.js'
+
+type Main = (argv: string[], env: NodeJS.ProcessEnv) => Promise<void>
+
+const parts: Record<string, () => Promise<{ main: Main }>> = {
+  cluster: () => import('./cluster.js'),
+  gateway: () => import('./gateway/main.js'),
+  dispatcher: () => import('./dispatcher/main.js'),
+  edge: () => import('./edge/main.js'),
+  registry: () => import('./registry/cli.js'),
+}
+
+const usage = `Usage: live-comments <part> [arguments]
+
+  cluster      a whole cluster on this machine
+  gateway      the public API and the page
+  dispatcher   stores comments and sends them to the edges
+  edge         delivers comments to viewers
+  registry     shows who is there and who holds what
+
+live-comments <part> --help tells a part's arguments; gateway, dispatcher and edge are configured by environment.
+`
+
+const [name = '', ...argv] = process.argv.slice(2)
+const load = Object.hasOwn(parts, name) ? parts[name] : undefined
+
+if (load) {
+  const { main } = await load()
+  await main(argv, process.env)
+} else if (name === '--help' || name === '-h') {
+  process.stdout.write(usage)
+} else if (name === '--version') {
+  process.stdout.write(`${VERSION}\n`)
+} else {
+  process.stderr.write(name ? `live-comments has no part ${JSON.stringify(name)}\n\n${usage}` : usage)
+  process.exitCode = 2
+}

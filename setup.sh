@@ -1,0 +1,210 @@
+#!/usr/bin/env bash
+# Gets what Live comments needs, with apt or Homebrew, Maven and npm alone, then installs and builds.
+# Every step says what it does before it does it, and is skipped when it is done. Never asks anything:
+# without root (or sudo without a password) it prints the commands to run and stops with status 1.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+say() { printf '==> %s\n' "$*"; }
+stop() { printf '%s\n' "$@" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# ---- System packages -------------------------------------------------------------------------------------
+
+manager=none sudo='' may_install=yes
+if [ "$(uname -s)" = Darwin ]; then
+  if have brew; then manager=brew; fi
+elif have apt-get; then
+  manager=apt
+  if [ "$(id -u)" != 0 ]; then
+    sudo=sudo
+    if ! have sudo || ! sudo -n true 2>/dev/null; then may_install=no; fi
+  fi
+fi
+
+refreshed=no
+refresh_apt() {
+  if [ $manager != apt ] || [ $may_install = no ] || [ $refreshed = yes ]; then return 0; fi
+  say "Refreshing apt's package lists"
+  $sudo apt-get update -qq
+  refreshed=yes
+}
+
+# The version apt would install, without its epoch; nothing where there is none.
+apt_version() {
+  apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9]*:\)*\([0-9].*\)/\2/p'
+}
+
+# install REASON PACKAGE...
+install() {
+  local reason=$1; shift
+  case $manager in
+    apt)
+      local command="apt-get install -y --no-install-recommends $*"
+      if [ $may_install = no ]; then
+        stop "Missing: $reason. This needs root; run" '' '  sudo apt-get update' "  sudo $command" '' 'and then ./setup.sh again.'
+      fi
+      refresh_apt
+      say "Installing $reason: $*"
+      $sudo env DEBIAN_FRONTEND=noninteractive $command </dev/null
+      ;;
+    brew)
+      say "Installing $reason: $*"
+      HOMEBREW_NO_AUTO_UPDATE=1 brew install "$@" </dev/null
+      ;;
+    none) stop "Missing: $reason. Install it with this system's package manager, then run ./setup.sh again." ;;
+  esac
+}
+
+# ---- What is there already -------------------------------------------------------------------------------
+
+# Node 20.19 is the first that the tests' and the linter's tools run on; 21 and 25 have no HTTP server binary.
+node_fits() {
+  have node && have npm && node -e '
+    const [major, minor] = process.versions.node.split(".").map(Number)
+    process.exit(major === 20 ? minor < 19 : ![22, 23, 24, 26].includes(major))'
+}
+
+# JAVA_HOME's, else the PATH's: the one that the server will be started with.
+java_fits() {
+  local java=java version
+  if [ -n "${JAVA_HOME:-}" ]; then java=$JAVA_HOME/bin/java; fi
+  version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p') || true
+  [ -n "$version" ] && [ "$version" -ge 17 ]
+}
+
+jars=.cache/zookeeper pom=registry/zookeeper/server-pom.xml
+zookeeper_fetched() { cmp -s $pom $jars/server-pom.xml; }
+zookeeper_packaged() {
+  local jar
+  for jar in /usr/share/java/zookeeper.jar /opt/homebrew/opt/zookeeper/libexec/lib/zookeeper-*.jar /usr/local/opt/zookeeper/libexec/lib/zookeeper-*.jar; do
+    if [ -f "$jar" ]; then return 0; fi
+  done
+  return 1
+}
+
+find_chromium() {
+  have chromium || have google-chrome || have google-chrome-stable || have chrome || [ -x /snap/bin/chromium ] ||
+    [ -d '/Applications/Google Chrome.app' ] || [ -d "$HOME/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ]
+}
+
+is_ubuntu() { grep -qs '^ID=ubuntu' /etc/os-release; }
+
+# ---- Node ------------------------------------------------------------------------------------------------
+
+if ! node_fits; then
+  refresh_apt
+  packaged=$([ $manager != apt ] || apt_version nodejs)
+  if [ $manager = brew ]; then
+    install 'Node 24' node@24
+    PATH="$(brew --prefix node@24)/bin:$PATH"
+    say "Homebrew keeps node@24 out of the PATH; add $(brew --prefix node@24)/bin to yours"
+  else
+    case ${packaged%%.*} in 20 | 22 | 24 | 26) install "Node ${packaged%%[-+~]*} and npm" nodejs npm ;; esac
+  fi
+  node_fits || stop \
+    "Live comments needs npm and Node 20.19 or later, 22, 23, 24 or 26 (21 and 25 have no build of its HTTP server); this is $(node --version 2>/dev/null || echo 'no Node')." \
+    'The packages of this system are no help. Node 22 without root, with nvm:' '' \
+    '  curl -fsSL https://raw.githubusercontent.com/nvm-sh/nvm/v0.40.3/install.sh | bash' \
+    '  . "$HOME/.nvm/nvm.sh" && nvm install 22' '' \
+    'and then ./setup.sh again.'
+fi
+
+# ---- Java, Maven, Chromium: one call of the package manager ----------------------------------------------
+
+need_maven=no
+if ! zookeeper_fetched && ! zookeeper_packaged && ! have mvn; then need_maven=yes; fi
+
+reasons='' packages=''
+want() { reasons="$reasons${reasons:+, }$1"; packages="$packages $2"; }
+
+if ! java_fits || [ $need_maven = yes ] || ! find_chromium; then refresh_apt; fi
+if ! java_fits; then
+  case $manager in
+    brew) want 'Java 17' openjdk@17 ;;
+    *) if [ -n "$(apt_version openjdk-17-jre-headless)" ]; then want 'Java 17' openjdk-17-jre-headless; else want Java default-jre-headless; fi ;;
+  esac
+fi
+if [ $need_maven = yes ]; then
+  # Without Maven the packaged server does, though it is an older one.
+  if [ $manager = apt ] && [ -z "$(apt_version maven)" ] && [ -n "$(apt_version zookeeper)" ]; then want ZooKeeper zookeeper
+  else want 'Maven (it fetches ZooKeeper)' maven; fi
+fi
+if ! find_chromium; then
+  if is_ubuntu; then
+    # There the package is a snap in disguise, which does not start in containers or over ssh.
+    printf '%s\n' 'Note: the page is tested in Chromium, and there is none. Ubuntu has it only as a snap. Either' \
+      '  curl -fsSLO https://dl.google.com/linux/direct/google-chrome-stable_current_amd64.deb && sudo apt-get install -y ./google-chrome-stable_current_amd64.deb' \
+      '  sudo snap install chromium' >&2
+  elif [ $manager = brew ]; then
+    say 'Installing Google Chrome, which the page is tested in'
+    brew install --cask google-chrome </dev/null
+  else want 'Chromium (the page is tested in it)' chromium; fi
+fi
+# shellcheck disable=SC2086
+if [ -n "$packages" ]; then install "$reasons" $packages; fi
+
+# ---- ZooKeeper -------------------------------------------------------------------------------------------
+
+if ! zookeeper_fetched && ! { zookeeper_packaged && ! have mvn; }; then
+  say "Fetching ZooKeeper's jars with Maven into $jars"
+  rm -rf $jars.part
+  if mvn -q -B -f $pom dependency:copy-dependencies -DoutputDirectory="$PWD/$jars.part" -DincludeScope=runtime </dev/null; then
+    cp $pom $jars.part/server-pom.xml
+    rm -rf $jars
+    mv $jars.part $jars
+  elif ! zookeeper_packaged; then
+    install 'ZooKeeper, since Maven could not fetch it' zookeeper
+  fi
+fi
+
+# ---- npm -------------------------------------------------------------------------------------------------
+
+# The binaries fit one ABI on one platform: a change of any of them, or of the lock, installs anew.
+stamp=node_modules/.setup
+installed=$(node -p '
+  [process.versions.modules, process.platform, process.arch,
+    require("crypto").createHash("sha256").update(fs.readFileSync("package-lock.json")).digest("hex")].join(" ")')
+if [ "$(cat $stamp 2>/dev/null)" != "$installed" ]; then
+  say 'Installing the npm packages that package-lock.json names'
+  if ! npm ci --no-audit --no-fund </dev/null; then
+    if have python3 && have make && { have g++ || have clang++; }; then stop 'npm ci failed; see above.'; fi
+    if [ "$(uname -s)" = Darwin ]; then
+      stop 'npm ci failed. Where better-sqlite3 has no ready binary it is compiled; run' '' '  xcode-select --install' '' 'and then ./setup.sh again.'
+    fi
+    install "what compiles better-sqlite3, which has no ready binary for this machine" python3 make g++
+    say 'Installing the npm packages again'
+    npm ci --no-audit --no-fund </dev/null
+  fi
+  say "Building the test runner's plugins"
+  node_modules/.bin/tap build </dev/null
+  echo "$installed" >$stamp
+fi
+
+# ---- Build -----------------------------------------------------------------------------------------------
+
+built=dist/.setup
+build() {
+  mkdir -p dist
+  echo "$sources" >$built.new # as old as the start: what changes meanwhile is built the next time
+  npm run -s build
+  mv $built.new $built
+}
+inputs() { find . \( -name node_modules -o -name dist -o -name '.?*' \) -prune -o \( -name '*.ts' -o -name tsconfig.json -o -name package-lock.json \) -print | sort; }
+sources=$(inputs)
+if [ "$(cat $built 2>/dev/null)" != "$sources" ]; then
+  say 'Building'
+  rm -rf dist # what a removed source left would still be run
+  build
+elif [ -n "$(echo "$sources" | tr '\n' '\0' | xargs -0 sh -c 'find "$@" -newer dist/.setup' sh)" ]; then
+  say 'Building what changed'
+  build
+fi
+
+# npm leaves out a binary it cannot get without a word.
+if ! problem=$(node --input-type=module -e 'await import("./dist/registry/node/uws.js").catch(err => { console.error(err.message); process.exit(1) })' 2>&1); then
+  rm -f $stamp
+  stop "$problem"
+fi
+
+say 'Ready: npm start runs a whole cluster, npm test tests it'
