@@ -18,7 +18,7 @@ function load(): typeof UWS {
     throw new Error(
       `uWebSockets.js has no binary for Node ${process.versions.node} on ${process.platform} ${process.arch}${glibc()}; ` +
         'it has them for Node 20, 22 and 23 (glibc 2.27 or later), 24 and 26 (glibc 2.38 or later), and none for 21 and 25. ' +
-        'If this is one of them, run ./setup.sh: it installs for the Node that runs it.',
+        'If it is one of the former, run ./setup.sh: it installs for the Node that runs it.',
       { cause },
     )
   }
