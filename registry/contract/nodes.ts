@@ -10,7 +10,7 @@ const MAX_HOLDINGS_BYTES = 64 * 1024 * 1024
 const HOLDING = /^([A-Za-z0-9_-]{1,64}) ([0-9]{1,10})$/
 
 const state = z.enum(['up', 'draining'])
-const nodeId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/)
+const nodeId = z.string().refine(isNodeId)
 const url = z.url({ protocol: /^https?$/ })
 
 const edgeSchema = z.object({
@@ -46,6 +46,11 @@ export interface Holdings {
   readonly instance: string
   /** videoId → viewers. */
   readonly videos: ReadonlyMap<VideoId, number>
+}
+
+/** 1–64 of `A–Z a–z 0–9 _ -`: a node's id is also its name in the registry. */
+export function isNodeId(text: string): boolean {
+  return /^[A-Za-z0-9_-]{1,64}$/.test(text)
 }
 
 export class RubbishError extends Error {}

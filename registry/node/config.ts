@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { z } from 'zod'
+import { isNodeId } from '../contract/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 
 /** Configuration comes from the environment, is parsed once, and every bad variable is named in one error. */
 export class ConfigError extends Error {}
 
-const port = (fallback: number) => z.coerce.number('must be a port').int().min(0, 'must be a port (0 to 65535)').max(65535, 'must be a port (0 to 65535)').default(fallback)
+const port = (fallback: number) => z.string().regex(/^[0-9]{1,9}$/, 'must be a port (0 to 65535)').transform(Number).refine(value => value <= 65535, 'must be a port (0 to 65535)').default(fallback)
 const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform(text => text.replace(/\/+$/, ''))
 
-export const count = (fallback: number) => z.coerce.number('must be a whole number').int('must be a whole number').min(0, 'must not be negative').default(fallback)
+export const count = (fallback: number) => z.string().regex(/^[0-9]{1,15}$/, 'must be a whole number, 0 or more').transform(Number).default(fallback)
 
 /** HOST:PORT[,HOST:PORT…][/CHROOT] */
 export const zookeeperConnect = z.string().refine(isConnectString, 'must be HOST:PORT[,HOST:PORT...][/CHROOT]').default('127.0.0.1:2181/live-comments')
@@ -26,7 +27,7 @@ function isConnectString(text: string): boolean {
 /** What every node reads. @param role names the node where NODE_ID does not */
 export function nodeVariables(role: string, internalPort: number) {
   return {
-    NODE_ID: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)').default(`${hostname().replace(/[^A-Za-z0-9_-]/g, '-')}-${role}`.slice(-64)),
+    NODE_ID: z.string().refine(isNodeId, 'must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)').default(`${hostname().replace(/[^A-Za-z0-9_-]/g, '-')}-${role}`.slice(-64)),
     INTERNAL_HOST: z.string().min(1).default('127.0.0.1'),
     INTERNAL_PORT: port(internalPort),
     INTERNAL_URL: url.optional(),

@@ -1,0 +1,54 @@
+import type { View } from '../view.js'
+import { counted, number, table, uptime } from './table.js'
+
+/** An edge as `edges --json` has it. */
+export interface EdgeRow {
+  readonly id: string
+  readonly state: 'up' | 'draining'
+  readonly viewers: number
+  readonly capacity: number
+  /** How many videos it holds. */
+  readonly videos: number
+  readonly version: string
+  /** Unix ms. */
+  readonly startedAt: number
+}
+
+/** A dispatcher as `dispatchers --json` has it. */
+export interface DispatcherRow {
+  readonly id: string
+  readonly state: 'up' | 'draining'
+  /** Where other nodes reach it. */
+  readonly url: string
+  readonly version: string
+  /** Unix ms. */
+  readonly startedAt: number
+}
+
+export function edgeRows(view: View): EdgeRow[] {
+  return Array.from(view.edges(), ({ id, state, viewers, capacity, version, startedAt }) => ({ id, state, viewers, capacity, videos: view.holdingsOf(id).size, version, startedAt })).sort(byId)
+}
+
+export function dispatcherRows(view: View): DispatcherRow[] {
+  return Array.from(view.allDispatchers(), ({ id, state, internalUrl, version, startedAt }) => ({ id, state, url: internalUrl, version, startedAt })).sort(byId)
+}
+
+export function edgesTable(rows: readonly EdgeRow[], now: number, colour: boolean): string {
+  if (rows.length === 0) return 'No edge is announced.\n'
+  const columns = [{ head: 'EDGE' }, { head: 'STATE' }, right('VIEWERS'), right('CAPACITY'), right('VIDEOS'), right('UP FOR'), { head: 'VERSION' }]
+  const cells = rows.map(row => [row.id, row.state, number(row.viewers), number(row.capacity), number(row.videos), uptime(row.startedAt, now), row.version])
+  const viewers = rows.reduce((sum, row) => sum + row.viewers, 0)
+  return `${table(columns, cells, colour)}\n${counted(rows.length, 'edge')}, ${counted(viewers, 'viewer')}\n`
+}
+
+export function dispatchersTable(rows: readonly DispatcherRow[], now: number, colour: boolean): string {
+  if (rows.length === 0) return 'No dispatcher is announced.\n'
+  const columns = [{ head: 'DISPATCHER' }, { head: 'STATE' }, { head: 'INTERNAL URL' }, right('UP FOR'), { head: 'VERSION' }]
+  return table(columns, rows.map(row => [row.id, row.state, row.url, uptime(row.startedAt, now), row.version]), colour)
+}
+
+const right = (head: string) => ({ head, align: 'right' as const })
+
+function byId(a: { id: string }, b: { id: string }): number {
+  return a.id < b.id ? -1 : 1
+}

@@ -1,0 +1,53 @@
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+import { systemClock } from '../node/clock.js'
+import { RegistryWatcher, type Watched } from '../watcher.js'
+import { Zk } from '../zookeeper/client.js'
+import { isZk } from '../zookeeper/zk-error.js'
+import { Problem } from './problem.js'
+import type { ZookeeperAddress } from './zookeeper-address.js'
+
+const LIMIT_MS = 5_000
+const POLL_MS = 5
+
+/** Runs `task` on a connection to ZooKeeper. @throws Problem when it is away */
+export async function withZookeeper<T>(address: ZookeeperAddress, task: (zk: Zk) => Promise<T>): Promise<T> {
+  const zk = new Zk(address.connect, { callTimeoutMs: LIMIT_MS })
+  try {
+    await zk.ready(AbortSignal.timeout(LIMIT_MS)).catch(() => {
+      throw away(address)
+    })
+    return await task(zk)
+  } catch (error) {
+    if (isZk(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED')) throw away(address, error)
+    throw error
+  } finally {
+    await zk.close()
+  }
+}
+
+/** Runs `task` on the registry as it is now, read whole. @throws Problem when ZooKeeper is away */
+export function withRegistry<T>(address: ZookeeperAddress, watch: readonly Watched[], task: (registry: RegistryWatcher) => T): Promise<T> {
+  return withZookeeper(address, async zk => {
+    const watcher = new RegistryWatcher({ zk, clock: systemClock, log: pino({ level: 'silent' }), metrics: new Registry(), watch })
+    try {
+      const deadline = performance.now() + LIMIT_MS
+      while (!watcher.loaded) {
+        if (performance.now() > deadline) throw away(address)
+        await new Promise(resolve => setTimeout(resolve, POLL_MS))
+      }
+      for (const path of watcher.rubbish) process.stderr.write(`ignored: ${path} does not hold what a node of this software writes\n`)
+      return task(watcher)
+    } finally {
+      watcher.close()
+    }
+  })
+}
+
+function away({ connect, source }: ZookeeperAddress, cause?: Error): Problem {
+  return new Problem(
+    `no answer from ZooKeeper at ${connect} (${source}) within ${LIMIT_MS / 1000} s.\n` +
+      'Is the cluster running (npm start)? If its ZooKeeper is elsewhere, name it with --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.',
+    { cause },
+  )
+}
