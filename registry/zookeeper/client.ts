@@ -188,8 +188,8 @@ export class Zk extends EventEmitter<ZkEvents> {
   }
 
   /** Makes the node at `path`, empty, and its parents up to and including the chroot, where they are missing. */
-  ensure(path: string): Promise<void> {
-    return this.#ensureFull(this.#full(path))
+  async ensure(path: string): Promise<void> {
+    await this.#ensureFull(this.#full(path))
   }
 
   async #ensureFull(full: string): Promise<void> {
@@ -261,6 +261,7 @@ export class Zk extends EventEmitter<ZkEvents> {
   }
 
   #full(path: string): string {
+    if (!path.startsWith('/')) throw new TypeError('a path begins with /')
     return path === '/' ? this.#address.chroot || '/' : this.#address.chroot + path
   }
 

@@ -17,6 +17,8 @@ export interface LocalServerOptions {
   readonly heapMb?: number
   /** Most time from start to service, ms; 30 s by default. */
   readonly startTimeoutMs?: number
+  /** Told the JVM's pid as soon as there is one, long before it serves. */
+  readonly onSpawn?: (pid: number) => void
 }
 
 export interface LocalServer {
@@ -86,6 +88,7 @@ async function launch(options: LocalServerOptions, classPath: string): Promise<L
   )
   closeSync(log)
   const pid = await pidOf(java)
+  options.onSpawn?.(pid)
   writeFileSync(files.pid, `${pid}\n`)
   const exited = new Promise<ServerExit>(done => {
     java.once('exit', (code, signal) => {

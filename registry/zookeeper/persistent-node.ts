@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { maxDataBytes, type Watch, type Zk } from './client.js'
+import type { NodeStat } from './node-stat.js'
 import { ZkError, isZk } from './zk-error.js'
 
 export interface PersistentNodeOptions {
@@ -171,34 +172,13 @@ export class PersistentNode extends EventEmitter<PersistentNodeEvents> {
     }
   }
 
-  /** The loop comes back to {@link #look}, which sees it with our session as its owner and watches it. */
-  async #create(): Promise<void> {
-    const { epoch } = this.zk
-    const data = this.#data
-    try {
-      await this.zk.create(this.path, data, { ephemeral: true })
-      if (epoch === this.zk.epoch) this.#written = { czxid: undefined, version: 0, data }
-    } catch (error) {
-      if (isZk(error, 'NO_NODE')) await this.zk.ensure(this.path.slice(0, this.path.lastIndexOf('/')) || '/')
-      else if (!isZk(error, 'NODE_EXISTS')) throw error
-    }
-  }
-
-  /** Puts our node in the place of another session's in one transaction, so that nobody sees neither. */
   async #replace(): Promise<void> {
     const { data, stat } = await this.zk.getData(this.path)
     if (stat.ephemeralOwner === this.zk.sessionId) return
     const allowed = await this.options.mayReplace(data).catch(() => false)
     if (this.#closed) return
     if (allowed) {
-      try {
-        await this.zk.multi([
-          { op: 'remove', path: this.path, version: stat.version },
-          { op: 'create', path: this.path, data: this.#data, ephemeral: true },
-        ])
-      } catch (error) {
-        if (!isZk(error, 'NO_NODE', 'BAD_VERSION', 'NODE_EXISTS')) throw error
-      }
+      await this.#create(stat)
       return
     }
     if (this.#conflict !== stat.czxid) {
@@ -207,6 +187,27 @@ export class PersistentNode extends EventEmitter<PersistentNodeEvents> {
     }
     this.#dirty = false
     this.#kickIn(conflictRetryMs)
+  }
+
+  /** The loop comes back to {@link #look}, which sees the node with our session as its owner and watches it. */
+  async #create(insteadOf?: NodeStat): Promise<void> {
+    const { epoch } = this.zk
+    const data = this.#data
+    try {
+      if (insteadOf) {
+        // In one transaction, so that nobody sees neither.
+        await this.zk.multi([
+          { op: 'remove', path: this.path, version: insteadOf.version },
+          { op: 'create', path: this.path, data, ephemeral: true },
+        ])
+      } else {
+        await this.zk.create(this.path, data, { ephemeral: true })
+      }
+      if (epoch === this.zk.epoch) this.#written = { czxid: undefined, version: 0, data }
+    } catch (error) {
+      if (isZk(error, 'NO_NODE')) await this.zk.ensure(this.path.slice(0, this.path.lastIndexOf('/')) || '/')
+      else if (!isZk(error, 'NODE_EXISTS', 'BAD_VERSION')) throw error
+    }
   }
 
   async #write(): Promise<void> {

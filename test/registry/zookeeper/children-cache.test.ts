@@ -1,0 +1,143 @@
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import type { Zk } from '../../../registry/zookeeper/client.js'
+import { ChildrenCache } from '../../../registry/zookeeper/children-cache.js'
+import { expireSession } from '../../support/expire-session.js'
+import { TcpProxy } from '../../support/tcp-proxy.js'
+import { until } from '../../support/until.js'
+import { openZk, startZooKeeper } from '../../support/zookeeper.js'
+
+const server = await startZooKeeper(t)
+const writer = await openZk(t, server.connect)
+
+function watchChildren(t: Test, zk: Zk, path: string): ChildrenCache {
+  const cache = new ChildrenCache(zk, path)
+  t.after(() => cache.close())
+  return cache
+}
+
+function contents(cache: ChildrenCache): Record<string, string> {
+  const sorted = [...cache.entries].sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(sorted.map(([name, { data }]) => [name, data.toString()]))
+}
+
+/** Waits until the cache has exactly `wanted`. */
+async function shows(cache: ChildrenCache, wanted: Record<string, string>): Promise<void> {
+  const text = JSON.stringify(wanted)
+  await until(() => cache.synced && JSON.stringify(contents(cache)) === text, { what: `the cache shows ${text}` })
+}
+
+t.test('it follows children that come, change and go, also before their parent is there', async t => {
+  const zk = await openZk(t, server.connect)
+  const cache = watchChildren(t, zk, '/edges')
+  const events: string[] = []
+  cache.on('set', (name, { data }, previous) => events.push(`${name}=${data.toString()} was ${previous?.data.toString()}`))
+  cache.on('delete', (name, { data }) => events.push(`${name} gone, was ${data.toString()}`))
+  await once(cache, 'synced')
+  t.same(contents(cache), {})
+
+  await writer.ensure('/edges')
+  await writer.create('/edges/a', Buffer.from('1'))
+  await shows(cache, { a: '1' })
+  await writer.setData('/edges/a', Buffer.from('2'))
+  await shows(cache, { a: '2' })
+  await writer.remove('/edges/a')
+  await shows(cache, {})
+  await writer.create('/edges/a', Buffer.from('3'))
+  await shows(cache, { a: '3' })
+  t.same(events, ['a=1 was undefined', 'a=2 was 1', 'a gone, was 2', 'a=3 was undefined'])
+
+  await writer.remove('/edges/a')
+  await writer.remove('/edges')
+  await shows(cache, {})
+})
+
+t.test('a thousand children and as many changes come to the last state', async t => {
+  await writer.ensure('/many')
+  const names = Array.from({ length: 1_000 }, (_, i) => String(i))
+  await Promise.all(names.map(name => writer.create(`/many/${name}`, Buffer.from('0'))))
+  const zk = await openZk(t, server.connect)
+  const cache = watchChildren(t, zk, '/many')
+  await once(cache, 'synced')
+  t.equal(cache.entries.size, 1_000)
+  await Promise.all(names.map(name => writer.setData(`/many/${name}`, Buffer.from('1'))))
+  await Promise.all(names.map(name => writer.setData(`/many/${name}`, Buffer.from('2'))))
+  await until(() => [...cache.entries.values()].every(({ data }) => data.toString() === '2'), { what: 'every change' })
+})
+
+t.test('what changed while it was disconnected is seen after the reconnect', async t => {
+  await writer.ensure('/away')
+  for (const name of ['stays', 'changes', 'goes']) await writer.create(`/away/${name}`, Buffer.from('1'))
+  const proxy = await TcpProxy.open(t, server.port)
+  const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
+  const cache = watchChildren(t, zk, '/away')
+  await once(cache, 'synced')
+  proxy.refusing = true
+  proxy.cut()
+  await once(zk, 'suspended')
+  t.equal(cache.synced, false)
+  t.equal(cache.entries.size, 3, 'it goes on showing what it last saw')
+  await writer.setData('/away/changes', Buffer.from('2'))
+  await writer.remove('/away/goes')
+  await writer.create('/away/comes', Buffer.from('1'))
+  proxy.refusing = false
+  await shows(cache, { changes: '2', comes: '1', stays: '1' })
+})
+
+t.test('after an expired session all is watched again, and only what changed is told', async t => {
+  await writer.ensure('/expired')
+  for (const name of ['a', 'b', 'c']) await writer.create(`/expired/${name}`, Buffer.from('1'))
+  const zk = await openZk(t, server.connect)
+  const cache = watchChildren(t, zk, '/expired')
+  await once(cache, 'synced')
+  const told: string[] = []
+  cache.on('set', name => told.push(`set ${name}`))
+  cache.on('delete', name => told.push(`delete ${name}`))
+  zk.once('expired', () => void writer.setData('/expired/a', Buffer.from('2')))
+  await expireSession(zk.client, server.port)
+  await shows(cache, { a: '2', b: '1', c: '1' })
+  t.same(told, ['set a'])
+
+  await writer.setData('/expired/b', Buffer.from('2'))
+  await writer.remove('/expired/c')
+  await writer.create('/expired/d', Buffer.from('1'))
+  await shows(cache, { a: '2', b: '2', d: '1' })
+})
+
+t.test('it converges through cuts in the middle of answers', async t => {
+  await writer.ensure('/rough')
+  const proxy = await TcpProxy.open(t, server.port)
+  const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
+  const cache = watchChildren(t, zk, '/rough')
+  for (let round = 0; round < 20; round++) {
+    const name = `n${round % 5}`
+    if (await writer.exists(`/rough/${name}`)) await writer.remove(`/rough/${name}`)
+    proxy.cutAfter(1 + round * 13)
+    await writer.create(`/rough/${name}`, Buffer.from(String(round)))
+  }
+  await shows(cache, { n0: '15', n1: '16', n2: '17', n3: '18', n4: '19' })
+})
+
+t.test('it converges after a restart of the server, and after one that lost its data', async t => {
+  const zk = await openZk(t, server.connect, { sessionTimeoutMs: 1_000 })
+  await writer.ensure('/restart')
+  await writer.create('/restart/a', Buffer.from('1'))
+  const cache = watchChildren(t, zk, '/restart')
+  await shows(cache, { a: '1' })
+
+  await server.kill()
+  await server.start()
+  await writer.ready(AbortSignal.timeout(5_000))
+  await writer.setData('/restart/a', Buffer.from('2'))
+  await shows(cache, { a: '2' })
+
+  await server.kill()
+  server.wipe()
+  await server.start()
+  const fresh = await openZk(t, server.connect)
+  await fresh.ensure('/restart')
+  await fresh.create('/restart/b', Buffer.from('3'))
+  await shows(cache, { b: '3' })
+})
+
+t.end()
