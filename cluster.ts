@@ -1,0 +1,94 @@
+import { relative } from 'node:path'
+import { DataFolder, FolderInUseError } from './cluster/folder.js'
+import { readOptions, type Options } from './cluster/options.js'
+import { StartError } from './cluster/part.js'
+import { Supervisor } from './cluster/supervisor.js'
+import { ConfigError } from './registry/node/config.js'
+
+/** One Ctrl-C may come twice: from the terminal, and passed on by npm. */
+const SAME_SIGNAL_MS = 500
+const OPEN_FOLDER_CODES = ['EACCES', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOSPC', 'EPERM', 'SQLITE_CANTOPEN', 'SQLITE_READONLY']
+
+/** A whole cluster on this machine, until a signal ends it. Ends the process: status 0 after a signal, 2 when the
+ * flags or a part's configuration are bad, 1 when it cannot run for another reason. */
+export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
+  process.stdout.on('error', () => {}) // whoever read it went away; the cluster goes on
+  process.exit(await run(argv, env))
+}
+
+async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
+  let options: Options | undefined
+  let folder: DataFolder
+  try {
+    options = readOptions(argv)
+    if (!options) return 0
+    folder = new DataFolder(options.data)
+  } catch (error) {
+    if (error instanceof ConfigError) return fail(`cluster: bad configuration\n${error.message}`, 2)
+    if (error instanceof FolderInUseError) return fail(error.message, 1)
+    if (OPEN_FOLDER_CODES.includes((error as NodeJS.ErrnoException).code ?? '')) return fail(`--data: ${options?.data} cannot be used: ${(error as Error).message}`, 1)
+    throw error
+  }
+  const supervisor = new Supervisor(options, env, folder, say)
+  const stopped = stopOnSignal(supervisor)
+  try {
+    const url = await Promise.race([supervisor.start(), stopped])
+    if (url !== undefined) welcome(url, supervisor, options)
+    await stopped
+    return 0
+  } catch (error) {
+    if (!(error instanceof StartError)) {
+      supervisor.kill()
+      throw error
+    }
+    await supervisor.stop()
+    return fail(error.message, error.exitStatus)
+  } finally {
+    folder.unlock()
+  }
+}
+
+/** Resolves when a signal has stopped everything; a second one ends everything now. */
+function stopOnSignal(supervisor: Supervisor): Promise<undefined> {
+  return new Promise(resolve => {
+    let first: number | undefined
+    const onSignal = () => {
+      const now = performance.now()
+      if (first === undefined) {
+        first = now
+        say('stopping')
+        void supervisor.stop().then(() => resolve(undefined))
+      } else if (now - first > SAME_SIGNAL_MS) {
+        supervisor.kill()
+        process.exit(1)
+      }
+    }
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  })
+}
+
+function welcome(url: string, supervisor: Supervisor, { data }: Options): void {
+  const where = relative(process.cwd(), data) === 'data' ? '' : ` --zookeeper ${supervisor.zookeeperConnect}`
+  const video = `${url}comments/demo`
+  say(
+    [
+      '',
+      'Try next:',
+      `  open a page    ${url}`,
+      `  watch          curl -N -H 'Accept: text/event-stream' ${video}`,
+      `  post           curl -d '{"content":"hello"}' -H 'content-type: application/json' ${video}`,
+      `  who has what   npm run registry -- videos${where}`,
+      '',
+      `Live comments is ready: ${url}`,
+    ].join('\n'),
+  )
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function fail(message: string, status: number): number {
+  process.stderr.write(`${message}\n`)
+  return status
+}

@@ -1,0 +1,36 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
+// Below what systems hand out for outgoing connections (32768 and up), where a part that is down for a moment could
+// find its port taken by one. Supervisors that start at the same time begin at different places.
+const FIRST = 20_000
+const LAST = 32_000
+const STEP = 16
+
+/** Hands out free ports, none twice. */
+export class Ports {
+  #next = FIRST + ((process.pid * STEP) % (LAST - FIRST))
+
+  /** @throws Error when none is free on that host */
+  async take(host: string): Promise<number> {
+    for (let tries = LAST - FIRST; tries > 0; tries--) {
+      const port = this.#next
+      this.#next = port + 1 < LAST ? port + 1 : FIRST
+      if (await isFree(host, port)) return port
+    }
+    throw new Error(`no port from ${FIRST} to ${LAST} is free on ${host}`)
+  }
+}
+
+export async function isFree(host: string, port: number): Promise<boolean> {
+  const server = createServer()
+  try {
+    server.listen({ host, port, exclusive: true })
+    await once(server, 'listening')
+    return true
+  } catch {
+    return false
+  } finally {
+    server.close()
+  }
+}

@@ -1,0 +1,156 @@
+import { fileURLToPath } from 'node:url'
+import { urlOf } from '../registry/node/config.js'
+import type { DataFolder, Member } from './folder.js'
+import { Guard } from './guard.js'
+import { endLeftOver } from './left-over.js'
+import type { Options } from './options.js'
+import { Part, StartError } from './part.js'
+import { isFree, Ports } from './ports.js'
+import { ZooKeeper } from './zookeeper.js'
+
+type Role = 'gateway' | 'dispatcher' | 'edge'
+
+const ENTRY = fileURLToPath(new URL('../live-comments.js', import.meta.url))
+const LOOPBACK = '127.0.0.1'
+/** When, after the order to stop, each kind is ended by force: all are gone within 5 s. */
+const STOP_BY_MS = { gateways: 1_800, edges: 2_800, dispatchers: 3_800, zookeeper: 4_600 }
+
+/** The processes of one cluster. */
+export class Supervisor {
+  readonly #options: Options
+  readonly #env: NodeJS.ProcessEnv
+  readonly #folder: DataFolder
+  readonly #say: (line: string) => void
+  readonly #ports = new Ports()
+  readonly #guard = new Guard()
+  #zookeeper: ZooKeeper | Member | undefined
+  readonly #parts: Record<Role, Part[]> = { gateway: [], dispatcher: [], edge: [] }
+  #stopping = false
+
+  constructor(options: Options, env: NodeJS.ProcessEnv, folder: DataFolder, say: (line: string) => void) {
+    this.#options = options
+    this.#env = env
+    this.#folder = folder
+    this.#say = say
+  }
+
+  /** Starts everything and waits until every part is ready.
+   * @returns the public URL; undefined when it was stopped meanwhile
+   * @throws StartError when a part cannot be started, or the port is taken */
+  async start(): Promise<string | undefined> {
+    const options = this.#options
+    const host = publicHost(this.#env)
+    if (options.port !== 0 && !(await isFree(host, options.port))) throw new StartError(`--port: ${host}:${options.port} is taken`, 1)
+    const leftOver = endLeftOver(this.#folder)
+    if (leftOver > 0) this.#say(`ended ${leftOver} processes that a former run had left`)
+    await this.#startZooKeeper()
+    const token = this.#folder.newToken()
+    for (const role of ['dispatcher', 'edge', 'gateway'] as const) {
+      for (let number = 1; number <= options[`${role}s`]; number++) this.#parts[role].push(await this.#part(role, number, token))
+    }
+    if (this.#stopping) return undefined
+    await Promise.all(this.#all().map(part => part.start()))
+    return `${this.#parts.gateway[0]!.url}/`
+  }
+
+  /** Stops gateways, edges, dispatchers and ZooKeeper, in that order. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    const began = performance.now()
+    const left = (by: number) => Math.max(0, by - (performance.now() - began))
+    const { gateway, edge, dispatcher } = this.#parts
+    await Promise.all(gateway.map(part => part.stop(left(STOP_BY_MS.gateways))))
+    await Promise.all(edge.map(part => part.stop(left(STOP_BY_MS.edges))))
+    await Promise.all(dispatcher.map(part => part.stop(left(STOP_BY_MS.dispatchers))))
+    if (this.#zookeeper instanceof ZooKeeper) await this.#zookeeper.stop(left(STOP_BY_MS.zookeeper))
+    this.#guard.close()
+    this.#folder.removeRecord()
+  }
+
+  /** Ends everything at once. */
+  kill(): void {
+    this.#stopping = true
+    for (const part of this.#all()) part.kill()
+    if (this.#zookeeper instanceof ZooKeeper) this.#zookeeper.kill()
+    this.#folder.removeRecord()
+  }
+
+  /** What ZOOKEEPER_CONNECT takes. */
+  get zookeeperConnect(): string {
+    return this.#zookeeper?.url ?? ''
+  }
+
+  async #startZooKeeper(): Promise<void> {
+    const { zookeeper, restart } = this.#options
+    if (zookeeper !== undefined) {
+      this.#zookeeper = { id: 'zookeeper', pid: null, url: zookeeper, internalUrl: null }
+      return
+    }
+    const own = new ZooKeeper({ folder: this.#folder.zookeeper, ports: this.#ports, restart, say: this.#say, changed: this.#changed })
+    this.#zookeeper = own
+    try {
+      await own.start()
+    } catch (cause) {
+      if (this.#stopping) return
+      throw new StartError((cause as Error).message, 1)
+    }
+  }
+
+  async #part(role: Role, number: number, token: string): Promise<Part> {
+    const options = this.#options
+    const id = `${role}-${number}`
+    const internalPort = await this.#ports.take(LOOPBACK)
+    const internalUrl = urlOf(LOOPBACK, internalPort)
+    const host = publicHost(this.#env)
+    const isFirstGateway = role === 'gateway' && number === 1
+    const port = role === 'dispatcher' ? undefined : isFirstGateway && options.port !== 0 ? options.port : await this.#ports.take(host)
+    return new Part({
+      id,
+      args: [ENTRY, role],
+      env: {
+        ...this.#env,
+        NODE_ID: id,
+        INTERNAL_HOST: LOOPBACK,
+        INTERNAL_PORT: String(internalPort),
+        INTERNAL_URL: internalUrl,
+        INTERNAL_TOKEN: token,
+        PORT: port === undefined ? undefined : String(port),
+        PUBLIC_URL: undefined, // one value cannot be true of several parts
+        ZOOKEEPER_CONNECT: this.zookeeperConnect,
+        STORE_URL: `${options.store}:${this.#folder.comments}`,
+      },
+      url: port === undefined ? null : urlOf(reachable(host), port),
+      internalUrl,
+      logFile: this.#folder.logFile(id),
+      restart: options.restart,
+      watchdogMs: options.watchdogMs,
+      say: this.#say,
+      changed: this.#changed,
+    })
+  }
+
+  #all(): Part[] {
+    return [...this.#parts.dispatcher, ...this.#parts.edge, ...this.#parts.gateway]
+  }
+
+  readonly #changed = (): void => {
+    const { gateway, dispatcher, edge } = this.#parts
+    const zookeeper = this.#zookeeper ? [this.#zookeeper] : []
+    this.#guard.protect([...zookeeper, ...this.#all()].map(member => member.pid).filter(pid => pid !== null))
+    const plain = ({ id, pid, url, internalUrl }: Member): Member => ({ id, pid, url, internalUrl })
+    try {
+      this.#folder.writeRecord({ zookeeper: zookeeper.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
+    } catch (error) {
+      this.#say(`cluster.json cannot be written: ${(error as Error).message}`) // a full disk stops no viewer
+    }
+  }
+}
+
+function publicHost(env: NodeJS.ProcessEnv): string {
+  return env.HOST || LOOPBACK
+}
+
+/** Where this machine reaches a listener of that host. */
+function reachable(host: string): string {
+  return host === '0.0.0.0' ? LOOPBACK : host === '::' ? '::1' : host
+}

@@ -1,0 +1,50 @@
+import t from 'tap'
+import { resolve } from 'node:path'
+import { readOptions } from '../../cluster/options.js'
+import { ConfigError } from '../../registry/node/config.js'
+
+t.test('without flags the cluster is the one the README shows', async t => {
+  t.same(readOptions([]), {
+    gateways: 1,
+    dispatchers: 2,
+    edges: 3,
+    port: 8080,
+    data: resolve('data'),
+    store: 'sqlite',
+    zookeeper: undefined,
+    restart: true,
+    watchdogMs: 5000,
+  })
+})
+
+t.test('every flag is read', async t => {
+  const argv = '--gateways 2 --dispatchers 3 --edges 4 --port 0 --data /tmp/x --store sqlite --zookeeper zk:2181/chroot --no-restart --watchdog 0.5'
+  t.same(readOptions(argv.split(' ')), {
+    gateways: 2,
+    dispatchers: 3,
+    edges: 4,
+    port: 0,
+    data: '/tmp/x',
+    store: 'sqlite',
+    zookeeper: 'zk:2181/chroot',
+    restart: false,
+    watchdogMs: 500,
+  })
+})
+
+t.test('one message names every bad flag', async t => {
+  const argv = '--gateways none --edges 0 --port 70000 --store mongo --zookeeper /chroot-alone --watchdog soon --colour red --port'.split(' ')
+  try {
+    readOptions(argv.slice(0, -1))
+    t.fail('accepted')
+  } catch (error) {
+    t.ok(error instanceof ConfigError)
+    const lines = (error as Error).message.split('\n')
+    for (const flag of ['--gateways', '--edges', '--port', '--store', '--zookeeper', '--watchdog', '--colour']) {
+      t.equal(lines.filter(line => line.startsWith(`${flag}:`)).length, 1, flag)
+    }
+    t.notMatch((error as Error).message, '--dispatchers')
+  }
+  t.throws(() => readOptions(['--port']), /--port/)
+  t.throws(() => readOptions(['stray']), /stray/)
+})
