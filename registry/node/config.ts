@@ -27,19 +27,23 @@ function isConnectString(text: string): boolean {
 /** What every node reads. @param role names the node where NODE_ID does not */
 export function nodeVariables(role: string, internalPort: number) {
   return {
-    NODE_ID: z.string().refine(isNodeId, 'must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)').default(`${hostname().replace(/[^A-Za-z0-9_-]/g, '-')}-${role}`.slice(-64)),
-    INTERNAL_HOST: z.string().min(1).default('127.0.0.1'),
-    INTERNAL_PORT: port(internalPort),
-    INTERNAL_URL: url.optional(),
-    INTERNAL_TOKEN: z.string().min(16, 'must be at least 16 characters').optional(),
-    ZOOKEEPER_CONNECT: zookeeperConnect,
-    LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info'),
+    NODE_ID: z.string().refine(isNodeId, 'must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)').default(`${hostname().replace(/[^A-Za-z0-9_-]/g, '-')}-${role}`.slice(-64)).describe('this node\'s name in the registry'),
+    INTERNAL_HOST: z.string().min(1).default('127.0.0.1').describe('address the internal port listens on'),
+    INTERNAL_PORT: port(internalPort).describe('port for the other parts, metrics and health; 0: any free one'),
+    INTERNAL_URL: url.optional().describe('how the other parts reach the internal port; from host and port'),
+    INTERNAL_TOKEN: z.string().min(16, 'must be at least 16 characters').optional().describe('secret that the parts share; none: not asked for'),
+    ZOOKEEPER_CONNECT: zookeeperConnect.describe('HOST:PORT[,HOST:PORT...][/CHROOT]'),
+    LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('least severe log lines to write'),
   }
 }
 
 /** What a node with a public port reads besides. */
 export function publicVariables(publicPort: number) {
-  return { HOST: z.string().min(1).default('127.0.0.1'), PORT: port(publicPort), PUBLIC_URL: url.optional() }
+  return {
+    HOST: z.string().min(1).default('127.0.0.1').describe('address the public port listens on'),
+    PORT: port(publicPort).describe('public port; 0: any free one'),
+    PUBLIC_URL: url.optional().describe('how the public reaches it; from host and port'),
+  }
 }
 
 /** @throws ConfigError naming every variable that breaks its rule; an empty variable counts as unset */
@@ -48,6 +52,33 @@ export function readConfig<S extends z.ZodRawShape>(env: NodeJS.ProcessEnv, shap
   const result = z.object(shape).safeParse(given)
   if (result.success) return result.data
   throw new ConfigError(result.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
+}
+
+/** A part's configuration, or the end of the process: `--help` tells every variable and exits with 0; any other
+ * argument, or a bad variable, is told on stderr and exits with 2. */
+export function configure<S extends z.ZodRawShape>(part: string, shape: S, argv: readonly string[], env: NodeJS.ProcessEnv): z.infer<z.ZodObject<S>> {
+  if (argv.includes('--help')) {
+    process.stdout.write(`Usage: live-comments ${part}\n\nConfigured by environment:\n\n${describeVariables(shape)}`)
+    process.exit(0)
+  }
+  try {
+    if (argv.length > 0) throw new ConfigError(`${argv.join(' ')}: it takes no arguments; --help tells its variables`)
+    return readConfig(env, shape)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${part}: bad configuration\n${error.message}\n`)
+    process.exit(2)
+  }
+}
+
+/** A line a variable: name, meaning, default. */
+export function describeVariables(shape: z.ZodRawShape): string {
+  return Object.entries(shape)
+    .map(([name, variable]) => {
+      const fallback = (variable as z.ZodType<string | number | undefined>).safeParse(undefined).data
+      return `  ${name.padEnd(20)}${(variable as z.ZodType).description ?? ''}${fallback === undefined ? '' : ` (${fallback})`}\n`
+    })
+    .join('')
 }
 
 /** Random at each start: tells this process from a former one of the same id. */

@@ -1,0 +1,110 @@
+import type { RoomAnswer, SyncRequest, WireComment } from '../registry/contract/wire.js'
+import type { CommentId, Cursor } from '../registry/contract/id.js'
+import type { VideoId } from '../registry/contract/comment.js'
+
+/** Comments that came before the ones they follow, kept while the hole is filled. */
+const MAX_ASIDE = 100
+
+export interface ChainListener {
+  /** It stands at this id now, and goes on from there. */
+  readonly opened: (at: Cursor) => void
+  readonly appended: (comment: WireComment) => void
+}
+
+/** A room's comments in the order of commit, without a hole, whatever order and however often they come (rule 6).
+ * It says what it appends; it keeps only its place. */
+export class Chain {
+  readonly videoId: VideoId
+  /** False until a sync has told where the video stands: before that nothing can be appended. */
+  open = false
+  last: Cursor = 0
+  /** The highest id heard of. */
+  want: Cursor = 0
+  /** By the id that they follow. */
+  readonly #aside = new Map<Cursor, WireComment>()
+  /** The request whose answer opens the chain. */
+  #asked: SyncRequest | undefined
+  readonly #told: ChainListener
+
+  constructor(videoId: VideoId, told: ChainListener) {
+    this.videoId = videoId
+    this.#told = told
+  }
+
+  /** Nobody kept it up to date for a while: it opens again where a new sync says. */
+  reopen(): void {
+    this.open = false
+    this.#asked = undefined
+  }
+
+  /** There are comments above `last` that did not come: sync. */
+  get behind(): boolean {
+    return this.want > this.last
+  }
+
+  /** @returns whether it was appended, kept aside, or known already */
+  deliver(comment: WireComment): 'appended' | 'aside' | 'known' {
+    if (this.open && comment.id <= this.last) return 'known'
+    this.want = Math.max(this.want, comment.id)
+    if (this.open && comment.prev === this.last) {
+      this.#take(comment)
+      this.#takeAside()
+      return 'appended'
+    }
+    if (this.#aside.size >= MAX_ASIDE) this.#aside.delete(this.#aside.keys().next().value!)
+    this.#aside.set(comment.prev, comment)
+    return 'aside'
+  }
+
+  hint(id: CommentId): void {
+    this.want = Math.max(this.want, id)
+  }
+
+  /** What to ask a dispatcher. @param from where to open; undefined asks for the head alone */
+  request(from?: Cursor): SyncRequest {
+    const last = this.open ? this.last : from
+    const request = { videoId: this.videoId, last, want: this.want > (last ?? 0) ? this.want : undefined }
+    if (!this.open) this.#asked = request
+    return request
+  }
+
+  /** Takes the answer to `asked`: every comment in (asked.last, the answer's last]. An answer to what was asked
+   * before the chain was reopened opens nothing. @returns how many were appended */
+  answer(asked: SyncRequest, answer: RoomAnswer): number {
+    if (!this.open) {
+      if (asked !== this.#asked) return 0
+      this.#openAt(asked, answer)
+    }
+    let appended = 0
+    if (asked.last !== undefined && asked.last <= this.last) {
+      for (const comment of answer.comments) {
+        if (comment.id <= this.last) continue
+        this.#take(comment)
+        appended++
+      }
+    }
+    this.#takeAside()
+    this.want = Math.max(this.want, answer.head)
+    // Only the store, read to the end, can say that nothing is there; and not of what was heard of since.
+    if (answer.from === 'store' && !answer.more && this.want === Math.max(asked.want ?? 0, answer.head)) this.want = Math.max(answer.head, this.last)
+    return appended
+  }
+
+  /** Opens where it was asked to if the answer reaches from there to the head, else at the head. */
+  #openAt(asked: SyncRequest, answer: RoomAnswer): void {
+    this.open = true
+    this.last = asked.last !== undefined && !answer.more && answer.head >= asked.last ? asked.last : answer.head
+    this.#told.opened(this.last)
+  }
+
+  #take(comment: WireComment): void {
+    this.last = comment.id
+    this.want = Math.max(this.want, comment.id)
+    this.#told.appended(comment)
+  }
+
+  #takeAside(): void {
+    for (let next = this.#aside.get(this.last); next; next = this.#aside.get(this.last)) this.#take(next)
+    for (const [prev, comment] of this.#aside) if (comment.id <= this.last) this.#aside.delete(prev)
+  }
+}

@@ -1,0 +1,55 @@
+import type { VideoId } from '../registry/contract/comment.js'
+import type { DispatcherNode } from '../registry/contract/nodes.js'
+import { PeerError } from '../registry/node/client.js'
+import type { Clock } from '../registry/node/clock.js'
+import { ownersOf } from '../registry/ownership.js'
+import type { View } from '../registry/view.js'
+
+const ASIDE_MS = 500
+const ASIDE_MAX_MS = 4_000
+
+/** Whom to ask about a video: its owner, and while that does not answer the next in hash order. Any can answer. */
+export class Dispatchers {
+  readonly #view: View
+  readonly #clock: Clock
+  /** By instance: a restarted dispatcher is not set aside for its former self. */
+  readonly #aside = new Map<string, { until: number; pauseMs: number }>()
+
+  constructor(view: View, clock: Clock) {
+    this.#view = view
+    this.#clock = clock
+  }
+
+  /** In the order to ask: those set aside come last. */
+  inOrder(videoId: VideoId): DispatcherNode[] {
+    const owners = ownersOf(this.#view, videoId)
+    const aside = (node: DispatcherNode) => this.#isAside(node)
+    return [...owners.filter(node => !aside(node)), ...owners.filter(aside)]
+  }
+
+  first(videoId: VideoId): DispatcherNode | undefined {
+    return this.inOrder(videoId)[0]
+  }
+
+  answered(node: DispatcherNode): void {
+    this.#aside.delete(node.instance)
+  }
+
+  failed(node: DispatcherNode, error: unknown): void {
+    if (error instanceof PeerError && error.failure === 'local') return
+    if (error instanceof PeerError && error.failure === 'refused') this.#view.refused(node.id, node.instance)
+    const pauseMs = Math.min(ASIDE_MAX_MS, (this.#aside.get(node.instance)?.pauseMs ?? ASIDE_MS / 2) * 2)
+    this.#aside.set(node.instance, { until: this.#clock.now() + pauseMs, pauseMs })
+    if (this.#aside.size > 1000) this.#aside.delete(this.#aside.keys().next().value!)
+  }
+
+  /** Whether anyone is left who has not just failed. */
+  get anyReachable(): boolean {
+    for (const node of this.#view.dispatchers()) if (!this.#isAside(node)) return true
+    return false
+  }
+
+  #isAside({ instance }: DispatcherNode): boolean {
+    return (this.#aside.get(instance)?.until ?? -1) > this.#clock.now()
+  }
+}

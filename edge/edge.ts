@@ -1,0 +1,223 @@
+import type { VideoId } from '../registry/contract/comment.js'
+import { MAX_ZNODE_BYTES } from '../registry/contract/nodes.js'
+import type { Batch, WireComment } from '../registry/contract/wire.js'
+import type { Clock } from '../registry/node/clock.js'
+import { ownerOf } from '../registry/ownership.js'
+import type { View } from '../registry/view.js'
+import { Dispatchers } from './dispatchers.js'
+import { HoldingsAnnouncements } from './holdings.js'
+import type { EdgeMetrics } from './metrics.js'
+import { RingBudget } from './ring.js'
+import { Room, type RoomDeps } from './room.js'
+import { Syncs, type SyncDeps } from './sync.js'
+import { Viewer, type Outlet, type Start } from './viewer.js'
+
+/** Every room is visited once in a turn of the wheel, so that their syncs spread over the 2 s of rule 7. */
+const WHEEL_SLOTS = 40
+const SLOT_MS = 50
+/** A viewer that cannot be written to for this long is closed (rule 10). */
+const SLOW_MS = 6_000
+/** A room keeps its last id and ring this long after its last viewer left: a quick reconnect needs no history. */
+const KEEP_MS = 60_000
+const RING_BUDGET_BYTES = 128 * 1024 * 1024
+
+export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 'onPeerError'> {
+  readonly view: View
+  /** Viewers it takes. */
+  readonly capacity: number
+  readonly random: () => number
+  /** Announces what is held. @returns the size of what was written, bytes */
+  readonly announce: (videos: ReadonlyMap<VideoId, number>) => number
+}
+
+/** The edge without its sockets: rooms and viewers, fed by dispatchers' batches and its own syncs. */
+export class Edge {
+  readonly #clock: Clock
+  readonly #metrics: EdgeMetrics
+  readonly #view: View
+  readonly #capacity: number
+  readonly #random: () => number
+  readonly #rooms = new Map<VideoId, Room>()
+  readonly #roomOf = new Map<Viewer, Room>()
+  readonly #slots: Set<Room>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set())
+  readonly #blocked = new Set<Viewer>()
+  readonly #syncs: Syncs
+  readonly #holdings: HoldingsAnnouncements
+  readonly #roomDeps: RoomDeps
+  #slot = 0
+  #draining = false
+  #stopped = false
+
+  constructor({ clock, send, metrics, onPeerError, view, capacity, random, announce }: EdgeDeps) {
+    this.#clock = clock
+    this.#metrics = metrics
+    this.#view = view
+    this.#capacity = capacity
+    this.#random = random
+    this.#syncs = new Syncs({ clock, dispatchers: new Dispatchers(view, clock), send, metrics, onPeerError })
+    this.#holdings = new HoldingsAnnouncements({ clock, read: () => this.held(), write: announce })
+    this.#roomDeps = {
+      clock,
+      metrics,
+      budget: new RingBudget(RING_BUDGET_BYTES),
+      replay: request => this.#syncs.replay(request),
+      needsSync: room => this.#syncs.needs(room),
+      blocked: viewer => void this.#blocked.add(viewer),
+    }
+    this.#turn()
+  }
+
+  get viewers(): number {
+    return this.#roomOf.size
+  }
+
+  get rooms(): number {
+    return this.#rooms.size
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /** videoId → viewers, of the videos that anyone here watches. */
+  held(): Map<VideoId, number> {
+    const held = new Map<VideoId, number>()
+    for (const room of this.#rooms.values()) if (room.viewers.size > 0) held.set(room.videoId, room.viewers.size)
+    return held
+  }
+
+  /** @returns undefined where the viewer cannot be taken: its outlet was told why */
+  join(videoId: VideoId, start: Start, outlet: Outlet): Viewer | undefined {
+    const known = this.#rooms.get(videoId)
+    const noRoomInRegistry = !known && this.#holdings.bytes > 0.95 * MAX_ZNODE_BYTES
+    if (this.#draining || this.#roomOf.size >= this.#capacity || noRoomInRegistry) {
+      if (noRoomInRegistry) this.#metrics.holdingsFull.inc()
+      outlet.end(this.#draining ? 'drain' : 'full')
+      return undefined
+    }
+    const room = known ?? this.#open(videoId)
+    const viewer = new Viewer(outlet, start, this.#clock.now())
+    this.#roomOf.set(viewer, room)
+    this.#metrics.joins.inc()
+    room.join(viewer)
+    this.#holdings.changed(videoId, room.viewers.size)
+    return viewer
+  }
+
+  /** The viewer's socket is gone. */
+  leave(viewer: Viewer): void {
+    const room = this.#forget(viewer)
+    room?.leave(viewer)
+    if (room) this.#holdings.changed(room.videoId, room.viewers.size)
+  }
+
+  /** The viewer's socket takes bytes again. */
+  drained(viewer: Viewer): void {
+    this.#blocked.delete(viewer)
+    this.#roomOf.get(viewer)?.drained(viewer)
+  }
+
+  /** What a dispatcher pushed. Rooms that are not here have no use for it. */
+  batch({ comments, hints }: Batch): void {
+    this.#metrics.received.inc(comments.length)
+    this.#metrics.batchSize.observe(comments.length)
+    for (const comment of comments) this.#deliver(comment)
+    for (const { videoId, id } of hints) {
+      const room = this.#rooms.get(videoId)
+      if (room && room.viewers.size > 0) room.hint(id)
+    }
+  }
+
+  /** Rooms whose video has another owner now sync with it (rule 7). */
+  viewChanged(): void {
+    for (const room of this.#rooms.values()) {
+      const owner = ownerOf(this.#view, room.videoId)
+      if (owner === undefined || owner.instance === room.ownerInstance) continue
+      room.ownerInstance = owner.instance
+      this.#syncs.needs(room)
+    }
+  }
+
+  /** Hands every viewer back over `windowMs` and takes no more. Resolves when none is left. */
+  drain(windowMs: number): Promise<void> {
+    this.#draining = true
+    const stepMs = 50
+    const perStep = Math.max(1, Math.ceil(this.#roomOf.size / (windowMs / stepMs)))
+    return new Promise(resolve => {
+      const step = () => {
+        if (!this.#draining) return resolve()
+        let count = 0
+        for (const viewer of this.#roomOf.keys()) {
+          if (count++ === perStep) break
+          this.#end(viewer, 'drain')
+        }
+        if (this.#roomOf.size === 0) resolve()
+        else this.#clock.after(stepMs, step)
+      }
+      step()
+    })
+  }
+
+  /** Takes viewers again, after a drain that was called off. */
+  resume(): void {
+    this.#draining = false
+  }
+
+  /** No timer fires after this. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  #deliver(comment: WireComment): void {
+    const room = this.#rooms.get(comment.videoId)
+    if (!room) return this.#metrics.unheld.inc()
+    room.deliver(comment)
+  }
+
+  #open(videoId: VideoId): Room {
+    const room = new Room(videoId, this.#roomDeps)
+    room.ownerInstance = ownerOf(this.#view, videoId)?.instance
+    this.#rooms.set(videoId, room)
+    this.#slots[Math.floor(this.#random() * WHEEL_SLOTS)]!.add(room)
+    return room
+  }
+
+  #drop(room: Room, slot: Set<Room>): void {
+    slot.delete(room)
+    this.#rooms.delete(room.videoId)
+    this.#syncs.forget(room)
+    room.drop()
+  }
+
+  #forget(viewer: Viewer): Room | undefined {
+    const room = this.#roomOf.get(viewer)
+    this.#roomOf.delete(viewer)
+    this.#blocked.delete(viewer)
+    return room
+  }
+
+  #end(viewer: Viewer, reason: 'drain' | 'slow'): void {
+    const room = this.#forget(viewer)
+    if (!room) return
+    room.end(viewer, reason)
+    this.#holdings.changed(room.videoId, room.viewers.size)
+  }
+
+  #turn(): void {
+    if (this.#stopped) return
+    const now = this.#clock.now()
+    for (const viewer of this.#blocked) {
+      if (now - viewer.blockedSince! < SLOW_MS) continue
+      this.#metrics.slow.inc()
+      this.#end(viewer, 'slow')
+    }
+    this.#slot = (this.#slot + 1) % WHEEL_SLOTS
+    const slot = this.#slots[this.#slot]!
+    for (const room of slot) {
+      if (room.viewers.size > 0) this.#syncs.needs(room)
+      else if (room.emptySince !== undefined && now - room.emptySince >= KEEP_MS) this.#drop(room, slot)
+    }
+    for (const half of [0, WHEEL_SLOTS / 2]) for (const room of this.#slots[(this.#slot + half) % WHEEL_SLOTS]!) room.tick()
+    this.#clock.after(SLOT_MS, () => this.#turn())
+  }
+}

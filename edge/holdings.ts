@@ -1,0 +1,79 @@
+import type { VideoId } from '../registry/contract/comment.js'
+import type { Clock } from '../registry/node/clock.js'
+
+/** A video that appears or leaves is announced this soon, with all else that changed by then. */
+const SET_MS = 20
+const SET_INTERVAL_MS = 50
+/** The interval stretches as the list grows: a write of 200 KB costs ZooKeeper 5–30 times one of 10 KB. */
+const BYTES_PER_MS = 200
+const MAX_INTERVAL_MS = 1_000
+const COUNT_INTERVAL_MS = 1_000
+/** Counts that move less than this wait until they rest. */
+const COUNT_MOVED = 0.05
+
+export interface HoldingsDeps {
+  readonly clock: Clock
+  /** The videos held now, with their viewers (at least one each). */
+  readonly read: () => ReadonlyMap<VideoId, number>
+  /** Announces them. @returns the size of what was written */
+  readonly write: (videos: ReadonlyMap<VideoId, number>) => number
+}
+
+/** Decides when this edge tells the registry what it holds. */
+export class HoldingsAnnouncements {
+  /** Size of the last one, bytes. */
+  bytes = 0
+  readonly #deps: HoldingsDeps
+  #announced: ReadonlyMap<VideoId, number> = new Map()
+  #writtenAt = -Infinity
+  #changedAt = 0
+  #dueAt = Infinity
+  /** A count moved too little to be told at once. */
+  #resting = false
+  #cancel: (() => void) | undefined
+
+  constructor(deps: HoldingsDeps) {
+    this.#deps = deps
+  }
+
+  changed(videoId: VideoId, viewers: number): void {
+    const now = this.#deps.clock.now()
+    const told = this.#announced.get(videoId) ?? 0
+    this.#changedAt = now
+    if (told > 0 !== viewers > 0) this.#due(Math.max(now + SET_MS, this.#writtenAt + this.#setIntervalMs))
+    else if (Math.abs(viewers - told) >= Math.max(1, told * COUNT_MOVED)) this.#due(Math.max(now + SET_MS, this.#writtenAt + COUNT_INTERVAL_MS))
+    else if (viewers !== told && !this.#resting) {
+      this.#resting = true
+      this.#rest(COUNT_INTERVAL_MS)
+    }
+  }
+
+  get #setIntervalMs(): number {
+    return Math.min(MAX_INTERVAL_MS, SET_INTERVAL_MS + this.bytes / BYTES_PER_MS)
+  }
+
+  #rest(ms: number): void {
+    this.#deps.clock.after(ms, () => {
+      const left = this.#changedAt + COUNT_INTERVAL_MS - this.#deps.clock.now()
+      if (!this.#resting) return
+      if (left > 0) return this.#rest(left)
+      this.#write()
+    })
+  }
+
+  #due(at: number): void {
+    if (at >= this.#dueAt) return
+    this.#dueAt = at
+    this.#cancel?.()
+    this.#cancel = this.#deps.clock.after(at - this.#deps.clock.now(), () => this.#write())
+  }
+
+  #write(): void {
+    this.#cancel?.()
+    this.#dueAt = Infinity
+    this.#resting = false
+    this.#writtenAt = this.#deps.clock.now()
+    this.#announced = this.#deps.read()
+    this.bytes = this.#deps.write(this.#announced)
+  }
+}

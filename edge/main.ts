@@ -1,0 +1,126 @@
+import { mayReplaceHoldings, mayReplaceNode } from '../registry/claim.js'
+import { Announcer } from '../registry/announcer.js'
+import { printHoldings, printNode, type EdgeNode } from '../registry/contract/nodes.js'
+import { WIRE_VERSION } from '../registry/contract/wire.js'
+import { DrainWatch } from '../registry/drain-watch.js'
+import { InternalClient } from '../registry/node/client.js'
+import { systemClock } from '../registry/node/clock.js'
+import { newInstance, urlOf } from '../registry/node/config.js'
+import { internalServer } from '../registry/node/internal.js'
+import { createLog, endOnBug } from '../registry/node/log.js'
+import { createMetrics } from '../registry/node/metrics.js'
+import { stopSignal } from '../registry/node/stop.js'
+import { VERSION } from '../registry/node/version.js'
+import { zookeeperReady } from '../registry/node/zookeeper-wait.js'
+import { EDGES, HOLDINGS } from '../registry/paths.js'
+import { RegistryWatcher } from '../registry/watcher.js'
+import { Zk } from '../registry/zookeeper/client.js'
+import { edgeConfig } from './config.js'
+import { Edge } from './edge.js'
+import { EdgeMetrics } from './metrics.js'
+import { internalRoutes, publicServer } from './server.js'
+
+const DRAIN_WINDOW_MS = 3_000
+const STOP_DEADLINE_MS = 15_000
+
+/** Runs an edge until it is told to stop. */
+export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const config = edgeConfig(argv, env)
+  const id = config.NODE_ID
+  const instance = newInstance()
+  const log = createLog('edge', id, config.LOG_LEVEL)
+  const onBug = endOnBug(log)
+  const stopping = stopSignal(log, STOP_DEADLINE_MS)
+  const register = createMetrics()
+  const client = new InternalClient(config.INTERNAL_TOKEN)
+  const zk = new Zk(config.ZOOKEEPER_CONNECT)
+  zk.on('warn', err => log.warn({ err }, 'zookeeper_odd'))
+  zk.on('suspended', () => log.warn('zookeeper_lost'))
+  zk.on('session', () => log.info('zookeeper_session'))
+  const watcher = new RegistryWatcher({ zk, clock: systemClock, log, metrics: register, watch: ['dispatchers'] })
+
+  let node: EdgeNode | undefined
+  const announced: { node?: Announcer; holdings?: Announcer } = {}
+  const metrics = new EdgeMetrics(register)
+  const edge = new Edge({
+    clock: systemClock,
+    random: Math.random,
+    view: watcher.view,
+    metrics,
+    capacity: config.EDGE_CAPACITY,
+    send: (dispatcher, path, body, timeoutMs) => client.call(dispatcher.internalUrl, { path, body, timeoutMs, headers: from() }),
+    onPeerError: (dispatcher, err) => log.warn({ dispatcherId: dispatcher.id, err }, 'dispatcher_failed'),
+    announce(videos) {
+      const data = printHoldings({ instance, videos })
+      announced.holdings?.set(data)
+      update({ viewers: edge.viewers })
+      return data.length
+    },
+  })
+  metrics.watch(register, edge)
+  watcher.onChange(() => edge.viewChanged())
+
+  const notReady = () => (edge.draining ? 'draining' : watcher.loaded && announced.node?.up ? undefined : 'waiting for the registry')
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: register, identity: { id, instance, version: VERSION }, notReady, onBug })
+  internalRoutes(internal, edge)
+  const open = publicServer(edge, { onBug, notReady })
+  const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT))
+  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, open.listen(config.HOST, config.PORT))
+  log.info({ internalUrl, publicUrl, instance }, 'listening')
+
+  function from(): Record<string, string> {
+    return { 'x-live-edge': id, 'x-live-instance': instance, 'x-live-url': internalUrl }
+  }
+
+  function update(change: Partial<EdgeNode>): void {
+    if (!node) return
+    node = { ...node, ...change }
+    announced.node?.set(printNode(node))
+  }
+
+  const gone = new AbortController()
+  void stopping.then(() => gone.abort())
+  await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, log, gone.signal).catch(error => {
+    if (!gone.signal.aborted) throw error
+  })
+  node = { id, instance, internalUrl, publicUrl, capacity: config.EDGE_CAPACITY, viewers: edge.viewers, state: 'up', startedAt: Date.now(), version: VERSION, wire: WIRE_VERSION }
+  const announcement = new Announcer({ zk, log, path: `${EDGES}/${id}`, data: printNode(node), mayReplace: mayReplaceNode({ id, instance }, client) })
+  announced.node = announcement
+  announced.holdings = new Announcer({
+    zk,
+    log,
+    path: `${HOLDINGS}/${id}`,
+    data: printHoldings({ instance, videos: edge.held() }),
+    mayReplace: mayReplaceHoldings({ id, instance }, announcement),
+  })
+  const drain = async () => {
+    log.info({ viewers: edge.viewers }, 'draining')
+    update({ state: 'draining' })
+    await edge.drain(DRAIN_WINDOW_MS)
+    log.info('drained')
+  }
+  const wish = new DrainWatch({
+    zk,
+    log,
+    edgeId: id,
+    instance,
+    onWish(wished) {
+      if (wished) return void drain()
+      log.info('taking_viewers_again')
+      edge.resume()
+      update({ state: 'up' })
+    },
+  })
+
+  await stopping
+  wish.close()
+  await drain()
+  open.stopListening()
+  edge.stop()
+  await Promise.all([announced.holdings.close(), announcement.close()])
+  watcher.close()
+  internal.close()
+  open.close()
+  await Promise.all([zk.close(), client.close()])
+  log.info('stopped')
+}

@@ -1,0 +1,57 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { StreamEvent } from '../registry/contract/frame.js'
+import { timeOfId } from '../registry/contract/id.js'
+import { SECONDS_BUCKETS } from '../registry/node/metrics.js'
+
+/** What an edge counts. */
+export class EdgeMetrics {
+  readonly joins: Counter
+  readonly slow: Counter
+  readonly received: Counter
+  readonly unheld: Counter
+  readonly duplicates: Counter
+  readonly delivered: Counter
+  readonly writes: Counter
+  readonly syncs: Counter
+  readonly syncFailures: Counter
+  readonly repaired: Counter
+  readonly replays: Counter
+  readonly holdingsFull: Counter
+  readonly batchSize: Histogram
+  readonly flushSeconds: Histogram
+  readonly deliverySeconds: Histogram
+
+  constructor(register: Registry) {
+    const counter = (name: string, help: string) => new Counter({ name: `live_edge_${name}_total`, help, registers: [register] })
+    this.joins = counter('joins', 'Viewers taken.')
+    this.slow = counter('slow_viewers', 'Viewers closed because their socket took nothing for too long.')
+    this.received = counter('comments_received', 'Comments that dispatchers pushed here.')
+    this.unheld = counter('comments_unheld', 'Comments pushed here for a video that nobody here watches.')
+    this.duplicates = counter('comments_duplicate', 'Comments that were here already.')
+    this.delivered = counter('comments_delivered', 'Comments written to viewers, one for each viewer.')
+    this.writes = counter('writes', 'Writes of flushes to viewers.')
+    this.syncs = counter('syncs', 'Sync questions asked.')
+    this.syncFailures = counter('sync_failures', 'Questions to a dispatcher that were not answered.')
+    this.repaired = counter('comments_repaired', 'Comments that a sync brought and no push had.')
+    this.replays = counter('replays', 'Times history was read for viewers.')
+    this.holdingsFull = counter('holdings_full', 'Viewers refused because the list of held videos has no room for another.')
+    this.batchSize = new Histogram({ name: 'live_edge_batch_comments', help: 'Comments in a batch from a dispatcher.', buckets: [0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000], registers: [register] })
+    this.flushSeconds = new Histogram({ name: 'live_edge_flush_seconds', help: 'Time spent writing one flush.', buckets: SECONDS_BUCKETS, registers: [register] })
+    this.deliverySeconds = new Histogram({ name: 'live_edge_delivery_seconds', help: 'Comment accepted to written to the last of its room\'s viewers.', buckets: SECONDS_BUCKETS, registers: [register] })
+  }
+
+  /** One flush is done: `comments` of its events went to `written` viewers and took `costMs`. @param wall Unix ms */
+  flushed(comments: number, written: number, costMs: number, events: readonly StreamEvent[], wall: number): void {
+    this.writes.inc(written)
+    this.delivered.inc(comments * written)
+    this.flushSeconds.observe(costMs / 1000)
+    if (written === 0) return
+    for (const { id } of events) if (id !== 0) this.deliverySeconds.observe(Math.max(0, wall - timeOfId(id)) / 1000)
+  }
+
+  /** Gauges are read when they are asked for. */
+  watch(register: Registry, edge: { readonly viewers: number; readonly rooms: number }): void {
+    new Gauge({ name: 'live_edge_viewers', help: 'Viewers held.', registers: [register], collect() { this.set(edge.viewers) } })
+    new Gauge({ name: 'live_edge_rooms', help: 'Rooms in memory, those kept for a minute after their last viewer too.', registers: [register], collect() { this.set(edge.rooms) } })
+  }
+}

@@ -1,0 +1,340 @@
+import type { VideoId } from '../registry/contract/comment.js'
+import { streamEvent, type EndReason, type StreamEvent } from '../registry/contract/frame.js'
+import type { Cursor } from '../registry/contract/id.js'
+import { commentEvent, gapEvent, HEARTBEAT, readyEvent, viewersEvent } from '../registry/contract/sse.js'
+import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../registry/contract/wire.js'
+import type { Clock } from '../registry/node/clock.js'
+import { Chain } from './chain.js'
+import { encode, encodeReady, Flush } from './encoding.js'
+import type { EdgeMetrics } from './metrics.js'
+import { MAX_REPLAY, missedBy, Replays } from './replay.js'
+import { after, Ring, type RingBudget, type Run } from './ring.js'
+import type { Viewer } from './viewer.js'
+
+export const HEARTBEAT_MS = 10_000
+const VIEWERS_AT_LEAST_MS = 15_000
+/** A long flush pauses this often, so that the process still answers. */
+const SLICE_MS = 5
+/** How much of a core the flushes of one room may take before comments are left to gather, and for how long at most. */
+const TARGET_UTILISATION = 0.5
+const MAX_INTERVAL_MS = 100
+
+export interface RoomDeps {
+  readonly clock: Clock
+  readonly metrics: EdgeMetrics
+  readonly budget: RingBudget
+  /** @throws when no dispatcher answers */
+  readonly replay: (request: ReplayRequest) => Promise<RoomAnswer>
+  /** The room wants a sync now (rule 7). */
+  readonly needsSync: (room: Room) => void
+  /** A viewer's socket took its last for now. */
+  readonly blocked: (viewer: Viewer) => void
+}
+
+/** A video's viewers on this edge: what they have been sent, and what comes next. */
+export class Room {
+  readonly videoId: VideoId
+  readonly chain: Chain
+  /** Everyone here, live or waiting. */
+  readonly viewers = new Set<Viewer>()
+  /** Viewers of the video on other edges, as the last sync told. */
+  others = 0
+  /** Since when nobody is here, monotonic ms. */
+  emptySince: number | undefined
+  /** The instance of the dispatcher that owns the video, as this edge sees it. */
+  ownerInstance: string | undefined
+  /** L of rule 8: all up to it has been written, or is being written, to whoever is live. */
+  #flushed: Cursor = 0
+  #unflushed: StreamEvent[] = []
+  readonly #ring: Ring
+  readonly #replays: Replays
+  /** Viewers whose cursor is above L (rule 9). */
+  readonly #ahead = new Set<Viewer>()
+  /** Viewers that came before the room was open. */
+  readonly #early = new Set<Viewer>()
+  #flushDue = false
+  #flushing = false
+  #nextFlushAt = 0
+  #toldViewers = -1
+  #toldViewersAt = 0
+  #tellViewers = false
+  readonly #deps: RoomDeps
+
+  constructor(videoId: VideoId, deps: RoomDeps) {
+    this.videoId = videoId
+    this.#deps = deps
+    this.#ring = new Ring(0, { maxEvents: MAX_REPLAY, maxBytes: 256 * 1024 }, deps.budget)
+    this.chain = new Chain(videoId, {
+      opened: at => {
+        if (this.#ring.last !== at) this.#ring.restart(at)
+      },
+      appended: comment => this.#append(comment),
+    })
+    this.#replays = new Replays(videoId, deps.clock, deps.replay, {
+      until: () => this.#flushed,
+      serve: run => this.#replayed(run),
+      giveUp: viewer => this.#giveUpReplay(viewer),
+    })
+  }
+
+  get flushed(): Cursor {
+    return this.#flushed
+  }
+
+  get flushIntervalMs(): number {
+    return Math.max(0, this.#nextFlushAt - this.#deps.clock.now())
+  }
+
+  get total(): number {
+    return this.others + this.viewers.size
+  }
+
+  join(viewer: Viewer): void {
+    if (this.viewers.size === 0) {
+      // Whoever held the room before may have missed something while nobody was here: ask first (rule 7).
+      if (this.emptySince !== undefined) this.chain.reopen()
+      this.emptySince = undefined
+    }
+    this.viewers.add(viewer)
+    if (this.chain.open) this.#admit(viewer)
+    else {
+      this.#early.add(viewer)
+      this.#deps.needsSync(this)
+    }
+  }
+
+  leave(viewer: Viewer): void {
+    viewer.gone = true
+    this.viewers.delete(viewer)
+    this.#early.delete(viewer)
+    this.#ahead.delete(viewer)
+    this.#replays.delete(viewer)
+    if (this.viewers.size === 0) this.emptySince = this.#deps.clock.now()
+  }
+
+  end(viewer: Viewer, reason: EndReason): void {
+    this.leave(viewer)
+    viewer.outlet.end(reason)
+  }
+
+  /** A comment that a dispatcher pushed. */
+  deliver(comment: WireComment): void {
+    const what = this.chain.deliver(comment)
+    if (what === 'known') this.#deps.metrics.duplicates.inc()
+    if (what === 'aside') this.#deps.needsSync(this)
+  }
+
+  hint(id: Cursor): void {
+    this.chain.hint(id)
+    if (this.chain.behind) this.#deps.needsSync(this)
+  }
+
+  /** The next sync. A room that opens for viewers with cursors asks from the lowest: on a quick reconnect the
+   * answer is all that they missed, and nobody needs history. */
+  syncRequest(): SyncRequest {
+    if (this.#ring.last > 0) return this.chain.request(this.#ring.last)
+    let lowest: Cursor | undefined
+    for (const { place } of this.#early) if (place !== undefined && (lowest === undefined || place < lowest)) lowest = place
+    return this.chain.request(lowest)
+  }
+
+  synced(asked: SyncRequest, answer: RoomAnswer): void {
+    const { chain } = this
+    this.others = answer.others
+    const opens = !chain.open
+    const appended = chain.answer(asked, answer)
+    if (!chain.open) return this.#deps.needsSync(this)
+    if (opens) this.#opened()
+    else this.#deps.metrics.repaired.inc(appended)
+    if (answer.from === 'store' && !answer.more) this.#refuseForeign(asked, answer.head)
+  }
+
+  /** The viewer's socket is writable again (rule 10). */
+  drained(viewer: Viewer): void {
+    viewer.blockedSince = undefined
+    if (viewer.live) this.#advance(viewer)
+  }
+
+  /** Once a second: tells how many watch, and keeps waiting viewers' lines alive. */
+  tick(): void {
+    const now = this.#deps.clock.now()
+    const changed = this.total !== this.#toldViewers && now - this.#toldViewersAt >= 990
+    if (this.viewers.size > 0 && (changed || now - this.#toldViewersAt >= VIEWERS_AT_LEAST_MS)) {
+      this.#tellViewers = true
+      this.#scheduleFlush()
+    }
+    for (const waiting of [this.#early, this.#ahead, this.#replays.viewers]) {
+      for (const viewer of waiting) {
+        if (viewer.blockedSince === undefined && now - viewer.heardAt >= HEARTBEAT_MS) {
+          this.#write(viewer, encode(viewer.outlet.encoding, [streamEvent(0, HEARTBEAT)]))
+        }
+      }
+    }
+  }
+
+  /** Gives the memory back; the room is not used again. */
+  drop(): void {
+    this.#deps.budget.remove(this.#ring)
+  }
+
+  // --- joining (rules 8 and 9) ---
+
+  #opened(): void {
+    // Nobody is live yet: what the opening sync brought is in the ring, and is everyone's replay.
+    this.#unflushed = []
+    this.#flushed = this.chain.last
+    for (const viewer of this.#early) this.#admit(viewer)
+    this.#early.clear()
+  }
+
+  #admit(viewer: Viewer): void {
+    if (viewer.place !== undefined && viewer.place > this.#flushed) {
+      this.#ahead.add(viewer)
+      this.chain.hint(viewer.place)
+      if (this.chain.behind) this.#deps.needsSync(this)
+      return
+    }
+    if (viewer.place === undefined && viewer.recent === 0) viewer.place = this.#flushed
+    this.#advance(viewer)
+  }
+
+  /** The store's head is below the cursor: it is not one of ours, and the viewer joins at L (rule 9). */
+  #refuseForeign(asked: SyncRequest, head: Cursor): void {
+    for (const viewer of this.#ahead) {
+      if (viewer.place! <= head || viewer.place! > (asked.want ?? 0)) continue
+      this.#ahead.delete(viewer)
+      viewer.place = this.#flushed
+      this.#advance(viewer)
+    }
+  }
+
+  /** Brings a viewer up to L in one write: from the ring, else from history. */
+  #advance(viewer: Viewer): void {
+    if (viewer.gone || viewer.blockedSince !== undefined) return
+    const events = missedBy(viewer, this.#ring, this.#flushed)
+    if (events) this.#catchUp(viewer, events)
+    else {
+      viewer.live = false
+      this.#replays.add(viewer)
+    }
+  }
+
+  #catchUp(viewer: Viewer, events: readonly StreamEvent[]): void {
+    viewer.live = true
+    viewer.place = this.#flushed
+    viewer.replayingSince = undefined
+    if (viewer.ready && events.length === 0) return
+    const { encoding } = viewer.outlet
+    const bytes = encode(encoding, events)
+    if (viewer.ready) return this.#write(viewer, bytes)
+    viewer.ready = true
+    const ready = encodeReady(encoding, this.#flushed, readyEvent(this.#flushed, this.videoId, this.total))
+    this.#write(viewer, events.length === 0 ? ready : Buffer.concat([bytes, ready]))
+  }
+
+  /** History came: it serves all that wait for it, and the ring keeps it for those who come next. */
+  #replayed(run: Run): void {
+    const end = run.events.at(-1)?.id ?? run.base
+    const joined: Run = { base: run.base, events: [...run.events, ...this.#ring.events.slice(after(this.#ring.events, end))] }
+    const reaches = this.#ring.base <= end
+    if (reaches) this.#ring.extendBack(run)
+    for (const viewer of [...this.#replays.viewers]) {
+      // Where the ring no longer reaches back to what was read, it is asked again.
+      const events = reaches ? missedBy(viewer, joined, this.#flushed) : undefined
+      if (!events) continue
+      this.#replays.delete(viewer)
+      if (viewer.blockedSince === undefined) this.#catchUp(viewer, events)
+      else viewer.live = true // it catches up when its socket drains
+    }
+    this.#replays.ask()
+  }
+
+  /** History did not reach L in time: the viewer is told what it missed, and joins at L. */
+  #giveUpReplay(viewer: Viewer): void {
+    const from = viewer.place
+    this.#catchUp(viewer, from === undefined || from === this.#flushed ? [] : [streamEvent(this.#flushed, gapEvent(from, this.#flushed))])
+  }
+
+  // --- flushing ---
+
+  #append(comment: WireComment): void {
+    const event = streamEvent(comment.id, commentEvent(comment.id, comment.json))
+    this.#ring.push(event)
+    this.#unflushed.push(event)
+    this.#scheduleFlush()
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushDue) return
+    this.#flushDue = true
+    const { clock } = this.#deps
+    const run = () => {
+      this.#flushDue = false
+      this.#flush()
+    }
+    const wait = this.#nextFlushAt - clock.now()
+    // Never inside the callback of the HTTP server that brought the comment: there a write costs four times as much.
+    if (wait <= 0) clock.soon(run)
+    else clock.after(wait, run)
+  }
+
+  #flush(): void {
+    if (this.#flushing || !this.chain.open) return
+    const { clock, metrics } = this.#deps
+    const events = this.#unflushed
+    const from = this.#flushed
+    this.#unflushed = []
+    this.#flushed = this.chain.last
+    const comments = events.length
+    if (this.#tellViewers) {
+      this.#tellViewers = false
+      this.#toldViewers = this.total
+      this.#toldViewersAt = clock.now()
+      events.push(streamEvent(0, viewersEvent(this.total)))
+    }
+    if (events.length === 0) return
+    const flush = new Flush(events)
+    const viewers = this.viewers.values()
+    let cost = 0
+    let written = 0
+    this.#flushing = true
+    const slice = () => {
+      const start = clock.now()
+      let done = false
+      for (let i = 1; ; i++) {
+        const next = viewers.next()
+        if (next.done) {
+          done = true
+          break
+        }
+        const viewer = next.value
+        if (!viewer.live || viewer.blockedSince !== undefined) continue
+        if (viewer.place === from) {
+          viewer.place = this.#flushed
+          this.#write(viewer, flush.bytes(viewer.outlet.encoding))
+          written++
+        } else this.#advance(viewer)
+        if (i % 64 === 0 && clock.now() - start > SLICE_MS) break
+      }
+      cost += clock.now() - start
+      if (!done) return clock.soon(slice)
+      this.#flushing = false
+      this.#nextFlushAt = clock.now() + Math.min(MAX_INTERVAL_MS, cost / TARGET_UTILISATION - cost)
+      metrics.flushed(comments, written, cost, events, clock.wall())
+      for (const viewer of this.#ahead) {
+        if (viewer.place! > this.#flushed) continue
+        this.#ahead.delete(viewer)
+        this.#advance(viewer)
+      }
+      if (this.#unflushed.length > 0 || this.#tellViewers) this.#scheduleFlush()
+    }
+    slice()
+  }
+
+  #write(viewer: Viewer, bytes: Uint8Array): void {
+    viewer.heardAt = this.#deps.clock.now()
+    if (viewer.outlet.write(bytes)) return
+    viewer.blockedSince = viewer.heardAt
+    this.#deps.blocked(viewer)
+  }
+}

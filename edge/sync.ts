@@ -1,0 +1,145 @@
+import { parseAnswers, printReplay, printSync, type ReplayRequest, type RoomAnswer, type SyncRequest } from '../registry/contract/wire.js'
+import type { DispatcherNode } from '../registry/contract/nodes.js'
+import type { Clock } from '../registry/node/clock.js'
+import type { Dispatchers } from './dispatchers.js'
+import type { EdgeMetrics } from './metrics.js'
+import type { Room } from './room.js'
+
+const SYNC_TIMEOUT_MS = 1_000
+const REPLAY_TIMEOUT_MS = 2_000
+const MAX_ROOMS = 1_000
+/** Between two tries for a room whose wanted comment the answer did not have, or that nobody answered. */
+const PAUSE_MS = 100
+
+/** One call to a dispatcher's internal port. @throws PeerError */
+export type Send = (node: DispatcherNode, path: string, body: string, timeoutMs: number) => Promise<Buffer>
+
+export interface SyncDeps {
+  readonly clock: Clock
+  readonly dispatchers: Dispatchers
+  readonly send: Send
+  readonly metrics: EdgeMetrics
+  /** What was asked could not be read: the peer's fault, to be logged. */
+  readonly onPeerError: (node: DispatcherNode, error: unknown) => void
+}
+
+/** Pulls what pushing missed (rule 7): many rooms in one question, one question at a time for each room. */
+export class Syncs {
+  readonly #deps: SyncDeps
+  /** Rooms to ask for at the next turn. */
+  readonly #due = new Set<Room>()
+  readonly #asking = new Set<Room>()
+  /** Rooms that came to need another sync while one was under way. */
+  readonly #again = new Set<Room>()
+  #scheduled = false
+
+  constructor(deps: SyncDeps) {
+    this.#deps = deps
+  }
+
+  needs(room: Room): void {
+    if (this.#asking.has(room)) this.#again.add(room)
+    else {
+      this.#due.add(room)
+      this.#schedule()
+    }
+  }
+
+  forget(room: Room): void {
+    this.#due.delete(room)
+    this.#again.delete(room)
+  }
+
+  /** What a viewer missed, from whoever answers first in hash order. @throws PeerError of the last one asked */
+  async replay(request: ReplayRequest): Promise<RoomAnswer> {
+    const { dispatchers, send, metrics } = this.#deps
+    let failure: unknown = new Error('no dispatcher is known')
+    for (const node of dispatchers.inOrder(request.videoId)) {
+      try {
+        const [answer] = parseAnswers(await send(node, '/internal/replay', printReplay(request), REPLAY_TIMEOUT_MS))
+        if (answer?.videoId !== request.videoId) throw new Error('the answer is for another video')
+        dispatchers.answered(node)
+        metrics.replays.inc()
+        return answer
+      } catch (error) {
+        failure = error
+        this.#failed(node, error)
+      }
+    }
+    throw failure
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#deps.clock.soon(() => {
+      this.#scheduled = false
+      this.#askAll()
+    })
+  }
+
+  #askAll(): void {
+    const byNode = new Map<DispatcherNode, Room[]>()
+    for (const room of this.#due) {
+      if (room.viewers.size === 0) continue
+      const node = this.#deps.dispatchers.first(room.videoId)
+      if (!node) this.#later(room)
+      else if (byNode.has(node)) byNode.get(node)!.push(room)
+      else byNode.set(node, [room])
+    }
+    this.#due.clear()
+    for (const [node, rooms] of byNode) {
+      for (let i = 0; i < rooms.length; i += MAX_ROOMS) void this.#ask(node, rooms.slice(i, i + MAX_ROOMS))
+    }
+  }
+
+  async #ask(node: DispatcherNode, rooms: Room[]): Promise<void> {
+    const { dispatchers, send, metrics } = this.#deps
+    const asked = new Map<string, { room: Room; request: SyncRequest }>()
+    for (const room of rooms) {
+      this.#asking.add(room)
+      asked.set(room.videoId, { room, request: room.syncRequest() })
+    }
+    metrics.syncs.inc()
+    try {
+      const body = printSync(Array.from(asked.values(), ({ request }) => request))
+      const answers = parseAnswers(await send(node, '/internal/sync', body, SYNC_TIMEOUT_MS))
+      dispatchers.answered(node)
+      for (const answer of answers) {
+        const part = asked.get(answer.videoId)
+        if (!part) continue
+        const { room, request } = part
+        room.synced(request, answer)
+        // More of it, or still short of what is wanted: at once if this brought something, else after a pause.
+        if (answer.more && answer.comments.length > 0) this.#again.add(room)
+        else if (room.chain.behind) this.#later(room)
+        asked.delete(answer.videoId)
+      }
+      // What did not fit into the answer.
+      for (const { room } of asked.values()) this.#again.add(room)
+    } catch (error) {
+      this.#failed(node, error)
+      // The next in hash order is asked at once; where all have just failed, after a pause.
+      for (const room of rooms) {
+        if (dispatchers.anyReachable) this.#again.add(room)
+        else this.#later(room)
+      }
+    }
+    for (const room of rooms) {
+      this.#asking.delete(room)
+      if (this.#again.delete(room)) this.needs(room)
+    }
+  }
+
+  #later(room: Room): void {
+    this.#deps.clock.after(PAUSE_MS, () => {
+      if (room.viewers.size > 0 && (room.chain.behind || !room.chain.open)) this.needs(room)
+    })
+  }
+
+  #failed(node: DispatcherNode, error: unknown): void {
+    this.#deps.metrics.syncFailures.inc()
+    this.#deps.dispatchers.failed(node, error)
+    this.#deps.onPeerError(node, error)
+  }
+}
