@@ -62,7 +62,7 @@ install() {
 node_fits() {
   have node && have npm && node -e '
     const [major, minor] = process.versions.node.split(".").map(Number)
-    process.exit(major === 20 ? minor < 19 : ![22, 23, 24, 26].includes(major))'
+    process.exit((major === 20 && minor >= 19) || [22, 23, 24, 26].includes(major) ? 0 : 1)'
 }
 
 # JAVA_HOME's, else the PATH's: the one that the server will be started with.
@@ -100,7 +100,12 @@ if ! node_fits; then
     PATH="$(brew --prefix node@24)/bin:$PATH"
     say "Homebrew keeps node@24 out of the PATH; add $(brew --prefix node@24)/bin to yours"
   else
-    case ${packaged%%.*} in 20 | 22 | 24 | 26) install "Node ${packaged%%[-+~]*} and npm" nodejs npm ;; esac
+    case ${packaged%%.*} in
+      20 | 22 | 24 | 26)
+        install "Node ${packaged%%[-+~]*}" nodejs
+        have npm || install npm npm # NodeSource's package brings it, Debian's does not
+        ;;
+    esac
   fi
   node_fits || stop \
     "Live comments needs npm and Node 20.19 or later, 22, 23, 24 or 26 (21 and 25 have no build of its HTTP server); this is $(node --version 2>/dev/null || echo 'no Node')." \
