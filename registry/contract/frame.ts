@@ -88,7 +88,9 @@ function header(out: Buffer, at: number, kind: FrameKind, bytes: number, id: Cur
   return at + FRAME_HEADER_BYTES
 }
 
-export class FrameError extends Error {}
+export class FrameError extends Error {
+  override readonly name = 'FrameError'
+}
 
 /** Takes a stream of frames apart; chunks may end anywhere. */
 export class FrameReader {

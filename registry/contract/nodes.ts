@@ -53,7 +53,9 @@ export function isNodeId(text: string): boolean {
   return /^[A-Za-z0-9_-]{1,64}$/.test(text)
 }
 
-export class RubbishError extends Error {}
+export class RubbishError extends Error {
+  override readonly name = 'RubbishError'
+}
 
 export const parseEdge = (data: Buffer): EdgeNode => parse(edgeSchema, data)
 export const parseDispatcher = (data: Buffer): DispatcherNode => parse(dispatcherSchema, data)

@@ -68,7 +68,9 @@ export interface RoomAnswer {
   readonly comments: WireComment[]
 }
 
-export class WireError extends Error {}
+export class WireError extends Error {
+  override readonly name = 'WireError'
+}
 
 export function printComment(comment: WireComment): string {
   return `C ${comment.videoId} ${comment.prev} ${comment.id} ${comment.json}\n`

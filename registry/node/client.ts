@@ -11,6 +11,7 @@ import { WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
 export type PeerFailure = 'refused' | 'timeout' | 'lost' | 'status' | 'wire' | 'local'
 
 export class PeerError extends Error {
+  override readonly name = 'PeerError'
   readonly failure: PeerFailure
   /** HTTP status of a `status` failure. */
   readonly status: number | undefined

@@ -5,7 +5,9 @@ import { isNodeId } from '../contract/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 
 /** Configuration comes from the environment, is parsed once, and every bad variable is named in one error. */
-export class ConfigError extends Error {}
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
 
 const port = (fallback: number) => z.string().regex(/^[0-9]{1,9}$/, 'must be a port (0 to 65535)').transform(Number).refine(value => value <= 65535, 'must be a port (0 to 65535)').default(fallback)
 const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform(text => text.replace(/\/+$/, ''))

@@ -1,0 +1,32 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { ownerOf, ownersOf } from '../../registry/ownership.js'
+import { View } from '../../registry/view.js'
+import { dispatcherNode } from '../support/nodes.js'
+
+function viewOf(ids: readonly string[], draining: readonly string[] = []): View {
+  const view = new View()
+  for (const id of ids) view.apply({ kind: 'dispatcher', id, node: dispatcherNode(id, { state: draining.includes(id) ? 'draining' : 'up' }) }, 0)
+  return view
+}
+
+t.test('nobody owns a video where there is no dispatcher', async t => {
+  t.equal(ownerOf(viewOf([]), 'v'), undefined)
+  t.same(ownersOf(viewOf([]), 'v'), [])
+})
+
+t.test('the owner is the first in the order that all agree on, however they came to know the dispatchers', async () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.stringMatching(/^[a-z0-9-]{1,12}$/), { minLength: 1, maxLength: 12 }), fc.string(), (ids, videoId) => {
+      const order = ownersOf(viewOf(ids), videoId).map(({ id }) => id)
+      if (ownerOf(viewOf(ids.toReversed()), videoId)?.id !== order[0]) throw new Error('another owner')
+      if (ownersOf(viewOf(ids.toSorted()), videoId).map(({ id }) => id).join() !== order.join()) throw new Error('another order')
+      if (order.toSorted().join() !== ids.toSorted().join()) throw new Error('not all of them')
+    }),
+  )
+})
+
+t.test('a draining dispatcher owns nothing', async t => {
+  const view = viewOf(['d1', 'd2'], ['d1'])
+  for (let i = 0; i < 100; i++) t.equal(ownerOf(view, `v${i}`)?.id, 'd2')
+})
