@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Guard } from '../../cluster/guard.js'
-import { Part, StartError } from '../../cluster/part.js'
+import { Part } from '../../cluster/part.js'
 import { Ports } from '../../cluster/ports.js'
 import { isAlive } from '../support/process.js'
 import { until } from '../support/until.js'
@@ -95,7 +95,7 @@ t.test('bad configuration is told in its own words and ends the start', async t 
 
 t.test('a part that does not come up and is not to be started again fails the start', async t => {
   const { part: it } = await part(t, 'throw new Error("broken")', { restart: false })
-  await t.rejects(it.start(), StartError)
+  await t.rejects(it.start(), { message: /^part-1 ended with status 1/, exitStatus: 1 })
 })
 
 t.test('a part that does not drain in time is ended', async t => {

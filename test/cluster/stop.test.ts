@@ -1,0 +1,106 @@
+import t from 'tap'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Cluster, run, startCluster, tempFolder } from '../support/cluster.js'
+import { isAlive } from '../support/process.js'
+import { until } from '../support/until.js'
+import { watchReady } from '../support/viewer.js'
+
+t.test('Ctrl-C leaves nothing, and the next start finds every comment', async t => {
+  const data = tempFolder()
+  const cluster = await startCluster(t, [], { data })
+  const lines = cluster.output.trimEnd().split('\n')
+  t.equal(lines.filter(line => line.includes('is ready: http')).length, 1)
+  t.match(lines.at(-1), /^Live comments is ready: http:\/\/127\.0\.0\.1:\d+\/$/)
+  for (const id of ['zookeeper-1', 'dispatcher-1', 'dispatcher-2', 'edge-1', 'edge-2', 'edge-3', 'gateway-1']) t.match(cluster.output, new RegExp(`^${id} +ready`, 'm'))
+  for (const hint of [/curl -N/, /curl -d/, /npm run registry -- videos/]) t.match(cluster.output, hint)
+  t.equal(statSync(join(data, 'internal-token')).mode & 0o777, 0o600)
+  t.notMatch(cluster.output, readFileSync(join(data, 'internal-token'), 'utf8').trim(), 'the token is shown to nobody')
+
+  const viewer = await watchReady(t, cluster.stream('kept'))
+  const said = await cluster.say('kept', 'still here tomorrow')
+  await viewer.waitFor(({ id }) => id === said.id)
+  const pids = cluster.members().map(({ pid }) => pid!)
+  const began = performance.now()
+  const exit = await cluster.stop()
+  t.ok(performance.now() - began < 5_000, `gone after ${Math.round(performance.now() - began)} ms`)
+  t.same(exit, { status: 0, signal: null })
+  t.same(pids.filter(isAlive), [])
+  t.notOk(existsSync(join(data, 'cluster.json')))
+  t.notMatch(cluster.output, /did not stop in time/)
+  await viewer.closed
+
+  const again = await startCluster(t, [], { data })
+  t.same((await again.page('kept')).comments, [said])
+  const resumed = await watchReady(t, again.stream('kept'), { lastEventId: '0' })
+  t.same(resumed.ids, [said.id])
+  // The former parts left the registry: what is there is what runs.
+  const edges = JSON.parse((await again.registry('edges', '--json')).stdout) as { id: string; state: string }[]
+  t.same(edges.map(({ id, state }) => [id, state]), [['edge-1', 'up'], ['edge-2', 'up'], ['edge-3', 'up']])
+})
+
+t.test('a supervisor that is killed leaves no process, not even a frozen one', async t => {
+  const data = tempFolder()
+  const cluster = await startCluster(t, ['--watchdog', '0'], { data })
+  const said = await cluster.say('kept', 'before the crash')
+  const pids = cluster.members().map(({ pid }) => pid!)
+  cluster.kill('edge-2', 'SIGSTOP')
+  await cluster.crash()
+  await until(() => !pids.some(isAlive), { timeoutMs: 5_000, what: 'all processes are gone' })
+
+  const again = await startCluster(t, [], { data })
+  t.same((await again.page('kept')).comments, [said])
+})
+
+t.test('a second start on the same folder says so', async t => {
+  const data = tempFolder()
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { data })
+  const second = await run(['cluster', '--port', '0', '--data', data])
+  t.equal(second.status, 1)
+  t.match(second.stderr, `${data} already: ${cluster.url}`)
+  t.equal((await fetch(`${cluster.url}/healthz`)).status, 200, 'the first one goes on')
+})
+
+t.test('a port that is taken is told at once', async t => {
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'])
+  const port = new URL(cluster.url).port
+  const second = await run(['cluster', '--port', port, '--data', t.testdir()])
+  t.equal(second.status, 1)
+  t.match(second.stderr, `127.0.0.1:${port} is taken`)
+})
+
+t.test('bad flags are named together, and nothing is started', async t => {
+  const data = join(t.testdir(), 'data')
+  const { status, stdout, stderr } = await run(['cluster', '--data', data, '--port', 'http', '--edges', '-1', '--what'])
+  t.equal(status, 2)
+  t.equal(stdout, '')
+  for (const flag of ['--port', '--edges', '--what']) t.match(stderr, flag)
+  t.notOk(existsSync(data))
+})
+
+t.test('a bad variable is told in its own words, and everything is stopped', async t => {
+  const cluster = await startCluster(t, [], { ready: false, env: { LOG_LEVEL: 'loud' } })
+  t.same(await cluster.exited, { status: 2, signal: null })
+  t.match(cluster.errors, 'LOG_LEVEL')
+  t.equal(cluster.errors.split('LOG_LEVEL').length, 2, 'once')
+  t.notOk(existsSync(join(cluster.data, 'cluster.json')))
+})
+
+t.test('a second Ctrl-C ends everything now', async t => {
+  const cluster = await startCluster(t, ['--watchdog', '0'])
+  const pids = cluster.members().map(({ pid }) => pid!)
+  cluster.kill('gateway-1', 'SIGSTOP') // it will not stop in time
+  process.kill(cluster.pid, 'SIGINT')
+  await until(() => /stopping/.test(cluster.output))
+  await new Promise(resolve => setTimeout(resolve, 600)) // sooner, it counts as the same Ctrl-C
+  const began = performance.now()
+  t.same(await cluster.stop(), { status: 1, signal: null })
+  t.ok(performance.now() - began < 1_000)
+  await until(() => !pids.some(isAlive), { timeoutMs: 3_000, what: 'all processes are gone' })
+})
+
+t.test('several clusters run on one machine at once', async t => {
+  const [one, two] = await Promise.all([0, 1].map(() => startCluster(t, ['--edges', '1', '--dispatchers', '1'])) as [Promise<Cluster>, Promise<Cluster>])
+  await one.say('demo', 'here')
+  t.same((await two.page('demo')).comments, [])
+})

@@ -1,0 +1,193 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import type { ClusterRecord, Member } from '../../cluster/folder.js'
+import { isAlive } from './process.js'
+import { until } from './until.js'
+
+/** The compiled program: compiled tests lie beside it. */
+export const ENTRY = fileURLToPath(new URL('../../live-comments.js', import.meta.url))
+
+export interface Exit {
+  readonly status: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface StartOptions {
+  /** An earlier cluster's folder; without, a new one that goes when the test ends. */
+  readonly data?: string
+  readonly env?: NodeJS.ProcessEnv
+  /** Wait for the line that says it is ready: true by default. */
+  readonly ready?: boolean
+}
+
+export interface Comment {
+  readonly id: string
+  readonly videoId: string
+  readonly authorId: string
+  readonly content: string
+  readonly createdAt: number
+}
+
+/** A whole cluster in processes of its own, as `npm start` runs it. */
+export class Cluster {
+  readonly data: string
+  readonly exited: Promise<Exit>
+  /** What the supervisor has printed. */
+  output = ''
+  errors = ''
+  readonly #process: ChildProcess
+
+  constructor(flags: readonly string[], { data, env }: StartOptions) {
+    this.data = data ?? tempFolder()
+    this.#process = spawn(process.execPath, [ENTRY, 'cluster', '--port', '0', '--data', this.data, ...flags], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#process.stdout!.setEncoding('utf8').on('data', (text: string) => (this.output += text))
+    this.#process.stderr!.setEncoding('utf8').on('data', (text: string) => (this.errors += text))
+    // A test that is cut short must leave nothing either; the supervisor's guard ends the rest.
+    const crash = () => this.#process.kill('SIGKILL')
+    process.once('exit', crash)
+    this.exited = new Promise(resolve =>
+      this.#process.once('close', (status, signal) => {
+        process.off('exit', crash)
+        resolve({ status, signal })
+      }),
+    )
+  }
+
+  /** The supervisor's. */
+  get pid(): number {
+    return this.#process.pid!
+  }
+
+  /** The public URL, without a slash at its end. */
+  get url(): string {
+    const url = /is ready: (http\S+?)\/$/m.exec(this.output)?.[1]
+    if (!url) throw new Error(`the cluster is not ready:\n${this.output}${this.errors}`)
+    return url
+  }
+
+  async ready(): Promise<void> {
+    let gone = false
+    void this.exited.then(() => (gone = true))
+    await until(() => gone || /is ready: http/.test(this.output), { timeoutMs: 60_000, what: 'the cluster is ready' })
+    void this.url
+  }
+
+  stream(videoId: string, query = ''): string {
+    return `${this.url}/comments/${videoId}${query}`
+  }
+
+  record(): ClusterRecord {
+    return JSON.parse(readFileSync(join(this.data, 'cluster.json'), 'utf8')) as ClusterRecord
+  }
+
+  members(): Member[] {
+    const { zookeeper, gateways, dispatchers, edges } = this.record()
+    return [...zookeeper, ...gateways, ...dispatchers, ...edges]
+  }
+
+  member(id: string): Member {
+    const member = this.members().find(member => member.id === id)
+    if (!member) throw new Error(`no ${id} in cluster.json`)
+    return member
+  }
+
+  /** Sends a signal, SIGKILL by default. @returns the pid it went to */
+  kill(id: string, signal: NodeJS.Signals = 'SIGKILL'): number {
+    const { pid } = this.member(id)
+    if (pid === null) throw new Error(`${id} is down`)
+    process.kill(pid, signal)
+    return pid
+  }
+
+  /** Waits until another process than `pid` is that member, and ready. */
+  async again(id: string, pid: number): Promise<void> {
+    await until(() => ![null, pid].includes(this.member(id).pid) && this.output.includes(`pid ${this.member(id).pid},`), { timeoutMs: 30_000, what: `${id} runs again` })
+  }
+
+  /** POSTs a comment; the answer, whatever its status. */
+  post(videoId: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+    return fetch(this.stream(videoId), { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })
+  }
+
+  /** Posts a comment and expects 201. */
+  async say(videoId: string, content: string): Promise<Comment> {
+    const response = await this.post(videoId, { content })
+    if (response.status !== 201) throw new Error(`the post was answered ${response.status}: ${await response.text()}`)
+    return (await response.json()) as Comment
+  }
+
+  /** A page of history. */
+  async page(videoId: string, query = ''): Promise<{ comments: Comment[]; nextCursor: string | null }> {
+    const response = await fetch(this.stream(videoId, query))
+    if (response.status !== 200) throw new Error(`history was answered ${response.status}: ${await response.text()}`)
+    return (await response.json()) as { comments: Comment[]; nextCursor: string | null }
+  }
+
+  /** All that is stored of a video, oldest first. */
+  async history(videoId: string): Promise<Comment[]> {
+    const all: Comment[] = []
+    for (let cursor: string | null = '0'; cursor !== null; ) {
+      const { comments, nextCursor } = await this.page(videoId, `?direction=after&pageSize=200&cursor=${cursor}`)
+      all.push(...comments)
+      cursor = nextCursor
+    }
+    return all
+  }
+
+  /** Sum of a metric's samples at one member; 0 where there is none. */
+  async metric(id: string, name: string): Promise<number> {
+    const token = readFileSync(join(this.data, 'internal-token'), 'utf8').trim()
+    const response = await fetch(`${this.member(id).internalUrl}/metrics`, { headers: { authorization: `Bearer ${token}` } })
+    const lines = (await response.text()).split('\n').filter(line => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+  }
+
+  /** An operators' command, against this cluster's ZooKeeper. */
+  registry(...argv: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
+    return run(['registry', ...argv], { ZOOKEEPER_CONNECT: this.record().zookeeper[0]!.url! })
+  }
+
+  /** Ctrl-C, as the supervisor sees it. */
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<Exit> {
+    this.#process.kill(signal)
+    return this.exited
+  }
+
+  /** Ends the supervisor without a chance to clean up. */
+  async crash(): Promise<void> {
+    this.#process.kill('SIGKILL')
+    await this.exited
+  }
+}
+
+/** Starts a cluster on free ports; it is stopped when `t` ends. */
+export async function startCluster(t: Test, flags: readonly string[] = [], options: StartOptions = {}): Promise<Cluster> {
+  const cluster = new Cluster(flags, options)
+  t.after(async () => {
+    if (isAlive(cluster.pid)) await cluster.stop()
+    if (!options.data) rmSync(cluster.data, { recursive: true, force: true })
+  })
+  if (options.ready ?? true) await cluster.ready()
+  return cluster
+}
+
+/** Runs the program to its end. */
+export function run(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [ENTRY, ...argv], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  return new Promise(resolve => child.once('close', status => resolve({ status, stdout, stderr })))
+}
+
+export function tempFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'live-comments-'))
+}
