@@ -80,8 +80,12 @@ t.test('what changed while it was disconnected is seen after the reconnect', asy
   await writer.setData('/away/changes', Buffer.from('2'))
   await writer.remove('/away/goes')
   await writer.create('/away/comes', Buffer.from('1'))
+  const reconnected = once(zk, 'connected')
   proxy.refusing = false
-  await shows(cache, { changes: '2', comes: '1', stays: '1' })
+  await reconnected
+  t.equal(cache.synced, false, 'it does not pass old news for new')
+  await once(cache, 'synced')
+  t.same(contents(cache), { changes: '2', comes: '1', stays: '1' })
 })
 
 t.test('after an expired session all is watched again, and only what changed is told', async t => {
