@@ -64,8 +64,10 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: register, identity: { id, instance, version: VERSION }, notReady, onBug })
   internalRoutes(internal, edge)
   const open = publicServer(edge, { onBug, notReady })
-  const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT))
-  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, open.listen(config.HOST, config.PORT))
+  const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
+  const publicPort = open.listen(config.HOST, config.PORT)
+  const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
+  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, publicPort)
   log.info({ internalUrl, publicUrl, instance }, 'listening')
 
   function from(): Record<string, string> {
