@@ -56,6 +56,7 @@ export class Part implements Member {
   })
   #wasReady = false
   #stopping = false
+  #lastWords = ''
   #exited = Promise.resolve()
   #restarting: NodeJS.Timeout | undefined
 
@@ -120,7 +121,9 @@ export class Part implements Member {
     if (!this.#wasReady && code === BAD_CONFIGURATION) return this.#failed(new StartError(words || `${this.id} ${how}`, 2))
     if (!restart && !this.#wasReady) return this.#failed(new StartError(`${this.id} ${how}\n${words}`.trimEnd(), 1))
     if (!restart) return say(`${this.id} ${how}`)
-    say(`${this.id} ${how} and is started again in ${RESTART_MS / 1000} s${words && !signal ? `; its last words:\n${words}` : ''}`)
+    say(`${this.id} ${how} and is started again in ${RESTART_MS / 1000} s`)
+    if (words && words !== this.#lastWords) say(words)
+    this.#lastWords = words
     this.#restarting = setTimeout(() => this.#spawn(), RESTART_MS)
   }
 
