@@ -206,10 +206,22 @@ elif [ -n "$(echo "$sources" | tr '\n' '\0' | xargs -0 sh -c 'find "$@" -newer d
   build
 fi
 
-# npm leaves out a binary it cannot get without a word.
-if ! problem=$(node --input-type=module -e 'await import("./dist/registry/node/uws.js").catch(err => { console.error(err.message); process.exit(1) })' 2>&1); then
+# npm leaves out a binary that it cannot get without a word, and may compile one for another Node.
+if ! problem=$(node --input-type=module -e '
+  try {
+    await import("./dist/registry/node/uws.js")
+    const { default: Database } = await import("better-sqlite3")
+    new Database(":memory:").close()
+  } catch (err) {
+    console.error(err.message)
+    process.exit(1)
+  }' 2>&1); then
   rm -f $stamp
-  stop "$problem"
+  case $problem in
+    uWebSockets*) hint="If it should run here, npm's registry lacks @uwsjs/$(node -p 'process.platform + "-" + process.arch + "-" + process.versions.node.split(".")[0]').";;
+    *) hint='What npm installed does not run here; the next ./setup.sh installs it anew.' ;;
+  esac
+  stop "$problem" '' "$hint"
 fi
 
 say 'Ready: npm start runs a whole cluster, npm test tests it'
