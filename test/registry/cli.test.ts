@@ -1,0 +1,211 @@
+import { execFile, spawn } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { parseDrain, printHoldings, printNode } from '../../registry/contract/nodes.js'
+import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../registry/paths.js'
+import type { Zk } from '../../registry/zookeeper/client.js'
+import { dispatcherNode, edgeNode } from '../support/nodes.js'
+import { openZk, startZooKeeper } from '../support/zookeeper.js'
+
+const entry = new URL('../../registry/cli.js', import.meta.url).href
+const nodeArguments = ['--input-type=module', '-e', `const { main } = await import(${JSON.stringify(entry)}); await main(process.argv.slice(1), process.env)`, '--']
+
+interface Outcome {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+interface RunOptions {
+  readonly cwd: string
+  readonly env?: Record<string, string>
+}
+
+function run(args: readonly string[], { cwd, env = {} }: RunOptions): Promise<Outcome> {
+  return new Promise(resolve => {
+    const options = { cwd, env: { PATH: process.env['PATH'], ...env }, maxBuffer: 64 * 1024 * 1024 }
+    const child = execFile(process.execPath, [...nodeArguments, ...args], options, (_error, stdout, stderr) => resolve({ status: child.exitCode ?? -1, stdout, stderr }))
+  })
+}
+
+async function addEdge(zk: Zk, id: string, videos: Record<string, number>, given: Parameters<typeof edgeNode>[1] = {}) {
+  const viewers = Object.values(videos).reduce((sum, count) => sum + count, 0)
+  await zk.create(`${EDGES}/${id}`, printNode(edgeNode(id, { viewers, ...given })))
+  await zk.create(`${HOLDINGS}/${id}`, printHoldings({ instance: given.instance ?? 'i1', videos: new Map(Object.entries(videos)) }))
+}
+
+/** A registry of its own: `run` asks it, as an operator would. */
+async function cluster(t: Test) {
+  const server = await startZooKeeper(t)
+  const connect = `${server.connect}/c`
+  const zk = await openZk(t, connect)
+  for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await zk.ensure(path)
+  const cwd = t.testdir()
+  return { connect, zk, cwd, run: (...args: string[]) => run(['--zookeeper', connect, ...args], { cwd }) }
+}
+
+t.test('who is there and who watches what', async t => {
+  const { zk, run } = await cluster(t)
+  await addEdge(zk, 'edge-2', { cats: 1_200, dogs: 3 }, { startedAt: Date.now() - 7_262_000 })
+  await addEdge(zk, 'edge-1', { cats: 15_000, birds: 3 }, { state: 'draining' })
+  await zk.create(`${DISPATCHERS}/d1`, printNode(dispatcherNode('d1')))
+  const json = async (...args: string[]) => {
+    const { status, stdout, stderr } = await run(...args, '--json')
+    t.same([status, stderr], [0, ''])
+    return JSON.parse(stdout) as unknown
+  }
+
+  await t.test('edges', async t => {
+    const rows = (await json('edges')) as { id: string; startedAt: number }[]
+    t.match(rows, [
+      { id: 'edge-1', state: 'draining', viewers: 15_003, capacity: 1_000, videos: 2, version: '0.1.0', startedAt: 1_750_000_000_000 },
+      { id: 'edge-2', state: 'up', viewers: 1_203, capacity: 1_000, videos: 2, version: '0.1.0' },
+    ])
+    t.same(Object.keys(rows[0]!), ['id', 'state', 'viewers', 'capacity', 'videos', 'version', 'startedAt'])
+    const { stdout } = await run('edges')
+    t.match(stdout, /^EDGE {4}STATE {5}VIEWERS {2}CAPACITY {2}VIDEOS +UP FOR {2}VERSION$/m)
+    t.match(stdout, /^edge-1 {2}draining {3}15,003 /m)
+    t.match(stdout, /^edge-2 {2}up {10}1,203 .* 2h 1m /m, 'right-aligned')
+    t.match(stdout, /^2 edges, 16,206 viewers$/m)
+    t.notMatch(stdout, '\x1b', 'no colours in a pipe')
+  })
+
+  await t.test('dispatchers', async t => {
+    t.same(await json('dispatchers'), [{ id: 'd1', state: 'up', url: 'http://127.0.0.1:9081', version: '0.1.0', startedAt: 1_750_000_000_000 }])
+    t.match((await run('dispatchers')).stdout, /^d1 +up +http:\/\/127\.0\.0\.1:9081 /m)
+  })
+
+  await t.test('videos', async t => {
+    const cats = { videoId: 'cats', viewers: 16_200, edges: [{ id: 'edge-1', viewers: 15_000 }, { id: 'edge-2', viewers: 1_200 }] }
+    const birds = { videoId: 'birds', viewers: 3, edges: [{ id: 'edge-1', viewers: 3 }] }
+    const dogs = { videoId: 'dogs', viewers: 3, edges: [{ id: 'edge-2', viewers: 3 }] }
+    t.same(await json('videos'), [cats, birds, dogs])
+    t.same(await json('videos', '--top', '1'), [cats])
+    t.same(await json('videos', '--edge', 'edge-2'), [cats, dogs])
+    t.same(await json('video', 'dogs'), dogs)
+    const { stdout } = await run('videos')
+    t.match(stdout, /^cats {4}16,200 {2}edge-1 \(15,000\), edge-2 \(1,200\)$/m)
+    t.match(stdout, /^birds {8}3 {2}edge-1$/m)
+    t.match((await run('video', 'cats')).stdout, /^cats: 16,200 viewers on 2 edges$/m)
+  })
+
+  await t.test('an unknown video or edge is a problem found', async t => {
+    for (const [args, said] of [[['video', 'fish'], 'no edge holds the video fish'], [['videos', '--edge', 'edge-9'], 'there is no edge edge-9'], [['drain', 'edge-9'], 'there is no edge edge-9'], [['undrain', 'edge-9'], 'there is no edge edge-9']] as const) {
+      const { status, stdout, stderr } = await run(...args, '--json')
+      t.same([status, stdout], [1, ''], args.join(' '))
+      t.match(stderr, said)
+    }
+  })
+
+  await t.test('drain and undrain', async t => {
+    t.same(await json('drain', 'edge-2'), { id: 'edge-2', instance: 'i1' })
+    t.same(parseDrain((await zk.getData(`${DRAIN}/edge-2`)).data), { instance: 'i1' })
+    t.match((await run('drain', 'edge-2')).stdout, 'edge-2 is asked to drain', 'asking again does no harm')
+    t.same(await json('undrain', 'edge-2'), { id: 'edge-2', instance: null })
+    t.equal(await zk.exists(`${DRAIN}/edge-2`), null)
+    t.equal((await run('undrain', 'edge-2')).status, 0)
+  })
+
+  await t.test('rubbish is named beside the rest', async t => {
+    await zk.create(`${EDGES}/odd`, Buffer.from('rubbish'))
+    const { status, stdout, stderr } = await run('edges', '--json')
+    t.equal(status, 0)
+    t.equal((JSON.parse(stdout) as unknown[]).length, 2)
+    t.match(stderr, '/edges/odd')
+  })
+})
+
+t.test('an empty registry is no problem, nor is one that does not exist yet', async t => {
+  const { connect, cwd, run: ask } = await cluster(t)
+  for (const command of ['edges', 'dispatchers', 'videos']) {
+    t.match(await ask(command, '--json'), { status: 0, stdout: '[]\n' })
+    t.match(await ask(command), { status: 0, stdout: /^No / })
+  }
+  t.match(await run(['edges', '--json', '--zookeeper', `${connect}/other`], { cwd }), { status: 0, stdout: '[]\n' }, 'options after the command')
+})
+
+t.test('10,000 videos are listed, and a reader that has seen enough ends it quietly', async t => {
+  const { zk, run: ask, connect, cwd } = await cluster(t)
+  for (const edge of [0, 1, 2]) await addEdge(zk, `edge-${edge}`, Object.fromEntries(Array.from({ length: 3_334 }, (_, i) => [`video-${i * 3 + edge}`, i % 97])))
+  t.equal((JSON.parse((await ask('videos', '--json')).stdout) as unknown[]).length, 10_002)
+  const { stdout } = await ask('videos')
+  t.equal(stdout.split('\n').length, 10_002 + 4)
+
+  for (const flags of [[], ['--json']]) {
+    const child = spawn(process.execPath, [...nodeArguments, 'videos', ...flags, '--zookeeper', connect], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    const stderr: Buffer[] = []
+    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
+    child.stdout.once('data', () => child.stdout.destroy())
+    t.equal(await new Promise(resolve => child.once('close', resolve)), 0)
+    t.equal(Buffer.concat(stderr).toString(), '')
+  }
+})
+
+t.test('ZooKeeper is found by flag, environment and the cluster in this folder, in that order', async t => {
+  const { zk, connect } = await cluster(t)
+  await addEdge(zk, 'edge-1', {})
+  const folder = t.testdir()
+  const json = (url: string) => JSON.stringify({ zookeeper: [{ id: 'zookeeper', pid: 1, url, internalUrl: null }], gateways: [], dispatchers: [], edges: [] })
+  mkdirSync(join(folder, 'data'))
+  writeFileSync(join(folder, 'data', 'cluster.json'), json(connect))
+  const found = { status: 0, stdout: /"edge-1"/ }
+  t.match(await run(['edges', '--json'], { cwd: folder }), found, 'cluster.json')
+  writeFileSync(join(folder, 'data', 'cluster.json'), json('127.0.0.1:1/wrong'))
+  t.match(await run(['edges', '--json'], { cwd: folder, env: { ZOOKEEPER_CONNECT: connect } }), found, 'environment first')
+  t.match(await run(['edges', '--json', '--zookeeper', connect], { cwd: folder, env: { ZOOKEEPER_CONNECT: '127.0.0.1:1/wrong' } }), found, 'flag first')
+  writeFileSync(join(folder, 'data', 'cluster.json'), '{')
+  t.match(await run(['edges', '--json'], { cwd: folder }), { status: 1, stdout: '', stderr: /cluster\.json is not what npm start writes/ })
+})
+
+t.test('ZooKeeper away is said within 5 s, with the address tried', async t => {
+  const cwd = t.testdir()
+  const silent = createServer(() => {})
+  await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
+  t.after(() => silent.close())
+  const addresses = ['127.0.0.1:1/live-comments', `127.0.0.1:${(silent.address() as { port: number }).port}/live-comments`]
+  await Promise.all(
+    addresses.map(async address => {
+      const started = performance.now()
+      const { status, stdout, stderr } = await run(['edges', '--json'], { cwd, env: { ZOOKEEPER_CONNECT: address } })
+      t.same([status, stdout], [1, ''])
+      t.match(stderr, `no answer from ZooKeeper at ${address} (from ZOOKEEPER_CONNECT) within 5 s`)
+      t.match(stderr, /npm start[\s\S]*--zookeeper/)
+      t.notMatch(stderr, / at .*\.js:/, 'no stack')
+      t.ok(performance.now() - started < 8_000)
+    }),
+  )
+})
+
+t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {
+  const cwd = t.testdir()
+  const cases: [string[], RegExp][] = [
+    [[], /Usage: registry/],
+    [['egdes'], /unknown command 'egdes'[\s\S]*Did you mean edges/],
+    [['edges', 'more'], /too many arguments/],
+    [['edges', '--jsn'], /unknown option '--jsn'/],
+    [['videos', '--top', '0'], /whole number above 0/],
+    [['videos', '--top', 'x'], /whole number above 0/],
+    [['videos', '--top', '1.5'], /whole number above 0/],
+    [['videos', '--edge', 'a/b'], /1 to 64 of A-Z/],
+    [['video'], /missing required argument/],
+    [['video', 'a/b'], /1 to 64 of A-Z/],
+    [['drain', '..'], /1 to 64 of A-Z/],
+    [['edges', '--zookeeper', 'http://x'], /not a ZooKeeper address/],
+  ]
+  await Promise.all(
+    cases.map(async ([args, said]) => {
+      const { status, stdout, stderr } = await run(args, { cwd })
+      t.same([status, stdout], [2, ''], args.join(' '))
+      t.match(stderr, said, args.join(' '))
+    }),
+  )
+  t.match(await run(['edges'], { cwd, env: { ZOOKEEPER_CONNECT: 'nowhere at all' } }), { status: 2, stdout: '', stderr: /bad configuration\nZOOKEEPER_CONNECT: must be HOST:PORT/ })
+})
+
+t.test('--help lists the commands, with status 0', async t => {
+  const cwd = t.testdir()
+  t.match(await run(['--help'], { cwd }), { status: 0, stderr: '', stdout: /edges[\s\S]*dispatchers[\s\S]*videos[\s\S]*video <ID>[\s\S]*drain <EDGE>[\s\S]*undrain <EDGE>/ })
+  t.match(await run(['videos', '--help'], { cwd }), { status: 0, stdout: /--top <N>[\s\S]*--edge <ID>[\s\S]*--json/ })
+})

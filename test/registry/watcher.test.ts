@@ -1,0 +1,124 @@
+import { Registry } from 'prom-client'
+import t, { type Test } from 'tap'
+import { printHoldings, printNode } from '../../registry/contract/nodes.js'
+import { createLog } from '../../registry/node/log.js'
+import { DISPATCHERS, EDGES, HOLDINGS } from '../../registry/paths.js'
+import { LINGER_MS, type Change } from '../../registry/view.js'
+import { RegistryWatcher } from '../../registry/watcher.js'
+import type { Zk } from '../../registry/zookeeper/client.js'
+import { expireSession } from '../support/expire-session.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { dispatcherNode, edgeNode } from '../support/nodes.js'
+import { until } from '../support/until.js'
+import { openZk, startZooKeeper } from '../support/zookeeper.js'
+
+const log = createLog('test', 'test', 'silent')
+
+function watch(t: Test, zk: Zk) {
+  const clock = new FakeClock()
+  const metrics = new Registry()
+  const watcher = new RegistryWatcher({ zk, clock, log, metrics, watch: ['edges', 'holdings', 'dispatchers'] })
+  t.after(() => watcher.close())
+  const told: Change[] = []
+  watcher.onChange(change => told.push(change))
+  const gauge = async (name: string) => (await metrics.getSingleMetric(name)!.get()).values[0]?.value
+  return { watcher, clock, told, gauge }
+}
+
+const videos = (entries: Record<string, number>, instance = 'i1') => printHoldings({ instance, videos: new Map(Object.entries(entries)) })
+
+t.test('the view follows the registry, and each change is told once it is in the view', async t => {
+  const server = await startZooKeeper(t)
+  const own = await openZk(t, `${server.connect}/c`)
+  const other = await openZk(t, `${server.connect}/c`)
+  for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await other.ensure(path)
+  await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')))
+  await other.create(`${HOLDINGS}/e1`, videos({ v: 3 }))
+  const { watcher, told, gauge } = watch(t, own)
+  t.notOk(watcher.loaded)
+  await until(() => watcher.loaded)
+  t.equal(watcher.stalenessMs(), 0)
+  t.equal(watcher.view.viewersOf('v'), 3)
+  t.equal(await gauge('live_registry_edges'), 1)
+  t.equal(await gauge('live_registry_videos'), 1)
+  t.equal(await gauge('live_registry_connected'), 1)
+
+  told.length = 0
+  const seen = new Promise<number>(resolve => {
+    const stop = watcher.onChange(() => {
+      resolve(watcher.view.viewersOf('v'))
+      stop()
+    })
+  })
+  await other.setData(`${HOLDINGS}/e1`, videos({ v: 5 }))
+  t.equal(await seen, 5)
+  await other.create(`${DISPATCHERS}/d1`, printNode(dispatcherNode('d1')))
+  await until(() => watcher.view.dispatcher('d1'))
+  t.same(told.map(({ kind, id }) => [kind, id]), [['holdings', 'e1'], ['dispatcher', 'd1']])
+})
+
+t.test('rubbish is counted, named and ignored, and mends', async t => {
+  const server = await startZooKeeper(t)
+  const zk = await openZk(t, server.connect)
+  for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await zk.ensure(path)
+  await zk.create(`${EDGES}/e1`, Buffer.from('rubbish'))
+  await zk.create(`${EDGES}/e2`, printNode(edgeNode('another')))
+  await zk.create(`${HOLDINGS}/e3`, Buffer.from('rubbish'))
+  await zk.create(`${EDGES}/e4`, printNode(edgeNode('e4')))
+  const { watcher, told, gauge } = watch(t, zk)
+  await until(() => watcher.loaded)
+  t.same([...watcher.rubbish].sort(), [`${EDGES}/e1`, `${EDGES}/e2`, `${HOLDINGS}/e3`])
+  t.same(told.map(({ id }) => id), ['e4'])
+  t.equal(await gauge('live_registry_rubbish_total'), 3)
+  await zk.setData(`${EDGES}/e4`, Buffer.from('{}'))
+  await until(() => watcher.rubbish.has(`${EDGES}/e4`))
+  t.ok(watcher.view.edge('e4'), 'what was known stays')
+  await zk.setData(`${EDGES}/e1`, printNode(edgeNode('e1')))
+  await until(() => watcher.view.edge('e1'))
+  await zk.remove(`${EDGES}/e2`)
+  await until(() => watcher.rubbish.size === 2)
+})
+
+t.test('while ZooKeeper is away the view stays, nobody lingers out, and its age is known', async t => {
+  const server = await startZooKeeper(t)
+  const own = await openZk(t, server.connect)
+  const other = await openZk(t, server.connect)
+  for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await other.ensure(path)
+  await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')), { ephemeral: true })
+  const { watcher, clock, told, gauge } = watch(t, own)
+  await until(() => watcher.view.edge('e1') && watcher.loaded)
+  await other.remove(`${EDGES}/e1`)
+  await until(() => watcher.view.lingers('e1'))
+  await server.kill()
+  await until(() => !own.connected)
+  await clock.advance(LINGER_MS * 10)
+  t.ok(watcher.view.edge('e1'), 'time without ZooKeeper does not count')
+  t.equal(watcher.stalenessMs(), LINGER_MS * 10)
+  t.equal(await gauge('live_registry_staleness_seconds'), LINGER_MS / 100)
+  t.equal(await gauge('live_registry_connected'), 0)
+  t.ok(watcher.loaded)
+
+  await server.start()
+  await until(() => watcher.stalenessMs() === 0)
+  told.length = 0
+  await clock.advance(LINGER_MS - 500)
+  t.ok(watcher.view.edge('e1'))
+  await clock.advance(500)
+  t.notOk(watcher.view.edge('e1'))
+  t.same(told, [{ kind: 'edge', id: 'e1', node: undefined }], 'the forgetting is told too')
+})
+
+t.test('a lost session is made good, with what changed meanwhile', async t => {
+  const server = await startZooKeeper(t)
+  const own = await openZk(t, server.connect)
+  const other = await openZk(t, server.connect)
+  for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await other.ensure(path)
+  await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')))
+  const { watcher } = watch(t, own)
+  await until(() => watcher.loaded)
+  await expireSession(own.client, server.port)
+  await until(() => own.connected && own.epoch === 2)
+  await other.setData(`${EDGES}/e1`, printNode(edgeNode('e1', { viewers: 9 })))
+  await until(() => watcher.view.edge('e1')?.viewers === 9)
+  await until(() => watcher.stalenessMs() === 0)
+})
