@@ -83,9 +83,10 @@ zookeeper_packaged() {
   return 1
 }
 
+# Where test/support/chromium.ts looks.
 find_chromium() {
-  have chromium || have google-chrome || have google-chrome-stable || have chrome || [ -x /snap/bin/chromium ] ||
-    [ -d '/Applications/Google Chrome.app' ] || [ -d "$HOME/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ]
+  [ -n "${CHROMIUM_PATH:-}" ] || have chromium || have chromium-browser || have google-chrome || have google-chrome-stable ||
+    have chrome || [ -x /snap/bin/chromium ] || [ -d '/Applications/Google Chrome.app' ] || [ -d /Applications/Chromium.app ]
 }
 
 is_ubuntu() { grep -qs '^ID=ubuntu' /etc/os-release; }
