@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
+import { Guard } from '../../cluster/guard.js'
 import { isAlive } from './process.js'
 import { until } from './until.js'
 
@@ -46,15 +47,16 @@ export class Cluster {
     this.#process = spawn(process.execPath, [ENTRY, 'cluster', '--port', '0', '--data', this.data, ...flags], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
     })
+    // A test that is cut short must leave nothing either.
+    const guard = new Guard()
+    guard.protect([this.pid])
     this.#process.stdout!.setEncoding('utf8').on('data', (text: string) => (this.output += text))
     this.#process.stderr!.setEncoding('utf8').on('data', (text: string) => (this.errors += text))
-    // A test that is cut short must leave nothing either; the supervisor's guard ends the rest.
-    const crash = () => this.#process.kill('SIGKILL')
-    process.once('exit', crash)
     this.exited = new Promise(resolve =>
       this.#process.once('close', (status, signal) => {
-        process.off('exit', crash)
+        guard.close()
         resolve({ status, signal })
       }),
     )
