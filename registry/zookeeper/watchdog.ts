@@ -3,18 +3,22 @@ import { type ConnectionManager, ConnectionState, jute } from './internals.js'
 
 /** Least time a server is given to answer the handshake, ms. */
 const minHandshakeMs = 500
+/** The part of the session timeout that the first handshake after a loss is given; each one that fails doubles it. */
+const firstHandshakeShare = 1 / 8
 
 /** Watches the connection of one client until that client ends.
  *
  * Defect: the library has no read time-out and none for the handshake. A frozen server keeps it "connected" with its
  * calls pending, a peer that accepts and is silent holds it for ever though another server is well; and while it only
  * receives, it sends no pings, so the server expires the session. Repair: a connection silent for 2/3 of the session
- * timeout, or a handshake slower than its share of it, is destroyed, whereupon the library tries the next server; a
- * ping goes out whenever nothing was sent for 1/3. */
+ * timeout, or an overdue handshake, is destroyed, whereupon the library tries the next server; a ping goes out whenever
+ * nothing was sent for 1/3. Patience with the handshake begins small: a server that is just starting loses some, and
+ * waiting the whole timeout for one of those would cost the session; it grows, so that a slow server is not hounded. */
 export function watchConnection(manager: ConnectionManager): void {
   const everyMs = Math.max(50, Math.min(500, manager.sessionTimeout / 20))
   let lastTick = performance.now()
   let seen = sight(undefined, lastTick)
+  let handshakeMs = manager.sessionTimeout * firstHandshakeShare
 
   const tick = () => {
     const now = performance.now()
@@ -28,8 +32,11 @@ export function watchConnection(manager: ConnectionManager): void {
     if (socket.bytesWritten !== seen.bytesWritten) Object.assign(seen, { bytesWritten: socket.bytesWritten, wroteAt: now })
 
     if (manager.state === ConnectionState.connecting) {
-      if (now - seen.since > Math.max(minHandshakeMs, manager.connectTimeout)) socket.destroy()
+      if (now - seen.since < Math.max(minHandshakeMs, handshakeMs)) return
+      handshakeMs = Math.min(2 * handshakeMs, Math.max(handshakeMs, manager.connectTimeout))
+      socket.destroy()
     } else if (manager.state === ConnectionState.connected) {
+      handshakeMs = sessionTimeout * firstHandshakeShare
       if (now - seen.heardAt > (sessionTimeout * 2) / 3) socket.destroy()
       else if (now - seen.wroteAt >= sessionTimeout / 3) ping(manager)
     }

@@ -45,10 +45,10 @@ t.test('a frozen server is noticed within the session timeout', async t => {
   t.type(await zk.exists('/'), Object)
 })
 
-t.test('a peer that accepts and never answers is given up for the next', async t => {
+t.test('a peer that accepts and never answers is given up long before the session timeout', async t => {
   const proxy = await TcpProxy.open(t, server.port)
   proxy.silent = true
-  const zk = new Zk(`127.0.0.1:${proxy.port}`, { sessionTimeoutMs: 1_000 })
+  const zk = new Zk(`127.0.0.1:${proxy.port}`, { sessionTimeoutMs: 6_000 })
   t.after(() => zk.close())
   await until(() => proxy.accepted >= 2, { timeoutMs: 3_000, what: 'a second attempt' })
   proxy.silent = false
