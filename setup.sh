@@ -65,10 +65,12 @@ node_fits() {
     process.exit((major === 20 && minor >= 19) || [22, 23, 24, 26].includes(major) ? 0 : 1)'
 }
 
-# JAVA_HOME's, else the PATH's: the one that the server will be started with.
+# JAVA_HOME's, else Homebrew's, else the PATH's: the one that the server will be started with.
 java_fits() {
-  local java=java version
-  if [ -n "${JAVA_HOME:-}" ]; then java=$JAVA_HOME/bin/java; fi
+  local java=java version home
+  for home in /usr/local/opt/openjdk@17 /opt/homebrew/opt/openjdk@17 "${JAVA_HOME:-}"; do
+    if [ -n "$home" ] && [ -x "$home/bin/java" ]; then java=$home/bin/java; fi
+  done
   version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p') || true
   [ -n "$version" ] && [ "$version" -ge 17 ]
 }
@@ -84,9 +86,10 @@ zookeeper_packaged() {
 }
 
 # Where test/support/chromium.ts looks.
+chromium_by_playwright=no
 find_chromium() {
   [ -n "${CHROMIUM_PATH:-}" ] || have chromium || have chromium-browser || have google-chrome || have google-chrome-stable ||
-    have chrome || [ -x /snap/bin/chromium ] || [ -d '/Applications/Google Chrome.app' ] || [ -d /Applications/Chromium.app ]
+    have chrome || [ -x /snap/bin/chromium ] || [ -n "$(ls -d "$HOME"/.cache/ms-playwright/chromium-* 2>/dev/null)" ] || [ -d '/Applications/Google Chrome.app' ] || [ -d /Applications/Chromium.app ]
 }
 
 is_ubuntu() { grep -qs '^ID=ubuntu' /etc/os-release; }
@@ -138,10 +141,9 @@ if [ $need_maven = yes ]; then
 fi
 if ! find_chromium; then
   if is_ubuntu; then
-    # There the package is a snap in disguise, which does not start in containers or over ssh.
-    printf '%s\n' 'Note: the page is tested in Chromium, and there is none. Ubuntu has it only as a snap. Either' \
-      '  curl -fsSLO https://dl.google.com/linux/direct/google-chrome-stable_current_amd64.deb && sudo apt-get install -y ./google-chrome-stable_current_amd64.deb' \
-      '  sudo snap install chromium' >&2
+    # There the package is a snap in disguise, which does not start in containers or over ssh: Playwright's own
+    # build, once npm has brought Playwright.
+    chromium_by_playwright=yes
   elif [ $manager = brew ]; then
     say 'Installing Google Chrome, which the page is tested in'
     brew install --cask google-chrome </dev/null
@@ -173,18 +175,25 @@ installed=$(node -p '
     require("crypto").createHash("sha256").update(fs.readFileSync("package-lock.json")).digest("hex")].join(" ")')
 if [ "$(cat $stamp 2>/dev/null)" != "$installed" ]; then
   say 'Installing the npm packages that package-lock.json names'
-  if ! npm ci --no-audit --no-fund </dev/null; then
+  if ! npm ci --no-audit --no-fund --loglevel=warn </dev/null; then
     if have python3 && have make && { have g++ || have clang++; }; then stop 'npm ci failed; see above.'; fi
     if [ "$(uname -s)" = Darwin ]; then
       stop 'npm ci failed. Where better-sqlite3 has no ready binary it is compiled; run' '' '  xcode-select --install' '' 'and then ./setup.sh again.'
     fi
     install "what compiles better-sqlite3, which has no ready binary for this machine" python3 make g++
     say 'Installing the npm packages again'
-    npm ci --no-audit --no-fund </dev/null
+    npm ci --no-audit --no-fund --loglevel=warn </dev/null
   fi
   say "Building the test runner's plugins"
   node_modules/.bin/tap build </dev/null
   echo "$installed" >$stamp
+fi
+
+if [ $chromium_by_playwright = yes ]; then
+  command='node_modules/.bin/playwright-core install --with-deps chromium'
+  if [ $may_install = no ]; then stop 'Missing: Chromium, which the page is tested in. Its libraries need root; run' '' "  $command" '' 'and then ./setup.sh again.'; fi
+  say "Installing Chromium, which the page is tested in: $command"
+  $command </dev/null
 fi
 
 # ---- Build -----------------------------------------------------------------------------------------------

@@ -124,8 +124,11 @@ function configuration(dataFolder: string, port: number): string {
   ].join('\n')
 }
 
+/** JAVA_HOME's; else Homebrew's, which it keeps out of the PATH; else the PATH's. */
 function javaCommand(): string {
-  return process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java'
+  const homes = [process.env.JAVA_HOME, '/opt/homebrew/opt/openjdk@17', '/usr/local/opt/openjdk@17']
+  const home = homes.find(each => each && existsSync(join(each, 'bin', 'java')))
+  return home ? join(home, 'bin', 'java') : 'java'
 }
 
 async function pidOf(java: ChildProcess): Promise<number> {
