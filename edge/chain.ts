@@ -22,8 +22,10 @@ export class Chain {
   want: Cursor = 0
   /** By the id that they follow. */
   readonly #aside = new Map<Cursor, WireComment>()
-  /** The request whose answer opens the chain. */
+  /** The newest request: only its answer opens the chain or lowers `want`. */
   #asked: SyncRequest | undefined
+  /** The highest id heard of since that request was made. */
+  #heard: Cursor = 0
   readonly #told: ChainListener
 
   constructor(videoId: VideoId, told: ChainListener) {
@@ -45,7 +47,7 @@ export class Chain {
   /** @returns whether it was appended, kept aside, or known already */
   deliver(comment: WireComment): 'appended' | 'aside' | 'known' {
     if (this.open && comment.id <= this.last) return 'known'
-    this.want = Math.max(this.want, comment.id)
+    this.hint(comment.id)
     if (this.open && comment.prev === this.last) {
       this.#take(comment)
       this.#takeAside()
@@ -58,13 +60,15 @@ export class Chain {
 
   hint(id: CommentId): void {
     this.want = Math.max(this.want, id)
+    this.#heard = Math.max(this.#heard, id)
   }
 
   /** What to ask a dispatcher. @param from where to open; undefined asks for the head alone */
   request(from?: Cursor): SyncRequest {
     const last = this.open ? this.last : from
     const request = { videoId: this.videoId, last, want: this.want > (last ?? 0) ? this.want : undefined }
-    if (!this.open) this.#asked = request
+    this.#asked = request
+    this.#heard = 0
     return request
   }
 
@@ -86,7 +90,7 @@ export class Chain {
     this.#takeAside()
     this.want = Math.max(this.want, answer.head)
     // Only the store, read to the end, can say that nothing is there; and not of what was heard of since.
-    if (answer.from === 'store' && !answer.more && this.want === Math.max(asked.want ?? 0, answer.head)) this.want = Math.max(answer.head, this.last)
+    if (answer.from === 'store' && !answer.more && asked === this.#asked) this.want = Math.max(answer.head, this.last, this.#heard)
     return appended
   }
 

@@ -43,10 +43,10 @@ export class Dispatchers {
     if (this.#aside.size > 1000) this.#aside.delete(this.#aside.keys().next().value!)
   }
 
-  /** Whether anyone is left who has not just failed. */
-  get anyReachable(): boolean {
-    for (const node of this.#view.dispatchers()) if (!this.#isAside(node)) return true
-    return false
+  /** Whether the one to ask now is another than `failed`, and has not just failed too. */
+  hasNext(videoId: VideoId, failed: DispatcherNode): boolean {
+    const next = this.first(videoId)
+    return next !== undefined && next.instance !== failed.instance && !this.#isAside(next)
   }
 
   #isAside({ instance }: DispatcherNode): boolean {

@@ -89,7 +89,7 @@ export class Edge {
   /** @returns undefined where the viewer cannot be taken: its outlet was told why */
   join(videoId: VideoId, start: Start, outlet: Outlet): Viewer | undefined {
     const known = this.#rooms.get(videoId)
-    const noRoomInRegistry = !known && this.#holdings.bytes > 0.95 * MAX_ZNODE_BYTES
+    const noRoomInRegistry = (known?.viewers.size ?? 0) === 0 && this.#holdings.bytes > 0.95 * MAX_ZNODE_BYTES
     if (this.#draining || this.#roomOf.size >= this.#capacity || noRoomInRegistry) {
       if (noRoomInRegistry) this.#metrics.holdingsFull.inc()
       outlet.end(this.#draining ? 'drain' : 'full')
@@ -163,9 +163,10 @@ export class Edge {
     this.#draining = false
   }
 
-  /** No timer fires after this. */
+  /** The wheel stands still, and nothing more is announced. */
   stop(): void {
     this.#stopped = true
+    this.#holdings.stop()
   }
 
   #deliver(comment: WireComment): void {

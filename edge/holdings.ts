@@ -26,10 +26,11 @@ export class HoldingsAnnouncements {
   readonly #deps: HoldingsDeps
   #announced: ReadonlyMap<VideoId, number> = new Map()
   #writtenAt = -Infinity
-  #changedAt = 0
   #dueAt = Infinity
-  /** A count moved too little to be told at once. */
-  #resting = false
+  /** Videos whose counts moved too little to be told at once, and when they last moved; the longest at rest first. */
+  readonly #moved = new Map<VideoId, number>()
+  #watchingRest = false
+  #stopped = false
   #cancel: (() => void) | undefined
 
   constructor(deps: HoldingsDeps) {
@@ -39,25 +40,34 @@ export class HoldingsAnnouncements {
   changed(videoId: VideoId, viewers: number): void {
     const now = this.#deps.clock.now()
     const told = this.#announced.get(videoId) ?? 0
-    this.#changedAt = now
+    this.#moved.delete(videoId)
     if (told > 0 !== viewers > 0) this.#due(Math.max(now + SET_MS, this.#writtenAt + this.#setIntervalMs))
     else if (Math.abs(viewers - told) >= Math.max(1, told * COUNT_MOVED)) this.#due(Math.max(now + SET_MS, this.#writtenAt + COUNT_INTERVAL_MS))
-    else if (viewers !== told && !this.#resting) {
-      this.#resting = true
-      this.#rest(COUNT_INTERVAL_MS)
+    else if (viewers !== told) {
+      this.#moved.set(videoId, now)
+      this.#watchRest()
     }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel?.()
   }
 
   get #setIntervalMs(): number {
     return Math.min(MAX_INTERVAL_MS, SET_INTERVAL_MS + this.bytes / BYTES_PER_MS)
   }
 
-  #rest(ms: number): void {
-    this.#deps.clock.after(ms, () => {
-      const left = this.#changedAt + COUNT_INTERVAL_MS - this.#deps.clock.now()
-      if (!this.#resting) return
-      if (left > 0) return this.#rest(left)
-      this.#write()
+  /** Each count is told once it has rested, however the others move. */
+  #watchRest(): void {
+    const [since] = this.#moved.values()
+    if (since === undefined || this.#watchingRest) return
+    this.#watchingRest = true
+    const restedAt = since + COUNT_INTERVAL_MS
+    this.#deps.clock.after(restedAt - this.#deps.clock.now(), () => {
+      this.#watchingRest = false
+      if (this.#moved.values().next().value === since) this.#due(restedAt)
+      else this.#watchRest()
     })
   }
 
@@ -71,7 +81,8 @@ export class HoldingsAnnouncements {
   #write(): void {
     this.#cancel?.()
     this.#dueAt = Infinity
-    this.#resting = false
+    if (this.#stopped) return
+    this.#moved.clear()
     this.#writtenAt = this.#deps.clock.now()
     this.#announced = this.#deps.read()
     this.bytes = this.#deps.write(this.#announced)

@@ -56,21 +56,32 @@ export class Replays {
   add(viewer: Viewer): void {
     viewer.replayingSince ??= this.#clock.now()
     this.viewers.add(viewer)
-    this.ask()
+    this.#ask()
   }
 
   delete(viewer: Viewer): void {
     this.viewers.delete(viewer)
   }
 
+  /** Once a second: whoever has waited too long joins without history, whether nobody answered, the answers fell
+   * short of L, or the room ran ahead of them. */
+  tick(): void {
+    const now = this.#clock.now()
+    for (const viewer of this.viewers) {
+      if (viewer.blockedSince !== undefined || now - viewer.replayingSince! < PATIENCE_MS) continue
+      this.viewers.delete(viewer)
+      this.#room.giveUp(viewer)
+    }
+  }
+
   /** Asks for what the one furthest back is missing, unless a question is already out. */
-  ask(): void {
+  #ask(): void {
     if (this.#asking || this.viewers.size === 0) return
     this.#asking = true
     const request = this.#request(this.#room.until())
     this.#read(request).then(
       answer => this.#answered(request, answer),
-      () => this.#fellShort(),
+      () => this.#pause(),
     )
   }
 
@@ -87,25 +98,22 @@ export class Replays {
 
   #answered(request: ReplayRequest, { comments, more }: RoomAnswer): void {
     const first = comments[0]
-    if (comments.at(-1)?.id !== request.until) return this.#fellShort()
-    this.#asking = false
+    if (comments.at(-1)?.id !== request.until) return this.#pause()
+    const waiting = this.viewers.size
     this.#room.serve({
       base: more ? first!.id - 1 : request.after,
       events: comments.map(({ id, json }) => streamEvent(id, commentEvent(id, json))),
     })
+    if (this.viewers.size === waiting) return this.#pause()
+    this.#asking = false
+    this.#ask()
   }
 
-  /** Nobody answered, or what was read ends below L: the store is behind or away. */
-  #fellShort(): void {
-    const now = this.#clock.now()
-    for (const viewer of this.viewers) {
-      if (viewer.blockedSince !== undefined || now - viewer.replayingSince! < PATIENCE_MS) continue
-      this.viewers.delete(viewer)
-      this.#room.giveUp(viewer)
-    }
+  /** Nobody answered, what was read ends below L, or it served nobody: asking on at once would not help. */
+  #pause(): void {
     this.#clock.after(PAUSE_MS, () => {
       this.#asking = false
-      this.ask()
+      this.#ask()
     })
   }
 }

@@ -26,10 +26,9 @@ export class RingBudget {
   /** Notes that `ring` changed its size; the rings that were longest untouched pay for what is too much. */
   add(ring: Ring, bytes: number): void {
     this.#bytes += bytes
-    if (bytes > 0) {
-      this.#rings.delete(ring)
-      this.#rings.add(ring)
-    }
+    if (bytes <= 0) return
+    this.#rings.delete(ring)
+    this.#rings.add(ring)
     for (const oldest of this.#rings) {
       if (this.#bytes <= this.#maxBytes) break
       this.#rings.delete(oldest)

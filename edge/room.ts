@@ -12,7 +12,8 @@ import { after, Ring, type RingBudget, type Run } from './ring.js'
 import type { Viewer } from './viewer.js'
 
 export const HEARTBEAT_MS = 10_000
-const VIEWERS_AT_LEAST_MS = 15_000
+/** At least every 15 s: found due by a tick, up to a second late, and written by the flush that follows. */
+const VIEWERS_AT_LEAST_MS = 14_000
 /** A long flush pauses this often, so that the process still answers. */
 const SLICE_MS = 5
 /** How much of a core the flushes of one room may take before comments are left to gather, and for how long at most. */
@@ -50,6 +51,8 @@ export class Room {
   readonly #replays: Replays
   /** Viewers whose cursor is above L (rule 9). */
   readonly #ahead = new Set<Viewer>()
+  /** Those of them that were here when the newest sync was asked: its answer judges their cursors. */
+  #judged: readonly Viewer[] = []
   /** Viewers that came before the room was open. */
   readonly #early = new Set<Viewer>()
   #flushDue = false
@@ -132,6 +135,7 @@ export class Room {
   /** The next sync. A room that opens for viewers with cursors asks from the lowest: on a quick reconnect the
    * answer is all that they missed, and nobody needs history. */
   syncRequest(): SyncRequest {
+    this.#judged = [...this.#ahead]
     if (this.#ring.last > 0) return this.chain.request(this.#ring.last)
     let lowest: Cursor | undefined
     for (const { place } of this.#early) if (place !== undefined && (lowest === undefined || place < lowest)) lowest = place
@@ -146,7 +150,7 @@ export class Room {
     if (!chain.open) return this.#deps.needsSync(this)
     if (opens) this.#opened()
     else this.#deps.metrics.repaired.inc(appended)
-    if (answer.from === 'store' && !answer.more) this.#refuseForeign(asked, answer.head)
+    if (answer.from === 'store' && !answer.more) this.#refuseForeign(answer.head)
   }
 
   /** The viewer's socket is writable again (rule 10). */
@@ -163,6 +167,7 @@ export class Room {
       this.#tellViewers = true
       this.#scheduleFlush()
     }
+    this.#replays.tick()
     for (const waiting of [this.#early, this.#ahead, this.#replays.viewers]) {
       for (const viewer of waiting) {
         if (viewer.blockedSince === undefined && now - viewer.heardAt >= HEARTBEAT_MS) {
@@ -199,10 +204,9 @@ export class Room {
   }
 
   /** The store's head is below the cursor: it is not one of ours, and the viewer joins at L (rule 9). */
-  #refuseForeign(asked: SyncRequest, head: Cursor): void {
-    for (const viewer of this.#ahead) {
-      if (viewer.place! <= head || viewer.place! > (asked.want ?? 0)) continue
-      this.#ahead.delete(viewer)
+  #refuseForeign(head: Cursor): void {
+    for (const viewer of this.#judged) {
+      if (viewer.place! <= head || !this.#ahead.delete(viewer)) continue
       viewer.place = this.#flushed
       this.#advance(viewer)
     }
@@ -210,13 +214,20 @@ export class Room {
 
   /** Brings a viewer up to L in one write: from the ring, else from history. */
   #advance(viewer: Viewer): void {
-    if (viewer.gone || viewer.blockedSince !== undefined) return
+    if (viewer.gone) return
+    if (viewer.blockedSince !== undefined) return this.#awaitDrain(viewer)
     const events = missedBy(viewer, this.#ring, this.#flushed)
     if (events) this.#catchUp(viewer, events)
     else {
       viewer.live = false
       this.#replays.add(viewer)
     }
+  }
+
+  /** It catches up when its socket drains. */
+  #awaitDrain(viewer: Viewer): void {
+    viewer.live = true
+    viewer.replayingSince = undefined
   }
 
   #catchUp(viewer: Viewer, events: readonly StreamEvent[]): void {
@@ -244,9 +255,8 @@ export class Room {
       if (!events) continue
       this.#replays.delete(viewer)
       if (viewer.blockedSince === undefined) this.#catchUp(viewer, events)
-      else viewer.live = true // it catches up when its socket drains
+      else this.#awaitDrain(viewer)
     }
-    this.#replays.ask()
   }
 
   /** History did not reach L in time: the viewer is told what it missed, and joins at L. */
@@ -283,8 +293,9 @@ export class Room {
     const { clock, metrics } = this.#deps
     const events = this.#unflushed
     const from = this.#flushed
+    const to = this.chain.last
     this.#unflushed = []
-    this.#flushed = this.chain.last
+    this.#flushed = to
     const comments = events.length
     if (this.#tellViewers) {
       this.#tellViewers = false
@@ -310,7 +321,7 @@ export class Room {
         const viewer = next.value
         if (!viewer.live || viewer.blockedSince !== undefined) continue
         if (viewer.place === from) {
-          viewer.place = this.#flushed
+          viewer.place = to
           this.#write(viewer, flush.bytes(viewer.outlet.encoding))
           written++
         } else this.#advance(viewer)

@@ -4,7 +4,7 @@ import { parseCursor, type Cursor } from '../registry/contract/id.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
 import { parseBatch, WireError, type Batch } from '../registry/contract/wire.js'
 import { LiveError } from '../registry/node/errors.js'
-import { HttpServer, json, leaveCallback, type Exchange } from '../registry/node/http.js'
+import { HttpServer, json, leaveCallback, type Exchange, type Reply } from '../registry/node/http.js'
 import { readiness } from '../registry/node/internal.js'
 import { Stream } from '../registry/node/stream.js'
 import type { Edge } from './edge.js'
@@ -31,8 +31,7 @@ export function internalRoutes(server: HttpServer, edge: Edge): void {
     const videoId = checkVideoId(exchange.parameter(0))
     const after = readCursor(exchange.query.get('after'), 'after')
     const recent = readRecent(exchange)
-    open(edge, exchange, videoId, { after, recent }, 'frames')
-    return undefined
+    return open(edge, exchange, videoId, { after, recent }, 'frames')
   })
 }
 
@@ -46,15 +45,14 @@ export function publicServer(edge: Edge, { onBug, notReady }: { onBug: (error: u
     if (!exchange.header('accept').includes('text/event-stream')) throw new LiveError('NOT_FOUND', 'an edge has the live stream alone: ask for text/event-stream, or ask the gateway')
     const after = parseCursor(exchange.header('last-event-id')) ?? readCursor(exchange.query.get('lastEventId'), 'lastEventId')
     const recent = readRecent(exchange)
-    if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
-    open(edge, exchange, videoId, { after, recent }, 'plain')
-    return undefined
+    return open(edge, exchange, videoId, { after, recent }, 'plain')
   })
   return server
 }
 
-function open(edge: Edge, { res }: Exchange, videoId: string, start: Start, encoding: Encoding): void {
+function open(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding): Reply | undefined {
   const plain = encoding === 'plain'
+  if (method === 'HEAD') return { status: 200, headers: plain ? STREAM_HEADERS : FRAME_HEADERS }
   const stream = new Stream(
     res,
     plain ? { ...STREAM_HEADERS, ...CORS } : FRAME_HEADERS,
@@ -75,6 +73,7 @@ function open(edge: Edge, { res }: Exchange, videoId: string, start: Start, enco
     },
   }
   const viewer = edge.join(videoId, start, outlet)
+  return undefined
 }
 
 function readBatch(bytes: Buffer): Batch {

@@ -31,6 +31,8 @@ export class Syncs {
   readonly #asking = new Set<Room>()
   /** Rooms that came to need another sync while one was under way. */
   readonly #again = new Set<Room>()
+  /** Rooms in the pause between two tries. */
+  readonly #resting = new Set<Room>()
   #scheduled = false
 
   constructor(deps: SyncDeps) {
@@ -101,27 +103,19 @@ export class Syncs {
       asked.set(room.videoId, { room, request: room.syncRequest() })
     }
     metrics.syncs.inc()
+    let answers: RoomAnswer[] | undefined
     try {
       const body = printSync(Array.from(asked.values(), ({ request }) => request))
-      const answers = parseAnswers(await send(node, '/internal/sync', body, SYNC_TIMEOUT_MS))
+      answers = parseAnswers(await send(node, '/internal/sync', body, SYNC_TIMEOUT_MS))
       dispatchers.answered(node)
-      for (const answer of answers) {
-        const part = asked.get(answer.videoId)
-        if (!part) continue
-        const { room, request } = part
-        room.synced(request, answer)
-        // More of it, or still short of what is wanted: at once if this brought something, else after a pause.
-        if (answer.more && answer.comments.length > 0) this.#again.add(room)
-        else if (room.chain.behind) this.#later(room)
-        asked.delete(answer.videoId)
-      }
-      // What did not fit into the answer.
-      for (const { room } of asked.values()) this.#again.add(room)
     } catch (error) {
       this.#failed(node, error)
+    }
+    if (answers) this.#answered(asked, answers)
+    else {
       // The next in hash order is asked at once; where all have just failed, after a pause.
       for (const room of rooms) {
-        if (dispatchers.anyReachable) this.#again.add(room)
+        if (dispatchers.hasNext(room.videoId, node)) this.#again.add(room)
         else this.#later(room)
       }
     }
@@ -131,8 +125,31 @@ export class Syncs {
     }
   }
 
+  #answered(asked: Map<string, { room: Room; request: SyncRequest }>, answers: readonly RoomAnswer[]): void {
+    const left = new Map(asked)
+    for (const answer of answers) {
+      const part = left.get(answer.videoId)
+      if (!part) continue
+      left.delete(answer.videoId)
+      const { room, request } = part
+      room.synced(request, answer)
+      // More of it, or still short of what is wanted: at once if this brought something, else after a pause.
+      if (answer.more && answer.comments.length > 0) this.#again.add(room)
+      else if (room.chain.behind) this.#later(room)
+    }
+    // What did not fit into the answer; one that holds nothing at all is no reason to ask on at once.
+    for (const { room } of left.values()) {
+      if (left.size < asked.size) this.#again.add(room)
+      else this.#later(room)
+    }
+  }
+
+  /** One timer a room, however often it is wanted: tries must not multiply while nobody answers. */
   #later(room: Room): void {
+    if (this.#resting.has(room)) return
+    this.#resting.add(room)
     this.#deps.clock.after(PAUSE_MS, () => {
+      this.#resting.delete(room)
       if (room.viewers.size > 0 && (room.chain.behind || !room.chain.open)) this.needs(room)
     })
   }

@@ -17,7 +17,8 @@ export interface Start {
   readonly recent?: number | undefined
 }
 
-/** One viewer of a room. It is `waiting` until it holds all up to the room's last flush, then `live`. */
+/** One viewer of a room. It waits until it holds all up to the room's last flush, or only its socket is between,
+ * then it is `live`. */
 export class Viewer {
   readonly outlet: Outlet
   readonly recent: number

@@ -1,0 +1,51 @@
+import type { VideoId } from '../../registry/contract/comment.js'
+import type { CommentId, Cursor } from '../../registry/contract/id.js'
+import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../../registry/contract/wire.js'
+
+/** What a dispatcher with the store at hand would say of one video, without any of its parts. */
+export class ModelStore {
+  readonly videoId: VideoId
+  readonly comments: WireComment[] = []
+  readonly #step: number
+
+  /** @param step between two ids */
+  constructor(videoId: VideoId, step = 10) {
+    this.videoId = videoId
+    this.#step = step
+  }
+
+  get ids(): CommentId[] {
+    return this.comments.map(({ id }) => id)
+  }
+
+  get head(): Cursor {
+    return this.comments.at(-1)?.id ?? 0
+  }
+
+  post(): WireComment {
+    const id = this.head + this.#step
+    const comment = { videoId: this.videoId, prev: this.head, id, json: `{"id":"${id}","content":"${'é'.repeat(id % 7)}"}` }
+    this.comments.push(comment)
+    return comment
+  }
+
+  posts(count: number): WireComment[] {
+    return Array.from({ length: count }, () => this.post())
+  }
+
+  between(after: Cursor, until: Cursor = Infinity): WireComment[] {
+    return this.comments.filter(({ id }) => id > after && id <= until)
+  }
+
+  /** @param limit where the answer is cut. @param upTo as a dispatcher's memory that ends there would answer */
+  sync({ videoId, last }: SyncRequest, { limit = 500, upTo, others = 0 }: { limit?: number; upTo?: Cursor | undefined; others?: number } = {}): RoomAnswer {
+    const found = last === undefined ? [] : this.between(last, upTo)
+    const comments = found.slice(0, limit)
+    return { videoId, head: upTo ?? this.head, others, from: upTo === undefined ? 'store' : 'memory', more: comments.length < found.length, comments }
+  }
+
+  replay({ videoId, after, until, limit }: ReplayRequest): RoomAnswer {
+    const found = this.between(after, until)
+    return { videoId, head: this.head, others: 0, from: 'store', more: found.length > limit, comments: found.slice(-limit) }
+  }
+}
