@@ -180,8 +180,9 @@ export class HttpServer {
     res.cork(() => {
       res.writeStatus(statusLine(reply.status))
       for (const [name, value] of Object.entries({ ...headers, ...reply.headers })) res.writeHeader(name, value)
-      if (bodiless) res.endWithoutBody(undefined, reply.close ?? false)
-      else res.end(reply.body ?? '', reply.close ?? false)
+      if (!bodiless) res.end(reply.body ?? '', reply.close ?? false)
+      else if (reply.close) res.endWithoutBody(0, true)
+      else res.endWithoutBody() // an `undefined` is printed as a length of 2^63
     })
     exchange.aborted = true // answered: a late abort or a second answer finds it closed
   }

@@ -12,7 +12,7 @@ export interface UntilOptions {
 export async function until<T>(
   condition: () => T | Promise<T>,
   { timeoutMs = 10_000, what = condition.toString() }: UntilOptions = {},
-): Promise<T> {
+): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const value = await condition()

@@ -1,0 +1,147 @@
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { HttpServer } from '../../../registry/node/http.js'
+import { Stream } from '../../../registry/node/stream.js'
+import { until } from '../../support/until.js'
+
+interface Opened {
+  readonly stream: Stream
+  drained: number
+  left: number
+}
+
+/** A server with one streaming route; each connection to it is an `Opened`. */
+function serve(t: Test, nudge: () => string | null, onDrained: (opened: Opened) => void = () => {}) {
+  const all: Opened[] = []
+  const server = new HttpServer({ onBug: error => t.fail(String(error)) }).route('GET', '/', exchange => {
+    const opened: Opened = {
+      stream: new Stream(exchange.res, { 'content-type': 'text/event-stream' }, ':\n\n', {
+        nudge,
+        drained: () => {
+          opened.drained++
+          onDrained(opened)
+        },
+        left: () => opened.left++,
+      }),
+      drained: 0,
+      left: 0,
+    }
+    all.push(opened)
+    return undefined
+  })
+  const port = server.listen('127.0.0.1', 0)
+  t.after(() => server.close())
+  return { port, all }
+}
+
+function open(t: Test, port: number): { socket: Socket; text: () => string } {
+  const socket = connect(port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'))
+  t.after(() => socket.destroy())
+  socket.on('error', () => {})
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return { socket, text: () => Buffer.concat(chunks).toString() }
+}
+
+/** The body of a chunked response, as far as it has come. */
+function bodyOf(response: string): string {
+  let rest = response.slice(response.indexOf('\r\n\r\n') + 4)
+  let body = ''
+  for (;;) {
+    const end = rest.indexOf('\r\n')
+    const size = parseInt(rest.slice(0, end), 16)
+    if (end < 0 || Number.isNaN(size) || rest.length < end + 2 + size) return body
+    body += rest.slice(end + 2, end + 2 + size)
+    rest = rest.slice(end + 2 + size + 2)
+  }
+}
+
+t.test('headers and the first bytes leave at once', async t => {
+  const { port } = serve(t, () => null)
+  const { text } = open(t, port)
+  await until(() => text().includes(':\n\n'))
+  t.match(text(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*content-type: text\/event-stream/i)
+})
+
+t.test('a reader that stalls blocks the stream; when it reads on it is nudged, drained, and has missed no byte', async t => {
+  // What a blocked viewer misses is written when it drains, in one write, as a room would.
+  let next = 0
+  const line = () => `${next++} ${'x'.repeat(8_000)}\n`
+  const missed: string[] = []
+  const { port, all } = serve(t, () => ':\n\n', ({ stream }) => {
+    if (missed.length > 0) stream.write(missed.splice(0).join(''))
+  })
+  const { socket, text } = open(t, port)
+  const opened = await until(() => all[0])
+  socket.pause()
+  let written = 0
+  while (!opened.stream.blocked) {
+    opened.stream.write(line())
+    if (++written % 50 === 0) await sleep(1)
+  }
+  t.notOk(opened.stream.write('never sent'), 'a blocked stream takes nothing')
+  for (let i = 0; i < 20; i++) missed.push(line())
+  socket.resume()
+  await until(() => opened.drained > 0 && missed.length === 0)
+  await until(() => bodyOf(text()).endsWith('x\n') && bodyOf(text()).includes(`\n${next - 1} `))
+  const lines = bodyOf(text()).split('\n').filter(each => each !== '' && each !== ':')
+  t.equal(lines.length, next)
+  t.ok(lines.every((each, i) => each === `${i} ${'x'.repeat(8_000)}`), 'whole and in order')
+  t.notOk(text().includes('never sent'))
+  t.notOk(opened.stream.blocked)
+})
+
+t.test('many streams and many writes: every reader gets every byte', async t => {
+  const { port, all } = serve(t, () => null)
+  const readers = Array.from({ length: 20 }, () => open(t, port))
+  await until(() => all.length === readers.length)
+  let expected = ':\n\n'
+  for (let i = 0; i < 400; i++) {
+    const chunk = `${i} ${'äx'.repeat(i)}\n`
+    expected += chunk
+    for (const { stream } of all) stream.write(chunk)
+    if (i % 10 === 0) await sleep(1)
+  }
+  for (const { stream } of all) stream.end('bye\n')
+  for (const { text } of readers) {
+    await until(() => text().endsWith('0\r\n\r\n'))
+    t.ok(bodyOf(Buffer.from(text()).toString('latin1')) === Buffer.from(`${expected}bye\n`).toString('latin1'))
+  }
+})
+
+t.test('a peer that leaves is told once; the stream then takes nothing and throws nothing', async t => {
+  const { port, all } = serve(t, () => null)
+  const { socket } = open(t, port)
+  const opened = await until(() => all[0])
+  socket.destroy()
+  await until(() => opened.left === 1)
+  t.notOk(opened.stream.write('x'))
+  opened.stream.end('x')
+  opened.stream.close()
+  t.ok(opened.stream.gone)
+  t.equal(opened.left, 1)
+})
+
+t.test('an ended stream has not been left', async t => {
+  const { port, all } = serve(t, () => null)
+  const { socket, text } = open(t, port)
+  const opened = await until(() => all[0])
+  opened.stream.end('last\n')
+  opened.stream.end('again\n')
+  await until(() => text().endsWith('0\r\n\r\n'))
+  t.equal(bodyOf(text()), ':\n\nlast\n')
+  socket.destroy()
+  await sleep(20)
+  t.equal(opened.left, 0)
+})
+
+t.test('close ends the connection now', async t => {
+  const { port, all } = serve(t, () => null)
+  const { socket } = open(t, port)
+  const opened = await until(() => all[0])
+  const closed = new Promise(resolve => socket.once('close', resolve))
+  opened.stream.close()
+  await closed
+  t.equal(opened.left, 1)
+})
