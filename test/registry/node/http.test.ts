@@ -6,14 +6,13 @@ import { LiveError } from '../../../registry/node/errors.js'
 import { HttpServer, json, type Handler, type Method, type ServerOptions } from '../../../registry/node/http.js'
 import { until } from '../../support/until.js'
 
-interface Routes {
-  readonly [route: `${Method} ${string}`]: Handler
-}
+/** By `METHOD /pattern`. */
+type Routes = Readonly<Record<string, Handler>>
 
 function serve(t: Test, routes: Routes, options: Partial<ServerOptions> = {}) {
   const bugs: unknown[] = []
   const server = new HttpServer({ onBug: error => bugs.push(error), ...options })
-  for (const [route, handler] of Object.entries<Handler>(routes)) {
+  for (const [route, handler] of Object.entries(routes)) {
     const [method, pattern] = route.split(' ') as [Method, string]
     server.route(method, pattern, handler)
   }
