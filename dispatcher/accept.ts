@@ -1,0 +1,133 @@
+import { checkBody, checkKey, checkVideoId, type Comment, type Draft } from '../registry/contract/comment.js'
+import type { PostResult } from '../registry/contract/posts.js'
+import type { Clock } from '../registry/node/clock.js'
+import { LiveError } from '../registry/node/errors.js'
+import type { DispatcherMetrics } from './metrics.js'
+import { StoreUnavailableError, type Outcome, type Store, type Stored } from './store/store.js'
+
+export interface AcceptDeps {
+  readonly store: Store
+  readonly clock: Clock
+  readonly metrics: DispatcherMetrics
+  /** A new comment, after its acknowledgement. @param asOf monotonic ms when its commit was asked for */
+  readonly stored: (stored: Stored, asOf: number) => void
+  /** A key made this comment before. */
+  readonly repeated: (comment: Comment) => void
+  readonly onBug: (error: unknown) => void
+  /** Most bytes of posts that wait for a commit or are in one. */
+  readonly maxQueueBytes: number
+}
+
+/** About 20 ms of SQLite: no post waits long behind a group that is not its own. */
+const MAX_GROUP = 500
+const POST_OVERHEAD_BYTES = 200
+
+interface Waiting {
+  readonly draft: Draft
+  readonly bytes: number
+  readonly answer: (result: PostResult) => void
+}
+
+/** Posts on their way into the store. Rule 1: store first, all that arrived while the last commit ran in the
+ * next one; then acknowledge; then forward. A crash before forwarding costs liveness (sync repairs it), never
+ * the comment. The queue is bounded: beyond it a post is refused at once. */
+export class Accept {
+  readonly #deps: AcceptDeps
+  #queue: Waiting[] = []
+  #bytes = 0
+  #idle: Promise<void> = Promise.resolve()
+  #committing = false
+
+  constructor(deps: AcceptDeps) {
+    this.#deps = deps
+  }
+
+  /** Bytes of posts that wait or are being committed. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Each post's result, in order: an error is a result. */
+  accept(drafts: readonly Draft[]): Promise<PostResult[]> {
+    const results = drafts.map(draft => this.#enqueue(draft))
+    if (!this.#committing && this.#queue.length > 0) this.#idle = this.#commitAll()
+    return Promise.all(results)
+  }
+
+  /** Resolves when nothing is queued any more. */
+  async idle(): Promise<void> {
+    while (this.#committing) await this.#idle
+  }
+
+  #enqueue(unchecked: Draft): Promise<PostResult> {
+    const { metrics, maxQueueBytes } = this.#deps
+    let draft: Draft
+    try {
+      draft = check(unchecked)
+    } catch (error) {
+      if (error instanceof LiveError) return Promise.resolve(this.#refuse(error))
+      throw error
+    }
+    const bytes = POST_OVERHEAD_BYTES + 2 * draft.content.length
+    if (this.#bytes + bytes > maxQueueBytes) {
+      return Promise.resolve(this.#refuse(new LiveError('OVERLOADED', 'too many posts are waiting to be stored: try again in a moment')))
+    }
+    metrics.accepted.inc()
+    this.#bytes += bytes
+    return new Promise(resolve => this.#queue.push({ draft, bytes, answer: resolve }))
+  }
+
+  async #commitAll(): Promise<void> {
+    this.#committing = true
+    while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, MAX_GROUP))
+    this.#committing = false
+  }
+
+  async #commit(group: readonly Waiting[]): Promise<void> {
+    const { store, clock, metrics } = this.#deps
+    const startedAt = clock.now()
+    metrics.groupComments.observe(group.length)
+    let outcomes: Outcome[]
+    try {
+      outcomes = await store.append(group.map(({ draft }) => draft), clock.wall())
+    } catch (error) {
+      return this.#fail(group, error)
+    }
+    metrics.commitSeconds.observe((clock.now() - startedAt) / 1000)
+    group.forEach((waiting, i) => this.#answer(waiting, outcomes[i]!))
+    for (const outcome of outcomes) {
+      if (outcome.kind === 'created') this.#deps.stored(outcome, startedAt)
+      else if (outcome.kind === 'repeated') this.#deps.repeated(outcome.comment)
+    }
+  }
+
+  #answer({ bytes, answer }: Waiting, outcome: Outcome): void {
+    const { metrics } = this.#deps
+    this.#bytes -= bytes
+    if (outcome.kind === 'reused') return answer(this.#refuse(new LiveError('KEY_REUSED', 'this Idempotency-Key was used with other content')))
+    metrics.posts.inc({ code: outcome.kind })
+    if (outcome.kind === 'created') metrics.stored.inc()
+    answer({ comment: outcome.comment, created: outcome.kind === 'created' })
+  }
+
+  /** What waited behind it fails with it: a store that could not commit for its whole deadline would keep each
+   * of the next groups as long. None of it is acknowledged or forwarded; the retry's key finds out. */
+  #fail(group: readonly Waiting[], error: unknown): void {
+    if (!(error instanceof StoreUnavailableError)) this.#deps.onBug(error)
+    const answer = error instanceof StoreUnavailableError ? error : new LiveError('INTERNAL', 'something is wrong on our side')
+    for (const waiting of [...group, ...this.#queue.splice(0)]) {
+      this.#bytes -= waiting.bytes
+      waiting.answer(this.#refuse(answer))
+    }
+  }
+
+  #refuse({ code, message }: LiveError): PostResult {
+    this.#deps.metrics.posts.inc({ code })
+    return { error: { code, message } }
+  }
+}
+
+/** @throws LiveError BAD_… */
+function check({ videoId, authorId, content, key }: Draft): Draft {
+  return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), key: checkKey(key) }
+}

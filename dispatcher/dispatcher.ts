@@ -1,0 +1,168 @@
+import type { VideoId } from '../registry/contract/comment.js'
+import type { MemberNode } from '../registry/contract/nodes.js'
+import type { PostBatch, PostResult } from '../registry/contract/posts.js'
+import type { Batch, ReplayRequest, RoomAnswer, SyncRequest } from '../registry/contract/wire.js'
+import type { Clock } from '../registry/node/clock.js'
+import type { View } from '../registry/view.js'
+import { Accept } from './accept.js'
+import { Forward } from './forward.js'
+import { History, type HistoryPage, type HistoryQuery } from './history.js'
+import type { DispatcherMetrics } from './metrics.js'
+import { Owners } from './owners.js'
+import type { Send } from './pipe.js'
+import type { Ring } from './ring.js'
+import { Rings } from './rings.js'
+import { Route } from './route.js'
+import type { Store, Stored } from './store/store.js'
+import { Sync } from './sync.js'
+import { Synced } from './synced.js'
+import { toWire } from './wire-comment.js'
+
+export interface DispatcherDeps {
+  /** Our own id in the registry. */
+  readonly self: string
+  readonly store: Store
+  readonly view: View
+  readonly clock: Clock
+  /** 0 ≤ x < 1 */
+  readonly random: () => number
+  readonly send: Send
+  readonly metrics: DispatcherMetrics
+  /** Told of an error that is a bug; the posts it met have been answered. */
+  readonly onBug: (error: unknown) => void
+  readonly limits?: Partial<Limits>
+}
+
+export interface Limits {
+  /** Most bytes of posts that wait for a commit: about half a second of SQLite. */
+  readonly maxQueueBytes: number
+  /** Most bytes that wait for one edge or dispatcher. */
+  readonly maxPipeBytes: number
+  /** Most bytes of all rings. */
+  readonly maxRingBytes: number
+}
+
+const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRingBytes: 128 << 20 }
+const HAND_OVER_SLICE = 500
+
+/** A dispatcher without its sockets, files and timers: what it does with posts, syncs, batches and changes of
+ * the view. server.ts maps routes to its methods, main.ts gives it the real store, clock and network. */
+export class Dispatcher {
+  readonly #deps: DispatcherDeps
+  readonly #rings: Rings
+  readonly #owners: Owners
+  readonly #synced: Synced
+  readonly #forward: Forward
+  readonly #accept: Accept
+  readonly #route: Route
+  readonly #sync: Sync
+  readonly #history: History
+  /** Posts that are not answered yet. */
+  readonly #inHand = new Set<Promise<unknown>>()
+
+  constructor(deps: DispatcherDeps) {
+    this.#deps = deps
+    const { self, store, view, clock, random, send, metrics, onBug } = deps
+    const { maxQueueBytes, maxPipeBytes, maxRingBytes } = { ...LIMITS, ...deps.limits }
+    const rings = (this.#rings = new Rings(maxRingBytes))
+    const owners = (this.#owners = new Owners(view, clock, self))
+    const synced = (this.#synced = new Synced(clock))
+    const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes }))
+    const accept = (this.#accept = new Accept({
+      store,
+      clock,
+      metrics,
+      maxQueueBytes,
+      onBug,
+      stored: (stored, asOf) => this.#stored(stored, asOf),
+      repeated: ({ videoId, id }) => forward.hint({ videoId, id }),
+    }))
+    this.#route = new Route({ owners, view, clock, send, metrics, accept: drafts => accept.accept(drafts) })
+    this.#sync = new Sync({ rings, owners, store, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) })
+    this.#history = new History({ rings, store, clock, metrics })
+    metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
+    metrics.bytes('pipes', 'Comments that wait for edges and dispatchers.', () => forward.bytes)
+    metrics.bytes('rings', 'Recent comments in memory.', () => rings.bytes)
+  }
+
+  /** Stores posts here or has their owner store them. Each post's result, in order; an error is a result. */
+  posts(batch: PostBatch): Promise<PostResult[]> {
+    const work = this.#route.posts(batch)
+    this.#inHand.add(work)
+    const done = () => this.#inHand.delete(work)
+    work.then(done, done)
+    return work
+  }
+
+  /** What an edge has not got, room by room; a room may have no answer while the store is away.
+   * @throws StoreUnavailableError when none has one */
+  sync(edge: MemberNode, requests: readonly SyncRequest[]): Promise<RoomAnswer[]> {
+    this.#synced.saw(edge, requests.map(({ videoId }) => videoId))
+    return this.#sync.sync(edge.id, requests)
+  }
+
+  /** @throws StoreUnavailableError */
+  replay(request: ReplayRequest): Promise<RoomAnswer> {
+    return this.#sync.replay(request)
+  }
+
+  /** @throws StoreUnavailableError */
+  history(videoId: VideoId, query: HistoryQuery): Promise<HistoryPage> {
+    return this.#history.page(videoId, query)
+  }
+
+  /** What another dispatcher stored of videos that are ours, or hands over. Its word is no comparison (rule 5). */
+  batch({ comments, hints }: Batch): void {
+    for (const comment of comments) this.#rings.take(comment)
+    for (const hint of hints) this.#rings.hint(hint)
+  }
+
+  /** To be called when a dispatcher came, went or changed: who stops being a video's owner sends its newest
+   * comment to the new one (section 7). */
+  viewChanged(): void {
+    const takerOf = this.#owners.refresh()
+    if (takerOf) this.#handOver([...this.#rings.all()], takerOf)
+  }
+
+  /** Resolves when all that was accepted is stored, acknowledged and forwarded, or after `limitMs`. */
+  async drain(limitMs: number): Promise<void> {
+    let cancel = (): void => {}
+    const limit = new Promise<void>(resolve => {
+      cancel = this.#deps.clock.after(limitMs, resolve)
+    })
+    await Promise.race([limit, this.#finished()])
+    cancel()
+  }
+
+  close(): void {
+    this.#forward.close()
+  }
+
+  async #finished(): Promise<void> {
+    while (this.#inHand.size > 0) await Promise.allSettled(this.#inHand)
+    await this.#accept.idle()
+    await this.#forward.idle()
+  }
+
+  #stored(stored: Stored, asOf: number): void {
+    const comment = toWire(stored)
+    this.#rings.take(comment)
+    this.#rings.compared(comment.videoId, comment.id, asOf) // rule 5: our own append is a comparison
+    this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))
+  }
+
+  /** In slices: there may be many rings, and posts go on meanwhile. */
+  #handOver(rings: readonly Ring[], takerOf: (videoId: VideoId) => MemberNode | undefined): void {
+    for (const { videoId, newest } of rings.slice(0, HAND_OVER_SLICE)) {
+      const taker = newest && takerOf(videoId)
+      if (taker) this.#forward.handOver(newest, taker)
+    }
+    if (rings.length > HAND_OVER_SLICE) this.#deps.clock.soon(() => this.#handOver(rings.slice(HAND_OVER_SLICE), takerOf))
+  }
+
+  #viewersElsewhere(videoId: VideoId, edgeId: string | undefined): number {
+    const { view } = this.#deps
+    const here = edgeId === undefined ? 0 : (view.holdingsOf(edgeId).get(videoId) ?? 0)
+    return Math.max(0, view.viewersOf(videoId) - here)
+  }
+}

@@ -1,0 +1,157 @@
+import { Buffer } from 'node:buffer'
+import type { VideoId } from '../registry/contract/comment.js'
+import type { MemberNode } from '../registry/contract/nodes.js'
+import { printComment, type Hint, type WireComment } from '../registry/contract/wire.js'
+import { PeerError } from '../registry/node/client.js'
+import type { Clock } from '../registry/node/clock.js'
+import type { View } from '../registry/view.js'
+import type { DispatcherMetrics } from './metrics.js'
+import { Pipe, type Line, type Send } from './pipe.js'
+import { keyOf, SYNC_HOLDS_MS, type Synced } from './synced.js'
+
+export interface ForwardDeps {
+  readonly view: View
+  readonly synced: Synced
+  readonly clock: Clock
+  readonly random: () => number
+  readonly send: Send
+  readonly metrics: DispatcherMetrics
+  /** Most bytes that wait for one node. */
+  readonly maxPipeBytes: number
+}
+
+const BATCH_TIMEOUT_MS = 2_000
+const SWEEP_MS = 10_000
+
+interface Entry {
+  readonly pipe: Pipe
+  /** When it was last given something, monotonic ms. */
+  usedAt: number
+}
+
+/** Sends what was stored to those who hold its video: one pipe for each edge and each dispatcher. */
+export class Forward {
+  readonly #deps: ForwardDeps
+  readonly #pipes = new Map<string, Entry>()
+  #waiting: (() => void)[] = []
+  #cancelSweep: () => void
+
+  constructor(deps: ForwardDeps) {
+    this.#deps = deps
+    this.#cancelSweep = deps.clock.after(SWEEP_MS, this.#sweep)
+  }
+
+  /** Bytes that wait in all pipes. */
+  get bytes(): number {
+    let bytes = 0
+    for (const { pipe } of this.#pipes.values()) bytes += pipe.bytes
+    return bytes
+  }
+
+  /** To every edge that holds the video, and to the dispatcher that owns it where we do not (section 7). */
+  comment(comment: WireComment, otherOwner: MemberNode | undefined): void {
+    const targets = this.#edgesOf(comment.videoId)
+    if (targets.size === 0 && !otherOwner) return
+    const line = lineOf(comment)
+    for (const target of targets.values()) this.#edgePipe(target).comment(line)
+    if (otherOwner) this.#dispatcherPipe(otherOwner).comment(line)
+  }
+
+  /** To every edge that holds the video: it has at least this id. */
+  hint(hint: Hint): void {
+    for (const target of this.#edgesOf(hint.videoId).values()) this.#edgePipe(target).hint(hint)
+  }
+
+  /** To one dispatcher, that has become the video's owner. */
+  handOver(comment: WireComment, owner: MemberNode): void {
+    this.#dispatcherPipe(owner).comment(lineOf(comment))
+  }
+
+  /** Resolves when nothing waits any more. */
+  idle(): Promise<void> {
+    return new Promise(resolve => {
+      this.#waiting.push(resolve)
+      this.#tellIdle()
+    })
+  }
+
+  close(): void {
+    this.#cancelSweep()
+    for (const { pipe } of this.#pipes.values()) pipe.close()
+    this.#pipes.clear()
+    this.#tellIdle()
+  }
+
+  #edgesOf(videoId: VideoId): Map<string, MemberNode> {
+    const targets = new Map<string, MemberNode>()
+    for (const { edge } of this.#deps.view.edgesHolding(videoId)) targets.set(keyOf(edge), edge)
+    for (const edge of this.#deps.synced.edgesOf(videoId)) targets.set(keyOf(edge), edge)
+    return targets
+  }
+
+  #edgePipe(target: MemberNode): Pipe {
+    const { view, metrics } = this.#deps
+    return this.#pipe(target, `edge ${keyOf(target)}`, () => view.edge(target.id), (comments, hints) => {
+      metrics.forwarded.inc(comments)
+      metrics.hints.inc(hints)
+      metrics.batches.inc()
+      metrics.batchComments.observe(comments)
+    })
+  }
+
+  #dispatcherPipe(target: MemberNode): Pipe {
+    const { view } = this.#deps
+    return this.#pipe(target, `dispatcher ${keyOf(target)}`, () => view.dispatcher(target.id), () => {})
+  }
+
+  #pipe(target: MemberNode, key: string, inView: () => MemberNode | undefined, acknowledged: (comments: number, hints: number) => void): Pipe {
+    const { clock, random, send, view, metrics, maxPipeBytes } = this.#deps
+    const now = clock.now()
+    const known = this.#pipes.get(key)
+    if (known && !known.pipe.closed) {
+      known.usedAt = now
+      return known.pipe
+    }
+    // In view, or synced lately: nothing but those two ever gives a pipe something to send.
+    const wanted = () => inView()?.instance === target.instance || clock.now() - entry.usedAt < SYNC_HOLDS_MS
+    const pipe = new Pipe({
+      target,
+      clock,
+      random,
+      maxBytes: maxPipeBytes,
+      send: body => send(target, '/internal/batch', body, BATCH_TIMEOUT_MS),
+      wanted,
+      acknowledged: (comments, hints) => {
+        acknowledged(comments, hints)
+        this.#tellIdle()
+      },
+      failed: error => {
+        metrics.batchFailures.inc()
+        if (error instanceof PeerError && error.failure === 'refused') view.refused(target.id, target.instance)
+      },
+    })
+    const entry: Entry = { pipe, usedAt: now }
+    this.#pipes.set(key, entry)
+    return pipe
+  }
+
+  /** Forgets pipes that nobody has used for a while; one that still has something to send goes on. */
+  readonly #sweep = (): void => {
+    const { clock } = this.#deps
+    this.#cancelSweep = clock.after(SWEEP_MS, this.#sweep)
+    for (const [key, { pipe, usedAt }] of this.#pipes) {
+      if (pipe.closed || (pipe.idle && clock.now() - usedAt >= SWEEP_MS)) this.#pipes.delete(key)
+    }
+    this.#tellIdle()
+  }
+
+  #tellIdle(): void {
+    if (this.#waiting.length === 0) return
+    for (const { pipe } of this.#pipes.values()) if (!pipe.idle) return
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
+
+function lineOf(comment: WireComment): Line {
+  return { videoId: comment.videoId, id: comment.id, bytes: Buffer.from(printComment(comment)) }
+}

@@ -1,0 +1,93 @@
+import type { VideoId } from '../registry/contract/comment.js'
+import { MAX_CURSOR, type Cursor } from '../registry/contract/id.js'
+import type { WireComment } from '../registry/contract/wire.js'
+import type { Clock } from '../registry/node/clock.js'
+import type { DispatcherMetrics } from './metrics.js'
+import type { Ring } from './ring.js'
+import type { Rings } from './rings.js'
+import type { Range, Store } from './store/store.js'
+import { toWire } from './wire-comment.js'
+
+export interface HistoryQuery {
+  readonly cursor: Cursor | undefined
+  readonly direction: 'before' | 'after'
+  readonly pageSize: number
+}
+
+/** As the public API answers it. */
+export interface HistoryPage {
+  readonly comments: readonly Record<string, unknown>[]
+  /** A decimal string, null at the end. */
+  readonly nextCursor: string | null
+}
+
+export interface HistoryDeps {
+  readonly rings: Rings
+  readonly store: Store
+  readonly clock: Clock
+  readonly metrics: DispatcherMetrics
+}
+
+/** Rule 5: a page that reaches the newest comment comes from memory only if compared with the store so lately. */
+const NEWEST_COMPARED_MS = 1_000
+
+/** Pages of what was said: `before` newest first, `after` oldest first. What lies below a ring's head never
+ * changes, so only a page that reaches the newest comment needs a comparison. */
+export class History {
+  readonly #deps: HistoryDeps
+
+  constructor(deps: HistoryDeps) {
+    this.#deps = deps
+  }
+
+  /** @throws StoreUnavailableError */
+  async page(videoId: VideoId, query: HistoryQuery): Promise<HistoryPage> {
+    const { rings, metrics } = this.#deps
+    const ring = rings.get(videoId)
+    const here = ring && this.#fromRing(ring, query)
+    metrics.historyPages.inc({ from: here ? 'memory' : 'store' })
+    const found = here ?? (await this.#fromStore(videoId, query))
+    const comments = found.slice(0, query.pageSize)
+    const nextCursor = found.length > query.pageSize ? String(comments.at(-1)!.id) : null
+    return { comments: comments.map(toPublicFromWire), nextCursor }
+  }
+
+  /** One more than a page where there is more, or undefined where the store must be asked. */
+  #fromRing(ring: Ring, { cursor, direction, pageSize }: HistoryQuery): readonly WireComment[] | undefined {
+    if (cursor !== undefined && cursor > ring.head) return undefined // rule 4
+    if (direction === 'before') {
+      if (cursor === undefined && !this.#isCompared(ring)) return undefined
+      const older = ring.between(0, cursor === undefined ? ring.head : cursor - 1)
+      return older.length > pageSize || ring.floor === 0 ? older.slice(-pageSize - 1).reverse() : undefined
+    }
+    if (!ring.reaches(cursor ?? 0)) return undefined
+    const newer = ring.between(cursor ?? 0, ring.head)
+    return newer.length > pageSize || this.#isCompared(ring) ? newer.slice(0, pageSize + 1) : undefined
+  }
+
+  async #fromStore(videoId: VideoId, { cursor, direction, pageSize }: HistoryQuery): Promise<WireComment[]> {
+    const { store, rings, clock } = this.#deps
+    const asOf = clock.now()
+    const limit = pageSize + 1
+    const range: Range =
+      direction === 'before'
+        ? { after: 0, until: cursor === undefined ? MAX_CURSOR : cursor - 1, newestFirst: true, limit }
+        : { after: cursor ?? 0, until: MAX_CURSOR, newestFirst: false, limit }
+    const rows = (await store.page(videoId, range)).map(toWire)
+    if (direction === 'before' && cursor === undefined) {
+      for (const comment of rows.toReversed()) rings.take(comment)
+      rings.compared(videoId, rows[0]?.id ?? 0, asOf)
+    }
+    return rows
+  }
+
+  #isCompared(ring: Ring): boolean {
+    return this.#deps.clock.now() - ring.comparedAt <= NEWEST_COMPARED_MS
+  }
+}
+
+/** The public comment of an event's JSON. */
+function toPublicFromWire({ videoId, json }: WireComment): Record<string, unknown> {
+  const { id, ...said } = JSON.parse(json) as Record<string, unknown>
+  return { id, videoId, ...said }
+}

@@ -1,0 +1,131 @@
+import { printNode, type DispatcherNode } from '../registry/contract/nodes.js'
+import { WIRE_VERSION } from '../registry/contract/wire.js'
+import { Announcer } from '../registry/announcer.js'
+import { mayReplaceNode } from '../registry/claim.js'
+import { InternalClient } from '../registry/node/client.js'
+import { systemClock } from '../registry/node/clock.js'
+import { ConfigError, newInstance, urlOf } from '../registry/node/config.js'
+import { internalServer } from '../registry/node/internal.js'
+import { createLog, endOnBug, type Log } from '../registry/node/log.js'
+import { createMetrics } from '../registry/node/metrics.js'
+import { stopSignal } from '../registry/node/stop.js'
+import { VERSION } from '../registry/node/version.js'
+import { zookeeperReady } from '../registry/node/zookeeper-wait.js'
+import { DISPATCHERS } from '../registry/paths.js'
+import { RegistryWatcher } from '../registry/watcher.js'
+import { Zk } from '../registry/zookeeper/client.js'
+import { dispatcherConfig, HELP, type DispatcherConfig } from './config.js'
+import { Dispatcher } from './dispatcher.js'
+import { DispatcherMetrics } from './metrics.js'
+import { routeDispatcher } from './server.js'
+import { SqliteStore } from './store/sqlite.js'
+import { StoreUnavailableError } from './store/store.js'
+
+/** How long the others have to learn that it drains; they go on sending meanwhile, and it goes on storing. */
+const LEARN_MS = 500
+const DRAIN_MS = 3_000
+const STOP_DEADLINE_MS = 10_000
+
+/** Runs a dispatcher until SIGTERM. Bad configuration or an unknown argument: a message and exit status 2; a
+ * store that a later version wrote, or a taken port: a message and exit status 1. */
+export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
+  if (argv.length === 1 && (argv[0] === '--help' || argv[0] === '-h')) {
+    process.stdout.write(HELP)
+    return
+  }
+  let config: DispatcherConfig
+  try {
+    if (argv.length > 0) throw new ConfigError(`unknown argument ${JSON.stringify(argv[0])}: it is configured by environment, see --help`)
+    config = dispatcherConfig(env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`dispatcher: bad configuration\n${error.message}\n`)
+    process.exitCode = 2
+    return
+  }
+  const store = new SqliteStore(config.STORE_URL.path)
+  try {
+    await run(config, store)
+  } catch (error) {
+    process.stderr.write(`dispatcher: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(1)
+  }
+  process.exit(0)
+}
+
+async function run(config: DispatcherConfig, store: SqliteStore): Promise<void> {
+  const log = createLog('dispatcher', config.NODE_ID, config.LOG_LEVEL)
+  const onBug = endOnBug(log)
+  const stop = stopSignal(log, STOP_DEADLINE_MS)
+  await openStore(store, log)
+
+  const metrics = createMetrics()
+  const client = new InternalClient(config.INTERNAL_TOKEN)
+  const zk = new Zk(config.ZOOKEEPER_CONNECT)
+  zk.on('warn', err => log.warn({ err }, 'zookeeper_odd'))
+  const watcher = new RegistryWatcher({ zk, clock: systemClock, log, metrics, watch: ['edges', 'holdings', 'dispatchers'] })
+  const dispatcher = new Dispatcher({
+    self: config.NODE_ID,
+    store,
+    view: watcher.view,
+    clock: systemClock,
+    random: Math.random,
+    send: (target, path, body, timeoutMs) => client.call(target.internalUrl, { path, body, timeoutMs, headers: { 'x-live-from': config.NODE_ID } }),
+    metrics: new DispatcherMetrics(metrics),
+    onBug,
+  })
+  watcher.onChange(change => {
+    if (change.kind === 'dispatcher') dispatcher.viewChanged()
+  })
+
+  // Posts and syncs may come before the registry has been read: the store referees.
+  const instance = newInstance()
+  const identity = { id: config.NODE_ID, instance, version: VERSION }
+  let announcer: Announcer | undefined
+  const notReady = () => (!watcher.loaded ? 'the registry has not been read yet' : !announcer?.up ? 'not announced in the registry' : undefined)
+  const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady, onBug })
+  routeDispatcher(server, dispatcher)
+  const port = server.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
+  const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, port)
+  log.info({ internalUrl, version: VERSION }, 'listening')
+
+  const node: DispatcherNode = { id: config.NODE_ID, instance, internalUrl, state: 'up', startedAt: Date.now(), version: VERSION, wire: WIRE_VERSION }
+  const stopping = new AbortController()
+  void stop.then(() => stopping.abort())
+  try {
+    await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, log, stopping.signal)
+    announcer = new Announcer({ zk, log, path: `${DISPATCHERS}/${config.NODE_ID}`, data: printNode(node), mayReplace: mayReplaceNode(node, client) })
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error
+  }
+  await stop
+
+  // Section 12: it says so, takes what still comes while the others learn, finishes, and leaves the registry.
+  if (announcer?.up) {
+    announcer.set(printNode({ ...node, state: 'draining' }))
+    await delay(LEARN_MS)
+  }
+  await dispatcher.drain(DRAIN_MS)
+  await announcer?.close()
+  watcher.close()
+  await zk.close()
+  await delay(50) // the last answers leave
+  server.close()
+  dispatcher.close()
+  await Promise.all([client.close(), store.close()])
+  log.info('stopped')
+}
+
+/** A store that cannot be used now does not stop the process: its posts answer 503, and each tries again. */
+async function openStore(store: SqliteStore, log: Log): Promise<void> {
+  try {
+    await store.open()
+  } catch (error) {
+    if (!(error instanceof StoreUnavailableError)) throw error
+    log.error({ err: error }, 'store_unavailable')
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}

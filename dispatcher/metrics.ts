@@ -1,0 +1,51 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { SECONDS_BUCKETS } from '../registry/node/metrics.js'
+
+const SIZE_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
+/** What a dispatcher counts. */
+export class DispatcherMetrics {
+  readonly accepted: Counter
+  readonly stored: Counter
+  readonly forwarded: Counter
+  readonly hints: Counter
+  readonly batches: Counter
+  readonly batchFailures: Counter
+  readonly batchComments: Histogram
+  readonly groupComments: Histogram
+  readonly commitSeconds: Histogram
+  readonly posts: Counter<'code'>
+  readonly passedOn: Counter
+  readonly syncRooms: Counter<'from'>
+  readonly syncComments: Counter
+  readonly historyPages: Counter<'from'>
+  readonly #registry: Registry
+
+  constructor(registry: Registry) {
+    this.#registry = registry
+    const counter = (name: string, help: string) => new Counter({ name: `live_dispatcher_${name}_total`, help, registers: [registry] })
+    const labelled = <L extends string>(name: string, help: string, label: L) =>
+      new Counter({ name: `live_dispatcher_${name}_total`, help, labelNames: [label], registers: [registry] })
+    const histogram = (name: string, help: string, buckets: number[]) => new Histogram({ name: `live_dispatcher_${name}`, help, buckets, registers: [registry] })
+
+    this.accepted = counter('comments_accepted', 'Posts taken into the accept queue.')
+    this.stored = counter('comments_stored', 'New comments on disk.')
+    this.forwarded = counter('comments_forwarded', 'Comments in batches that an edge acknowledged, once for each edge.')
+    this.hints = counter('hints_forwarded', 'Hints in batches that an edge acknowledged.')
+    this.batches = counter('batches', 'Batches that an edge acknowledged.')
+    this.batchFailures = counter('batch_failures', 'Batches that failed; hints took their place.')
+    this.batchComments = histogram('batch_comments', 'Comments in a batch.', SIZE_BUCKETS)
+    this.groupComments = histogram('commit_comments', 'Posts in a group commit.', SIZE_BUCKETS)
+    this.commitSeconds = histogram('commit_seconds', 'A group commit, as the accept queue sees it.', SECONDS_BUCKETS)
+    this.posts = labelled('posts', 'Posts answered here, by result: created, repeated or an error code.', 'code')
+    this.passedOn = counter('posts_passed_on', 'Posts handed to the owner of their video.')
+    this.syncRooms = labelled('sync_rooms', 'Rooms of syncs and replays, by where they were read; none: the store was away.', 'from')
+    this.syncComments = counter('sync_comments', 'Comments that syncs brought: what the push had missed.')
+    this.historyPages = labelled('history_pages', 'Pages of history, by where they were read.', 'from')
+  }
+
+  /** A size that is read when it is asked for. */
+  bytes(name: string, help: string, read: () => number): void {
+    new Gauge({ name: `live_dispatcher_${name}_bytes`, help, registers: [this.#registry], collect() { this.set(read()) } })
+  }
+}

@@ -1,0 +1,154 @@
+import { Buffer } from 'node:buffer'
+import type { VideoId } from '../registry/contract/comment.js'
+import type { CommentId } from '../registry/contract/id.js'
+import type { MemberNode } from '../registry/contract/nodes.js'
+import { printHint, type Hint } from '../registry/contract/wire.js'
+import type { Clock } from '../registry/node/clock.js'
+
+/** A comment on its way: its line on the wire, made once and shared by every pipe. */
+export interface Line {
+  readonly videoId: VideoId
+  readonly id: CommentId
+  readonly bytes: Buffer
+}
+
+/** Sends a body to a node and answers with its answer's body. Rejects with a PeerError. */
+export type Send = (target: MemberNode, path: string, body: Buffer | string, timeoutMs: number) => Promise<Buffer>
+
+export interface PipeOptions {
+  readonly target: MemberNode
+  readonly clock: Clock
+  /** 0 ≤ x < 1 */
+  readonly random: () => number
+  readonly send: (body: Buffer) => Promise<unknown>
+  /** Most bytes that wait and are under way. */
+  readonly maxBytes: number
+  /** Whether the target is worth another try. */
+  readonly wanted: () => boolean
+  /** A batch was acknowledged. */
+  readonly acknowledged: (comments: number, hints: number) => void
+  readonly failed: (error: unknown) => void
+}
+
+/** A receiver takes bodies of at least this. */
+export const MAX_BATCH_BYTES = 512 * 1024
+/** Beyond so many videos a hint is not kept: their rooms' next sync finds out. */
+const MAX_HINTS = 20_000
+const FIRST_RETRY_MS = 50
+const MAX_RETRY_MS = 2_000
+
+/** What one node is to get (rule 2): one batch in flight, the next one gathers meanwhile, so there is no delay
+ * when idle and large batches when busy. What finds no room, and what was in a batch that failed, leaves one
+ * hint per video, its highest id, at the head of the next batch. */
+export class Pipe {
+  readonly target: MemberNode
+  readonly #options: PipeOptions
+  #lines: Line[] = []
+  #hints = new Map<VideoId, CommentId>()
+  /** Of the lines that wait and of the batch in flight. */
+  #bytes = 0
+  #inFlight = false
+  #failures = 0
+  #cancelRetry: (() => void) | undefined
+  #closed = false
+
+  constructor(options: PipeOptions) {
+    this.target = options.target
+    this.#options = options
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Nothing waits and nothing is under way. */
+  get idle(): boolean {
+    return !this.#inFlight && this.#lines.length === 0 && this.#hints.size === 0
+  }
+
+  comment(line: Line): void {
+    if (this.#closed) return
+    if (this.#bytes + line.bytes.length > this.#options.maxBytes) this.#keepHint(line)
+    else {
+      this.#lines.push(line)
+      this.#bytes += line.bytes.length
+    }
+    this.#next()
+  }
+
+  /** The target was given up, or `close` was called: this pipe takes nothing more. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  hint(hint: Hint): void {
+    if (this.#closed) return
+    this.#keepHint(hint)
+    this.#next()
+  }
+
+  /** Drops what waits; a batch under way is left to itself. */
+  close(): void {
+    this.#closed = true
+    this.#cancelRetry?.()
+    this.#lines = []
+    this.#hints.clear()
+    this.#bytes = 0
+  }
+
+  #keepHint({ videoId, id }: Hint): void {
+    const known = this.#hints.get(videoId)
+    if (known === undefined && this.#hints.size >= MAX_HINTS) return
+    if (known === undefined || known < id) this.#hints.set(videoId, id)
+  }
+
+  /** Sends what waits, unless a batch is under way or a retry is due. */
+  #next(): void {
+    if (this.#inFlight || this.#cancelRetry || this.#closed || this.idle) return
+    const parts: Buffer[] = []
+    let size = 0
+    const hints: Hint[] = []
+    for (const [videoId, id] of this.#hints) {
+      const line = Buffer.from(printHint({ videoId, id }))
+      if (size + line.length > MAX_BATCH_BYTES) break
+      hints.push({ videoId, id })
+      parts.push(line)
+      size += line.length
+    }
+    for (const { videoId } of hints) this.#hints.delete(videoId)
+    let count = 0
+    for (const { bytes } of this.#lines) {
+      if (size + bytes.length > MAX_BATCH_BYTES && size > 0) break
+      parts.push(bytes)
+      size += bytes.length
+      count++
+    }
+    const lines = this.#lines.splice(0, count)
+    this.#inFlight = true
+    this.#options.send(parts.length === 1 ? parts[0]! : Buffer.concat(parts, size)).then(
+      () => this.#done(lines, hints, undefined),
+      (error: unknown) => this.#done(lines, hints, { error }),
+    )
+  }
+
+  #done(lines: readonly Line[], hints: readonly Hint[], failure: { readonly error: unknown } | undefined): void {
+    this.#inFlight = false
+    if (this.#closed) return
+    for (const { bytes } of lines) this.#bytes -= bytes.length
+    if (!failure) {
+      this.#failures = 0
+      this.#options.acknowledged(lines.length, hints.length)
+      return this.#next()
+    }
+    // It may have arrived or not; the videos' hints make the target ask.
+    for (const hint of hints) this.#keepHint(hint)
+    for (const line of lines) this.#keepHint(line)
+    this.#options.failed(failure.error)
+    const backOffMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++)
+    this.#cancelRetry = this.#options.clock.after(backOffMs * (0.5 + this.#options.random() / 2), () => {
+      this.#cancelRetry = undefined
+      if (this.#options.wanted()) this.#next()
+      else this.close()
+    })
+  }
+}

@@ -1,0 +1,92 @@
+import { Buffer } from 'node:buffer'
+import type { VideoId } from '../registry/contract/comment.js'
+import type { Cursor } from '../registry/contract/id.js'
+import type { WireComment } from '../registry/contract/wire.js'
+
+export const MAX_RING_COMMENTS = 1_000
+export const MAX_RING_BYTES = 256 * 1024
+
+/** A video's newest comments: a run without holes (rule 3). It holds every comment with floor < id ≤ head, and
+ * only what the store has committed. Pure; times are the caller's monotonic ms. */
+export class Ring {
+  readonly videoId: VideoId
+  /** The id stored just before the oldest comment here; nothing is known of what lies at or below it. */
+  floor: Cursor
+  head: Cursor
+  /** At this time nothing above `head` was stored (rule 5): −∞ when that is not known of any. */
+  comparedAt = -Infinity
+  /** Of the comments' JSON. */
+  bytes = 0
+  #comments: WireComment[] = []
+
+  /** Empty, at a head known from the store. */
+  constructor(videoId: VideoId, head: Cursor) {
+    this.videoId = videoId
+    this.floor = head
+    this.head = head
+  }
+
+  get size(): number {
+    return this.#comments.length
+  }
+
+  get newest(): WireComment | undefined {
+    return this.#comments.at(-1)
+  }
+
+  /** Rule 3: a comment whose `prev` is the head extends the run; any other above it begins the run anew. */
+  take(comment: WireComment): void {
+    if (comment.id <= this.head) return
+    if (comment.prev !== this.head) this.#clear(comment.prev)
+    this.#comments.push(comment)
+    this.head = comment.id
+    this.bytes += Buffer.byteLength(comment.json)
+    while (this.#comments.length > MAX_RING_COMMENTS || (this.bytes > MAX_RING_BYTES && this.#comments.length > 1)) {
+      const oldest = this.#comments.shift()!
+      this.bytes -= Buffer.byteLength(oldest.json)
+      this.floor = oldest.id
+    }
+  }
+
+  /** The store was asked at time `at` and its newest id was `head`. A run that fell behind begins anew, empty. */
+  compared(head: Cursor, at: number): void {
+    if (head > this.head) {
+      this.#clear(head)
+      this.head = head
+    }
+    this.comparedAt = Math.max(this.comparedAt, at)
+  }
+
+  /** Somebody knows of a higher id than ours: only the store can tell now. */
+  distrust(): void {
+    this.comparedAt = -Infinity
+  }
+
+  /** Whether everything after `cursor` up to the head is here. Of an id above the head nothing is (rule 4). */
+  reaches(cursor: Cursor): boolean {
+    return cursor >= this.floor && cursor <= this.head
+  }
+
+  /** What is here with after < id ≤ until, ascending. */
+  between(after: Cursor, until: Cursor): WireComment[] {
+    return this.#comments.slice(this.#indexAbove(after), this.#indexAbove(until))
+  }
+
+  #clear(floor: Cursor): void {
+    this.#comments = []
+    this.bytes = 0
+    this.floor = floor
+  }
+
+  /** Index of the first comment with an id above `cursor`. */
+  #indexAbove(cursor: Cursor): number {
+    let low = 0
+    let high = this.#comments.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#comments[middle]!.id > cursor) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}

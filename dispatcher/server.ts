@@ -1,0 +1,78 @@
+import { checkVideoId } from '../registry/contract/comment.js'
+import { parseCursor } from '../registry/contract/id.js'
+import type { MemberNode } from '../registry/contract/nodes.js'
+import { parsePosts, printResults } from '../registry/contract/posts.js'
+import { parseBatch, parseReplay, parseSync, printAnswers, WireError } from '../registry/contract/wire.js'
+import { LiveError } from '../registry/node/errors.js'
+import { json, type Exchange, type HttpServer, type Reply } from '../registry/node/http.js'
+import type { Dispatcher } from './dispatcher.js'
+import type { HistoryQuery } from './history.js'
+
+const MAX_POSTS_BYTES = 4 << 20
+const MAX_SYNC_BYTES = 4 << 20
+const MAX_REPLAY_BYTES = 1024
+const MAX_BATCH_BYTES = 4 << 20
+const MAX_PAGE = 200
+const DEFAULT_PAGE = 50
+
+const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
+
+/** The dispatcher's routes, on its internal server. */
+export function routeDispatcher(server: HttpServer, dispatcher: Dispatcher): void {
+  server.route('POST', '/internal/posts', async exchange => {
+    const batch = parsePosts(await exchange.body(MAX_POSTS_BYTES))
+    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printResults(await dispatcher.posts(batch)) }
+  })
+  server.route('POST', '/internal/sync', async exchange => {
+    const edge = edgeOf(exchange)
+    const requests = readable(parseSync, await exchange.body(MAX_SYNC_BYTES))
+    return text(printAnswers(await dispatcher.sync(edge, requests)))
+  })
+  server.route('POST', '/internal/replay', async exchange => {
+    const request = readable(parseReplay, await exchange.body(MAX_REPLAY_BYTES))
+    return text(printAnswers([await dispatcher.replay(request)]))
+  })
+  server.route('POST', '/internal/batch', async exchange => {
+    dispatcher.batch(readable(parseBatch, await exchange.body(MAX_BATCH_BYTES)))
+    return { status: 204 }
+  })
+  server.route('GET', '/internal/history/:videoId', async exchange => {
+    return json(await dispatcher.history(checkVideoId(exchange.parameter(0)), queryOf(exchange.query)))
+  })
+}
+
+/** Who syncs, from the headers. @throws LiveError BAD_REQUEST */
+function edgeOf(exchange: Exchange): MemberNode {
+  const id = exchange.header('x-live-edge')
+  const instance = exchange.header('x-live-instance')
+  const internalUrl = exchange.header('x-live-url')
+  if (id === '' || instance === '' || !URL.canParse(internalUrl)) throw new LiveError('BAD_REQUEST', 'x-live-edge, x-live-instance and x-live-url must say who asks')
+  return { id, instance, internalUrl }
+}
+
+/** @throws LiveError BAD_CURSOR, BAD_DIRECTION, BAD_PAGE_SIZE */
+function queryOf(query: URLSearchParams): HistoryQuery {
+  const text = query.get('cursor') ?? ''
+  const cursor = text === '' ? undefined : parseCursor(text)
+  if (text !== '' && cursor === undefined) throw new LiveError('BAD_CURSOR', 'cursor must be a decimal number from 0 to 2^53 - 1')
+  const direction = query.get('direction') || 'before'
+  if (direction !== 'before' && direction !== 'after') throw new LiveError('BAD_DIRECTION', 'direction must be before or after')
+  const size = query.get('pageSize') || String(DEFAULT_PAGE)
+  const pageSize = Number(size)
+  if (!/^[0-9]{1,3}$/.test(size) || pageSize < 1 || pageSize > MAX_PAGE) throw new LiveError('BAD_PAGE_SIZE', `pageSize must be a whole number from 1 to ${MAX_PAGE}`)
+  return { cursor, direction, pageSize }
+}
+
+/** @throws LiveError BAD_REQUEST when the lines cannot be read */
+function readable<T>(parse: (bytes: Buffer) => T, bytes: Buffer): T {
+  try {
+    return parse(bytes)
+  } catch (error) {
+    if (error instanceof WireError) throw new LiveError('BAD_REQUEST', error.message, { cause: error })
+    throw error
+  }
+}
+
+function text(body: string): Reply {
+  return { status: 200, headers: TEXT, body }
+}

@@ -1,0 +1,107 @@
+import { Worker } from 'node:worker_threads'
+import type { Draft, VideoId } from '../../registry/contract/comment.js'
+import type { Cursor } from '../../registry/contract/id.js'
+import type { Operation, WorkerReply, WorkerSettings } from './sqlite-worker.js'
+import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from './store.js'
+
+export interface SqliteOptions {
+  /** How long a call tries to get past another process's lock before it is unavailable; 2 s by default. */
+  readonly deadlineMs?: number
+}
+
+/** The embedded store: one file that the dispatchers of one machine share. Writes and reads have a thread each,
+ * so that a page or a comparison does not wait for a commit's fsync. */
+export class SqliteStore implements Store {
+  readonly #writer: Thread
+  readonly #reader: Thread
+
+  /** Does not touch the file yet: `open` says at start whether it can be used, and each call tries anew. */
+  constructor(path: string, { deadlineMs = 2_000 }: SqliteOptions = {}) {
+    this.#writer = new Thread({ path, deadlineMs })
+    this.#reader = new Thread({ path, deadlineMs })
+  }
+
+  /** Opens the file, makes it where it is missing.
+   * @throws StoreUnavailableError when it cannot be used now: calls go on trying
+   * @throws Error, its message for an operator, when a later version of this software wrote it */
+  async open(): Promise<void> {
+    await this.#writer.call({ kind: 'open' })
+  }
+
+  append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
+    return this.#writer.call<Outcome[]>({ kind: 'append', drafts, nowMs })
+  }
+
+  page(videoId: VideoId, range: Range): Promise<Stored[]> {
+    return this.#reader.call<Stored[]>({ kind: 'page', videoId, range })
+  }
+
+  lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
+    return this.#reader.call<ReadonlyMap<VideoId, Cursor>>({ kind: 'lastIds', videoIds })
+  }
+
+  /** Calls under way are finished first. */
+  async close(): Promise<void> {
+    await Promise.all([this.#writer.close(), this.#reader.close()])
+  }
+}
+
+interface Call {
+  readonly append: boolean
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A worker and the calls it owes an answer. One that dies is started again by the next call. */
+class Thread {
+  readonly #settings: WorkerSettings
+  readonly #calls = new Map<number, Call>()
+  #worker: Worker | undefined
+  #n = 0
+
+  constructor(settings: WorkerSettings) {
+    this.#settings = settings
+  }
+
+  call<T>(operation: Operation): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#worker ??= this.#start()
+      const n = ++this.#n
+      this.#calls.set(n, { append: operation.kind === 'append', resolve: resolve as (result: unknown) => void, reject })
+      this.#worker.postMessage({ n, operation })
+    })
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker
+    if (!worker) return
+    const exited = new Promise(resolve => worker.once('exit', resolve))
+    await this.call({ kind: 'close' })
+    await exited
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./sqlite-worker.js', import.meta.url), { workerData: this.#settings })
+    worker.on('message', (reply: WorkerReply) => this.#answer(reply))
+    worker.on('error', error => this.#lost(worker, error))
+    worker.on('exit', () => this.#lost(worker, undefined))
+    return worker
+  }
+
+  #answer(reply: WorkerReply): void {
+    const call = this.#calls.get(reply.n)
+    if (!call) return
+    this.#calls.delete(reply.n)
+    if ('result' in reply) return call.resolve(reply.result)
+    const { kind, reason, unknown } = reply.failure
+    if (kind === 'unavailable') call.reject(new StoreUnavailableError(reason, { unknown }))
+    else call.reject(new Error(reason))
+  }
+
+  #lost(worker: Worker, cause: unknown): void {
+    if (this.#worker !== worker) return
+    this.#worker = undefined
+    for (const { append, reject } of this.#calls.values()) reject(new StoreUnavailableError('its thread ended', { cause, unknown: append }))
+    this.#calls.clear()
+  }
+}

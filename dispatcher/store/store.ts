@@ -1,0 +1,59 @@
+import type { Comment, Draft, VideoId } from '../../registry/contract/comment.js'
+import type { Cursor } from '../../registry/contract/id.js'
+import { LiveError } from '../../registry/node/errors.js'
+
+/** A comment as stored: with its place in the chain. */
+export interface Stored {
+  readonly comment: Comment
+  /** The id stored just before it in its video, 0 for the first. */
+  readonly prev: Cursor
+}
+
+/** What became of one draft: a new comment, the comment that its key had made before, or a key that had been
+ * used with other content. */
+export type Outcome =
+  | { readonly kind: 'created'; readonly comment: Comment; readonly prev: Cursor }
+  | { readonly kind: 'repeated'; readonly comment: Comment }
+  | { readonly kind: 'reused' }
+
+/** Comments with after < id ≤ until. */
+export interface Range {
+  readonly after: Cursor
+  readonly until: Cursor
+  readonly newestFirst: boolean
+  readonly limit: number
+}
+
+/** How long a key is kept at least. */
+export const KEY_KEPT_MS = 24 * 60 * 60 * 1000
+
+/** Where comments are kept, and the referee of their order: whoever stores, and however many at once, an id is
+ * given in the same atomic step that checks the key, so id order is commit order and nothing is ever stored
+ * below an id that anyone has read. test/dispatcher/store-contract.ts holds every store to what is said here. */
+export interface Store {
+  /** Makes each draft a comment, in order: id = nextId(nowMs, last id of its video), createdAt = nowMs. Several
+   * drafts of one video and one key several times are fine. When it resolves, all of it is on disk.
+   * @param nowMs wall clock of the accepting dispatcher, Unix ms
+   * @throws StoreUnavailableError when it did not commit, or when nobody can say whether it did */
+  append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]>
+
+  /** Sees every append that had resolved, to anyone, when it was called. @throws StoreUnavailableError */
+  page(videoId: VideoId, range: Range): Promise<Stored[]>
+
+  /** The newest id of each, 0 for an empty video; cheap for many at once. Sees what `page` sees.
+   * @throws StoreUnavailableError */
+  lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>>
+
+  close(): Promise<void>
+}
+
+/** The store could not do it: locked, full, read-only, away. Tried again later it may. */
+export class StoreUnavailableError extends LiveError {
+  /** It may have committed all the same: the same key, sent again, finds out. */
+  readonly unknown: boolean
+
+  constructor(reason: string, options: ErrorOptions & { unknown?: boolean } = {}) {
+    super('STORE_UNAVAILABLE', `the comment store cannot be used now: ${reason}`, options)
+    this.unknown = options.unknown ?? false
+  }
+}

@@ -1,0 +1,156 @@
+import { Buffer } from 'node:buffer'
+import type { VideoId } from '../registry/contract/comment.js'
+import { MAX_CURSOR, type Cursor } from '../registry/contract/id.js'
+import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../registry/contract/wire.js'
+import type { Clock } from '../registry/node/clock.js'
+import type { DispatcherMetrics } from './metrics.js'
+import type { Owners } from './owners.js'
+import type { Ring } from './ring.js'
+import type { Rings } from './rings.js'
+import { StoreUnavailableError, type Store } from './store/store.js'
+import { toWire } from './wire-comment.js'
+
+export interface SyncDeps {
+  readonly rings: Rings
+  readonly owners: Owners
+  readonly store: Store
+  readonly clock: Clock
+  readonly metrics: DispatcherMetrics
+  /** Viewers of the video on all edges but this one. */
+  readonly viewersElsewhere: (videoId: VideoId, edgeId: string | undefined) => number
+}
+
+/** Rule 5: how old a comparison with the store may be. */
+export const COMPARED_MS = 30_000
+export const COMPARED_UNSETTLED_MS = 1_000
+
+const MAX_ROOM_COMMENTS = 500
+const MAX_ROOM_BYTES = 256 * 1024
+const MAX_ANSWER_BYTES = 1024 * 1024
+export const MAX_REPLAY = 1_000
+/** Pages asked of the store at once for one sync. */
+const LANES = 16
+
+/** Answers syncs and replays, from the rings where rules 4 and 5 allow it and else from the store. A room that
+ * needs the store while it is away has no answer, and its edge asks again. */
+export class Sync {
+  readonly #deps: SyncDeps
+
+  constructor(deps: SyncDeps) {
+    this.#deps = deps
+  }
+
+  /** In no certain order. @param edgeId who asks
+   * @throws StoreUnavailableError when no room at all could be answered */
+  async sync(edgeId: string, requests: readonly SyncRequest[]): Promise<RoomAnswer[]> {
+    const { rings, store, clock, metrics } = this.#deps
+    const allowance = new Allowance()
+    const answers: RoomAnswer[] = []
+    const answer = (request: SyncRequest, from: RoomAnswer['from'], head: Cursor, found: readonly WireComment[], more = false) => {
+      const comments = allowance.cut(found)
+      metrics.syncRooms.inc({ from })
+      metrics.syncComments.inc(comments.length)
+      const others = this.#deps.viewersElsewhere(request.videoId, edgeId)
+      answers.push({ videoId: request.videoId, head, others, from, more: more || comments.length < found.length, comments })
+    }
+
+    const rest: SyncRequest[] = []
+    for (const request of requests) {
+      const ring = rings.get(request.videoId)
+      if (ring && holds(ring, request) && this.#isCompared(ring)) answer(request, 'memory', ring.head, after(ring, request))
+      else rest.push(request)
+    }
+    if (rest.length === 0) return answers
+
+    const readStore = async (request: SyncRequest, head: Cursor, asOf: number): Promise<void> => {
+      const { videoId, last } = request
+      if (last === undefined || last >= head) {
+        rings.compared(videoId, head, asOf)
+        return answer(request, 'store', head, [])
+      }
+      // Behind only by what the ring has, and the ring is now known to be the store's equal.
+      const ring = rings.get(videoId)
+      if (ring && holds(ring, request) && ring.head >= head) {
+        rings.compared(videoId, head, asOf)
+        return answer(request, 'memory', ring.head, after(ring, request))
+      }
+      if (allowance.full) return answer(request, 'store', head, [], true)
+      const rows = (await store.page(videoId, { after: last, until: MAX_CURSOR, newestFirst: false, limit: MAX_ROOM_COMMENTS + 1 })).map(toWire)
+      for (const comment of rows) rings.take(comment)
+      // Cut or not, `head` was the newest at that time: a ring that this page did not bring there begins anew.
+      rings.compared(videoId, head, asOf)
+      answer(request, 'store', Math.max(head, rows.at(-1)?.id ?? 0), rows)
+    }
+
+    try {
+      const asOf = clock.now()
+      const heads = await store.lastIds([...new Set(rest.map(({ videoId }) => videoId))])
+      for (let i = 0; i < rest.length; i += LANES) {
+        await Promise.all(rest.slice(i, i + LANES).map(request => readStore(request, heads.get(request.videoId) ?? 0, asOf)))
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError) || answers.length === 0) throw error
+      metrics.syncRooms.inc({ from: 'none' }, requests.length - answers.length)
+    }
+    return answers
+  }
+
+  /** The newest `limit` in (after, until], at most MAX_REPLAY. What lies at or below a ring's head never changes,
+   * so that needs no comparison; an `until` above the head is read from the store (rule 4).
+   * @throws StoreUnavailableError */
+  async replay({ videoId, after, until, limit }: ReplayRequest): Promise<RoomAnswer> {
+    const { rings, store, metrics } = this.#deps
+    const most = Math.min(limit, MAX_REPLAY)
+    const others = this.#deps.viewersElsewhere(videoId, undefined)
+    const ring = rings.get(videoId)
+    if (ring && until <= ring.head) {
+      const here = ring.between(after, until)
+      if (after >= ring.floor || here.length > most) {
+        metrics.syncRooms.inc({ from: 'memory' })
+        return { videoId, head: ring.head, others, from: 'memory', more: here.length > most, comments: here.slice(-most) }
+      }
+    }
+    const heads = await store.lastIds([videoId])
+    const rows = (await store.page(videoId, { after, until, newestFirst: true, limit: most + 1 })).map(toWire)
+    const head = Math.max(heads.get(videoId) ?? 0, rows[0]?.id ?? 0)
+    metrics.syncRooms.inc({ from: 'store' })
+    return { videoId, head, others, from: 'store', more: rows.length > most, comments: rows.slice(0, most).reverse() }
+  }
+
+  /** Rule 5. */
+  #isCompared(ring: Ring): boolean {
+    const age = this.#deps.clock.now() - ring.comparedAt
+    return age <= COMPARED_UNSETTLED_MS || (age <= COMPARED_MS && this.#deps.owners.settled(ring.videoId))
+  }
+}
+
+/** Rule 4: no id it names is above the head; and the ring reaches back to what it has. */
+function holds(ring: Ring, { last, want }: SyncRequest): boolean {
+  return (want ?? 0) <= ring.head && (last === undefined || ring.reaches(last))
+}
+
+function after(ring: Ring, { last }: SyncRequest): WireComment[] {
+  return last === undefined ? [] : ring.between(last, ring.head)
+}
+
+/** What still fits into one answer: 500 comments or 256 KB a room, 1 MB in all, and a first comment always
+ * where the answer is not full. */
+class Allowance {
+  #left = MAX_ANSWER_BYTES
+
+  get full(): boolean {
+    return this.#left <= 0
+  }
+
+  cut(comments: readonly WireComment[]): WireComment[] {
+    let bytes = 0
+    let count = 0
+    for (const { json } of comments) {
+      if (count >= MAX_ROOM_COMMENTS || bytes >= MAX_ROOM_BYTES || bytes >= this.#left) break
+      bytes += Buffer.byteLength(json)
+      count++
+    }
+    this.#left -= bytes
+    return comments.slice(0, count)
+  }
+}

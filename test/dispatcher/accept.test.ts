@@ -1,0 +1,119 @@
+import t from 'tap'
+import { StoreUnavailableError } from '../../dispatcher/store/store.js'
+import { draft, Scene } from './cast.js'
+
+/** Holds every append up until it is released. */
+function holdAppends(scene: Scene): { release: () => void } {
+  const held = { release: () => {} }
+  scene.store.before = call => (call === 'append' ? new Promise(resolve => (held.release = resolve)) : undefined)
+  return held
+}
+
+t.test('a post is answered with its comment', async t => {
+  const scene = new Scene(t)
+  const results = await scene.post(draft('v', '  hello  '), draft('w'))
+  t.match(results, [{ created: true, comment: { videoId: 'v', content: 'hello', authorId: 'ann', createdAt: scene.clock.wall() } }, { created: true }])
+  t.equal(await scene.metric('comments_stored_total'), 2)
+})
+
+t.test('each bad post is refused by name, the others of its batch are stored', async t => {
+  const scene = new Scene(t)
+  const results = await scene.post(draft('no/id'), draft('v', ' '), draft('v', 'x', { key: 'a b' }), draft('v', 'x', { authorId: '' }), draft('v'))
+  t.same(results.map(result => ('error' in result ? result.error.code : 'created')), ['BAD_VIDEO_ID', 'BAD_COMMENT', 'BAD_IDEMPOTENCY_KEY', 'BAD_COMMENT', 'created'])
+  t.equal(scene.store.calls.append, 1)
+  t.equal(await scene.metric('posts_total', { code: 'BAD_COMMENT' }), 2)
+})
+
+t.test('all that arrived while the last commit ran goes in the next one', async t => {
+  const scene = new Scene(t)
+  const held = holdAppends(scene)
+  const posts = [scene.post(draft('v'))]
+  for (let i = 0; i < 30; i++) posts.push(scene.post(draft('v'), draft('w')))
+  t.equal(scene.store.calls.append, 1)
+  held.release()
+  await scene.clock.advance(0)
+  t.equal(scene.store.calls.append, 2)
+  held.release()
+  t.equal((await Promise.all(posts)).flat().length, 61)
+  t.equal(scene.store.calls.append, 2)
+})
+
+t.test('a very large group is split', async t => {
+  const scene = new Scene(t)
+  await scene.post(...Array.from({ length: 1_201 }, () => draft('v')))
+  t.equal(scene.store.calls.append, 3)
+})
+
+t.test('rule 1: nothing is acknowledged or forwarded before it is stored', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v')
+  const held = holdAppends(scene)
+  let answered = false
+  const posted = scene.post(draft('v')).then(() => (answered = true))
+  await scene.clock.advance(1_000)
+  t.notOk(answered)
+  t.equal(scene.sent.length, 0)
+  held.release()
+  await posted
+  t.equal(scene.sent.length, 1)
+})
+
+t.test('beyond its bytes the queue refuses at once, and takes again when there is room', async t => {
+  const scene = new Scene(t, { maxQueueBytes: 1_000 })
+  const held = holdAppends(scene)
+  const taken = [scene.post(draft('v')), scene.post(draft('v')), scene.post(draft('v')), scene.post(draft('v'))]
+  t.match(await scene.post(draft('v')), [{ error: { code: 'OVERLOADED' } }], 'while the others still wait')
+  held.release()
+  await scene.clock.advance(0)
+  held.release()
+  t.ok((await Promise.all(taken)).flat().every(result => 'comment' in result))
+  scene.store.before = () => {}
+  t.match(await scene.post(draft('v')), [{ created: true }])
+})
+
+t.test('a repeated key is answered with its first comment and leaves only a hint', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v')
+  scene.reply = sent => sent.answer()
+  const post = draft('v')
+  const [first] = await scene.post(post)
+  const [again] = await scene.post(post)
+  t.match(again, { created: false, comment: (first as { comment: object }).comment })
+  await scene.clock.advance(0)
+  const [, hint] = scene.batches('e')
+  t.match(hint, { comments: [], hints: [{ videoId: 'v', id: (first as { comment: { id: number } }).comment.id }] })
+  t.match(await scene.post({ ...post, content: 'other' }), [{ error: { code: 'KEY_REUSED' } }])
+})
+
+t.test('while the store is away posts are refused, what waits with them, and nothing is forwarded', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v')
+  let fail = (): void => {}
+  scene.store.before = () => new Promise((_, reject) => (fail = () => reject(new StoreUnavailableError('SQLITE_FULL'))))
+  const posts = [scene.post(draft('v')), scene.post(draft('v'), draft('w'))]
+  fail()
+  for (const result of (await Promise.all(posts)).flat()) t.match(result, { error: { code: 'STORE_UNAVAILABLE' } })
+  t.equal(scene.store.calls.append, 1)
+  t.equal(scene.sent.length, 0)
+  scene.store.before = () => {}
+  t.match(await scene.post(draft('v')), [{ created: true }], 'and taken again when it is back')
+})
+
+t.test('a commit whose outcome is unknown is not acknowledged; the same key finds out', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v')
+  const post = draft('v')
+  scene.store.committed = () => Promise.reject(new StoreUnavailableError('its thread ended', { unknown: true }))
+  t.match(await scene.post(post), [{ error: { code: 'STORE_UNAVAILABLE' } }])
+  t.equal(scene.sent.length, 0)
+  scene.store.committed = () => {}
+  t.match(await scene.post(post), [{ created: false }])
+  t.equal(scene.store.videos.get('v')!.length, 1)
+})
+
+t.test('an error of the store that is a bug is told, and answered', async t => {
+  const scene = new Scene(t)
+  scene.store.before = () => Promise.reject(new TypeError('bug'))
+  t.match(await scene.post(draft('v')), [{ error: { code: 'INTERNAL' } }])
+  t.match(scene.bugs, [TypeError])
+})

@@ -1,0 +1,123 @@
+import type { Test } from 'tap'
+import { Registry } from 'prom-client'
+import type { Draft } from '../../registry/contract/comment.js'
+import type { DispatcherNode, EdgeNode, MemberNode } from '../../registry/contract/nodes.js'
+import type { PostResult } from '../../registry/contract/posts.js'
+import { parseBatch, type Batch } from '../../registry/contract/wire.js'
+import { PeerError } from '../../registry/node/client.js'
+import { View } from '../../registry/view.js'
+import { Dispatcher, type Limits } from '../../dispatcher/dispatcher.js'
+import { DispatcherMetrics } from '../../dispatcher/metrics.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { MemoryStore } from './memory-store.js'
+
+/** The others a dispatcher meets, as one plays them in a test. */
+
+export const dispatcherNode = (id: string, state: 'up' | 'draining' = 'up'): DispatcherNode => ({
+  id,
+  instance: `${id}-1`,
+  internalUrl: `http://${id}`,
+  state,
+  startedAt: 0,
+  version: '0',
+  wire: 1,
+})
+
+export const edgeNode = (id: string): EdgeNode => ({ ...dispatcherNode(id), publicUrl: `http://${id}`, capacity: 100, viewers: 0 })
+
+let keys = 0
+export const draft = (videoId: string, content = 'hello', more: Partial<Draft> = {}): Draft => ({ videoId, authorId: 'ann', content, key: `key-${keys++}`, ...more })
+
+/** One thing that was sent. `answer` and `fail` settle it. */
+export interface Sent {
+  readonly target: MemberNode
+  readonly path: string
+  readonly body: Buffer
+  answer(body?: string): void
+  fail(failure: PeerError['failure']): void
+}
+
+/** One dispatcher, `d`, with a model store and a network that only writes down what is sent. */
+export class Scene {
+  readonly clock = new FakeClock()
+  readonly view = new View()
+  readonly store = new MemoryStore()
+  readonly registry = new Registry()
+  readonly bugs: unknown[] = []
+  /** In the order it was sent. */
+  readonly sent: Sent[] = []
+  /** Answers at once where it is set. */
+  reply: ((sent: Sent) => void) | undefined
+  readonly dispatcher: Dispatcher
+
+  constructor(t: Test, limits: Partial<Limits> = {}) {
+    this.dispatcher = new Dispatcher({
+      self: 'd',
+      store: this.store,
+      view: this.view,
+      clock: this.clock,
+      random: () => 0.5,
+      metrics: new DispatcherMetrics(this.registry),
+      onBug: error => this.bugs.push(error),
+      limits,
+      send: (target, path, body) =>
+        new Promise((resolve, reject) => {
+          const sent: Sent = {
+            target,
+            path,
+            body: Buffer.from(body),
+            answer: (text = '') => resolve(Buffer.from(text)),
+            fail: failure => reject(new PeerError(failure, failure)),
+          }
+          this.sent.push(sent)
+          this.reply?.(sent)
+        }),
+    })
+    t.teardown(() => this.dispatcher.close())
+  }
+
+  /** Dispatchers of these ids are in view. */
+  dispatchers(...ids: string[]): void {
+    for (const { id } of [...this.view.allDispatchers()]) {
+      if (!ids.includes(id)) this.view.apply({ kind: 'dispatcher', id, node: dispatcherNode(id, 'draining') }, 0)
+      if (!ids.includes(id)) this.view.apply({ kind: 'dispatcher', id, node: undefined }, 0)
+    }
+    for (const id of ids) this.view.apply({ kind: 'dispatcher', id, node: dispatcherNode(id) }, 0)
+    this.dispatcher.viewChanged()
+  }
+
+  /** An edge is in view and holds these videos, with ten viewers each. */
+  edge(id: string, ...videoIds: string[]): void {
+    this.view.apply({ kind: 'edge', id, node: edgeNode(id) }, 0)
+    this.view.apply({ kind: 'holdings', id, holdings: { instance: `${id}-1`, videos: new Map(videoIds.map(videoId => [videoId, 10])) } }, 0)
+  }
+
+  /** Posts, as a gateway does. */
+  post(...drafts: Draft[]): Promise<PostResult[]> {
+    return this.dispatcher.posts({ passedOn: false, posts: drafts })
+  }
+
+  /** Posts one comment. @returns its id */
+  async id(videoId: string): Promise<number> {
+    const [result] = await this.post(draft(videoId))
+    if (!result || !('comment' in result)) throw new Error('not stored')
+    return result.comment.id
+  }
+
+  /** Another dispatcher stores a comment, without a word to this one. @returns its id */
+  async elsewhere(videoId: string): Promise<number> {
+    const [outcome] = await this.store.append([draft(videoId)], this.clock.wall())
+    if (outcome?.kind !== 'created') throw new Error('not stored')
+    return outcome.comment.id
+  }
+
+  /** The batches sent to a node so far. */
+  batches(id: string): Batch[] {
+    return this.sent.filter(({ target, path }) => target.id === id && path === '/internal/batch').map(({ body }) => parseBatch(body))
+  }
+
+  async metric(name: string, labels: Record<string, string> = {}): Promise<number> {
+    const metric = await this.registry.getSingleMetric(`live_dispatcher_${name}`)!.get()
+    return metric.values.filter(value => Object.entries(labels).every(([key, label]) => value.labels[key] === label)).reduce((sum, { value }) => sum + value, 0)
+  }
+}

@@ -1,0 +1,177 @@
+import t from 'tap'
+import { parsePosts, printResults } from '../../registry/contract/posts.js'
+import { firstByRendezvous } from '../../registry/rendezvous.js'
+import { dispatcherNode, draft, edgeNode, Scene } from './cast.js'
+
+/** A video that `owner` owns among `ids`. */
+function videoOf(owner: string, ...ids: string[]): string {
+  for (let i = 0; ; i++) if (firstByRendezvous(`video${i}`, ids.map(id => ({ id })))?.id === owner) return `video${i}`
+}
+
+t.test('a comment goes to the edges that hold its video, and to no other', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v', 'w')
+  scene.edge('f', 'v')
+  scene.edge('g', 'w')
+  const id = await scene.id('v')
+  t.same(scene.sent.map(({ target, path }) => [target.id, path]), [['e', '/internal/batch'], ['f', '/internal/batch']])
+  t.match(scene.batches('e'), [{ comments: [{ videoId: 'v', prev: 0, id }] }])
+  for (const sent of scene.sent) sent.answer()
+  await scene.clock.advance(0)
+  t.equal(await scene.metric('comments_forwarded_total'), 2)
+})
+
+t.test('an edge whose sync was seen in the last 5 s gets its comments too, once', async t => {
+  const scene = new Scene(t)
+  scene.reply = sent => sent.answer()
+  scene.edge('f', 'v')
+  await scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: undefined, want: undefined }])
+  await scene.dispatcher.sync(edgeNode('f'), [{ videoId: 'v', last: undefined, want: undefined }])
+  await scene.clock.advance(4_999)
+  await scene.id('v')
+  t.same(scene.sent.map(({ target }) => target.id).sort(), ['e', 'f'])
+  await scene.clock.advance(1)
+  await scene.id('v')
+  t.same(scene.sent.slice(2).map(({ target }) => target.id), ['f'])
+})
+
+t.test('a refused connection is told to the view', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v')
+  scene.view.apply({ kind: 'edge', id: 'e', node: undefined }, 0)
+  t.equal(scene.view.edgesHolding('v').length, 1, 'it lingers')
+  await scene.id('v')
+  scene.sent[0]!.fail('refused')
+  await scene.clock.advance(0)
+  t.equal(scene.view.edgesHolding('v').length, 0)
+})
+
+t.test('a pipe whose edge has gone for good ends, and begins again when the edge is back', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v')
+  await scene.id('v')
+  scene.view.apply({ kind: 'edge', id: 'e', node: undefined }, 0)
+  scene.sent[0]!.fail('refused')
+  scene.reply = sent => sent.fail('refused')
+  await scene.clock.advance(30_000)
+  const tries = scene.sent.length
+  await scene.clock.advance(60_000)
+  t.equal(scene.sent.length, tries, 'no more tries')
+  scene.edge('e', 'v')
+  await scene.id('v')
+  t.equal(scene.sent.length, tries + 1)
+})
+
+t.test('a post of another\'s video is passed on, once and marked, with the others of its owner', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const [mine, theirs] = [videoOf('d', 'd', 'x'), videoOf('x', 'd', 'x')]
+  const drafts = [draft(theirs), draft(mine), draft(theirs)]
+  const posted = scene.post(...drafts)
+  t.match(scene.sent, [{ target: { id: 'x' }, path: '/internal/posts' }])
+  t.same(parsePosts(scene.sent[0]!.body), { passedOn: true, posts: [drafts[0], drafts[2]] })
+  const comment = { id: 7, videoId: theirs, authorId: 'ann', content: 'hello', createdAt: 1 }
+  scene.sent[0]!.answer(printResults([{ comment, created: true }, { error: { code: 'OVERLOADED', message: 'later' } }]))
+  t.match(await posted, [{ comment: { id: 7 } }, { comment: { videoId: mine } }, { error: { code: 'OVERLOADED' } }])
+  t.same([...scene.store.videos.keys()], [mine])
+})
+
+t.test('who receives a marked post handles it, and sends the comment to the owner', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const theirs = videoOf('x', 'd', 'x')
+  scene.edge('e', theirs)
+  t.match(await scene.dispatcher.posts({ passedOn: true, posts: [draft(theirs)] }), [{ created: true }])
+  t.same(scene.sent.map(({ target, path }) => [target.id, path]), [['e', '/internal/batch'], ['x', '/internal/batch']])
+})
+
+t.test('an owner that cannot be reached: the post is handled here, and it is left alone for a while', async t => {
+  for (const failure of ['refused', 'timeout', 'lost', 'status'] as const) {
+    const scene = new Scene(t)
+    scene.dispatchers('d', 'x')
+    const theirs = videoOf('x', 'd', 'x')
+    scene.reply = sent => sent.fail(failure)
+    const passedOn = () => scene.sent.filter(({ path }) => path === '/internal/posts').length
+    t.match(await scene.post(draft(theirs)), [{ created: true }], failure)
+    t.match(await scene.post(draft(theirs)), [{ created: true }])
+    t.equal(passedOn(), 1)
+    await scene.clock.advance(2_000)
+    await scene.post(draft(theirs))
+    await scene.post(draft(theirs))
+    t.equal(passedOn(), 2)
+  }
+})
+
+t.test('what was both stored by the owner and handled here after a lost answer is one comment', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const post = draft(videoOf('x', 'd', 'x'))
+  const posted = scene.post(post)
+  await scene.store.append([post], scene.clock.wall()) // the owner did
+  scene.sent[0]!.fail('lost')
+  t.match(await posted, [{ created: false }])
+  t.equal(scene.store.videos.get(post.videoId)!.length, 1)
+})
+
+t.test('who stops being owner sends the newest comment of its videos to the new owner', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d')
+  const [kept, lost, quiet] = [videoOf('d', 'd', 'x'), videoOf('x', 'd', 'x'), 'quiet']
+  await scene.id(kept)
+  await scene.id(lost)
+  const newest = await scene.id(lost)
+  await scene.dispatcher.sync(edgeNode('e'), [{ videoId: quiet, last: undefined, want: undefined }])
+  scene.dispatchers('d', 'x')
+  t.match(scene.batches('x'), [{ comments: [{ videoId: lost, id: newest }], hints: [] }])
+  scene.dispatcher.viewChanged()
+  t.equal(scene.sent.length, 1, 'once')
+})
+
+t.test('a dispatcher that drains hands all its videos over, to each its new owner', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x', 'y')
+  const videos = ['x', 'y'].map(next => videoOf(next, 'x', 'y')).filter(video => firstByRendezvous(video, ['d', 'x', 'y'].map(id => ({ id })))?.id === 'd')
+  const mine = Array.from({ length: 2_000 }, (_, i) => `video${i}`).filter(video => firstByRendezvous(video, ['d', 'x', 'y'].map(id => ({ id })))?.id === 'd')
+  t.ok(mine.length > 500, 'more than a slice')
+  await scene.dispatcher.posts({ passedOn: true, posts: mine.map(video => draft(video)) })
+  scene.reply = sent => sent.answer()
+  scene.view.apply({ kind: 'dispatcher', id: 'd', node: dispatcherNode('d', 'draining') }, 0)
+  scene.dispatcher.viewChanged()
+  await scene.clock.advance(100)
+  for (const next of ['x', 'y']) {
+    const got = scene.batches(next).flatMap(({ comments }) => comments.map(({ videoId }) => videoId))
+    t.same(got.sort(), mine.filter(video => firstByRendezvous(video, ['x', 'y'].map(id => ({ id })))?.id === next).sort())
+  }
+  t.ok(videos)
+})
+
+t.test('a new owner that was handed a comment holds it, and extends its ring', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d')
+  await scene.clock.advance(10_000)
+  const first = await scene.elsewhere('v')
+  scene.dispatcher.batch({ comments: [{ videoId: 'v', prev: 0, id: first, json: '{"id":"1"}' }], hints: [] })
+  const second = await scene.id('v')
+  const [answer] = await scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: 0, want: undefined }])
+  t.match(answer, { from: 'memory' })
+  t.same(answer!.comments.map(({ id }) => id), [first, second])
+})
+
+t.test('draining finishes what was accepted and flushes the pipes, for so long and no longer', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v')
+  scene.edge('stuck', 'w')
+  const posted = scene.post(draft('v'), draft('w'))
+  let drained = false
+  const draining = scene.dispatcher.drain(1_000).then(() => (drained = true))
+  await scene.clock.advance(10)
+  t.match(await posted, [{ created: true }, { created: true }])
+  t.notOk(drained)
+  scene.sent.find(({ target }) => target.id === 'e')!.answer()
+  await scene.clock.advance(989)
+  t.notOk(drained, 'an edge has not answered')
+  await scene.clock.advance(1)
+  await draining
+  scene.sent.find(({ target }) => target.id === 'stuck')!.answer()
+  await scene.dispatcher.drain(1_000)
+})

@@ -1,0 +1,77 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { MAX_CURSOR } from '../../registry/contract/id.js'
+import { draft, Scene } from './cast.js'
+
+const newest = { cursor: undefined, direction: 'before', pageSize: 50 } as const
+
+t.test('a page is public comments and where the next one begins', async t => {
+  const scene = new Scene(t)
+  t.same(await scene.dispatcher.history('v', newest), { comments: [], nextCursor: null })
+  const id = await scene.id('v')
+  t.same(await scene.dispatcher.history('v', newest), {
+    comments: [{ id: String(id), videoId: 'v', authorId: 'ann', content: 'hello', createdAt: scene.clock.wall() }],
+    nextCursor: null,
+  })
+})
+
+t.test('paging either way, from memory or the store, shows every comment once', async t => {
+  const scene = new Scene(t)
+  await scene.post(...Array.from({ length: 1_030 }, () => draft('v')))
+  const all = scene.store.videos.get('v')!.map(({ comment }) => String(comment.id))
+  for (const direction of ['before', 'after'] as const) {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 20, max: 200 }), fc.nat({ max: 2_000 }), async (pageSize, waitMs) => {
+        const seen: unknown[] = []
+        let cursor: number | undefined
+        for (;;) {
+          const page = await scene.dispatcher.history('v', { cursor, direction, pageSize })
+          t.ok(page.comments.length <= pageSize)
+          seen.push(...page.comments.map(({ id }) => id))
+          if (page.nextCursor === null) break
+          cursor = Number(page.nextCursor)
+          await scene.clock.advance(waitMs)
+        }
+        t.same(seen, direction === 'before' ? all.toReversed() : all)
+      }),
+      { numRuns: 10 },
+    )
+  }
+  t.ok((await scene.metric('history_pages_total', { from: 'memory' })) > 0)
+  t.ok((await scene.metric('history_pages_total', { from: 'store' })) > 0)
+})
+
+t.test('rule 5: the newest page comes from memory only within 1 s of a comparison', async t => {
+  const scene = new Scene(t)
+  const first = await scene.id('v')
+  const second = await scene.elsewhere('v')
+  const read = async () => (await scene.dispatcher.history('v', newest)).comments.map(({ id }) => Number(id))
+  await scene.clock.advance(1_000)
+  t.same(await read(), [first])
+  await scene.clock.advance(1)
+  t.same(await read(), [second, first])
+  const { page } = scene.store.calls
+  t.same(await read(), [second, first])
+  t.equal(scene.store.calls.page, page, 'that read was a comparison')
+})
+
+t.test('rule 5: so does a page after a cursor that reaches the newest comment', async t => {
+  const scene = new Scene(t)
+  const first = await scene.id('v')
+  const second = await scene.elsewhere('v')
+  await scene.clock.advance(1_001)
+  const page = await scene.dispatcher.history('v', { cursor: first, direction: 'after', pageSize: 50 })
+  t.same(page.comments.map(({ id }) => Number(id)), [second])
+})
+
+t.test('rule 4: a cursor above the ring is read from the store', async t => {
+  const scene = new Scene(t)
+  const first = await scene.id('v')
+  const second = await scene.elsewhere('v')
+  for (const cursor of [second + 1, MAX_CURSOR]) {
+    const page = await scene.dispatcher.history('v', { cursor, direction: 'before', pageSize: 50 })
+    t.same(page.comments.map(({ id }) => Number(id)), [second, first])
+  }
+  t.same(await scene.dispatcher.history('v', { cursor: second, direction: 'after', pageSize: 50 }), { comments: [], nextCursor: null })
+  t.same(await scene.dispatcher.history('v', { cursor: 0, direction: 'before', pageSize: 50 }), { comments: [], nextCursor: null })
+})

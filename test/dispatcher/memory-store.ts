@@ -1,0 +1,55 @@
+import type { Comment, Draft, VideoId } from '../../registry/contract/comment.js'
+import { nextId, type Cursor } from '../../registry/contract/id.js'
+import type { Outcome, Range, Store, Stored } from '../../dispatcher/store/store.js'
+
+/** A store in a few lines of memory, that a test can hold up, make fail and look into. It keeps the contract. */
+export class MemoryStore implements Store {
+  readonly videos = new Map<VideoId, Stored[]>()
+  readonly #keys = new Map<string, Comment>()
+  /** How many calls of each kind came. */
+  readonly calls = { append: 0, page: 0, lastIds: 0 }
+  /** Runs before each call does its work, which waits for it and fails as it does. */
+  before: (call: keyof MemoryStore['calls']) => Promise<void> | void = () => {}
+  /** Runs after an append has committed, before its answer. */
+  committed: () => Promise<void> | void = () => {}
+
+  async append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
+    this.calls.append++
+    await this.before('append')
+    const outcomes = drafts.map(draft => this.#appendOne(draft, nowMs))
+    await this.committed()
+    return outcomes
+  }
+
+  async page(videoId: VideoId, { after, until, newestFirst, limit }: Range): Promise<Stored[]> {
+    this.calls.page++
+    await this.before('page')
+    const found = (this.videos.get(videoId) ?? []).filter(({ comment }) => comment.id > after && comment.id <= until)
+    return (newestFirst ? found.reverse() : found).slice(0, limit)
+  }
+
+  async lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
+    this.calls.lastIds++
+    await this.before('lastIds')
+    return new Map(videoIds.map(videoId => [videoId, this.#last(videoId)]))
+  }
+
+  async close(): Promise<void> {}
+
+  #last(videoId: VideoId): Cursor {
+    return this.videos.get(videoId)?.at(-1)?.comment.id ?? 0
+  }
+
+  #appendOne({ videoId, authorId, content, key }: Draft, nowMs: number): Outcome {
+    const place = JSON.stringify([videoId, authorId, key])
+    const first = this.#keys.get(place)
+    if (first) return first.content === content ? { kind: 'repeated', comment: first } : { kind: 'reused' }
+    const prev = this.#last(videoId)
+    const comment: Comment = { id: nextId(nowMs, prev), videoId, authorId, content, createdAt: nowMs }
+    this.#keys.set(place, comment)
+    const comments = this.videos.get(videoId) ?? []
+    this.videos.set(videoId, comments)
+    comments.push({ comment, prev })
+    return { kind: 'created', comment, prev }
+  }
+}

@@ -1,0 +1,162 @@
+import fc from 'fast-check'
+import type { Test } from 'tap'
+import type { Draft } from '../../registry/contract/comment.js'
+import { MAX_CURSOR } from '../../registry/contract/id.js'
+import type { Outcome, Range, Store, Stored } from '../../dispatcher/store/store.js'
+
+/** What a store needs to be held to its contract. */
+export interface StoreUnderTest {
+  /** A handle on the same comments as every other handle of this one `Fixture`. */
+  open(): Promise<Store>
+}
+
+export type Fixture = (t: Test) => Promise<StoreUnderTest>
+
+const NOW = Date.UTC(2026, 5, 1)
+const ALL: Range = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 1_000 }
+let keys = 0
+
+function draft(videoId: string, content = 'hello', more: Partial<Draft> = {}): Draft {
+  return { videoId, authorId: 'ann', content, key: `key-${keys++}`, ...more }
+}
+
+function created(outcome: Outcome | undefined): Stored {
+  if (outcome?.kind !== 'created') throw new Error(`not created but ${outcome?.kind}`)
+  return outcome
+}
+
+const ids = (stored: readonly Stored[]) => stored.map(({ comment }) => comment.id)
+
+/** Holds a store to what dispatcher/store/store.ts says. */
+export function storeContract(t: Test, fixture: Fixture): void {
+  const opened = async (t: Test): Promise<Store> => {
+    const store = await (await fixture(t)).open()
+    t.teardown(() => store.close())
+    return store
+  }
+
+  t.test('a draft becomes a comment that a page shows', async t => {
+    const store = await opened(t)
+    const first = draft('v', 'ein Wort: 😀\nzwei', { authorId: 'Zoë' })
+    const [outcome] = await store.append([first], NOW)
+    const { comment, prev } = created(outcome)
+    t.match(comment, { videoId: 'v', authorId: 'Zoë', content: 'ein Wort: 😀\nzwei', createdAt: NOW })
+    t.equal(prev, 0)
+    t.same(await store.page('v', ALL), [{ comment, prev: 0 }])
+    t.same(await store.lastIds(['v', 'other']), new Map([['v', comment.id], ['other', 0]]))
+  })
+
+  t.test('several drafts of one video in one append follow each other', async t => {
+    const store = await opened(t)
+    const outcomes = (await store.append([draft('v'), draft('w'), draft('v'), draft('v')], NOW)).map(created)
+    const [a, w, b, c] = outcomes as [Stored, Stored, Stored, Stored]
+    t.ok(a.comment.id < b.comment.id && b.comment.id < c.comment.id)
+    t.same([a.prev, b.prev, c.prev, w.prev], [0, a.comment.id, b.comment.id, 0])
+    t.same(ids(await store.page('v', ALL)), ids([a, b, c]))
+  })
+
+  t.test('ids ascend though the clock steps back', async t => {
+    const store = await opened(t)
+    const [first] = await store.append([draft('v')], NOW)
+    const [second] = await store.append([draft('v')], NOW - 3_600_000)
+    t.equal(created(second).comment.id, created(first).comment.id + 1)
+    t.equal(created(second).prev, created(first).comment.id)
+  })
+
+  t.test('a repeated key gives the first comment, in the same append and later', async t => {
+    const store = await opened(t)
+    const post = draft('v')
+    const [first, again] = await store.append([post, post], NOW)
+    const { comment } = created(first)
+    t.same(again, { kind: 'repeated', comment })
+    t.same(await store.append([post], NOW + 1_000), [{ kind: 'repeated', comment }])
+    t.same(ids(await store.page('v', ALL)), [comment.id])
+  })
+
+  t.test('a key with other content is reused', async t => {
+    const store = await opened(t)
+    const post = draft('v', 'one')
+    await store.append([post], NOW)
+    t.same(await store.append([{ ...post, content: 'two' }], NOW), [{ kind: 'reused' }])
+    t.equal((await store.page('v', ALL)).length, 1)
+  })
+
+  t.test('a key belongs to its video and author', async t => {
+    const store = await opened(t)
+    const post = draft('v')
+    const outcomes = await store.append([post, { ...post, videoId: 'w' }, { ...post, authorId: 'bob' }], NOW)
+    t.same(outcomes.map(({ kind }) => kind), ['created', 'created', 'created'])
+  })
+
+  t.test('a key is still known 24 hours later', async t => {
+    const store = await opened(t)
+    const post = draft('v')
+    await store.append([post], NOW)
+    for (let i = 0; i < 10; i++) await store.append([draft('v'), draft('w')], NOW + 86_400_000 - 1)
+    t.match(await store.append([post], NOW + 86_400_000 - 1), [{ kind: 'repeated' }])
+  })
+
+  t.test('pages have after < id ≤ until, in either order, at most `limit`', async t => {
+    const store = await opened(t)
+    const stored = (await store.append(Array.from({ length: 20 }, (_, i) => draft('v', `c${i}`)), NOW)).map(created)
+    await store.append([draft('u'), draft('w')], NOW)
+    const bound = fc.oneof(fc.constantFrom(0, MAX_CURSOR), fc.tuple(fc.constantFrom(...ids(stored)), fc.integer({ min: -1, max: 1 })).map(([id, d]) => id + d))
+    await fc.assert(
+      fc.asyncProperty(bound, bound, fc.boolean(), fc.integer({ min: 1, max: 25 }), async (after, until, newestFirst, limit) => {
+        const inside = stored.filter(({ comment }) => comment.id > after && comment.id <= until)
+        const expected = (newestFirst ? inside.toReversed() : inside).slice(0, limit).map(({ comment, prev }) => ({ comment, prev }))
+        t.same(await store.page('v', { after, until, newestFirst, limit }), expected)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  t.test('many handles at once: one chain a video, nothing lost, nothing twice', async t => {
+    const append = fc.record({
+      handle: fc.integer({ min: 0, max: 2 }),
+      clockMs: fc.integer({ min: -5, max: 5 }),
+      drafts: fc.array(fc.record({ video: fc.constantFrom('a', 'b'), key: fc.integer({ min: 0, max: 12 }) }), { minLength: 1, maxLength: 6 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(append, { minLength: 1, maxLength: 12 }), async appends => {
+        const under = await fixture(t)
+        const stores = await Promise.all([under.open(), under.open(), under.open()])
+        try {
+          const outcomes = await Promise.all(
+            appends.map(({ handle, clockMs, drafts }) =>
+              stores[handle]!.append(drafts.map(({ video, key }) => draft(video, 'same', { key: `k${key}` })), NOW + clockMs),
+            ),
+          )
+          const asked = new Set(appends.flatMap(({ drafts }) => drafts.map(({ video, key }) => `${video} k${key}`)))
+          const made = outcomes.flat().filter(({ kind }) => kind === 'created').map(created)
+          t.equal(made.length, asked.size, 'one comment a key')
+          for (const video of ['a', 'b']) {
+            const chain = await stores[0].page(video, ALL)
+            let prev = 0
+            for (const stored of chain) {
+              t.ok(stored.comment.id > prev)
+              t.equal(stored.prev, prev)
+              prev = stored.comment.id
+            }
+            t.same(chain.map(({ comment, prev }) => [comment.id, prev]), made.filter(({ comment }) => comment.videoId === video).map(({ comment, prev }) => [comment.id, prev]).sort((x, y) => x[0]! - y[0]!))
+          }
+        } finally {
+          await Promise.all(stores.map(store => store.close()))
+        }
+      }),
+      { numRuns: 8 },
+    )
+  })
+
+  t.test('what an append has resolved, every handle sees', async t => {
+    const under = await fixture(t)
+    const [one, other] = [await under.open(), await under.open()]
+    t.teardown(() => Promise.all([one.close(), other.close()]))
+    for (let i = 0; i < 20; i++) {
+      const [outcome] = await one.append([draft('v')], NOW)
+      const { id } = created(outcome).comment
+      t.equal((await other.lastIds(['v'])).get('v'), id)
+      t.same(ids(await other.page('v', { ...ALL, newestFirst: true, limit: 1 })), [id])
+    }
+  })
+}

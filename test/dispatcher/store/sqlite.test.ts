@@ -1,0 +1,191 @@
+import { execFileSync, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import type { Draft } from '../../../registry/contract/comment.js'
+import { MAX_CURSOR } from '../../../registry/contract/id.js'
+import { SCHEMA_VERSION, SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
+import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
+import { KEY_KEPT_MS, StoreUnavailableError } from '../../../dispatcher/store/store.js'
+import { storeContract } from '../store-contract.js'
+
+const NOW = Date.UTC(2026, 5, 1)
+const ALL = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 10_000 }
+const UNAVAILABLE = { code: 'STORE_UNAVAILABLE' }
+let keys = 0
+const draft = (videoId = 'v', key = `key-${keys++}`): Draft => ({ videoId, authorId: 'ann', content: 'hello', key })
+
+function folder(t: Test): string {
+  const path = mkdtempSync(join(tmpdir(), 'live-store-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+function open(t: Test, path: string, deadlineMs?: number): SqliteStore {
+  const store = new SqliteStore(path, deadlineMs === undefined ? {} : { deadlineMs })
+  t.teardown(() => store.close())
+  return store
+}
+
+t.test('the contract', async t => {
+  storeContract(t, async t => {
+    const path = join(folder(t), 'comments.db')
+    return { open: async () => new SqliteStore(path) }
+  })
+})
+
+t.test('two processes that append to one file at once keep one chain', async t => {
+  const path = join(folder(t), 'comments.db')
+  const source = `
+    import { SqliteStore } from ${JSON.stringify(new URL('../../../dispatcher/store/sqlite.js', import.meta.url).href)}
+    const store = new SqliteStore(${JSON.stringify(path)}, { deadlineMs: 20000 })
+    const made = []
+    for (let i = 0; i < 40; i++) {
+      const drafts = Array.from({ length: 5 }, (_, j) => ({ videoId: 'v', authorId: 'a', content: 'c', key: process.pid + '-' + i + '-' + j }))
+      for (const { comment, prev } of await store.append(drafts, Date.now())) made.push([comment.id, prev])
+    }
+    await store.close()
+    process.send(made, () => process.disconnect())`
+  const file = join(folder(t), 'appender.mjs')
+  writeFileSync(file, source)
+  const made = (
+    await Promise.all(
+      [1, 2].map(async () => {
+        const child = fork(file)
+        t.teardown(() => child.kill('SIGKILL'))
+        return ((await once(child, 'message')) as [[number, number][]])[0]
+      }),
+    )
+  ).flat()
+  made.sort((a, b) => a[0] - b[0])
+  t.equal(made.length, 400)
+  t.same(made.map(([, prev]) => prev), [0, ...made.slice(0, -1).map(([id]) => id)])
+  const chain = await open(t, path).page('v', ALL)
+  t.same(chain.map(({ comment, prev }) => [comment.id, prev]), made)
+})
+
+t.test('a comment that was acknowledged is there after the process was killed', async t => {
+  const path = join(folder(t), 'comments.db')
+  const file = join(folder(t), 'killed.mjs')
+  writeFileSync(file, `
+    import { SqliteStore } from ${JSON.stringify(new URL('../../../dispatcher/store/sqlite.js', import.meta.url).href)}
+    const store = new SqliteStore(${JSON.stringify(path)})
+    const [{ comment }] = await store.append([{ videoId: 'v', authorId: 'a', content: 'c', key: 'k' }], Date.now())
+    process.send(comment.id, () => process.kill(process.pid, 'SIGKILL'))`)
+  const child = fork(file)
+  const [id] = (await once(child, 'message')) as [number]
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  t.equal((await open(t, path).lastIds(['v'])).get('v'), id)
+})
+
+t.test('a file locked by another is unavailable after the deadline, for sure not stored, and usable again after', async t => {
+  const path = join(folder(t), 'comments.db')
+  const store = open(t, path, 150)
+  await store.append([draft()], NOW)
+  const other = new Database(path)
+  t.teardown(() => other.close())
+  other.exec('BEGIN IMMEDIATE')
+  const error: unknown = await store.append([draft()], NOW).catch((error: unknown) => error)
+  t.ok(error instanceof StoreUnavailableError && !error.unknown)
+  t.equal((await store.page('v', ALL)).length, 1, 'reading goes on meanwhile')
+  other.exec('COMMIT')
+  await store.append([draft()], NOW)
+  t.equal((await store.page('v', ALL)).length, 2)
+})
+
+t.test('an append that meets a lock goes through as soon as it is gone', async t => {
+  const path = join(folder(t), 'comments.db')
+  const store = open(t, path, 10_000)
+  await store.open()
+  const other = new Database(path)
+  t.teardown(() => other.close())
+  other.exec('BEGIN IMMEDIATE')
+  const appended = store.append([draft()], NOW)
+  const first = await Promise.race([appended, store.lastIds(['v'])])
+  t.ok(first instanceof Map, 'a read is answered while the append waits')
+  other.exec('COMMIT')
+  t.match(await appended, [{ kind: 'created' }])
+})
+
+t.test('a folder that cannot be written is unavailable until it can', async t => {
+  const place = join(folder(t), 'data')
+  writeFileSync(place, 'a file where the folder should be')
+  const store = open(t, join(place, 'comments.db'))
+  await t.rejects(store.open(), UNAVAILABLE)
+  await t.rejects(store.append([draft()], NOW), UNAVAILABLE)
+  await t.rejects(store.page('v', ALL), UNAVAILABLE)
+  rmSync(place)
+  t.match(await store.append([draft()], NOW), [{ kind: 'created' }])
+  t.equal((await store.page('v', ALL)).length, 1)
+})
+
+t.test('a full disk and a read-only one are unavailable until they are not', async t => {
+  const disk = folder(t)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], { stdio: 'ignore' })
+  } catch {
+    t.comment('not tried: it needs the right to mount a small disk')
+    return
+  }
+  t.teardown(() => execFileSync('umount', ['-l', disk]))
+  const store = open(t, join(disk, 'comments.db'))
+  await store.append([draft()], NOW)
+  const filler = join(disk, 'filler')
+  t.throws(() => writeFileSync(filler, Buffer.alloc(2 << 20)), { code: 'ENOSPC' })
+  const many = () => Array.from({ length: 400 }, () => draft())
+  await t.rejects(store.append(many(), NOW), UNAVAILABLE)
+  t.equal((await store.page('v', ALL)).length, 1, 'what was stored can be read')
+  rmSync(filler)
+  t.equal((await store.append(many(), NOW)).length, 400)
+  await store.close()
+  execFileSync('mount', ['-o', 'remount,ro', disk])
+  const late = open(t, join(disk, 'comments.db'))
+  await t.rejects(late.append([draft()], NOW), UNAVAILABLE)
+  execFileSync('mount', ['-o', 'remount,rw', disk])
+  t.match(await late.append([draft()], NOW), [{ kind: 'created' }])
+  t.equal((await late.page('v', ALL)).length, 402)
+})
+
+t.test('a file of a later version is refused in words an operator understands', async t => {
+  const path = join(folder(t), 'comments.db')
+  const db = new Database(path)
+  db.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
+  db.close()
+  const error: unknown = await open(t, path).open().catch((error: unknown) => error)
+  t.notOk(error instanceof StoreUnavailableError)
+  t.match(error, { message: `${path} has schema version ${SCHEMA_VERSION + 1}; this software knows up to ${SCHEMA_VERSION}: start a newer version of it` })
+})
+
+t.test('a file that is no database is unavailable, and left as it is', async t => {
+  const path = join(folder(t), 'comments.db')
+  writeFileSync(path, 'this is a letter to my aunt and not a database, but it is long enough to look at'.repeat(20))
+  await t.rejects(open(t, path).open(), UNAVAILABLE)
+})
+
+t.test('old keys go in small steps, young ones stay', async t => {
+  const path = join(folder(t), 'comments.db')
+  const database = new SqliteDatabase(path, 0)
+  t.teardown(() => database.close())
+  const reader = new Database(path, { readonly: true })
+  t.teardown(() => reader.close())
+  const kept = () => reader.prepare('SELECT count(*) FROM keys').pluck().get()
+  database.append(Array.from({ length: 100 }, () => draft()), NOW)
+  t.equal(kept(), 100)
+  database.append([draft()], NOW + KEY_KEPT_MS)
+  t.equal(kept(), 101, 'none is older than 24 hours')
+  database.append([draft()], NOW + KEY_KEPT_MS + 1)
+  t.equal(kept(), 100, 'two went for the one that came')
+  database.append(Array.from({ length: 60 }, () => draft()), NOW + KEY_KEPT_MS + 1)
+  t.equal(kept(), 62)
+})
+
+t.test('closing waits for what is under way', async t => {
+  const path = join(folder(t), 'comments.db')
+  const store = new SqliteStore(path)
+  const appended = store.append([draft()], NOW)
+  await store.close()
+  t.match(await appended, [{ kind: 'created' }])
+})
