@@ -92,6 +92,22 @@ t.test('a reader that stalls blocks the stream; when it reads on it is nudged, d
   t.notOk(opened.stream.blocked)
 })
 
+t.test('what the server held back of a slow reader comes without a further write: the nudge moves it', async t => {
+  const { port, all } = serve(t, () => ':\n\n')
+  const { socket, text } = open(t, port)
+  const opened = await until(() => all[0])
+  socket.pause()
+  let written = 0
+  while (!opened.stream.blocked) {
+    opened.stream.write(`${written++} ${'x'.repeat(8_000)}\n`)
+    if (written % 50 === 0) await sleep(1)
+  }
+  socket.resume()
+  await until(() => opened.drained > 0)
+  await until(() => bodyOf(text()).includes(`\n${written - 1} ${'x'.repeat(8_000)}\n`))
+  t.notOk(opened.stream.blocked)
+})
+
 t.test('many streams and many writes: every reader gets every byte', async t => {
   const { port, all } = serve(t, () => null)
   const readers = Array.from({ length: 20 }, () => open(t, port))
