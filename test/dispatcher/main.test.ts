@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { parseResults, printPosts } from '../../registry/contract/posts.js'
+import { InternalClient } from '../../registry/node/client.js'
+import { until } from '../support/until.js'
+import { draft } from './cast.js'
+
+interface Run {
+  readonly stdout: () => string
+  readonly stderr: () => string
+  readonly ended: Promise<number | null>
+  readonly stop: () => void
+}
+
+function run(t: Test, argv: string[], env: Record<string, string>): Run {
+  const program = fileURLToPath(new URL('../../live-comments.js', import.meta.url))
+  const child = spawn(process.execPath, [program, 'dispatcher', ...argv], { env: { PATH: process.env['PATH'], ...env } })
+  t.teardown(() => child.kill('SIGKILL'))
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  return {
+    stdout: () => stdout,
+    stderr: () => stderr,
+    ended: once(child, 'close').then(([code]) => code as number | null),
+    stop: () => child.kill('SIGTERM'),
+  }
+}
+
+function folder(t: Test): string {
+  const path = mkdtempSync(join(tmpdir(), 'live-dispatcher-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+t.test('bad configuration: every bad variable is named, exit status 2', async t => {
+  const { ended, stderr, stdout } = run(t, [], { INTERNAL_PORT: '99999', STORE_URL: 'mysql:x', NODE_ID: 'a.b', LOG_LEVEL: 'loud' })
+  t.equal(await ended, 2)
+  t.match(stderr(), /^dispatcher: bad configuration\n/)
+  for (const name of ['INTERNAL_PORT', 'STORE_URL', 'NODE_ID', 'LOG_LEVEL']) t.match(stderr(), new RegExp(`^${name}: `, 'm'))
+  t.equal(stdout(), '')
+})
+
+t.test('an unknown argument: exit status 2', async t => {
+  const { ended, stderr } = run(t, ['--port', '1'], {})
+  t.equal(await ended, 2)
+  t.match(stderr(), /^dispatcher: bad configuration\nunknown argument "--port"/)
+})
+
+t.test('--help names every variable', async t => {
+  const { ended, stdout } = run(t, ['--help'], {})
+  t.equal(await ended, 0)
+  for (const name of ['NODE_ID', 'INTERNAL_PORT', 'INTERNAL_TOKEN', 'ZOOKEEPER_CONNECT', 'STORE_URL', 'LOG_LEVEL']) t.match(stdout(), name)
+})
+
+t.test('a store of a later version: exit status 1 and words for the operator', async t => {
+  const path = join(folder(t), 'comments.db')
+  const db = new Database(path)
+  db.pragma('user_version = 99')
+  db.close()
+  const { ended, stderr } = run(t, [], { STORE_URL: `sqlite:${path}`, INTERNAL_PORT: '0' })
+  t.equal(await ended, 1)
+  t.match(stderr(), `dispatcher: ${path} has schema version 99`)
+})
+
+t.test('while ZooKeeper is away it waits, says so, is not ready, and stores; SIGTERM ends it with 0', async t => {
+  const { ended, stdout, stop } = run(t, [], { STORE_URL: `sqlite:${join(folder(t), 'data', 'comments.db')}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: '127.0.0.1:1/none' })
+  const url = await until(() => /"internalUrl":"(http[^"]+)"/.exec(stdout())?.[1])
+  const client = new InternalClient(undefined)
+  t.teardown(() => client.close())
+  t.match(await client.call(url, { method: 'GET', path: '/readyz', timeoutMs: 2_000 }).catch((error: unknown) => error), { status: 503 })
+  const body = await client.call(url, { path: '/internal/posts', body: printPosts({ passedOn: false, posts: [draft('v')] }), timeoutMs: 5_000 })
+  t.match(parseResults(body), [{ created: true }])
+  await until(() => stdout().includes('waiting_for_zookeeper'))
+  t.match((await client.call(url, { method: 'GET', path: '/metrics', timeoutMs: 2_000 })).toString(), 'live_dispatcher_comments_stored_total 1')
+  stop()
+  t.equal(await ended, 0)
+})
