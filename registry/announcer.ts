@@ -42,6 +42,7 @@ export class Announcer {
 
   /** Leaves the registry. */
   async close(): Promise<void> {
+    this.#node.removeAllListeners('down') // gone is what it should be
     await this.#node.close()
   }
 }
