@@ -31,7 +31,7 @@ class Checked {
   check(): void {
     if (!this.chain.open) return
     const expected = this.store.between(this.base, this.chain.last).map(({ id }) => id)
-    if (String(this.appended) !== String(expected)) throw new Error(`appended ${this.appended} after ${this.base}, not ${expected}`)
+    if (String(this.appended) !== String(expected)) throw new Error(`appended ${String(this.appended)} after ${this.base}, not ${String(expected)}`)
     if (this.chain.want < this.chain.last) throw new Error(`wants ${this.chain.want} and has ${this.chain.last}`)
   }
 }
