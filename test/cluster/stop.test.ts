@@ -7,7 +7,7 @@ import { until } from '../support/until.js'
 import { watchReady } from '../support/viewer.js'
 
 t.test('Ctrl-C leaves nothing, and the next start finds every comment', async t => {
-  const data = tempFolder()
+  const data = tempFolder(t)
   const cluster = await startCluster(t, [], { data })
   const lines = cluster.output.trimEnd().split('\n')
   t.equal(lines.filter(line => line.includes('is ready: http')).length, 1)
@@ -40,7 +40,7 @@ t.test('Ctrl-C leaves nothing, and the next start finds every comment', async t 
 })
 
 t.test('a supervisor that is killed leaves no process, not even a frozen one', async t => {
-  const data = tempFolder()
+  const data = tempFolder(t)
   const cluster = await startCluster(t, ['--watchdog', '0'], { data })
   const said = await cluster.say('kept', 'before the crash')
   const pids = cluster.members().map(({ pid }) => pid!)
@@ -53,7 +53,7 @@ t.test('a supervisor that is killed leaves no process, not even a frozen one', a
 })
 
 t.test('a second start on the same folder says so', async t => {
-  const data = tempFolder()
+  const data = tempFolder(t)
   const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { data })
   const second = await run(['cluster', '--port', '0', '--data', data])
   t.equal(second.status, 1)

@@ -31,7 +31,7 @@ t.test('a store that cannot be written: posts are refused, live viewing goes on'
 })
 
 t.test('a store that cannot be opened: the cluster comes up, posts are refused, streams stay', async t => {
-  const data = tempFolder()
+  const data = tempFolder(t)
   mkdirSync(join(data, 'comments.db'))
   const cluster = await startCluster(t, ['--edges', '1'], { data })
   const refused = await cluster.post('demo', { content: 'now' })

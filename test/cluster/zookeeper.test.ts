@@ -36,7 +36,7 @@ t.test('ZooKeeper is killed and comes back: posts, streams and new viewers go on
 t.test('a part that starts while ZooKeeper is away waits for it and says so', async t => {
   const [internal, zookeeper] = [await new Ports().take('127.0.0.1'), 1]
   for (const role of ['edge', 'dispatcher', 'gateway']) {
-    const folder = tempFolder()
+    const folder = tempFolder(t)
     const child = spawn(process.execPath, [ENTRY, role], {
       env: { ...process.env, PORT: '0', INTERNAL_PORT: String(internal), ZOOKEEPER_CONNECT: `127.0.0.1:${zookeeper}/away`, STORE_URL: `sqlite:${folder}/comments.db` },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -18,7 +18,7 @@ export interface Exit {
 }
 
 export interface StartOptions {
-  /** An earlier cluster's folder; without, a new one that goes when the test ends. */
+  /** The folder of its data; without, a new one that goes when the test ends. */
   readonly data?: string
   readonly env?: NodeJS.ProcessEnv
   /** Wait for the line that says it is ready: true by default. */
@@ -42,8 +42,8 @@ export class Cluster {
   errors = ''
   readonly #process: ChildProcess
 
-  constructor(flags: readonly string[], { data, env }: StartOptions) {
-    this.data = data ?? tempFolder()
+  constructor(data: string, flags: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    this.data = data
     this.#process = spawn(process.execPath, [ENTRY, 'cluster', '--port', '0', '--data', this.data, ...flags], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -171,10 +171,9 @@ export class Cluster {
 
 /** Starts a cluster on free ports; it is stopped when `t` ends. */
 export async function startCluster(t: Test, flags: readonly string[] = [], options: StartOptions = {}): Promise<Cluster> {
-  const cluster = new Cluster(flags, options)
+  const cluster = new Cluster(options.data ?? tempFolder(t), flags, options.env)
   t.after(async () => {
     if (isAlive(cluster.pid)) await cluster.stop()
-    if (!options.data) rmSync(cluster.data, { recursive: true, force: true })
   })
   if (options.ready ?? true) await cluster.ready()
   return cluster
@@ -190,6 +189,9 @@ export function run(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promi
   return new Promise(resolve => child.once('close', status => resolve({ status, stdout, stderr })))
 }
 
-export function tempFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'live-comments-'))
+/** A folder that goes when `t` ends. */
+export function tempFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'live-cluster-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }
