@@ -19,6 +19,11 @@ export class FakeClock implements Clock {
     return this.#wall + this.#now
   }
 
+  /** Tasks that are still to run. */
+  get pending(): number {
+    return this.#tasks.length
+  }
+
   /** Steps the wall clock alone. */
   step(ms: number): void {
     this.#wall += ms
@@ -36,6 +41,12 @@ export class FakeClock implements Clock {
     this.after(0, task)
   }
 
+  /** As if the process had not run for `ms`: what fell due meanwhile runs late, once. */
+  freeze(ms: number): Promise<void> {
+    this.#now += ms
+    return this.advance(0)
+  }
+
   /** Lets `ms` pass: runs what falls due, and lets promises settle between any two tasks. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms
@@ -45,7 +56,7 @@ export class FakeClock implements Clock {
       const next = this.#tasks[0]
       if (!next || next.at > end) break
       this.#tasks.shift()
-      this.#now = next.at
+      this.#now = Math.max(this.#now, next.at)
       next.task()
       await settle()
     }

@@ -6,12 +6,12 @@ import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../../
 export class ModelStore {
   readonly videoId: VideoId
   readonly comments: WireComment[] = []
-  readonly #step: number
+  readonly #filling: string
 
-  /** @param step between two ids */
-  constructor(videoId: VideoId, step = 10) {
+  /** Ids go up in tens. @param size of a comment's text, characters of two bytes */
+  constructor(videoId: VideoId, size = 1) {
     this.videoId = videoId
-    this.#step = step
+    this.#filling = 'é'.repeat(size)
   }
 
   get ids(): CommentId[] {
@@ -23,8 +23,8 @@ export class ModelStore {
   }
 
   post(): WireComment {
-    const id = this.head + this.#step
-    const comment = { videoId: this.videoId, prev: this.head, id, json: `{"id":"${id}","content":"${'é'.repeat(id % 7)}"}` }
+    const id = this.head + 10
+    const comment = { videoId: this.videoId, prev: this.head, id, json: `{"id":"${id}","content":"${this.#filling}"}` }
     this.comments.push(comment)
     return comment
   }

@@ -1,0 +1,159 @@
+import t from 'tap'
+import { MAX_ZNODE_BYTES } from '../../registry/contract/nodes.js'
+import { EdgeStage } from '../support/edge-stage.js'
+import { FakeOutlet } from '../support/fake-outlet.js'
+
+t.test('an edge takes as many viewers as it has room for', async t => {
+  const stage = new EdgeStage({ capacity: 2 })
+  const [a, b, c] = [stage.join('a'), stage.join('b'), stage.join('a')]
+  t.equal(c.outlet.ended, 'full')
+  t.equal(c.viewer, undefined)
+  t.equal(stage.edge.viewers, 2)
+  stage.edge.leave(a.viewer!)
+  stage.edge.leave(a.viewer!)
+  t.equal(stage.edge.viewers, 1)
+  t.ok(stage.join('a').viewer)
+  t.equal(b.outlet.ended, undefined)
+  t.same([...stage.edge.held()], [['a', 1], ['b', 1]])
+  stage.edge.stop()
+})
+
+t.test('an edge whose list of videos is nearly too large takes no other video', async t => {
+  const stage = new EdgeStage({ announceBytes: 0.96 * MAX_ZNODE_BYTES })
+  const kept = stage.join('kept')
+  stage.join('held')
+  await stage.clock.advance(50)
+  t.equal(stage.join('new').outlet.ended, 'full')
+  t.ok(stage.join('held').viewer)
+  stage.edge.leave(kept.viewer!)
+  t.equal(stage.join('kept').outlet.ended, 'full', 'nor one that it only remembers')
+  stage.edge.stop()
+})
+
+t.test('rule 10: a viewer that takes nothing for 6 s is closed as slow, and the others go on', async t => {
+  const stage = new EdgeStage()
+  const [slow, brief, quick] = [stage.join('v'), stage.join('v'), stage.join('v')]
+  await stage.clock.advance(0)
+  slow.outlet.stuck = true
+  brief.outlet.stuck = true
+  stage.post('v')
+  await stage.clock.advance(5_900)
+  t.equal(slow.outlet.ended, undefined)
+  stage.drain(brief)
+  stage.post('v')
+  await stage.clock.advance(200)
+  t.equal(slow.outlet.ended, 'slow')
+  t.equal(stage.edge.viewers, 2)
+  await stage.clock.advance(20_000)
+  for (const { outlet } of [brief, quick]) t.same([outlet.ended, outlet.ids], [undefined, [10, 20]])
+  stage.drain(slow) // too late, and harmless
+  t.equal((await stage.metrics.slow.get()).values[0]!.value, 1)
+  stage.edge.stop()
+})
+
+t.test('a draining edge hands its viewers back over the window, takes no more, and takes them again when it is called off', async t => {
+  const stage = new EdgeStage()
+  const seats = Array.from({ length: 100 }, (_, i) => stage.join(`v${i % 7}`))
+  let drained = false
+  void stage.edge.drain(1000).then(() => (drained = true))
+  t.equal(stage.join('v1').outlet.ended, 'drain')
+  await stage.clock.advance(450)
+  const left = seats.filter(({ outlet }) => outlet.ended === undefined).length
+  t.ok(left >= 40 && left <= 60, `${left} left after half the window`)
+  t.equal(drained, false)
+  stage.edge.resume()
+  await stage.clock.advance(1000)
+  t.equal(seats.filter(({ outlet }) => outlet.ended === undefined).length, left)
+  t.ok(stage.join('v1').viewer)
+  drained = false
+  void stage.edge.drain(1000).then(() => (drained = true))
+  await stage.clock.advance(1000)
+  t.equal(drained, true)
+  t.equal(stage.edge.viewers, 0)
+  t.ok(seats.every(({ outlet }) => outlet.ended === 'drain'))
+  await stage.clock.advance(1000)
+  t.same([...stage.announced.at(-1)!.videos], [])
+  stage.edge.stop()
+})
+
+t.test('an edge without viewers is drained at once', async () => {
+  const stage = new EdgeStage()
+  await stage.edge.drain(1000)
+  stage.edge.stop()
+})
+
+t.test('a room is kept a minute after its last viewer left, and goes on taking what is pushed', async t => {
+  const stage = new EdgeStage()
+  const first = stage.join('v')
+  await stage.clock.advance(0)
+  stage.post('v')
+  stage.edge.leave(first.viewer!)
+  await stage.clock.advance(55_000)
+  stage.post('v')
+  t.equal(stage.edge.rooms, 1)
+  const again = stage.join('v', { after: 0 })
+  await stage.clock.advance(0)
+  t.same(again.outlet.story, [10, 20, 'ready 20'])
+  t.notOk(stage.questions.some(({ replay }) => replay), 'from the ring')
+  const asked = stage.questions.length
+  stage.edge.leave(again.viewer!)
+  await stage.clock.advance(59_000)
+  t.equal(stage.edge.rooms, 1)
+  t.equal(stage.questions.length, asked, 'nobody here needs a sync')
+  await stage.clock.advance(4_000)
+  t.equal(stage.edge.rooms, 0)
+  t.same(stage.join('v').outlet.story, [])
+  stage.edge.stop()
+})
+
+t.test('comments and hints of videos that are not here are counted and do nothing', async t => {
+  const stage = new EdgeStage()
+  stage.join('v')
+  await stage.clock.advance(0)
+  const asked = stage.questions.length
+  stage.post('other')
+  stage.edge.batch({ comments: [], hints: [{ videoId: 'other', id: 10 }] })
+  await stage.clock.advance(100)
+  t.equal((await stage.metrics.unheld.get()).values[0]!.value, 1)
+  t.equal((await stage.metrics.received.get()).values[0]!.value, 1)
+  t.equal(stage.edge.rooms, 1)
+  t.equal(stage.questions.length, asked)
+  stage.edge.stop()
+})
+
+t.test('ready, viewers and counts go with what other edges have', async t => {
+  const stage = new EdgeStage()
+  stage.answer = ({ syncs }) => syncs.map(sync => stage.store(sync.videoId).sync(sync, { others: 41 }))
+  const { outlet } = stage.join('v')
+  await stage.clock.advance(0)
+  t.same(JSON.parse(outlet.of('ready')[0]!.data), { videoId: 'v', viewers: 42 })
+  stage.edge.stop()
+})
+
+t.test('an outlet that takes its opening as its last is caught up like any other', async t => {
+  const stage = new EdgeStage()
+  const outlet = new FakeOutlet('frames')
+  outlet.stuck = true
+  stage.store('v').posts(3)
+  const seat = stage.join('v', { recent: 2 }, outlet)
+  await stage.clock.advance(0)
+  t.same(outlet.story, [20, 30, 'ready 30'])
+  stage.post('v')
+  await stage.clock.advance(1000)
+  t.same(outlet.ids, [20, 30])
+  stage.drain(seat)
+  t.same(outlet.ids, [20, 30, 40])
+  stage.edge.stop()
+})
+
+t.test('nothing is left in time once an edge without viewers is stopped', async t => {
+  const stage = new EdgeStage()
+  const { viewer } = stage.join('v')
+  await stage.clock.advance(100)
+  stage.edge.leave(viewer!)
+  stage.edge.stop()
+  const { length } = stage.announced
+  await stage.clock.advance(120_000)
+  t.equal(stage.announced.length, length)
+  t.equal(stage.clock.pending, 0)
+})
