@@ -6,7 +6,7 @@ import { InternalClient } from '../registry/node/client.js'
 import { systemClock } from '../registry/node/clock.js'
 import { ConfigError, newInstance, urlOf } from '../registry/node/config.js'
 import { internalServer } from '../registry/node/internal.js'
-import { createLog, endOnBug, type Log } from '../registry/node/log.js'
+import { createLog, endOnBug } from '../registry/node/log.js'
 import { createMetrics } from '../registry/node/metrics.js'
 import { stopSignal } from '../registry/node/stop.js'
 import { VERSION } from '../registry/node/version.js'
@@ -43,9 +43,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     process.exitCode = 2
     return
   }
-  const store = new SqliteStore(config.STORE_URL.path)
   try {
-    await run(config, store)
+    await run(config)
   } catch (error) {
     process.stderr.write(`dispatcher: ${error instanceof Error ? error.message : String(error)}\n`)
     process.exit(1)
@@ -53,11 +52,14 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   process.exit(0)
 }
 
-async function run(config: DispatcherConfig, store: SqliteStore): Promise<void> {
+async function run(config: DispatcherConfig): Promise<void> {
   const log = createLog('dispatcher', config.NODE_ID, config.LOG_LEVEL)
   const onBug = endOnBug(log)
   const stop = stopSignal(log, STOP_DEADLINE_MS)
-  await openStore(store, log)
+  const store = new SqliteStore(config.STORE_URL.path, {
+    onTrouble: reason => (reason === undefined ? log.info('store_available') : log.error({ reason }, 'store_unavailable')),
+  })
+  await usable(store)
 
   const metrics = createMetrics()
   const client = new InternalClient(config.INTERNAL_TOKEN)
@@ -117,12 +119,11 @@ async function run(config: DispatcherConfig, store: SqliteStore): Promise<void> 
 }
 
 /** A store that cannot be used now does not stop the process: its posts answer 503, and each tries again. */
-async function openStore(store: SqliteStore, log: Log): Promise<void> {
+async function usable(store: SqliteStore): Promise<void> {
   try {
     await store.open()
   } catch (error) {
     if (!(error instanceof StoreUnavailableError)) throw error
-    log.error({ err: error }, 'store_unavailable')
   }
 }
 

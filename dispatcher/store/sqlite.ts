@@ -7,6 +7,8 @@ import { StoreUnavailableError, type Outcome, type Range, type Store, type Store
 export interface SqliteOptions {
   /** How long a call tries to get past another process's lock before it is unavailable; 2 s by default. */
   readonly deadlineMs?: number
+  /** Told when calls begin to fail for the store's sake, with the reason, and when they succeed again. */
+  readonly onTrouble?: (reason: string | undefined) => void
 }
 
 /** The embedded store: one file that the dispatchers of one machine share. Writes and reads have a thread each,
@@ -16,9 +18,9 @@ export class SqliteStore implements Store {
   readonly #reader: Thread
 
   /** Does not touch the file yet: `open` says at start whether it can be used, and each call tries anew. */
-  constructor(path: string, { deadlineMs = 2_000 }: SqliteOptions = {}) {
-    this.#writer = new Thread({ path, deadlineMs })
-    this.#reader = new Thread({ path, deadlineMs })
+  constructor(path: string, { deadlineMs = 2_000, onTrouble = () => {} }: SqliteOptions = {}) {
+    this.#writer = new Thread({ path, deadlineMs }, onTrouble)
+    this.#reader = new Thread({ path, deadlineMs }, onTrouble)
   }
 
   /** Opens the file, makes it where it is missing.
@@ -55,12 +57,16 @@ interface Call {
 /** A worker and the calls it owes an answer. One that dies is started again by the next call. */
 class Thread {
   readonly #settings: WorkerSettings
+  readonly #onTrouble: (reason: string | undefined) => void
   readonly #calls = new Map<number, Call>()
+  /** The last answer was a failure. */
+  #troubled = false
   #worker: Worker | undefined
   #n = 0
 
-  constructor(settings: WorkerSettings) {
+  constructor(settings: WorkerSettings, onTrouble: (reason: string | undefined) => void) {
     this.#settings = settings
+    this.#onTrouble = onTrouble
   }
 
   call<T>(operation: Operation): Promise<T> {
@@ -92,8 +98,12 @@ class Thread {
     const call = this.#calls.get(reply.n)
     if (!call) return
     this.#calls.delete(reply.n)
-    if ('result' in reply) return call.resolve(reply.result)
+    if ('result' in reply) {
+      this.#tell(undefined)
+      return call.resolve(reply.result)
+    }
     const { kind, reason, unknown } = reply.failure
+    this.#tell(reason)
     if (kind === 'unavailable') call.reject(new StoreUnavailableError(reason, { unknown }))
     else call.reject(new Error(reason))
   }
@@ -101,7 +111,14 @@ class Thread {
   #lost(worker: Worker, cause: unknown): void {
     if (this.#worker !== worker) return
     this.#worker = undefined
+    if (this.#calls.size > 0) this.#tell('its thread ended')
     for (const { append, reject } of this.#calls.values()) reject(new StoreUnavailableError('its thread ended', { cause, unknown: append }))
     this.#calls.clear()
+  }
+
+  #tell(reason: string | undefined): void {
+    const troubled = reason !== undefined
+    if (troubled !== this.#troubled) this.#onTrouble(reason)
+    this.#troubled = troubled
   }
 }

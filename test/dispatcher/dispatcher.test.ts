@@ -53,10 +53,11 @@ t.test('a pipe whose edge has gone for good ends, and begins again when the edge
   scene.view.apply({ kind: 'edge', id: 'e', node: undefined }, 0)
   scene.sent[0]!.fail('refused')
   scene.reply = sent => sent.fail('refused')
-  await scene.clock.advance(30_000)
+  await scene.clock.advance(7_500)
   const tries = scene.sent.length
-  await scene.clock.advance(60_000)
-  t.equal(scene.sent.length, tries, 'no more tries')
+  t.ok(tries > 3, 'for some seconds it tries')
+  await scene.clock.advance(2_000)
+  t.equal(scene.sent.length, tries, 'and then no more')
   scene.edge('e', 'v')
   await scene.id('v')
   t.equal(scene.sent.length, tries + 1)
@@ -130,7 +131,6 @@ t.test('who stops being owner sends the newest comment of its videos to the new 
 t.test('a dispatcher that drains hands all its videos over, to each its new owner', async t => {
   const scene = new Scene(t)
   scene.dispatchers('d', 'x', 'y')
-  const videos = ['x', 'y'].map(next => videoOf(next, 'x', 'y')).filter(video => firstByRendezvous(video, ['d', 'x', 'y'].map(id => ({ id })))?.id === 'd')
   const mine = Array.from({ length: 2_000 }, (_, i) => `video${i}`).filter(video => firstByRendezvous(video, ['d', 'x', 'y'].map(id => ({ id })))?.id === 'd')
   t.ok(mine.length > 500, 'more than a slice')
   await scene.dispatcher.posts({ passedOn: true, posts: mine.map(video => draft(video)) })
@@ -142,7 +142,6 @@ t.test('a dispatcher that drains hands all its videos over, to each its new owne
     const got = scene.batches(next).flatMap(({ comments }) => comments.map(({ videoId }) => videoId))
     t.same(got.sort(), mine.filter(video => firstByRendezvous(video, ['x', 'y'].map(id => ({ id })))?.id === next).sort())
   }
-  t.ok(videos)
 })
 
 t.test('a new owner that was handed a comment holds it, and extends its ring', async t => {

@@ -122,6 +122,18 @@ t.test('a folder that cannot be written is unavailable until it can', async t =>
   t.equal((await store.page('v', ALL)).length, 1)
 })
 
+t.test('trouble is told once, and so is its end', async t => {
+  const place = join(folder(t), 'data')
+  writeFileSync(place, '')
+  const told: (string | undefined)[] = []
+  const store = new SqliteStore(join(place, 'comments.db'), { onTrouble: reason => told.push(reason) })
+  t.teardown(() => store.close())
+  for (let i = 0; i < 3; i++) await t.rejects(store.append([draft()], NOW), UNAVAILABLE)
+  rmSync(place)
+  for (let i = 0; i < 3; i++) await store.append([draft()], NOW)
+  t.match(told, [/^E/, undefined])
+})
+
 t.test('a full disk and a read-only one are unavailable until they are not', async t => {
   const disk = folder(t)
   try {
