@@ -1,17 +1,19 @@
 /** Rendezvous (highest random weight) hashing, Thaler and Ravishankar 1998: every caller that knows the same
  * nodes puts them in the same order for a key, and a node that comes or goes moves only its own share. */
 export function byRendezvous<T extends { readonly id: string }>(key: string, nodes: Iterable<T>): T[] {
-  const weighed = Array.from(nodes, node => ({ node, weight: weigh(key, node.id) }))
+  const start = startOf(key)
+  const weighed = Array.from(nodes, node => ({ node, weight: weigh(start, node.id) }))
   weighed.sort((a, b) => b.weight - a.weight || (a.node.id < b.node.id ? -1 : 1))
   return weighed.map(({ node }) => node)
 }
 
 /** The first of `byRendezvous`, without the sorting. */
 export function firstByRendezvous<T extends { readonly id: string }>(key: string, nodes: Iterable<T>): T | undefined {
+  const start = startOf(key)
   let best: T | undefined
   let most = -1
   for (const node of nodes) {
-    const weight = weigh(key, node.id)
+    const weight = weigh(start, node.id)
     if (weight > most || (weight === most && best && node.id < best.id)) {
       best = node
       most = weight
@@ -21,11 +23,16 @@ export function firstByRendezvous<T extends { readonly id: string }>(key: string
 }
 
 /** 32 bits of FNV-1a over key and id, then murmur3's finalizer: FNV alone leaves the last bytes' bits unmixed. */
-function weigh(key: string, id: string): number {
-  let h = fnv(fnv(0x811c9dc5, key) ^ 0x2f, id)
+function weigh(start: number, id: string): number {
+  let h = fnv(start, id)
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
   return (h ^ (h >>> 16)) >>> 0
+}
+
+/** The key's part of the hash, the same for every node. */
+function startOf(key: string): number {
+  return fnv(0x811c9dc5, key) ^ 0x2f
 }
 
 function fnv(seed: number, text: string): number {

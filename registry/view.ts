@@ -38,6 +38,8 @@ const NOTHING: ReadonlyMap<VideoId, number> = new Map()
  * life: a node in view may be dead, and one that is missing may be alive. */
 export class View {
   readonly #edges = new Map<string, Edge>()
+  /** What `edges` answers, until one changes: it is asked for every new video. */
+  #edgeList: readonly EdgeNode[] | undefined
   readonly #dispatchers = new Map<string, Dispatcher>()
   /** videoId → edge id → viewers, as pairs: nearly every video is on one edge, and a Map each would cost more than the rest. */
   readonly #holders = new Map<VideoId, { edge: Edge; viewers: number }[]>()
@@ -47,8 +49,9 @@ export class View {
   }
 
   /** Edges that are announced or lingering, draining ones too. */
-  *edges(): Generator<EdgeNode> {
-    for (const { node } of this.#edges.values()) if (node) yield node
+  edges(): readonly EdgeNode[] {
+    this.#edgeList ??= [...this.#edges.values()].flatMap(({ node }) => node ?? [])
+    return this.#edgeList
   }
 
   /** The videos an edge says it holds. */
@@ -137,6 +140,7 @@ export class View {
   }
 
   #applyEdge(id: string, node: EdgeNode | undefined, now: number): void {
+    this.#edgeList = undefined
     const edge = this.#edges.get(id)
     if (node) {
       const kept = edge ?? this.#newEdge(id)
@@ -181,6 +185,7 @@ export class View {
    * write them first. */
   #forgetEdge(id: string, edge: Edge): void {
     edge.node = undefined
+    this.#edgeList = undefined
     edge.vanishedAt = undefined
     this.#index(edge)
     if (!edge.holdingsAnnounced) this.#edges.delete(id)

@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { configure, count, nodeVariables, publicVariables } from '../registry/node/config.js'
+
+/** `*`, or origins as browsers send them, parted by commas. */
+const origins = z
+  .string()
+  .transform(text => text.split(',').map(part => part.trim()))
+  .refine(list => list.length === 1 && list[0] === '*' ? true : list.every(isOrigin), 'must be * or origins such as https://example.com, parted by commas')
+  .transform(list => (list[0] === '*' ? '*' as const : new Set(list)))
+  .default('*')
+
+const atLeastOne = z.string().regex(/^[1-9][0-9]{0,14}$/, 'must be a whole number, 1 or more').transform(Number)
+
+export const gatewayVariables = {
+  ...nodeVariables('gateway', 9080),
+  ...publicVariables(8080),
+  EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('viewers of one video that one edge is given'),
+  ALLOWED_ORIGINS: origins.describe('web origins whose pages may read answers: * or a list parted by commas'),
+  DRAIN_MS: count(1_000).describe('time over which viewers are sent away at a stop'),
+}
+
+export type GatewayConfig = ReturnType<typeof gatewayConfig>
+export type AllowedOrigins = GatewayConfig['ALLOWED_ORIGINS']
+
+export function gatewayConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
+  return configure('gateway', gatewayVariables, argv, env)
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
+}

@@ -1,0 +1,229 @@
+import type { EdgeNode } from '../registry/contract/nodes.js'
+import type { Clock } from '../registry/node/clock.js'
+import type { PeerFailure } from '../registry/node/client.js'
+import type { View } from '../registry/view.js'
+
+const TICK_MS = 250
+/** How often an edge we relay from is asked for a sign of life. */
+const ASK_MS = 1_000
+/** Without a sign of life for this long, an edge's viewers are placed again. */
+export const SILENT_MS = 3_000
+/** Proof that we can hear at all: some other edge was heard within this time. More than ASK_MS, less than
+ * SILENT_MS − ASK_MS, so that edges that fell silent together are never proof for each other. */
+const HEARD_MS = 1_500
+/** Others asked when an edge we relay from misses a sign of life. */
+const WITNESSES = 3
+const BACK_OFF_MS = 1_000
+const MAX_BACK_OFF_MS = 30_000
+
+/** Asks an edge for a sign of life: undefined when this instance answered, whatever the status, else why it
+ * did not. Never rejects. */
+export type Ask = (edge: EdgeNode) => Promise<PeerFailure | undefined>
+
+/** Whoever relays from an edge. */
+export interface Relay {
+  /** The edge is silent: leave it. */
+  silent(): void
+}
+
+export interface EdgesOptions {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly view: View
+  readonly ask: Ask
+  /** An edge that was set aside can be used again. */
+  readonly onUsable: () => void
+}
+
+/** One instance of an edge, as this gateway has met it. Times are in own running time. */
+export class JudgedEdge {
+  readonly relays = new Set<Relay>()
+  heardAt = -Infinity
+  /** When its first relay of now began: before that nothing was to be heard. */
+  watchedFrom = 0
+  askedAt = -Infinity
+  /** Set aside until then, when one try decides; undefined: not set aside. */
+  tryAt: number | undefined
+  trying = false
+  /** Failures in a row, for the back-off. */
+  failures = 0
+  /** It said that it drains: this instance never comes back. */
+  leaving = false
+
+  constructor(readonly node: EdgeNode) {}
+}
+
+/** Which edges this gateway can use now. Streams end for an edge's silence, never for its znode; an edge is set
+ * aside only for refused or timed-out connects and missed signs of life.
+ *
+ * Everything is measured in own running time, which a tick moves by at most its length: while this process did
+ * not run, the edges were not silent, it was deaf. */
+export class Edges {
+  readonly #options: EdgesOptions
+  readonly #edges = new Map<string, JudgedEdge>()
+  /** Instances that another of the same id came after, while they still have relays. */
+  readonly #former = new Set<JudgedEdge>()
+  /** False only when no edge is set aside: placement asks about every edge. */
+  #someAside = false
+  #ran = 0
+  #tickedAt: number
+  #cancel: () => void
+
+  constructor(options: EdgesOptions) {
+    this.#options = options
+    this.#tickedAt = options.clock.now()
+    this.#cancel = options.clock.after(TICK_MS, this.#tick)
+  }
+
+  close(): void {
+    this.#cancel()
+  }
+
+  /** The edge, watched for as long as it has relays. */
+  relay(node: EdgeNode, relay: Relay): JudgedEdge {
+    const edge = this.#edge(node)
+    if (edge.relays.size === 0) edge.watchedFrom = this.#ran
+    edge.relays.add(relay)
+    return edge
+  }
+
+  /** Any byte is a sign of life. */
+  heard(edge: JudgedEdge): void {
+    edge.heardAt = this.#ran
+  }
+
+  /** A stream of ours was answered. */
+  connected(edge: JudgedEdge): void {
+    edge.heardAt = this.#ran
+    edge.failures = 0
+  }
+
+  /** A stream could not be had, or broke. Only a connect that was refused or timed out speaks of the edge:
+   * resets, error statuses and our own lack of descriptors do not. */
+  failed(edge: JudgedEdge, failure: PeerFailure): void {
+    if (failure === 'refused') this.#options.view.refused(edge.node.id, edge.node.instance)
+    if (failure === 'refused' || failure === 'timeout') this.#putAside(edge)
+  }
+
+  /** The edge hands its viewers back: nobody is placed on this instance again. */
+  leaving(edge: JudgedEdge): void {
+    edge.leaving = true
+    this.#someAside = true
+  }
+
+  isSetAside(node: EdgeNode): boolean {
+    if (!this.#someAside) return false
+    const edge = this.#edges.get(node.id)
+    return edge !== undefined && (edge.leaving || edge.tryAt !== undefined) && edge.node.instance === node.instance
+  }
+
+  get setAsideCount(): number {
+    let count = 0
+    for (const edge of this.#edges.values()) if (edge.tryAt !== undefined) count++
+    return count
+  }
+
+  get relayedFromCount(): number {
+    let count = 0
+    for (const edge of this.#all()) if (edge.relays.size > 0) count++
+    return count
+  }
+
+  *#all(): Generator<JudgedEdge> {
+    yield* this.#edges.values()
+    yield* this.#former
+  }
+
+  #edge(node: EdgeNode): JudgedEdge {
+    const known = this.#edges.get(node.id)
+    if (known?.node.instance === node.instance) return known
+    if (known && known.relays.size > 0) this.#former.add(known)
+    const edge = new JudgedEdge(node)
+    this.#edges.set(node.id, edge)
+    return edge
+  }
+
+  #putAside(edge: JudgedEdge): void {
+    if (edge.tryAt !== undefined) return // many viewers' connects fail for one reason
+    const backOff = Math.min(BACK_OFF_MS * 2 ** edge.failures, MAX_BACK_OFF_MS)
+    edge.failures++
+    this.#someAside = true
+    edge.tryAt = this.#ran + backOff * (0.75 + this.#options.random() / 2)
+  }
+
+  readonly #tick = (): void => {
+    const { clock } = this.#options
+    this.#cancel = clock.after(TICK_MS, this.#tick)
+    const now = clock.now()
+    this.#ran += Math.min(now - this.#tickedAt, TICK_MS)
+    this.#tickedAt = now
+    let missed = false
+    for (const edge of this.#all()) {
+      if (edge.tryAt !== undefined) this.#tryAgain(edge)
+      if (edge.relays.size === 0) continue
+      if (this.#ran - edge.askedAt >= ASK_MS) this.#ask(edge)
+      missed ||= this.#silence(edge) > ASK_MS
+    }
+    if (missed) this.#askWitnesses()
+    this.#judge()
+    this.#forget()
+  }
+
+  #silence(edge: JudgedEdge): number {
+    return this.#ran - Math.max(edge.heardAt, edge.watchedFrom)
+  }
+
+  #ask(edge: JudgedEdge): void {
+    edge.askedAt = this.#ran
+    void this.#options.ask(edge.node).then(failure => {
+      if (failure === undefined) this.heard(edge)
+      else if (failure === 'refused') this.failed(edge, failure)
+    })
+  }
+
+  /** Whether an edge is silent or we are deaf, only others can tell: some that we do not ask anyway. */
+  #askWitnesses(): void {
+    const nodes = [...this.#options.view.edges()].filter(node => !this.isSetAside(node) && !this.#edges.get(node.id)?.relays.size)
+    for (let i = 0; i < WITNESSES && nodes.length > 0; i++) {
+      const [node] = nodes.splice(Math.floor(this.#options.random() * nodes.length), 1)
+      const witness = this.#edge(node!)
+      if (this.#ran - witness.askedAt >= ASK_MS) this.#ask(witness)
+    }
+  }
+
+  #judge(): void {
+    for (const edge of this.#all()) {
+      if (edge.relays.size === 0 || this.#silence(edge) < SILENT_MS || !this.#heardAnother(edge)) continue
+      this.#putAside(edge)
+      for (const relay of [...edge.relays]) relay.silent()
+    }
+  }
+
+  #heardAnother(than: JudgedEdge): boolean {
+    for (const edge of this.#all()) if (edge !== than && this.#ran - edge.heardAt < HEARD_MS) return true
+    return false
+  }
+
+  /** Half-open: one question decides whether the edge is used again or waits on. */
+  #tryAgain(edge: JudgedEdge): void {
+    if (edge.trying || this.#ran < edge.tryAt!) return
+    edge.trying = true
+    void this.#options.ask(edge.node).then(failure => {
+      edge.trying = false
+      edge.tryAt = undefined
+      if (failure !== undefined) return this.#putAside(edge)
+      this.heard(edge)
+      this.#options.onUsable()
+    })
+  }
+
+  /** Keeps no edge that is neither relayed from nor in view. */
+  #forget(): void {
+    this.#someAside = false
+    for (const edge of this.#former) if (edge.relays.size === 0) this.#former.delete(edge)
+    for (const [id, edge] of this.#edges) {
+      if (edge.leaving || edge.tryAt !== undefined) this.#someAside = true
+      if (edge.relays.size === 0 && this.#options.view.edge(id)?.instance !== edge.node.instance) this.#edges.delete(id)
+    }
+  }
+}

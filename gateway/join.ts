@@ -1,0 +1,386 @@
+import type { Buffer } from 'node:buffer'
+import { FrameError } from '../registry/contract/frame.js'
+import { HEARTBEAT, retryLine } from '../registry/contract/sse.js'
+import type { EdgeNode } from '../registry/contract/nodes.js'
+import type { PeerFailure } from '../registry/node/client.js'
+import type { Clock } from '../registry/node/clock.js'
+import type { View } from '../registry/view.js'
+import type { Edges, JudgedEdge, Relay } from './edges.js'
+import type { Pending, PlacedViewer } from './pending.js'
+import { place, type Placement } from './placement.js'
+import { RelayedViewer, type Passage, type StreamRequest } from './viewer.js'
+
+const TICK_MS = 1_000
+const HEARTBEAT_MS = 10_000
+/** A viewer that takes nothing for this long is closed; the HTTP server would do so at 8–12 s. */
+const SLOW_MS = 6_000
+/** A stream that lived this long was a good one: the next failure is the first again. */
+const GOOD_MS = 3_000
+/** Before the second try, doubled for each one after. */
+const RETRY_MS = 50
+const MAX_RETRY_MS = 2_000
+/** An edge that said it was full is not asked again for the same viewer before this. */
+const FULL_MS = 2_000
+/** Placing is done in slices of this, so that an edge's 10,000 viewers do not stop the process when it dies. */
+const SLICE_MS = 5
+
+/** The viewer's connection. */
+export interface Sink {
+  /** @returns false when it was the last that the connection takes for now, until `drained` */
+  write(bytes: Buffer | string): boolean
+  end(last: string): void
+  close(): void
+}
+
+/** One stream from an edge. */
+export interface Upstream {
+  abort(): void
+  pause(): void
+  resume(): void
+}
+
+export interface UpstreamHandlers {
+  data(chunk: Buffer): void
+  /** It is over, whether answered or not. `refused` and `timeout` are said of the connect alone; all else that
+   * went wrong, an end without a last frame too, is `lost`, `status`, `wire` or `local`. */
+  lost(failure: PeerFailure): void
+}
+
+/** Opens a stream. Tells the handlers nothing before it has returned, and nothing after `abort`. */
+export type Connect = (edge: EdgeNode, request: StreamRequest, handlers: UpstreamHandlers) => Upstream
+
+/** Why a viewer was placed again. */
+export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'unreachable'
+/** Why a viewer's stream ended. */
+export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping'
+
+/** Totals since the start. */
+export class JoinCounts {
+  placements = 0
+  readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, unreachable: 0 }
+  readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0 }
+  frames = 0
+  bytes = 0
+}
+
+export interface JoinsOptions {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly view: View
+  readonly pending: Pending
+  readonly edges: Edges
+  readonly connect: Connect
+  readonly videoShare: number
+}
+
+/** All viewers of this gateway: each is placed on an edge, and placed again when that edge dies, falls silent or
+ * hands it back, resuming after the last id that was passed on. The viewer's own connection stays. */
+export class Joins {
+  readonly counts = new JoinCounts()
+  readonly #options: JoinsOptions
+  readonly #joins = new Set<Join>()
+  /** Those that no edge has sent anything yet, or no longer: we keep their line alive. */
+  readonly #quiet = new Set<Join>()
+  readonly #waiting = new Set<Join>()
+  readonly #blocked = new Set<Join>()
+  readonly #queue = new Set<Join>()
+  #scheduled = false
+  #heartbeatAt: number
+  readonly #host: JoinHost
+  #cancel: () => void
+
+  constructor(options: JoinsOptions) {
+    this.#options = options
+    const { view, pending, edges, videoShare } = options
+    const setAside = (edge: EdgeNode) => edges.isSetAside(edge)
+    this.#host = {
+      options,
+      counts: this.counts,
+      find: join => place(view, join.videoId, pending, { videoShare, setAside: join.avoids(setAside) }),
+      enqueue: join => this.#enqueue(join),
+      quiet: (join, quiet) => toggle(this.#quiet, join, quiet),
+      waiting: (join, waiting) => toggle(this.#waiting, join, waiting),
+      blocked: (join, blocked) => toggle(this.#blocked, join, blocked),
+      gone: join => {
+        for (const set of [this.#joins, this.#quiet, this.#waiting, this.#blocked, this.#queue]) set.delete(join)
+      },
+    }
+    this.#heartbeatAt = options.clock.now() + HEARTBEAT_MS
+    this.#cancel = options.clock.after(TICK_MS, this.#tick)
+  }
+
+  /** Viewers with an open stream. */
+  get size(): number {
+    return this.#joins.size
+  }
+
+  /** Viewers that wait for an edge. */
+  get waitingCount(): number {
+    return this.#waiting.size
+  }
+
+  /** A viewer whose preamble has been written. Tell it `drained` and `left`. */
+  open(request: StreamRequest, sink: Sink): Join {
+    const join = new Join(this.#host, request, sink)
+    this.#joins.add(join)
+    this.#quiet.add(join)
+    this.#enqueue(join)
+    return join
+  }
+
+  /** Places those that wait: an edge may have come. */
+  placeWaiting(): void {
+    for (const join of this.#waiting) this.#enqueue(join)
+  }
+
+  /** Ends every stream, spread over `windowMs`, each with its own `retry:`. */
+  async endAll(windowMs: number): Promise<void> {
+    const { clock } = this.#options
+    const stepMs = 50
+    const perStep = Math.ceil(this.#joins.size / Math.max(1, Math.floor(windowMs / stepMs)))
+    while (this.#joins.size > 0) {
+      let ended = 0
+      for (const join of this.#joins) {
+        if (ended++ === perStep) break
+        join.end('stopping')
+      }
+      if (this.#joins.size > 0) await new Promise<void>(resolve => clock.after(stepMs, resolve))
+    }
+  }
+
+  close(): void {
+    this.#cancel()
+    for (const join of this.#joins) join.end('stopping')
+  }
+
+  #enqueue(join: Join): void {
+    this.#queue.add(join)
+    if (!this.#scheduled) this.#placeSlice()
+  }
+
+  readonly #placeSlice = (): void => {
+    const { clock } = this.#options
+    const until = clock.now() + SLICE_MS
+    this.#scheduled = true // nothing placed below starts a slice of its own
+    for (const join of this.#queue) {
+      this.#queue.delete(join)
+      join.place()
+      if (clock.now() >= until) break
+    }
+    this.#scheduled = this.#queue.size > 0
+    if (this.#scheduled) clock.soon(this.#placeSlice)
+  }
+
+  readonly #tick = (): void => {
+    const { clock, pending } = this.#options
+    this.#cancel = clock.after(TICK_MS, this.#tick)
+    const now = clock.now()
+    pending.expire(now)
+    this.placeWaiting()
+    for (const join of this.#blocked) if (join.blockedForMs(now) >= SLOW_MS) join.end('slow')
+    if (now < this.#heartbeatAt) return
+    this.#heartbeatAt = now + HEARTBEAT_MS
+    for (const join of this.#quiet) join.heartbeat()
+  }
+}
+
+/** What a Join needs of all of them. */
+interface JoinHost {
+  readonly options: JoinsOptions
+  readonly counts: JoinCounts
+  find(join: Join): Placement
+  enqueue(join: Join): void
+  quiet(join: Join, quiet: boolean): void
+  waiting(join: Join, waiting: boolean): void
+  blocked(join: Join, blocked: boolean): void
+  gone(join: Join): void
+}
+
+/** A viewer's stay on one edge. */
+interface Stay {
+  readonly edge: JudgedEdge
+  readonly placed: PlacedViewer
+  readonly upstream: Upstream
+  /** When its first byte came. */
+  answeredAt: number | undefined
+}
+
+/** One viewer on its way through the edges. */
+export class Join implements Relay {
+  readonly #host: JoinHost
+  readonly #viewer: RelayedViewer
+  readonly #sink: Sink
+  #stay: Stay | undefined
+  #gone = false
+  /** It has been given something: from now on it waits rather than being sent away. */
+  #served = false
+  #attempts = 0
+  #blockedAt: number | undefined
+  #cancelRetry: (() => void) | undefined
+  /** Edge that said `full` → until when it is not asked again. */
+  #full: Map<string, number> | undefined
+
+  constructor(host: JoinHost, request: StreamRequest, sink: Sink) {
+    this.#host = host
+    this.#viewer = new RelayedViewer(request)
+    this.#sink = sink
+  }
+
+  get videoId(): string {
+    return this.#viewer.videoId
+  }
+
+  /** What this viewer cannot use: what nobody here can, and what told it that it is full. */
+  avoids(setAside: (edge: EdgeNode) => boolean): (edge: EdgeNode) => boolean {
+    const full = this.#full
+    if (!full) return setAside
+    const now = this.#now()
+    return edge => setAside(edge) || (full.get(edge.id) ?? -Infinity) > now
+  }
+
+  place(): void {
+    if (this.#gone || this.#stay) return
+    if (this.#blockedAt !== undefined) return // what comes now would be lost: placed when drained
+    const found = this.#host.find(this)
+    if (typeof found === 'object') return this.#attach(found)
+    if (!this.#served && (found === 'full' || this.#full)) return this.end('no_capacity')
+    this.#host.waiting(this, true)
+  }
+
+  /** The viewer's connection takes data again. */
+  drained(): void {
+    if (this.#gone || this.#blockedAt === undefined) return
+    this.#setBlocked(undefined)
+    if (this.#stay) this.#stay.upstream.resume()
+    else if (!this.#cancelRetry) this.#host.enqueue(this)
+  }
+
+  /** The viewer left. */
+  left(): void {
+    if (!this.#gone) this.#finish('left')
+  }
+
+  silent(): void {
+    if (this.#stay) this.#placeAgain('silent')
+  }
+
+  /** Ends the viewer's stream with a `retry:`; a slow one's is cut, it would not take that either. */
+  end(why: Exclude<Ending, 'left'>): void {
+    if (this.#gone) return
+    this.#finish(why)
+    if (why === 'slow' && this.#blockedAt !== undefined) this.#sink.close()
+    else this.#sink.end(retryLine(this.#host.options.random))
+  }
+
+  /** Between events always: only whole ones are ever written. */
+  heartbeat(): void {
+    if (this.#blockedAt === undefined) this.#write(HEARTBEAT)
+  }
+
+  blockedForMs(now: number): number {
+    return this.#blockedAt === undefined ? 0 : now - this.#blockedAt
+  }
+
+  #attach(node: EdgeNode): void {
+    const { connect, pending, edges } = this.#host.options
+    const counts = this.#host.counts
+    counts.placements++
+    this.#host.waiting(this, false)
+    const upstream = connect(node, this.#viewer.resume(), {
+      data: chunk => {
+        if (this.#stay === stay) this.#onData(stay, chunk)
+      },
+      lost: failure => {
+        if (this.#stay !== stay) return
+        if (stay.answeredAt === undefined) edges.failed(stay.edge, failure)
+        this.#placeAgain(stay.answeredAt === undefined ? 'unreachable' : 'lost')
+      },
+    })
+    const stay: Stay = { edge: edges.relay(node, this), placed: pending.place(node, this.videoId, this.#now()), upstream, answeredAt: undefined }
+    this.#stay = stay
+  }
+
+  #onData(stay: Stay, chunk: Buffer): void {
+    const { edges } = this.#host.options
+    if (stay.answeredAt === undefined) {
+      stay.answeredAt = this.#now()
+      stay.placed.arrived(stay.answeredAt)
+      edges.connected(stay.edge)
+    } else edges.heard(stay.edge)
+    let passage: Passage
+    try {
+      passage = this.#viewer.push(chunk)
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error
+      return this.#placeAgain('lost')
+    }
+    const counts = this.#host.counts
+    counts.frames += passage.frames
+    counts.bytes += passage.bytes?.length ?? 0
+    if (passage.bytes) {
+      this.#served = true
+      this.#host.quiet(this, false)
+      this.#write(passage.bytes)
+    }
+    if (passage.end === undefined || this.#gone) return
+    if (passage.end === 'slow') return this.end('slow')
+    if (passage.end === 'drain') edges.leaving(stay.edge)
+    else (this.#full ??= new Map()).set(stay.edge.node.id, this.#now() + FULL_MS)
+    this.#placeAgain(passage.end)
+  }
+
+  /** Back-pressure both ways: what the viewer does not take, we do not read from the edge. */
+  #write(bytes: Buffer | string): void {
+    if (this.#sink.write(bytes) || this.#gone) return
+    this.#setBlocked(this.#now())
+    this.#stay?.upstream.pause()
+  }
+
+  #placeAgain(why: Replacement): void {
+    const { clock, random } = this.#host.options
+    const { answeredAt } = this.#stay!
+    this.#host.counts.replacements[why]++
+    this.#leaveEdge()
+    this.#host.quiet(this, true)
+    // An edge that hands over in order, or a stream that had been good, is followed at once.
+    const atOnce = why === 'drain' || why === 'full' || why === 'silent'
+    if (atOnce || (answeredAt !== undefined && this.#now() - answeredAt >= GOOD_MS)) this.#attempts = 0
+    if (this.#attempts++ === 0) return this.#host.enqueue(this)
+    const limit = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (this.#attempts - 2))
+    this.#cancelRetry = clock.after(limit * (0.5 + random() / 2), () => {
+      this.#cancelRetry = undefined
+      this.#host.enqueue(this)
+    })
+  }
+
+  #leaveEdge(): void {
+    const stay = this.#stay
+    if (!stay) return
+    this.#stay = undefined
+    stay.edge.relays.delete(this)
+    stay.placed.left()
+    stay.upstream.abort()
+  }
+
+  #finish(why: Ending): void {
+    this.#gone = true
+    this.#host.counts.endings[why]++
+    this.#cancelRetry?.()
+    this.#leaveEdge()
+    this.#host.gone(this)
+  }
+
+  #setBlocked(at: number | undefined): void {
+    this.#blockedAt = at
+    this.#host.blocked(this, at !== undefined)
+  }
+
+  #now(): number {
+    return this.#host.options.clock.now()
+  }
+}
+
+function toggle(set: Set<Join>, join: Join, member: boolean): void {
+  if (member) set.add(join)
+  else set.delete(join)
+}

@@ -1,0 +1,69 @@
+import type { VideoId } from '../registry/contract/comment.js'
+import type { EdgeNode } from '../registry/contract/nodes.js'
+import { WIRE_VERSION } from '../registry/contract/wire.js'
+import { firstByRendezvous } from '../registry/rendezvous.js'
+import type { View } from '../registry/view.js'
+import type { Pending } from './pending.js'
+
+/** How much fuller than the least loaded an edge may be and still be given a new video. Wide enough that
+ * gateways whose counts differ a little see mostly the same edges and so choose the same one, narrow enough
+ * that the load stays level. */
+const SLACK_VIEWERS = 1
+const SLACK_SHARE = 1 / 16
+
+export interface PlacementRules {
+  /** Viewers of one video that one edge takes, so that a hot video spreads. */
+  readonly videoShare: number
+  /** Edges that this gateway cannot use now, whatever the view says. */
+  readonly setAside: (edge: EdgeNode) => boolean
+}
+
+/** An edge; `full`: there are edges to use, and none has room; `none`: there is no edge to use. */
+export type Placement = EdgeNode | 'full' | 'none'
+
+/** Where a viewer of the video goes: to the fullest edge that holds the video and has room, so that a video is
+ * on as few edges as carry it; else to the edge that the video's hash chooses of the least loaded. */
+export function place(view: View, videoId: VideoId, pending: Pending, rules: PlacementRules): Placement {
+  const holders = new Set<string>()
+  const usable = (edge: EdgeNode) => edge.state === 'up' && edge.wire === WIRE_VERSION && !rules.setAside(edge)
+  let fullest: EdgeNode | undefined
+  let most = -1
+  let anyUsable = false
+  const consider = (edge: EdgeNode, announced: number) => {
+    holders.add(edge.id)
+    if (!usable(edge)) return
+    anyUsable = true
+    const viewers = pending.videoViewers(edge, videoId, announced)
+    if (viewers >= rules.videoShare || pending.viewers(edge) >= edge.capacity) return
+    if (viewers < most || (viewers === most && fullest && edge.id > fullest.id)) return
+    fullest = edge
+    most = viewers
+  }
+  for (const { edge, viewers } of view.edgesHolding(videoId)) consider(edge, viewers)
+  for (const { edgeId, instance } of pending.holders(videoId)) {
+    const edge = view.edge(edgeId)
+    if (edge?.instance === instance && !holders.has(edgeId)) consider(edge, 0)
+  }
+  if (fullest) return fullest
+
+  // A new edge, of those near the lowest load. Most are ruled out by their announced count alone, which is the
+  // least they can hold: this runs for every new video, over every edge.
+  const edges: EdgeNode[] = []
+  const loads: number[] = []
+  let lowest = Infinity
+  let bound = Infinity
+  for (const edge of view.edges()) {
+    const { capacity } = edge
+    if (edge.viewers > bound * capacity + SLACK_VIEWERS || holders.has(edge.id) || !usable(edge)) continue
+    anyUsable = true
+    const viewers = pending.viewers(edge)
+    if (viewers >= capacity || viewers > bound * capacity + SLACK_VIEWERS) continue
+    edges.push(edge)
+    loads.push(viewers)
+    if (viewers >= lowest * capacity) continue
+    lowest = viewers / capacity
+    bound = lowest * (1 + SLACK_SHARE)
+  }
+  const least = edges.filter((edge, i) => loads[i]! <= bound * edge.capacity + SLACK_VIEWERS)
+  return firstByRendezvous(videoId, least) ?? (anyUsable ? 'full' : 'none')
+}

@@ -1,0 +1,77 @@
+import { buildConnector, Client, type Dispatcher } from 'undici'
+import { failureOf, type PeerFailure } from '../registry/node/client.js'
+import type { Connect } from './join.js'
+
+/** One HTTP/1.1 connection for each relayed viewer. A pool would look through all its connections for a free one
+ * at every join, and a stream's connection is never free again.
+ * @param headers what an internal call carries */
+export function connectWith(headers: Readonly<Record<string, string>>): Connect {
+  const connector = buildConnector({ timeout: 1_000 })
+  return (edge, { videoId, after, recent }, handlers) => {
+    const client = new Client(new URL(edge.internalUrl).origin, {
+      connect: connector,
+      headersTimeout: 3_000, // an edge that takes connections and never answers
+      bodyTimeout: 40_000, // more than two of an edge's heartbeats; it does not run while paused
+    })
+    let controller: Dispatcher.DispatchController | undefined
+    let done = false
+    let paused = false
+    const close = (error: Error) => {
+      done = true
+      controller?.abort(error)
+      client.destroy(error).catch(() => {})
+    }
+    const lost = (failure: PeerFailure, error: Error) => {
+      if (done) return
+      close(error)
+      handlers.lost(failure)
+    }
+    client.dispatch(
+      { path: `/internal/stream/${videoId}${query(after, recent)}`, method: 'GET', headers },
+      {
+        onRequestStart(given) {
+          controller = given
+          if (done) given.abort(new Error('the viewer left'))
+        },
+        onResponseStart(_, status) {
+          if (status !== 200) lost(status === 409 ? 'wire' : 'status', new Error(`the edge answered ${status}`))
+          else if (paused) controller?.pause()
+        },
+        onResponseData(_, chunk) {
+          if (!done) handlers.data(chunk)
+        },
+        onResponseEnd() {
+          lost('lost', new Error('the stream ended without a last frame'))
+        },
+        onResponseError(_, error) {
+          lost(streamFailure(error), error)
+        },
+      },
+    )
+    return {
+      abort() {
+        if (!done) close(new Error('the viewer left'))
+      },
+      pause() {
+        paused = true
+        controller?.pause()
+      },
+      resume() {
+        paused = false
+        controller?.resume()
+      },
+    }
+  }
+}
+
+/** Only a connect that timed out is a `timeout`: late headers or a silent body speak of the stream, not of the edge. */
+function streamFailure(error: Error): PeerFailure {
+  const failure = failureOf(error)
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' ? 'lost' : failure
+}
+
+function query(after: number | undefined, recent: number | undefined): string {
+  if (after !== undefined) return `?after=${after}`
+  return recent === undefined ? '' : `?recent=${recent}`
+}

@@ -1,0 +1,146 @@
+import { checkKey, checkVideoId, type VideoId } from '../registry/contract/comment.js'
+import { parseCursor, type Cursor } from '../registry/contract/id.js'
+import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
+import { LiveError } from '../registry/node/errors.js'
+import { HttpServer, json, type Exchange, type Reply } from '../registry/node/http.js'
+import { readiness } from '../registry/node/internal.js'
+import { Stream } from '../registry/node/stream.js'
+import type { AllowedOrigins } from './config.js'
+import { corsHeaders } from './cors.js'
+import type { Gateway } from './gateway.js'
+import { history } from './history.js'
+import type { GatewayMetrics } from './metrics.js'
+import { routePage } from './page.js'
+
+const MAX_BODY_BYTES = 8_192
+const MAX_RECENT = 200
+const JSON_TYPE = /^application\/json\s*(;|$)/i
+
+export interface ServerOptions {
+  readonly gateway: Gateway
+  readonly metrics: GatewayMetrics
+  readonly allowedOrigins: AllowedOrigins
+  readonly viewerLimit: number
+  /** Why it is not ready, or undefined when it is. */
+  readonly notReady: () => string | undefined
+  /** Whether the view has been read at all. */
+  readonly viewLoaded: () => boolean
+  readonly onBug: (error: unknown) => void
+}
+
+/** The public API. */
+export class PublicServer {
+  readonly #options: ServerOptions
+  readonly #server: HttpServer
+  readonly #cors: (exchange: Exchange) => Readonly<Record<string, string>>
+  #stopping = false
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+    this.#cors = corsHeaders(options.allowedOrigins)
+    this.#server = new HttpServer({ onBug: options.onBug, headers: this.#cors })
+    routePage(this.#server)
+    this.#server
+      .route('GET', '/healthz', () => json({ status: 'ok' }))
+      .route('GET', '/readyz', () => readiness(options.notReady))
+      .route('GET', '/comments/:videoId', exchange => this.#get(exchange))
+      .route('POST', '/comments/:videoId', exchange => this.#post(exchange))
+      .route('GET', '/comments/:videoId/stats', exchange => this.#stats(exchange))
+  }
+
+  /** @returns the port. @throws LiveError when it cannot */
+  listen(host: string, port: number): number {
+    return this.#server.listen(host, port)
+  }
+
+  /** Takes no new connections and no new viewers; posts on open connections are still taken. */
+  stop(): void {
+    this.#stopping = true
+    this.#server.stopListening()
+  }
+
+  close(): void {
+    this.#server.close()
+  }
+
+  #get(exchange: Exchange): Reply | Promise<Reply> | undefined {
+    const videoId = checkVideoId(exchange.parameter(0))
+    return exchange.header('accept').includes('text/event-stream') ? this.#stream(exchange, videoId) : this.#history(exchange, videoId)
+  }
+
+  /** Always 200 for a request that can ever succeed: EventSource gives up for good on anything else. */
+  #stream(exchange: Exchange, videoId: VideoId): Reply | undefined {
+    const { gateway, metrics, viewerLimit } = this.#options
+    const after = cursorOf(exchange)
+    const recent = recentOf(exchange)
+    if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
+    if (this.#stopping || gateway.joins.size >= viewerLimit) {
+      metrics.turnedAway.inc()
+      return { status: 200, headers: STREAM_HEADERS, body: retryLine(), close: this.#stopping }
+    }
+    const stream = new Stream(exchange.res, { ...STREAM_HEADERS, ...this.#cors(exchange) }, retryLine() + HEARTBEAT, {
+      nudge: () => HEARTBEAT, // only whole events are written, so any time is between two
+      drained: () => join.drained(),
+      left: () => join.left(),
+    })
+    const join = gateway.joins.open({ videoId, after, recent }, stream)
+    return undefined
+  }
+
+  #history(exchange: Exchange, videoId: VideoId): Promise<Reply> {
+    const { gateway, metrics } = this.#options
+    return this.#counted(history(gateway, videoId, exchange.query), status => metrics.historyReads.inc({ status }))
+  }
+
+  #post(exchange: Exchange): Promise<Reply> {
+    const { gateway, metrics } = this.#options
+    const since = gateway.clock.now()
+    return this.#counted(this.#accept(exchange), status => {
+      metrics.posts.inc({ status })
+      if (status === 201) metrics.postSeconds.observe((gateway.clock.now() - since) / 1000)
+    })
+  }
+
+  /** Async only to reject where it throws: all of the request is read before anything is awaited. */
+  async #accept(exchange: Exchange): Promise<Reply> {
+    const videoId = checkVideoId(exchange.parameter(0))
+    if (!JSON_TYPE.test(exchange.header('content-type'))) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
+    const key = exchange.header('idempotency-key')
+    if (key !== '') checkKey(key)
+    return this.#options.gateway.poster.post(videoId, key === '' ? undefined : key, exchange.body(MAX_BODY_BYTES))
+  }
+
+  #stats(exchange: Exchange): Reply {
+    const videoId = checkVideoId(exchange.parameter(0))
+    const { gateway, viewLoaded } = this.#options
+    if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'who holds the video is not known yet')
+    return json({ videoId, viewers: gateway.view.viewersOf(videoId), edges: gateway.view.edgesHolding(videoId).length }, 200, { 'cache-control': 'no-store' })
+  }
+
+  async #counted(work: Promise<Reply>, count: (status: number) => void): Promise<Reply> {
+    try {
+      const reply = await work
+      count(reply.status)
+      return reply
+    } catch (error) {
+      count(error instanceof LiveError ? error.status : 500)
+      throw error
+    }
+  }
+}
+
+/** EventSource repeats a stale query for ever, so the header beats it; an unreadable header counts as none.
+ * @throws LiveError BAD_CURSOR for an unreadable query */
+function cursorOf(exchange: Exchange): Cursor | undefined {
+  const asked = exchange.query.get('lastEventId')
+  const queried = asked === null ? undefined : parseCursor(asked)
+  if (asked !== null && queried === undefined) throw new LiveError('BAD_CURSOR', 'lastEventId must be a whole number from 0 to 2^53 - 1')
+  return parseCursor(exchange.header('last-event-id')) ?? queried
+}
+
+function recentOf({ query }: Exchange): number | undefined {
+  const text = query.get('recent')
+  if (text === null) return undefined
+  if (!/^[0-9]{1,3}$/.test(text) || Number(text) > MAX_RECENT) throw new LiveError('BAD_RECENT', `recent must be a whole number from 0 to ${MAX_RECENT}`)
+  return Number(text)
+}

@@ -1,0 +1,249 @@
+import { connect } from 'node:net'
+import t from 'tap'
+import { ownersOf } from '../../registry/ownership.js'
+import { LiveError } from '../../registry/node/errors.js'
+import { fakeDispatcher } from '../support/fake-dispatcher.js'
+import { edgeNode } from '../support/nodes.js'
+import { runGateway } from '../support/gateway.js'
+import { until } from '../support/until.js'
+
+const jsonType = { 'content-type': 'application/json' }
+
+function post(url: string, body: unknown, headers: Record<string, string> = {}, video = 'demo'): Promise<Response> {
+  return fetch(`${url}/comments/${video}`, { method: 'POST', headers: { ...jsonType, ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body) })
+}
+
+t.test('a post is answered with the comment, once it is stored', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  const { url, register } = runGateway(t, { dispatchers: [dispatcher.node] })
+  const response = await post(url, { content: '  hello\n', authorId: 'ann' }, { 'idempotency-key': 'k1' })
+  t.equal(response.status, 201)
+  t.same(await response.json(), { id: '1', videoId: 'demo', authorId: 'ann', content: 'hello', createdAt: 1_750_000_000_000 })
+  t.same(dispatcher.batches, [[{ videoId: 'demo', authorId: 'ann', content: 'hello', key: 'k1' }]])
+  await post(url, { content: 'x' })
+  t.match(dispatcher.batches[1], [{ authorId: 'anonymous', key: /^[0-9a-f-]{36}$/ }])
+  t.match(await register.metrics(), /live_gateway_posts_total\{status="201"\} 2/)
+})
+
+t.test('bad posts are refused here, each with its rule', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  const { url } = runGateway(t, { dispatchers: [dispatcher.node] })
+  const cases: [unknown, number, string, RegExp][] = [
+    ['{', 400, 'BAD_COMMENT', /JSON/],
+    ['', 400, 'BAD_COMMENT', /JSON/],
+    ['[]', 400, 'BAD_COMMENT', /object/],
+    ['"text"', 400, 'BAD_COMMENT', /object/],
+    [{}, 400, 'BAD_COMMENT', /content is missing/],
+    [{ content: 7 }, 400, 'BAD_COMMENT', /content must be a string/],
+    [{ content: ' \n ' }, 400, 'BAD_COMMENT', /empty/],
+    [{ content: '😀'.repeat(1_001) }, 400, 'BAD_COMMENT', /1000/],
+    [{ content: 'a\u0007b' }, 400, 'BAD_COMMENT', /control/],
+    [{ content: 'a', authorId: 'x'.repeat(65) }, 400, 'BAD_COMMENT', /authorId/],
+    [{ content: 'x'.repeat(9_000) }, 413, 'BODY_TOO_LARGE', /8192/],
+  ]
+  for (const [body, status, code, message] of cases) {
+    const response = await post(url, body)
+    t.equal(response.status, status, JSON.stringify(body).slice(0, 40))
+    t.match(await response.json(), { error: { code, message } })
+  }
+  t.match(await (await post(url, { content: 'a' }, {}, 'de%20mo')).json(), { error: { code: 'BAD_VIDEO_ID' } })
+  t.match(await (await post(url, { content: 'a' }, { 'idempotency-key': 'with space' })).json(), { error: { code: 'BAD_IDEMPOTENCY_KEY' } })
+  t.equal((await post(url, { content: '😀'.repeat(1_000) })).status, 201)
+  t.equal(dispatcher.batches.length, 1)
+})
+
+t.test('another content type is 415, without reading the body', async t => {
+  const { url } = runGateway(t)
+  for (const type of ['text/plain', 'application/jsonp', 'application/x-www-form-urlencoded']) {
+    const response = await post(url, '{"content":"x"}', { 'content-type': type })
+    t.equal(response.status, 415, type)
+    t.match(await response.json(), { error: { code: 'UNSUPPORTED_MEDIA_TYPE' } })
+  }
+})
+
+t.test('a body over the limit is refused before it is sent', async t => {
+  const { url } = runGateway(t)
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  t.after(() => socket.destroy())
+  let answer = ''
+  socket.on('data', chunk => (answer += chunk.toString()))
+  socket.write('POST /comments/demo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 8193\r\n\r\n{')
+  await until(() => answer.includes('\r\n\r\n'))
+  t.match(answer, /^HTTP\/1\.1 413 /)
+})
+
+t.test('a body that stops coming is closed within 12 s', async t => {
+  const { url, gateway } = runGateway(t)
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  t.after(() => socket.destroy())
+  const closed = new Promise(resolve => socket.on('close', resolve))
+  socket.write('POST /comments/demo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{"con')
+  socket.resume()
+  const since = performance.now()
+  await closed
+  t.ok(performance.now() - since < 13_000)
+  await until(() => gateway.poster.inFlight === 0)
+})
+
+t.test('unknown paths are 404, wrong methods 405 with Allow, OPTIONS and HEAD are answered', async t => {
+  const { url } = runGateway(t)
+  const missing = await fetch(`${url}/nothing`)
+  t.equal(missing.status, 404)
+  t.match(await missing.json(), { error: { code: 'NOT_FOUND' } })
+  const wrong = await fetch(`${url}/comments/demo`, { method: 'DELETE' })
+  t.equal(wrong.status, 405)
+  t.equal(wrong.headers.get('allow'), 'GET, HEAD, POST, OPTIONS')
+  const options = await fetch(`${url}/comments/demo`, { method: 'OPTIONS' })
+  t.equal(options.status, 204)
+  t.match(options.headers.get('access-control-allow-headers'), /content-type, idempotency-key, last-event-id, authorization/)
+  t.match(options.headers.get('access-control-allow-methods'), /POST/)
+  t.ok(options.headers.get('access-control-max-age'))
+  const head = await fetch(`${url}/healthz`, { method: 'HEAD' })
+  t.equal(head.status, 200)
+  t.equal(await head.text(), '')
+})
+
+t.test('only allowed origins get CORS headers, and caches are told', async t => {
+  const { url } = runGateway(t, { allowedOrigins: new Set(['https://good.example']) })
+  const good = await fetch(`${url}/healthz`, { headers: { origin: 'https://good.example' } })
+  t.equal(good.headers.get('access-control-allow-origin'), 'https://good.example')
+  t.equal(good.headers.get('vary'), 'Origin')
+  const bad = await fetch(`${url}/healthz`, { headers: { origin: 'https://bad.example' } })
+  t.equal(bad.headers.get('access-control-allow-origin'), null)
+  t.equal(bad.headers.get('vary'), 'Origin')
+})
+
+t.test('the page is served with its type, a strict policy and an entity tag', async t => {
+  const { url } = runGateway(t)
+  for (const [path, type] of [['/', 'text/html'], ['/page.js', 'text/javascript'], ['/style.css', 'text/css']] as const) {
+    const response = await fetch(url + path)
+    t.equal(response.status, 200)
+    t.ok(response.headers.get('content-type')?.startsWith(type))
+    t.equal(response.headers.get('cache-control'), 'no-cache')
+    t.equal(response.headers.get('x-content-type-options'), 'nosniff')
+    t.match(response.headers.get('content-security-policy'), /default-src 'none'/)
+    t.ok((await response.text()).length > 0)
+    const again = await fetch(url + path, { headers: { 'if-none-match': response.headers.get('etag')! } })
+    t.equal(again.status, 304)
+    t.equal(await again.text(), '')
+  }
+})
+
+t.test('posts that come while two batches are under way go together in the next', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  const release: (() => void)[] = []
+  dispatcher.answer = draft => new Promise(resolve => release.push(() => resolve(dispatcher.stored(draft))))
+  const { url } = runGateway(t, { dispatchers: [dispatcher.node] })
+  const first = [post(url, { content: '1' })]
+  await until(() => dispatcher.batches.length === 1)
+  first.push(post(url, { content: '2' }))
+  await until(() => dispatcher.batches.length === 2)
+  const rest = Array.from({ length: 10 }, (_, i) => post(url, { content: `more ${i}` }))
+  await until(async () => (await fetch(`${url}/healthz`)).ok && dispatcher.batches.length === 2)
+  dispatcher.answer = draft => dispatcher.stored(draft)
+  for (const each of release) each()
+  for (const response of await Promise.all([...first, ...rest])) t.equal(response.status, 201)
+  t.ok(dispatcher.batches.length <= 5, `${dispatcher.batches.length} batches for 12 posts`)
+})
+
+t.test('a post whose owner is gone or silent goes to the next in hash order under the same key', async t => {
+  const dispatchers = [fakeDispatcher(t, 'd1'), fakeDispatcher(t, 'd2'), fakeDispatcher(t, 'd3')]
+  const { url, view } = runGateway(t, { dispatchers: dispatchers.map(({ node }) => node) })
+  const [first, second, third] = ownersOf(view, 'demo').map(({ id }) => dispatchers.find(({ node }) => node.id === id)!)
+  first!.close()
+  second!.answer = () => undefined // takes it and never answers
+  const response = await post(url, { content: 'x' })
+  t.equal(response.status, 201)
+  t.equal(second!.batches[0]![0]!.key, third!.batches[0]![0]!.key)
+  await post(url, { content: 'y' })
+  t.equal(second!.batches.length, 1, 'it is set aside')
+  t.equal(third!.batches.length, 2)
+})
+
+t.test('errors of the store and of the comment pass through', async t => {
+  const dispatchers = [fakeDispatcher(t, 'd1'), fakeDispatcher(t, 'd2')]
+  const { url } = runGateway(t, { dispatchers: dispatchers.map(({ node }) => node) })
+  const cases = [
+    ['KEY_REUSED', 422, 1],
+    ['OVERLOADED', 503, 1],
+    ['STORE_UNAVAILABLE', 503, 2],
+  ] as const
+  for (const [code, status, tries] of cases) {
+    for (const each of dispatchers) {
+      each.batches.length = 0
+      each.answer = () => ({ error: { code, message: 'why' } })
+    }
+    const response = await post(url, { content: 'x' })
+    t.equal(response.status, status)
+    t.same(await response.json(), { error: { code, message: 'why' } })
+    t.equal(response.headers.get('retry-after'), code === 'OVERLOADED' ? '1' : null)
+    t.equal(dispatchers[0]!.batches.length + dispatchers[1]!.batches.length, tries, code)
+  }
+})
+
+t.test('with no dispatcher posts and history are 503 UNAVAILABLE, at once', async t => {
+  const { url } = runGateway(t)
+  for (const response of [await post(url, { content: 'x' }), await fetch(`${url}/comments/demo`)]) {
+    t.equal(response.status, 503)
+    t.match(await response.json(), { error: { code: 'UNAVAILABLE' } })
+  }
+})
+
+t.test('history is read from the owner, and from the next where that fails', async t => {
+  const dispatchers = [fakeDispatcher(t, 'd1'), fakeDispatcher(t, 'd2')]
+  const { url, view } = runGateway(t, { dispatchers: dispatchers.map(({ node }) => node) })
+  const [owner, next] = ownersOf(view, 'demo').map(({ id }) => dispatchers.find(({ node }) => node.id === id)!)
+  const page = { comments: [{ id: '7' }], nextCursor: '7' }
+  for (const each of dispatchers) each.history = () => ({ status: 200, body: JSON.stringify(page) })
+  const response = await fetch(`${url}/comments/demo?cursor=9&direction=after&pageSize=3`)
+  t.same(await response.json(), page)
+  t.same(owner!.histories, ['demo?cursor=9&direction=after&pageSize=3'])
+  t.equal(response.headers.get('cache-control'), 'no-store')
+  owner!.history = () => {
+    throw new LiveError('STORE_UNAVAILABLE', 'no disk')
+  }
+  t.same(await (await fetch(`${url}/comments/demo`)).json(), page)
+  t.same(next!.histories, ['demo?direction=before&pageSize=50'])
+  owner!.close()
+  t.same(await (await fetch(`${url}/comments/demo`)).json(), page)
+})
+
+t.test('bad history parameters are 400, each named', async t => {
+  const { url } = runGateway(t)
+  const cases = [
+    ['cursor=x', 'BAD_CURSOR', /cursor/],
+    ['cursor=', 'BAD_CURSOR', /cursor/],
+    ['cursor=9007199254740992', 'BAD_CURSOR', /cursor/],
+    ['direction=up', 'BAD_DIRECTION', /direction/],
+    ['pageSize=0', 'BAD_PAGE_SIZE', /pageSize/],
+    ['pageSize=201', 'BAD_PAGE_SIZE', /pageSize/],
+    ['pageSize=1.5', 'BAD_PAGE_SIZE', /pageSize/],
+  ] as const
+  for (const [query, code, message] of cases) {
+    const response = await fetch(`${url}/comments/demo?${query}`)
+    t.equal(response.status, 400, query)
+    t.match(await response.json(), { error: { code, message } })
+  }
+})
+
+t.test('stats are read from the view', async t => {
+  const { url, apply } = runGateway(t, { edges: [edgeNode('a'), edgeNode('b')] })
+  apply({ kind: 'holdings', id: 'a', holdings: { instance: 'i1', videos: new Map([['demo', 3]]) } })
+  apply({ kind: 'holdings', id: 'b', holdings: { instance: 'i1', videos: new Map([['demo', 4], ['other', 1]]) } })
+  t.same(await (await fetch(`${url}/comments/demo/stats`)).json(), { videoId: 'demo', viewers: 7, edges: 2 })
+  t.same(await (await fetch(`${url}/comments/none/stats`)).json(), { videoId: 'none', viewers: 0, edges: 0 })
+  t.equal((await fetch(`${url}/comments/no.ne/stats`)).status, 400)
+})
+
+t.test('it is ready only when the view is loaded', async t => {
+  let reason: string | undefined = 'waiting for the registry'
+  const { url } = runGateway(t, { notReady: () => reason, viewLoaded: () => reason === undefined })
+  const before = await fetch(`${url}/readyz`)
+  t.equal(before.status, 503)
+  t.match(await before.json(), { error: { code: 'NOT_READY', message: reason } })
+  t.equal((await fetch(`${url}/comments/demo/stats`)).status, 503)
+  t.equal((await fetch(`${url}/healthz`)).status, 200)
+  t.equal((await fetch(`${url}/`)).status, 200)
+  reason = undefined
+  t.equal((await fetch(`${url}/readyz`)).status, 200)
+})

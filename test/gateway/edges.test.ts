@@ -1,0 +1,196 @@
+import t, { type Test } from 'tap'
+import { Edges, SILENT_MS, type JudgedEdge } from '../../gateway/edges.js'
+import type { PeerFailure } from '../../registry/node/client.js'
+import { View } from '../../registry/view.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { edgeNode } from '../support/nodes.js'
+
+type Answer = 'alive' | 'never' | PeerFailure
+
+/** Edges a, b, c in view; `answers` says how each answers a question. */
+function setUp(t: Test, ids = ['a', 'b', 'c']) {
+  const clock = new FakeClock()
+  const view = new View()
+  const answers = new Map<string, Answer>()
+  const asked: string[] = []
+  let usable = 0
+  for (const id of ids) view.apply({ kind: 'edge', id, node: edgeNode(id) }, 0)
+  const edges = new Edges({
+    clock,
+    random: () => 0.5,
+    view,
+    ask({ id }) {
+      asked.push(id)
+      const answer = answers.get(id) ?? 'alive'
+      if (answer === 'never') return new Promise(() => {})
+      return Promise.resolve(answer === 'alive' ? undefined : answer)
+    },
+    onUsable: () => usable++,
+  })
+  t.after(() => edges.close())
+  const silenced: string[] = []
+  const relay = (id: string): JudgedEdge => {
+    const edge = edges.relay(view.edge(id)!, {
+      silent() {
+        silenced.push(id)
+        edge.relays.clear()
+      },
+    })
+    return edge
+  }
+  return { clock, view, edges, answers, asked, silenced, relay, usable: () => usable, isAside: (id: string) => edges.isSetAside(view.edge(id)!) }
+}
+
+t.test('an edge we relay from is asked for a sign of life once a second, others are not', async t => {
+  const { clock, asked, relay } = setUp(t)
+  relay('a')
+  await clock.advance(10_000)
+  t.ok(asked.length >= 9 && asked.length <= 11, `${asked.length} times`)
+  t.same([...new Set(asked)], ['a'])
+})
+
+t.test('an edge silent for 3 s is left and set aside, while another is heard', async t => {
+  const { clock, answers, silenced, relay, isAside } = setUp(t)
+  relay('a')
+  relay('b')
+  await clock.advance(2_000)
+  answers.set('a', 'never')
+  await clock.advance(SILENT_MS - 1_250) // it may have been heard last a second before
+  t.same(silenced, [])
+  await clock.advance(2_000)
+  t.same(silenced, ['a'])
+  t.ok(isAside('a'))
+  t.notOk(isAside('b'))
+})
+
+t.test('any byte is a sign of life', async t => {
+  const { clock, answers, silenced, relay, edges } = setUp(t)
+  const a = relay('a')
+  relay('b')
+  answers.set('a', 'never')
+  for (let i = 0; i < 20; i++) {
+    await clock.advance(500)
+    edges.heard(a)
+  }
+  t.same(silenced, [])
+})
+
+t.test('the only edge we relay from is judged with the others as witnesses', async t => {
+  const { clock, answers, silenced, asked, relay } = setUp(t)
+  relay('a')
+  answers.set('a', 'never')
+  await clock.advance(5_000)
+  t.same(silenced, ['a'])
+  t.ok(asked.includes('b') && asked.includes('c'))
+})
+
+t.test('when all fall silent together, it holds', async t => {
+  const { clock, answers, silenced, relay } = setUp(t)
+  for (const id of ['a', 'b']) relay(id)
+  await clock.advance(1_700)
+  for (const id of ['a', 'b', 'c']) answers.set(id, 'never')
+  await clock.advance(60_000)
+  t.same(silenced, [])
+  answers.set('b', 'alive')
+  await clock.advance(1_500)
+  t.same(silenced, ['a'], 'one is heard again: the other is silent by itself')
+})
+
+t.test('an edge that was only just met is no proof that we can hear', async t => {
+  const { clock, answers, silenced, relay } = setUp(t)
+  relay('a')
+  for (const id of ['a', 'b', 'c']) answers.set(id, 'never')
+  await clock.advance(2_900)
+  relay('b')
+  await clock.advance(10_000)
+  t.same(silenced, [])
+})
+
+t.test('time in which our own loop did not run does not count', async t => {
+  const { clock, answers, silenced, relay } = setUp(t)
+  relay('a')
+  relay('b')
+  await clock.advance(1_000)
+  answers.set('a', 'never')
+  await clock.advance(1_000)
+  await clock.freeze(60_000)
+  t.same(silenced, [])
+  await clock.advance(500)
+  t.same(silenced, [])
+  await clock.advance(2_500)
+  t.same(silenced, ['a'])
+})
+
+t.test('a refused or timed-out connect sets an edge aside at once', async t => {
+  const { edges, relay, isAside } = setUp(t)
+  edges.failed(relay('a'), 'refused')
+  edges.failed(relay('b'), 'timeout')
+  t.ok(isAside('a'))
+  t.ok(isAside('b'))
+  t.equal(edges.setAsideCount, 2)
+})
+
+t.test('a reset, an error status, another wire and our own lack of descriptors set no edge aside', async t => {
+  const { edges, relay, isAside } = setUp(t)
+  const a = relay('a')
+  for (const failure of ['lost', 'status', 'wire', 'local'] as const) edges.failed(a, failure)
+  t.notOk(isAside('a'))
+})
+
+t.test('a refused connect ends the lingering of an edge that has vanished', async t => {
+  const { edges, view, relay } = setUp(t)
+  const a = relay('a')
+  view.apply({ kind: 'edge', id: 'a', node: undefined }, 0)
+  t.ok(view.edge('a'))
+  edges.failed(a, 'refused')
+  t.notOk(view.edge('a'))
+})
+
+t.test('after the back-off one try decides, and the back-off grows', async t => {
+  const { clock, edges, answers, asked, relay, usable, isAside } = setUp(t)
+  const a = relay('a')
+  a.relays.clear()
+  answers.set('a', 'refused')
+  edges.failed(a, 'refused')
+  await clock.advance(900)
+  t.equal(asked.length, 0)
+  await clock.advance(400)
+  t.equal(asked.length, 1)
+  t.ok(isAside('a'))
+  await clock.advance(1_500)
+  t.equal(asked.length, 1, 'the second back-off is longer')
+  answers.set('a', 'alive')
+  await clock.advance(1_000)
+  t.equal(asked.length, 2)
+  t.notOk(isAside('a'))
+  t.equal(usable(), 1)
+})
+
+t.test('an edge that drains gets nobody, until it is another instance', async t => {
+  const { edges, view, relay, isAside } = setUp(t)
+  edges.leaving(relay('a'))
+  t.ok(isAside('a'))
+  view.apply({ kind: 'edge', id: 'a', node: edgeNode('a', { instance: 'i2' }) }, 0)
+  t.notOk(isAside('a'))
+})
+
+t.test('a former instance is still judged while viewers are on it', async t => {
+  const { clock, view, silenced, relay, edges, answers } = setUp(t)
+  relay('a')
+  view.apply({ kind: 'edge', id: 'a', node: edgeNode('a', { instance: 'i2' }) }, 0)
+  edges.relay(view.edge('a')!, { silent: () => silenced.push('new a') })
+  relay('b')
+  answers.set('a', 'never')
+  await clock.advance(6_000)
+  t.ok(silenced.includes('a'))
+})
+
+t.test('a set-aside edge that still has viewers is judged too', async t => {
+  const { clock, edges, answers, silenced, relay } = setUp(t)
+  const a = relay('a')
+  relay('b')
+  answers.set('a', 'never')
+  edges.failed(a, 'timeout')
+  await clock.advance(5_000)
+  t.same(silenced, ['a'])
+})

@@ -1,0 +1,329 @@
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { Edges } from '../../gateway/edges.js'
+import { Joins, type Sink, type UpstreamHandlers } from '../../gateway/join.js'
+import { Pending } from '../../gateway/pending.js'
+import type { StreamRequest } from '../../gateway/viewer.js'
+import { frame, FrameKind, framesOf, streamEvent, type EndReason } from '../../registry/contract/frame.js'
+import type { EdgeNode } from '../../registry/contract/nodes.js'
+import { commentEvent, readyEvent, SseParser, type SseEvent } from '../../registry/contract/sse.js'
+import { View } from '../../registry/view.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { edgeNode } from '../support/nodes.js'
+
+const comments = (...ids: number[]) => framesOf(ids.map(id => streamEvent(id, commentEvent(id, `{"id":"${id}"}`))))
+const ready = (id: number) => frame(FrameKind.ready, id, readyEvent(id, 'v', 1))
+const end = (reason: EndReason) => frame(FrameKind.end, 0, reason)
+const newcomer: StreamRequest = { videoId: 'v', after: undefined, recent: undefined }
+
+class FakeSink implements Sink {
+  readonly events: SseEvent[] = []
+  text = ''
+  ended: string | undefined
+  closed = false
+  /** What the next write answers. */
+  takes = true
+  readonly #parser = new SseParser()
+
+  write(bytes: Buffer | string): boolean {
+    this.text += bytes.toString()
+    this.events.push(...this.#parser.push(typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes))
+    return this.takes
+  }
+
+  end(last: string): void {
+    this.ended = last
+  }
+
+  close(): void {
+    this.closed = true
+  }
+
+  get ids(): number[] {
+    return this.events.filter(({ event }) => event === 'message').map(({ id }) => Number(id))
+  }
+}
+
+/** One stream opened at an edge. */
+interface Opened extends UpstreamHandlers {
+  readonly edge: EdgeNode
+  readonly request: StreamRequest
+  state: 'open' | 'paused' | 'aborted'
+}
+
+function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_000) {
+  const clock = new FakeClock()
+  const view = new View()
+  const pending = new Pending()
+  const opened: Opened[] = []
+  const silent = new Set<string>()
+  const show = (node: EdgeNode) => view.apply({ kind: 'edge', id: node.id, node }, 0)
+  nodes.forEach(show)
+  const ask = ({ id }: EdgeNode) => (silent.has(id) ? new Promise<undefined>(() => {}) : Promise.resolve(undefined))
+  const edges = new Edges({ clock, random: () => 0.5, view, ask, onUsable: () => joins.placeWaiting() })
+  const joins: Joins = new Joins({
+    clock,
+    random: () => 0.5,
+    view,
+    pending,
+    edges,
+    videoShare,
+    connect(edge, request, handlers) {
+      const stream: Opened = { edge, request, state: 'open', ...handlers }
+      opened.push(stream)
+      return {
+        abort: () => void (stream.state = 'aborted'),
+        pause: () => void (stream.state = 'paused'),
+        resume: () => void (stream.state = 'open'),
+      }
+    },
+  })
+  t.after(() => {
+    joins.close()
+    edges.close()
+  })
+  const open = (request = newcomer) => {
+    const sink = new FakeSink()
+    return { sink, join: joins.open(request, sink) }
+  }
+  return { clock, view, pending, edges, joins, opened, silent, show, open, last: () => opened.at(-1)! }
+}
+
+t.test('a viewer whose edge dies is placed again and resumes after the last id that was passed on', async t => {
+  const { clock, open, opened, last, joins } = setUp(t)
+  const { sink } = open({ ...newcomer, recent: 5 })
+  const first = last()
+  t.same(first.request, { videoId: 'v', after: undefined, recent: 5 })
+  first.data(Buffer.concat([comments(1, 2), ready(2)]))
+  first.data(comments(3))
+  first.data(comments(4).subarray(0, 20))
+  first.lost('lost')
+  await clock.advance(100)
+  t.equal(opened.length, 2)
+  t.equal(first.state, 'aborted')
+  t.same(last().request, { videoId: 'v', after: 3, recent: undefined })
+  last().data(Buffer.concat([comments(4, 5), ready(5)]))
+  t.same(sink.ids, [1, 2, 3, 4, 5])
+  t.equal(sink.events.filter(({ event }) => event === 'ready').length, 1)
+  t.equal(sink.ended, undefined)
+  t.same(joins.counts.replacements, { lost: 1, silent: 0, drain: 0, full: 0, unreachable: 0 })
+})
+
+t.test('an edge that cannot be reached is set aside and the next is tried', async t => {
+  const { clock, open, opened, last } = setUp(t)
+  open()
+  const first = last()
+  first.lost('refused')
+  await clock.advance(100)
+  t.equal(opened.length, 2)
+  t.not(last().edge.id, first.edge.id)
+})
+
+t.test('an edge that drains hands its viewer over at once, and gets nobody any more', async t => {
+  const { open, opened, last } = setUp(t)
+  const { sink } = open()
+  const first = last()
+  first.data(Buffer.concat([ready(7), end('drain')]))
+  t.equal(opened.length, 2)
+  t.not(last().edge.id, first.edge.id)
+  t.equal(last().request.after, 7)
+  t.equal(sink.ended, undefined)
+  open()
+  t.not(last().edge.id, first.edge.id)
+})
+
+t.test('the viewers of a silent edge are placed again', async t => {
+  const { clock, open, opened, last, silent } = setUp(t)
+  open()
+  const first = last()
+  first.data(ready(1))
+  silent.add(first.edge.id)
+  await clock.advance(6_000)
+  t.equal(opened.length, 2)
+  t.not(last().edge.id, first.edge.id)
+  t.equal(first.state, 'aborted')
+})
+
+t.test('slow is the viewer\'s own fault: its stream ends', async t => {
+  const { open, opened, last } = setUp(t)
+  const { sink } = open()
+  last().data(Buffer.concat([ready(1), end('slow')]))
+  t.match(sink.ended, /^retry: \d+\n\n$/)
+  t.equal(opened.length, 1)
+})
+
+t.test('with no room anywhere a newcomer is sent away, and one that was served waits for room', async t => {
+  const { clock, open, last, show, opened, joins } = setUp(t, [edgeNode('a', { capacity: 1 })])
+  const served = open()
+  last().data(ready(3))
+  const late = open()
+  t.match(late.sink.ended, /^retry: /)
+  t.equal(joins.counts.endings.no_capacity, 1)
+  show(edgeNode('a', { capacity: 1, viewers: 1, state: 'draining' }))
+  last().data(end('drain'))
+  await clock.advance(30_000)
+  t.equal(served.sink.ended, undefined)
+  t.equal(joins.waitingCount, 1)
+  t.match(served.sink.text, /:\n\n$/, 'heartbeats go on')
+  show(edgeNode('b', { capacity: 1 }))
+  await clock.advance(1_000)
+  t.equal(opened.length, 2)
+  t.equal(last().edge.id, 'b')
+  t.equal(last().request.after, 3)
+})
+
+t.test('with no edge at all a newcomer waits, heartbeats going on', async t => {
+  const { clock, open, opened, show } = setUp(t, [])
+  const { sink } = open()
+  await clock.advance(35_000)
+  t.equal(sink.text, ':\n\n'.repeat(3))
+  show(edgeNode('a'))
+  await clock.advance(1_000)
+  t.equal(opened.length, 1)
+})
+
+t.test('an edge that says full is not asked again by that viewer, and a newcomer that nobody takes is sent away', async t => {
+  const { open, opened, last } = setUp(t)
+  const { sink } = open()
+  const first = last()
+  first.data(end('full'))
+  t.not(last().edge.id, first.edge.id)
+  last().data(end('full'))
+  t.equal(opened.length, 2)
+  t.match(sink.ended, /^retry: /)
+})
+
+t.test('what the viewer does not take is not read from the edge', async t => {
+  const { open, last } = setUp(t)
+  const { sink, join } = open()
+  sink.takes = false
+  last().data(ready(1))
+  t.equal(last().state, 'paused')
+  sink.takes = true
+  join.drained()
+  t.equal(last().state, 'open')
+  last().data(comments(2))
+  t.same(sink.ids, [2])
+})
+
+t.test('a viewer that takes nothing for 6 s is closed, and its edge is let go', async t => {
+  const { clock, open, last, joins } = setUp(t)
+  const { sink } = open()
+  sink.takes = false
+  last().data(ready(1))
+  await clock.advance(5_000)
+  t.notOk(sink.closed)
+  await clock.advance(2_000)
+  t.ok(sink.closed)
+  t.equal(last().state, 'aborted')
+  t.equal(joins.size, 0)
+})
+
+t.test('a blocked viewer that loses its edge is placed when it takes data again', async t => {
+  const { clock, open, opened, last } = setUp(t)
+  const { sink, join } = open()
+  sink.takes = false
+  last().data(ready(1))
+  last().lost('lost')
+  await clock.advance(1_000)
+  t.equal(opened.length, 1)
+  sink.takes = true
+  join.drained()
+  t.equal(opened.length, 2)
+})
+
+t.test('a viewer that leaves frees its edge and its place at once', async t => {
+  const { open, last, joins, pending } = setUp(t)
+  const { join } = open()
+  last().data(ready(1))
+  join.left()
+  t.equal(last().state, 'aborted')
+  t.equal(joins.size, 0)
+  t.equal(pending.viewers(last().edge), 0)
+})
+
+t.test('bytes that are no frames cost the edge its stream, not the viewer', async t => {
+  const { clock, open, opened, last } = setUp(t)
+  const { sink } = open()
+  last().data(ready(1))
+  last().data(Buffer.from('garbage of some length'))
+  await clock.advance(100)
+  t.equal(opened.length, 2)
+  t.equal(sink.ended, undefined)
+})
+
+t.test('an edge that always breaks is tried more and more slowly', async t => {
+  const { clock, open, opened, last } = setUp(t, [edgeNode('a')])
+  open()
+  for (let i = 0; i < 200; i++) {
+    if (last().state === 'open') last().lost('status')
+    await clock.advance(100)
+  }
+  t.ok(opened.length < 25, `${opened.length} streams in 20 s`)
+})
+
+t.test('all streams end over a window, each with a retry', async t => {
+  const { clock, open, joins } = setUp(t)
+  const sinks = Array.from({ length: 100 }, () => open().sink)
+  const done = joins.endAll(1_000)
+  await clock.advance(200)
+  const early = sinks.filter(({ ended }) => ended !== undefined).length
+  t.ok(early > 0 && early < 100, `${early} ended`)
+  await clock.advance(1_000)
+  await done
+  t.ok(sinks.every(({ ended }) => ended?.startsWith('retry: ')))
+})
+
+t.test('whatever edges do, a viewer of a model video sees each comment once, in order, and all of them', async () => {
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('post' as const), count: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({ kind: fc.constantFrom('lost' as const, 'drain' as const, 'full' as const, 'torn' as const, 'refused' as const, 'block' as const, 'unblock' as const) }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.integer({ min: 0, max: 3 }), async (steps, start) => {
+      const scope = { after: (_: () => void) => {} } as unknown as Test
+      const ids = ['a', 'b', 'c', 'd', 'e', 'f'].flatMap(id => [edgeNode(id), edgeNode(`${id}2`)])
+      const { clock, open, opened, last, joins, edges } = setUp(scope, ids)
+      let head = 3
+      const { sink, join } = open({ ...newcomer, after: start })
+      /** An edge answers what it is asked, from a store that holds 1 to head. */
+      const served = new Map<Opened, number>()
+      const serve = () => {
+        const stream = last()
+        if (stream.state !== 'open') return
+        const from = served.get(stream) ?? stream.request.after!
+        const due = Array.from({ length: head - from }, (_, i) => from + 1 + i)
+        if (!served.has(stream)) stream.data(Buffer.concat([comments(...due), ready(head)]))
+        else if (due.length > 0) stream.data(comments(...due))
+        served.set(stream, head)
+      }
+      for (const each of steps) {
+        const stream = last()
+        const isOpen = stream.state === 'open'
+        if (each.kind === 'post') head += each.count
+        else if (each.kind === 'block') sink.takes = false
+        else if (each.kind === 'unblock') {
+          sink.takes = true
+          join.drained()
+        } else if (isOpen && each.kind === 'torn') {
+          stream.data(comments((served.get(stream) ?? stream.request.after!) + 1).subarray(0, 15))
+          stream.lost('lost')
+        } else if (isOpen && (each.kind === 'lost' || each.kind === 'refused')) stream.lost(each.kind)
+        else if (isOpen && (each.kind === 'drain' || each.kind === 'full')) stream.data(end(each.kind))
+        await clock.advance(50)
+        serve()
+      }
+      sink.takes = true
+      join.drained()
+      await clock.advance(5_000)
+      serve()
+      const isOver = sink.ended !== undefined
+      joins.close()
+      edges.close()
+      if (isOver && joins.counts.endings.no_capacity === 1 && sink.ids.length === 0) return // every edge said full
+      const expected = Array.from({ length: head - start }, (_, i) => start + 1 + i)
+      if (isOver || JSON.stringify(sink.ids) !== JSON.stringify(expected)) throw new Error(`${sink.ids.join()} of ${expected.join()} over ${opened.length} streams`)
+    }),
+    { numRuns: 150 },
+  )
+})

@@ -1,0 +1,65 @@
+import t from 'tap'
+import { FRESH_MS, Pending, SETTLE_MS } from '../../gateway/pending.js'
+import type { EdgeNode } from '../../registry/contract/nodes.js'
+import type { Change } from '../../registry/view.js'
+import { edgeNode } from '../support/nodes.js'
+
+const edge = (viewers: number): EdgeNode => edgeNode('e', { viewers })
+const announced = (viewers: number): Change => ({ kind: 'edge', id: 'e', node: edge(viewers) })
+const held = (viewers: number): Change => ({ kind: 'holdings', id: 'e', holdings: { instance: 'i1', videos: new Map([['v', viewers]]) } })
+
+t.test('a placement counts until an announcement made after it is seen', async t => {
+  const pending = new Pending()
+  const placed = pending.place(edge(5), 'v', 0)
+  t.equal(pending.viewers(edge(5)), 6)
+  t.equal(pending.videoViewers(edge(5), 'v', 2), 3)
+  pending.seen(announced(5), 1_000)
+  t.equal(pending.viewers(edge(5)), 6, 'the viewer had not arrived')
+  placed.arrived(1_000)
+  pending.seen(announced(5), 1_000 + SETTLE_MS - 1)
+  t.equal(pending.viewers(edge(5)), 6, 'the announcement may have been made before')
+  pending.seen(announced(6), 1_000 + SETTLE_MS)
+  t.equal(pending.viewers(edge(6)), 6)
+  t.equal(pending.videoViewers(edge(6), 'v', 2), 3, 'its holdings have not been announced')
+  pending.seen(held(3), 1_000 + SETTLE_MS)
+  t.equal(pending.videoViewers(edge(6), 'v', 3), 3)
+})
+
+t.test('a viewer that leaves no longer counts', async t => {
+  const pending = new Pending()
+  const placed = pending.place(edge(0), 'v', 0)
+  t.same(pending.holders('v').map(({ edgeId }) => edgeId), ['e'])
+  placed.left()
+  placed.left()
+  t.equal(pending.viewers(edge(0)), 0)
+  t.equal(pending.videoViewers(edge(0), 'v', 0), 0)
+  t.same(pending.holders('v'), [])
+})
+
+t.test('a placement that no announcement covers is let go after a while', async t => {
+  const pending = new Pending()
+  pending.place(edge(9), 'v', 0)
+  pending.expire(FRESH_MS - 1)
+  t.equal(pending.viewers(edge(9)), 10)
+  pending.expire(FRESH_MS)
+  t.equal(pending.viewers(edge(9)), 9)
+})
+
+t.test('an edge never counts for less than we relay from it', async t => {
+  const pending = new Pending()
+  for (let i = 0; i < 4; i++) pending.place(edge(1), 'v', 0)
+  pending.expire(FRESH_MS)
+  t.equal(pending.viewers(edge(1)), 4)
+  t.equal(pending.videoViewers(edge(1), 'v', 1), 4)
+})
+
+t.test('another instance of an edge does not inherit its placements', async t => {
+  const pending = new Pending()
+  const placed = pending.place(edge(0), 'v', 0)
+  const next = edgeNode('e', { instance: 'i2' })
+  t.equal(pending.viewers(next), 0)
+  pending.place(next, 'v', 0)
+  placed.left()
+  t.equal(pending.viewers(next), 1)
+  t.same(pending.holders('v').map(({ instance }) => instance), ['i2'])
+})

@@ -1,0 +1,155 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { Pending } from '../../gateway/pending.js'
+import { place, type Placement } from '../../gateway/placement.js'
+import type { EdgeNode } from '../../registry/contract/nodes.js'
+import { View } from '../../registry/view.js'
+import { edgeNode } from '../support/nodes.js'
+
+const none = () => false
+
+/** A cluster whose announcements are always true: `announce` tells a gateway's view what edges hold. */
+class Cluster {
+  readonly held = new Map<string, Map<string, number>>()
+
+  constructor(readonly nodes: EdgeNode[]) {
+    for (const { id } of nodes) this.held.set(id, new Map())
+  }
+
+  add(edgeId: string, videoId: string): void {
+    const videos = this.held.get(edgeId)!
+    videos.set(videoId, (videos.get(videoId) ?? 0) + 1)
+  }
+
+  viewers(edgeId: string): number {
+    return [...this.held.get(edgeId)!.values()].reduce((sum, each) => sum + each, 0)
+  }
+
+  announce(view: View, pending?: Pending, now = 0): void {
+    for (const node of this.nodes) {
+      const changes = [
+        { kind: 'edge', id: node.id, node: { ...node, viewers: this.viewers(node.id) } },
+        { kind: 'holdings', id: node.id, holdings: { instance: node.instance, videos: new Map(this.held.get(node.id)) } },
+      ] as const
+      for (const change of changes) {
+        view.apply(change, 0)
+        pending?.seen(change, now)
+      }
+    }
+  }
+}
+
+function cluster(count: number, given: Partial<EdgeNode> = {}): Cluster {
+  return new Cluster(Array.from({ length: count }, (_, i) => edgeNode(`edge-${i}`, given)))
+}
+
+const idOf = (found: Placement) => (typeof found === 'string' ? found : found.id)
+
+t.test('a video stays on one edge while it fits', async t => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 12 }), fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 60 }), fc.boolean(), (edges, joins, announced) => {
+      const all = cluster(edges, { capacity: 1_000 })
+      const view = new View()
+      const pending = new Pending()
+      all.announce(view)
+      const where = new Map<number, string>()
+      joins.forEach((video, i) => {
+        const found = place(view, `v${video}`, pending, { videoShare: 1_000, setAside: none }) as EdgeNode
+        t.equal(found.id, where.get(video) ?? found.id)
+        where.set(video, found.id)
+        pending.place(found, `v${video}`, i).arrived(i)
+        all.add(found.id, `v${video}`)
+        if (announced && i % 7 === 0) all.announce(view, pending, i)
+      })
+    }),
+  )
+})
+
+t.test('a hot video spreads over as many edges as its share asks, and no edge is over a limit', async () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 0, max: 200 }), fc.boolean(), (share, capacity, viewers, announced) => {
+      const all = cluster(6, { capacity })
+      const view = new View()
+      const pending = new Pending()
+      all.announce(view)
+      const used = new Map<string, number>()
+      const most = Math.min(share, capacity)
+      for (let i = 0; i < viewers; i++) {
+        const found = place(view, 'hot', pending, { videoShare: share, setAside: none })
+        if (typeof found === 'string') {
+          if (i < most * 6) throw new Error(`said ${found} after ${i}`)
+          continue
+        }
+        pending.place(found, 'hot', i * 1_000).arrived(i * 1_000)
+        all.add(found.id, 'hot')
+        used.set(found.id, (used.get(found.id) ?? 0) + 1)
+        if (announced) all.announce(view, pending, i * 1_000 + 500)
+      }
+      for (const count of used.values()) if (count > most) throw new Error(`${count} viewers on one edge`)
+      const edges = Math.ceil(Math.min(viewers, most * 6) / most)
+      if (used.size !== edges) throw new Error(`${used.size} edges for ${viewers} viewers, not ${edges}`)
+    }),
+  )
+})
+
+t.test('gateways that see the same choose the same', async t => {
+  const all = cluster(20)
+  const views = [new View(), new View()]
+  all.announce(views[0]!)
+  all.nodes.reverse()
+  all.announce(views[1]!)
+  for (let i = 0; i < 200; i++) {
+    const [a, b] = views.map(view => idOf(place(view, `video-${i}`, new Pending(), { videoShare: 10, setAside: none })))
+    t.equal(a, b)
+  }
+})
+
+t.test('gateways whose counts differ a little mostly choose the same', async t => {
+  const all = cluster(10, { capacity: 15_000 })
+  for (const { id } of all.nodes) for (let i = 0; i < 1_000; i++) all.add(id, 'old')
+  const views = [new View(), new View()]
+  all.announce(views[0]!)
+  for (const [i, { id }] of all.nodes.entries()) for (let n = 0; n < i; n++) all.add(id, 'old')
+  all.announce(views[1]!)
+  let same = 0
+  for (let i = 0; i < 200; i++) {
+    const [a, b] = views.map(view => idOf(place(view, `video-${i}`, new Pending(), { videoShare: 10_000, setAside: none })))
+    if (a === b) same++
+  }
+  t.ok(same > 180, `${same} of 200`)
+})
+
+t.test('a burst of new videos between two announcements is spread level', async t => {
+  const all = cluster(3, { capacity: 15_000 })
+  const view = new View()
+  const pending = new Pending()
+  all.announce(view)
+  for (let i = 0; i < 200; i++) {
+    const found = place(view, `video-${i % 20}`, pending, { videoShare: 10_000, setAside: none }) as EdgeNode
+    pending.place(found, `video-${i % 20}`, 0)
+    all.add(found.id, `video-${i % 20}`)
+  }
+  const loads = all.nodes.map(({ id }) => all.viewers(id))
+  t.ok(Math.max(...loads) - Math.min(...loads) <= 30, loads.join(' '))
+})
+
+t.test('an edge that drains, is set aside or speaks another wire gets nobody', async t => {
+  const view = new View()
+  view.apply({ kind: 'edge', id: 'a', node: edgeNode('a', { state: 'draining' }) }, 0)
+  view.apply({ kind: 'edge', id: 'b', node: edgeNode('b') }, 0)
+  view.apply({ kind: 'edge', id: 'c', node: edgeNode('c', { wire: 2 }) }, 0)
+  for (const id of ['a', 'b', 'c']) view.apply({ kind: 'holdings', id, holdings: { instance: 'i1', videos: new Map([['v', 5]]) } }, 0)
+  t.equal(idOf(place(view, 'v', new Pending(), { videoShare: 10, setAside: none })), 'b')
+  t.equal(place(view, 'v', new Pending(), { videoShare: 10, setAside: ({ id }) => id === 'b' }), 'none')
+  t.equal(place(view, 'v', new Pending(), { videoShare: 5, setAside: none }), 'full')
+  t.equal(place(new View(), 'v', new Pending(), { videoShare: 5, setAside: none }), 'none')
+})
+
+t.test('the fullest holder is chosen, so that a cooling video shrinks back', async t => {
+  const all = cluster(3)
+  const view = new View()
+  for (let i = 0; i < 3; i++) all.add('edge-0', 'v')
+  for (let i = 0; i < 7; i++) all.add('edge-2', 'v')
+  all.announce(view)
+  t.equal(idOf(place(view, 'v', new Pending(), { videoShare: 10, setAside: none })), 'edge-2')
+})

@@ -1,0 +1,188 @@
+import { connect as connectTcp } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { frame, FrameKind, framesOf, streamEvent } from '../../registry/contract/frame.js'
+import { commentFrames, fakeEdge, readyFrame } from '../support/fake-edge.js'
+import { runGateway } from '../support/gateway.js'
+import { until } from '../support/until.js'
+import { watch } from '../support/viewer.js'
+
+t.test('the preamble comes at once, whatever state the cluster is in', async t => {
+  const { url } = runGateway(t, { notReady: () => 'no', viewLoaded: () => false })
+  const response = await fetch(`${url}/comments/demo`, { headers: { accept: 'text/event-stream' } })
+  t.equal(response.status, 200)
+  t.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8')
+  t.equal(response.headers.get('cache-control'), 'no-store, no-transform')
+  t.equal(response.headers.get('x-accel-buffering'), 'no')
+  t.equal(response.headers.get('access-control-allow-origin'), '*')
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  const { value } = await reader.read()
+  t.match(new TextDecoder().decode(value), /^retry: [1-4]\d{3}\n\n:\n\n$/)
+  await reader.cancel()
+})
+
+t.test('a viewer sees what its edge sends, without the frames', async t => {
+  const edge = fakeEdge(t, 'a')
+  const { url, register } = runGateway(t, { edges: [edge.node] })
+  const viewer = watch(t, `${url}/comments/demo?recent=2`)
+  const { stream, videoId, query } = await edge.stream()
+  t.equal(videoId, 'demo')
+  t.equal(query, 'recent=2')
+  stream.write(Buffer.concat([commentFrames(1, 2), readyFrame('demo', 2)]))
+  const bytes = commentFrames(3, 4)
+  stream.write(bytes.subarray(0, 40))
+  await sleep(20) // two reads
+  stream.write(bytes.subarray(40))
+  await until(() => viewer.ids.length === 4)
+  t.same(viewer.events.map(({ event, id }) => `${event} ${id}`), ['message 1', 'message 2', 'ready 2', 'message 3', 'message 4'])
+  const text = await register.metrics()
+  t.match(text, /live_gateway_viewers 1\n/)
+  t.match(text, /live_gateway_placements_total 1\n/)
+})
+
+t.test('a cursor in the header beats the query, any cursor beats recent, an unreadable header is none', async t => {
+  const edge = fakeEdge(t, 'a')
+  const { url } = runGateway(t, { edges: [edge.node] })
+  const cases = [
+    ['?lastEventId=5&recent=3', '9', 'after=9'],
+    ['?lastEventId=5&recent=3', undefined, 'after=5'],
+    ['?lastEventId=5', 'rubbish', 'after=5'],
+    ['?recent=3', '99999999999999999', 'recent=3'],
+    ['?recent=0', undefined, 'recent=0'],
+    ['?lastEventId=0', undefined, 'after=0'],
+    ['', '-1', ''],
+  ] as const
+  for (const [i, [query, lastEventId, asked]] of cases.entries()) {
+    watch(t, `${url}/comments/demo${query}`, lastEventId === undefined ? {} : { lastEventId })
+    t.equal((await edge.stream(i)).query, asked, `${query} ${lastEventId}`)
+  }
+})
+
+t.test('a bad stream request is 400, the parameter named', async t => {
+  const { url } = runGateway(t)
+  const cases = [
+    ['/comments/demo?lastEventId=x', 'BAD_CURSOR', /lastEventId/],
+    ['/comments/demo?lastEventId=9007199254740992', 'BAD_CURSOR', /lastEventId/],
+    ['/comments/demo?recent=201', 'BAD_RECENT', /recent/],
+    ['/comments/demo?recent=-1', 'BAD_RECENT', /recent/],
+    ['/comments/de.mo', 'BAD_VIDEO_ID', /videoId/],
+  ] as const
+  for (const [path, code, message] of cases) {
+    const response = await fetch(url + path, { headers: { accept: 'text/event-stream' } })
+    t.equal(response.status, 400, path)
+    t.match(await response.json(), { error: { code, message } })
+  }
+})
+
+t.test('HEAD of a stream has the headers and no stream', async t => {
+  const edge = fakeEdge(t, 'a')
+  const { url } = runGateway(t, { edges: [edge.node] })
+  const response = await fetch(`${url}/comments/demo`, { method: 'HEAD', headers: { accept: 'text/event-stream' } })
+  t.equal(response.status, 200)
+  t.match(response.headers.get('content-type'), /event-stream/)
+  t.equal(edge.streams.length, 0)
+})
+
+t.test('a viewer that leaves frees its edge within 0.2 s', async t => {
+  const edge = fakeEdge(t, 'a')
+  const { url } = runGateway(t, { edges: [edge.node] })
+  const viewers = Array.from({ length: 10 }, () => watch(t, `${url}/comments/demo`))
+  const streams = await Promise.all(viewers.map((_, i) => edge.stream(i)))
+  const since = performance.now()
+  for (const viewer of viewers) viewer.close()
+  await until(() => streams.every(({ left }) => left()))
+  const ms = Math.max(...streams.map(({ leftAt }) => leftAt())) - since
+  t.ok(ms < 200, `${ms} ms`)
+})
+
+t.test('an edge killed in the middle of a frame: the viewer goes on with another, and no event is torn', async t => {
+  const edges = [fakeEdge(t, 'a'), fakeEdge(t, 'b')]
+  const { url } = runGateway(t, { edges: edges.map(({ node }) => node) })
+  const viewer = watch(t, `${url}/comments/demo`)
+  const first = await until(() => edges.find(({ streams }) => streams.length > 0))
+  const second = edges.find(edge => edge !== first)!
+  first.streams[0]!.stream.write(Buffer.concat([readyFrame('demo', 0), commentFrames(1, 2), commentFrames(3).subarray(0, 50)]))
+  await until(() => viewer.ids.length === 2)
+  first.close()
+  const { stream, query } = await second.stream()
+  t.equal(query, 'after=2')
+  stream.write(Buffer.concat([commentFrames(3, 4), readyFrame('demo', 4)]))
+  await until(() => viewer.ids.length === 4)
+  t.same(viewer.ids, ['1', '2', '3', '4'])
+  t.equal(viewer.events.filter(({ event }) => event === 'ready').length, 1)
+  t.notOk(viewer.isClosed)
+})
+
+t.test('an edge that answers with an error is tried again, and not set aside', async t => {
+  const edge = fakeEdge(t, 'a')
+  const { url, gateway } = runGateway(t, { edges: [edge.node] })
+  let refused = 0
+  edge.refuse = () => {
+    if (++refused === 3) edge.refuse = undefined
+    return { status: 500 }
+  }
+  const viewer = watch(t, `${url}/comments/demo`)
+  ;(await edge.stream()).stream.write(readyFrame('demo', 0))
+  await viewer.waitForEvent('ready')
+  t.equal(refused, 3)
+  t.notOk(gateway.edges.isSetAside(edge.node))
+})
+
+t.test('with every edge full, beyond the viewer limit and while stopping: 200, retry, end', async t => {
+  const edge = fakeEdge(t, 'a', { capacity: 1, viewers: 1 })
+  const full = runGateway(t, { edges: [edge.node] })
+  const limited = runGateway(t, { edges: [edge.node], viewerLimit: 0 })
+  for (const { url } of [full, limited]) {
+    const response = await fetch(`${url}/comments/demo`, { headers: { accept: 'text/event-stream' } })
+    t.equal(response.status, 200)
+    t.match(await response.text(), /retry: \d{4}\n\n$/)
+  }
+})
+
+t.test('stopping ends every stream with a retry', async t => {
+  const edge = fakeEdge(t, 'a')
+  const { url, gateway, server } = runGateway(t, { edges: [edge.node] })
+  const viewers = Array.from({ length: 5 }, () => watch(t, `${url}/comments/demo`))
+  await edge.stream(4)
+  server.stop()
+  await gateway.joins.endAll(100)
+  await Promise.all(viewers.map(({ closed }) => closed))
+  t.ok(viewers.every(({ retryMs }) => retryMs !== undefined && retryMs >= 1_000))
+  await until(() => edge.streams.every(({ left }) => left()))
+  t.equal(gateway.joins.size, 0)
+})
+
+t.test('a viewer that stops reading is closed, its edge freed, and nothing piles up', async t => {
+  const edge = fakeEdge(t, 'a')
+  const { url, gateway } = runGateway(t, { edges: [edge.node] })
+  const socket = connectTcp(Number(new URL(url).port), '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.on('error', () => {})
+  socket.pause()
+  socket.write('GET /comments/demo HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n')
+  const { stream, left } = await edge.stream()
+  const event = `data: ${'x'.repeat(1_000)}\n\n`
+  const flush = framesOf(Array.from({ length: 200 }, (_, i) => streamEvent(i + 1, event)))
+  stream.write(readyFrame('demo', 0))
+  const before = process.memoryUsage.rss()
+  const closed = until(() => gateway.joins.size === 0, { timeoutMs: 20_000 })
+  const writing = (async () => {
+    while (!left()) {
+      stream.write(flush)
+      await sleep(5)
+    }
+  })()
+  await closed
+  await writing
+  t.equal(gateway.joins.counts.endings.slow, 1)
+  t.ok(process.memoryUsage.rss() - before < 60e6)
+})
+
+t.test('an edge that says slow ends the viewer\'s stream', async t => {
+  const edge = fakeEdge(t, 'a')
+  const { url } = runGateway(t, { edges: [edge.node] })
+  const viewer = watch(t, `${url}/comments/demo`)
+  ;(await edge.stream()).stream.end(frame(FrameKind.end, 0, 'slow'))
+  await viewer.closed
+  t.equal(edge.streams.length, 1)
+})

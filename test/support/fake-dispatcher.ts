@@ -1,0 +1,49 @@
+import type { Test } from 'tap'
+import type { Draft } from '../../registry/contract/comment.js'
+import type { DispatcherNode } from '../../registry/contract/nodes.js'
+import { parsePosts, printResults, type PostResult } from '../../registry/contract/posts.js'
+import { HttpServer, json, type Exchange, type Reply } from '../../registry/node/http.js'
+import { dispatcherNode } from './nodes.js'
+
+/** A dispatcher's internal port, that answers what the test tells it to answer. */
+export class FakeDispatcher {
+  readonly batches: Draft[][] = []
+  readonly histories: string[] = []
+  readonly node: DispatcherNode
+  /** The answer to one post; a comment by default. Undefined: the batch is never answered. */
+  answer: (draft: Draft) => PostResult | Promise<PostResult> | undefined = draft => this.stored(draft)
+  history: (exchange: Exchange) => Reply = () => json({ comments: [], nextCursor: null })
+  #last = 0
+  readonly #server = new HttpServer({ onBug: error => { throw error } })
+
+  constructor(id: string) {
+    this.#server.route('POST', '/internal/posts', async exchange => {
+      const { posts } = parsePosts(await exchange.body(1 << 20))
+      this.batches.push([...posts])
+      const results = await Promise.all(posts.map(async draft => this.answer(draft)))
+      if (results.includes(undefined)) return new Promise<Reply>(() => {})
+      return { status: 200, body: printResults(results as PostResult[]) }
+    })
+    this.#server.route('GET', '/internal/history/:videoId', exchange => {
+      this.histories.push(`${exchange.parameter(0)}?${exchange.query.toString()}`)
+      return this.history(exchange)
+    })
+    const port = this.#server.listen('127.0.0.1', 0)
+    this.node = dispatcherNode(id, { internalUrl: `http://127.0.0.1:${port}` })
+  }
+
+  stored({ videoId, authorId, content }: Draft): PostResult {
+    return { comment: { id: ++this.#last, videoId, authorId, content, createdAt: 1_750_000_000_000 }, created: true }
+  }
+
+  close(): void {
+    this.#server.close()
+  }
+}
+
+/** A fake dispatcher that is gone when `t` ends. */
+export function fakeDispatcher(t: Test, id: string): FakeDispatcher {
+  const dispatcher = new FakeDispatcher(id)
+  t.after(() => dispatcher.close())
+  return dispatcher
+}

@@ -1,0 +1,55 @@
+import { Registry } from 'prom-client'
+import type { Test } from 'tap'
+import { Gateway } from '../../gateway/gateway.js'
+import { GatewayMetrics } from '../../gateway/metrics.js'
+import { connectWith } from '../../gateway/relay.js'
+import { PublicServer, type ServerOptions } from '../../gateway/server.js'
+import type { DispatcherNode, EdgeNode } from '../../registry/contract/nodes.js'
+import { InternalClient } from '../../registry/node/client.js'
+import { systemClock } from '../../registry/node/clock.js'
+import { View, type Change } from '../../registry/view.js'
+
+export interface RunningGateway {
+  readonly url: string
+  readonly gateway: Gateway
+  readonly server: PublicServer
+  readonly register: Registry
+  readonly view: View
+  /** Shows a node, or that it has vanished. */
+  readonly apply: (change: Change) => void
+}
+
+export interface GatewayGiven extends Partial<Omit<ServerOptions, 'gateway' | 'metrics'>> {
+  readonly edges?: readonly EdgeNode[]
+  readonly dispatchers?: readonly DispatcherNode[]
+}
+
+/** A gateway in this process, over real HTTP, with a view that the test writes. */
+export function runGateway(t: Test, { edges = [], dispatchers = [], ...given }: GatewayGiven = {}): RunningGateway {
+  const view = new View()
+  const client = new InternalClient(undefined)
+  t.after(() => client.close())
+  const gateway = new Gateway({ clock: systemClock, random: Math.random, view, client, connect: connectWith(client.headers), videoShare: 10_000 })
+  t.after(() => gateway.close())
+  const apply = (change: Change) => {
+    view.apply(change, 0)
+    gateway.viewChanged(change)
+  }
+  for (const node of edges) apply({ kind: 'edge', id: node.id, node })
+  for (const node of dispatchers) apply({ kind: 'dispatcher', id: node.id, node })
+  const register = new Registry()
+  const metrics = new GatewayMetrics(register)
+  metrics.watch(register, gateway)
+  const server = new PublicServer({
+    allowedOrigins: '*',
+    viewerLimit: 1_000,
+    notReady: () => undefined,
+    viewLoaded: () => true,
+    onBug: error => t.fail('a bug', { error }),
+    ...given,
+    gateway,
+    metrics,
+  })
+  t.after(() => server.close())
+  return { url: `http://127.0.0.1:${server.listen('127.0.0.1', 0)}`, gateway, server, register, view, apply }
+}
