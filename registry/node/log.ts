@@ -2,9 +2,14 @@ import { pino, type Logger } from 'pino'
 
 export type Log = Logger
 
+/** Lines kept while they cannot be written; what comes beyond is dropped. */
+const MAX_UNWRITTEN_BYTES = 1_000_000
+
 /** JSON lines on stdout. Events have constant names; a comment's text, a token or an address stands in none. */
 export function createLog(role: string, node: string, level: string): Log {
-  return pino({ level, base: { role, node, pid: process.pid }, messageKey: 'event', timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: label => ({ level: label }) } })
+  const out = pino.destination({ fd: 1, sync: true, maxLength: MAX_UNWRITTEN_BYTES })
+  out.on('error', () => {}) // a full disk costs lines, never the node
+  return pino({ level, base: { role, node, pid: process.pid }, messageKey: 'event', timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: label => ({ level: label }) } }, out)
 }
 
 /** Ends the process on an error that is a bug, with its stack in the log; the supervisor starts it again. */

@@ -47,7 +47,7 @@ t.test('a part that starts while ZooKeeper is away waits for it and says so', as
     await until(() => /waiting_for_zookeeper/.test(log), { what: `${role} says what it waits for` })
     const ready = await fetch(`http://127.0.0.1:${internal}/readyz`)
     t.equal(ready.status, 503, `${role} is not ready`)
-    t.match(await ready.json(), { error: { code: 'NOT_READY', message: /zookeeper/i } })
+    t.match(await ready.json(), { error: { code: 'NOT_READY', message: /registry/ } })
     t.equal((await fetch(`http://127.0.0.1:${internal}/healthz`)).status, 200, `${role} is alive`)
     const exited = new Promise<number | null>(resolve => child.once('exit', resolve))
     child.kill('SIGTERM')

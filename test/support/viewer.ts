@@ -64,7 +64,7 @@ export class Viewer {
 
   /** The first event that `matches`, which may have come already. */
   async waitFor(matches: (event: SseEvent) => boolean, options: UntilOptions = {}): Promise<SseEvent> {
-    return (await until(() => this.events.find(matches), { what: `an event like ${matches.toString()}`, ...options }))!
+    return (await until(() => this.events.find(matches), { what: `an event like ${matches.toString()}`, ...options }))
   }
 
   /** The first event of that name. */
