@@ -20,21 +20,31 @@ export class TcpProxy {
   #silent = false
   #bytesToCut: number | undefined
 
-  private constructor(readonly targetPort: number) {
+  #port = 0
+  #closed = false
+
+  private constructor(public targetPort: number) {
     this.#server = createServer({ allowHalfOpen: true }, client => this.#accept(client))
   }
 
   /** Passes everything on to `targetPort` until told otherwise; closed when `t` ends. */
   static async open(t: Test, targetPort: number): Promise<TcpProxy> {
+    const proxy = await TcpProxy.listen(targetPort)
+    t.after(() => proxy.close())
+    return proxy
+  }
+
+  /** The same, to be closed by the caller. */
+  static async listen(targetPort: number): Promise<TcpProxy> {
     const proxy = new TcpProxy(targetPort)
     proxy.#server.listen(0, '127.0.0.1')
-    t.after(() => proxy.close())
     await once(proxy.#server, 'listening')
+    proxy.#port = (proxy.#server.address() as { port: number }).port
     return proxy
   }
 
   get port(): number {
-    return (this.#server.address() as { port: number }).port
+    return this.#port
   }
 
   get connections(): number {
@@ -68,6 +78,7 @@ export class TcpProxy {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     this.cut()
     if (!this.#server.listening) return
     this.#server.close()
@@ -85,7 +96,7 @@ export class TcpProxy {
     client.setNoDelay()
     const link: Link = { client, target }
     this.#links.add(link)
-    target.on('error', () => {})
+    target.on('error', (error: NodeJS.ErrnoException) => error.code === 'ECONNREFUSED' && this.#refuseAsTarget())
     for (const socket of [client, target]) {
       socket.on('close', () => {
         destroy(link)
@@ -95,6 +106,22 @@ export class TcpProxy {
     this.#pass(client, target, chunk => target.write(chunk))
     this.#pass(target, client, chunk => this.#toClient(link, chunk))
     if (this.#silent) this.silent = true
+  }
+
+  /** Nothing listens behind us: then nothing listens here, for a refused connect tells more than a broken one. */
+  #refuseAsTarget(): void {
+    if (!this.#server.listening) return
+    this.#server.close()
+    const ask = () => {
+      if (this.#closed) return
+      const probe = connect(this.targetPort, '127.0.0.1')
+      probe.once('error', () => setTimeout(ask, 50).unref())
+      probe.once('connect', () => {
+        probe.destroy()
+        if (!this.#closed && !this.#server.listening) this.#server.listen(this.#port, '127.0.0.1')
+      })
+    }
+    setTimeout(ask, 50).unref()
   }
 
   #pass(from: Socket, to: Socket, write: (chunk: Buffer) => void): void {

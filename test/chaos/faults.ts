@@ -1,0 +1,244 @@
+import Database from 'better-sqlite3'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Member } from '../../cluster/folder.js'
+import { drain, undrain } from '../../registry/cli/drain.js'
+import { DISPATCHERS, EDGES } from '../../registry/paths.js'
+import { Zk } from '../../registry/zookeeper/client.js'
+import { expireSessionOf } from '../support/expire-session.js'
+import { until } from '../support/until.js'
+import type { Audience } from './audience.js'
+import type { Posters } from './posters.js'
+import type { Random } from './random.js'
+import { faultName, type Fault } from './schedule.js'
+import type { Done } from './silences.js'
+import type { Role, Target } from './target.js'
+
+export interface FaultsOptions {
+  readonly target: Target
+  readonly audience: Audience
+  readonly posters: Posters
+  readonly videos: readonly string[]
+  readonly random: Random
+  readonly say: (line: string) => void
+}
+
+const ZOOKEEPER_PATIENCE_MS = 5_000
+/** Long comments, 4 KB each, a second: fills a stalled reader's sockets in some seconds. */
+const BURST_RATE = 150
+const DELAY_MS = 150
+
+class Skipped extends Error {}
+
+/** Does what the schedule says, and notes from when to when. */
+export class Faults {
+  readonly done: Done[] = []
+  readonly skipped: string[] = []
+  readonly #options: FaultsOptions
+  readonly #ending = new AbortController()
+
+  constructor(options: FaultsOptions) {
+    this.#options = options
+  }
+
+  /** Does one, and resolves when it is over. Never rejects for a fault that could not be done. */
+  async do(fault: Fault): Promise<void> {
+    const name = faultName(fault)
+    const from = performance.now()
+    const done: Done = { name, detail: '', from, to: Infinity }
+    this.done.push(done)
+    try {
+      await this.#carryOut(fault, detail => {
+        done.detail = detail
+        this.#options.say(`${name}: ${detail}`)
+      })
+    } catch (error) {
+      if (!(error instanceof Skipped)) throw error
+      this.done.splice(this.done.indexOf(done), 1)
+      this.skipped.push(name)
+      this.#options.say(`${name}: skipped, ${error.message}`)
+    } finally {
+      done.to = performance.now()
+    }
+  }
+
+  /** Ends what is still kept up: every `do` resolves soon. */
+  end(): void {
+    this.#ending.abort()
+  }
+
+  async #carryOut(fault: Fault, say: (detail: string) => void): Promise<void> {
+    const { kind, way, durationMs } = fault
+    const { target, audience, random, videos, posters } = this.#options
+    switch (kind) {
+      case 'kill':
+      case 'term': {
+        const { id, pid } = this.#pick(fault)
+        const signal = kind === 'kill' ? 'SIGKILL' : 'SIGTERM'
+        say(`${id}, pid ${pid}`)
+        target.signal(id, pid, signal)
+        return target.again(id, pid)
+      }
+      case 'freeze':
+        return this.#freeze(this.#pick(fault), durationMs, say)
+      case 'expire':
+        return this.#expire(this.#pick(fault), say)
+      case 'zookeeper':
+        return this.#zookeeper(way, durationMs, say)
+      case 'net':
+        return this.#net(fault, say)
+      case 'slow': {
+        const videoId = random.pick(videos.slice(0, Math.ceil(videos.length / 10)))
+        const viewers = audience.on(videoId).filter(() => random.next() < 0.5)
+        say(`${viewers.length} of ${videoId} stop reading for ${durationMs} ms, long comments on it`)
+        const calm = posters.burst(videoId, BURST_RATE)
+        for (const viewer of viewers) viewer.stall()
+        await this.#keep(durationMs)
+        for (const viewer of viewers) viewer.unstall()
+        calm()
+        return
+      }
+      case 'pipe': {
+        const videoId = random.pick(videos)
+        const calm = posters.burst(videoId, BURST_RATE * 2)
+        try {
+          await this.#freeze(this.#pick({ way: 'edge', which: fault.which }), durationMs, detail => say(`${detail}, long comments on ${videoId}`))
+        } finally {
+          calm()
+        }
+        return
+      }
+      case 'busy':
+        say(`for ${durationMs} ms`)
+        return this.#busy(durationMs)
+      case 'churn':
+        say(`${audience.storm()} viewers reconnect`)
+        return
+      case 'drain':
+        return this.#drain(this.#pick(fault), durationMs, say)
+      case 'rolling':
+        return this.#rolling(say)
+    }
+  }
+
+  /** A member that runs. */
+  #pick({ way, which }: Pick<Fault, 'way' | 'which'>): Member & { pid: number } {
+    const running = this.#options.target.members(way as Role).filter((member): member is Member & { pid: number } => member.pid !== null)
+    const member = running[Math.floor(which * running.length)]
+    if (!member) throw new Skipped(`no ${way} runs`)
+    return member
+  }
+
+  async #freeze({ id, pid }: { id: string; pid: number | null }, durationMs: number, say: (detail: string) => void): Promise<void> {
+    if (pid === null || !this.#options.target.signal(id, pid, 'SIGSTOP')) throw new Skipped(`${id} is down`)
+    say(`${id}, pid ${pid}, for ${durationMs} ms`)
+    await this.#keep(durationMs)
+    if (this.#options.target.signal(id, pid, 'SIGCONT')) return
+    if (!id.startsWith('zookeeper')) await this.#options.target.again(id, pid) // the watchdog ended it
+  }
+
+  async #expire({ id, pid }: { id: string; pid: number }, say: (detail: string) => void): Promise<void> {
+    const path = `${id.startsWith('edge') ? EDGES : DISPATCHERS}/${id}`
+    await this.#withZookeeper(async (zk, port) => {
+      const { stat } = await zk.getData(path)
+      say(`${id}, session ${stat.ephemeralOwner.toString(16)}`)
+      await expireSessionOf(pid, stat.ephemeralOwner, port)
+    })
+  }
+
+  async #zookeeper(way: string, durationMs: number, say: (detail: string) => void): Promise<void> {
+    const { target, random } = this.#options
+    const { id, pid } = target.record.zookeeper[0]!
+    if (way === 'cut') {
+      if (!target.network) throw new Skipped('it takes a cluster of our own')
+      const bytes = random.whole(1, 2_000)
+      say(`after ${bytes} bytes`)
+      return target.network.zookeeper.cutAfter(bytes)
+    }
+    if (pid === null) throw new Skipped('it is down, or not ours to stop')
+    if (way === 'frozen') return this.#freeze({ id, pid }, durationMs, say)
+    say(way === 'away' ? `for ${durationMs} ms` : `pid ${pid}`)
+    // Its supervisor starts it again at once: it is away for as long as each one is killed.
+    const until = performance.now() + durationMs
+    do {
+      const now = target.member(id)?.pid
+      if (now) target.signal(id, now, 'SIGKILL')
+      await this.#keep(50)
+    } while (performance.now() < until && !this.#ending.signal.aborted)
+    await this.#withZookeeper(async () => {}, 30_000)
+  }
+
+  async #net({ way, which, durationMs }: Fault, say: (detail: string) => void): Promise<void> {
+    const [role = '', how = ''] = way.split(' ')
+    const { id } = this.#pick({ way: role, which })
+    const proxy = this.#options.target.network?.to(id)
+    if (!proxy) throw new Skipped('it takes a cluster of our own')
+    say(`${id}${durationMs > 0 ? `, for ${durationMs} ms` : ''}`)
+    if (how === 'cut') return proxy.cut()
+    if (how === 'half-closed') return proxy.halfClose()
+    if (how === 'delayed') proxy.delayMs = DELAY_MS
+    else proxy.silent = true
+    await this.#keep(durationMs)
+    proxy.delayMs = 0
+    proxy.silent = false
+  }
+
+  /** Another process writes, or so it seems to the dispatchers. */
+  async #busy(durationMs: number): Promise<void> {
+    const database = new Database(join(this.#options.target.data, 'comments.db'), { timeout: 0 })
+    try {
+      await until(
+        () => {
+          try {
+            database.exec('BEGIN IMMEDIATE')
+            return true
+          } catch (error) {
+            if ((error as { code?: string }).code?.startsWith('SQLITE_BUSY')) return false
+            throw error
+          }
+        },
+        { timeoutMs: 10_000, what: 'the store can be locked' },
+      )
+      await this.#keep(durationMs)
+    } finally {
+      database.close()
+    }
+  }
+
+  async #drain({ id, pid }: { id: string; pid: number }, durationMs: number, say: (detail: string) => void): Promise<void> {
+    await this.#withZookeeper(zk => drain(zk, id))
+    say(`${id}, pid ${pid}, taken back after ${durationMs} ms`)
+    await this.#keep(durationMs)
+    await this.#withZookeeper(zk => undrain(zk, id), 40_000)
+  }
+
+  /** Every process, one after the other, as an operator brings a new version out. */
+  async #rolling(say: (detail: string) => void): Promise<void> {
+    const { target } = this.#options
+    for (const role of ['dispatcher', 'edge', 'gateway'] as const) {
+      for (const { id } of target.members(role)) {
+        const pid = target.member(id)?.pid
+        if (!pid || !target.signal(id, pid, 'SIGTERM')) continue
+        say(`${id}, pid ${pid}`)
+        await target.again(id, pid)
+      }
+    }
+  }
+
+  async #withZookeeper(task: (zk: Zk, port: number) => Promise<unknown>, patienceMs = ZOOKEEPER_PATIENCE_MS): Promise<void> {
+    const address = this.#options.target.record.zookeeper[0]!.url!
+    const zk = new Zk(address)
+    try {
+      await zk.ready(AbortSignal.timeout(patienceMs))
+      await task(zk, Number(/:(\d+)/.exec(address)![1]))
+    } catch (error) {
+      throw new Skipped(`ZooKeeper: ${(error as Error).message}`, { cause: error })
+    } finally {
+      await zk.close()
+    }
+  }
+
+  async #keep(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#ending.signal }).catch(() => {})
+  }
+}

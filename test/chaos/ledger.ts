@@ -1,0 +1,59 @@
+/** One comment that a poster means to post, and what became of it. Times are of this process: `performance.now()`. */
+export interface Post {
+  /** Idempotency key, and the beginning of its content. */
+  readonly key: string
+  readonly videoId: string
+  readonly content: string
+  readonly begunAt: number
+  /** Every try, in order. */
+  readonly tries: Try[]
+  /** When its 201 came. */
+  acknowledgedAt: number | undefined
+  /** As the 201 told it. */
+  id: number | undefined
+  /** Given up, or refused for good. */
+  failed: boolean
+}
+
+export interface Try {
+  readonly at: number
+  readonly gateway: string
+  /** The status answered, or why there was no answer; undefined while under way. */
+  outcome: string | undefined
+}
+
+/** All that was ever posted in a run. */
+export class Ledger {
+  readonly #byKey = new Map<string, Post>()
+  #acknowledged = 0
+
+  add(videoId: string, key: string, content: string): Post {
+    const post: Post = { key, videoId, content, begunAt: performance.now(), tries: [], acknowledgedAt: undefined, id: undefined, failed: false }
+    this.#byKey.set(key, post)
+    return post
+  }
+
+  acknowledge(post: Post, id: number): void {
+    post.acknowledgedAt = performance.now()
+    post.id = id
+    this.#acknowledged++
+  }
+
+  /** The post a comment of that content came of; undefined: nobody here posted that. */
+  ofContent(videoId: string, content: string): Post | undefined {
+    const post = this.#byKey.get(content.split(' ', 1)[0]!)
+    return post?.videoId === videoId && post.content === content ? post : undefined
+  }
+
+  posts(): IterableIterator<Post> {
+    return this.#byKey.values()
+  }
+
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  get acknowledged(): number {
+    return this.#acknowledged
+  }
+}

@@ -1,0 +1,66 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { FAULT_KINDS, USUAL_FAULTS, type FaultKind } from './schedule.js'
+
+export interface ChaosOptions {
+  readonly seconds: number
+  readonly seed: number
+  readonly faults: readonly FaultKind[]
+  /** One fault at a time. */
+  readonly apart: boolean
+  readonly viewers: number
+  readonly videos: number
+  /** Comments a second, in all. */
+  readonly rate: number
+  /** The folder of a cluster that runs already; undefined: one of our own. */
+  readonly data: string | undefined
+  readonly gateways: number
+  readonly dispatchers: number
+  readonly edges: number
+  /** Seconds; 0: never. */
+  readonly watchdog: number
+}
+
+export class UsageError extends Error {}
+
+const whole = (least: number, most: number) => (text: string) => {
+  const value = Number(text)
+  if (!/^\d{1,9}$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
+  return value
+}
+
+function kinds(text: string): FaultKind[] {
+  const list = text.split(',').filter(word => word !== '')
+  const unknown = list.filter(word => !FAULT_KINDS.includes(word as FaultKind))
+  if (unknown.length > 0) throw new InvalidArgumentError(`There is no ${unknown.join(', ')}.`)
+  return list as FaultKind[]
+}
+
+/** @returns undefined when help was asked for and printed
+ * @throws UsageError */
+export function readOptions(argv: readonly string[]): ChaosOptions | undefined {
+  const command = new Command('npm run chaos --')
+    .description('Breaks a cluster under load, and checks for every viewer that it missed and repeated nothing.')
+    .option('--seconds <n>', 'how long faults go on', whole(5, 86_400), 60)
+    .option('--seed <n>', 'of the faults and of who watches what', whole(0, 999_999_999), 1)
+    .option('--faults <kinds>', `of ${FAULT_KINDS.join(',')}; empty: none (default: all but rolling)`, kinds, [...USUAL_FAULTS])
+    .option('--apart', 'one fault at a time, with time to recover: each one shows its own silence', false)
+    .option('--viewers <n>', 'at a time', whole(1, 20_000), 500)
+    .option('--videos <n>', '', whole(1, 10_000), 50)
+    .option('--rate <n>', 'comments a second, in all', whole(1, 5_000), 200)
+    .option('--data <folder>', 'of a cluster that runs already (without: one of its own, in a new folder)')
+    .option('--gateways <n>', 'of its own cluster', whole(1, 10), 2)
+    .option('--dispatchers <n>', 'of its own cluster', whole(1, 10), 2)
+    .option('--edges <n>', 'of its own cluster', whole(1, 10), 3)
+    .option('--watchdog <seconds>', 'of its own cluster: ends parts frozen for so long; 0: never', whole(0, 600), 5)
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+  try {
+    command.parse([...argv], { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return undefined
+    throw new UsageError(error.message, { cause: error })
+  }
+  return { data: undefined, ...command.opts<Omit<ChaosOptions, 'data'>>() }
+}

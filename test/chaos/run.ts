@@ -1,0 +1,159 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../support/until.js'
+import { Audience } from './audience.js'
+import { check, type Stored, type Verdict, type Violation } from './check.js'
+import { Faults } from './faults.js'
+import { Ledger } from './ledger.js'
+import type { ViewerNotes } from './notes.js'
+import type { ChaosOptions } from './options.js'
+import { Posters } from './posters.js'
+import { Random } from './random.js'
+import { faultName, schedule } from './schedule.js'
+import { silences, type Done, type Silence } from './silences.js'
+import { Target } from './target.js'
+
+/** All that a run came to. */
+export interface Outcome {
+  readonly options: ChaosOptions
+  readonly ledger: Ledger
+  readonly viewers: readonly ViewerNotes[]
+  readonly done: readonly Done[]
+  readonly skipped: readonly string[]
+  readonly verdict: Verdict
+  readonly silences: readonly Silence[]
+  /** Streams that ended though their gateway lived and their viewer read. */
+  readonly closed: readonly Violation[]
+  /** Longest time that this process did not run, ms: silences may be longer by it. */
+  readonly heldUpMs: number
+  /** From the last fault until every viewer had everything, ms. */
+  readonly settledMs: number
+  /** When the run began: `performance.now()`, and Unix ms. */
+  readonly began: number
+  readonly beganWall: number
+  readonly data: string
+}
+
+const READY_MS = 30_000
+const SETTLE_MS = 40_000
+/** A gateway that is told to stop takes up to this long; a viewer that stalled is closed within this. */
+const STALLED_MS = 20_000
+const HELD_UP_TICK_MS = 20
+
+/** Breaks a cluster for a while, lets it come to rest, and holds it to its promises.
+ * @param say a line for the human, as it happens */
+export async function run(options: ChaosOptions, say: (line: string) => void): Promise<Outcome> {
+  const kinds = options.faults
+  const target = options.data === undefined ? await Target.start({ ...options, proxies: kinds.includes('net') }) : Target.at(options.data)
+  let keep = true
+  try {
+    const outcome = await runOn(target, options, say)
+    keep = outcome.verdict.violations.length + outcome.closed.length > 0
+    return outcome
+  } finally {
+    await target.close(keep)
+  }
+}
+
+async function runOn(target: Target, options: ChaosOptions, say: (line: string) => void): Promise<Outcome> {
+  const { seed, seconds } = options
+  const random = new Random(seed ^ 0x5eed)
+  // A name of this run's own: a cluster that runs already may hold comments of another run.
+  const run = `${seed}-${Date.now().toString(36)}`
+  const videos = Array.from({ length: options.videos }, (_, i) => `chaos-${run}-${i + 1}`)
+  const ledger = new Ledger()
+  const heldUp = new HeldUp()
+  const audience = new Audience({ viewers: options.viewers, videos, churning: options.faults.includes('churn'), random, address: () => random.pick(target.addresses()) })
+  await until(() => audience.present.filter(viewer => !viewer.isReady).length <= options.viewers / 50, { timeoutMs: READY_MS, what: 'the viewers are ready' })
+  const posters = new Posters({ ledger, videos, rate: options.rate, random, addresses: () => target.addresses() })
+  const began = performance.now()
+  const beganWall = Date.now()
+  const saySince = (line: string) => say(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
+  const faults = new Faults({ target, audience, posters, videos, random, say: saySince })
+  const plan = schedule({ seed, seconds, kinds: options.faults, apart: options.apart })
+  say(`seed ${seed}: ${plan.map(fault => `${(fault.atMs / 1_000).toFixed(1)} s ${faultName(fault)}`).join(', ') || 'no faults'}`)
+
+  const underWay: Promise<void>[] = []
+  for (const fault of plan) {
+    await sleep(Math.max(0, began + fault.atMs - performance.now()))
+    const doing = faults.do(fault)
+    underWay.push(doing)
+    if (options.apart) await Promise.race([doing, sleep(fault.durationMs + 4_000)])
+  }
+  // A rolling restart goes on under load until it is through.
+  if (options.faults.includes('rolling')) await Promise.all(underWay)
+  await sleep(Math.max(0, began + seconds * 1_000 - performance.now()))
+
+  saySince('no more faults; waiting until every viewer has everything')
+  faults.end()
+  await Promise.all(underWay)
+  target.network?.heal()
+  audience.settle()
+  const settling = performance.now()
+  await target.whole()
+  await posters.stop()
+  const last = new Map<string, number>()
+  for (const { videoId, id = 0 } of ledger.posts()) last.set(videoId, Math.max(id, last.get(videoId) ?? 0))
+  const behind = () => audience.present.filter(({ notes, place, isReady }) => !isReady || place < (last.get(notes.videoId) ?? 0)).length
+  await until(() => behind() === 0, { timeoutMs: SETTLE_MS, what: '' }).catch(() => saySince(`${behind()} viewers are still behind`))
+  const settledMs = performance.now() - settling
+  const histories = new Map<string, Stored[]>()
+  for (const videoId of videos) histories.set(videoId, await history(target, videoId))
+  const closed = unduly(target, audience)
+  audience.close()
+  return {
+    options,
+    ledger,
+    viewers: audience.notes,
+    done: faults.done,
+    skipped: faults.skipped,
+    verdict: check(ledger, histories, audience.notes),
+    silences: silences(ledger, audience.notes),
+    closed,
+    heldUpMs: heldUp.close(),
+    settledMs,
+    began,
+    beganWall,
+    data: target.data,
+  }
+}
+
+async function history(target: Target, videoId: string): Promise<Stored[]> {
+  const all: Stored[] = []
+  const [first] = target.addresses()
+  for (let cursor: string | null = '0'; cursor !== null; ) {
+    const response = await fetch(`${first!.url}/comments/${videoId}?direction=after&pageSize=200&cursor=${cursor}`)
+    if (response.status !== 200) throw new Error(`history was answered ${response.status}: ${await response.text()}`)
+    const page = (await response.json()) as { comments: { id: string; content: string }[]; nextCursor: string | null }
+    all.push(...page.comments.map(({ id, content }) => ({ id: Number(id), content })))
+    cursor = page.nextCursor
+  }
+  return all
+}
+
+/** Connections that the server ended while their gateway was to live and their viewer read. */
+function unduly(target: Target, audience: Audience): Violation[] {
+  const stalls = new Map(audience.present.map(({ notes, stalledAt }) => [notes, stalledAt]))
+  return audience.notes.flatMap(notes =>
+    notes.connections
+      .filter(({ end, readyAt }) => readyAt !== undefined && (end === 'ended' || end === 'broken'))
+      .filter(({ pid, endedAt }) => !((target.goneAt(pid) ?? Infinity) <= endedAt! + 1_000))
+      .filter(({ endedAt }) => endedAt! - (stalls.get(notes) ?? -Infinity) > STALLED_MS)
+      .map(({ gateway, end }) => ({ videoId: notes.videoId, id: undefined, viewer: notes.viewer, text: `its stream was ${end} by ${gateway}, which lived` })),
+  )
+}
+
+/** Notices when this process itself does not run. */
+class HeldUp {
+  #longestMs = 0
+  #at = performance.now()
+  readonly #timer = setInterval(() => {
+    const now = performance.now()
+    this.#longestMs = Math.max(this.#longestMs, now - this.#at - HELD_UP_TICK_MS)
+    this.#at = now
+  }, HELD_UP_TICK_MS)
+
+  close(): number {
+    clearInterval(this.#timer)
+    return this.#longestMs
+  }
+}

@@ -1,0 +1,94 @@
+import { Random } from './random.js'
+
+/** What can go wrong, each in one or more ways. */
+const WAYS = {
+  kill: ['edge', 'dispatcher', 'gateway'],
+  freeze: ['edge', 'dispatcher', 'gateway'],
+  term: ['edge', 'dispatcher', 'gateway'],
+  expire: ['edge', 'dispatcher'],
+  zookeeper: ['killed', 'away', 'frozen', 'cut'],
+  net: ['edge stalled', 'edge delayed', 'edge cut', 'edge half-closed', 'dispatcher stalled', 'dispatcher delayed', 'dispatcher cut', 'dispatcher half-closed'],
+  slow: ['viewers'],
+  pipe: ['full'],
+  busy: ['store'],
+  churn: ['storm'],
+  drain: ['edge'],
+  rolling: ['restart'],
+} as const satisfies Record<string, readonly string[]>
+
+export type FaultKind = keyof typeof WAYS
+
+export const FAULT_KINDS = Object.keys(WAYS) as readonly FaultKind[]
+/** All but a rolling restart, which is no fault and wants to be alone. */
+export const USUAL_FAULTS = FAULT_KINDS.filter(kind => kind !== 'rolling')
+
+/** One fault of the schedule. */
+export interface Fault {
+  readonly kind: FaultKind
+  readonly way: string
+  /** From the beginning of the run, ms. */
+  readonly atMs: number
+  /** How long it is kept up, ms; 0: it is over at once, though what it broke comes back later. */
+  readonly durationMs: number
+  /** 0 ≤ x < 1: which of several members. */
+  readonly which: number
+}
+
+export interface ScheduleOptions {
+  readonly seed: number
+  readonly seconds: number
+  readonly kinds: readonly FaultKind[]
+  /** One fault at a time, with time to recover, so that each one's silence is its own. */
+  readonly apart: boolean
+}
+
+const FIRST_MS = 3_000
+const RECOVERY_MS = 6_000
+
+/** What a report calls it. */
+export function faultName({ kind, way }: Pick<Fault, 'kind' | 'way'>): string {
+  return `${kind} ${way}`
+}
+
+/** The seed's faults in the order of their beginning. Every way of every kind comes once before any comes again. */
+export function schedule({ seed, seconds, kinds, apart }: ScheduleOptions): Fault[] {
+  const random = new Random(seed)
+  const all = kinds.flatMap(kind => WAYS[kind].map(way => ({ kind, way })))
+  const faults: Fault[] = []
+  const lastMs = seconds * 1_000 - FIRST_MS
+  let deck: typeof all = []
+  for (let atMs = FIRST_MS; atMs < lastMs && all.length > 0; ) {
+    if (deck.length === 0) deck = random.shuffled(all)
+    const { kind, way } = deck.pop()!
+    const durationMs = Math.round(Math.min(duration(kind, way, random), (seconds * 1_000) / 2))
+    faults.push({ kind, way, atMs: Math.round(atMs), durationMs, which: random.next() })
+    atMs += apart ? durationMs + RECOVERY_MS : random.between(1_000, 4_000)
+  }
+  return faults
+}
+
+function duration(kind: FaultKind, way: string, random: Random): number {
+  switch (kind) {
+    case 'freeze':
+      // Half of them outlast every session time-out.
+      return random.next() < 0.5 ? random.between(1_000, 6_000) : random.between(6_000, 15_000)
+    case 'zookeeper':
+      return way === 'away' ? 30_000 : way === 'frozen' ? random.between(2_000, 15_000) : 0
+    case 'net':
+      return way.endsWith('stalled') ? random.between(1_000, 8_000) : way.endsWith('delayed') ? random.between(2_000, 6_000) : 0
+    case 'slow':
+      return random.between(2_000, 12_000)
+    case 'pipe':
+      return random.between(3_000, 8_000)
+    case 'busy':
+      return random.between(500, 4_000)
+    case 'drain':
+      return random.between(4_000, 8_000)
+    case 'kill':
+    case 'term':
+    case 'expire':
+    case 'churn':
+    case 'rolling':
+      return 0
+  }
+}

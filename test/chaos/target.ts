@@ -1,0 +1,163 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ClusterRecord, Member } from '../../cluster/folder.js'
+import { Cluster } from '../support/cluster.js'
+import { until } from '../support/until.js'
+import { Network } from './network.js'
+import type { Address } from './viewer.js'
+
+export type Role = 'edge' | 'dispatcher' | 'gateway'
+
+export interface OwnClusterOptions {
+  readonly gateways: number
+  readonly dispatchers: number
+  readonly edges: number
+  /** Seconds; 0: frozen parts are left frozen. */
+  readonly watchdog: number
+  /** Whether parts reach each other through proxies too, not ZooKeeper alone. */
+  readonly proxies: boolean
+}
+
+const POLL_MS = 50
+
+/** The cluster under test, as its cluster.json has it at any moment. */
+export class Target {
+  readonly data: string
+  readonly network: Network | undefined
+  record: ClusterRecord
+  readonly #cluster: Cluster | undefined
+  readonly #timer: NodeJS.Timeout
+  /** pid → since when its process is ending or gone, `performance.now()`. */
+  readonly #gone = new Map<number, number>()
+
+  private constructor(data: string, cluster: Cluster | undefined, network: Network | undefined) {
+    this.data = data
+    this.#cluster = cluster
+    this.network = network
+    this.record = read(data)!
+    this.#timer = setInterval(() => this.#poll(), POLL_MS)
+  }
+
+  /** One that runs already. @throws Error when there is none */
+  static at(data: string): Target {
+    if (!read(data)) throw new Error(`${join(data, 'cluster.json')} cannot be read: does a cluster run there?`)
+    return new Target(data, undefined, undefined)
+  }
+
+  /** One of our own, in a new folder, on free ports. */
+  static async start({ gateways, dispatchers, edges, watchdog, proxies }: OwnClusterOptions): Promise<Target> {
+    const data = mkdtempSync(join(tmpdir(), 'live-chaos-'))
+    const ids = (role: string, count: number) => Array.from({ length: count }, (_, i) => `${role}-${i + 1}`)
+    const network = await Network.open(proxies ? [...ids('edge', edges), ...ids('dispatcher', dispatchers)] : [])
+    const counts = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges, '--watchdog', watchdog].map(String)
+    const cluster = new Cluster(data, counts, network.env)
+    let up = false
+    const ready = cluster.ready().finally(() => (up = true))
+    try {
+      while (!up) {
+        const record = read(data)
+        if (record) network.update(record)
+        await new Promise(resolve => setTimeout(resolve, POLL_MS))
+      }
+      await ready
+    } catch (error) {
+      await cluster.stop()
+      await network.close()
+      throw error
+    }
+    return new Target(data, cluster, network)
+  }
+
+  get isOwn(): boolean {
+    return this.#cluster !== undefined
+  }
+
+  /** What its supervisor printed; nothing where it is not ours. */
+  get output(): string {
+    return this.#cluster?.output ?? ''
+  }
+
+  members(role: Role): readonly Member[] {
+    return this.record[`${role}s`]
+  }
+
+  /** Gateways that run, or all while none does. */
+  addresses(): Address[] {
+    const all = this.record.gateways.map(({ id, url, pid }) => ({ id, url: url!, pid }))
+    const up = all.filter(({ pid }) => pid !== null && !this.#gone.has(pid))
+    return up.length > 0 ? up : all
+  }
+
+  member(id: string): Member | undefined {
+    const { zookeeper, gateways, dispatchers, edges } = this.record
+    return [...zookeeper, ...gateways, ...dispatchers, ...edges].find(member => member.id === id)
+  }
+
+  /** Sends it a signal while it is still that process. @returns whether it did */
+  signal(id: string, pid: number, signal: NodeJS.Signals): boolean {
+    this.#poll()
+    if (this.member(id)?.pid !== pid) return false
+    if (signal === 'SIGKILL' || signal === 'SIGTERM') this.#gone.set(pid, performance.now())
+    try {
+      process.kill(pid, signal)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Waits until another process than `pid` is that member, and ready. */
+  async again(id: string, pid: number, timeoutMs = 40_000): Promise<void> {
+    await until(
+      async () => {
+        const member = this.member(id)
+        if (!member?.internalUrl || member.pid === null || member.pid === pid) return false
+        return fetch(`${member.internalUrl}/readyz`, { signal: AbortSignal.timeout(1_000) }).then(
+          response => response.ok,
+          () => false,
+        )
+      },
+      { timeoutMs, what: `${id} runs again` },
+    )
+  }
+
+  /** Waits until every part runs and is ready. */
+  async whole(): Promise<void> {
+    const all = [...this.record.gateways, ...this.record.dispatchers, ...this.record.edges]
+    await Promise.all(all.map(({ id }) => this.again(id, -1, 60_000)))
+  }
+
+  /** Since when that process was ending or gone; undefined: it runs. */
+  goneAt(pid: number | null): number | undefined {
+    return pid === null ? 0 : this.#gone.get(pid)
+  }
+
+  /** Ends it, where it is ours. @param keep leave the folder of its data and logs */
+  async close(keep: boolean): Promise<void> {
+    clearInterval(this.#timer)
+    if (!this.#cluster) return
+    await this.#cluster.stop()
+    await this.network?.close()
+    if (!keep) rmSync(this.data, { recursive: true, force: true })
+  }
+
+  #poll(): void {
+    const record = read(this.data)
+    if (!record) return
+    const pids = new Set([...record.gateways, ...record.dispatchers, ...record.edges].map(({ pid }) => pid))
+    for (const { pid } of [...this.record.gateways, ...this.record.dispatchers, ...this.record.edges]) {
+      if (pid !== null && !pids.has(pid) && !this.#gone.has(pid)) this.#gone.set(pid, performance.now() - POLL_MS)
+    }
+    this.record = record
+    this.network?.update(record)
+  }
+}
+
+function read(data: string): ClusterRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(join(data, 'cluster.json'), 'utf8')) as ClusterRecord
+  } catch {
+    return undefined
+  }
+}
