@@ -1,0 +1,133 @@
+import type { Draft, VideoId } from '../../registry/contract/comment.js'
+import type { Cursor } from '../../registry/contract/id.js'
+import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from '../../dispatcher/store/store.js'
+import { MemoryStore } from '../dispatcher/memory-store.js'
+import type { Process } from './process.js'
+import type { World } from './world.js'
+
+export interface DiskFaults {
+  /** No call gets through. */
+  away: boolean
+  /** Times as long as usual. */
+  slow: number
+  /** Share of commits that land after their caller gave up. */
+  late: number
+  /** Share of commits that land and whose answer is lost. */
+  lost: number
+}
+
+/** `serial`: one atomic commit of a whole batch at a time, as SQLite. `per-video`: each video's part is a
+ * conditional batch of its own, as Cassandra has it: parts land apart, and one that loses a race is tried again. */
+export type DiskKind = 'serial' | 'per-video'
+
+const UNKNOWN_MS = 1_000
+
+/** The comments of a whole cluster, behind a store for each dispatcher. */
+export class Disk {
+  readonly faults: DiskFaults = { away: false, slow: 1, late: 0, lost: 0 }
+  readonly model = new MemoryStore()
+  readonly kind: DiskKind
+  readonly world: World
+  /** id → when it landed, for each video. */
+  readonly landedAt = new Map<VideoId, Map<Cursor, number>>()
+  #freeAt = 0
+
+  constructor(world: World, kind: DiskKind) {
+    this.world = world
+    this.kind = kind
+  }
+
+  store(process: Process): Store {
+    return new DiskStore(this, process)
+  }
+
+  /** When a commit that is asked for now lands: one after the other where the disk is serial. */
+  landsIn(): number {
+    const { world, faults, kind } = this
+    const takesMs = world.random.between(0.5, 4) * faults.slow
+    if (kind === 'per-video') return takesMs
+    this.#freeAt = Math.max(world.now, this.#freeAt) + takesMs
+    return this.#freeAt - world.now
+  }
+
+  async commit(by: string, drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
+    const outcomes = await this.model.append(drafts, nowMs)
+    for (const outcome of outcomes) {
+      if (outcome.kind !== 'created') continue
+      const { videoId, id } = outcome.comment
+      const landed = this.landedAt.get(videoId) ?? new Map<Cursor, number>()
+      this.landedAt.set(videoId, landed.set(id, this.world.now))
+      this.world.mix(id)
+      this.world.tell?.(`${by} stored ${videoId} ${outcome.prev} → ${id} ${JSON.stringify(outcome.comment.content)}`)
+    }
+    return outcomes
+  }
+}
+
+class DiskStore implements Store {
+  readonly #disk: Disk
+  readonly #process: Process
+
+  constructor(disk: Disk, process: Process) {
+    this.#disk = disk
+    this.#process = process
+  }
+
+  append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
+    const { kind } = this.#disk
+    if (kind === 'serial') return this.#part(drafts, nowMs)
+    const parts = new Map<VideoId, number[]>()
+    drafts.forEach(({ videoId }, i) => parts.set(videoId, [...(parts.get(videoId) ?? []), i]))
+    const outcomes: Outcome[] = []
+    const work = Array.from(parts.values(), async indexes => {
+      const part = await this.#part(indexes.map(i => drafts[i]!), nowMs)
+      indexes.forEach((index, i) => (outcomes[index] = part[i]!))
+    })
+    return Promise.all(work).then(() => outcomes)
+  }
+
+  page(videoId: VideoId, range: Range): Promise<Stored[]> {
+    return this.#read(() => this.#disk.model.page(videoId, range))
+  }
+
+  lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
+    return this.#read(() => this.#disk.model.lastIds(videoIds))
+  }
+
+  async close(): Promise<void> {}
+
+  #part(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
+    const { world, faults, kind } = this.#disk
+    const { random } = world
+    return new Promise((resolve, reject) => {
+      const fail = (ms: number, unknown: boolean) => this.#answer(ms, () => reject(new StoreUnavailableError('as the simulation wishes', { unknown })))
+      if (faults.away) return fail(random.between(2, 300), random.chance(0.5))
+      const late = random.chance(faults.late)
+      const lost = random.chance(faults.lost)
+      if (late || lost) fail(random.between(20, UNKNOWN_MS), true)
+      const retries = kind === 'per-video' && random.chance(0.1) ? random.between(1, 20) : 0
+      world.after(this.#disk.landsIn() + retries + (late ? random.between(200, 6_000) : 0), () => {
+        // An embedded store dies and freezes with its process; another's servers do not.
+        const land = () => void this.#disk.commit(this.#process.name, drafts, nowMs).then(outcomes => {
+          if (!late && !lost) this.#answer(random.between(0.1, 1), () => resolve(outcomes))
+        })
+        if (kind === 'per-video') land()
+        else this.#process.run(land)
+      })
+    })
+  }
+
+  #read<T>(read: () => Promise<T>): Promise<T> {
+    const { world, faults } = this.#disk
+    const { random } = world
+    const takesMs = random.between(0.2, 2) * faults.slow
+    return new Promise((resolve, reject) => {
+      if (faults.away) return this.#answer(random.between(2, 300), () => reject(new StoreUnavailableError('as the simulation wishes')))
+      world.after(takesMs / 2, () => void read().then(found => this.#answer(takesMs / 2, () => resolve(found))))
+    })
+  }
+
+  #answer(ms: number, say: () => void): void {
+    this.#disk.world.after(ms, () => this.#process.run(say))
+  }
+}

@@ -1,0 +1,120 @@
+import type { Cluster } from './parts.js'
+import type { Feature } from './mixes.js'
+import type { Plan } from './plan.js'
+import type { Random } from './random.js'
+import type { Slot } from './slot.js'
+import type { Viewer } from './viewer.js'
+
+export interface FaultsOptions {
+  readonly cluster: Cluster
+  readonly plan: Plan
+  readonly random: Random
+  readonly slots: readonly Slot[]
+  readonly viewers: readonly Viewer[]
+}
+
+/** Makes trouble of the plan's kinds until it heals. */
+export class Faults {
+  done = 0
+  readonly #o: FaultsOptions
+  #healed = false
+
+  constructor(options: FaultsOptions) {
+    this.#o = options
+    const { cluster, plan } = options
+    cluster.network.faults.limitBytes = plan.limitBytes
+    const { network, disk } = cluster
+    if (plan.features.has('loss')) Object.assign(network.faults, { loss: options.random.between(0.01, 0.15), resets: options.random.between(0, 0.3) })
+    if (plan.features.has('late')) Object.assign(disk.faults, { late: options.random.between(0, 0.1), lost: options.random.between(0, 0.1) })
+    for (const feature of plan.features) this.#next(feature)
+  }
+
+  /** All is well from now on. */
+  heal(): void {
+    this.#healed = true
+    const { network, disk, registry, world } = this.#o.cluster
+    world.tell?.('! all heals')
+    Object.assign(network.faults, { loss: 0, resets: 0 })
+    network.healCuts()
+    Object.assign(disk.faults, { away: false, slow: 1, late: 0, lost: 0 })
+    Object.assign(registry.faults, { away: false, lagMs: 20 })
+    for (const slot of this.#o.slots) {
+      slot.thaw()
+      slot.running.session.lagMs = 0
+      if (!slot.stopping && slot.process.state !== 'dead') slot.running.wish?.(false)
+    }
+  }
+
+  #next(feature: Feature): void {
+    const { cluster, random, plan } = this.#o
+    cluster.world.after(random.gap(plan.faultEveryMs), () => {
+      if (this.#healed) return
+      this.done++
+      this.#one(feature)
+      this.#next(feature)
+    })
+  }
+
+  #one(feature: Feature): void {
+    const { cluster, random, slots, viewers } = this.#o
+    const { registry, network, disk, world } = cluster
+    const slot = random.pick(slots)
+    const later = (ms: number, undo: () => void) => void world.after(ms, () => {
+      if (!this.#healed) undo()
+    })
+    switch (feature) {
+      case 'crash':
+        return slot.kill(random.between(200, 3_000))
+      case 'freeze':
+        return slot.freeze(random.chance(0.5) ? random.between(100, 2_000) : random.between(2_000, 15_000))
+      case 'drain':
+        if (random.chance(0.6)) return slot.stop()
+        slot.process.run(() => slot.running.wish?.(true))
+        return later(random.between(200, 4_000), () => {
+          if (slot.up) slot.running.wish?.(false)
+        })
+      case 'lag':
+        registry.faults.lagMs = random.between(100, 4_000)
+        return later(random.between(1_000, 4_000), () => (registry.faults.lagMs = 20))
+      case 'split':
+        slot.running.session.lagMs = random.between(2_000, 12_000)
+        if (random.chance(0.5)) registry.expire(random.pick(slots).running.session)
+        return later(random.between(3_000, 8_000), () => (slot.running.session.lagMs = 0))
+      case 'away':
+        world.tell?.('! the registry is away')
+        registry.faults.away = true
+        return later(random.between(1_000, 8_000), () => (registry.faults.away = false))
+      case 'expire':
+        if (random.chance(0.3)) return registry.expire(slot.running.session)
+        registry.faults.away = true
+        return later(random.between(0, 6_000), () => {
+          registry.faults.away = false
+          registry.expireAll()
+        })
+      case 'clock':
+        slot.process.skewMs = random.chance(0.2) ? random.between(-3_600_000, 3_600_000) : random.between(-5_000, 5_000)
+        return
+      case 'late':
+        if (random.chance(0.5)) disk.faults.away = true
+        else disk.faults.slow = random.between(5, 100)
+        world.tell?.(`! the disk is ${disk.faults.away ? 'away' : 'slow'}`)
+        return later(random.chance(0.2) ? random.between(8_000, 14_000) : random.between(100, 3_000), () => {
+          disk.faults.away = false
+          disk.faults.slow = 1
+        })
+      case 'cut':
+        return network.cut(slot.id, random.pick(slots).id, random.between(100, 6_000))
+      case 'slow':
+      case 'crowd':
+      case 'loss':
+      case 'pipe':
+      case 'foreign': {
+        const viewer = random.pick(viewers)
+        if (feature === 'slow' && random.chance(0.7)) for (let i = 0; i < 3; i++) random.pick(viewers).pause(random.between(100, random.chance(0.3) ? 12_000 : 3_000))
+        else if (random.chance(0.7)) viewer.drop()
+        else viewer.leave()
+        return
+      }
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { MIXES, isMix, type Mix } from './mixes.js'
+import { simulate, type Result } from './simulation.js'
+import { storyOf } from './story.js'
+import { tableOf } from './table.js'
+
+interface Options {
+  readonly seeds: number
+  readonly seed?: number
+  readonly mix: readonly Mix[]
+  readonly trace: boolean
+}
+
+const whole = (text: string): number => {
+  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('a whole number')
+  return Number(text)
+}
+
+const mixes = (text: string): Mix[] => {
+  const named = text === 'each' ? [...MIXES] : text.split(',')
+  if (!named.every(isMix)) throw new InvalidArgumentError(`some of ${MIXES.join(', ')}, parted by commas, or each`)
+  return named
+}
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const program = new Command('simulate')
+  .description('Runs whole clusters of the real delivery code in virtual time, with faults, and checks what every viewer, poster and reader of history sees.')
+  .option('--seeds <count>', 'how many seeds, shared out over the mixes', whole, 300)
+  .option('--seed <seed>', 'the first seed; without --seeds, this one alone', whole)
+  .option('--mix <mixes>', `what goes wrong: ${MIXES.join(', ')}, or each`, mixes, mixes('each'))
+  .option('--trace', 'with --seed: print everything that happens', false)
+
+program.parse()
+const options = program.opts<Options>()
+const first = options.seed ?? 1
+const count = options.seed !== undefined && program.getOptionValueSource('seeds') === 'default' ? options.mix.length : options.seeds
+
+const results: Result[] = []
+const startedAt = performance.now()
+for (let i = 0; i < count; i++) {
+  const seed = first + Math.floor(i / options.mix.length)
+  const mix = options.mix[i % options.mix.length]!
+  const result = await simulate(seed, mix, options.trace ? { tell: say } : {})
+  results.push(result)
+  if (result.violations.length > 0) say(await storyOf(result))
+}
+const seconds = (performance.now() - startedAt) / 1000
+say(tableOf(results))
+say(`${count} runs in ${seconds.toFixed(1)} s: ${(count / seconds).toFixed(1)} a second`)
+if (results.some(({ violations }) => violations.length > 0)) process.exitCode = 1

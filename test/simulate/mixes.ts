@@ -1,0 +1,14 @@
+/** A kind of trouble. `crowd` is many viewers on an edge whose writes take time; `foreign`, cursors that this
+ * cluster never gave. */
+export const FEATURES = [
+  'loss', 'pipe', 'crash', 'freeze', 'lag', 'away', 'split', 'clock', 'late', 'drain', 'foreign', 'expire', 'slow', 'cut', 'crowd',
+] as const
+export type Feature = (typeof FEATURES)[number]
+
+/** One feature alone, none of them, a few by chance (`all`), or every one at once and often (`hard`). */
+export const MIXES = ['none', ...FEATURES, 'all', 'hard'] as const
+export type Mix = (typeof MIXES)[number]
+
+export function isMix(text: string): text is Mix {
+  return (MIXES as readonly string[]).includes(text)
+}

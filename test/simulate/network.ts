@@ -1,0 +1,212 @@
+import { Buffer } from 'node:buffer'
+import type { EdgeNode } from '../../registry/contract/nodes.js'
+import type { Reply } from '../../registry/node/http.js'
+import { PeerError, type Call, type InternalClient, type PeerFailure } from '../../registry/node/client.js'
+import type { Connect } from '../../gateway/join.js'
+import { Channel, type Reader } from './channel.js'
+import type { Process } from './process.js'
+import { Response } from './response.js'
+import type { Request } from './routes.js'
+import type { World } from './world.js'
+
+/** Who listens at an address. A stream's answer goes into `res`. */
+export interface Listener {
+  readonly process: Process
+  readonly handle: (request: Request, res: Response | undefined) => Promise<Reply | undefined>
+}
+
+export interface NetworkFaults {
+  /** Share of calls that never arrive, and of those whose answer never does. */
+  loss: number
+  /** Share of streams that break by themselves, each ten seconds. */
+  resets: number
+  /** Bytes a connection takes before it says that it is full. */
+  limitBytes: number
+}
+
+const CONNECT_MS = 1_000
+/** As gateway/relay.ts has it: an edge that takes a connection and never answers. */
+const HEADERS_MS = 3_000
+
+/** Calls and streams between processes, by address: whoever listens there when the call arrives gets it. */
+export class Network {
+  readonly faults: NetworkFaults = { loss: 0, resets: 0, limitBytes: 64 * 1024 }
+  readonly listeners = new Map<string, Listener>()
+  /** Bytes that ever waited in one stream, at most. */
+  mostBuffered = 0
+  readonly #world: World
+  /** `from to` → until when nothing passes between them. */
+  readonly #cuts = new Map<string, number>()
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  /** Nothing passes between the two for this long; what is on its way arrives later. */
+  cut(a: string, b: string, ms: number): void {
+    for (const pair of [`${a} ${b}`, `${b} ${a}`]) this.#cuts.set(pair, this.#world.now + ms)
+  }
+
+  healCuts(): void {
+    this.#cuts.clear()
+  }
+
+  latencyMs = (): number => this.#world.random.between(0.2, 5)
+
+  /** How a process calls others. */
+  client(from: Process): InternalClient {
+    return { headers: {}, call: (url: string, call: Call) => this.call(from, url, call) } as unknown as InternalClient
+  }
+
+  /** The body of the answer. @throws PeerError */
+  call(from: Process, url: string, { method = 'POST', path, body, headers = {}, timeoutMs }: Call): Promise<Buffer> {
+    const world = this.#world
+    const said = typeof body === 'string' ? Buffer.from(body) : body
+    return new Promise((resolve, reject) => {
+      let done = false
+      let forget = () => {}
+      const settle = (say: () => void) => {
+        if (done) return
+        done = true
+        forget()
+        cancel()
+        say()
+      }
+      const fail = (failure: PeerFailure) => world.after(this.latencyMs(), () => from.run(() => settle(() => reject(new PeerError(failure, `${path.split('?')[0]} to ${url}: ${failure}`)))))
+      const cancel = from.clock.after(timeoutMs, () => settle(() => reject(new PeerError('timeout', `${path.split('?')[0]} to ${url}: timeout`))))
+      const loses = () => world.random.chance(this.faults.loss)
+      world.tell?.(`${from.name} → ${url} ${method} ${path} ${shown(said)}`)
+      if (loses()) return void (world.random.chance(0.5) && fail('lost'))
+      this.#travel(from, url, listener => {
+        if (!listener) return void fail('refused')
+        const { process } = listener
+        forget = process.onDeath(() => fail('lost'))
+        process.run(() => {
+          void listener.handle({ method, path, headers, body: said }, undefined).then(reply => {
+            world.tell?.(`${process.name} answers ${from.name} ${path} ${reply?.status} ${shown(reply?.body)}`)
+            if (loses()) return void (world.random.chance(0.5) && fail('lost'))
+            world.after(this.latencyMs() + this.#cutMs(process.name, from.name), () => {
+              from.run(() => settle(() => {
+                const bytes = Buffer.from((reply?.body ?? '') as string)
+                const status = reply?.status ?? 500
+                if (status >= 200 && status <= 299) resolve(bytes)
+                else reject(new PeerError('status', `${url} answered ${status}`, { status, body: bytes }))
+              }))
+            })
+          })
+        })
+      })
+    })
+  }
+
+  /** Opens a stream of bytes. @returns the reader's hold on it */
+  stream(from: Process, url: string, request: Omit<Request, 'method' | 'body'>, reader: Reader, refused: (failure: PeerFailure) => void): { abort(): void; pause(): void; resume(): void } {
+    const world = this.#world
+    let channel: Channel | undefined
+    let gone = false
+    let paused = false
+    const fail = (failure: PeerFailure) => world.after(this.latencyMs(), () => from.run(() => {
+      if (gone || channel) return
+      gone = true
+      refused(failure)
+    }))
+    const cancel = world.after(CONNECT_MS, () => fail('timeout'))
+    world.tell?.(`${from.name} → ${url} stream ${request.path} ${request.headers['last-event-id'] ?? ''}`)
+    this.#travel(from, url, listener => {
+      cancel()
+      if (gone) return
+      if (!listener) return void fail('refused')
+      const { process } = listener
+      channel = new Channel({
+        world,
+        from: process,
+        to: from,
+        reader: {
+          data: chunk => {
+            if (!gone) reader.data(chunk)
+          },
+          over: broken => {
+            this.mostBuffered = Math.max(this.mostBuffered, channel!.mostBuffered)
+            if (!gone) reader.over(broken)
+          },
+        },
+        limitBytes: this.faults.limitBytes,
+        latencyMs: this.latencyMs,
+        cutMs: () => this.#cutMs(process.name, from.name),
+      })
+      const open = channel
+      if (paused) open.pause()
+      if (world.random.chance(this.faults.resets)) world.after(world.random.between(0, 10_000), () => open.reset())
+      const res = new Response(open)
+      process.run(() => void listener.handle({ method: 'GET', body: undefined, ...request }, res).then(reply => {
+        if (reply) open.end(reply.body)
+      }))
+    })
+    return {
+      abort: () => {
+        gone = true
+        if (!channel) return
+        this.mostBuffered = Math.max(this.mostBuffered, channel.mostBuffered)
+        channel.abort()
+      },
+      pause: () => {
+        paused = true
+        channel?.pause()
+      },
+      resume: () => {
+        paused = false
+        channel?.resume()
+      },
+    }
+  }
+
+  /** How a gateway opens a viewer's stream from an edge. */
+  connect(from: Process): Connect {
+    return (edge: EdgeNode, { videoId, after, recent }, handlers) => {
+      const query = after !== undefined ? `?after=${after}` : recent === undefined ? '' : `?recent=${recent}`
+      let over = false
+      const lost = (failure: PeerFailure) => {
+        cancel()
+        if (!over) handlers.lost(failure)
+        over = true
+      }
+      const data = (chunk: Buffer) => {
+        cancel()
+        handlers.data(chunk)
+      }
+      const stream = this.stream(from, edge.internalUrl, { path: `/internal/stream/${videoId}${query}`, headers: {} }, { data, over: () => lost('lost') }, lost)
+      const cancel = from.clock.after(HEADERS_MS, () => {
+        stream.abort()
+        lost('lost')
+      })
+      return {
+        ...stream,
+        abort: () => {
+          over = true
+          cancel()
+          stream.abort()
+        },
+      }
+    }
+  }
+
+  #travel(from: Process, url: string, arrived: (listener: Listener | undefined) => void): void {
+    const to = this.listeners.get(url)?.process.name ?? ''
+    this.#world.after(this.latencyMs() + this.#cutMs(from.name, to), () => {
+      const listener = this.listeners.get(url)
+      arrived(listener?.process.state === 'dead' ? undefined : listener)
+    })
+  }
+
+  /** Names hold an incarnation: a cut is between the parts. */
+  #cutMs(from: string, to: string): number {
+    if (this.#cuts.size === 0) return 0
+    const until = this.#cuts.get(`${from.split('.')[0]} ${to.split('.')[0]}`) ?? 0
+    return Math.max(0, until - this.#world.now)
+  }
+}
+
+function shown(body: Uint8Array | string | undefined): string {
+  const text = body === undefined ? '' : typeof body === 'string' ? body : Buffer.from(body).toString()
+  return text.replaceAll('\n', ' ¶ ').slice(0, 2_000)
+}

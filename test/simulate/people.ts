@@ -1,0 +1,78 @@
+import type { Draft, VideoId } from '../../registry/contract/comment.js'
+import type { Cursor } from '../../registry/contract/id.js'
+import type { Checker, Post } from './checker.js'
+import type { Network } from './network.js'
+import type { Process } from './process.js'
+import type { Random } from './random.js'
+import type { World } from './world.js'
+
+export interface PersonOptions {
+  readonly world: World
+  readonly network: Network
+  readonly checker: Checker
+  readonly process: Process
+  readonly random: Random
+  readonly gateways: readonly string[]
+}
+
+const TRIES = 8
+
+/** Posts under a key until it is acknowledged, and now and then once more. Resolves when it stops trying. */
+export async function post({ world, network, checker, process, random, gateways }: PersonOptions, draft: Draft): Promise<void> {
+  const entry: Post = { draft, begunAt: world.now, ackedAt: undefined, id: undefined }
+  checker.posts.push(entry)
+  const { videoId, authorId, content, key } = draft
+  const body = JSON.stringify({ authorId, content })
+  let repeats = random.chance(0.05) ? 1 : 0
+  for (let i = 0; i < TRIES; i++) {
+    try {
+      const answer = await network.call(process, random.pick(gateways), { path: `/comments/${videoId}`, body, headers: { 'idempotency-key': key }, timeoutMs: 10_000 })
+      checker.acknowledged(entry, Number((JSON.parse(answer.toString()) as { id: string }).id))
+      if (repeats-- === 0) return
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== 'PeerError') throw error
+    }
+    await new Promise<void>(resolve => process.clock.after(random.between(50, 1_500), resolve))
+  }
+}
+
+interface Page {
+  readonly comments: readonly { readonly id: string }[]
+  readonly nextCursor: string | null
+}
+
+/** Walks through a video's history, in one direction, while comments arrive: nothing is missed or repeated.
+ * @param whole from end to end; else at most a few pages. @param from a comment to begin at
+ * @returns whether it was answered to the end */
+export async function page({ network, checker, process, random, gateways }: PersonOptions, videoId: VideoId, direction: 'before' | 'after', whole: boolean, from?: Cursor): Promise<boolean> {
+  let cursor = from
+  const pageSize = random.whole(1, 40)
+  for (let pages = 0; whole || pages < 6; pages++) {
+    const acked = checker.newestAcked(videoId)
+    const query = `direction=${direction}&pageSize=${whole ? 200 : pageSize}${cursor === undefined ? '' : `&cursor=${cursor}`}`
+    let answer: Page
+    try {
+      answer = JSON.parse((await network.call(process, random.pick(gateways), { method: 'GET', path: `/comments/${videoId}?${query}`, timeoutMs: 10_000 })).toString()) as Page
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== 'PeerError') throw error
+      return false
+    }
+    for (const { id: text } of answer.comments) {
+      const id = Number(text)
+      const stored = checker.at(videoId, id)
+      const wrong = (why: string) => checker.violate('paging', `history of ${videoId} ${direction} ${cursor ?? 'the end'}: ${id} ${why}`, { videoId, id })
+      if (!stored) wrong('is not stored')
+      else if (direction === 'after' && stored.prev !== (cursor ?? 0)) wrong(`follows ${cursor ?? 0}`)
+      else if (direction === 'before' && cursor === undefined && id < acked) wrong(`is the newest, and ${acked} had been acknowledged`)
+      else if (direction === 'before' && cursor !== undefined && checker.at(videoId, cursor)?.prev !== id) wrong(`comes before ${cursor}`)
+      cursor = id
+    }
+    if (answer.nextCursor !== null && Number(answer.nextCursor) !== cursor) checker.violate('paging', `history of ${videoId}: the next cursor is not the last id`, { videoId, id: cursor })
+    if (answer.nextCursor !== null) continue
+    if (direction === 'after' && (cursor ?? 0) < acked) checker.violate('paging', `history of ${videoId} ends at ${cursor ?? 0}, and ${acked} had been acknowledged`, { videoId, id: acked })
+    if (direction === 'before' && cursor !== undefined && checker.at(videoId, cursor)?.prev !== 0) checker.violate('paging', `history of ${videoId} begins at ${cursor}`, { videoId, id: cursor })
+    if (direction === 'before' && cursor === undefined && acked > 0) checker.violate('paging', `history of ${videoId} is empty`, { videoId, id: acked })
+    return true
+  }
+  return true
+}

@@ -1,0 +1,76 @@
+import { FEATURES, type Feature, type Mix } from './mixes.js'
+import type { DiskKind } from './disk.js'
+import type { Settings } from './parts.js'
+import type { Random } from './random.js'
+
+/** What one run is made of. */
+export interface Plan {
+  readonly mix: Mix
+  readonly features: ReadonlySet<Feature>
+  /** Faults happen until then, ms. */
+  readonly faultsUntil: number
+  /** People post until then. */
+  readonly postsUntil: number
+  /** The end checks. */
+  readonly endsAt: number
+  readonly dispatchers: number
+  readonly edges: number
+  readonly gateways: number
+  /** Each with as many comments as it has from the beginning. */
+  readonly videos: readonly { readonly id: string; readonly comments: number; /** Nobody posts after the faults. */ readonly fallsSilent: boolean }[]
+  readonly viewers: number
+  readonly postEveryMs: number
+  /** Mean ms between two faults of a kind. */
+  readonly faultEveryMs: number
+  readonly disk: DiskKind
+  readonly settings: Settings
+  readonly limitBytes: number
+}
+
+/** After the last fault all is as it was again, but for what the design lets take its time: ten seconds of a
+ * vanished node's lingering, half a minute until a quiet video is compared with the store. */
+const QUIET_MS = 42_000
+
+export function planOf(mix: Mix, random: Random): Plan {
+  const features = featuresOf(mix, random)
+  const has = (feature: Feature) => features.has(feature)
+  const hot = has('slow') && random.chance(0.5)
+  const crowd = has('crowd')
+  const faultsUntil = random.between(8_000, 14_000)
+  const videos = Array.from({ length: crowd ? 1 : random.whole(2, 4) }, (_, i) => ({
+    id: `v${i}`,
+    comments: random.pick([0, 0, 3, 60, 300, 1_150]),
+    fallsSilent: random.chance(0.5),
+  }))
+  return {
+    mix,
+    features,
+    faultsUntil,
+    postsUntil: faultsUntil + 12_000,
+    endsAt: faultsUntil + QUIET_MS,
+    dispatchers: random.whole(2, 3),
+    edges: random.whole(2, 3),
+    gateways: random.whole(1, 2),
+    videos,
+    viewers: crowd ? random.whole(80, 130) : random.whole(8, 16),
+    postEveryMs: hot ? random.between(7, 15) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
+    faultEveryMs: mix === 'hard' ? 1_500 : 3_000,
+    disk: random.pick(['serial', 'per-video']),
+    settings: {
+      maxPipeBytes: has('pipe') ? random.whole(100, 900) : 4 << 20,
+      edgeCapacity: random.pick([1_000, 1_000, crowd ? 60 : 6]),
+      videoShare: random.pick([1_000, 1_000, crowd ? 40 : 4]),
+      writeCostMs: crowd ? random.between(0.05, 0.2) : 0,
+    },
+    limitBytes: has('slow') ? random.whole(1_000, 8_000) : 64 * 1024,
+  }
+}
+
+function featuresOf(mix: Mix, random: Random): Set<Feature> {
+  if (mix === 'none') return new Set()
+  if (mix === 'hard') return new Set(FEATURES.filter(feature => feature !== 'crowd' && (feature !== 'pipe' || random.chance(0.5))))
+  if (mix !== 'all') return new Set([mix])
+  const features = new Set<Feature>()
+  for (let i = random.whole(2, 5); i > 0; i--) features.add(random.pick(FEATURES))
+  return features
+}

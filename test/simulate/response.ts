@@ -1,0 +1,73 @@
+import type { HttpResponse } from 'uWebSockets.js'
+import type { Channel } from './channel.js'
+
+/** As much of a uWebSockets.js response as a stream uses, over a channel. Like the real one it throws when it is
+ * used after its end. */
+export class Response {
+  readonly #channel: Channel
+  #over = false
+  #aborted: () => void = () => {}
+
+  constructor(channel: Channel) {
+    this.#channel = channel
+    channel.onAborted = () => {
+      this.#over = true
+      this.#aborted()
+    }
+  }
+
+  /** For code that takes the real one. */
+  get asHttp(): HttpResponse {
+    return this as unknown as HttpResponse
+  }
+
+  onAborted(handler: () => void): this {
+    this.#aborted = handler
+    return this
+  }
+
+  onWritable(handler: (offset: number) => boolean): this {
+    this.#channel.onWritable = () => void handler(0)
+    return this
+  }
+
+  cork(write: () => void): this {
+    this.#check()
+    write()
+    return this
+  }
+
+  writeStatus(): this {
+    this.#check()
+    return this
+  }
+
+  writeHeader(): this {
+    this.#check()
+    return this
+  }
+
+  write(chunk: string | Uint8Array): boolean {
+    this.#check()
+    return this.#channel.write(chunk)
+  }
+
+  end(last?: string | Uint8Array): this {
+    this.#check()
+    this.#over = true
+    this.#channel.end(last)
+    return this
+  }
+
+  close(): this {
+    this.#check()
+    this.#over = true
+    this.#channel.reset()
+    this.#aborted()
+    return this
+  }
+
+  #check(): void {
+    if (this.#over) throw new Error('the response was used after its end')
+  }
+}

@@ -1,0 +1,62 @@
+import type { Buffer } from 'node:buffer'
+import { errorReply, type Exchange, type Handler, type HttpServer, type Method, type Reply } from '../../registry/node/http.js'
+import { LiveError } from '../../registry/node/errors.js'
+import type { Response } from './response.js'
+
+export interface Request {
+  readonly method: Method
+  /** Path and query. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer | undefined
+}
+
+interface Route {
+  readonly method: Method
+  readonly parts: readonly string[]
+  readonly handler: Handler
+}
+
+/** Stands in for the HTTP server under the parts' own routes. */
+export class Routes {
+  readonly #routes: Route[] = []
+  readonly #onBug: (error: unknown) => void
+
+  constructor(onBug: (error: unknown) => void) {
+    this.#onBug = onBug
+  }
+
+  get asServer(): HttpServer {
+    return this as unknown as HttpServer
+  }
+
+  route(method: Method, pattern: string, handler: Handler): this {
+    this.#routes.push({ method, parts: pattern.split('/'), handler })
+    return this
+  }
+
+  /** The reply, or undefined where the handler took the response over. Never rejects. */
+  async handle({ method, path, headers, body }: Request, res?: Response): Promise<Reply | undefined> {
+    const [plain = '', query = ''] = path.split('?')
+    const parts = plain.split('/')
+    const route = this.#routes.find(each => each.method === method && each.parts.length === parts.length && each.parts.every((part, i) => part.startsWith(':') || part === parts[i]))
+    try {
+      if (!route) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
+      const parameters = parts.filter((_, i) => route.parts[i]!.startsWith(':'))
+      const exchange = {
+        method,
+        path: plain,
+        query: new URLSearchParams(query),
+        res: res?.asHttp,
+        header: (name: string) => headers[name] ?? '',
+        parameter: (index: number) => parameters[index] ?? '',
+        body: () => Promise.resolve(body),
+      }
+      return await route.handler(exchange as unknown as Exchange)
+    } catch (error) {
+      if (error instanceof LiveError) return errorReply(error)
+      this.#onBug(error)
+      return errorReply(new LiveError('INTERNAL', 'something is wrong on our side'))
+    }
+  }
+}

@@ -1,0 +1,154 @@
+import type { Draft } from '../../registry/contract/comment.js'
+import { nextId, type Cursor } from '../../registry/contract/id.js'
+import { boundOf } from './bounds.js'
+import { Checker, type Violation } from './checker.js'
+import { Disk } from './disk.js'
+import { Faults } from './faults.js'
+import type { Mix } from './mixes.js'
+import { Network } from './network.js'
+import { startDispatcher, startEdge, startGateway, type Cluster } from './parts.js'
+import { page, post, type PersonOptions } from './people.js'
+import { planOf } from './plan.js'
+import { Process } from './process.js'
+import { Random } from './random.js'
+import { Registry } from './registry.js'
+import { Slot } from './slot.js'
+import { Viewer } from './viewer.js'
+import { World } from './world.js'
+
+export interface Result {
+  readonly seed: number
+  readonly mix: Mix
+  readonly posted: number
+  readonly acked: number
+  readonly deliveries: number
+  readonly gaps: number
+  readonly faults: number
+  readonly events: number
+  readonly worstLatencyMs: number
+  /** Of everything that happened: the same seed gives the same. */
+  readonly trace: number
+  readonly violations: readonly Violation[]
+}
+
+export interface Hooks {
+  /** Told of everything that happens, a line each. */
+  readonly tell?: (line: string) => void
+  /** Looks at, or breaks, what was built, before time begins. */
+  readonly built?: (cluster: Cluster) => void
+}
+
+const STEP_MS = 500
+const BEGIN_MS = 600
+const EPOCH_MS = Date.UTC(2026, 5, 1)
+
+/** Runs one cluster from a seed until its end, or its first violation. Never two at a time in one process:
+ * promises that nobody handled are laid at the door of the one that runs. */
+export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promise<Result> {
+  const random = new Random(seed)
+  const plan = planOf(mix, random)
+  const world = new World(random.fork(), hooks.tell)
+  const disk = new Disk(world, plan.disk)
+  const checker = new Checker(world, disk)
+  const network = new Network(world)
+  const onBug = (process: string, error: unknown) => checker.violate('bug', `${process}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+  const cluster: Cluster = { world, network, registry: new Registry(world), disk, onBug, settings: plan.settings }
+  hooks.built?.(cluster)
+  world.tell?.(`! seed ${seed}, mix ${mix}: ${[...plan.features].join(' ')}; ${plan.dispatchers} dispatchers, ${plan.edges} edges, ${plan.gateways} gateways, ${plan.disk} store`)
+  const unhandled = (error: unknown) => onBug('someone', error)
+  process.on('unhandledRejection', unhandled)
+  try {
+    for (const { id, comments } of plan.videos) {
+      const drafts = Array.from({ length: comments }, (_, i): Draft => ({ videoId: id, authorId: 'old', content: `old ${id} ${i}`, key: `old${i}` }))
+      await disk.commit('the past', drafts, EPOCH_MS - 60_000)
+    }
+    const slots = [
+      ...Array.from({ length: plan.dispatchers }, (_, i) => new Slot(cluster, `d${i + 1}`, startDispatcher)),
+      ...Array.from({ length: plan.edges }, (_, i) => new Slot(cluster, `e${i + 1}`, startEdge)),
+      ...Array.from({ length: plan.gateways }, (_, i) => new Slot(cluster, `g${i + 1}`, startGateway)),
+    ]
+    const gateways = slots.filter(({ id }) => id.startsWith('g')).map(({ url }) => url)
+    const person = (name: string): PersonOptions => ({ world, network, checker, random: random.fork(), gateways, process: new Process(world, name, error => onBug(name, error)) })
+    const boundMs = boundOf(plan)
+    const historyMayFail = ['crash', 'freeze', 'late', 'cut', 'loss', 'drain', 'slow', 'away', 'expire', 'split', 'lag'].some(feature => plan.features.has(feature as never))
+
+    const cursorFor = (videoId: string): Cursor | undefined => {
+      const now = EPOCH_MS + world.now
+      if (plan.features.has('foreign') && random.chance(0.4)) return nextId(now + random.pick([-30_000, -100, 0, 5, 1_000, 3_600_000]), random.below(4_000))
+      if (random.chance(0.65)) return undefined
+      const stored = checker.stored(videoId)
+      return stored.length === 0 || random.chance(0.2) ? 0 : random.pick(stored.slice(-400)).comment.id
+    }
+    const viewers: Viewer[] = []
+    const addViewer = (i: number) => {
+      const videoId = random.pick(plan.videos).id
+      const viewer = new Viewer({ ...person(`w${i}`), videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, boundMs, historyMayFail: () => historyMayFail })
+      viewers.push(viewer)
+      viewer.watch()
+    }
+    const addPost = (i: number) => {
+      const { id: videoId } = random.pick(plan.videos.filter(({ fallsSilent }) => !fallsSilent || world.now < plan.faultsUntil).concat(world.now < plan.faultsUntil ? [] : plan.videos.slice(0, 1)))
+      const who = person(`p${i}`)
+      void post(who, { videoId, authorId: `author${i % 5}`, content: `c${i}`, key: `k${i}` })
+    }
+    const postLoop = (i: number) => {
+      addPost(i)
+      const everyMs = world.now < plan.faultsUntil ? plan.postEveryMs : Math.max(plan.postEveryMs, 250)
+      if (world.now < plan.postsUntil) world.after(random.gap(everyMs), () => postLoop(i + 1))
+    }
+    const pageLoop = () => {
+      const who = person('h')
+      const seen = random.chance(0.5) && viewers.length > 0 ? random.pick(viewers) : undefined
+      if (seen?.first !== undefined) void page(who, seen.videoId, 'before', false, seen.first)
+      else void page(who, random.pick(plan.videos).id, random.pick(['before', 'after']), false)
+      if (world.now < plan.postsUntil) world.after(random.gap(1_500), pageLoop)
+    }
+    for (let i = 0; i < plan.viewers; i++) world.after(BEGIN_MS + (random.chance(0.6) ? random.between(0, 500) : random.between(0, plan.faultsUntil + 2_000)), () => addViewer(i))
+    world.after(BEGIN_MS, () => postLoop(0))
+    world.after(BEGIN_MS, pageLoop)
+
+    const until = async (ms: number): Promise<boolean> => {
+      while (world.now < ms && checker.violations.length === 0) {
+        await world.run(Math.min(ms, world.now + STEP_MS))
+        for (const { running } of slots) {
+          const { pipes = 0 } = running.sizes()
+          if (pipes > plan.settings.maxPipeBytes * 3 * slots.length) checker.violate('memory', `${pipes} bytes wait in the pipes of ${running.process.name}`)
+        }
+      }
+      return checker.violations.length === 0
+    }
+    let faults: Faults | undefined
+    world.after(BEGIN_MS + 600, () => (faults = new Faults({ cluster, plan, random: random.fork(), slots, viewers })))
+    if (await until(plan.faultsUntil)) {
+      faults!.heal()
+      if (await until(plan.endsAt)) {
+        for (const viewer of viewers) viewer.checkEnd()
+        checker.checkStored()
+        let left = plan.videos.length
+        for (const { id } of plan.videos) void page(person('last'), id, 'before', true).then(done => {
+          left--
+          if (!done) checker.violate('history', `history of ${id} cannot be read at the end`, { videoId: id })
+        })
+        await until(plan.endsAt + 5_000)
+        if (left > 0 && checker.violations.length === 0) checker.violate('history', 'history cannot be read at the end')
+        const lost = checker.posts.filter(({ ackedAt }) => ackedAt === undefined).length
+        if (plan.features.size === 0 && lost > 0) checker.violate('history', `${lost} posts were not acknowledged though all was well`)
+        if (network.mostBuffered > plan.limitBytes + 512 * 1024) checker.violate('memory', `${network.mostBuffered} bytes waited in one stream`)
+      }
+    }
+    return {
+      seed, mix,
+      posted: checker.posts.length,
+      acked: checker.ackedCount,
+      deliveries: checker.deliveries,
+      gaps: checker.gaps,
+      faults: faults?.done ?? 0,
+      events: world.events,
+      worstLatencyMs: checker.worstLatencyMs,
+      trace: world.hash >>> 0,
+      violations: checker.violations,
+    }
+  } finally {
+    process.off('unhandledRejection', unhandled)
+  }
+}

@@ -1,0 +1,83 @@
+import { Process } from './process.js'
+import type { Cluster, Running, Start } from './parts.js'
+
+/** A part's place in the cluster: an id and an address, and one incarnation after the other. A supervisor starts
+ * it again whenever it has ended. */
+export class Slot {
+  readonly id: string
+  readonly url: string
+  running: Running
+  /** It was told to stop, and has not yet. */
+  stopping = false
+  readonly #cluster: Cluster
+  readonly #start: Start
+  #incarnations = 0
+
+  constructor(cluster: Cluster, id: string, start: Start) {
+    this.#cluster = cluster
+    this.id = id
+    this.url = `http://${id}:1`
+    this.#start = start
+    this.running = this.#begin()
+  }
+
+  get process(): Process {
+    return this.running.process
+  }
+
+  get up(): boolean {
+    return this.process.state === 'up' && !this.stopping
+  }
+
+  /** SIGKILL; the supervisor brings it back. */
+  kill(backAfterMs: number): void {
+    if (this.process.state === 'dead') return
+    this.#tell('is killed')
+    this.process.kill()
+    this.#cluster.world.after(backAfterMs, () => {
+      this.#tell('starts')
+      this.stopping = false
+      this.running = this.#begin()
+    })
+  }
+
+  /** SIGSTOP, and SIGCONT after a while. */
+  freeze(ms: number): void {
+    const { process, session } = this.running
+    if (process.state !== 'up') return
+    this.#tell(`freezes for ${Math.round(ms)} ms`)
+    process.freeze()
+    this.#cluster.registry.expireUnlessHeard(session)
+    this.#cluster.world.after(ms, () => this.#thaw(process))
+  }
+
+  thaw(): void {
+    this.#thaw(this.process)
+  }
+
+  /** SIGTERM; the supervisor brings it back. */
+  stop(): void {
+    if (!this.up) return
+    this.#tell('is told to stop')
+    this.stopping = true
+    const { running } = this
+    this.process.run(() => void running.stop().then(() => {
+      if (this.running === running) this.kill(this.#cluster.world.random.between(200, 1_500))
+    }))
+  }
+
+  #thaw(process: Process): void {
+    if (process.state !== 'frozen') return
+    this.#tell('thaws')
+    process.thaw()
+  }
+
+  #begin(): Running {
+    const process = new Process(this.#cluster.world, `${this.id}.${++this.#incarnations}`, error => this.#cluster.onBug(process.name, error))
+    return this.#start(this.#cluster, process, this.url)
+  }
+
+  #tell(what: string): void {
+    this.#cluster.world.tell?.(`! ${this.process.name} ${what}`)
+  }
+}

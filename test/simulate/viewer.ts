@@ -1,0 +1,236 @@
+import type { Buffer } from 'node:buffer'
+import type { VideoId } from '../../registry/contract/comment.js'
+import { parseCursor, type CommentId, type Cursor } from '../../registry/contract/id.js'
+import { SseParser, type SseEvent } from '../../registry/contract/sse.js'
+import type { Checker } from './checker.js'
+import type { Network } from './network.js'
+import type { Process } from './process.js'
+import type { Random } from './random.js'
+import type { World } from './world.js'
+
+export interface ViewerOptions {
+  readonly world: World
+  readonly network: Network
+  readonly checker: Checker
+  readonly process: Process
+  readonly random: Random
+  /** Addresses to try, any of them. */
+  readonly gateways: readonly string[]
+  readonly videoId: VideoId
+  /** What it holds already, with a cursor that may not be ours. */
+  readonly after: Cursor | undefined
+  readonly recent: number
+  /** Whether a comment this late is a violation; at = when it was stored. */
+  readonly boundMs: (at: number) => number
+  /** How long history may have been beyond reach when a gap is given for it. */
+  readonly historyMayFail: () => boolean
+}
+
+/** A viewer that missed more than this may be told of a gap. */
+const MAX_REPLAY = 1_000
+/** Or one that history could not serve for this long. */
+const PATIENCE_MS = 10_000
+
+/** One person watching, as EventSource does it, and a check of every event against the disk. */
+export class Viewer {
+  readonly name: string
+  readonly videoId: VideoId
+  /** All up to here it was sent, or told of as a gap; undefined for a newcomer that has nothing yet. */
+  place: Cursor | undefined
+  received = 0
+  /** The first comment it got. */
+  first: CommentId | undefined
+  watching = false
+  /** This connection has had its `ready`. */
+  ready = false
+  readonly #o: ViewerOptions
+  #parser = new SseParser()
+  #lastEventId = ''
+  #stream: { abort(): void; pause(): void; resume(): void } | undefined
+  #connections = 0
+  /** The last comment it got. */
+  #last: CommentId = 0
+  /** Comments before its first `ready`. */
+  #early = 0
+  #everReady = false
+  /** Since when it has been there and reading, with all that came before. */
+  #wellSince = Infinity
+  #progressAt = 0
+  #paused = false
+
+  constructor(options: ViewerOptions) {
+    this.#o = options
+    this.name = options.process.name
+    this.videoId = options.videoId
+    this.place = options.after
+    if (options.after !== undefined) this.#lastEventId = String(options.after)
+  }
+
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  watch(): void {
+    this.watching = true
+    this.#connect()
+  }
+
+  leave(): void {
+    this.watching = false
+    this.#disconnect()
+  }
+
+  /** Its connection breaks; it comes back as EventSource does. */
+  drop(): void {
+    if (!this.#stream) return
+    this.#disconnect()
+    this.#later()
+  }
+
+  /** Reads nothing for a while. */
+  pause(ms: number): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#wellSince = Infinity
+    this.#stream?.pause()
+    this.#o.world.after(ms, () => {
+      this.#paused = false
+      if (this.ready) this.#wellSince = this.#o.world.now + 2_000
+      this.#stream?.resume()
+    })
+  }
+
+  /** At the very end, when everything is well. */
+  checkEnd(): void {
+    const { checker } = this.#o
+    if (!this.watching) return
+    if (!this.ready) return this.#violate('waiting', 'has no ready')
+    const newest = checker.newestAcked(this.videoId)
+    if (this.place! < newest) this.#violate('missed', `stands at ${this.place}; ${newest} was acknowledged`, newest)
+  }
+
+  #connect(): void {
+    if (!this.watching || this.#stream) return
+    const { network, process, random, gateways, recent, world } = this.#o
+    const connection = ++this.#connections
+    this.#parser = new SseParser()
+    this.ready = false
+    this.#wellSince = Infinity
+    this.#progressAt = world.now
+    const current = () => connection === this.#connections
+    const lost = () => {
+      if (!current()) return
+      this.#stream = undefined
+      this.#wellSince = Infinity
+      this.ready = false
+      this.#later()
+    }
+    const headers: Record<string, string> = { accept: 'text/event-stream' }
+    if (this.#lastEventId !== '') headers['last-event-id'] = this.#lastEventId
+    this.#stream = network.stream(
+      process,
+      random.pick(gateways),
+      { path: `/comments/${this.videoId}${recent > 0 ? `?recent=${recent}` : ''}`, headers },
+      { data: chunk => void (current() && this.#data(chunk)), over: lost },
+      lost,
+    )
+    if (this.#paused) this.#stream.pause()
+  }
+
+  #disconnect(): void {
+    this.#connections++
+    this.#stream?.abort()
+    this.#stream = undefined
+    this.ready = false
+    this.#wellSince = Infinity
+  }
+
+  #later(): void {
+    const { world, random } = this.#o
+    world.after((this.#parser.retryMs ?? 1_000) * random.between(0.2, 1), () => this.#connect())
+  }
+
+  #data(chunk: Buffer): void {
+    for (const event of this.#parser.push(chunk)) this.#event(event)
+    // An id holds for the next connection too, as in a browser.
+    if (this.#parser.lastEventId !== '') this.#lastEventId = this.#parser.lastEventId
+  }
+
+  #event({ event, id, data }: SseEvent): void {
+    const { world } = this.#o
+    if (event === 'viewers') return
+    world.tell?.(`${this.name} gets ${event} ${id} ${data}`)
+    world.mix(Number(id))
+    const at = parseCursor(id)
+    if (at === undefined) return this.#violate('cursor', `an event ${event} with the id ${JSON.stringify(id)}`)
+    if (event === 'message') this.#comment(at, data)
+    else if (event === 'gap') this.#gap(at, data)
+    else if (event === 'ready') this.#atReady(at)
+    else this.#violate('bug', `an event ${event}`)
+    this.#progressAt = world.now
+  }
+
+  #comment(id: CommentId, data: string): void {
+    const { checker, world, boundMs } = this.#o
+    checker.deliveries++
+    this.received++
+    const stored = checker.at(this.videoId, id)
+    if (!stored) return this.#violate('history', 'got what is not stored', id)
+    if ((JSON.parse(data) as { content: string }).content !== stored.comment.content) this.#violate('history', 'got it with other content', id)
+    if (id === this.#last) this.#violate('twice', 'got it twice', id)
+    else if (id < this.#last || (this.place !== undefined && id <= this.place)) this.#violate('order', `got it after ${Math.max(this.#last, this.place ?? 0)}`, id)
+    else if (this.place !== undefined && stored.prev > this.place) this.#violate('missed', `got ${id} after ${this.place}; ${stored.prev} lies between`, stored.prev)
+    if (!this.ready) this.#early++
+    this.first ??= id
+    this.#last = id
+    this.place = id
+    const landedAt = checker.landedAt(this.videoId, id)
+    if (landedAt < this.#wellSince) return
+    const latencyMs = world.now - landedAt
+    checker.worstLatencyMs = Math.max(checker.worstLatencyMs, latencyMs)
+    if (latencyMs > boundMs(landedAt)) this.#violate('late', `got it ${Math.round(latencyMs)} ms after it was stored; ${boundMs(landedAt)} are allowed`, id)
+  }
+
+  #gap(to: Cursor, data: string): void {
+    const { checker, world, historyMayFail } = this.#o
+    const { from } = JSON.parse(data) as { from: string }
+    checker.gaps++
+    if (this.place === undefined || Number(from) !== this.place || to <= this.place) this.#violate('gap', `a gap (${from}, ${to}] at ${this.place}`)
+    else {
+      const unsent = checker.count(this.videoId, this.place, to)
+      const behind = checker.count(this.videoId, this.place, checker.head(this.videoId))
+      const waitedMs = world.now - this.#progressAt
+      if (unsent === 0) this.#violate('gap', `a gap (${from}, ${to}] that holds nothing`)
+      else if (behind <= MAX_REPLAY && !(historyMayFail() && waitedMs >= PATIENCE_MS - 500)) {
+        this.#violate('gap', `a gap (${from}, ${to}] for ${unsent} comments, after ${Math.round(waitedMs)} ms`, to)
+      }
+    }
+    this.place = to
+  }
+
+  #atReady(at: Cursor): void {
+    const { checker, recent, after, world, historyMayFail } = this.#o
+    const waited = historyMayFail() && world.now - this.#progressAt >= PATIENCE_MS - 500
+    const all = checker.count(this.videoId, 0, at)
+    if (this.ready) this.#violate('twice', 'a second ready in one connection')
+    if (this.place === undefined) {
+      if (recent > 0 && all > 0 && !waited) this.#violate('recent', `none of the last ${recent} came, of ${all}`)
+    } else if (at < this.place) {
+      if (this.place <= checker.head(this.videoId)) this.#violate('cursor', `ready at ${at}, before its cursor ${this.place}`)
+    } else if (at > this.place) {
+      const missed = checker.count(this.videoId, this.place, at)
+      if (missed > 0) this.#violate('missed', `ready at ${at}, with ${missed} comments after ${this.place} not sent`, at)
+    }
+    if (!this.#everReady && after === undefined && recent > 0 && this.#early < Math.min(recent, all) && !waited) {
+      this.#violate('recent', `${this.#early} of the last ${recent} came, of ${all}`)
+    }
+    this.place = at
+    this.ready = true
+    this.#everReady = true
+    if (!this.#paused) this.#wellSince = world.now
+  }
+
+  #violate(invariant: Parameters<Checker['violate']>[0], text: string, id?: CommentId): void {
+    this.#o.checker.violate(invariant, `${this.name} of ${this.videoId} ${text}`, { viewer: this.name, videoId: this.videoId, id })
+  }
+}
