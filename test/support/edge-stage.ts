@@ -1,10 +1,10 @@
 import { Registry } from 'prom-client'
 import { Edge } from '../../edge/edge.js'
 import { EdgeMetrics } from '../../edge/metrics.js'
-import type { Viewer } from '../../edge/viewer.js'
-import type { Start } from '../../edge/viewer.js'
+import type { Start, Viewer } from '../../edge/viewer.js'
 import type { DispatcherNode } from '../../registry/contract/nodes.js'
 import { parseReplay, parseSync, printAnswers, type ReplayRequest, type RoomAnswer, type SyncRequest } from '../../registry/contract/wire.js'
+import type { Clock } from '../../registry/node/clock.js'
 import { View } from '../../registry/view.js'
 import { FakeClock } from './fake-clock.js'
 import { FakeOutlet } from './fake-outlet.js'
@@ -25,11 +25,20 @@ export interface Seat {
   readonly videoId: string
 }
 
-/** An edge without sockets, before dispatchers that answer from model stores, in virtual time. */
-export class EdgeStage {
-  readonly clock: FakeClock
+export interface StageOptions {
+  readonly dispatchers?: number
+  readonly capacity?: number
+  readonly random?: () => number
+  /** What announcing is said to have taken. */
+  readonly announceBytes?: number
+}
+
+/** An edge without sockets, before dispatchers that answer from model stores, in virtual time unless told otherwise. */
+export class EdgeStage<C extends Clock = FakeClock> {
+  readonly clock: C
   readonly view = new View()
-  readonly metrics = new EdgeMetrics(new Registry())
+  readonly register = new Registry()
+  readonly metrics = new EdgeMetrics(this.register)
   readonly questions: Question[] = []
   readonly announced: { at: number; videos: ReadonlyMap<string, number> }[] = []
   readonly peerErrors: unknown[] = []
@@ -38,8 +47,8 @@ export class EdgeStage {
   /** How a dispatcher answers; by default from the stores at once. */
   answer: (question: Question) => RoomAnswer[] | Promise<RoomAnswer[]> = question => this.fromStores(question)
 
-  constructor({ dispatchers = 1, capacity = 10_000, random = Math.random, announceBytes = 100, clock = new FakeClock() }: { dispatchers?: number; capacity?: number; random?: () => number; announceBytes?: number; clock?: FakeClock } = {}) {
-    this.clock = clock
+  constructor({ dispatchers = 1, capacity = 10_000, random = Math.random, announceBytes = 100 }: StageOptions = {}, clock: Clock = new FakeClock()) {
+    this.clock = clock as C
     for (let i = 1; i <= dispatchers; i++) this.addDispatcher(`d${i}`)
     this.edge = new Edge({
       clock,

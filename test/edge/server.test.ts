@@ -1,0 +1,271 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import t, { type Test } from 'tap'
+import { internalRoutes, publicServer } from '../../edge/server.js'
+import { FrameKind, FrameReader } from '../../registry/contract/frame.js'
+import { SseParser, type SseEvent } from '../../registry/contract/sse.js'
+import { printComment, printHint, WIRE_HEADER, WIRE_VERSION, type WireComment } from '../../registry/contract/wire.js'
+import { systemClock, type Clock } from '../../registry/node/clock.js'
+import { internalServer } from '../../registry/node/internal.js'
+import { EdgeStage, type StageOptions } from '../support/edge-stage.js'
+import { until } from '../support/until.js'
+import { watch, watchReady } from '../support/viewer.js'
+
+const TOKEN = 'secret'
+const AUTHORIZED = { authorization: `Bearer ${TOKEN}`, [WIRE_HEADER]: String(WIRE_VERSION) }
+
+/** An edge on two real ports, before model stores. */
+function serve(t: Test, options: StageOptions = {}) {
+  const stage = new EdgeStage<Clock>(options, systemClock)
+  t.after(() => stage.edge.stop())
+  const onBug = (error: unknown) => void t.fail(String(error))
+  const notReady = () => undefined
+  const internal = internalServer({ token: TOKEN, metrics: stage.register, identity: { id: 'e1', instance: 'i1', version: '0' }, notReady, onBug })
+  internalRoutes(internal, stage.edge)
+  const open = publicServer(stage.edge, { onBug, notReady })
+  t.after(() => {
+    internal.close()
+    open.close()
+  })
+  const ports = { internal: internal.listen('127.0.0.1', 0), open: open.listen('127.0.0.1', 0) }
+  const urls = { internal: `http://127.0.0.1:${ports.internal}`, open: `http://127.0.0.1:${ports.open}` }
+  const batch = (body: string, headers: Record<string, string> = AUTHORIZED) => fetch(`${urls.internal}/internal/batch`, { method: 'POST', body, headers })
+  return { stage, ports, urls, batch, push: (comments: readonly WireComment[]) => batch(comments.map(printComment).join('')) }
+}
+
+/** A gateway's end of a viewer's stream: it reads frames, and can stop reading. */
+class FrameStream {
+  readonly kinds: number[] = []
+  readonly ids: number[] = []
+  readonly events: SseEvent[] = []
+  status: number | undefined
+  ended: string | undefined
+  closed = false
+  error: unknown
+  response: IncomingMessage | undefined
+  readonly #reader = new FrameReader()
+  readonly #sse = new SseParser()
+
+  constructor(t: Test, url: string) {
+    const request = httpRequest(url, { agent: false, headers: AUTHORIZED })
+    t.after(() => request.destroy())
+    request.on('error', () => (this.closed = true))
+    request.on('close', () => (this.closed = true))
+    request.on('response', response => {
+      this.response = response
+      this.status = response.statusCode
+      response.on('error', () => {})
+      response.on('data', (chunk: Buffer) => this.#take(chunk))
+    })
+    request.end()
+  }
+
+  get comments(): number[] {
+    return this.events.filter(({ event }) => event === 'message').map(({ id }) => Number(id))
+  }
+
+  ready(): Promise<unknown> {
+    return until(() => this.kinds.includes(FrameKind.ready), { what: 'a ready frame' })
+  }
+
+  #take(chunk: Buffer): void {
+    try {
+      for (const { kind, id, payload } of this.#reader.push(chunk)) {
+        this.kinds.push(kind)
+        if (id !== 0) this.ids.push(id)
+        if (kind === FrameKind.end) this.ended = payload.toString()
+        else this.events.push(...this.#sse.push(payload))
+      }
+    } catch (error) {
+      this.error ??= error
+    }
+  }
+}
+
+t.test('the internal stream is frames: what is asked for, ready, then what is pushed', async t => {
+  const { stage, urls, batch, push } = serve(t)
+  const store = stage.store('v')
+  store.posts(5)
+  const recent = new FrameStream(t, `${urls.internal}/internal/stream/v?recent=2`)
+  await recent.ready()
+  t.equal(recent.status, 200)
+  const after = new FrameStream(t, `${urls.internal}/internal/stream/v?after=20`)
+  const now = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  await Promise.all([after.ready(), now.ready()])
+  const posted = store.post()
+  t.equal((await push([posted])).status, 204)
+  for (const [stream, ids] of [[recent, [40, 50, 60]], [after, [30, 40, 50, 60]], [now, [60]]] as const) {
+    await until(() => stream.comments.at(-1) === 60)
+    t.same(stream.comments, ids)
+    t.equal(stream.kinds.filter(kind => kind === FrameKind.ready).length, 1)
+    t.equal(stream.kinds[0], FrameKind.events, 'an empty frame pushes the headers out')
+    t.same(stream.error, undefined)
+  }
+  const { id } = store.post()
+  t.equal((await batch(printHint({ videoId: 'v', id }))).status, 204)
+  await until(() => now.comments.at(-1) === id, { what: 'what a hint told of' })
+  void stage.edge.drain(50)
+  await until(() => recent.closed && after.closed && now.closed)
+  t.same([recent.ended, after.ended, now.ended], ['drain', 'drain', 'drain'])
+  const late = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  await until(() => late.closed)
+  t.same([late.status, late.ended], [200, 'drain'])
+})
+
+t.test('an edge that is full says so in an end frame, and to a viewer of its own by retry and the end', async t => {
+  const { urls } = serve(t, { capacity: 0 })
+  const stream = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  const viewer = watch(t, `${urls.open}/comments/v`)
+  await until(() => stream.closed)
+  t.same([stream.status, stream.ended], [200, 'full'])
+  await viewer.closed
+  t.equal(viewer.status, 200)
+  t.ok(viewer.retryMs! >= 1000 && viewer.retryMs! <= 5000)
+})
+
+t.test('the public port serves the plain stream, with its headers, retry and cursor', async t => {
+  const { stage, urls, push } = serve(t)
+  const store = stage.store('v')
+  store.posts(5)
+  const viewer = await watchReady(t, `${urls.open}/comments/v?lastEventId=40`, { lastEventId: '20' })
+  t.same(viewer.ids, store.comments.slice(2).map(({ id }) => String(id)), 'the header beats the query')
+  t.match(viewer.headers, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'access-control-allow-origin': '*' })
+  t.ok(viewer.retryMs! >= 1000 && viewer.retryMs! <= 5000)
+  const unreadable = await watchReady(t, `${urls.open}/comments/v?recent=1`, { lastEventId: 'what?' })
+  t.same(unreadable.ids, ['50'], 'one that cannot be read counts as none')
+  await push([store.post()])
+  await viewer.waitFor(({ id }) => id === '60')
+  await unreadable.waitFor(({ id }) => id === '60')
+})
+
+t.test('what can never succeed is refused', async t => {
+  const { stage, urls, batch } = serve(t)
+  const sse = { accept: 'text/event-stream' }
+  const cases: { url: string; status: number; headers?: Record<string, string>; method?: string }[] = [
+    { url: `${urls.open}/comments/v?lastEventId=abc`, status: 400, headers: sse },
+    { url: `${urls.open}/comments/v?lastEventId=9007199254740992`, status: 400, headers: sse },
+    { url: `${urls.open}/comments/v?recent=201`, status: 400, headers: sse },
+    { url: `${urls.open}/comments/v?recent=-1`, status: 400, headers: sse },
+    { url: `${urls.open}/comments/no.dots`, status: 400, headers: sse },
+    { url: `${urls.open}/comments/v`, status: 404 },
+    { url: `${urls.open}/comments/v`, status: 405, method: 'POST' },
+    { url: `${urls.open}/other`, status: 404 },
+    { url: `${urls.internal}/internal/stream/v?after=abc`, status: 400, headers: AUTHORIZED },
+    { url: `${urls.internal}/internal/stream/v?recent=1.5`, status: 400, headers: AUTHORIZED },
+    { url: `${urls.internal}/internal/stream/no.dots`, status: 400, headers: AUTHORIZED },
+    { url: `${urls.internal}/internal/stream/v`, status: 401 },
+    { url: `${urls.internal}/internal/stream/v`, status: 401, headers: { authorization: 'Bearer other' } },
+    { url: `${urls.internal}/internal/stream/v`, status: 409, headers: { ...AUTHORIZED, [WIRE_HEADER]: '2' } },
+  ]
+  for (const { url, status, headers = {}, method = 'GET' } of cases) {
+    const response = await fetch(url, { headers, method })
+    t.equal(response.status, status, `${method} ${url}`)
+    t.match(await response.json(), { error: { code: String, message: String } })
+  }
+  t.equal((await batch('C v 0 10 {}')).status, 400, 'cut short')
+  t.equal((await batch('nonsense\n')).status, 400)
+  t.equal((await batch('C v 0 10 {}\n', {})).status, 401)
+  t.equal((await batch('C v 0 10 {}\n', { ...AUTHORIZED, [WIRE_HEADER]: '2' })).status, 409)
+  for (const [url, headers] of [[`${urls.open}/comments/v`, sse], [`${urls.internal}/internal/stream/v`, AUTHORIZED]] as const) {
+    t.equal((await fetch(url, { method: 'HEAD', headers })).status, 200)
+  }
+  t.equal(stage.edge.viewers, 0)
+  t.equal((await fetch(`${urls.open}/healthz`)).status, 200)
+  t.equal((await fetch(`${urls.open}/readyz`)).status, 200)
+})
+
+t.test('a client may leave at any moment', async t => {
+  const { stage, ports, urls, push } = serve(t)
+  const head = (line: string, more = '') => `${line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${TOKEN}\r\nAccept: text/event-stream\r\n${more}\r\n`
+  const requests: [number, string][] = [
+    [ports.internal, head('POST /internal/batch', 'Content-Length: 1000\r\n') + 'C v 0 10 {'],
+    [ports.internal, head('POST /internal/batch', 'Content-Length: 12\r\n') + 'C v 0 10 {}\n'],
+    [ports.internal, head('GET /internal/stream/v?recent=5')],
+    [ports.internal, head('GET /metrics')],
+    [ports.open, head('GET /comments/v?recent=5')],
+    [ports.open, head('GET /comments/v?lastEventId=999999')],
+  ]
+  stage.store('v').posts(20)
+  let joined = 0
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(requests.map(([port, text], i) => new Promise<void>(resolve => {
+      const socket = connect(port, '127.0.0.1', () => {
+        socket.write(text)
+        // Now, a moment later, or when the first bytes come.
+        if (round % 3 === 0) socket.resetAndDestroy()
+        else if (round % 3 === 1 || i === 0) setTimeout(() => socket.destroy(), 5)
+        else socket.once('data', () => socket.resetAndDestroy())
+      })
+      socket.on('error', () => {})
+      socket.on('close', () => resolve())
+    })))
+    joined = (await stage.metrics.joins.get()).values[0]!.value
+    await push([stage.store('v').post()])
+  }
+  await until(() => stage.edge.viewers === 0, { what: 'all to be gone' })
+  t.ok(joined > 0)
+  const stays = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  await stays.ready()
+  await push([stage.store('v').post()])
+  await until(() => stays.comments.length === 1)
+})
+
+/** Comments of 8 KB, enough to fill the sockets' buffers several times over. */
+async function flood(stage: EdgeStage<Clock>, push: (comments: readonly WireComment[]) => Promise<Response>, rounds: number): Promise<void> {
+  for (let i = 0; i < rounds; i++) {
+    await push(stage.store('v').posts(200))
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+t.test('a viewer that stops reading is closed as slow, while the others go on', async t => {
+  const { stage, urls, push } = serve(t)
+  stage.store('v', 4000)
+  const quick = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  const stuck = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  const plain = await watchReady(t, `${urls.open}/comments/v`)
+  await Promise.all([quick.ready(), stuck.ready()])
+  stuck.response!.pause()
+  await flood(stage, push, 20)
+  const slow = () => stage.metrics.slow.get().then(({ values }) => values[0]!.value)
+  await until(async () => (await slow()) === 1, { timeoutMs: 15_000, what: 'the stuck one to be closed' })
+  t.equal(stage.edge.viewers, 2)
+  await push([stage.store('v').post()])
+  const { ids } = stage.store('v')
+  await until(() => quick.comments.at(-1) === ids.at(-1) && plain.ids.length === ids.length)
+  t.same(quick.comments, ids)
+  t.same(plain.ids, ids.map(String))
+  t.equal(await slow(), 1)
+})
+
+t.test('a viewer that stalls and then reads gets everything, or a gap that names the rest, and no byte is torn', async t => {
+  const { stage, urls, push } = serve(t)
+  stage.store('v', 4000)
+  const stream = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  await stream.ready()
+  const plain = await watchReady(t, `${urls.open}/comments/v`)
+  stream.response!.pause()
+  await flood(stage, push, 20)
+  stream.response!.resume()
+  await push([stage.store('v').post()])
+  const { ids } = stage.store('v')
+  await until(() => stream.comments.at(-1) === ids.at(-1), { timeoutMs: 15_000, what: 'the newest' })
+  t.same(stream.error, undefined)
+  let place = 0
+  for (const { event, id, data } of stream.events) {
+    if (event === 'gap') {
+      const { from, to } = JSON.parse(data) as { from: string; to: string }
+      t.equal(Number(from), place)
+      place = Number(to)
+    } else if (event === 'message') {
+      const next = ids.find(each => each > place)
+      if (Number(id) !== next || (JSON.parse(data) as { content: string }).content.length !== 4000) t.fail(`${id} after ${place}`)
+      place = Number(id)
+    }
+  }
+  t.equal(place, ids.at(-1))
+  t.ok(stream.events.some(({ event }) => event === 'gap'), 'it did miss some')
+  t.equal(stream.ids.at(-1), place)
+  await until(() => plain.ids.length === ids.length)
+  t.equal((await stage.metrics.slow.get()).values[0]!.value, 0)
+})
