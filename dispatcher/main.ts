@@ -4,7 +4,7 @@ import { Announcer } from '../registry/announcer.js'
 import { mayReplaceNode } from '../registry/claim.js'
 import { InternalClient } from '../registry/node/client.js'
 import { systemClock } from '../registry/node/clock.js'
-import { ConfigError, newInstance, urlOf } from '../registry/node/config.js'
+import { newInstance, urlOf } from '../registry/node/config.js'
 import { internalServer } from '../registry/node/internal.js'
 import { createLog, endOnBug } from '../registry/node/log.js'
 import { createMetrics } from '../registry/node/metrics.js'
@@ -14,7 +14,7 @@ import { zookeeperReady } from '../registry/node/zookeeper-wait.js'
 import { DISPATCHERS } from '../registry/paths.js'
 import { RegistryWatcher } from '../registry/watcher.js'
 import { Zk } from '../registry/zookeeper/client.js'
-import { dispatcherConfig, HELP, type DispatcherConfig } from './config.js'
+import { dispatcherConfig, sqlitePath, type DispatcherConfig } from './config.js'
 import { Dispatcher } from './dispatcher.js'
 import { DispatcherMetrics } from './metrics.js'
 import { routeDispatcher } from './server.js'
@@ -26,23 +26,10 @@ const LEARN_MS = 500
 const DRAIN_MS = 3_000
 const STOP_DEADLINE_MS = 10_000
 
-/** Runs a dispatcher until SIGTERM. Bad configuration or an unknown argument: a message and exit status 2; a
- * store that a later version wrote, or a taken port: a message and exit status 1. */
+/** Runs a dispatcher until it is told to stop. A store that a later version wrote, or a taken port: a message and
+ * exit status 1. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
-  if (argv.length === 1 && (argv[0] === '--help' || argv[0] === '-h')) {
-    process.stdout.write(HELP)
-    return
-  }
-  let config: DispatcherConfig
-  try {
-    if (argv.length > 0) throw new ConfigError(`unknown argument ${JSON.stringify(argv[0])}: it is configured by environment, see --help`)
-    config = dispatcherConfig(env)
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`dispatcher: bad configuration\n${error.message}\n`)
-    process.exitCode = 2
-    return
-  }
+  const config = dispatcherConfig(argv, env)
   try {
     await run(config)
   } catch (error) {
@@ -56,7 +43,7 @@ async function run(config: DispatcherConfig): Promise<void> {
   const log = createLog('dispatcher', config.NODE_ID, config.LOG_LEVEL)
   const onBug = endOnBug(log)
   const stop = stopSignal(log, STOP_DEADLINE_MS)
-  const store = new SqliteStore(config.STORE_URL.path, {
+  const store = new SqliteStore(sqlitePath(config.STORE_URL), {
     onTrouble: reason => (reason === undefined ? log.info('store_available') : log.error({ reason }, 'store_unavailable')),
   })
   await usable(store)
@@ -65,6 +52,8 @@ async function run(config: DispatcherConfig): Promise<void> {
   const client = new InternalClient(config.INTERNAL_TOKEN)
   const zk = new Zk(config.ZOOKEEPER_CONNECT)
   zk.on('warn', err => log.warn({ err }, 'zookeeper_odd'))
+  zk.on('suspended', () => log.warn('zookeeper_lost'))
+  zk.on('session', () => log.info('zookeeper_session'))
   const watcher = new RegistryWatcher({ zk, clock: systemClock, log, metrics, watch: ['edges', 'holdings', 'dispatchers'] })
   const dispatcher = new Dispatcher({
     self: config.NODE_ID,

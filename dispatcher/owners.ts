@@ -50,13 +50,13 @@ export class Owners {
     return this.#memberships.every(({ nodes }) => firstByRendezvous(videoId, nodes)?.id === this.#self)
   }
 
-  /** Looks at the view again. @returns where the membership changed: who has taken a video from us since the last call */
+  /** Looks at the view again. @returns who has taken a video from us since the last call, where somebody may have */
   refresh(): ((videoId: VideoId) => DispatcherNode | undefined) | undefined {
     const before = this.#refreshed
     const after = (this.#refreshed = this.#current())
     if (before === after) return undefined
     const self = before.nodes.find(node => node.id === this.#self)
-    if (!self) return () => undefined
+    if (!self) return undefined
     const known = new Set(before.nodes.map(node => node.id))
     const stays = after.nodes.some(node => node.id === this.#self)
     // While we stay, only one that came can have taken a video from us: most are settled by a comparison or two.

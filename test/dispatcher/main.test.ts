@@ -8,7 +8,9 @@ import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { parseResults, printPosts } from '../../registry/contract/posts.js'
 import { InternalClient } from '../../registry/node/client.js'
+import { parseDispatcher } from '../../registry/contract/nodes.js'
 import { until } from '../support/until.js'
+import { openZk, startZooKeeper } from '../support/zookeeper.js'
 import { draft } from './cast.js'
 
 interface Run {
@@ -50,7 +52,7 @@ t.test('bad configuration: every bad variable is named, exit status 2', async t 
 t.test('an unknown argument: exit status 2', async t => {
   const { ended, stderr } = run(t, ['--port', '1'], {})
   t.equal(await ended, 2)
-  t.match(stderr(), /^dispatcher: bad configuration\nunknown argument "--port"/)
+  t.match(stderr(), /^dispatcher: bad configuration\n--port 1: /)
 })
 
 t.test('--help names every variable', async t => {
@@ -79,6 +81,35 @@ t.test('while ZooKeeper is away it waits, says so, is not ready, and stores; SIG
   t.match(parseResults(body), [{ created: true }])
   await until(() => stdout().includes('waiting_for_zookeeper'))
   t.match((await client.call(url, { method: 'GET', path: '/metrics', timeoutMs: 2_000 })).toString(), 'live_dispatcher_comments_stored_total 1')
+  stop()
+  t.equal(await ended, 0)
+})
+
+t.test('it announces itself, drains on SIGTERM, storing what still comes, and leaves the registry', async t => {
+  const zookeeper = await startZooKeeper(t)
+  const connect = `${zookeeper.connect}/live`
+  const zk = await openZk(t, connect)
+  const { ended, stdout, stop } = run(t, [], { NODE_ID: 'd1', STORE_URL: `sqlite:${join(folder(t), 'comments.db')}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: connect })
+  const url = await until(() => /"internalUrl":"(http[^"]+)"/.exec(stdout())?.[1])
+  const client = new InternalClient(undefined)
+  t.teardown(() => client.close())
+  await until(() => client.call(url, { method: 'GET', path: '/readyz', timeoutMs: 2_000 }).then(() => true, () => false))
+  const announced = async () => parseDispatcher((await zk.getData('/dispatchers/d1')).data)
+  t.match(await announced(), { id: 'd1', internalUrl: url, state: 'up', wire: 1 })
+  stop()
+  await until(async () => (await announced()).state === 'draining')
+  const body = await client.call(url, { path: '/internal/posts', body: printPosts({ passedOn: false, posts: [draft('v')] }), timeoutMs: 5_000 })
+  t.match(parseResults(body), [{ created: true }])
+  t.equal(await ended, 0)
+  t.equal(await zk.exists('/dispatchers/d1'), null)
+})
+
+t.test('SIGTERM while ZooKeeper is away ends it with 0 all the same', async t => {
+  const zookeeper = await startZooKeeper(t)
+  const { ended, stdout, stop } = run(t, [], { NODE_ID: 'd1', STORE_URL: `sqlite:${join(folder(t), 'comments.db')}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: zookeeper.connect })
+  await until(() => stdout().includes('"announced"'))
+  await zookeeper.kill()
+  await until(() => stdout().includes('zookeeper_lost'))
   stop()
   t.equal(await ended, 0)
 })
