@@ -153,3 +153,19 @@ t.test('the fullest holder is chosen, so that a cooling video shrinks back', asy
   all.announce(view)
   t.equal(idOf(place(view, 'v', new Pending(), { videoShare: 10, setAside: none })), 'edge-2')
 })
+
+t.test('a crowd between two announcements does not overfill an edge that others have nearly filled', async t => {
+  const view = new View()
+  const pending = new Pending()
+  for (const [id, viewers] of [['a', 90], ['b', 0]] as const) {
+    view.apply({ kind: 'edge', id, node: edgeNode(id, { capacity: 100, viewers }) }, 0)
+    view.apply({ kind: 'holdings', id, holdings: { instance: 'i1', videos: new Map(viewers ? [['v', viewers]] : []) } }, 0)
+  }
+  const placed = { a: 0, b: 0 }
+  for (let i = 0; i < 50; i++) {
+    const found = place(view, 'v', pending, { videoShare: 1_000, setAside: none }) as EdgeNode
+    pending.place(found, 'v', 0)
+    placed[found.id as 'a' | 'b']++
+  }
+  t.same(placed, { a: 10, b: 40 })
+})

@@ -91,6 +91,9 @@ t.test('the place is set, not maxed: a viewer whose cursor was not the video\'s 
   t.equal(viewer.resume().after, 5)
   viewer.push(framesOf([comment(6)]))
   t.equal(viewer.resume().after, 6)
+  const other = new RelayedViewer({ videoId: 'v', after: 1_000, recent: undefined })
+  other.push(framesOf([comment(3)]))
+  t.equal(other.resume().after, 3)
 })
 
 t.test('half a frame is forgotten with its edge', async t => {
