@@ -29,7 +29,7 @@ export type WorkerReply = { readonly n: number } & ({ readonly result: unknown }
 const BUSY_MS = 20
 const RETRY_MS = 2
 // What is wrong with the disk, the file or its rights, and not with our SQL.
-const TROUBLE = /^(SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN|CORRUPT|NOTADB|PERM|AUTH|NOMEM|PROTOCOL|TOOBIG|NOLFS|SCHEMA)|E[A-Z]+$)/
+const TROUBLE = /^(SQLITE_(BUSY|LOCKED|PROTOCOL|FULL|READONLY|IOERR|CANTOPEN|CORRUPT|NOTADB|PERM|NOMEM)|E[A-Z]+$)/
 const BUSY = /^SQLITE_(BUSY|LOCKED|PROTOCOL)/
 
 const { path, deadlineMs } = workerData as WorkerSettings
