@@ -70,7 +70,8 @@ export class Channel {
   reset(): void {
     if (this.closed) return
     const all = Buffer.concat(this.#queue)
-    this.#queue = [all.subarray(0, this.#o.world.random.below(all.length + 1))]
+    const kept = all.subarray(0, this.#o.world.random.below(all.length + 1))
+    this.#queue = kept.length > 0 ? [kept] : []
     this.#over = 'broken'
     this.#move()
   }

@@ -42,6 +42,10 @@ export function planOf(mix: Mix, random: Random): Plan {
     comments: random.pick([0, 0, 3, 60, 300, 1_150]),
     fallsSilent: random.chance(0.5),
   }))
+  const edges = random.whole(2, 3)
+  const viewers = crowd ? random.whole(80, 130) : random.whole(8, 16)
+  /** Room for all, and little more. */
+  const tight = Math.ceil(viewers / edges) + 2
   return {
     mix,
     features,
@@ -49,17 +53,17 @@ export function planOf(mix: Mix, random: Random): Plan {
     postsUntil: faultsUntil + 12_000,
     endsAt: faultsUntil + QUIET_MS,
     dispatchers: random.whole(2, 3),
-    edges: random.whole(2, 3),
+    edges,
     gateways: random.whole(1, 2),
     videos,
-    viewers: crowd ? random.whole(80, 130) : random.whole(8, 16),
+    viewers,
     postEveryMs: hot ? random.between(7, 15) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
-    faultEveryMs: mix === 'hard' ? 1_500 : 3_000,
+    faultEveryMs: mix === 'hard' ? 1_000 : mix === 'all' ? 2_000 : 1_200,
     disk: random.pick(['serial', 'per-video']),
     settings: {
       maxPipeBytes: has('pipe') ? random.whole(100, 900) : 4 << 20,
-      edgeCapacity: random.pick([1_000, 1_000, crowd ? 60 : 6]),
-      videoShare: random.pick([1_000, 1_000, crowd ? 40 : 4]),
+      edgeCapacity: random.pick([1_000, 1_000, tight]),
+      videoShare: random.pick([1_000, 1_000, tight]),
       writeCostMs: crowd ? random.between(0.05, 0.2) : 0,
     },
     limitBytes: has('slow') ? random.whole(1_000, 8_000) : 64 * 1024,

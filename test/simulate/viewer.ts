@@ -216,7 +216,8 @@ export class Viewer {
     if (this.place === undefined) {
       if (recent > 0 && all > 0 && !waited) this.#violate('recent', `none of the last ${recent} came, of ${all}`)
     } else if (at < this.place) {
-      if (this.place <= checker.head(this.videoId)) this.#violate('cursor', `ready at ${at}, before its cursor ${this.place}`)
+      // A cursor that is no comment's is not ours: the viewer joins below it (rule 9).
+      if (checker.at(this.videoId, this.place)) this.#violate('cursor', `ready at ${at}, before its cursor ${this.place}`)
     } else if (at > this.place) {
       const missed = checker.count(this.videoId, this.place, at)
       if (missed > 0) this.#violate('missed', `ready at ${at}, with ${missed} comments after ${this.place} not sent`, at)
