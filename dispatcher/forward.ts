@@ -67,7 +67,7 @@ export class Forward {
     this.#dispatcherPipe(owner).comment(lineOf(comment))
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when all has been sent but what its target does not take. */
   idle(): Promise<void> {
     return new Promise(resolve => {
       this.#waiting.push(resolve)
@@ -127,6 +127,7 @@ export class Forward {
       },
       failed: error => {
         metrics.batchFailures.inc()
+        this.#tellIdle()
         if (error instanceof PeerError && error.failure === 'refused') view.refused(target.id, target.instance)
       },
     })
@@ -147,7 +148,7 @@ export class Forward {
 
   #tellIdle(): void {
     if (this.#waiting.length === 0) return
-    for (const { pipe } of this.#pipes.values()) if (!pipe.idle) return
+    for (const { pipe } of this.#pipes.values()) if (!pipe.settled) return
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }

@@ -66,6 +66,11 @@ export class Pipe {
     return !this.#inFlight && this.#lines.length === 0 && this.#hints.size === 0
   }
 
+  /** Nothing is under way, and what waits, if anything, waits for a target that just failed: its syncs will do. */
+  get settled(): boolean {
+    return this.idle || (!this.#inFlight && this.#cancelRetry !== undefined)
+  }
+
   comment(line: Line): void {
     if (this.#closed) return
     if (this.#bytes + line.bytes.length > this.#options.maxBytes) this.#keepHint(line)
@@ -143,12 +148,12 @@ export class Pipe {
     // It may have arrived or not; the videos' hints make the target ask.
     for (const hint of hints) this.#keepHint(hint)
     for (const line of lines) this.#keepHint(line)
-    this.#options.failed(failure.error)
     const backOffMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++)
     this.#cancelRetry = this.#options.clock.after(backOffMs * (0.5 + this.#options.random() / 2), () => {
       this.#cancelRetry = undefined
       if (this.#options.wanted()) this.#next()
       else this.close()
     })
+    this.#options.failed(failure.error)
   }
 }

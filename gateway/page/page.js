@@ -103,12 +103,19 @@ function insert(comment) {
   item.dataset.id = comment.id
   const time = element('time', new Date(comment.createdAt).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }))
   time.dateTime = new Date(comment.createdAt).toISOString()
-  item.append(element('b', comment.authorId), time, element('p', comment.content))
+  item.append(said('b', comment.authorId), time, said('p', comment.content))
   shown.set(id, item)
   let after = list.lastElementChild
   while (after && Number(after.dataset.id) > id) after = after.previousElementSibling
   if (after) after.after(item)
   else list.prepend(item)
+}
+
+/** Somebody's words: in the direction of their own script, whatever the line around them. */
+function said(name, text) {
+  const made = element(name, text)
+  made.dir = 'auto'
+  return made
 }
 
 function element(name, text) {

@@ -174,3 +174,14 @@ t.test('draining finishes what was accepted and flushes the pipes, for so long a
   scene.sent.find(({ target }) => target.id === 'stuck')!.answer()
   await scene.dispatcher.drain(1_000)
 })
+
+t.test('draining does not wait for an edge that is gone', async t => {
+  const scene = new Scene(t)
+  scene.edge('gone', 'v')
+  scene.reply = sent => sent.fail('refused')
+  await scene.post(draft('v'))
+  let drained = false
+  void scene.dispatcher.drain(3_000).then(() => (drained = true))
+  await scene.clock.advance(10)
+  t.ok(drained)
+})
