@@ -2,18 +2,12 @@ import { printNode, type DispatcherNode } from '../registry/contract/nodes.js'
 import { WIRE_VERSION } from '../registry/contract/wire.js'
 import { Announcer } from '../registry/announcer.js'
 import { mayReplaceNode } from '../registry/claim.js'
-import { InternalClient } from '../registry/node/client.js'
 import { systemClock } from '../registry/node/clock.js'
-import { newInstance, urlOf } from '../registry/node/config.js'
+import { urlOf } from '../registry/node/config.js'
 import { internalServer } from '../registry/node/internal.js'
-import { createLog, endOnBug } from '../registry/node/log.js'
-import { createMetrics } from '../registry/node/metrics.js'
-import { stopSignal } from '../registry/node/stop.js'
 import { VERSION } from '../registry/node/version.js'
-import { zookeeperReady } from '../registry/node/zookeeper-wait.js'
 import { DISPATCHERS } from '../registry/paths.js'
-import { RegistryWatcher } from '../registry/watcher.js'
-import { Zk } from '../registry/zookeeper/client.js'
+import { startNode } from '../registry/start.js'
 import { dispatcherConfig, sqlitePath, type DispatcherConfig } from './config.js'
 import { Dispatcher } from './dispatcher.js'
 import { DispatcherMetrics } from './metrics.js'
@@ -40,21 +34,13 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 }
 
 async function run(config: DispatcherConfig): Promise<void> {
-  const log = createLog('dispatcher', config.NODE_ID, config.LOG_LEVEL)
-  const onBug = endOnBug(log)
-  const stop = stopSignal(log, STOP_DEADLINE_MS)
+  const live = startNode('dispatcher', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
+  const { identity, log, onBug, metrics, client, zk, watcher } = live
   const store = new SqliteStore(sqlitePath(config.STORE_URL), {
     onTrouble: reason => (reason === undefined ? log.info('store_available') : log.error({ reason }, 'store_unavailable')),
   })
   await usable(store)
 
-  const metrics = createMetrics()
-  const client = new InternalClient(config.INTERNAL_TOKEN)
-  const zk = new Zk(config.ZOOKEEPER_CONNECT)
-  zk.on('warn', err => log.warn({ err }, 'zookeeper_odd'))
-  zk.on('suspended', () => log.warn('zookeeper_lost'))
-  zk.on('session', () => log.info('zookeeper_session'))
-  const watcher = new RegistryWatcher({ zk, clock: systemClock, log, metrics, watch: ['edges', 'holdings', 'dispatchers'] })
   const dispatcher = new Dispatcher({
     self: config.NODE_ID,
     store,
@@ -70,8 +56,6 @@ async function run(config: DispatcherConfig): Promise<void> {
   })
 
   // Posts and syncs may come before the registry has been read: the store referees.
-  const instance = newInstance()
-  const identity = { id: config.NODE_ID, instance, version: VERSION }
   let announcer: Announcer | undefined
   const notReady = () => (!watcher.loaded ? 'the registry has not been read yet' : !announcer?.up ? 'not announced in the registry' : undefined)
   const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady, onBug })
@@ -80,30 +64,23 @@ async function run(config: DispatcherConfig): Promise<void> {
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, port)
   log.info({ internalUrl, version: VERSION }, 'listening')
 
-  const node: DispatcherNode = { id: config.NODE_ID, instance, internalUrl, state: 'up', startedAt: Date.now(), version: VERSION, wire: WIRE_VERSION }
-  const stopping = new AbortController()
-  void stop.then(() => stopping.abort())
-  try {
-    await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, log, stopping.signal)
+  const node: DispatcherNode = { ...identity, internalUrl, state: 'up', startedAt: Date.now(), wire: WIRE_VERSION }
+  if (await live.connected()) {
     announcer = new Announcer({ zk, log, path: `${DISPATCHERS}/${config.NODE_ID}`, data: printNode(node), mayReplace: mayReplaceNode(node, client) })
-  } catch (error) {
-    if (!stopping.signal.aborted) throw error
   }
-  await stop
+  await live.stopping
 
-  // Section 12: it says so, takes what still comes while the others learn, finishes, and leaves the registry.
+  // It says so, takes what still comes while the others learn, finishes, and leaves the registry.
   if (announcer?.up) {
     announcer.set(printNode({ ...node, state: 'draining' }))
     await delay(LEARN_MS)
   }
   await dispatcher.drain(DRAIN_MS)
   await announcer?.close()
-  watcher.close()
-  await zk.close()
   await delay(50) // the last answers leave
   server.close()
   dispatcher.close()
-  await Promise.all([client.close(), store.close()])
+  await Promise.all([live.close(), store.close()])
   log.info('stopped')
 }
 

@@ -3,18 +3,12 @@ import { Announcer } from '../registry/announcer.js'
 import { printHoldings, printNode, type EdgeNode } from '../registry/contract/nodes.js'
 import { WIRE_VERSION } from '../registry/contract/wire.js'
 import { DrainWatch } from '../registry/drain-watch.js'
-import { InternalClient } from '../registry/node/client.js'
 import { systemClock } from '../registry/node/clock.js'
-import { newInstance, urlOf } from '../registry/node/config.js'
+import { urlOf } from '../registry/node/config.js'
 import { internalServer } from '../registry/node/internal.js'
-import { createLog, endOnBug } from '../registry/node/log.js'
-import { createMetrics } from '../registry/node/metrics.js'
-import { stopSignal } from '../registry/node/stop.js'
 import { VERSION } from '../registry/node/version.js'
-import { zookeeperReady } from '../registry/node/zookeeper-wait.js'
 import { EDGES, HOLDINGS } from '../registry/paths.js'
-import { RegistryWatcher } from '../registry/watcher.js'
-import { Zk } from '../registry/zookeeper/client.js'
+import { startNode } from '../registry/start.js'
 import { edgeConfig } from './config.js'
 import { Edge } from './edge.js'
 import { EdgeMetrics } from './metrics.js'
@@ -26,22 +20,13 @@ const STOP_DEADLINE_MS = 15_000
 /** Runs an edge until it is told to stop. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const config = edgeConfig(argv, env)
-  const id = config.NODE_ID
-  const instance = newInstance()
-  const log = createLog('edge', id, config.LOG_LEVEL)
-  const onBug = endOnBug(log)
-  const stopping = stopSignal(log, STOP_DEADLINE_MS)
-  const register = createMetrics()
-  const client = new InternalClient(config.INTERNAL_TOKEN)
-  const zk = new Zk(config.ZOOKEEPER_CONNECT)
-  zk.on('warn', err => log.warn({ err }, 'zookeeper_odd'))
-  zk.on('suspended', () => log.warn('zookeeper_lost'))
-  zk.on('session', () => log.info('zookeeper_session'))
-  const watcher = new RegistryWatcher({ zk, clock: systemClock, log, metrics: register, watch: ['dispatchers'] })
+  const live = startNode('edge', config, { watch: ['dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
+  const { identity, log, onBug, client, zk, watcher } = live
+  const { id, instance } = identity
 
   let node: EdgeNode | undefined
   const announced: { node?: Announcer; holdings?: Announcer } = {}
-  const metrics = new EdgeMetrics(register)
+  const metrics = new EdgeMetrics(live.metrics)
   const edge = new Edge({
     clock: systemClock,
     random: Math.random,
@@ -57,11 +42,11 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
       return data.length
     },
   })
-  metrics.watch(register, edge)
+  metrics.watch(live.metrics, edge)
   watcher.onChange(() => edge.viewChanged())
 
   const notReady = () => (edge.draining ? 'draining' : watcher.loaded && announced.node?.up ? undefined : 'waiting for the registry')
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: register, identity: { id, instance, version: VERSION }, notReady, onBug })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug })
   internalRoutes(internal, edge)
   const open = publicServer(edge, { onBug, notReady })
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
@@ -80,11 +65,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     announced.node?.set(printNode(node))
   }
 
-  const gone = new AbortController()
-  void stopping.then(() => gone.abort())
-  await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, log, gone.signal).catch(error => {
-    if (!gone.signal.aborted) throw error
-  })
+  await live.connected()
   node = { id, instance, internalUrl, publicUrl, capacity: config.EDGE_CAPACITY, viewers: edge.viewers, state: 'up', startedAt: Date.now(), version: VERSION, wire: WIRE_VERSION }
   const announcement = new Announcer({ zk, log, path: `${EDGES}/${id}`, data: printNode(node), mayReplace: mayReplaceNode({ id, instance }, client) })
   announced.node = announcement
@@ -114,15 +95,14 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     },
   })
 
-  await stopping
+  await live.stopping
   wish.close()
   await drain()
   open.stopListening()
   edge.stop()
   await Promise.all([announced.holdings.close(), announcement.close()])
-  watcher.close()
   internal.close()
   open.close()
-  await Promise.all([zk.close(), client.close()])
+  await live.close()
   log.info('stopped')
 }

@@ -1,14 +1,8 @@
-import { InternalClient } from '../registry/node/client.js'
 import { systemClock } from '../registry/node/clock.js'
-import { newInstance, urlOf } from '../registry/node/config.js'
+import { urlOf } from '../registry/node/config.js'
 import { internalServer } from '../registry/node/internal.js'
-import { createLog, endOnBug } from '../registry/node/log.js'
-import { createMetrics } from '../registry/node/metrics.js'
-import { stopSignal } from '../registry/node/stop.js'
 import { VERSION } from '../registry/node/version.js'
-import { zookeeperReady } from '../registry/node/zookeeper-wait.js'
-import { RegistryWatcher } from '../registry/watcher.js'
-import { Zk } from '../registry/zookeeper/client.js'
+import { startNode } from '../registry/start.js'
 import { gatewayConfig } from './config.js'
 import { Gateway } from './gateway.js'
 import { GatewayMetrics } from './metrics.js'
@@ -23,17 +17,8 @@ const STOP_DEADLINE_MS = 20_000
 /** Runs a gateway until it is told to stop. It announces nothing: it only watches who is there. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const config = gatewayConfig(argv, env)
-  const log = createLog('gateway', config.NODE_ID, config.LOG_LEVEL)
-  const onBug = endOnBug(log)
-  process.on('uncaughtException', onBug)
-  const stopping = stopSignal(log, STOP_DEADLINE_MS)
-  const register = createMetrics()
-  const client = new InternalClient(config.INTERNAL_TOKEN)
-  const zk = new Zk(config.ZOOKEEPER_CONNECT)
-  zk.on('warn', err => log.warn({ err }, 'zookeeper_odd'))
-  zk.on('suspended', () => log.warn('zookeeper_lost'))
-  zk.on('session', () => log.info('zookeeper_session'))
-  const watcher = new RegistryWatcher({ zk, clock: systemClock, log, metrics: register, watch: ['edges', 'holdings', 'dispatchers'] })
+  const live = startNode('gateway', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
+  const { identity, log, onBug, client, watcher } = live
 
   const gateway = new Gateway({
     clock: systemClock,
@@ -44,13 +29,12 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     videoShare: config.EDGE_VIDEO_SHARE,
   })
   watcher.onChange(change => gateway.viewChanged(change))
-  const metrics = new GatewayMetrics(register)
-  metrics.watch(register, gateway)
+  const metrics = new GatewayMetrics(live.metrics)
+  metrics.watch(live.metrics, gateway)
 
   let draining = false
   const notReady = () => (draining ? 'draining' : watcher.loaded ? undefined : 'waiting for the registry')
-  const identity = { id: config.NODE_ID, instance: newInstance(), version: VERSION }
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: register, identity, notReady, onBug })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug })
   const limit = viewerLimit()
   const server = new PublicServer({
     gateway,
@@ -68,12 +52,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     'listening',
   )
 
-  const gone = new AbortController()
-  void stopping.then(() => gone.abort())
-  await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, log, gone.signal).catch((error: unknown) => {
-    if (!gone.signal.aborted) throw error
-  })
-  await stopping
+  await live.connected()
+  await live.stopping
 
   draining = true
   server.stop()
@@ -85,8 +65,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   server.close()
   gateway.close()
   internal.close()
-  watcher.close()
-  await Promise.all([zk.close(), client.close()])
+  await live.close()
   log.info('stopped')
 }
 
