@@ -180,3 +180,20 @@ t.test('what was heard of since the question stays wanted, however high the ques
   chain.answer(request, answer)
   t.equal(chain.want, comment.id)
 })
+
+t.test('neither memory nor a cut answer lowers what is wanted', async t => {
+  const { store, chain } = new Checked().open()
+  store.posts(3)
+  chain.hint(100)
+  for (const options of [{ upTo: 30 }, { limit: 1 }]) {
+    const request = chain.request()
+    chain.answer(request, store.sync(request, options))
+    t.equal(chain.want, 100)
+    chain.reopen()
+    chain.answer(chain.request(0), store.sync({ videoId: 'v', last: 0, want: 100 }, { limit: 1 }))
+    store.posts(3)
+  }
+  const request = chain.request()
+  chain.answer(request, store.sync(request))
+  t.equal(chain.want, store.head)
+})

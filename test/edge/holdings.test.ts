@@ -77,6 +77,16 @@ t.test('a count that has come to rest is told, although another video\'s never r
   t.equal(writes.at(-1)!.videos.get('still'), 1001)
 })
 
+t.test('a count that came back to what was told is not told again', async t => {
+  const { clock, writes, set } = announcing()
+  set('a', 1000)
+  await clock.advance(100)
+  set('a', 1001)
+  set('a', 1000)
+  await clock.advance(5000)
+  t.equal(writes.length, 1)
+})
+
 t.test('nothing is announced after it is stopped', async t => {
   const { clock, writes, announcements, set } = announcing()
   set('a', 1000)

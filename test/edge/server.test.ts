@@ -202,7 +202,7 @@ t.test('a client may leave at any moment', async t => {
     joined = (await stage.metrics.joins.get()).values[0]!.value
     await push([stage.store('v').post()])
   }
-  await until(() => stage.edge.viewers === 0, { what: 'all to be gone' })
+  await until(() => stage.edge.viewers === 0, { what: 'all to be gone', timeoutMs: 3000 })
   t.ok(joined > 0)
   const stays = new FrameStream(t, `${urls.internal}/internal/stream/v`)
   await stays.ready()
