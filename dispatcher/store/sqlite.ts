@@ -5,7 +5,7 @@ import type { Operation, WorkerReply, WorkerSettings } from './sqlite-worker.js'
 import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from './store.js'
 
 export interface SqliteOptions {
-  /** How long a call tries to get past another process's lock before it is unavailable; 2 s by default. */
+  /** How long a call tries to get past another process's lock before it is unavailable; 1 s by default: below what a gateway waits. */
   readonly deadlineMs?: number
   /** Told when calls begin to fail for the store's sake, with the reason, and when they succeed again. */
   readonly onTrouble?: (reason: string | undefined) => void
@@ -18,7 +18,7 @@ export class SqliteStore implements Store {
   readonly #reader: Thread
 
   /** Does not touch the file yet: `open` says at start whether it can be used, and each call tries anew. */
-  constructor(path: string, { deadlineMs = 2_000, onTrouble = () => {} }: SqliteOptions = {}) {
+  constructor(path: string, { deadlineMs = 1_000, onTrouble = () => {} }: SqliteOptions = {}) {
     this.#writer = new Thread({ path, deadlineMs }, onTrouble)
     this.#reader = new Thread({ path, deadlineMs }, onTrouble)
   }
