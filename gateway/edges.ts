@@ -15,6 +15,8 @@ const HEARD_MS = 1_500
 const WITNESSES = 3
 const BACK_OFF_MS = 1_000
 const MAX_BACK_OFF_MS = 30_000
+/** An edge that said it drains is believed this long; after that it is the view that knows. */
+const LEAVING_MS = 5_000
 
 /** Asks an edge for a sign of life: undefined when this instance answered, whatever the status, else why it
  * did not. Never rejects. */
@@ -47,8 +49,8 @@ export class JudgedEdge {
   trying = false
   /** Failures in a row, for the back-off. */
   failures = 0
-  /** It said that it drains: this instance never comes back. */
-  leaving = false
+  /** It said that it drains, and gets nobody until then. */
+  leavingUntil: number | undefined
 
   constructor(readonly node: EdgeNode) {}
 }
@@ -105,16 +107,17 @@ export class Edges {
     if (failure === 'refused' || failure === 'timeout') this.#putAside(edge)
   }
 
-  /** The edge hands its viewers back: nobody is placed on this instance again. */
+  /** The edge hands its viewers back: nobody is placed on it while the view may not say so yet. Not for ever: an
+   * operator can call a drain off. */
   leaving(edge: JudgedEdge): void {
-    edge.leaving = true
+    edge.leavingUntil = this.#ran + LEAVING_MS
     this.#someAside = true
   }
 
   isSetAside(node: EdgeNode): boolean {
     if (!this.#someAside) return false
     const edge = this.#edges.get(node.id)
-    return edge !== undefined && (edge.leaving || edge.tryAt !== undefined) && edge.node.instance === node.instance
+    return edge !== undefined && (edge.leavingUntil !== undefined || edge.tryAt !== undefined) && edge.node.instance === node.instance
   }
 
   get setAsideCount(): number {
@@ -160,6 +163,10 @@ export class Edges {
     let missed = false
     for (const edge of this.#all()) {
       if (edge.tryAt !== undefined) this.#tryAgain(edge)
+      if (edge.leavingUntil !== undefined && this.#ran >= edge.leavingUntil) {
+        edge.leavingUntil = undefined
+        this.#options.onUsable()
+      }
       if (edge.relays.size === 0) continue
       if (this.#ran - edge.askedAt >= ASK_MS) this.#ask(edge)
       missed ||= this.#silence(edge) > ASK_MS
@@ -222,7 +229,7 @@ export class Edges {
     this.#someAside = false
     for (const edge of this.#former) if (edge.relays.size === 0) this.#former.delete(edge)
     for (const [id, edge] of this.#edges) {
-      if (edge.leaving || edge.tryAt !== undefined) this.#someAside = true
+      if (edge.leavingUntil !== undefined || edge.tryAt !== undefined) this.#someAside = true
       if (edge.relays.size === 0 && this.#options.view.edge(id)?.instance !== edge.node.instance) this.#edges.delete(id)
     }
   }

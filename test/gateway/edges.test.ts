@@ -174,6 +174,16 @@ t.test('an edge that drains gets nobody, until it is another instance', async t 
   t.notOk(isAside('a'))
 })
 
+t.test('an edge whose drain is called off gets viewers again', async t => {
+  const { clock, edges, relay, isAside, usable } = setUp(t)
+  edges.leaving(relay('a'))
+  await clock.advance(4_000)
+  t.ok(isAside('a'))
+  await clock.advance(1_500)
+  t.notOk(isAside('a'))
+  t.equal(usable(), 1)
+})
+
 t.test('a former instance is still judged while viewers are on it', async t => {
   const { clock, view, silenced, relay, edges, answers } = setUp(t)
   relay('a')
