@@ -148,23 +148,17 @@ export class Faults {
 
   async #zookeeper(way: string, durationMs: number, say: (detail: string) => void): Promise<void> {
     const { target, random } = this.#options
-    const { id, pid } = target.record.zookeeper[0]!
     if (way === 'cut') {
       if (!target.network) throw new Skipped('it takes a cluster of our own')
       const bytes = random.whole(1, 2_000)
       say(`after ${bytes} bytes`)
       return target.network.zookeeper.cutAfter(bytes)
     }
-    if (pid === null) throw new Skipped('it is down, or not ours to stop')
-    if (way === 'frozen') return this.#freeze({ id, pid }, durationMs, say)
-    say(way === 'away' ? `for ${durationMs} ms` : `pid ${pid}`)
-    // Its supervisor starts it again at once: it is away for as long as each one is killed.
-    const until = performance.now() + durationMs
-    do {
-      const now = target.member(id)?.pid
-      if (now) target.signal(id, now, 'SIGKILL')
-      await this.#keep(50)
-    } while (performance.now() < until && !this.#ending.signal.aborted)
+    const pid = target.zookeeperPid
+    if (pid === null) throw new Skipped('it is down, or not the cluster\'s own')
+    if (way === 'frozen') return this.#freeze({ id: 'zookeeper-1', pid }, durationMs, say)
+    say(`pid ${pid}, for ${durationMs} ms`)
+    await target.withoutZookeeper(this.#keep(durationMs))
     await this.#withZookeeper(async () => {}, 30_000)
   }
 
@@ -226,7 +220,7 @@ export class Faults {
   }
 
   async #withZookeeper(task: (zk: Zk, port: number) => Promise<unknown>, patienceMs = ZOOKEEPER_PATIENCE_MS): Promise<void> {
-    const address = this.#options.target.record.zookeeper[0]!.url!
+    const address = this.#options.target.zookeeperUrl
     const zk = new Zk(address)
     try {
       await zk.ready(AbortSignal.timeout(patienceMs))

@@ -43,7 +43,7 @@ export interface ScheduleOptions {
 }
 
 const FIRST_MS = 3_000
-const RECOVERY_MS = 6_000
+const RECOVERY_MS = 10_000
 
 /** What a report calls it. */
 export function faultName({ kind, way }: Pick<Fault, 'kind' | 'way'>): string {
@@ -73,7 +73,7 @@ function duration(kind: FaultKind, way: string, random: Random): number {
       // Half of them outlast every session time-out.
       return random.next() < 0.5 ? random.between(1_000, 6_000) : random.between(6_000, 15_000)
     case 'zookeeper':
-      return way === 'away' ? 30_000 : way === 'frozen' ? random.between(2_000, 15_000) : 0
+      return way === 'away' ? 30_000 : way === 'frozen' ? random.between(2_000, 15_000) : way === 'killed' ? 1_000 : 0
     case 'net':
       return way.endsWith('stalled') ? random.between(1_000, 8_000) : way.endsWith('delayed') ? random.between(2_000, 6_000) : 0
     case 'slow':

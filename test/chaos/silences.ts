@@ -29,7 +29,7 @@ export interface Longest {
 }
 
 /** What a fault does may show for so long after it is over. */
-export const AFTERMATH_MS = 6_000
+export const AFTERMATH_MS = 5_000
 const BEFORE_MS = 300
 /** Comments that come together after a wait were acknowledged in about that order. */
 const LOOK_AHEAD = 50

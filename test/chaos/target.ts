@@ -2,8 +2,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
+import { Guard } from '../../cluster/guard.js'
+import { Ports } from '../../cluster/ports.js'
+import { startLocalServer } from '../../registry/zookeeper/local-server.js'
 import { Cluster } from '../support/cluster.js'
 import { until } from '../support/until.js'
+import { TestZooKeeper } from '../support/zookeeper.js'
+import { CHROOT } from '../../cluster/zookeeper.js'
 import { Network } from './network.js'
 import type { Address } from './viewer.js'
 
@@ -27,22 +32,27 @@ export class Target {
   readonly network: Network | undefined
   record: ClusterRecord
   readonly #cluster: Cluster | undefined
+  readonly #zookeeper: OwnZooKeeper | undefined
   readonly #timer: NodeJS.Timeout
   /** pid → since when its process is ending or gone, `performance.now()`. */
   readonly #gone = new Map<number, number>()
+  /** Processes of gateways that have been seen to listen. */
+  readonly #listening = new Set<number>()
 
-  private constructor(data: string, cluster: Cluster | undefined, network: Network | undefined) {
+  private constructor(data: string, own?: { cluster: Cluster; network: Network; zookeeper: OwnZooKeeper }) {
     this.data = data
-    this.#cluster = cluster
-    this.network = network
+    this.#cluster = own?.cluster
+    this.#zookeeper = own?.zookeeper
+    this.network = own?.network
     this.record = read(data)!
+    this.#askGateways()
     this.#timer = setInterval(() => this.#poll(), POLL_MS)
   }
 
   /** One that runs already. @throws Error when there is none */
   static at(data: string): Target {
     if (!read(data)) throw new Error(`${join(data, 'cluster.json')} cannot be read: does a cluster run there?`)
-    return new Target(data, undefined, undefined)
+    return new Target(data)
   }
 
   /** One of our own, in a new folder, on free ports. */
@@ -50,8 +60,9 @@ export class Target {
     const data = mkdtempSync(join(tmpdir(), 'live-chaos-'))
     const ids = (role: string, count: number) => Array.from({ length: count }, (_, i) => `${role}-${i + 1}`)
     const network = await Network.open(proxies ? [...ids('edge', edges), ...ids('dispatcher', dispatchers)] : [])
+    const zookeeper = await OwnZooKeeper.start(join(data, 'zookeeper'))
     const counts = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges, '--watchdog', watchdog].map(String)
-    const cluster = new Cluster(data, counts, network.env)
+    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeeper.url], network.env)
     let up = false
     const ready = cluster.ready().finally(() => (up = true))
     try {
@@ -63,29 +74,48 @@ export class Target {
       await ready
     } catch (error) {
       await cluster.stop()
+      await zookeeper.stop()
       await network.close()
       throw error
     }
-    return new Target(data, cluster, network)
+    return new Target(data, { cluster, network, zookeeper })
   }
 
-  get isOwn(): boolean {
-    return this.#cluster !== undefined
+  /** Of the JVM; null while it is down, and where it is not the cluster's own. */
+  get zookeeperPid(): number | null {
+    return this.#zookeeper ? this.#zookeeper.pid : (this.record.zookeeper[0]?.pid ?? null)
   }
 
-  /** What its supervisor printed; nothing where it is not ours. */
-  get output(): string {
-    return this.#cluster?.output ?? ''
+  /** HOST:PORT/chroot, without a proxy. */
+  get zookeeperUrl(): string {
+    return this.record.zookeeper[0]!.url!
+  }
+
+  /** SIGKILL, and back when `away` resolves. */
+  async withoutZookeeper(away: Promise<void>): Promise<void> {
+    if (this.#zookeeper) {
+      await this.#zookeeper.kill()
+      await away
+      return this.#zookeeper.startAgain()
+    }
+    // Its supervisor starts it again at once: it is away for as long as each one is killed.
+    let over = false
+    void away.then(() => (over = true))
+    do {
+      const pid = this.zookeeperPid
+      if (pid !== null) this.signal(this.record.zookeeper[0]!.id, pid, 'SIGKILL')
+      await new Promise(resolve => setTimeout(resolve, POLL_MS))
+    } while (!over)
   }
 
   members(role: Role): readonly Member[] {
     return this.record[`${role}s`]
   }
 
-  /** Gateways that run, or all while none does. */
+  /** Gateways that a load balancer would send somebody to, or all while there is none. */
   addresses(): Address[] {
     const all = this.record.gateways.map(({ id, url, pid }) => ({ id, url: url!, pid }))
-    const up = all.filter(({ pid }) => pid !== null && !this.#gone.has(pid))
+    const up = all.filter(({ pid }) => pid !== null && this.#listening.has(pid) && !this.#gone.has(pid))
     return up.length > 0 ? up : all
   }
 
@@ -97,7 +127,7 @@ export class Target {
   /** Sends it a signal while it is still that process. @returns whether it did */
   signal(id: string, pid: number, signal: NodeJS.Signals): boolean {
     this.#poll()
-    if (this.member(id)?.pid !== pid) return false
+    if (this.member(id)?.pid !== pid && this.#zookeeper?.pid !== pid) return false
     if (signal === 'SIGKILL' || signal === 'SIGTERM') this.#gone.set(pid, performance.now())
     try {
       process.kill(pid, signal)
@@ -138,6 +168,7 @@ export class Target {
     clearInterval(this.#timer)
     if (!this.#cluster) return
     await this.#cluster.stop()
+    await this.#zookeeper?.stop()
     await this.network?.close()
     if (!keep) rmSync(this.data, { recursive: true, force: true })
   }
@@ -151,6 +182,59 @@ export class Target {
     }
     this.record = record
     this.network?.update(record)
+    this.#askGateways()
+  }
+
+  #askGateways(): void {
+    for (const { pid, internalUrl } of this.record.gateways) {
+      if (pid === null || internalUrl === null || this.#listening.has(pid)) continue
+      void fetch(`${internalUrl}/healthz`).then(
+        () => this.#listening.add(pid),
+        () => undefined,
+      )
+    }
+  }
+}
+
+/** A ZooKeeper of the run's own, on a port that nobody else takes while it is away. */
+class OwnZooKeeper {
+  readonly #server: TestZooKeeper
+  readonly #guard = new Guard()
+  pid: number | null = null
+
+  private constructor(server: TestZooKeeper) {
+    this.#server = server
+    this.#runs()
+  }
+
+  static async start(folder: string): Promise<OwnZooKeeper> {
+    const port = await new Ports().take('127.0.0.1')
+    return new OwnZooKeeper(new TestZooKeeper(folder, await startLocalServer({ folder, port, heapMb: 128 })))
+  }
+
+  get url(): string {
+    return `${this.#server.connect}${CHROOT}`
+  }
+
+  async kill(): Promise<void> {
+    this.pid = null
+    await this.#server.kill()
+  }
+
+  async startAgain(): Promise<void> {
+    await this.#server.start()
+    this.#runs()
+  }
+
+  async stop(): Promise<void> {
+    await this.#server.stop()
+    this.#guard.close()
+  }
+
+  /** A run that is cut short leaves nothing either. */
+  #runs(): void {
+    this.pid = this.#server.pid
+    this.#guard.protect([this.pid])
   }
 }
 
