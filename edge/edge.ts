@@ -19,6 +19,7 @@ const SLOT_MS = 50
 const SLOW_MS = 6_000
 /** A room keeps its last id and ring this long after its last viewer left: a quick reconnect needs no history. */
 const KEEP_MS = 60_000
+const OWNERS_MS = 50
 const RING_BUDGET_BYTES = 128 * 1024 * 1024
 
 export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 'onPeerError'> {
@@ -45,6 +46,7 @@ export class Edge {
   readonly #holdings: HoldingsAnnouncements
   readonly #roomDeps: RoomDeps
   #slot = 0
+  #ownersDue = false
   #draining = false
   #stopped = false
 
@@ -128,8 +130,18 @@ export class Edge {
     }
   }
 
-  /** Rooms whose video has another owner now sync with it (rule 7). */
+  /** Rooms whose video has another owner now sync with it (rule 7). Changes come in bursts, and each look costs a
+   * hash of every room against every dispatcher: one look serves all of a burst. */
   viewChanged(): void {
+    if (this.#ownersDue) return
+    this.#ownersDue = true
+    this.#clock.after(OWNERS_MS, () => {
+      this.#ownersDue = false
+      this.#followOwners()
+    })
+  }
+
+  #followOwners(): void {
     for (const room of this.#rooms.values()) {
       const owner = ownerOf(this.#view, room.videoId)
       if (owner === undefined || owner.instance === room.ownerInstance) continue
