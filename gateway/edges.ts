@@ -16,7 +16,7 @@ const WITNESSES = 3
 const BACK_OFF_MS = 1_000
 const MAX_BACK_OFF_MS = 30_000
 /** An edge that said it drains is believed this long; after that it is the view that knows. */
-const LEAVING_MS = 5_000
+const LEAVING_MS = 2_000
 
 /** Asks an edge for a sign of life: undefined when this instance answered, whatever the status, else why it
  * did not. Never rejects. */

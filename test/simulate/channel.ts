@@ -76,6 +76,13 @@ export class Channel {
     this.#move()
   }
 
+  /** The connection breaks: both ends learn it. */
+  cut(): void {
+    if (this.closed) return
+    this.reset()
+    this.#o.world.after(this.#o.latencyMs(), () => this.#o.from.run(() => this.onAborted()))
+  }
+
   /** The reader wants no more: the writer learns it a little later. */
   abort(): void {
     if (this.#aborted) return

@@ -17,6 +17,7 @@ export type Invariant =
   | 'waiting' // nobody waits for ever
   | 'late' // bounds on latency
   | 'memory' // bounds on memory
+  | 'restless' // once all is well, nothing goes on but what always does
   | 'bug' // the code threw
 
 export interface Violation {
@@ -42,11 +43,12 @@ export class Checker {
   /** Comments that viewers were seen to get, each for each viewer. */
   deliveries = 0
   gaps = 0
-  /** Longest from a comment's commit to a viewer that was there and well, ms. */
-  worstLatencyMs = 0
+  /** Longest from a comment's commit to a viewer that was there and well. */
+  worst = { latencyMs: 0, viewer: '', videoId: '', id: 0 }
   readonly #world: World
   readonly #disk: Disk
-  readonly #acked = new Map<VideoId, CommentId>()
+  /** The newest acknowledged of each video, whenever there was a newer one. */
+  readonly #acked = new Map<VideoId, { readonly id: CommentId; readonly at: number }[]>()
 
   constructor(world: World, disk: Disk) {
     this.#world = world
@@ -64,13 +66,16 @@ export class Checker {
     post.ackedAt ??= this.#world.now
     if (post.id !== undefined && post.id !== id) this.violate('history', `one key was answered with ${post.id} and with ${id}`, { videoId, id })
     post.id = id
-    this.#acked.set(videoId, Math.max(this.newestAcked(videoId), id))
+    const newest = this.#acked.get(videoId) ?? []
+    this.#acked.set(videoId, newest)
+    if (id > (newest.at(-1)?.id ?? 0)) newest.push({ id, at: this.#world.now })
     const stored = this.at(videoId, id)
     if (stored?.comment.content !== post.draft.content) this.violate('history', `${id} was acknowledged and is not stored so`, { videoId, id })
   }
 
-  newestAcked(videoId: VideoId): Cursor {
-    return this.#acked.get(videoId) ?? 0
+  /** @param by when it had been acknowledged */
+  newestAcked(videoId: VideoId, by = Infinity): Cursor {
+    return this.#acked.get(videoId)?.findLast(({ at }) => at <= by)?.id ?? 0
   }
 
   get ackedCount(): number {

@@ -13,6 +13,9 @@ export interface FaultsOptions {
   readonly viewers: readonly Viewer[]
 }
 
+/** A part is well again so long after it came back. */
+const APART_MS = 1_000
+
 /** Makes trouble of the plan's kinds until it heals. */
 export class Faults {
   done = 0
@@ -41,7 +44,7 @@ export class Faults {
     for (const slot of this.#o.slots) {
       slot.thaw()
       slot.running.session.lagMs = 0
-      if (!slot.stopping && slot.process.state !== 'dead') slot.running.wish?.(false)
+      slot.wish(false)
     }
   }
 
@@ -49,9 +52,10 @@ export class Faults {
     const { cluster, random, plan } = this.#o
     cluster.world.after(random.gap(plan.faultEveryMs), () => {
       if (this.#healed) return
+      this.#next(feature)
+      if (plan.apart && !this.#o.slots.every(slot => slot.up && cluster.world.now - slot.wellSince > APART_MS)) return
       this.done++
       this.#one(feature)
-      this.#next(feature)
     })
   }
 
@@ -69,10 +73,8 @@ export class Faults {
         return slot.freeze(random.chance(0.5) ? random.between(100, 2_000) : random.between(2_000, 15_000))
       case 'drain':
         if (random.chance(0.6)) return slot.stop()
-        slot.process.run(() => slot.running.wish?.(true))
-        return later(random.between(200, 4_000), () => {
-          if (slot.up) slot.running.wish?.(false)
-        })
+        slot.wish(true)
+        return later(random.between(200, 4_000), () => slot.wish(false))
       case 'lag':
         registry.faults.lagMs = random.between(100, 4_000)
         return later(random.between(1_000, 4_000), () => (registry.faults.lagMs = 20))

@@ -32,6 +32,8 @@ const HEADERS_MS = 3_000
 export class Network {
   readonly faults: NetworkFaults = { loss: 0, resets: 0, limitBytes: 64 * 1024 }
   readonly listeners = new Map<string, Listener>()
+  /** Calls so far, by the path's first two parts. */
+  readonly calls: Record<string, number> = {}
   /** Bytes that ever waited in one stream, at most. */
   mostBuffered = 0
   readonly #world: World
@@ -61,6 +63,8 @@ export class Network {
   /** The body of the answer. @throws PeerError */
   call(from: Process, url: string, { method = 'POST', path, body, headers = {}, timeoutMs }: Call): Promise<Buffer> {
     const world = this.#world
+    const kind = path.split(/[/?]/).slice(1, 3).join('/')
+    this.calls[kind] = (this.calls[kind] ?? 0) + 1
     const said = typeof body === 'string' ? Buffer.from(body) : body
     return new Promise((resolve, reject) => {
       let done = false
@@ -136,7 +140,7 @@ export class Network {
       })
       const open = channel
       if (paused) open.pause()
-      if (world.random.chance(this.faults.resets)) world.after(world.random.between(0, 10_000), () => open.reset())
+      if (world.random.chance(this.faults.resets)) world.after(world.random.between(0, 10_000), () => open.cut())
       const res = new Response(open)
       process.run(() => void listener.handle({ method: 'GET', body: undefined, ...request }, res).then(reply => {
         if (reply) open.end(reply.body)

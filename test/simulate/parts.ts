@@ -113,6 +113,7 @@ export const startEdge: Start = ({ world, network, registry, onBug, settings }, 
     view: session.view,
     metrics: new EdgeMetrics(new Metrics()),
     capacity: settings.edgeCapacity,
+    gzip: { level: 1, minViewers: 4 },
     send: (dispatcher, path, body, timeoutMs) => client.call(dispatcher.internalUrl, { path, body, timeoutMs, headers }),
     onPeerError: () => {},
     announce(videos) {

@@ -16,6 +16,8 @@ export interface PersonOptions {
 }
 
 const TRIES = 8
+/** Rule 5: the newest page may be so old. */
+const NEWEST_MS = 1_000
 
 /** Posts under a key until it is acknowledged, and now and then once more. Resolves when it stops trying. */
 export async function post({ world, network, checker, process, random, gateways }: PersonOptions, draft: Draft): Promise<void> {
@@ -44,11 +46,11 @@ interface Page {
 /** Walks through a video's history, in one direction, while comments arrive: nothing is missed or repeated.
  * @param whole from end to end; else at most a few pages. @param from a comment to begin at
  * @returns whether it was answered to the end */
-export async function page({ network, checker, process, random, gateways }: PersonOptions, videoId: VideoId, direction: 'before' | 'after', whole: boolean, from?: Cursor): Promise<boolean> {
+export async function page({ world, network, checker, process, random, gateways }: PersonOptions, videoId: VideoId, direction: 'before' | 'after', whole: boolean, from?: Cursor): Promise<boolean> {
   let cursor = from
   const pageSize = random.whole(1, 40)
   for (let pages = 0; whole || pages < 6; pages++) {
-    const acked = checker.newestAcked(videoId)
+    const acked = checker.newestAcked(videoId, world.now - NEWEST_MS)
     const query = `direction=${direction}&pageSize=${whole ? 200 : pageSize}${cursor === undefined ? '' : `&cursor=${cursor}`}`
     let answer: Page
     try {

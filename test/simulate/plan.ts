@@ -22,6 +22,8 @@ export interface Plan {
   readonly postEveryMs: number
   /** Mean ms between two faults of a kind. */
   readonly faultEveryMs: number
+  /** No part is troubled before the last one that was is well again. */
+  readonly apart: boolean
   readonly disk: DiskKind
   readonly settings: Settings
   readonly limitBytes: number
@@ -44,8 +46,9 @@ export function planOf(mix: Mix, random: Random): Plan {
   }))
   const edges = random.whole(2, 3)
   const viewers = crowd ? random.whole(80, 130) : random.whole(8, 16)
-  /** Room for all, and little more. */
-  const tight = Math.ceil(viewers / edges) + 2
+  const apart = mix !== 'all' && mix !== 'hard' && random.chance(0.5)
+  /** Room for all, and little more: not where an edge that is gone must leave room on the others. */
+  const tight = apart ? 1_000 : Math.ceil(viewers / edges) + 2
   return {
     mix,
     features,
@@ -57,8 +60,9 @@ export function planOf(mix: Mix, random: Random): Plan {
     gateways: random.whole(1, 2),
     videos,
     viewers,
-    postEveryMs: hot ? random.between(7, 15) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
+    postEveryMs: hot ? random.between(7, 15) : mix === 'pipe' ? random.between(8, 40) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
     faultEveryMs: mix === 'hard' ? 1_000 : mix === 'all' ? 2_000 : 1_200,
+    apart,
     disk: random.pick(['serial', 'per-video']),
     settings: {
       maxPipeBytes: has('pipe') ? random.whole(100, 900) : 4 << 20,

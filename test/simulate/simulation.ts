@@ -25,7 +25,7 @@ export interface Result {
   readonly gaps: number
   readonly faults: number
   readonly events: number
-  readonly worstLatencyMs: number
+  readonly worst: Checker['worst']
   /** Of everything that happened: the same seed gives the same. */
   readonly trace: number
   readonly violations: readonly Violation[]
@@ -40,6 +40,7 @@ export interface Hooks {
 
 const STEP_MS = 500
 const BEGIN_MS = 600
+const RESTING_MS = 8_000
 const EPOCH_MS = Date.UTC(2026, 5, 1)
 
 /** Runs one cluster from a seed until its end, or its first violation. Never two at a time in one process:
@@ -69,6 +70,10 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     ]
     const gateways = slots.filter(({ id }) => id.startsWith('g')).map(({ url }) => url)
     const person = (name: string): PersonOptions => ({ world, network, checker, random: random.fork(), gateways, process: new Process(world, name, error => onBug(name, error)) })
+    const wellSince = (url: string) => {
+      const slot = slots.find(each => each.url === url)!
+      return slot.up ? slot.wellSince : Infinity
+    }
     const boundMs = boundOf(plan)
     const historyMayFail = ['crash', 'freeze', 'late', 'cut', 'loss', 'drain', 'slow', 'away', 'expire', 'split', 'lag'].some(feature => plan.features.has(feature as never))
 
@@ -82,7 +87,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     const viewers: Viewer[] = []
     const addViewer = (i: number) => {
       const videoId = random.pick(plan.videos).id
-      const viewer = new Viewer({ ...person(`w${i}`), videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, boundMs, historyMayFail: () => historyMayFail })
+      const viewer = new Viewer({ ...person(`w${i}`), videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, boundMs, historyMayFail: () => historyMayFail, wellSince })
       viewers.push(viewer)
       viewer.watch()
     }
@@ -121,7 +126,17 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     world.after(BEGIN_MS + 600, () => (faults = new Faults({ cluster, plan, random: random.fork(), slots, viewers })))
     if (await until(plan.faultsUntil)) {
       faults!.heal()
-      if (await until(plan.endsAt)) {
+      if (await until(plan.endsAt - RESTING_MS)) {
+        const before = { ...network.calls }
+        await until(plan.endsAt)
+        for (const kind of ['internal/sync', 'internal/replay', 'internal/batch']) {
+          const calls = (network.calls[kind] ?? 0) - (before[kind] ?? 0)
+          // Each room once in two seconds.
+          if (calls > (plan.edges * plan.videos.length * RESTING_MS) / 1_000) checker.violate('restless', `${calls} calls of ${kind} in ${RESTING_MS} ms of rest`)
+        }
+        if (world.pending > 100 + 10 * slots.length) checker.violate('restless', `${world.pending} timers at rest`)
+      }
+      if (checker.violations.length === 0) {
         for (const viewer of viewers) viewer.checkEnd()
         checker.checkStored()
         let left = plan.videos.length
@@ -144,7 +159,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       gaps: checker.gaps,
       faults: faults?.done ?? 0,
       events: world.events,
-      worstLatencyMs: checker.worstLatencyMs,
+      worst: checker.worst,
       trace: world.hash >>> 0,
       violations: checker.violations,
     }

@@ -9,9 +9,12 @@ export class Slot {
   running: Running
   /** It was told to stop, and has not yet. */
   stopping = false
+  /** When it last became well. */
+  wellSince = 0
   readonly #cluster: Cluster
   readonly #start: Start
   #incarnations = 0
+  #wished = false
 
   constructor(cluster: Cluster, id: string, start: Start) {
     this.#cluster = cluster
@@ -26,7 +29,17 @@ export class Slot {
   }
 
   get up(): boolean {
-    return this.process.state === 'up' && !this.stopping
+    return this.process.state === 'up' && !this.stopping && !this.#wished
+  }
+
+  /** An operator wishes it to drain, or no longer does. */
+  wish(wished: boolean): void {
+    const { process, running } = this
+    if (!running.wish || process.state !== 'up' || this.stopping || this.#wished === wished) return
+    this.#tell(wished ? 'is wished to drain' : 'may stay')
+    this.#wished = wished
+    this.wellSince = this.#cluster.world.now
+    process.run(() => running.wish!(wished))
   }
 
   /** SIGKILL; the supervisor brings it back. */
@@ -70,9 +83,12 @@ export class Slot {
     if (process.state !== 'frozen') return
     this.#tell('thaws')
     process.thaw()
+    this.wellSince = this.#cluster.world.now
   }
 
   #begin(): Running {
+    this.wellSince = this.#cluster.world.now
+    this.#wished = false
     const process = new Process(this.#cluster.world, `${this.id}.${++this.#incarnations}`, error => this.#cluster.onBug(process.name, error))
     return this.#start(this.#cluster, process, this.url)
   }

@@ -14,7 +14,7 @@ export function tableOf(results: readonly Result[]): string {
     sum(list, ({ deliveries }) => deliveries),
     sum(list, ({ gaps }) => gaps),
     sum(list, ({ faults }) => faults),
-    Math.round(Math.max(0, ...list.map(({ worstLatencyMs }) => worstLatencyMs))),
+    Math.round(Math.max(0, ...list.map(({ worst }) => worst.latencyMs))),
     list.filter(({ violations }) => violations.length > 0).length,
   ]
   for (const mix of MIXES) {

@@ -24,6 +24,8 @@ export interface ViewerOptions {
   readonly boundMs: (at: number) => number
   /** How long history may have been beyond reach when a gap is given for it. */
   readonly historyMayFail: () => boolean
+  /** Since when a gateway has run without a break. */
+  readonly wellSince: (gateway: string) => number
 }
 
 /** A viewer that missed more than this may be told of a gap. */
@@ -48,6 +50,7 @@ export class Viewer {
   #lastEventId = ''
   #stream: { abort(): void; pause(): void; resume(): void } | undefined
   #connections = 0
+  #gateway = ''
   /** The last comment it got. */
   #last: CommentId = 0
   /** Comments before its first `ready`. */
@@ -127,9 +130,10 @@ export class Viewer {
     }
     const headers: Record<string, string> = { accept: 'text/event-stream' }
     if (this.#lastEventId !== '') headers['last-event-id'] = this.#lastEventId
+    this.#gateway = random.pick(gateways)
     this.#stream = network.stream(
       process,
-      random.pick(gateways),
+      this.#gateway,
       { path: `/comments/${this.videoId}${recent > 0 ? `?recent=${recent}` : ''}`, headers },
       { data: chunk => void (current() && this.#data(chunk)), over: lost },
       lost,
@@ -185,9 +189,9 @@ export class Viewer {
     this.#last = id
     this.place = id
     const landedAt = checker.landedAt(this.videoId, id)
-    if (landedAt < this.#wellSince) return
+    if (landedAt < this.#wellSince || landedAt < this.#o.wellSince(this.#gateway)) return
     const latencyMs = world.now - landedAt
-    checker.worstLatencyMs = Math.max(checker.worstLatencyMs, latencyMs)
+    if (latencyMs > checker.worst.latencyMs) checker.worst = { latencyMs, viewer: this.name, videoId: this.videoId, id }
     if (latencyMs > boundMs(landedAt)) this.#violate('late', `got it ${Math.round(latencyMs)} ms after it was stored; ${boundMs(landedAt)} are allowed`, id)
   }
 

@@ -28,6 +28,11 @@ export class World {
     this.tell = tell && (line => tell(`${(this.now / 1000).toFixed(4).padStart(8)} ${line}`))
   }
 
+  /** Events that are still to come. */
+  get pending(): number {
+    return this.#heap.filter(({ task }) => task !== undefined).length
+  }
+
   /** Runs `task` once, `ms` from now; the returned function cancels it. */
   after(ms: number, task: () => void): () => void {
     const event: Event = { at: this.now + Math.max(0, ms), order: this.#order++, task }
