@@ -1,9 +1,12 @@
+import { z } from 'zod'
 import { configure, count, nodeVariables, publicVariables } from '../registry/node/config.js'
 
 export const edgeVariables = {
   ...nodeVariables('edge', 9081),
   ...publicVariables(8081),
   EDGE_CAPACITY: count(15_000).describe('viewers it takes'),
+  EDGE_GZIP_LEVEL: z.string().regex(/^[1-9]$/, 'must be 1 to 9').transform(Number).default(6).describe('how hard flushes are compressed for viewers that accept gzip, 1 to 9'),
+  EDGE_GZIP_MIN_VIEWERS: count(4).describe('a video with fewer viewers here is sent uncompressed blocks'),
 }
 
 export type EdgeConfig = ReturnType<typeof edgeConfig>

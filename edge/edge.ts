@@ -7,8 +7,9 @@ import type { View } from '../registry/view.js'
 import { Dispatchers } from './dispatchers.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
+import { Pacer } from './pacer.js'
 import { RingBudget } from './ring.js'
-import { Room, type RoomDeps } from './room.js'
+import { Room, type GzipPolicy, type RoomDeps } from './room.js'
 import { Syncs, type SyncDeps } from './sync.js'
 import { Viewer, type Outlet, type Start } from './viewer.js'
 
@@ -27,6 +28,7 @@ export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 
   /** Viewers it takes. */
   readonly capacity: number
   readonly random: () => number
+  readonly gzip: GzipPolicy
   /** Announces what is held. @returns the size of what was written, bytes */
   readonly announce: (videos: ReadonlyMap<VideoId, number>) => number
 }
@@ -50,7 +52,7 @@ export class Edge {
   #draining = false
   #stopped = false
 
-  constructor({ clock, send, metrics, onPeerError, view, capacity, random, announce }: EdgeDeps) {
+  constructor({ clock, send, metrics, onPeerError, view, capacity, random, gzip, announce }: EdgeDeps) {
     this.#clock = clock
     this.#metrics = metrics
     this.#view = view
@@ -62,6 +64,8 @@ export class Edge {
       clock,
       metrics,
       budget: new RingBudget(RING_BUDGET_BYTES),
+      pacer: new Pacer(clock),
+      gzip,
       replay: request => this.#syncs.replay(request),
       needsSync: room => this.#syncs.needs(room),
       blocked: viewer => void this.#blocked.add(viewer),

@@ -33,6 +33,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     view: watcher.view,
     metrics,
     capacity: config.EDGE_CAPACITY,
+    gzip: { level: config.EDGE_GZIP_LEVEL, minViewers: config.EDGE_GZIP_MIN_VIEWERS },
     send: (dispatcher, path, body, timeoutMs) => client.call(dispatcher.internalUrl, { path, body, timeoutMs, headers: from() }),
     onPeerError: (dispatcher, err) => log.warn({ dispatcherId: dispatcher.id, err }, 'dispatcher_failed'),
     announce(videos) {

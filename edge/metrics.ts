@@ -10,7 +10,7 @@ export class EdgeMetrics {
   readonly received: Counter
   readonly unheld: Counter
   readonly duplicates: Counter
-  readonly delivered: Counter
+  readonly deliveries: Counter
   readonly writes: Counter
   readonly syncs: Counter
   readonly syncFailures: Counter
@@ -18,6 +18,7 @@ export class EdgeMetrics {
   readonly replays: Counter
   readonly holdingsFull: Counter
   readonly batchSize: Histogram
+  readonly flushInterval: Gauge
   readonly flushSeconds: Histogram
   readonly deliverySeconds: Histogram
 
@@ -28,7 +29,7 @@ export class EdgeMetrics {
     this.received = counter('comments_received', 'Comments that dispatchers pushed here.')
     this.unheld = counter('comments_unheld', 'Comments pushed here for a video that nobody here watches.')
     this.duplicates = counter('comments_duplicate', 'Comments that were here already.')
-    this.delivered = counter('comments_delivered', 'Comments written to viewers, one for each viewer.')
+    this.deliveries = counter('comments_delivered', 'Comments written to viewers, one for each viewer.')
     this.writes = counter('writes', 'Writes of flushes to viewers.')
     this.syncs = counter('syncs', 'Sync questions asked.')
     this.syncFailures = counter('sync_failures', 'Questions to a dispatcher that were not answered.')
@@ -36,15 +37,21 @@ export class EdgeMetrics {
     this.replays = counter('replays', 'Times history was read for viewers.')
     this.holdingsFull = counter('holdings_full', 'Viewers refused because the list of held videos has no room for another.')
     this.batchSize = new Histogram({ name: 'live_edge_batch_comments', help: 'Comments in a batch from a dispatcher.', buckets: [0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000], registers: [register] })
+    this.flushInterval = new Gauge({ name: 'live_edge_flush_interval_seconds', help: 'Time between the starts of two flushes of a room, as chosen after the last flush.', registers: [register] })
     this.flushSeconds = new Histogram({ name: 'live_edge_flush_seconds', help: 'Time spent writing one flush.', buckets: SECONDS_BUCKETS, registers: [register] })
     this.deliverySeconds = new Histogram({ name: 'live_edge_delivery_seconds', help: 'Comment accepted to written to the last of its room\'s viewers.', buckets: SECONDS_BUCKETS, registers: [register] })
   }
 
-  /** One flush is done: `comments` of its events went to `written` viewers and took `costMs`. @param wall Unix ms */
-  flushed(comments: number, written: number, costMs: number, events: readonly StreamEvent[], wall: number): void {
-    this.writes.inc(written)
-    this.delivered.inc(comments * written)
+  /** A flush is done. @param intervalMs what its room leaves between two of them, start to start */
+  flushed(costMs: number, intervalMs: number): void {
     this.flushSeconds.observe(costMs / 1000)
+    this.flushInterval.set(intervalMs / 1000)
+  }
+
+  /** `comments` of a flush's events went to `written` viewers. @param wall Unix ms */
+  delivered(comments: number, written: number, events: readonly StreamEvent[], wall: number): void {
+    this.writes.inc(written)
+    this.deliveries.inc(comments * written)
     if (written === 0) return
     for (const { id } of events) if (id !== 0) this.deliverySeconds.observe(Math.max(0, wall - timeOfId(id)) / 1000)
   }

@@ -5,8 +5,9 @@ import { commentEvent, gapEvent, HEARTBEAT, readyEvent, viewersEvent } from '../
 import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../registry/contract/wire.js'
 import type { Clock } from '../registry/node/clock.js'
 import { Chain } from './chain.js'
-import { encode, encodeReady, Flush } from './encoding.js'
+import { encode, encodeReady, Flush, type Encoding } from './encoding.js'
 import type { EdgeMetrics } from './metrics.js'
+import type { Job, Pacer } from './pacer.js'
 import { MAX_REPLAY, missedBy, Replays } from './replay.js'
 import { after, Ring, type RingBudget, type Run } from './ring.js'
 import type { Viewer } from './viewer.js'
@@ -14,16 +15,27 @@ import type { Viewer } from './viewer.js'
 export const HEARTBEAT_MS = 10_000
 /** At least every 15 s: found due by a tick, up to a second late, and written by the flush that follows. */
 const VIEWERS_AT_LEAST_MS = 14_000
-/** A long flush pauses this often, so that the process still answers. */
-const SLICE_MS = 5
+/** Viewers written to between two looks at the clock: about a quarter of a millisecond. */
+const LOOK_EVERY = 64
+/** What does not fill a packet is not worth the compressor's time for one viewer. */
+const COMPRESS_BYTES = 1_024
 /** How much of a core the flushes of one room may take before comments are left to gather, and for how long at most. */
 const TARGET_UTILISATION = 0.5
 const MAX_INTERVAL_MS = 100
+
+/** When flushes are compressed: a room of fewer viewers gets stored blocks, which cost nothing to make. */
+export interface GzipPolicy {
+  /** Of zlib, 1–9. */
+  readonly level: number
+  readonly minViewers: number
+}
 
 export interface RoomDeps {
   readonly clock: Clock
   readonly metrics: EdgeMetrics
   readonly budget: RingBudget
+  readonly pacer: Pacer
+  readonly gzip: GzipPolicy
   /** @throws when no dispatcher answers */
   readonly replay: (request: ReplayRequest) => Promise<RoomAnswer>
   /** The room wants a sync now (rule 7). */
@@ -55,6 +67,7 @@ export class Room {
   #judged: readonly Viewer[] = []
   /** Viewers that came before the room was open. */
   readonly #early = new Set<Viewer>()
+  #lastMissed: { readonly encoding: Encoding; readonly events: readonly StreamEvent[]; readonly bytes: Buffer } | undefined
   #flushDue = false
   #flushing = false
   #nextFlushAt = 0
@@ -82,10 +95,6 @@ export class Room {
 
   get flushed(): Cursor {
     return this.#flushed
-  }
-
-  get flushIntervalMs(): number {
-    return Math.max(0, this.#nextFlushAt - this.#deps.clock.now())
   }
 
   get total(): number {
@@ -171,7 +180,7 @@ export class Room {
     for (const waiting of [this.#early, this.#ahead, this.#replays.viewers]) {
       for (const viewer of waiting) {
         if (viewer.blockedSince === undefined && now - viewer.heardAt >= HEARTBEAT_MS) {
-          this.#write(viewer, encode(viewer.outlet.encoding, [streamEvent(0, HEARTBEAT)]))
+          this.#write(viewer, encode(viewer.outlet.encoding, [streamEvent(0, HEARTBEAT)], 0))
         }
       }
     }
@@ -236,11 +245,21 @@ export class Room {
     viewer.replayingSince = undefined
     if (viewer.ready && events.length === 0) return
     const { encoding } = viewer.outlet
-    const bytes = encode(encoding, events)
+    const bytes = this.#encodeMissed(encoding, events)
     if (viewer.ready) return this.#write(viewer, bytes)
     viewer.ready = true
     const ready = encodeReady(encoding, this.#flushed, readyEvent(this.#flushed, this.videoId, this.total))
     this.#write(viewer, events.length === 0 ? ready : Buffer.concat([bytes, ready]))
+  }
+
+  /** Newcomers that ask for the same few comments come many at a time: what one was sent is kept for the next. */
+  #encodeMissed(encoding: Encoding, events: readonly StreamEvent[]): Buffer {
+    const last = this.#lastMissed
+    if (last && last.encoding === encoding && last.events.length === events.length && last.events[0] === events[0] && last.events.at(-1) === events.at(-1)) return last.bytes
+    const size = events.reduce((sum, event) => sum + event.bytes, 0)
+    const bytes = encode(encoding, events, size >= COMPRESS_BYTES ? this.#deps.gzip.level : 0)
+    if (events.length > 0) this.#lastMissed = { encoding, events, bytes }
+    return bytes
   }
 
   /** History came: it serves all that wait for it, and the ring keeps it for those who come next. */
@@ -275,71 +294,80 @@ export class Room {
   }
 
   #scheduleFlush(): void {
-    if (this.#flushDue) return
+    if (this.#flushDue || this.#flushing) return
     this.#flushDue = true
-    const { clock } = this.#deps
-    const run = () => {
-      this.#flushDue = false
-      this.#flush()
-    }
+    const { clock, pacer } = this.#deps
     const wait = this.#nextFlushAt - clock.now()
-    // Never inside the callback of the HTTP server that brought the comment: there a write costs four times as much.
-    if (wait <= 0) clock.soon(run)
-    else clock.after(wait, run)
+    const enqueue = () => pacer.add(this.#flush())
+    if (wait <= 0) enqueue()
+    else clock.after(wait, enqueue)
   }
 
-  #flush(): void {
-    if (this.#flushing || !this.chain.open) return
+  /** Writes what has gathered by its first turn to whoever is live. */
+  #flush(): Job {
     const { clock, metrics } = this.#deps
-    const events = this.#unflushed
-    const from = this.#flushed
-    const to = this.chain.last
-    this.#unflushed = []
-    this.#flushed = to
-    const comments = events.length
-    if (this.#tellViewers) {
-      this.#tellViewers = false
-      this.#toldViewers = this.total
-      this.#toldViewersAt = clock.now()
-      events.push(streamEvent(0, viewersEvent(this.total)))
-    }
-    if (events.length === 0) return
-    const flush = new Flush(events)
-    const viewers = this.viewers.values()
     let cost = 0
-    let written = 0
-    this.#flushing = true
-    const slice = () => {
+    let step: Job | undefined
+    return until => {
       const start = clock.now()
-      let done = false
-      for (let i = 1; ; i++) {
-        const next = viewers.next()
-        if (next.done) {
-          done = true
-          break
-        }
-        const viewer = next.value
-        if (!viewer.live || viewer.blockedSince !== undefined) continue
-        if (viewer.place === from) {
-          viewer.place = to
-          this.#write(viewer, flush.bytes(viewer.outlet.encoding))
-          written++
-        } else this.#advance(viewer)
-        if (i % 64 === 0 && clock.now() - start > SLICE_MS) break
-      }
+      step ??= this.#begin()
+      if (!step) return true
+      const done = step(until)
       cost += clock.now() - start
-      if (!done) return clock.soon(slice)
+      if (!done) return false
       this.#flushing = false
-      this.#nextFlushAt = clock.now() + Math.min(MAX_INTERVAL_MS, cost / TARGET_UTILISATION - cost)
-      metrics.flushed(comments, written, cost, events, clock.wall())
+      const intervalMs = Math.min(MAX_INTERVAL_MS, cost / TARGET_UTILISATION)
+      this.#nextFlushAt = clock.now() + intervalMs - Math.min(cost, intervalMs)
+      metrics.flushed(cost, intervalMs)
       for (const viewer of this.#ahead) {
         if (viewer.place! > this.#flushed) continue
         this.#ahead.delete(viewer)
         this.#advance(viewer)
       }
       if (this.#unflushed.length > 0 || this.#tellViewers) this.#scheduleFlush()
+      return true
     }
-    slice()
+  }
+
+  /** L moves on; the job writes the flush. Undefined where there is nothing to write. */
+  #begin(): Job | undefined {
+    this.#flushDue = false
+    const { clock, metrics, gzip } = this.#deps
+    const events = this.#unflushed
+    if (!this.chain.open || (events.length === 0 && !this.#tellViewers)) return undefined
+    this.#flushing = true
+    const comments = events.length
+    const from = this.#flushed
+    const to = this.chain.last
+    this.#unflushed = []
+    this.#flushed = to
+    if (this.#tellViewers) {
+      this.#tellViewers = false
+      this.#toldViewers = this.total
+      this.#toldViewersAt = clock.now()
+      events.push(streamEvent(0, viewersEvent(this.total)))
+    }
+    const flush = new Flush(events, this.viewers.size >= gzip.minViewers ? gzip.level : 0)
+    const viewers = this.viewers.values()
+    let written = 0
+    return until => {
+      for (let i = 1; ; i++) {
+        const next = viewers.next()
+        if (next.done) {
+          metrics.delivered(comments, written, events, clock.wall())
+          return true
+        }
+        const viewer = next.value
+        if (viewer.live && viewer.blockedSince === undefined) {
+          if (viewer.place === from) {
+            viewer.place = to
+            this.#write(viewer, flush.bytes(viewer.outlet.encoding))
+            written++
+          } else this.#advance(viewer)
+        }
+        if (i % LOOK_EVERY === 0 && clock.now() >= until) return false
+      }
+    }
   }
 
   #write(viewer: Viewer, bytes: Uint8Array): void {

@@ -1,6 +1,7 @@
 import { checkVideoId } from '../registry/contract/comment.js'
 import { frame, FrameKind, type EndReason } from '../registry/contract/frame.js'
 import { parseCursor, type Cursor } from '../registry/contract/id.js'
+import { acceptsGzip, blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
 import { parseBatch, WireError, type Batch } from '../registry/contract/wire.js'
 import { LiveError } from '../registry/node/errors.js'
@@ -31,7 +32,7 @@ export function internalRoutes(server: HttpServer, edge: Edge): void {
     const videoId = checkVideoId(exchange.parameter(0))
     const after = readCursor(exchange.query.get('after'), 'after')
     const recent = readRecent(exchange)
-    return open(edge, exchange, videoId, { after, recent }, 'frames')
+    return open(edge, exchange, videoId, { after, recent }, exchange.query.has('gzip') ? 'gzipFrames' : 'frames')
   })
 }
 
@@ -45,31 +46,39 @@ export function publicServer(edge: Edge, { onBug, notReady }: { onBug: (error: u
     if (!exchange.header('accept').includes('text/event-stream')) throw new LiveError('NOT_FOUND', 'an edge has the live stream alone: ask for text/event-stream, or ask the gateway')
     const after = parseCursor(exchange.header('last-event-id')) ?? readCursor(exchange.query.get('lastEventId'), 'lastEventId')
     const recent = readRecent(exchange)
-    return open(edge, exchange, videoId, { after, recent }, 'plain')
+    return open(edge, exchange, videoId, { after, recent }, acceptsGzip(exchange.header('accept-encoding')) ? 'gzip' : 'plain')
   })
   return server
 }
 
+/** How each encoding begins, how it says nothing, and how it ends. */
+const SHAPES: Readonly<Record<Encoding, { headers: Readonly<Record<string, string>>; first: () => string | Buffer; nothing: string | Buffer; last: (reason: EndReason) => string | Buffer }>> = {
+  plain: { headers: { ...STREAM_HEADERS, ...CORS }, first: () => retryLine() + HEARTBEAT, nothing: HEARTBEAT, last: () => retryLine() },
+  gzip: {
+    headers: { ...STREAM_HEADERS, ...CORS, ...GZIP_HEADERS },
+    first: () => Buffer.concat([GZIP_HEADER, blocks(retryLine() + HEARTBEAT, 0)]),
+    nothing: EMPTY_BLOCK,
+    last: () => blocks(retryLine(), 0),
+  },
+  frames: { headers: FRAME_HEADERS, first: () => EMPTY_FRAME, nothing: EMPTY_FRAME, last: reason => frame(FrameKind.end, 0, reason) },
+  gzipFrames: { headers: FRAME_HEADERS, first: () => EMPTY_FRAME, nothing: EMPTY_FRAME, last: reason => frame(FrameKind.end, 0, reason) },
+}
+
 function open(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding): Reply | undefined {
-  const plain = encoding === 'plain'
-  if (method === 'HEAD') return { status: 200, headers: plain ? STREAM_HEADERS : FRAME_HEADERS }
-  const stream = new Stream(
-    res,
-    plain ? { ...STREAM_HEADERS, ...CORS } : FRAME_HEADERS,
-    plain ? retryLine() + HEARTBEAT : EMPTY_FRAME,
-    {
-      nudge: () => (plain ? HEARTBEAT : EMPTY_FRAME),
-      drained: () => viewer && edge.drained(viewer),
-      left: () => viewer && edge.leave(viewer),
-    },
-  )
+  const { headers, first, nothing, last } = SHAPES[encoding]
+  if (method === 'HEAD') return { status: 200, headers }
+  const stream = new Stream(res, headers, first(), {
+    nudge: () => nothing,
+    drained: () => viewer && edge.drained(viewer),
+    left: () => viewer && edge.leave(viewer),
+  })
   const outlet: Outlet = {
     encoding,
     write: bytes => stream.write(bytes),
     end(reason: EndReason) {
-      if (!plain) stream.end(frame(FrameKind.end, 0, reason))
-      else if (reason === 'slow') stream.close()
-      else stream.end(retryLine())
+      // A viewer's own stuck socket would not take a farewell; a gateway's says whose fault it is.
+      if (reason === 'slow' && (encoding === 'plain' || encoding === 'gzip')) stream.close()
+      else stream.end(last(reason))
     },
   }
   const viewer = edge.join(videoId, start, outlet)

@@ -24,7 +24,8 @@ const FULL_MS = 2_000
 /** Placing is done in slices of this, so that an edge's 10,000 viewers do not stop the process when it dies. */
 const SLICE_MS = 5
 
-/** The viewer's connection. */
+/** The viewer's connection. Text is packed as the stream's encoding wants it; bytes are passed on as they are.
+ */
 export interface Sink {
   /** @returns false when it was the last that the connection takes for now, until `drained` */
   write(bytes: Buffer | string): boolean

@@ -1,13 +1,14 @@
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import { failureOf, type PeerFailure } from '../registry/node/client.js'
 import type { Connect } from './join.js'
+import type { StreamRequest } from './viewer.js'
 
 /** One HTTP/1.1 connection for each relayed viewer. A pool would look through all its connections for a free one
  * at every join, and a stream's connection is never free again.
  * @param headers what an internal call carries */
 export function connectWith(headers: Readonly<Record<string, string>>): Connect {
   const connector = buildConnector({ timeout: 1_000 })
-  return (edge, { videoId, after, recent }, handlers) => {
+  return (edge, request, handlers) => {
     const client = new Client(new URL(edge.internalUrl).origin, {
       connect: connector,
       headersTimeout: 3_000, // an edge that takes connections and never answers
@@ -27,7 +28,7 @@ export function connectWith(headers: Readonly<Record<string, string>>): Connect 
       handlers.lost(failure)
     }
     client.dispatch(
-      { path: `/internal/stream/${videoId}${query(after, recent)}`, method: 'GET', headers },
+      { path: pathOf(request), method: 'GET', headers },
       {
         onRequestStart(given) {
           controller = given
@@ -71,7 +72,10 @@ function streamFailure(error: Error): PeerFailure {
   return code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' ? 'lost' : failure
 }
 
-function query(after: number | undefined, recent: number | undefined): string {
-  if (after !== undefined) return `?after=${after}`
-  return recent === undefined ? '' : `?recent=${recent}`
+function pathOf({ videoId, after, recent, gzip }: StreamRequest): string {
+  const query = new URLSearchParams()
+  if (after !== undefined) query.set('after', String(after))
+  else if (recent !== undefined) query.set('recent', String(recent))
+  if (gzip) query.set('gzip', '1')
+  return `/internal/stream/${videoId}?${query.toString()}`
 }

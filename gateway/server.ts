@@ -1,5 +1,6 @@
 import { checkKey, checkVideoId, type VideoId } from '../registry/contract/comment.js'
 import { parseCursor, type Cursor } from '../registry/contract/id.js'
+import { acceptsGzip, blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
 import { LiveError } from '../registry/node/errors.js'
 import { HttpServer, json, type Exchange, type Reply } from '../registry/node/http.js'
@@ -78,12 +79,20 @@ export class PublicServer {
       metrics.turnedAway.inc()
       return { status: 200, headers: STREAM_HEADERS, body: retryLine(), close: this.#stopping }
     }
-    const stream = new Stream(exchange.res, { ...STREAM_HEADERS, ...this.#cors(exchange) }, retryLine() + HEARTBEAT, {
-      nudge: () => HEARTBEAT, // only whole events are written, so any time is between two
+    const gzip = acceptsGzip(exchange.header('accept-encoding'))
+    const pack = gzip ? (bytes: Uint8Array | string) => (typeof bytes === 'string' ? blocks(bytes, 0) : bytes) : (bytes: Uint8Array | string) => bytes
+    const preamble = retryLine() + HEARTBEAT
+    const headers = { ...STREAM_HEADERS, ...this.#cors(exchange), ...(gzip ? GZIP_HEADERS : {}) }
+    const stream = new Stream(exchange.res, headers, gzip ? Buffer.concat([GZIP_HEADER, blocks(preamble, 0)]) : preamble, {
+      nudge: () => (gzip ? EMPTY_BLOCK : HEARTBEAT), // only whole events are written, so any time is between two
       drained: () => join.drained(),
       left: () => join.left(),
     })
-    const join = gateway.joins.open({ videoId, after, recent }, stream)
+    const join = gateway.joins.open({ videoId, after, recent, gzip }, {
+      write: bytes => stream.write(pack(bytes)),
+      end: last => stream.end(pack(last)),
+      close: () => stream.close(),
+    })
     return undefined
   }
 

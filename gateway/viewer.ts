@@ -10,6 +10,8 @@ export interface StreamRequest {
   readonly after: Cursor | undefined
   /** Else the last this many comments; neither: from now on. */
   readonly recent: number | undefined
+  /** In DEFLATE blocks (gzip.ts): the viewer has been sent a gzip header. */
+  readonly gzip?: boolean
 }
 
 /** What a chunk of an edge's stream means for the viewer. */
@@ -28,10 +30,12 @@ export class RelayedViewer {
   /** The viewer's place: all up to it has been passed on. */
   #cursor: Cursor | undefined
   readonly #recent: number | undefined
+  readonly #gzip: boolean | undefined
   #ready = false
   #reader = new FrameReader()
 
-  constructor({ videoId, after, recent }: StreamRequest) {
+  constructor({ videoId, after, recent, gzip }: StreamRequest) {
+    this.#gzip = gzip
     this.videoId = videoId
     this.#cursor = after
     this.#recent = recent
@@ -40,7 +44,7 @@ export class RelayedViewer {
   /** What to ask of the next edge. What the last one left incomplete is forgotten: the next sends it whole. */
   resume(): StreamRequest {
     this.#reader = new FrameReader()
-    return { videoId: this.videoId, after: this.#cursor, recent: this.#cursor === undefined ? this.#recent : undefined }
+    return { videoId: this.videoId, after: this.#cursor, recent: this.#cursor === undefined ? this.#recent : undefined, ...(this.#gzip ? { gzip: true } : {}) }
   }
 
   /** @throws FrameError when the bytes are no frames: the edge's stream is lost, the viewer's is not */

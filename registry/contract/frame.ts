@@ -8,9 +8,12 @@ import { MAX_CURSOR, type Cursor } from './id.js'
  *   bytes 2–3   payload length, big endian
  *   bytes 4–11  last id, big endian: the viewer's place once the payload is passed on; 0 = unchanged
  *
- * A payload is whole SSE events, at most 16 KB; more is several frames in one write. */
+ * A payload is whole SSE events, at most 16 KB, or the DEFLATE blocks of such (gzip.ts) where the gateway asked for
+ * them; more is several frames in one write. */
 export const FRAME_HEADER_BYTES = 12
 export const MAX_PAYLOAD_BYTES = 16_384
+/** Of a payload before it is packed: what does not compress grows by a few bytes. */
+const MAX_TEXT_BYTES = MAX_PAYLOAD_BYTES - 64
 
 export const FrameKind = {
   /** Events to pass on as they are. */
@@ -46,46 +49,46 @@ export function streamEvent(id: Cursor, text: string): StreamEvent {
   return { id, text, bytes: Buffer.byteLength(text) }
 }
 
-/** The events as the frames of one write, each as full as it may be. */
-export function framesOf(events: readonly StreamEvent[]): Buffer {
-  const runs: { from: number; to: number; bytes: number; id: Cursor }[] = []
-  let run: (typeof runs)[number] | undefined
-  let total = 0
-  events.forEach((event, i) => {
-    if (!run || run.bytes + event.bytes > MAX_PAYLOAD_BYTES) {
-      runs.push((run = { from: i, to: i, bytes: 0, id: 0 }))
-      total += FRAME_HEADER_BYTES
-    }
-    run.to = i + 1
-    run.bytes += event.bytes
-    if (event.id !== 0) run.id = event.id
-    total += event.bytes
-  })
-  const out = Buffer.allocUnsafe(total)
-  let at = 0
-  for (const { from, to, bytes, id } of runs) {
-    at = header(out, at, FrameKind.events, bytes, id)
-    for (let i = from; i < to; i++) at += out.write(events[i]!.text, at, 'utf8')
+/** The events as the frames of one write, each as full as it may be.
+ * @param pack makes a frame's payload of its events' text; it must not make it much longer */
+export function framesOf(events: readonly StreamEvent[], pack: (text: string) => Uint8Array = text => Buffer.from(text)): Buffer {
+  const parts: Uint8Array[] = []
+  let text = ''
+  let bytes = 0
+  let last: Cursor = 0
+  const close = () => {
+    const payload = pack(text)
+    parts.push(header(FrameKind.events, payload.length, last), payload)
   }
-  return out
+  for (const event of events) {
+    if (bytes > 0 && bytes + event.bytes > MAX_TEXT_BYTES) {
+      close()
+      text = ''
+      bytes = 0
+      last = 0
+    }
+    text += event.text
+    bytes += event.bytes
+    if (event.id !== 0) last = event.id
+  }
+  if (bytes > 0) close()
+  return Buffer.concat(parts)
 }
 
 /** One frame. @param payload at most MAX_PAYLOAD_BYTES in UTF-8 */
-export function frame(kind: FrameKind, id: Cursor, payload: string): Buffer {
-  const bytes = Buffer.byteLength(payload)
-  const out = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bytes)
-  out.write(payload, header(out, 0, kind, bytes, id), 'utf8')
-  return out
+export function frame(kind: FrameKind, id: Cursor, payload: string | Uint8Array): Buffer {
+  const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+  return Buffer.concat([header(kind, bytes.length, id), bytes])
 }
 
-function header(out: Buffer, at: number, kind: FrameKind, bytes: number, id: Cursor): number {
+function header(kind: FrameKind, bytes: number, id: Cursor): Buffer {
   if (bytes > MAX_PAYLOAD_BYTES) throw new RangeError(`a frame's payload of ${bytes} bytes`)
-  out[at] = kind
-  out[at + 1] = 0
-  out.writeUInt16BE(bytes, at + 2)
-  out.writeUInt32BE(Math.floor(id / 2 ** 32), at + 4)
-  out.writeUInt32BE(id % 2 ** 32, at + 8)
-  return at + FRAME_HEADER_BYTES
+  const out = Buffer.alloc(FRAME_HEADER_BYTES)
+  out[0] = kind
+  out.writeUInt16BE(bytes, 2)
+  out.writeUInt32BE(Math.floor(id / 2 ** 32), 4)
+  out.writeUInt32BE(id % 2 ** 32, 8)
+  return out
 }
 
 export class FrameError extends Error {

@@ -2,13 +2,14 @@ import fc from 'fast-check'
 import t from 'tap'
 import { MAX_CURSOR } from '../../registry/contract/id.js'
 import { EdgeStage, type Question, type Seat } from '../support/edge-stage.js'
+import type { Encoding } from '../../edge/encoding.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
 import type { ModelStore } from '../support/model-store.js'
 
 const VIDEOS = ['a', 'b']
 const pick = fc.nat({ max: 10_000 })
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('join' as const), video: fc.nat(1), start: fc.constantFrom('now', 'recent', 'ours', 'newest', 'zero', 'foreign'), pick, frames: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('join' as const), video: fc.nat(1), start: fc.constantFrom('now', 'recent', 'ours', 'newest', 'zero', 'foreign'), pick, encoding: fc.constantFrom<Encoding>('plain', 'gzip', 'frames', 'gzipFrames') }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), pick }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('stick' as const), pick }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('drain' as const), pick }) },
@@ -109,7 +110,7 @@ t.test('whatever is lost, late, cut, blocked or away, every viewer gets each com
           const store = stage.store(videoId)
           const ours = store.ids[now.pick % Math.max(1, store.ids.length)] ?? 0
           const start = { now: {}, recent: { recent: 1 + (now.pick % 60) }, ours: { after: ours }, newest: { after: store.head }, zero: { after: 0, recent: 5 }, foreign: { after: MAX_CURSOR - now.pick } }[now.start]
-          const outlet = new FakeOutlet(now.frames ? 'frames' : 'plain')
+          const outlet = new FakeOutlet(now.encoding)
           seats.push({ ...stage.join(videoId, start, outlet), start: 'after' in start ? { after: start.after } : start, store, left: false })
         } else if (now.do === 'leave') {
           const leaving = seat(now.pick)

@@ -1,7 +1,12 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
 import { connect as connectTcp } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createGunzip } from 'node:zlib'
 import t from 'tap'
 import { frame, FrameKind, framesOf, streamEvent } from '../../registry/contract/frame.js'
+import { blocks } from '../../registry/contract/gzip.js'
+import { commentEvent, readyEvent, SseParser, type SseEvent } from '../../registry/contract/sse.js'
 import { commentFrames, fakeEdge, readyFrame } from '../support/fake-edge.js'
 import { runGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
@@ -38,6 +43,31 @@ t.test('a viewer sees what its edge sends, without the frames', async t => {
   const text = await register.metrics()
   t.match(text, /live_gateway_viewers 1\n/)
   t.match(text, /live_gateway_placements_total 1\n/)
+})
+
+t.test('a viewer that accepts gzip gets the edge\'s blocks as they are, and goes on with another edge\'s', async t => {
+  const first = fakeEdge(t, 'a')
+  const second = fakeEdge(t, 'b')
+  const { url } = runGateway(t, { edges: [first.node, second.node] })
+  const request = get(`${url}/comments/demo`, { headers: { accept: 'text/event-stream', 'accept-encoding': 'gzip' } })
+  t.after(() => request.destroy())
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  t.equal(response.headers['content-encoding'], 'gzip')
+  const parser = new SseParser()
+  const events: SseEvent[] = []
+  response.pipe(createGunzip()).on('data', (bytes: Buffer) => events.push(...parser.push(bytes)))
+  const packed = (...ids: number[]) => framesOf(ids.map(id => streamEvent(id, commentEvent(id, '{}'))), text => blocks(text, 6))
+  const [here, there] = await until(() => (first.streams[0] ? [first, second] : second.streams[0] ? [second, first] : undefined))
+  const { stream, query } = await here.stream()
+  t.equal(query, 'gzip=1')
+  stream.write(Buffer.concat([packed(1, 2), frame(FrameKind.ready, 2, blocks(readyEvent(2, 'demo', 1), 0))]))
+  await until(() => events.length === 3)
+  stream.end(frame(FrameKind.end, 0, 'drain'))
+  const again = await there.stream()
+  t.equal(again.query, 'after=2&gzip=1')
+  again.stream.write(packed(3))
+  await until(() => events.length === 4)
+  t.same(events.map(({ event, id }) => `${event} ${id}`), ['message 1', 'message 2', 'ready 2', 'message 3'])
 })
 
 t.test('a cursor in the header beats the query, any cursor beats recent, an unreadable header is none', async t => {

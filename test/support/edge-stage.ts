@@ -55,6 +55,7 @@ export class EdgeStage<C extends Clock = FakeClock> {
       view: this.view,
       metrics: this.metrics,
       capacity,
+      gzip: { level: 6, minViewers: 4 },
       random,
       send: async (node, path, body) => {
         const bytes = Buffer.from(body)

@@ -1,3 +1,4 @@
+import { constants, inflateRawSync } from 'node:zlib'
 import type { Encoding } from '../../edge/encoding.js'
 import type { Outlet } from '../../edge/viewer.js'
 import { FrameKind, FrameReader, type EndReason } from '../../registry/contract/frame.js'
@@ -27,7 +28,7 @@ export class FakeOutlet implements Outlet {
     if (this.ended) throw new Error('written to after its end')
     if (bytes.length === 0) throw new Error('an empty write')
     this.writes.push(bytes)
-    if (this.encoding === 'plain') this.events.push(...this.#sse.push(bytes))
+    if (this.encoding === 'plain' || this.encoding === 'gzip') this.events.push(...this.#read(bytes))
     else for (const frame of this.#frames.push(Buffer.from(bytes))) this.#take(frame.kind, frame.id, frame.payload)
     this.#blocked = this.stuck
     return !this.#blocked
@@ -75,9 +76,15 @@ export class FakeOutlet implements Outlet {
     return story
   }
 
+  /** SSE of one write or frame. Blocks are read by themselves: they may refer to nothing before them. */
+  #read(bytes: Uint8Array): SseEvent[] {
+    const packed = this.encoding === 'gzip' || this.encoding === 'gzipFrames'
+    return this.#sse.push(packed ? inflateRawSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }) : bytes)
+  }
+
   #take(kind: number, id: number, payload: Buffer): void {
     const before = this.#sse.lastEventId
-    const events = this.#sse.push(payload)
+    const events = this.#read(payload)
     if (kind === FrameKind.ready && (events.length !== 1 || events[0]!.event !== 'ready')) throw new Error('a ready frame holds ready and nothing else')
     if (this.#sse.lastEventId !== before && Number(this.#sse.lastEventId) !== id) throw new Error(`the frame says ${id}, its events end at ${this.#sse.lastEventId}`)
     this.frameIds.push(id)
