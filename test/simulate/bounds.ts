@@ -1,11 +1,24 @@
+import type { Feature } from './mixes.js'
 import type { Plan } from './plan.js'
 
 /** After the faults, what they left behind may take this long to be cleared away. */
 const SETTLE_MS = 15_000
-const QUIET_BOUND_MS = 250
+/** Where nothing, or nothing that matters to delivery, is wrong: the registry may be away, late or wrong, clocks may
+ * step, pipes may drop, other viewers may be slow. */
+const QUIET_MS = 250
+/** Whatever else: a quiet video is compared with the store every half minute, and synced every two seconds. */
+const ALWAYS_MS = 35_000
+
+/** One part at a time in trouble, with room on the others for its viewers. An edge is judged within 3 s and an edge
+ * asks the next dispatcher after 1 s; a comment whose dispatcher died before it could forward it waits for a sync,
+ * 2 s, and for the ring of whoever answers to be a second old. */
+const APART_MS: Partial<Record<Feature, number>> = { drain: QUIET_MS, crash: 4_000, freeze: 4_500 }
+const TOGETHER_MS: Partial<Record<Feature, number>> = { strays: 5_000, loss: 6_000, cut: 12_000, drain: 10_000, crash: 10_000, freeze: 20_000, late: 20_000 }
 
 /** How late after its commit a comment may reach a viewer that was there and well. @param at when it was stored */
-export function boundOf(plan: Plan): (at: number) => number {
-  const troubled = plan.features.size === 0 ? QUIET_BOUND_MS : 40_000
-  return at => (at > plan.faultsUntil + SETTLE_MS && !plan.features.has('pipe') ? QUIET_BOUND_MS : troubled)
+export function boundOf({ features, apart, faultsUntil, mix }: Plan): (at: number) => number {
+  const single = features.size <= 1
+  const [feature] = features
+  const troubled = !single || mix === 'hard' ? ALWAYS_MS : ((feature && ((apart ? APART_MS[feature] : undefined) ?? TOGETHER_MS[feature])) ?? QUIET_MS)
+  return at => (at > faultsUntil + SETTLE_MS ? QUIET_MS : troubled)
 }

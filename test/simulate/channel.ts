@@ -106,7 +106,7 @@ export class Channel {
   }
 
   #push(bytes: Uint8Array | string): void {
-    const copy = Buffer.from(bytes as Uint8Array)
+    const copy = Buffer.from(bytes)
     if (copy.length === 0) return
     this.#queue.push(copy)
     this.#buffered += copy.length

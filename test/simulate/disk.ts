@@ -28,6 +28,8 @@ export class Disk {
   readonly model = new MemoryStore()
   readonly kind: DiskKind
   readonly world: World
+  /** Told who stored something new. */
+  onStored: (by: string) => void = () => {}
   /** id → when it landed, for each video. */
   readonly landedAt = new Map<VideoId, Map<Cursor, number>>()
   #freeAt = 0
@@ -58,6 +60,7 @@ export class Disk {
       const landed = this.landedAt.get(videoId) ?? new Map<Cursor, number>()
       this.landedAt.set(videoId, landed.set(id, this.world.now))
       this.world.mix(id)
+      this.onStored(by)
       this.world.tell?.(`${by} stored ${videoId} ${outcome.prev} → ${id} ${JSON.stringify(outcome.comment.content)}`)
     }
     return outcomes

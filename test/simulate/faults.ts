@@ -21,6 +21,7 @@ export class Faults {
   done = 0
   readonly #o: FaultsOptions
   #healed = false
+  #killNext = false
 
   constructor(options: FaultsOptions) {
     this.#o = options
@@ -29,6 +30,8 @@ export class Faults {
     const { network, disk } = cluster
     if (plan.features.has('loss')) Object.assign(network.faults, { loss: options.random.between(0.01, 0.15), resets: options.random.between(0, 0.3) })
     if (plan.features.has('late')) Object.assign(disk.faults, { late: options.random.between(0, 0.1), lost: options.random.between(0, 0.1) })
+    if (plan.features.has('strays')) network.faults.batchLoss = options.random.between(0.1, 0.4)
+    disk.onStored = by => this.#stored(by)
     for (const feature of plan.features) this.#next(feature)
   }
 
@@ -37,7 +40,7 @@ export class Faults {
     this.#healed = true
     const { network, disk, registry, world } = this.#o.cluster
     world.tell?.('! all heals')
-    Object.assign(network.faults, { loss: 0, resets: 0 })
+    Object.assign(network.faults, { loss: 0, batchLoss: 0, resets: 0 })
     network.healCuts()
     Object.assign(disk.faults, { away: false, slow: 1, late: 0, lost: 0 })
     Object.assign(registry.faults, { away: false, lagMs: 20 })
@@ -46,6 +49,17 @@ export class Faults {
       slot.running.session.lagMs = 0
       slot.wish(false)
     }
+  }
+
+  /** The worst time to die: with a comment on disk that nobody has heard of. */
+  #stored(by: string): void {
+    const { cluster, random, slots } = this.#o
+    const slot = slots.find(({ process }) => process.name === by)
+    if (!this.#killNext || !slot) return
+    this.#killNext = false
+    cluster.world.after(random.between(0.3, random.chance(0.5) ? 3 : 40), () => {
+      if (!this.#healed && slot.process.name === by) slot.kill(random.between(200, 3_000))
+    })
   }
 
   #next(feature: Feature): void {
@@ -68,6 +82,7 @@ export class Faults {
     })
     switch (feature) {
       case 'crash':
+        if (random.chance(0.4)) return void (this.#killNext = true)
         return slot.kill(random.between(200, 3_000))
       case 'freeze':
         return slot.freeze(random.chance(0.5) ? random.between(100, 2_000) : random.between(2_000, 15_000))
@@ -106,6 +121,13 @@ export class Faults {
         })
       case 'cut':
         return network.cut(slot.id, random.pick(slots).id, random.between(100, 6_000))
+      case 'strays':
+        if (random.chance(0.4)) {
+          slot.wish(true)
+          return later(random.between(200, 2_000), () => slot.wish(false))
+        }
+        for (let i = 0; i < 3; i++) random.pick(viewers).drop()
+        return
       case 'slow':
       case 'crowd':
       case 'loss':

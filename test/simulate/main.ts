@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { mutate } from './mutate.js'
 import { MIXES, isMix, type Mix } from './mixes.js'
 import { simulate, type Result } from './simulation.js'
 import { storyOf } from './story.js'
@@ -9,6 +10,8 @@ interface Options {
   readonly seed?: number
   readonly mix: readonly Mix[]
   readonly trace: boolean
+  readonly json: boolean
+  readonly mutants: boolean
 }
 
 const whole = (text: string): number => {
@@ -30,22 +33,31 @@ const program = new Command('simulate')
   .option('--seed <seed>', 'the first seed; without --seeds, this one alone', whole)
   .option('--mix <mixes>', `what goes wrong: ${MIXES.join(', ')}, or each`, mixes, mixes('each'))
   .option('--trace', 'with --seed: print everything that happens', false)
+  .option('--json', 'a line of JSON for each run, and nothing else', false)
+  .option('--mutants', "take each rule of the design's section 8 out of the code by itself, and show what goes red", false)
 
 program.parse()
 const options = program.opts<Options>()
 const first = options.seed ?? 1
 const count = options.seed !== undefined && program.getOptionValueSource('seeds') === 'default' ? options.mix.length : options.seeds
 
-const results: Result[] = []
-const startedAt = performance.now()
-for (let i = 0; i < count; i++) {
-  const seed = first + Math.floor(i / options.mix.length)
-  const mix = options.mix[i % options.mix.length]!
-  const result = await simulate(seed, mix, options.trace ? { tell: say } : {})
-  results.push(result)
-  if (result.violations.length > 0) say(await storyOf(result))
+if (options.mutants) process.exitCode = (await mutate(options.seeds, say)) ? 0 : 1
+else await runs()
+
+async function runs(): Promise<void> {
+  const results: Result[] = []
+  const startedAt = performance.now()
+  for (let i = 0; i < count; i++) {
+    const seed = first + Math.floor(i / options.mix.length)
+    const mix = options.mix[i % options.mix.length]!
+    const result = await simulate(seed, mix, options.trace ? { tell: say } : {})
+    results.push(result)
+    if (options.json) say(JSON.stringify(result))
+    else if (result.violations.length > 0 && !options.trace) say(await storyOf(result))
+  }
+  if (results.some(({ violations }) => violations.length > 0)) process.exitCode = 1
+  if (options.json) return
+  const seconds = (performance.now() - startedAt) / 1000
+  say(tableOf(results))
+  say(`${count} runs in ${seconds.toFixed(1)} s: ${(count / seconds).toFixed(1)} a second`)
 }
-const seconds = (performance.now() - startedAt) / 1000
-say(tableOf(results))
-say(`${count} runs in ${seconds.toFixed(1)} s: ${(count / seconds).toFixed(1)} a second`)
-if (results.some(({ violations }) => violations.length > 0)) process.exitCode = 1

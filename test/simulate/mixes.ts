@@ -1,7 +1,8 @@
-/** A kind of trouble. `crowd` is many viewers on an edge whose writes take time; `foreign`, cursors that this
+/** A kind of trouble. `strays` is posts that are stored by dispatchers that do not own their video, whose news
+ * of it is often lost; `crowd`, many viewers on an edge whose writes take time; `foreign`, cursors that this
  * cluster never gave. */
 export const FEATURES = [
-  'loss', 'pipe', 'crash', 'freeze', 'lag', 'away', 'split', 'clock', 'late', 'drain', 'foreign', 'expire', 'slow', 'cut', 'crowd',
+  'loss', 'pipe', 'crash', 'freeze', 'lag', 'away', 'split', 'clock', 'late', 'drain', 'foreign', 'expire', 'slow', 'cut', 'crowd', 'strays',
 ] as const
 export type Feature = (typeof FEATURES)[number]
 

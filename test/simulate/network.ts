@@ -18,6 +18,8 @@ export interface Listener {
 export interface NetworkFaults {
   /** Share of calls that never arrive, and of those whose answer never does. */
   loss: number
+  /** Share of batches that are lost and known to be. */
+  batchLoss: number
   /** Share of streams that break by themselves, each ten seconds. */
   resets: number
   /** Bytes a connection takes before it says that it is full. */
@@ -30,7 +32,7 @@ const HEADERS_MS = 3_000
 
 /** Calls and streams between processes, by address: whoever listens there when the call arrives gets it. */
 export class Network {
-  readonly faults: NetworkFaults = { loss: 0, resets: 0, limitBytes: 64 * 1024 }
+  readonly faults: NetworkFaults = { loss: 0, batchLoss: 0, resets: 0, limitBytes: 64 * 1024 }
   readonly listeners = new Map<string, Listener>()
   /** Calls so far, by the path's first two parts. */
   readonly calls: Record<string, number> = {}
@@ -81,6 +83,7 @@ export class Network {
       const loses = () => world.random.chance(this.faults.loss)
       world.tell?.(`${from.name} → ${url} ${method} ${path} ${shown(said)}`)
       if (loses()) return void (world.random.chance(0.5) && fail('lost'))
+      if (kind === 'internal/batch' && world.random.chance(this.faults.batchLoss)) return void fail('lost')
       this.#travel(from, url, listener => {
         if (!listener) return void fail('refused')
         const { process } = listener

@@ -60,15 +60,15 @@ export function planOf(mix: Mix, random: Random): Plan {
     gateways: random.whole(1, 2),
     videos,
     viewers,
-    postEveryMs: hot ? random.between(7, 15) : mix === 'pipe' ? random.between(8, 40) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
+    postEveryMs: hot ? random.between(7, 15) : mix === 'pipe' || mix === 'strays' ? random.between(8, 40) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
     faultEveryMs: mix === 'hard' ? 1_000 : mix === 'all' ? 2_000 : 1_200,
     apart,
     disk: random.pick(['serial', 'per-video']),
     settings: {
       maxPipeBytes: has('pipe') ? random.whole(100, 900) : 4 << 20,
       edgeCapacity: random.pick([1_000, 1_000, tight]),
-      videoShare: random.pick([1_000, 1_000, tight]),
-      writeCostMs: crowd ? random.between(0.05, 0.2) : 0,
+      videoShare: mix === 'strays' ? Math.max(2, Math.ceil(viewers / edges / 2)) * 2 : random.pick([1_000, 1_000, tight]),
+      writeCostMs: crowd ? random.between(0.1, 0.5) : 0,
     },
     limitBytes: has('slow') ? random.whole(1_000, 8_000) : 64 * 1024,
   }

@@ -94,7 +94,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     const addPost = (i: number) => {
       const { id: videoId } = random.pick(plan.videos.filter(({ fallsSilent }) => !fallsSilent || world.now < plan.faultsUntil).concat(world.now < plan.faultsUntil ? [] : plan.videos.slice(0, 1)))
       const who = person(`p${i}`)
-      void post(who, { videoId, authorId: `author${i % 5}`, content: `c${i}`, key: `k${i}` })
+      void post(who, { videoId, authorId: `author${i % 5}`, content: `c${i}`, key: `k${i}` }, plan.features.has('strays') && random.chance(0.4) ? random.pick(slots.filter(({ id }) => id.startsWith('d'))).url : undefined)
     }
     const postLoop = (i: number) => {
       addPost(i)
@@ -104,7 +104,8 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     const pageLoop = () => {
       const who = person('h')
       const seen = random.chance(0.5) && viewers.length > 0 ? random.pick(viewers) : undefined
-      if (seen?.first !== undefined) void page(who, seen.videoId, 'before', false, seen.first)
+      const from = random.chance(0.5) ? seen?.first : seen?.last
+      if (seen && from !== undefined) void page(who, seen.videoId, 'before', false, from)
       else void page(who, random.pick(plan.videos).id, random.pick(['before', 'after']), false)
       if (world.now < plan.postsUntil) world.after(random.gap(1_500), pageLoop)
     }

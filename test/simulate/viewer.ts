@@ -42,6 +42,8 @@ export class Viewer {
   received = 0
   /** The first comment it got. */
   first: CommentId | undefined
+  /** The last one. */
+  last: CommentId | undefined
   watching = false
   /** This connection has had its `ready`. */
   ready = false
@@ -51,15 +53,16 @@ export class Viewer {
   #stream: { abort(): void; pause(): void; resume(): void } | undefined
   #connections = 0
   #gateway = ''
-  /** The last comment it got. */
-  #last: CommentId = 0
   /** Comments before its first `ready`. */
   #early = 0
   #everReady = false
   /** Since when it has been there and reading, with all that came before. */
   #wellSince = Infinity
   #progressAt = 0
+  #connectedAt = 0
   #paused = false
+  /** It has paused on this connection. */
+  #pausedHere = false
 
   constructor(options: ViewerOptions) {
     this.#o = options
@@ -94,12 +97,14 @@ export class Viewer {
   pause(ms: number): void {
     if (this.#paused) return
     this.#paused = true
+    this.#pausedHere = true
     this.#wellSince = Infinity
     this.#stream?.pause()
     this.#o.world.after(ms, () => {
       this.#paused = false
       if (this.ready) this.#wellSince = this.#o.world.now + 2_000
       this.#stream?.resume()
+      this.#checkCaughtUp()
     })
   }
 
@@ -112,6 +117,19 @@ export class Viewer {
     if (this.place! < newest) this.#violate('missed', `stands at ${this.place}; ${newest} was acknowledged`, newest)
   }
 
+  /** It reads again: what it missed comes without waiting for something new. */
+  #checkCaughtUp(): void {
+    const { world, checker, boundMs, wellSince } = this.#o
+    const connection = this.#connections
+    const resumedAt = world.now
+    const newest = checker.newestAcked(this.videoId)
+    if (!this.ready) return
+    world.after(boundMs(resumedAt) + 1_000, () => {
+      if (connection !== this.#connections || !this.ready || this.#wellSince > world.now || wellSince(this.#gateway) > resumedAt) return
+      if (this.place! < newest) this.#violate('late', `stands at ${this.place}, ${Math.round(world.now - resumedAt)} ms after it began to read again; ${newest} was acknowledged before that`, newest)
+    })
+  }
+
   #connect(): void {
     if (!this.watching || this.#stream) return
     const { network, process, random, gateways, recent, world } = this.#o
@@ -120,6 +138,8 @@ export class Viewer {
     this.ready = false
     this.#wellSince = Infinity
     this.#progressAt = world.now
+    this.#connectedAt = world.now
+    this.#pausedHere = this.#paused
     const current = () => connection === this.#connections
     const lost = () => {
       if (!current()) return
@@ -151,7 +171,7 @@ export class Viewer {
 
   #later(): void {
     const { world, random } = this.#o
-    world.after((this.#parser.retryMs ?? 1_000) * random.between(0.2, 1), () => this.#connect())
+    world.after(random.chance(0.3) ? random.between(1, 50) : (this.#parser.retryMs ?? 1_000) * random.between(0.2, 1), () => this.#connect())
   }
 
   #data(chunk: Buffer): void {
@@ -181,12 +201,13 @@ export class Viewer {
     const stored = checker.at(this.videoId, id)
     if (!stored) return this.#violate('history', 'got what is not stored', id)
     if ((JSON.parse(data) as { content: string }).content !== stored.comment.content) this.#violate('history', 'got it with other content', id)
-    if (id === this.#last) this.#violate('twice', 'got it twice', id)
-    else if (id < this.#last || (this.place !== undefined && id <= this.place)) this.#violate('order', `got it after ${Math.max(this.#last, this.place ?? 0)}`, id)
+    const last = this.last ?? 0
+    if (id === last) this.#violate('twice', 'got it twice', id)
+    else if (id < last || (this.place !== undefined && id <= this.place)) this.#violate('order', `got it after ${Math.max(last, this.place ?? 0)}`, id)
     else if (this.place !== undefined && stored.prev > this.place) this.#violate('missed', `got ${id} after ${this.place}; ${stored.prev} lies between`, stored.prev)
     if (!this.ready) this.#early++
     this.first ??= id
-    this.#last = id
+    this.last = id
     this.place = id
     const landedAt = checker.landedAt(this.videoId, id)
     if (landedAt < this.#wellSince || landedAt < this.#o.wellSince(this.#gateway)) return
@@ -216,6 +237,10 @@ export class Viewer {
     const { checker, recent, after, world, historyMayFail } = this.#o
     const waited = historyMayFail() && world.now - this.#progressAt >= PATIENCE_MS - 500
     const all = checker.count(this.videoId, 0, at)
+    const tookMs = world.now - this.#connectedAt
+    if (!this.#pausedHere && this.#o.wellSince(this.#gateway) <= this.#connectedAt && tookMs > this.#o.boundMs(this.#connectedAt)) {
+      this.#violate('late', `was ready ${Math.round(tookMs)} ms after it came; ${this.#o.boundMs(this.#connectedAt)} are allowed`)
+    }
     if (this.ready) this.#violate('twice', 'a second ready in one connection')
     if (this.place === undefined) {
       if (recent > 0 && all > 0 && !waited) this.#violate('recent', `none of the last ${recent} came, of ${all}`)

@@ -54,7 +54,7 @@ export class World {
           if (this.#next(until)) setImmediate(step)
           else resolve()
         } catch (error) {
-          reject(error as Error)
+          reject(error instanceof Error ? error : new Error(String(error)))
         }
       }
       setImmediate(step)

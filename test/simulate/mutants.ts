@@ -1,0 +1,51 @@
+import type { Mix } from './mixes.js'
+
+/** A rule of the design's section 8 taken out of the code: one exact text of a source replaced by another. */
+export interface Mutant {
+  readonly rule: string
+  readonly without: string
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  /** Where it should show. */
+  readonly mixes: readonly Mix[]
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    rule: '1', without: 'store before the acknowledgement', file: 'dispatcher/accept.ts', mixes: ['late', 'crash', 'hard'],
+    find: '    let outcomes: Outcome[]\n',
+    replace: '    let outcomes: Outcome[]\n    const { nextId } = await import("../registry/contract/id.js")\n    const guessed = clock.wall()\n    for (const { draft, answer } of group) answer({ created: true, comment: { ...draft, id: nextId(guessed, 0), createdAt: guessed } } as never)\n',
+  },
+  {
+    rule: '1', without: 'prev from the store alone (from the ring instead)', file: 'dispatcher/dispatcher.ts', mixes: ['strays', 'split', 'hard'],
+    find: 'const comment = toWire(stored)',
+    replace: 'const comment = { ...toWire(stored), prev: this.#rings.get(stored.comment.videoId)?.head ?? stored.prev }',
+  },
+  { rule: '2', without: 'a hint for what a pipe drops', file: 'dispatcher/pipe.ts', mixes: ['pipe'], find: '> this.#options.maxBytes) this.#keepHint(line)', replace: '> this.#options.maxBytes) void 0' },
+  { rule: '2', without: 'the bound on a pipe', file: 'dispatcher/pipe.ts', mixes: ['hard'], find: '> this.#options.maxBytes)', replace: '> Infinity)' },
+  { rule: '3', without: 'a ring that begins anew at a hole', file: 'dispatcher/ring.ts', mixes: ['strays', 'late', 'hard'], find: 'if (comment.prev !== this.head) this.#clear(comment.prev)', replace: '' },
+  {
+    rule: '4', without: 'the store for a sync that names an id above the head', file: 'dispatcher/sync.ts', mixes: ['strays', 'hard'],
+    find: 'return (want ?? 0) <= ring.head && (last === undefined || ring.reaches(last))', replace: 'return last === undefined || last >= ring.floor',
+  },
+  { rule: '4', without: 'the store for a replay up to an id above the head', file: 'dispatcher/sync.ts', mixes: ['strays', 'hard'], find: 'if (ring && until <= ring.head) {', replace: 'if (ring) {' },
+  { rule: '4', without: 'the store for a page from a cursor above the head', file: 'dispatcher/history.ts', mixes: ['strays', 'hard'], find: 'if (cursor !== undefined && cursor > ring.head) return undefined', replace: '' },
+  { rule: '5', without: 'any comparison with the store', file: 'dispatcher/sync.ts', mixes: ['crash', 'strays', 'hard'], find: 'return age <= COMPARED_UNSETTLED_MS ||', replace: 'return true ||' },
+  { rule: '5', without: 'the shorter age while ownership is young or another\'s', file: 'dispatcher/sync.ts', mixes: ['crash', 'strays', 'hard'], find: '(age <= COMPARED_MS && this.#deps.owners.settled(ring.videoId))', replace: 'age <= COMPARED_MS' },
+  { rule: '5', without: 'a comparison for the newest page of history', file: 'dispatcher/history.ts', mixes: ['strays', 'hard'], find: 'return this.#deps.clock.now() - ring.comparedAt <= NEWEST_COMPARED_MS', replace: 'return ring.comparedAt > -1' },
+  { rule: '6', without: 'a chain without holes', file: 'edge/chain.ts', mixes: ['strays', 'pipe', 'loss'], find: 'if (this.open && comment.prev === this.last) {', replace: 'if (this.open) {' },
+  { rule: '6', without: 'dropping what is known', file: 'edge/chain.ts', mixes: ['strays', 'drain', 'hard'], find: "if (this.open && comment.id <= this.last) return 'known'", replace: "if (this.open && comment.id <= this.last) {\n      this.#take(comment)\n      return 'appended'\n    }" },
+  { rule: '6', without: 'a sync at a hole', file: 'edge/room.ts', mixes: ['strays', 'pipe'], find: "if (what === 'aside') this.#deps.needsSync(this)", replace: '' },
+  { rule: '6', without: 'a sync at a hint', file: 'edge/room.ts', mixes: ['pipe'], find: '    this.chain.hint(id)\n    if (this.chain.behind) this.#deps.needsSync(this)', replace: '    void id' },
+  { rule: '6', without: 'a want that the store can lower', file: 'edge/chain.ts', mixes: ['foreign'], find: "if (answer.from === 'store' && !answer.more && asked === this.#asked) this.want", replace: "if (this.want === -1) this.want" },
+  { rule: '7', without: 'the sync every two seconds', file: 'edge/edge.ts', mixes: ['crash', 'hard'], find: 'if (room.viewers.size > 0) this.#syncs.needs(room)', replace: 'if (room.viewers.size > 0) void 0' },
+  { rule: '7', without: 'a sync that says "I hold these"', file: 'dispatcher/dispatcher.ts', mixes: ['lag', 'away'], find: 'this.#synced.saw(edge, requests.map(({ videoId }) => videoId))', replace: 'void edge' },
+  { rule: '7', without: 'the next dispatcher when one does not answer', file: 'edge/dispatchers.ts', mixes: ['freeze', 'hard'], find: 'return [...owners.filter(node => !aside(node)), ...owners.filter(aside)]', replace: 'void aside\n    return owners.slice(0, 1)' },
+  { rule: '8', without: 'history where the ring does not reach', file: 'edge/replay.ts', mixes: ['crash', 'none'], find: 'if (place < base && end < MAX_REPLAY) return undefined', replace: '' },
+  { rule: '8', without: 'the cut of a replay at L', file: 'edge/replay.ts', mixes: ['crowd', 'strays'], find: 'const end = after(events, until)', replace: 'const end = after(events, Infinity)' },
+  { rule: '9', without: 'waiting at a cursor above L', file: 'edge/room.ts', mixes: ['strays', 'drain', 'hard'], find: 'if (viewer.place !== undefined && viewer.place > this.#flushed) {', replace: 'if (viewer.place !== undefined && viewer.place > Infinity) {' },
+  { rule: '9', without: 'joining at L with a foreign cursor', file: 'edge/room.ts', mixes: ['foreign'], find: "if (answer.from === 'store' && !answer.more) this.#refuseForeign", replace: "if (this.videoId === '') this.#refuseForeign" },
+  { rule: '10', without: 'nothing more until the socket is writable', file: 'edge/room.ts', mixes: ['slow'], find: 'if (!viewer.live || viewer.blockedSince !== undefined) continue', replace: 'if (!viewer.live) continue' },
+  { rule: '10', without: 'catching up when it is', file: 'edge/room.ts', mixes: ['slow'], find: 'if (viewer.live) this.#advance(viewer)', replace: '' },
+]
