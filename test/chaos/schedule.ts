@@ -50,11 +50,12 @@ export function faultName({ kind, way }: Pick<Fault, 'kind' | 'way'>): string {
   return `${kind} ${way}`
 }
 
-/** The seed's faults in the order of their beginning. Every way of every kind comes once before any comes again. */
+/** The seed's faults in the order of their beginning. Every way of every kind comes once before any comes again, but a
+ * rolling restart once, first. */
 export function schedule({ seed, seconds, kinds, apart }: ScheduleOptions): Fault[] {
   const random = new Random(seed)
-  const all = kinds.flatMap(kind => WAYS[kind].map(way => ({ kind, way })))
-  const faults: Fault[] = []
+  const all = kinds.filter(kind => kind !== 'rolling').flatMap(kind => WAYS[kind].map(way => ({ kind, way })))
+  const faults: Fault[] = kinds.includes('rolling') ? [{ kind: 'rolling', way: 'restart', atMs: FIRST_MS, durationMs: 0, which: 0 }] : []
   const lastMs = seconds * 1_000 - FIRST_MS
   let deck: typeof all = []
   for (let atMs = FIRST_MS; atMs < lastMs && all.length > 0; ) {

@@ -36,8 +36,8 @@ export class Target {
   readonly #timer: NodeJS.Timeout
   /** pid → since when its process is ending or gone, `performance.now()`. */
   readonly #gone = new Map<number, number>()
-  /** Processes of gateways that have been seen to listen. */
-  readonly #listening = new Set<number>()
+  /** Processes of gateways that have been ready. */
+  readonly #ready = new Set<number>()
 
   private constructor(data: string, own?: { cluster: Cluster; network: Network; zookeeper: OwnZooKeeper }) {
     this.data = data
@@ -115,7 +115,7 @@ export class Target {
   /** Gateways that a load balancer would send somebody to, or all while there is none. */
   addresses(): Address[] {
     const all = this.record.gateways.map(({ id, url, pid }) => ({ id, url: url!, pid }))
-    const up = all.filter(({ pid }) => pid !== null && this.#listening.has(pid) && !this.#gone.has(pid))
+    const up = all.filter(({ pid }) => pid !== null && this.#ready.has(pid) && !this.#gone.has(pid))
     return up.length > 0 ? up : all
   }
 
@@ -187,9 +187,9 @@ export class Target {
 
   #askGateways(): void {
     for (const { pid, internalUrl } of this.record.gateways) {
-      if (pid === null || internalUrl === null || this.#listening.has(pid)) continue
-      void fetch(`${internalUrl}/healthz`).then(
-        () => this.#listening.add(pid),
+      if (pid === null || internalUrl === null || this.#ready.has(pid)) continue
+      void fetch(`${internalUrl}/readyz`).then(
+        ({ ok }) => ok && this.#ready.add(pid),
         () => undefined,
       )
     }

@@ -125,9 +125,19 @@ export class TcpProxy {
   }
 
   #pass(from: Socket, to: Socket, write: (chunk: Buffer) => void): void {
+    // In order, also when the delay shrinks meanwhile: this is TCP.
+    const waiting: { readonly dueAt: number; readonly task: () => void }[] = []
+    const run = () => {
+      while (waiting.length > 0) {
+        const leftMs = waiting[0]!.dueAt - performance.now()
+        if (leftMs > 0) return void setTimeout(run, leftMs)
+        waiting.shift()!.task()
+      }
+    }
     const later = (task: () => void) => {
-      if (this.delayMs > 0) setTimeout(task, this.delayMs)
-      else task()
+      if (this.delayMs === 0 && waiting.length === 0) return task()
+      waiting.push({ dueAt: performance.now() + this.delayMs, task })
+      if (waiting.length === 1) setTimeout(run, this.delayMs)
     }
     from.on('data', (chunk: Buffer) => later(() => !to.destroyed && to.writable && write(chunk)))
     from.on('end', () => later(() => to.end()))

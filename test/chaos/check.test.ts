@@ -1,0 +1,86 @@
+import t from 'tap'
+import { check, type Stored } from './check.js'
+import { Ledger } from './ledger.js'
+import { newNotes, type ViewerNotes } from './notes.js'
+
+const VIDEO = 'video'
+
+/** Comments 1 to 5, all acknowledged and stored, and one that stayed until the end and saw them all. */
+function good(): { ledger: Ledger; history: Stored[]; notes: ViewerNotes } {
+  const ledger = new Ledger()
+  const history: Stored[] = []
+  const notes = newNotes('viewer-1', VIDEO)
+  notes.start = 0
+  for (let id = 1; id <= 5; id++) {
+    const post = ledger.add(VIDEO, `post-${id}`, `post-${id}`)
+    post.tries.push({ at: 0, gateway: 'gateway-1', outcome: '201' })
+    ledger.acknowledge(post, id)
+    history.push({ id, content: post.content })
+    see(notes, id)
+  }
+  return { ledger, history, notes }
+}
+
+function see(notes: ViewerNotes, id: number, content = `post-${id}`): void {
+  notes.ids.push(id)
+  notes.contents.push(content)
+  notes.times.push(0)
+}
+
+/** What is found when `spoil` has changed the good run. */
+function found(spoil: (run: ReturnType<typeof good>) => void): string[] {
+  const run = good()
+  spoil(run)
+  return check(run.ledger, new Map([[VIDEO, run.history]]), [run.notes]).violations.map(({ id, text }) => `${id ?? '-'}: ${text}`)
+}
+
+t.test('a run in which all went well has no violation, and counts what it checked', t => {
+  const { ledger, history, notes } = good()
+  t.same(check(ledger, new Map([[VIDEO, history]]), [notes]), { violations: [], deliveries: 5, gaps: 0, inGaps: 0, stored: 5 })
+  t.end()
+})
+
+t.test('each promise that is not kept is found, and named', t => {
+  const drop = (notes: ViewerNotes, at: number) => [notes.ids, notes.contents, notes.times].forEach(list => list.splice(at, 1))
+  const cases: [what: string, spoil: (run: ReturnType<typeof good>) => void, expected: string[]][] = [
+    ['a comment missing in the middle', ({ notes }) => drop(notes, 2), ['3: it never came, and later ones did']],
+    ['the last comment missing', ({ notes }) => drop(notes, 4), ['5: it never came; the last that came is 4']],
+    ['a comment twice', ({ notes }) => see(notes, 5), ['5: it came twice']],
+    ['two comments the wrong way round', ({ notes }) => void notes.ids.splice(2, 2, 4, 3) + String(notes.contents.splice(2, 2, 'post-4', 'post-3')), ['3: it came after 4']],
+    ['a comment that nobody posted', ({ notes }) => see(notes, 6, 'nobody'), ['6: it came and is not in history']],
+    ['another content', ({ notes }) => (notes.contents[0] = 'post-2'), ['1: it came with another content than it has in history']],
+    ['an acknowledged comment that is not stored', ({ history }) => history.splice(4, 1), ['5: post-5 was acknowledged and is not in history', '5: it came and is not in history']],
+    ['a post that is stored twice', ({ history, notes }) => (history.push({ id: 6, content: 'post-5' }), see(notes, 6, 'post-5')), ['6: history has post-5 twice']],
+    ['history that nobody posted', ({ history, notes }) => (history.push({ id: 6, content: 'nobody' }), see(notes, 6, 'nobody')), ['6: history has it and nobody posted it']],
+    ['a gap that names what came', ({ notes }) => notes.gaps.push({ from: 3, to: 4, at: 0 }), ['4: the gap from 3 to 4 names it and it came']],
+    ['a viewer that was never ready', ({ notes }) => ((notes.start = undefined), (notes.ids.length = 0)), ['-: it was never ready']],
+    ['an offence seen as it happened', ({ notes }) => notes.offences.push('a second ready on one connection'), ['-: a second ready on one connection']],
+  ]
+  for (const [what, spoil, expected] of cases) t.same(found(spoil), expected, what)
+  t.end()
+})
+
+t.test('what is no violation is taken for none', t => {
+  const cases: [what: string, spoil: (run: ReturnType<typeof good>) => void][] = [
+    ['a viewer that joined later is owed what follows', ({ notes }) => ((notes.start = 2), [notes.ids, notes.contents, notes.times].forEach(list => list.splice(0, 2)))],
+    ['one that left is owed no more', ({ notes }) => ((notes.left = true), [notes.ids, notes.contents, notes.times].forEach(list => list.splice(3)))],
+    ['a gap names what did not come', ({ notes }) => (notes.gaps.push({ from: 2, to: 4, at: 0 }), [notes.ids, notes.contents, notes.times].forEach(list => list.splice(2, 2)))],
+    ['a post whose answer was lost may be stored', ({ ledger, history, notes }) => (ledger.add(VIDEO, 'post-6', 'post-6').tries.push({ at: 0, gateway: 'gateway-1', outcome: 'ECONNRESET' }), history.push({ id: 6, content: 'post-6' }), see(notes, 6))],
+    ['and need not have been seen by the end', ({ ledger, history }) => (ledger.add(VIDEO, 'post-6', 'post-6').tries.push({ at: 0, gateway: 'gateway-1', outcome: 'ECONNRESET' }), history.push({ id: 6, content: 'post-6' }))],
+    ['or not be stored', ({ ledger }) => ledger.add(VIDEO, 'post-6', 'post-6')],
+  ]
+  for (const [what, spoil] of cases) t.same(found(spoil), [], what)
+  t.end()
+})
+
+t.test('a post that was refused for good must not be stored', t => {
+  t.same(
+    found(({ ledger, history, notes }) => {
+      ledger.add(VIDEO, 'post-6', 'post-6').tries.push({ at: 0, gateway: 'gateway-1', outcome: '400 BAD_COMMENT' })
+      history.push({ id: 6, content: 'post-6' })
+      see(notes, 6)
+    }),
+    ['6: post-6 was refused and is stored'],
+  )
+  t.end()
+})
