@@ -3,11 +3,11 @@ import type { HttpResponse } from 'uWebSockets.js'
 export interface StreamEvents {
   /** Harmless bytes that may be sent right now, or null in the middle of an event. What the server holds back
    * of a slow viewer moves only with a further write. */
-  readonly nudge: () => string | Uint8Array | null
+  nudge(): string | Uint8Array | null
   /** Writing may go on: write what was missed, in one write. */
-  readonly drained: () => void
+  drained(): void
   /** The peer left, or the stream was closed. Not called after `end`. */
-  readonly left: () => void
+  left(): void
 }
 
 /** One open streaming response that never holds more than two writes in memory. */

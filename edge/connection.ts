@@ -1,0 +1,82 @@
+import { Buffer } from 'node:buffer'
+import type { HttpResponse } from 'uWebSockets.js'
+import { frame, FrameKind, type EndReason } from '../registry/contract/frame.js'
+import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
+import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
+import type { Exchange, Reply } from '../registry/node/http.js'
+import { Stream, type StreamEvents } from '../registry/node/stream.js'
+import type { Edge } from './edge.js'
+import type { Encoding } from './encoding.js'
+import type { Outlet, Start, Viewer } from './viewer.js'
+
+export const CORS = { 'access-control-allow-origin': '*' }
+const FRAME_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' }
+/** A frame without a payload: moves no place, shows nothing, and pushes out what the server held back. */
+const EMPTY_FRAME = frame(FrameKind.events, 0, '')
+
+interface Shape {
+  readonly headers: Readonly<Record<string, string>>
+  readonly first: () => string | Uint8Array
+  /** What may be sent at any time and means nothing. */
+  readonly nothing: string | Uint8Array
+  readonly last: (reason: EndReason) => string | Uint8Array
+}
+
+const FRAMES: Shape = { headers: FRAME_HEADERS, first: () => EMPTY_FRAME, nothing: EMPTY_FRAME, last: reason => frame(FrameKind.end, 0, reason) }
+
+const SHAPES: Readonly<Record<Encoding, Shape>> = {
+  plain: { headers: { ...STREAM_HEADERS, ...CORS }, first: () => retryLine() + HEARTBEAT, nothing: HEARTBEAT, last: () => retryLine() },
+  gzip: {
+    headers: { ...STREAM_HEADERS, ...CORS, ...GZIP_HEADERS },
+    first: () => Buffer.concat([GZIP_HEADER, blocks(retryLine() + HEARTBEAT, 0)]),
+    nothing: EMPTY_BLOCK,
+    last: () => blocks(retryLine(), 0),
+  },
+  frames: FRAMES,
+  gzipFrames: FRAMES,
+}
+
+/** Opens a viewer's stream. @returns the answer to a HEAD request; undefined where the stream is open */
+export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding): Reply | undefined {
+  if (method === 'HEAD') return { status: 200, headers: SHAPES[encoding].headers }
+  const connection = new Connection(edge, res, encoding)
+  connection.viewer = edge.join(videoId, start, connection)
+  return undefined
+}
+
+/** A viewer's socket. One object, and no closures of its own: there are many of them. */
+class Connection implements Outlet, StreamEvents {
+  readonly encoding: Encoding
+  viewer: Viewer | undefined
+  readonly #edge: Edge
+  readonly #stream: Stream
+
+  constructor(edge: Edge, res: HttpResponse, encoding: Encoding) {
+    const { headers, first } = SHAPES[encoding]
+    this.encoding = encoding
+    this.#edge = edge
+    this.#stream = new Stream(res, headers, first(), this)
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#stream.write(bytes)
+  }
+
+  end(reason: EndReason): void {
+    // A viewer's own stuck socket would not take a farewell; a gateway's is told whose fault it is.
+    if (reason === 'slow' && SHAPES[this.encoding] !== FRAMES) this.#stream.close()
+    else this.#stream.end(SHAPES[this.encoding].last(reason))
+  }
+
+  nudge(): string | Uint8Array {
+    return SHAPES[this.encoding].nothing
+  }
+
+  drained(): void {
+    if (this.viewer) this.#edge.drained(this.viewer)
+  }
+
+  left(): void {
+    if (this.viewer) this.#edge.leave(this.viewer)
+  }
+}
