@@ -14,12 +14,12 @@ export interface InternalOptions {
 }
 
 /** The internal port every node has: health (open to all), metrics and `/internal/…` (with the token, where one
- * is set). Another wire version is refused, so that a rolling upgrade fails loudly and not subtly. */
+ * is set). A ping also tells this node's clock, `now` in Unix ms. Another wire version is refused, so that a rolling upgrade fails loudly and not subtly. */
 export function internalServer({ token, metrics, identity, notReady, onBug }: InternalOptions): HttpServer {
   const server = new HttpServer({ onBug, guard: exchange => guard(exchange, token) })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
-  server.route('GET', '/internal/ping', () => json(identity))
+  server.route('GET', '/internal/ping', () => json({ ...identity, now: Date.now() }))
   server.route('GET', '/metrics', async () => ({ status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.metrics() }))
   return server
 }

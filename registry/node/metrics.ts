@@ -1,11 +1,25 @@
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { readFileSync } from 'node:fs'
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
 /** A registry of metrics with Node's own already in it (event-loop delay among them). Ours start with
  * `live_`, use base units, and have no label for a video or a viewer. */
 export function createMetrics(): Registry {
   const register = new Registry()
   collectDefaultMetrics({ register })
+  const unsentBytes = notSentLowat()
+  if (unsentBytes !== undefined) {
+    new Gauge({ name: 'live_tcp_notsent_lowat_bytes', help: 'net.ipv4.tcp_notsent_lowat at the start: unsent bytes at which a socket stops being writable (rule 10).', registers: [register] }).set(unsentBytes)
+  }
   return register
+}
+
+/** Undefined where the kernel is not Linux. */
+function notSentLowat(): number | undefined {
+  try {
+    return Number(readFileSync('/proc/sys/net/ipv4/tcp_notsent_lowat', 'utf8'))
+  } catch {
+    return undefined
+  }
 }
 
 /** Seconds, for what should take a millisecond and may take ten seconds. */
