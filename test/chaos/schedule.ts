@@ -44,6 +44,10 @@ export interface ScheduleOptions {
 
 const FIRST_MS = 3_000
 const RECOVERY_MS = 10_000
+/** What cannot be done while ZooKeeper is away, or not again. */
+const NEEDS_ZOOKEEPER: readonly FaultKind[] = ['expire', 'drain', 'zookeeper']
+/** How long it takes ZooKeeper to serve again. */
+const RESTART_MS = 3_000
 
 /** What a report calls it. */
 export function faultName({ kind, way }: Pick<Fault, 'kind' | 'way'>): string {
@@ -58,10 +62,17 @@ export function schedule({ seed, seconds, kinds, apart }: ScheduleOptions): Faul
   const faults: Fault[] = kinds.includes('rolling') ? [{ kind: 'rolling', way: 'restart', atMs: FIRST_MS, durationMs: 0, which: 0 }] : []
   const lastMs = seconds * 1_000 - FIRST_MS
   let deck: typeof all = []
+  let zookeeperBackMs = 0
   for (let atMs = FIRST_MS; atMs < lastMs && all.length > 0; ) {
     if (deck.length === 0) deck = random.shuffled(all)
-    const { kind, way } = deck.pop()!
+    const at = deck.findLastIndex(({ kind }) => atMs >= zookeeperBackMs || !NEEDS_ZOOKEEPER.includes(kind))
+    if (at < 0) {
+      atMs += 1_000
+      continue
+    }
+    const [{ kind, way }] = deck.splice(at, 1) as [(typeof all)[number]]
     const durationMs = Math.round(Math.min(duration(kind, way, random), (seconds * 1_000) / 2))
+    if (kind === 'zookeeper') zookeeperBackMs = atMs + durationMs + RESTART_MS
     faults.push({ kind, way, atMs: Math.round(atMs), durationMs, which: random.next() })
     atMs += apart ? durationMs + RECOVERY_MS : random.between(1_000, 4_000)
   }
