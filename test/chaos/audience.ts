@@ -30,7 +30,11 @@ export class Audience {
     const churning = options.churning ? Math.floor(options.viewers * CHURNING_SHARE) : 0
     for (let i = churning; i < options.viewers; i++) this.#steady.push(this.#join(undefined))
     for (let i = 0; i < churning; i++) this.#churning.add(this.#join(this.#sometimesRecent()))
-    if (churning > 0) this.#ticking = setInterval(() => this.#churn(), TICK_MS)
+  }
+
+  /** From now on some come and go. */
+  begin(): void {
+    this.#ticking = setInterval(() => this.#churn(), TICK_MS)
   }
 
   /** Of everybody who ever watched. */
