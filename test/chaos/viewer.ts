@@ -64,6 +64,7 @@ export class ChaosViewer {
   /** Ends the connection, and nothing more: {@link resume} goes on from the last id. */
   disconnect(): void {
     clearTimeout(this.#reconnecting)
+    this.#quietSince = undefined // nothing can come, by our own doing
     this.#end('left')
   }
 
@@ -122,8 +123,7 @@ export class ChaosViewer {
     call.destroy()
     connection.end = end
     connection.endedAt = performance.now()
-    if (end === 'left') this.#quietSince = undefined // nothing can come, by our own doing
-    else if (!this.#gone) this.#reconnecting = setTimeout(() => this.resume(), this.#retryMs)
+    if (end !== 'left' && !this.#gone) this.#reconnecting = setTimeout(() => this.resume(), this.#retryMs)
   }
 
   #onChunk(connection: Connection, chunk: Buffer): void {
