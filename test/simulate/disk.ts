@@ -29,7 +29,7 @@ export class Disk {
   readonly kind: DiskKind
   readonly world: World
   /** Told who stored something new. */
-  onStored: (by: string) => void = () => {}
+  onStored: (by: string, videoId: VideoId) => void = () => {}
   /** id → when it landed, for each video. */
   readonly landedAt = new Map<VideoId, Map<Cursor, number>>()
   #freeAt = 0
@@ -60,7 +60,7 @@ export class Disk {
       const landed = this.landedAt.get(videoId) ?? new Map<Cursor, number>()
       this.landedAt.set(videoId, landed.set(id, this.world.now))
       this.world.mix(id)
-      this.onStored(by)
+      this.onStored(by, videoId)
       this.world.tell?.(`${by} stored ${videoId} ${outcome.prev} → ${id} ${JSON.stringify(outcome.comment.content)}`)
     }
     return outcomes

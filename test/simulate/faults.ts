@@ -1,3 +1,5 @@
+import type { VideoId } from '../../registry/contract/comment.js'
+import { ownerOf } from '../../registry/ownership.js'
 import type { Cluster } from './parts.js'
 import type { Feature } from './mixes.js'
 import type { Plan } from './plan.js'
@@ -11,6 +13,8 @@ export interface FaultsOptions {
   readonly random: Random
   readonly slots: readonly Slot[]
   readonly viewers: readonly Viewer[]
+  /** Nobody posts on a video any more. */
+  readonly silence: (videoId: VideoId) => void
 }
 
 /** A part is well again so long after it came back. */
@@ -31,7 +35,7 @@ export class Faults {
     if (plan.features.has('loss')) Object.assign(network.faults, { loss: options.random.between(0.01, 0.15), resets: options.random.between(0, 0.3) })
     if (plan.features.has('late')) Object.assign(disk.faults, { late: options.random.between(0, 0.1), lost: options.random.between(0, 0.1) })
     if (plan.features.has('strays')) network.faults.batchLoss = options.random.between(0.1, 0.4)
-    disk.onStored = by => this.#stored(by)
+    disk.onStored = (by, videoId) => this.#stored(by, videoId)
     for (const feature of plan.features) this.#next(feature)
   }
 
@@ -42,6 +46,7 @@ export class Faults {
     world.tell?.('! all heals')
     Object.assign(network.faults, { loss: 0, batchLoss: 0, resets: 0 })
     network.healCuts()
+    network.muted.clear()
     Object.assign(disk.faults, { away: false, slow: 1, late: 0, lost: 0 })
     Object.assign(registry.faults, { away: false, lagMs: 20 })
     for (const slot of this.#o.slots) {
@@ -51,14 +56,23 @@ export class Faults {
     }
   }
 
-  /** The worst time to die: with a comment on disk that nobody has heard of. */
-  #stored(by: string): void {
-    const { cluster, random, slots } = this.#o
+  /** The worst time to die: with a comment on disk and acknowledged that nobody has heard of, the last of its video
+   * where that falls silent. */
+  #stored(by: string, videoId: VideoId): void {
+    const { cluster, random, slots, plan, silence } = this.#o
     const slot = slots.find(({ process }) => process.name === by)
-    if (!this.#killNext || !slot) return
+    if (!this.#killNext || !slot || this.#healed) return
+    const strays = plan.features.has('strays')
+    // An owner is followed by one that has not had the video for long. One that is not the owner leaves an owner that
+    // knows of nothing, for as long as rule 5 lets it: that has a bound of its own.
+    if (strays && plan.apart !== (ownerOf(slot.running.session.view, videoId)?.id === slot.id)) return
     this.#killNext = false
-    cluster.world.after(random.between(0.3, random.chance(0.5) ? 3 : 40), () => {
-      if (!this.#healed && slot.process.name === by) slot.kill(random.between(200, 3_000))
+    if (strays) {
+      cluster.network.muted.set(by, 'all')
+      silence(videoId)
+    }
+    cluster.world.after(random.between(2, strays || random.chance(0.5) ? 10 : 40), () => {
+      if (!this.#healed && slot.process.name === by) slot.kill(strays ? random.between(5_500, 7_000) : random.between(200, 3_000))
     })
   }
 
@@ -74,7 +88,7 @@ export class Faults {
   }
 
   #one(feature: Feature): void {
-    const { cluster, random, slots, viewers } = this.#o
+    const { cluster, random, slots, viewers, silence } = this.#o
     const { registry, network, disk, world } = cluster
     const slot = random.pick(slots)
     const later = (ms: number, undo: () => void) => void world.after(ms, () => {
@@ -85,6 +99,12 @@ export class Faults {
         if (random.chance(0.4)) return void (this.#killNext = true)
         return slot.kill(random.between(200, 3_000))
       case 'freeze':
+        if (slot.id.startsWith('d') && random.chance(0.5)) {
+          // Its videos' viewers move meanwhile, to rooms that have to be opened.
+          const edge = random.pick(slots.filter(({ id }) => id.startsWith('e')))
+          edge.wish(true)
+          later(random.between(1_000, 5_000), () => edge.wish(false))
+        }
         return slot.freeze(random.chance(0.5) ? random.between(100, 2_000) : random.between(2_000, 15_000))
       case 'drain':
         if (random.chance(0.6)) return slot.stop()
@@ -122,6 +142,12 @@ export class Faults {
       case 'cut':
         return network.cut(slot.id, random.pick(slots).id, random.between(100, 6_000))
       case 'strays':
+        if (random.chance(0.4)) return void (this.#killNext = true)
+        if (random.chance(0.5)) {
+          const { name } = slot.process
+          network.muted.set(name, 'dispatchers')
+          return later(random.between(2_000, 8_000), () => network.muted.delete(name))
+        }
         if (random.chance(0.4)) {
           slot.wish(true)
           return later(random.between(200, 2_000), () => slot.wish(false))
@@ -134,8 +160,10 @@ export class Faults {
       case 'pipe':
       case 'foreign': {
         const viewer = random.pick(viewers)
-        if (feature === 'slow' && random.chance(0.7)) for (let i = 0; i < 3; i++) random.pick(viewers).pause(random.between(100, random.chance(0.3) ? 12_000 : 3_000))
-        else if (random.chance(0.7)) viewer.drop()
+        if (feature === 'slow' && random.chance(0.7)) {
+          for (let i = 0; i < 3; i++) random.pick(viewers).pause(random.between(100, random.chance(0.3) ? 12_000 : 3_000))
+          if (random.chance(0.1)) later(random.between(200, 2_000), () => silence(viewer.videoId))
+        } else if (random.chance(0.7)) viewer.drop()
         else viewer.leave()
         return
       }

@@ -34,10 +34,14 @@ const HEADERS_MS = 3_000
 export class Network {
   readonly faults: NetworkFaults = { loss: 0, batchLoss: 0, resets: 0, limitBytes: 64 * 1024 }
   readonly listeners = new Map<string, Listener>()
+  /** Whose batches do not get out, and to whom: ids of parts begin with `d` or `e`. */
+  readonly muted = new Map<string, 'all' | 'dispatchers'>()
   /** Calls so far, by the path's first two parts. */
   readonly calls: Record<string, number> = {}
   /** Bytes that ever waited in one stream, at most. */
   mostBuffered = 0
+  /** Told of every stream that opens, and who reads it. */
+  opened: (channel: Channel, to: string) => void = () => {}
   readonly #world: World
   /** `from to` → until when nothing passes between them. */
   readonly #cuts = new Map<string, number>()
@@ -83,7 +87,7 @@ export class Network {
       const loses = () => world.random.chance(this.faults.loss)
       world.tell?.(`${from.name} → ${url} ${method} ${path} ${shown(said)}`)
       if (loses()) return void (world.random.chance(0.5) && fail('lost'))
-      if (kind === 'internal/batch' && world.random.chance(this.faults.batchLoss)) return void fail('lost')
+      if (kind === 'internal/batch' && (this.#isMuted(from, url) || world.random.chance(this.faults.batchLoss))) return void fail('lost')
       this.#travel(from, url, listener => {
         if (!listener) return void fail('refused')
         const { process } = listener
@@ -142,6 +146,7 @@ export class Network {
         cutMs: () => this.#cutMs(process.name, from.name),
       })
       const open = channel
+      this.opened(open, from.name)
       if (paused) open.pause()
       if (world.random.chance(this.faults.resets)) world.after(world.random.between(0, 10_000), () => open.cut())
       const res = new Response(open)
@@ -195,6 +200,11 @@ export class Network {
         },
       }
     }
+  }
+
+  #isMuted(from: Process, url: string): boolean {
+    const muted = this.muted.get(from.name)
+    return muted === 'all' || (muted === 'dispatchers' && url.startsWith('http://d'))
   }
 
   #travel(from: Process, url: string, arrived: (listener: Listener | undefined) => void): void {

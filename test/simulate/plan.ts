@@ -39,7 +39,7 @@ export function planOf(mix: Mix, random: Random): Plan {
   const hot = has('slow') && random.chance(0.5)
   const crowd = has('crowd')
   const faultsUntil = random.between(8_000, 14_000)
-  const videos = Array.from({ length: crowd ? 1 : random.whole(2, 4) }, (_, i) => ({
+  const videos = Array.from({ length: crowd ? 1 : mix === 'strays' ? random.whole(6, 9) : random.whole(2, 4) }, (_, i) => ({
     id: `v${i}`,
     comments: random.pick([0, 0, 3, 60, 300, 1_150]),
     fallsSilent: random.chance(0.5),
@@ -61,7 +61,7 @@ export function planOf(mix: Mix, random: Random): Plan {
     videos,
     viewers,
     postEveryMs: hot ? random.between(7, 15) : mix === 'pipe' || mix === 'strays' ? random.between(8, 40) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
-    faultEveryMs: mix === 'hard' ? 1_000 : mix === 'all' ? 2_000 : 1_200,
+    faultEveryMs: mix === 'hard' ? 1_000 : mix === 'all' ? 2_000 : mix === 'strays' ? 600 : 1_200,
     apart,
     disk: random.pick(['serial', 'per-video']),
     settings: {

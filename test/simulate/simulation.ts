@@ -85,6 +85,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       return stored.length === 0 || random.chance(0.2) ? 0 : random.pick(stored.slice(-400)).comment.id
     }
     const viewers: Viewer[] = []
+    const silent = new Set<string>()
     const addViewer = (i: number) => {
       const videoId = random.pick(plan.videos).id
       const viewer = new Viewer({ ...person(`w${i}`), videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, boundMs, historyMayFail: () => historyMayFail, wellSince })
@@ -92,7 +93,9 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       viewer.watch()
     }
     const addPost = (i: number) => {
-      const { id: videoId } = random.pick(plan.videos.filter(({ fallsSilent }) => !fallsSilent || world.now < plan.faultsUntil).concat(world.now < plan.faultsUntil ? [] : plan.videos.slice(0, 1)))
+      const open = plan.videos.filter(({ id, fallsSilent }) => !silent.has(id) && (!fallsSilent || world.now < plan.faultsUntil))
+      if (open.length === 0) return
+      const { id: videoId } = random.pick(open)
       const who = person(`p${i}`)
       void post(who, { videoId, authorId: `author${i % 5}`, content: `c${i}`, key: `k${i}` }, plan.features.has('strays') && random.chance(0.4) ? random.pick(slots.filter(({ id }) => id.startsWith('d'))).url : undefined)
     }
@@ -107,7 +110,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       const from = random.chance(0.5) ? seen?.first : seen?.last
       if (seen && from !== undefined) void page(who, seen.videoId, 'before', false, from)
       else void page(who, random.pick(plan.videos).id, random.pick(['before', 'after']), false)
-      if (world.now < plan.postsUntil) world.after(random.gap(1_500), pageLoop)
+      if (world.now < plan.postsUntil) world.after(random.gap(plan.mix === 'strays' ? 200 : 1_500), pageLoop)
     }
     for (let i = 0; i < plan.viewers; i++) world.after(BEGIN_MS + (random.chance(0.6) ? random.between(0, 500) : random.between(0, plan.faultsUntil + 2_000)), () => addViewer(i))
     world.after(BEGIN_MS, () => postLoop(0))
@@ -124,7 +127,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       return checker.violations.length === 0
     }
     let faults: Faults | undefined
-    world.after(BEGIN_MS + 600, () => (faults = new Faults({ cluster, plan, random: random.fork(), slots, viewers })))
+    world.after(BEGIN_MS + 600, () => (faults = new Faults({ cluster, plan, random: random.fork(), slots, viewers, silence: videoId => void silent.add(videoId) })))
     if (await until(plan.faultsUntil)) {
       faults!.heal()
       if (await until(plan.endsAt - RESTING_MS)) {
