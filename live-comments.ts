@@ -11,6 +11,7 @@ const parts: Record<string, () => Promise<{ main: Main }>> = {
   dispatcher: () => import('./dispatcher/main.js'),
   edge: () => import('./edge/main.js'),
   registry: () => import('./registry/cli.js'),
+  bench: () => import('./bench/main.js'),
 }
 
 const usage = `Usage: live-comments <part> [arguments]
@@ -20,6 +21,7 @@ const usage = `Usage: live-comments <part> [arguments]
   dispatcher   stores comments and sends them to the edges
   edge         delivers comments to viewers
   registry     shows who is there and who holds what
+  bench        measures, beside other systems too
 
 live-comments <part> --help tells a part's arguments; gateway, dispatcher and edge are configured by environment.
 `

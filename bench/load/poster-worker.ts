@@ -1,0 +1,117 @@
+import { Buffer } from 'node:buffer'
+import { parentPort, workerData } from 'node:worker_threads'
+import { Histogram } from '../measure/histogram.js'
+import { author, content } from './comment-text.js'
+import { PostConnection } from './post-connection.js'
+import { dueAt, wallMs, type Schedule } from './schedule.js'
+import { head, videoId, type PostTarget } from './target.js'
+
+/** A thread that posts by a schedule. See Poster. */
+
+export interface PosterWorkerData {
+  readonly targets: readonly PostTarget[]
+  readonly schedule: Schedule
+  readonly connections: number
+  readonly eventBytes: number
+  /** Not by the schedule: each connection posts again as soon as it is answered, until that time; what was posted
+   * before `measuredFrom` warms up. Unix ms. */
+  readonly flatOut?: { readonly measuredFrom: number; readonly until: number }
+  /** Post due to answered, of those after the warm-up. */
+  readonly latency: SharedArrayBuffer
+}
+
+export interface Posted {
+  /** 1 for each post that was answered with success, by its number. */
+  readonly accepted: Uint8Array
+  /** How many posts were answered with what other status; 0: the connection broke. */
+  readonly refused: Readonly<Record<number, number>>
+  /** Posts answered with success after the warm-up, and from when to when, Unix ms. */
+  readonly measured: number
+  readonly lastAt: number
+}
+
+const { targets, schedule, connections, eventBytes, flatOut, latency } = workerData as PosterWorkerData
+const port = parentPort!
+const histogram = new Histogram(new Float64Array(latency))
+const idle: PostConnection[] = []
+const all = new Set<PostConnection>()
+const refused: Record<number, number> = {}
+let accepted = new Uint8Array(flatOut ? 1 << 20 : schedule.count)
+let measured = 0
+let lastAt = 0
+let next = 0
+let inFlight = 0
+let opened = 0
+
+while (opened < connections) open()
+tick()
+
+function open(): void {
+  const target = targets[opened++ % targets.length]!
+  const connection = new PostConnection(target.host, target.port, () => {
+    all.delete(connection)
+    const at = idle.indexOf(connection)
+    if (at >= 0) idle.splice(at, 1)
+    if (!isDone()) setTimeout(open, 50)
+  })
+  all.add(connection)
+  idle.push(connection)
+}
+
+function tick(): void {
+  const now = wallMs()
+  if (!flatOut) {
+    while (next < schedule.count && idle.length > 0 && dueAt(schedule, next) <= now) post(idle.pop()!, dueAt(schedule, next))
+  } else if (now >= schedule.startAt) {
+    while (idle.length > 0 && now < flatOut.until) post(idle.pop()!, now)
+  }
+  if (isDone()) {
+    for (const connection of all) connection.close()
+    const result: Posted = { accepted: accepted.subarray(0, next), refused, measured, lastAt }
+    port.postMessage(result)
+    return port.close()
+  }
+  setTimeout(tick, 1)
+}
+
+function isDone(): boolean {
+  return inFlight === 0 && (flatOut ? wallMs() >= flatOut.until : next >= schedule.count)
+}
+
+function post(connection: PostConnection, due: number): void {
+  const number = next++
+  inFlight++
+  connection.send(request(number), status => {
+    inFlight--
+    const now = wallMs()
+    if (status >= 200 && status < 300) accept(number, due, now)
+    else refused[status] = (refused[status] ?? 0) + 1
+    if (!all.has(connection)) return
+    if (flatOut && now < flatOut.until) post(connection, now)
+    else if (!flatOut && next < schedule.count && dueAt(schedule, next) <= now) post(connection, dueAt(schedule, next))
+    else idle.push(connection)
+  })
+}
+
+function accept(number: number, due: number, now: number): void {
+  if (number >= accepted.length) {
+    const grown = new Uint8Array(accepted.length * 2)
+    grown.set(accepted)
+    accepted = grown
+  }
+  accepted[number] = 1
+  lastAt = now
+  if (number < schedule.warm || (flatOut && due < flatOut.measuredFrom)) return
+  measured++
+  histogram.record(now - due)
+}
+
+function request(number: number): Buffer {
+  const { line, headers, payload, prefix, suffix, form } = targets[0]!
+  const video = videoId(number % schedule.videos)
+  const text = content(number, eventBytes)
+  const said = payload === 'draft' ? { authorId: author(number), content: text } : { id: String(number), authorId: author(number), content: text, createdAt: Math.floor(wallMs()) }
+  const json = JSON.stringify(said)
+  const body = prefix.replace('{video}', video) + (form ? encodeURIComponent(json) : json) + suffix
+  return Buffer.from(head(line.replace('{video}', video), { ...headers, 'content-length': String(Buffer.byteLength(body)) }) + body)
+}

@@ -1,0 +1,255 @@
+import { Buffer } from 'node:buffer'
+import { connect, type Socket } from 'node:net'
+import { parentPort, workerData } from 'node:worker_threads'
+import { BlockReader } from './block-reader.js'
+import { Checker, noFaults, type Faults } from './checker.js'
+import { MarkCounter } from './mark-counter.js'
+import { dueAt, wallMs, type Schedule } from './schedule.js'
+import { parseMessage, PING, PONG } from './socket-io-frames.js'
+import { ViewerStats } from './stats.js'
+import { videoId, type StreamTarget } from './target.js'
+import { ViewerStream } from './viewer.js'
+
+/** A thread of viewers. See ViewerThread for who gives the orders. */
+
+export interface ViewerWorkerData {
+  readonly memory: SharedArrayBuffer
+}
+
+/** Viewers `first`, `first + stride`, ... of all viewers: this thread's share. */
+export interface ConnectOrder {
+  readonly kind: 'connect'
+  readonly targets: readonly StreamTarget[]
+  readonly first: number
+  readonly stride: number
+  readonly end: number
+  readonly videos: number
+  /** Every so manieth viewer is checked event by event. */
+  readonly checkEvery: number
+  /** Unix ms at which viewer `first` of all threads is due, and how long after it the next is. */
+  readonly startAt: number
+  readonly stepMs: number
+  /** The streams are compressed: unchecked viewers are compared by their bytes. */
+  readonly opaque: boolean
+}
+
+export type Order =
+  | ConnectOrder
+  /** What is posted from now on; nothing was posted before that counts. */
+  | { readonly kind: 'begin'; readonly schedule: Schedule }
+  /** At that time, Unix ms, something was broken. */
+  | { readonly kind: 'broken'; readonly at: number }
+  | { readonly kind: 'verify'; readonly accepted: Uint8Array; readonly settled: boolean }
+  | { readonly kind: 'close' }
+
+export interface Verdict {
+  readonly faults: Faults
+  readonly checked: number
+  /** Comments that unchecked viewers got, counted or, where streams are compressed, known from their bytes. */
+  readonly uncheckedComments: number
+  readonly firstError: string | undefined
+}
+
+interface Viewer {
+  readonly number: number
+  readonly video: number
+  readonly socket: Socket
+  readonly checker: Checker | undefined
+  stream: ViewerStream | undefined
+  comments: number
+  bytes: number
+  /** Its last bytes, to compare streams that are not read. */
+  readonly tail: Buffer
+  isBack: boolean
+}
+
+const READ_BYTES = 64 * 1024
+const TAIL_BYTES = 32
+/** Connects in flight: a server's backlog is 512 at the least. */
+const MAX_CONNECTING = 400
+
+const stats = new ViewerStats((workerData as ViewerWorkerData).memory)
+const port = parentPort!
+const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
+const viewers: Viewer[] = []
+const counter = new MarkCounter()
+const faults = noFaults()
+let order: ConnectOrder | undefined
+let reader = new BlockReader()
+let schedule: Schedule | undefined
+let brokenAt = Infinity
+let connecting = 0
+let closing = false
+let firstError: string | undefined
+
+port.on('message', (message: Order) => {
+  switch (message.kind) {
+    case 'connect':
+      return open(message)
+    case 'begin':
+      schedule = message.schedule
+      for (const viewer of viewers) {
+        viewer.bytes = 0
+        viewer.comments = 0
+      }
+      return
+    case 'broken':
+      brokenAt = message.at
+      return
+    case 'verify':
+      return port.postMessage(verify(message.accepted, message.settled))
+    case 'close':
+      closing = true
+      for (const { socket, stream } of viewers) {
+        stream?.close()
+        socket.destroy()
+      }
+      return port.close()
+  }
+})
+
+function open(given: ConnectOrder): void {
+  order = given
+  if (given.targets[0]!.protocol === 'socket.io') reader = new BlockReader(parseMessage)
+  let next = given.first
+  const start = () => {
+    while (next < given.end && connecting < MAX_CONNECTING && given.startAt + next * given.stepMs <= wallMs() && !closing) {
+      join(given, next, given.startAt + next * given.stepMs)
+      next += given.stride
+    }
+    if (next < given.end && !closing) setTimeout(start, 1)
+  }
+  start()
+}
+
+function join({ targets, videos, checkEvery, stepMs }: ConnectOrder, number: number, due: number): void {
+  const target = targets[number % targets.length]!
+  const video = number % videos
+  const since = stepMs === 0 ? wallMs() : due
+  connecting++
+  let pending = true
+  const settled = () => {
+    if (pending) connecting--
+    pending = false
+  }
+  const socket = connect({
+    host: target.host,
+    port: target.port,
+    noDelay: true,
+    onread: {
+      buffer: readBuffer,
+      callback: size => {
+        read(viewer, size)
+        return true
+      },
+    },
+  })
+  const checked = Math.floor(number / videos) % checkEvery === 0
+  const viewer: Viewer = { number, video, socket, checker: checked ? new Checker() : undefined, stream: undefined, comments: 0, bytes: 0, tail: Buffer.alloc(TAIL_BYTES), isBack: false }
+  viewer.stream = new ViewerStream(target, socket, reader, {
+    ready() {
+      settled()
+      stats.add('ready')
+      stats.joined.record(wallMs() - since)
+    },
+    comments: (comments, at) => viewer.checker && schedule && take(viewer.checker, viewer, comments, at),
+    malformed(error) {
+      faults.malformed++
+      firstError ??= error.message
+      settled()
+    },
+  })
+  viewers.push(viewer)
+  socket.once('connect', () => {
+    stats.add('connected')
+    socket.write(target.request.replace('{video}', videoId(video)))
+  })
+  socket.on('error', error => (firstError ??= closing ? undefined : error.message))
+  socket.once('close', () => {
+    settled()
+    if (closing) return
+    stats.add(viewer.stream?.ready === false ? 'failed' : 'lost')
+    faults.lost++
+  })
+}
+
+function read(viewer: Viewer, size: number): void {
+  const bytes = readBuffer.subarray(0, size)
+  stats.add('reads')
+  stats.add('bytes', size)
+  viewer.bytes += size
+  const { stream } = viewer
+  if (order!.opaque) keepTail(viewer.tail, bytes)
+  if (stream) {
+    stream.push(bytes)
+    // From here on it is only counted.
+    if (stream.ready && !viewer.checker) {
+      stream.close()
+      viewer.stream = undefined
+    }
+    return
+  }
+  if (order!.opaque) return
+  const count = counter.count(bytes)
+  viewer.comments += count
+  stats.add('comments', count)
+  if (order!.targets[0]!.protocol === 'socket.io' && size >= PING.length && bytes.subarray(size - PING.length).equals(PING)) viewer.socket.write(PONG)
+}
+
+function take(checker: Checker, viewer: Viewer, comments: ReturnType<BlockReader['read']>, at: number): void {
+  const { warm } = schedule!
+  for (const comment of comments) {
+    checker.take(comment)
+    const due = dueAt(schedule!, comment.number)
+    if (comment.number >= warm) {
+      stats.posted.record(at - due)
+      if (comment.createdAt !== undefined) stats.accepted.record(at - comment.createdAt)
+    }
+    if (!viewer.isBack && due > brokenAt) {
+      viewer.isBack = true
+      stats.back.record(at - brokenAt)
+    }
+  }
+  stats.add('comments', comments.length)
+  stats.add('checkedComments', comments.length)
+}
+
+/** @param settled everyone should have everything by now; else only what came is judged */
+function verify(accepted: Uint8Array, settled: boolean): Verdict {
+  const { videos, opaque } = order!
+  const result = { ...faults }
+  const expected = new Float64Array(videos)
+  for (let number = 0; number < accepted.length; number++) if (accepted[number]) expected[number % videos]!++
+  const checked = viewers.filter(({ checker }) => checker !== undefined)
+  const orders = new Map<string, number>()
+  for (const { checker, video } of checked) {
+    result.doubled += checker!.doubled
+    result.misplaced += checker!.misplaced
+    if (settled) result.missing += checker!.missing(accepted, number => number % videos === video)
+    // The same comments in another order: wrong even where events have no ids.
+    const key = `${video} ${checker!.count}`
+    const first = orders.get(key)
+    if (first === undefined) orders.set(key, checker!.order)
+    else if (first !== checker!.order) result.misplaced++
+  }
+  let uncheckedComments = 0
+  for (const viewer of viewers) {
+    if (viewer.checker) continue
+    if (!opaque) {
+      uncheckedComments += viewer.comments
+      if (settled && viewer.comments !== expected[viewer.video]) result.wrongCount++
+      continue
+    }
+    // All of a video's viewers get the same bytes: as many, and the same at the end, is the same comments.
+    const like = checked.find(({ video }) => video === viewer.video)
+    if (like && like.bytes === viewer.bytes && like.tail.equals(viewer.tail)) uncheckedComments += like.checker!.count
+    else if (settled) result.wrongCount++
+  }
+  return { faults: result, checked: checked.length, uncheckedComments, firstError }
+}
+
+/** Keeps the last bytes of a stream, however it was cut. */
+function keepTail(tail: Buffer, bytes: Buffer): void {
+  if (bytes.length < TAIL_BYTES) tail.copyWithin(0, bytes.length)
+  bytes.copy(tail, Math.max(0, TAIL_BYTES - bytes.length), Math.max(0, bytes.length - TAIL_BYTES))
+}

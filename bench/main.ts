@@ -1,0 +1,55 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import type { Benchmark, Flags } from './benchmark.js'
+import { fanout } from './fanout.js'
+import { machine } from './measure/machine.js'
+import { Progress } from './report/progress.js'
+
+const benchmarks: readonly Benchmark[] = [fanout]
+
+/** The benchmarks. Sets the exit status: 0; 1 when a run lost, doubled or misplaced a comment; 2 for wrong usage.
+ * @param argv what follows the word `bench` */
+export async function main(argv: string[], _env: NodeJS.ProcessEnv): Promise<void> {
+  const program = new Command('npm run bench --')
+    .description('How fast, how much, how long: each benchmark starts what it needs, and stops it.')
+    .showHelpAfterError('(--help lists the benchmarks)')
+    .exitOverride()
+  for (const benchmark of benchmarks) {
+    const command = program
+      .command(benchmark.name)
+      .description(benchmark.question)
+      .option('--duration <seconds>', 'that one run measures', positive, 15)
+      .option('--size <bytes>', 'of one comment, as an edge writes it', positive, 140)
+      .option('--checked <count>', 'viewers whose every event is checked; the others are counted', positive, 200)
+      .option('--threads <count>', 'of viewers', positive, Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))))
+      .option('--profile <folder>', 'the parts write CPU profiles there when they stop', folder => resolve(folder))
+      .option('--json <file>', 'write what was found')
+      .option('--svg <file>', 'draw what was found')
+    benchmark.flags(command).action((flags: Flags) => run(benchmark, flags))
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+  }
+}
+
+async function run(benchmark: Benchmark, flags: Flags): Promise<void> {
+  const where = machine()
+  const { text, runs, chart, correct } = await benchmark.run(flags, new Progress())
+  process.stdout.write(`\n${text}`)
+  if (typeof flags['json'] === 'string') writeFileSync(flags['json'], `${JSON.stringify({ benchmark: benchmark.name, machine: where, flags, runs }, undefined, 2)}\n`)
+  if (typeof flags['svg'] === 'string' && chart) {
+    const { writeChart } = await import('./report/chart.js') // large: loaded where it is used
+    writeChart(flags['svg'], chart)
+  }
+  process.exitCode = correct ? 0 : 1
+}
+
+function positive(text: string): number {
+  if (!/^[0-9]+(\.[0-9]+)?$/.test(text) || Number(text) <= 0) throw new InvalidArgumentError('It must be a number above 0.')
+  return Number(text)
+}

@@ -1,0 +1,60 @@
+import { table, number, type Column } from '../../registry/cli/table.js'
+import type { Outcome } from '../run.js'
+
+const right = 'right' as const
+const columns: readonly Column[] = [
+  { head: 'system' },
+  { head: 'viewers', align: right },
+  { head: 'comments/s', align: right },
+  { head: 'deliveries/s', align: right },
+  { head: 'per CPU-s', align: right },
+  { head: 'whole system', align: right },
+  { head: 'p50 ms', align: right },
+  { head: 'p99', align: right },
+  { head: 'p99.9', align: right },
+  { head: 'behind ms', align: right },
+  { head: 'bytes', align: right },
+  { head: 'KB/viewer', align: right },
+  { head: 'verdict' },
+]
+
+/** A line a run; what the columns mean stands in bench/README.md. */
+export function resultTable(outcomes: readonly Outcome[]): string {
+  return table(columns, outcomes.map(row), process.stdout.isTTY && !process.env['NO_COLOR'])
+}
+
+function row(outcome: Outcome): string[] {
+  const { latencyMs } = outcome
+  return [
+    outcome.system,
+    number(outcome.viewers),
+    number(outcome.rate),
+    whole(outcome.deliveriesPerSecond),
+    whole(outcome.deliveriesPerCpuSecond),
+    whole(outcome.deliveriesPerSystemCpuSecond),
+    ms(latencyMs?.p50),
+    ms(latencyMs?.p99),
+    ms(latencyMs?.p999),
+    whole(outcome.lagMs),
+    outcome.bytesPerDelivery.toFixed(0),
+    (outcome.memoryPerViewer / 1024).toFixed(1),
+    verdict(outcome),
+  ]
+}
+
+/** `kept up`, or what was wrong, in a few words. */
+export function verdict({ keptUp, correct, faults, refused, firstError }: Outcome): string {
+  if (keptUp) return 'kept up'
+  const wrong = [...Object.entries(faults), ...Object.entries(refused).map(([status, count]) => [`posts answered ${status}`, count] as const)]
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${number(count)} ${name}`)
+  return correct ? 'fell behind' : `FAILED: ${wrong.join(', ')}${firstError ? ` (${firstError})` : ''}`
+}
+
+export function ms(value: number | undefined): string {
+  return value === undefined ? '-' : value < 10 ? value.toFixed(1) : value.toFixed(0)
+}
+
+export function whole(value: number): string {
+  return Number.isFinite(value) ? number(Math.round(value)) : '-'
+}

@@ -1,0 +1,210 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isFaultless, type Faults } from './load/checker.js'
+import { Poster } from './load/poster.js'
+import { endsAt, measuredFrom, wallMs, type Schedule } from './load/schedule.js'
+import { Viewers } from './load/viewers.js'
+import { quantiles, type Quantiles } from './measure/histogram.js'
+import { cpuSeconds, memoryBytes, tcpMemoryBytes } from './measure/process-usage.js'
+import type { Progress } from './report/progress.js'
+import type { RunningSystem } from './systems/system.js'
+
+/** What is asked of a system. */
+export interface Work {
+  readonly viewers: number
+  readonly videos: number
+  /** Comments a second, over all videos. */
+  readonly rate: number
+  /** How long is measured, and for how long comments flow before that. */
+  readonly seconds: number
+  readonly warmSeconds: number
+  /** Between warm-up and measurement. */
+  readonly pauseMs?: number
+  /** Of one comment, as an edge writes it. */
+  readonly eventBytes: number
+  /** Viewers that are checked event by event; the others are counted. */
+  readonly checked: number
+  readonly threads: number
+  readonly opaque?: boolean
+}
+
+/** What one process used while it was measured. */
+export interface Usage {
+  readonly name: string
+  readonly delivers: boolean
+  readonly cpuSeconds: number
+  readonly memoryBytes: number
+}
+
+/** What came of it. Rates are of the measured time alone. */
+export interface Outcome {
+  readonly system: string
+  readonly about: string
+  readonly viewers: number
+  readonly videos: number
+  readonly rate: number
+  readonly posted: number
+  readonly refused: Readonly<Record<number, number>>
+  /** Comments delivered, one for each viewer. */
+  readonly deliveries: number
+  readonly deliveriesPerSecond: number
+  /** By the processes that write to viewers; and by all of the system's. */
+  readonly deliveriesPerCpuSecond: number
+  readonly deliveriesPerSystemCpuSecond: number
+  readonly bytesPerDelivery: number
+  /** Of the delivering processes, by their viewers: their growth since they had none. */
+  readonly memoryPerViewer: number
+  readonly kernelMemoryPerViewer: number
+  /** Post due to comment read; the system's own stamp to comment read, where it makes one; post due to answered. */
+  readonly latencyMs: Quantiles | undefined
+  readonly acceptedLatencyMs: Quantiles | undefined
+  readonly postLatencyMs: Quantiles | undefined
+  /** From the end of the schedule until the last comment was read. */
+  readonly lagMs: number
+  readonly flushIntervalMs: number | undefined
+  readonly usage: readonly Usage[]
+  /** Of one core, what the load client itself used. */
+  readonly clientCpu: number
+  readonly faults: Faults
+  readonly firstError: string | undefined
+  /** Nothing missing, doubled or misplaced, no post refused. */
+  readonly correct: boolean
+  /** Correct, and never more than a second behind at the end. */
+  readonly keptUp: boolean
+}
+
+const READY_TIMEOUT_MS = 120_000
+/** A comment that has not come when none came for this long does not come. */
+const SILENT_MS = 4_000
+const DRAIN_MS = 30_000
+const KEPT_UP_MS = 1_000
+/** Viewer counts and the like have been told by then. */
+const SETTLE_MS = 1_500
+const INTERVAL_SAMPLE_MS = 500
+const POST_CONNECTIONS = 128
+
+/** Connects the viewers, posts by the schedule, and judges what came. */
+export async function fanOut(system: RunningSystem, work: Work, progress: Progress): Promise<Outcome> {
+  const viewers = new Viewers(work.threads)
+  try {
+    return await measure(system, work, viewers, progress)
+  } finally {
+    await viewers.close()
+    progress.end()
+  }
+}
+
+async function measure(system: RunningSystem, work: Work, viewers: Viewers, progress: Progress): Promise<Outcome> {
+  const empty = memoryOf(system)
+  const emptyKernel = tcpMemoryBytes()
+  viewers.connect({ targets: system.streams, viewers: work.viewers, videos: work.videos, checked: work.checked, joinRate: 0, opaque: work.opaque ?? false })
+  await viewers.ready(READY_TIMEOUT_MS, ready => progress.step(`connecting ${work.viewers} viewers`, ready / work.viewers))
+  progress.step('waiting for quiet')
+  await sleep(SETTLE_MS)
+  const memoryPerViewer = (memoryOf(system) - empty) / work.viewers
+  const kernelMemoryPerViewer = (tcpMemoryBytes() - emptyKernel) / work.viewers
+
+  const warm = Math.round(work.warmSeconds * work.rate)
+  const schedule: Schedule = { startAt: wallMs() + 300, stepMs: 1000 / work.rate, warm, pauseMs: work.pauseMs ?? 0, count: warm + Math.max(1, Math.round(work.seconds * work.rate)), videos: work.videos }
+  viewers.begin(schedule)
+  const poster = new Poster({ targets: system.posts, schedule, connections: POST_CONNECTIONS, eventBytes: work.eventBytes })
+  await waitUntil(measuredFrom(schedule), share => progress.step('warming up', share))
+  const from = snapshot(system, viewers)
+  const intervals: number[] = []
+  const sampling = setInterval(() => void system.flushIntervalMs().then(ms => ms !== undefined && intervals.push(ms)), INTERVAL_SAMPLE_MS)
+  await waitUntil(endsAt(schedule), share => progress.step('measuring', share))
+  clearInterval(sampling)
+  const to = snapshot(system, viewers)
+  const posted = await poster.done
+
+  const accepted = posted.accepted.reduce((sum, each) => sum + each, 0)
+  const lastReadAt = await drained(viewers, work, posted.accepted, progress)
+  const verdict = await viewers.verify(posted.accepted, true)
+  const window = (to.at - from.at) / 1000
+  const share = work.opaque ? work.viewers / Math.max(1, verdict.checked) : 1
+  const deliveries = (to.comments - from.comments) * share
+  const usage = to.cpu.map(({ name, pid, delivers, seconds }) => ({
+    name,
+    delivers,
+    cpuSeconds: seconds - (from.cpu.find(each => each.pid === pid)?.seconds ?? 0),
+    memoryBytes: memoryBytes(pid),
+  }))
+  const cpu = (all: readonly Usage[]) => all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0)
+  const correct = isFaultless(verdict.faults) && accepted === schedule.count
+  const lagMs = Math.max(0, lastReadAt - endsAt(schedule))
+  return {
+    system: system.name,
+    about: system.about,
+    viewers: work.viewers,
+    videos: work.videos,
+    rate: work.rate,
+    posted: accepted,
+    refused: posted.refused,
+    deliveries,
+    deliveriesPerSecond: deliveries / window,
+    deliveriesPerCpuSecond: deliveries / cpu(usage.filter(({ delivers }) => delivers)),
+    deliveriesPerSystemCpuSecond: deliveries / cpu(usage),
+    bytesPerDelivery: (to.bytes - from.bytes) / deliveries,
+    memoryPerViewer,
+    kernelMemoryPerViewer,
+    latencyMs: quantiles(viewers.histogram('posted')),
+    acceptedLatencyMs: system.stampsAccepted ? quantiles(viewers.histogram('accepted')) : undefined,
+    postLatencyMs: quantiles(poster.latency),
+    lagMs,
+    flushIntervalMs: intervals.length === 0 ? undefined : intervals.reduce((sum, each) => sum + each, 0) / intervals.length,
+    usage,
+    clientCpu: (to.clientCpu - from.clientCpu) / window,
+    faults: verdict.faults,
+    firstError: verdict.firstError,
+    correct,
+    keptUp: correct && lagMs < KEPT_UP_MS,
+  }
+}
+
+function snapshot(system: RunningSystem, viewers: Viewers) {
+  const { user, system: kernel } = process.cpuUsage()
+  return {
+    at: wallMs(),
+    comments: viewers.get('comments'),
+    bytes: viewers.get('bytes'),
+    cpu: system.processes().map(each => ({ ...each, seconds: cpuSeconds(each.pid) })),
+    clientCpu: (user + kernel) / 1e6,
+  }
+}
+
+/** Waits until everyone has everything, or nothing more comes. @returns when the last comment was read, Unix ms */
+export async function drained(viewers: Viewers, { videos, viewers: count, opaque, checked }: Work, accepted: Uint8Array, progress: Progress): Promise<number> {
+  // Of compressed streams only what checked viewers got is counted as it comes.
+  const readers = opaque ? Math.min(checked, count) : count
+  let expected = 0
+  for (let number = 0; number < accepted.length; number++) {
+    const video = number % videos
+    if (accepted[number]) expected += Math.floor((readers - video - 1) / videos) + 1
+  }
+  const began = wallMs()
+  let at = began
+  let seen = viewers.get('comments')
+  while (seen < expected && wallMs() - at < SILENT_MS && wallMs() - began < DRAIN_MS) {
+    progress.step('waiting for the last comments', seen / expected)
+    await sleep(10)
+    const now = viewers.get('comments')
+    if (now !== seen) at = wallMs()
+    seen = now
+  }
+  // Compressed streams: those that are not read follow those that are.
+  if (opaque) await sleep(SETTLE_MS)
+  return at
+}
+
+/** Bytes of memory of the processes that write to viewers. */
+export function memoryOf(system: RunningSystem): number {
+  return system.processes().reduce((sum, { pid, delivers }) => sum + (delivers ? memoryBytes(pid) : 0), 0)
+}
+
+/** @param at Unix ms */
+export async function waitUntil(at: number, progress: (share: number) => void): Promise<void> {
+  const began = wallMs()
+  for (let now = began; now < at; now = wallMs()) {
+    progress((now - began) / (at - began))
+    await sleep(Math.min(100, at - now))
+  }
+}

@@ -1,0 +1,82 @@
+import { hostAndPort, streamRequest, type PostTarget, type StreamTarget } from '../load/target.js'
+import { VERSION } from '../../registry/node/version.js'
+import { Cluster } from '../../test/support/cluster.js'
+import { temporaryFolder } from './child.js'
+import type { RunningSystem, ServerProcess } from './system.js'
+
+export interface LiveOptions {
+  /** Whether viewers connect to the edges' own ports, or to the gateways as the public does. */
+  readonly via: 'edge' | 'gateway'
+  readonly gateways?: number
+  readonly dispatchers?: number
+  readonly edges?: number
+  readonly gzip?: boolean
+  /** Most viewers that one edge takes. */
+  readonly capacity?: number
+  /** Where the parts write their CPU profiles when they stop. */
+  readonly profile?: string | undefined
+}
+
+/** A whole cluster of ours: real processes, a real ZooKeeper. */
+export class LiveSystem implements RunningSystem {
+  readonly name: string
+  readonly about: string
+  readonly streams: readonly StreamTarget[]
+  readonly posts: readonly PostTarget[]
+  readonly stampsAccepted = true
+  readonly cluster: Cluster
+  readonly #via: 'edge' | 'gateway'
+  readonly #remove: () => void
+
+  private constructor(cluster: Cluster, remove: () => void, { via, gzip = false }: LiveOptions) {
+    this.cluster = cluster
+    this.#remove = remove
+    this.#via = via
+    const { edges, gateways, dispatchers } = cluster.record()
+    this.name = `live-comments, ${via}${gzip ? ', gzip' : ''}`
+    this.about = `${VERSION}; ${edges.length} edge, ${gateways.length} gateway, ${dispatchers.length} dispatcher, SQLite with synchronous=FULL, ZooKeeper`
+    const request = streamRequest('/comments/{video}', gzip ? { 'accept-encoding': 'gzip' } : {})
+    this.streams = (via === 'edge' ? edges : gateways).map(({ url }) => ({ ...hostAndPort(url!), request, protocol: 'sse', ready: 'event: ready' }))
+    this.posts = gateways.map(({ url }) => ({
+      ...hostAndPort(url!),
+      line: 'POST /comments/{video}',
+      headers: { 'content-type': 'application/json' },
+      payload: 'draft',
+      prefix: '',
+      suffix: '',
+      form: false,
+    }))
+  }
+
+  static async start(options: LiveOptions): Promise<LiveSystem> {
+    const { gateways = 1, dispatchers = 1, edges = 1, capacity = 19_000, profile } = options
+    const folder = temporaryFolder()
+    const flags = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges].map(String)
+    const nodeOptions = profile === undefined ? {} : { NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --cpu-prof --cpu-prof-dir=${profile}`.trim() }
+    const cluster = new Cluster(folder.path, flags, { LOG_LEVEL: 'warn', EDGE_CAPACITY: String(capacity), EDGE_VIDEO_SHARE: String(capacity), ...nodeOptions })
+    try {
+      await cluster.ready()
+      return new LiveSystem(cluster, folder.remove, options)
+    } catch (error) {
+      await cluster.stop()
+      folder.remove()
+      throw error
+    }
+  }
+
+  processes(): ServerProcess[] {
+    return this.cluster.members().flatMap(({ id, pid }) => {
+      const delivers = id.startsWith('edge') || (this.#via === 'gateway' && id.startsWith('gateway'))
+      return pid === null ? [] : [{ name: id, pid, delivers }]
+    })
+  }
+
+  async flushIntervalMs(): Promise<number> {
+    return (await this.cluster.metric(this.cluster.record().edges[0]!.id, 'live_edge_flush_interval_seconds')) * 1000
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cluster.stop()
+    this.#remove()
+  }
+}

@@ -1,0 +1,24 @@
+import type { PostTarget, StreamTarget } from '../load/target.js'
+
+/** A server process of a system that runs. */
+export interface ServerProcess {
+  readonly name: string
+  readonly pid: number
+  /** It writes to viewers: what a delivery costs is counted here. */
+  readonly delivers: boolean
+}
+
+/** A system that runs and can be measured: it holds streams and takes posts. */
+export interface RunningSystem extends AsyncDisposable {
+  readonly name: string
+  /** Its version, and what was set that is not its default. */
+  readonly about: string
+  readonly streams: readonly StreamTarget[]
+  readonly posts: readonly PostTarget[]
+  /** It stamps a comment, `createdAt`, when it takes it. */
+  readonly stampsAccepted: boolean
+  /** As of now: a process may have been started again. */
+  processes(): readonly ServerProcess[]
+  /** For how long it lets comments gather now, ms; undefined where it does not say. */
+  flushIntervalMs(): Promise<number | undefined>
+}
