@@ -69,7 +69,7 @@ function problems(outcome: Outcome): string {
 
 function again({ seed, seconds, faults, apart, viewers, videos, rate, gateways, dispatchers, edges, watchdog, data }: Outcome['options']): string {
   const cluster = data === undefined ? `--gateways ${gateways} --dispatchers ${dispatchers} --edges ${edges} --watchdog ${watchdog}` : `--data ${data}`
-  return `--seed ${seed} --seconds ${seconds} --faults ${faults.join(',')}${apart ? ' --apart' : ''} --viewers ${viewers} --videos ${videos} --rate ${rate} ${cluster}`
+  return `--seed ${seed} --seconds ${seconds} --faults ${faults.join(',') || "''"}${apart ? ' --apart' : ''} --viewers ${viewers} --videos ${videos} --rate ${rate} ${cluster}`
 }
 
 function ms(value: number): string {
