@@ -61,8 +61,11 @@ export class Faults {
   #stored(by: string, videoId: VideoId): void {
     const { cluster, random, slots, plan, silence } = this.#o
     const slot = slots.find(({ process }) => process.name === by)
-    if (!this.#killNext || !slot || this.#healed) return
+    if (!slot || this.#healed) return
     const strays = plan.features.has('strays')
+    // The owner does not hear of it, and nothing that it stores itself will tell: only who asks for it by its id.
+    if (cluster.network.muted.get(by) === 'dispatchers' && random.chance(0.2)) silence(videoId)
+    if (!this.#killNext) return
     // An owner is followed by one that has not had the video for long. One that is not the owner leaves an owner that
     // knows of nothing, for as long as rule 5 lets it: that has a bound of its own.
     if (strays && plan.apart !== (ownerOf(slot.running.session.view, videoId)?.id === slot.id)) return

@@ -12,6 +12,7 @@ interface Options {
   readonly trace: boolean
   readonly json: boolean
   readonly mutants: boolean
+  readonly rule?: string
 }
 
 const whole = (text: string): number => {
@@ -34,6 +35,7 @@ const program = new Command('simulate')
   .option('--mix <mixes>', `what goes wrong: ${MIXES.join(', ')}, or each`, mixes, mixes('each'))
   .option('--trace', 'with --seed: print everything that happens', false)
   .option('--json', 'a line of JSON for each run, and nothing else', false)
+  .option('--rule <number>', 'with --mutants: of this rule alone')
   .option('--mutants', "take each rule of the design's section 8 out of the code by itself, and show what goes red", false)
 
 program.parse()
@@ -41,7 +43,7 @@ const options = program.opts<Options>()
 const first = options.seed ?? 1
 const count = options.seed !== undefined && program.getOptionValueSource('seeds') === 'default' ? options.mix.length : options.seeds
 
-if (options.mutants) process.exitCode = (await mutate(options.seeds, say)) ? 0 : 1
+if (options.mutants) process.exitCode = (await mutate(options.seeds, options.rule, say)) ? 0 : 1
 else await runs()
 
 async function runs(): Promise<void> {

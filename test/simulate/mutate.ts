@@ -14,13 +14,14 @@ const built = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const NEEDED = ['dispatcher', 'edge', 'gateway', 'registry', 'test/dispatcher', 'test/simulate']
 const MOST_OUTPUT_BYTES = 256 << 20
 
-/** Takes every rule out by itself and looks who notices: a table of what went red, in how many of so many seeds.
+/** Takes every rule, or the one named, out by itself and looks who notices: a table of what went red, in how many of so many seeds.
  * @returns whether each removal was noticed. @throws Error when a mutant's text is not in its source, once */
-export async function mutate(seeds: number, say: (line: string) => void): Promise<boolean> {
+export async function mutate(seeds: number, rule: string | undefined, say: (line: string) => void): Promise<boolean> {
   const patched = await Promise.all(MUTANTS.map(compiled))
   const table = new Table({ head: ['rule', 'without', 'red', 'of', 'what went red, in which mixes'], style: { head: [], border: [] }, wordWrap: true, colWidths: [6, 50, 5, 5, 60] })
   let all = true
   for (const [i, mutant] of MUTANTS.entries()) {
+    if (rule !== undefined && mutant.rule !== rule) continue
     const results = await run(mutant, patched[i]!, i, seeds)
     const red = results.filter(({ violations }) => violations.length > 0)
     all &&= red.length > 0

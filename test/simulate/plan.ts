@@ -24,6 +24,8 @@ export interface Plan {
   readonly faultEveryMs: number
   /** No part is troubled before the last one that was is well again. */
   readonly apart: boolean
+  /** History is read of videos that have fallen silent too: that alone makes a dispatcher compare with the store. */
+  readonly readsSilent: boolean
   readonly disk: DiskKind
   readonly settings: Settings
   readonly limitBytes: number
@@ -63,6 +65,7 @@ export function planOf(mix: Mix, random: Random): Plan {
     postEveryMs: hot ? random.between(7, 15) : mix === 'pipe' || mix === 'strays' ? random.between(8, 40) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
     faultEveryMs: mix === 'hard' ? 1_000 : mix === 'all' ? 2_000 : mix === 'strays' ? 600 : 1_200,
     apart,
+    readsSilent: random.chance(0.4),
     disk: random.pick(['serial', 'per-video']),
     settings: {
       maxPipeBytes: has('pipe') ? random.whole(100, 900) : 4 << 20,

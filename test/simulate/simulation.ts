@@ -108,8 +108,8 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       const who = person('h')
       const seen = random.chance(0.5) && viewers.length > 0 ? random.pick(viewers) : undefined
       const from = random.chance(0.5) ? seen?.first : seen?.last
-      if (seen && from !== undefined) void page(who, seen.videoId, 'before', false, from)
-      else void page(who, random.pick(plan.videos).id, random.pick(['before', 'after']), false)
+      const videoId = seen && from !== undefined ? seen.videoId : random.pick(plan.videos).id
+      if (plan.readsSilent || !silent.has(videoId)) void page(who, videoId, from === undefined ? random.pick(['before', 'after']) : 'before', false, from)
       if (world.now < plan.postsUntil) world.after(random.gap(plan.mix === 'strays' ? 200 : 1_500), pageLoop)
     }
     for (let i = 0; i < plan.viewers; i++) world.after(BEGIN_MS + (random.chance(0.6) ? random.between(0, 500) : random.between(0, plan.faultsUntil + 2_000)), () => addViewer(i))
