@@ -199,17 +199,20 @@ export class Target {
 /** A ZooKeeper of the run's own, on a port that nobody else takes while it is away. */
 class OwnZooKeeper {
   readonly #server: TestZooKeeper
-  readonly #guard = new Guard()
+  readonly #guard: Guard
   pid: number | null = null
 
-  private constructor(server: TestZooKeeper) {
+  private constructor(server: TestZooKeeper, guard: Guard) {
     this.#server = server
+    this.#guard = guard
     this.#runs()
   }
 
   static async start(folder: string): Promise<OwnZooKeeper> {
     const port = await new Ports().take('127.0.0.1')
-    return new OwnZooKeeper(new TestZooKeeper(folder, await startLocalServer({ folder, port, heapMb: 128 })))
+    const guard = new Guard()
+    const server = await startLocalServer({ folder, port, heapMb: 128, onSpawn: pid => guard.protect([pid]) })
+    return new OwnZooKeeper(new TestZooKeeper(folder, server), guard)
   }
 
   get url(): string {
