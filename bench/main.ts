@@ -3,11 +3,20 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { Benchmark, Flags } from './benchmark.js'
+import { burst } from './burst.js'
+import { compare } from './compare.js'
 import { fanout } from './fanout.js'
+import { history } from './history.js'
+import { idle } from './idle.js'
+import { join } from './join.js'
+import { many } from './many.js'
+import { placement } from './placement.js'
+import { post } from './post.js'
+import { restart } from './restart.js'
 import { machine } from './measure/machine.js'
 import { Progress } from './report/progress.js'
 
-const benchmarks: readonly Benchmark[] = [fanout]
+const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, placement]
 
 /** The benchmarks. Sets the exit status: 0; 1 when a run lost, doubled or misplaced a comment; 2 for wrong usage.
  * @param argv what follows the word `bench` */

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { connect, type Socket } from 'node:net'
 
 const HEAD_END = '\r\n\r\n'

@@ -1,0 +1,24 @@
+import { numberOf, type Benchmark } from './benchmark.js'
+import { workOf } from './fanout.js'
+import { resultTable } from './report/result-table.js'
+import { fanOut } from './run.js'
+import { LiveSystem } from './systems/live.js'
+
+export const many: Benchmark = {
+  name: 'many',
+  question: 'what do many small videos cost?',
+  flags: command =>
+    command
+      .option('--viewers <count>', 'of all videos together', Number, 10_000)
+      .option('--videos <count>', 'with as many viewers each', Number, 1_000)
+      .option('--rate <count>', 'comments a second, over all videos', Number, 1_000),
+  async run(flags, progress) {
+    const viewers = numberOf(flags, 'viewers')
+    const videos = numberOf(flags, 'videos')
+    progress.title(`${viewers} viewers over ${videos} videos`)
+    progress.step('starting a cluster')
+    await using system = await LiveSystem.start({ via: 'edge', profile: flags.profile })
+    const outcome = await fanOut(system, workOf(flags, { viewers, videos, rate: numberOf(flags, 'rate'), checked: Math.max(flags.checked, videos) }), progress)
+    return { text: resultTable([outcome]), runs: [outcome], correct: outcome.correct }
+  },
+}

@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { number, table } from '../registry/cli/table.js'
+import { numberOf, type Benchmark } from './benchmark.js'
+import { isFaultless } from './load/checker.js'
+import { Poster } from './load/poster.js'
+import { measuredFrom, wallMs, type Schedule } from './load/schedule.js'
+import { Viewers } from './load/viewers.js'
+import { quantiles } from './measure/histogram.js'
+import { ms } from './report/result-table.js'
+import { waitUntil } from './run.js'
+import { LiveSystem } from './systems/live.js'
+
+/** Low enough that a comment's way is short beside what is measured, high enough to see when it goes on. */
+const RATE = 10
+const WARM_SECONDS = 4
+/** What a gateway holds with 20,000 descriptors. */
+const PER_GATEWAY = 9_000
+const READY_TIMEOUT_MS = 120_000
+
+export const restart: Benchmark = {
+  name: 'restart',
+  question: 'how long until all viewers are served again when their edge is killed?',
+  flags: command => command.option('--viewers <count>', 'of the edge', Number, 10_000),
+  async run(flags, progress) {
+    const count = numberOf(flags, 'viewers')
+    progress.title(`${count} viewers, whose edge is killed`)
+    progress.step('starting a cluster')
+    await using system = await LiveSystem.start({ via: 'gateway', gateways: Math.ceil(count / PER_GATEWAY), edges: 2, profile: flags.profile })
+    const viewers = new Viewers(flags.threads)
+    try {
+      viewers.connect({ targets: system.streams, viewers: count, videos: 1, checked: count, joinRate: 0, opaque: false })
+      await viewers.ready(READY_TIMEOUT_MS, ready => progress.step(`connecting ${count} viewers`, ready / count))
+      await sleep(1_500)
+      const schedule: Schedule = { startAt: wallMs() + 300, stepMs: 1000 / RATE, warm: WARM_SECONDS * RATE, pauseMs: 0, count: Math.ceil((WARM_SECONDS + flags.duration) * RATE), videos: 1 }
+      viewers.begin(schedule)
+      const poster = new Poster({ targets: system.posts, schedule, connections: 16, eventBytes: flags.size })
+      await waitUntil(measuredFrom(schedule), share => progress.step('warming up', share))
+      const held = await Promise.all(system.cluster.record().edges.map(async ({ id }) => ({ id, viewers: await system.cluster.metric(id, 'live_edge_viewers') })))
+      const fullest = held.reduce((a, b) => (b.viewers > a.viewers ? b : a))
+      const at = wallMs()
+      viewers.broken(at)
+      system.cluster.kill(fullest.id)
+      await waitUntil(at + flags.duration * 1000, share => progress.step('waiting for all to be back', share))
+      const posted = await poster.done
+      await sleep(2_000)
+      const { faults } = await viewers.verify(posted.accepted, true)
+      const back = viewers.histogram('back')
+      progress.end()
+      const correct = isFaultless(faults) && back.total === count
+      const outcome = { viewers: count, onKilledEdge: fullest.viewers, back: back.total, backMs: quantiles(back), faults }
+      return {
+        text: table(
+          [{ head: 'viewers', align: 'right' }, { head: 'on the killed edge', align: 'right' }, { head: 'back', align: 'right' }, { head: 'p50 ms', align: 'right' }, { head: 'p99', align: 'right' }, { head: 'the last', align: 'right' }, { head: 'verdict' }],
+          [[number(count), number(fullest.viewers), number(back.total), ms(outcome.backMs?.p50), ms(outcome.backMs?.p99), ms(outcome.backMs?.max), correct ? 'nothing missed' : `FAILED: ${JSON.stringify(faults)}`]],
+          false,
+        ),
+        runs: [outcome],
+        correct,
+      }
+    } finally {
+      await viewers.close()
+    }
+  },
+}
