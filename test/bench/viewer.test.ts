@@ -1,0 +1,71 @@
+import { Buffer } from 'node:buffer'
+import type { Socket } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import t from 'tap'
+import { BlockReader, type SeenComment } from '../../bench/load/block-reader.js'
+import { parseMessage } from '../../bench/load/socket-io-frames.js'
+import { streamRequest, type StreamTarget } from '../../bench/load/target.js'
+import { ViewerStream } from '../../bench/load/viewer.js'
+import { until } from '../support/until.js'
+
+const sse: StreamTarget = { host: '127.0.0.1', port: 1, request: streamRequest('/'), protocol: 'sse', ready: 'event: ready' }
+const HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n'
+const BODY = ':\n\nevent: ready\nid: 0\ndata: {}\n\n' + [1, 2, 3].map(number => `id: ${number}\ndata: {"content":"hello \`${number}"}\n\n`).join('')
+
+/** What a viewer of that target reads out of the bytes, given in pieces. */
+function view(target: StreamTarget, bytes: Buffer, pieceBytes: number) {
+  const seen: SeenComment[] = []
+  const written: Buffer[] = []
+  const errors: Error[] = []
+  const socket = { write: (part: Buffer) => written.push(part) } as unknown as Socket
+  const reader = new BlockReader(target.protocol === 'socket.io' ? parseMessage : undefined)
+  const viewer = new ViewerStream(target, socket, reader, { ready: () => {}, comments: comments => seen.push(...comments), malformed: error => errors.push(error) })
+  for (let at = 0; at < bytes.length; at += pieceBytes) viewer.push(Buffer.from(bytes.subarray(at, at + pieceBytes)))
+  return { viewer, seen, written, errors }
+}
+
+function chunked(body: Buffer, sizes: number): string {
+  let text = ''
+  for (let at = 0; at < body.length; at += sizes) {
+    const part = body.subarray(at, at + sizes)
+    text += `${part.length.toString(16)}\r\n${part.toString('latin1')}\r\n`
+  }
+  return text
+}
+
+t.test('a chunked stream is read however it is cut', async t => {
+  const bytes = Buffer.from(`${HEAD}transfer-encoding: chunked\r\n\r\n${chunked(Buffer.from(BODY), 11)}`, 'latin1')
+  for (const size of [1, 5, 64, bytes.length]) {
+    const { viewer, seen, errors } = view(sse, bytes, size)
+    t.ok(viewer.ready)
+    t.same(seen.map(({ number }) => number), [1, 2, 3], `pieces of ${size}`)
+    t.same(errors, [])
+  }
+})
+
+t.test('a compressed stream is read too', async t => {
+  const bytes = Buffer.from(`${HEAD}content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n${chunked(gzipSync(BODY), 13)}`, 'latin1')
+  const { viewer, seen, errors } = view(sse, bytes, 9)
+  t.teardown(() => viewer.close())
+  await until(() => seen.length === 3)
+  t.same(seen.map(({ id }) => id), [1, 2, 3])
+  t.same(errors, [])
+})
+
+t.test('an answer that is no stream is a fault', async t => {
+  const { errors } = view(sse, Buffer.from('HTTP/1.1 503 Service Unavailable\r\n\r\n'), 1000)
+  t.match(errors, [{ message: /503/ }])
+})
+
+t.test('Socket.IO is joined, listened to, and its pings are answered', async t => {
+  const frame = (text: string) => Buffer.concat([Buffer.from(text.length < 126 ? [0x81, text.length] : [0x81, 126, text.length >> 8, text.length & 255]), Buffer.from(text)])
+  const long = `42["comment",{"content":"${'x'.repeat(200)} \`5"}]`
+  const bytes = Buffer.concat([Buffer.from('HTTP/1.1 101 Switching Protocols\r\n\r\n'), frame('0{}'), frame('40{"sid":"a"}'), frame('2'), frame(long)])
+  for (const size of [1, 7, bytes.length]) {
+    const { viewer, seen, written, errors } = view({ ...sse, protocol: 'socket.io', ready: '40{' }, bytes, size)
+    t.ok(viewer.ready)
+    t.same(seen.map(({ number }) => number), [5])
+    t.equal(written.length, 2)
+    t.same(errors, [])
+  }
+})
