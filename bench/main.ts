@@ -14,6 +14,7 @@ import { placement } from './placement.js'
 import { post } from './post.js'
 import { restart } from './restart.js'
 import { machine } from './measure/machine.js'
+import { profileTables } from './report/profile.js'
 import { Progress } from './report/progress.js'
 
 const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, placement]
@@ -50,6 +51,7 @@ async function run(benchmark: Benchmark, flags: Flags): Promise<void> {
   const where = machine()
   const { text, runs, chart, correct } = await benchmark.run(flags, new Progress())
   process.stdout.write(`\n${text}`)
+  if (flags.profile !== undefined) process.stdout.write(profileTables(flags.profile))
   if (typeof flags['json'] === 'string') writeFileSync(flags['json'], `${JSON.stringify({ benchmark: benchmark.name, machine: where, flags, runs }, undefined, 2)}\n`)
   if (typeof flags['svg'] === 'string' && chart) {
     const { writeChart } = await import('./report/chart.js') // large: loaded where it is used

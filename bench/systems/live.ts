@@ -4,6 +4,8 @@ import { Cluster } from '../../test/support/cluster.js'
 import { temporaryFolder } from './child.js'
 import type { RunningSystem, ServerProcess } from './system.js'
 
+const PROFILER = new URL('../measure/profiler.js', import.meta.url).href
+
 export interface LiveOptions {
   /** Whether viewers connect to the edges' own ports, or to the gateways as the public does. */
   readonly via: 'edge' | 'gateway'
@@ -52,8 +54,8 @@ export class LiveSystem implements RunningSystem {
     const { gateways = 1, dispatchers = 1, edges = 1, capacity = 19_000, profile } = options
     const folder = temporaryFolder()
     const flags = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges].map(String)
-    const nodeOptions = profile === undefined ? {} : { NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --cpu-prof --cpu-prof-dir=${profile}`.trim() }
-    const cluster = new Cluster(folder.path, flags, { LOG_LEVEL: 'warn', EDGE_CAPACITY: String(capacity), EDGE_VIDEO_SHARE: String(capacity), ...nodeOptions })
+    const profiling = profile === undefined ? {} : { BENCH_PROFILE: profile, NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --import=${PROFILER}`.trim() }
+    const cluster = new Cluster(folder.path, flags, { LOG_LEVEL: 'warn', EDGE_CAPACITY: String(capacity), EDGE_VIDEO_SHARE: String(capacity), ...profiling })
     try {
       await cluster.ready()
       return new LiveSystem(cluster, folder.remove, options)
