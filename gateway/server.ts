@@ -8,6 +8,7 @@ import { readiness } from '../registry/node/internal.js'
 import { Stream } from '../registry/node/stream.js'
 import type { AllowedOrigins } from './config.js'
 import { corsHeaders } from './cors.js'
+import { routeDocs } from './docs.js'
 import type { Gateway } from './gateway.js'
 import { history } from './history.js'
 import type { GatewayMetrics } from './metrics.js'
@@ -41,6 +42,7 @@ export class PublicServer {
     this.#cors = corsHeaders(options.allowedOrigins)
     this.#server = new HttpServer({ onBug: options.onBug, headers: this.#cors })
     routePage(this.#server)
+    routeDocs(this.#server)
     this.#server
       .route('GET', '/healthz', () => json({ status: 'ok' }))
       .route('GET', '/readyz', () => readiness(options.notReady))

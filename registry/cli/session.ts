@@ -28,6 +28,15 @@ export async function withZookeeper<T>(address: ZookeeperAddress, task: (zk: Zk)
 
 /** Runs `task` on the registry as it is now, read whole. @throws Problem when ZooKeeper is away */
 export function withRegistry<T>(address: ZookeeperAddress, watch: readonly Watched[], task: (registry: RegistryWatcher) => T): Promise<T> {
+  return withWatcher(address, watch, (_zk, registry) => Promise.resolve(task(registry)))
+}
+
+/** Runs `task` on all of the registry, read whole and kept current. @throws Problem when ZooKeeper is away at first */
+export function withLiveRegistry<T>(address: ZookeeperAddress, task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
+  return withWatcher(address, ['edges', 'holdings', 'dispatchers'], task)
+}
+
+function withWatcher<T>(address: ZookeeperAddress, watch: readonly Watched[], task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
   return withZookeeper(address, async zk => {
     const watcher = new RegistryWatcher({ zk, clock: systemClock, log: pino({ level: 'silent' }), metrics: new Registry(), watch })
     try {
@@ -37,7 +46,7 @@ export function withRegistry<T>(address: ZookeeperAddress, watch: readonly Watch
         await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
       for (const path of watcher.rubbish) process.stderr.write(`ignored: ${path} does not hold what a node of this software writes\n`)
-      return task(watcher)
+      return await task(zk, watcher)
     } finally {
       watcher.close()
     }

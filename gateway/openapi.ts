@@ -1,0 +1,187 @@
+import { MAX_AUTHOR, MAX_CONTENT } from '../registry/contract/comment.js'
+import type { ErrorCode } from '../registry/node/errors.js'
+import { VERSION } from '../registry/node/version.js'
+
+/** The public API as OpenAPI 3.1 describes it, of which only what we use is typed. A test holds it against what the
+ * gateway really answers. */
+export interface OpenApi {
+  readonly openapi: string
+  readonly info: { readonly title: string; readonly version: string; readonly description: string; readonly license: { readonly name: string; readonly identifier: string } }
+  readonly servers: readonly { readonly url: string }[]
+  readonly paths: Readonly<Record<string, PathItem>>
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> }
+}
+
+export interface PathItem {
+  readonly parameters?: readonly Parameter[]
+  readonly get?: Operation
+  readonly post?: Operation
+}
+
+export interface Operation {
+  readonly operationId: string
+  readonly summary: string
+  readonly description?: string
+  readonly parameters?: readonly Parameter[]
+  readonly requestBody?: { readonly required: boolean; readonly content: Content }
+  readonly responses: Readonly<Record<string, Response>>
+}
+
+export interface Parameter {
+  readonly name: string
+  readonly in: 'path' | 'query' | 'header'
+  readonly required?: boolean
+  readonly description: string
+  readonly schema: Schema
+  readonly example?: string | number
+}
+
+export interface Response {
+  readonly description: string
+  readonly headers?: Readonly<Record<string, { readonly description: string; readonly schema: Schema }>>
+  readonly content?: Content
+}
+
+export type Content = Readonly<Record<string, Media>>
+
+export interface Media {
+  readonly schema: Schema
+  readonly example?: unknown
+  /** OpenAPI 3.1 has no words for a stream: its events by name, `message` for those without one. */
+  readonly 'x-server-sent-events'?: Readonly<Record<string, { readonly description: string; readonly id: string; readonly data: Schema; readonly example: string }>>
+}
+
+/** JSON Schema 2020-12. */
+export type Schema = Readonly<Record<string, unknown>>
+
+const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` })
+const object = (properties: Readonly<Record<string, Schema>>, required = Object.keys(properties)): Schema => ({ type: 'object', required, properties })
+const exampleComment = { id: '243901510635520', videoId: 'demo', authorId: 'anonymous', content: 'hello', createdAt: 1_795_235_867_245 }
+const { videoId: _, ...exampleEvent } = exampleComment
+
+function failure(description: string, codes: readonly ErrorCode[], message: string, headers?: Response['headers']): Response {
+  const error = object({ code: { type: 'string', enum: codes }, message: { type: 'string', description: 'For people; it may change.' } })
+  return { description, ...(headers && { headers }), content: { 'application/json': { schema: object({ error }), example: { error: { code: codes[0], message } } } } }
+}
+
+const retryAfter = { 'retry-after': { description: 'Seconds to wait; with `OVERLOADED`.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
+const unavailable = failure('No dispatcher can be reached, or it cannot read its store. Ask again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher can be reached', retryAfter)
+const fromCache: Response = { description: 'Unchanged since the `ETag` that `If-None-Match` named.' }
+
+export const openApi: OpenApi = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Live comments',
+    version: VERSION,
+    description:
+      'Post comments on a live video, read what was said, and watch the rest as it comes.\n\n' +
+      'Ids are decimal strings, unique and ascending within a video: one cursor for live, resume and paging. ' +
+      'Errors are `{"error":{"code","message"}}`, their codes stable. Besides those listed, every path answers 404 `NOT_FOUND` where there is nothing, ' +
+      'and 405 `METHOD_NOT_ALLOWED` with `Allow` for another method; HEAD goes wherever GET does, and OPTIONS answers browsers\' preflights.',
+    license: { name: 'MIT', identifier: 'MIT' },
+  },
+  servers: [{ url: '/' }],
+  paths: {
+    '/comments/{videoId}': {
+      parameters: [{ name: 'videoId', in: 'path', required: true, description: 'The video. It need not be made first.', schema: ref('VideoId'), example: 'demo' }],
+      get: {
+        operationId: 'readOrWatch',
+        summary: 'Read a video\'s history, or watch it live',
+        description:
+          'With `Accept: text/event-stream` the answer is the live stream; otherwise it is a page of history.\n\n' +
+          'The stream is always 200 for a request that can ever succeed, since EventSource gives up for good on anything else: with no room for another viewer it is a `retry:` and its end. ' +
+          'First comes what is replayed (`recent`, or all after the cursor), then `ready`, then what is said from then on; each comment once, ascending. ' +
+          'A client that comes back with the last id it saw misses nothing. It hears something at least every 15 s; 35 s of silence mean that the line is dead.',
+        parameters: [
+          { name: 'cursor', in: 'query', description: 'History: an id; the page begins beside it. Without it `before` begins at the newest and `after` at the oldest.', schema: ref('Cursor') },
+          { name: 'direction', in: 'query', description: 'History: `before` the cursor, newest first, or `after` it, oldest first.', schema: { type: 'string', enum: ['before', 'after'], default: 'before' } },
+          { name: 'pageSize', in: 'query', description: 'History: comments on a page.', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } },
+          { name: 'recent', in: 'query', description: 'Stream: begin with the last so many comments. A cursor beats it.', schema: { type: 'integer', minimum: 0, maximum: 200 } },
+          { name: 'lastEventId', in: 'query', description: 'Stream: begin after this id.', schema: ref('Cursor') },
+          { name: 'Last-Event-ID', in: 'header', description: 'Stream: begin after this id. It beats the query, and counts as none where it cannot be read.', schema: { type: 'string' } },
+        ],
+        responses: {
+          200: {
+            description: 'A page of history, or the live stream.',
+            content: {
+              'application/json': { schema: ref('Page'), example: { comments: [exampleComment], nextCursor: null } },
+              'text/event-stream': {
+                schema: { type: 'string', description: 'Server-sent events, UTF-8. A line `retry:` tells how many ms to wait before coming back; lines that begin with a colon are heartbeats.' },
+                example: `retry: 2315\n\n:\n\nid: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\nevent: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n`,
+                'x-server-sent-events': {
+                  message: { description: 'A comment. Events of this kind have no `event:` line.', id: 'the comment\'s', data: ref('StreamComment'), example: `id: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\n` },
+                  ready: { description: 'All before it was replayed; what follows is live.', id: 'of the last comment sent, or the video\'s last; 0 in an empty video', data: ref('Ready'), example: `event: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n` },
+                  viewers: { description: 'How many watch: when it changed, at most once a second, and at least every 15 s.', id: 'none', data: ref('Viewers'), example: 'event: viewers\ndata: {"viewers":2}\n\n' },
+                  gap: { description: 'More was missed than is worth sending: the comments in (from, to] are in history.', id: 'to', data: ref('Gap'), example: 'event: gap\nid: 20\ndata: {"from":"10","to":"20"}\n\n' },
+                },
+              },
+            },
+          },
+          400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
+          503: unavailable,
+        },
+      },
+      post: {
+        operationId: 'post',
+        summary: 'Post a comment',
+        description: 'Answered once the comment is on disk. A post whose answer was lost is safely sent again under the same `Idempotency-Key`.',
+        parameters: [{ name: 'Idempotency-Key', in: 'header', description: 'Belongs to video and author and is kept at least 24 h. Repeated with the same content it is answered with the first comment.', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' }, example: '0b9c6c6e-7d3b-4c1e-9d0e-5f2b7a1c8e44' }],
+        requestBody: { required: true, content: { 'application/json': { schema: ref('NewComment'), example: { content: 'hello', authorId: 'me' } } } },
+        responses: {
+          201: { description: 'Stored.', content: { 'application/json': { schema: ref('Comment'), example: exampleComment } } },
+          400: failure('The video id, the key or the body breaks its rule; the message names it.', ['BAD_COMMENT', 'BAD_VIDEO_ID', 'BAD_IDEMPOTENCY_KEY'], 'content must not be empty'),
+          413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
+          415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
+          422: failure('The key was used for another content.', ['KEY_REUSED'], 'the idempotency key was used for another comment'),
+          503: { ...unavailable, description: 'Not stored, as far as is known. Send it again under the same key.' },
+        },
+      },
+    },
+    '/comments/{videoId}/stats': {
+      parameters: [{ name: 'videoId', in: 'path', required: true, description: 'The video.', schema: ref('VideoId'), example: 'demo' }],
+      get: {
+        operationId: 'stats',
+        summary: 'How many watch a video',
+        responses: {
+          200: { description: 'As this gateway sees it; exact within 2 s once the count rests.', content: { 'application/json': { schema: ref('Stats'), example: { videoId: 'demo', viewers: 2, edges: 1 } } } },
+          400: failure('The video id breaks its rule.', ['BAD_VIDEO_ID'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
+          503: failure('The registry has not been read yet.', ['UNAVAILABLE'], 'who holds the video is not known yet'),
+        },
+      },
+    },
+    '/healthz': { get: { operationId: 'health', summary: 'Whether the process answers', responses: { 200: status('It does.', 'ok') } } },
+    '/readyz': {
+      get: {
+        operationId: 'readiness',
+        summary: 'Whether it should be sent traffic',
+        responses: { 200: status('It should.', 'ready'), 503: failure('It waits for the registry, or is about to stop; the message says which.', ['NOT_READY'], 'waiting for the registry') },
+      },
+    },
+    '/openapi.json': {
+      get: { operationId: 'description', summary: 'This description', responses: { 200: { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: object({ openapi: { const: '3.1.0' }, info: { type: 'object' }, paths: { type: 'object' } }) } } }, 304: fromCache } },
+    },
+    '/docs': { get: { operationId: 'docs', summary: 'This description for people', responses: { 200: { description: 'A page.', content: { 'text/html': { schema: { type: 'string' } } } }, 304: fromCache } } },
+  },
+  components: {
+    schemas: {
+      VideoId: { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' },
+      CommentId: { type: 'string', pattern: '^[1-9][0-9]{0,15}$', description: 'Decimal, below 2^53; unique and ascending within its video.' },
+      Cursor: { type: 'string', pattern: '^[0-9]{1,16}$', description: 'A comment\'s id, or 0: 0 to 2^53 − 1.' },
+      AuthorId: { type: 'string', minLength: 1, maxLength: MAX_AUTHOR },
+      Content: { type: 'string', minLength: 1, maxLength: MAX_CONTENT, description: 'In code points, trimmed; no control characters but newline and tab.' },
+      Time: { type: 'integer', minimum: 0, description: 'Unix milliseconds.' },
+      NewComment: object({ content: ref('Content'), authorId: { ...ref('AuthorId'), default: 'anonymous' } }, ['content']),
+      Comment: object({ id: ref('CommentId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), content: ref('Content'), createdAt: ref('Time') }),
+      Page: object({ comments: { type: 'array', items: ref('Comment'), maxItems: 200 }, nextCursor: { anyOf: [ref('CommentId'), { type: 'null' }], description: 'The cursor of the next page; null at the end.' } }),
+      Stats: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, edges: { type: 'integer', minimum: 0 } }),
+      StreamComment: object({ id: ref('CommentId'), authorId: ref('AuthorId'), content: ref('Content'), createdAt: ref('Time') }),
+      Ready: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 } }),
+      Viewers: object({ viewers: { type: 'integer', minimum: 0 } }),
+      Gap: object({ from: ref('Cursor'), to: ref('Cursor') }),
+    },
+  },
+}
+
+function status(description: string, word: string): Response {
+  return { description, content: { 'application/json': { schema: object({ status: { const: word } }), example: { status: word } } } }
+}

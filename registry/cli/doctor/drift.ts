@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import type { VideoId } from '../../contract/comment.js'
+import { parseHoldings, type EdgeNode } from '../../contract/nodes.js'
+import { PeerError, type InternalClient } from '../../node/client.js'
+import { HOLDINGS } from '../../paths.js'
+import type { Zk } from '../../zookeeper/client.js'
+import { problem, type Finding } from './finding.js'
+import { readZnode } from './znodes.js'
+
+const TIMEOUT_MS = 1_000
+/** A long list is announced at most once a second: what is behind for longer than these looks take is wrong. */
+const LOOKS = 3
+const PAUSE_MS = 600
+const SHOWN = 3
+
+const held = z.object({ videos: z.record(z.string(), z.number()) })
+
+/** Videos that an edge has announced and does not hold, or holds and has not announced, at every look. */
+export async function drift(zk: Zk, client: InternalClient, edge: EdgeNode): Promise<Finding[]> {
+  let differing: Set<VideoId> | undefined
+  for (let look = 1; look <= LOOKS; look++) {
+    if (look > 1) await sleep(PAUSE_MS)
+    const now = await difference(zk, client, edge)
+    differing = differing ? new Set([...differing].filter(videoId => now.has(videoId))) : now
+    if (differing.size === 0) return []
+  }
+  const names = [...differing!].slice(0, SHOWN).join(', ')
+  const more = differing!.size > SHOWN ? ` and ${differing!.size - SHOWN} more` : ''
+  return [problem('holdings_differ', edge.id, `what it announces and what it holds differ for ${names}${more}`, 'Comments still arrive, later. See its log for why it cannot write to the registry; drain it and start it again if it stays so.')]
+}
+
+/** Nothing where it cannot be asked: that is a finding of its own. */
+async function difference(zk: Zk, client: InternalClient, { id, instance, internalUrl }: EdgeNode): Promise<Set<VideoId>> {
+  const answer = await client.call(internalUrl, { method: 'GET', path: '/internal/holdings', timeoutMs: TIMEOUT_MS }).catch((error: unknown) => {
+    if (error instanceof PeerError) return undefined
+    throw error
+  })
+  const announced = await readZnode(zk, HOLDINGS, id, parseHoldings)
+  if (!answer || announced?.content?.instance !== instance) return new Set()
+  return symmetricDifference(new Set(announced.content.videos.keys()), new Set(Object.keys(held.parse(JSON.parse(answer.toString())).videos)))
+}
+
+function symmetricDifference<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): Set<T> {
+  return new Set([...[...a].filter(each => !b.has(each)), ...[...b].filter(each => !a.has(each))])
+}

@@ -1,0 +1,153 @@
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { InternalClient } from '../../node/client.js'
+import { Zk } from '../../zookeeper/client.js'
+import { parseConnectString } from '../../zookeeper/connect-string.js'
+import { isZk } from '../../zookeeper/zk-error.js'
+import type { RunningCluster } from '../running-cluster.js'
+import type { ZookeeperAddress } from '../zookeeper-address.js'
+import { drift } from './drift.js'
+import { lasting, merged, note, problem, type Finding } from './finding.js'
+import { inParallel } from './in-parallel.js'
+import { askNode, judgeNode, type Expected } from './node.js'
+import { judgeZnodes, readZnodes, type Znodes } from './znodes.js'
+
+const AWAY_MS = 3_000
+const SLOW_MS = 200
+const READS = 5
+/** Before a second look at what did not seem right. */
+const PAUSE_MS = 500
+
+export interface ExaminationOptions {
+  readonly address: ZookeeperAddress
+  readonly client: InternalClient
+  /** The cluster that runs in this folder: it tells of gateways, which announce nothing, and of parts that are down. */
+  readonly cluster: RunningCluster | undefined
+}
+
+/** What `doctor --json` prints. */
+export interface Diagnosis {
+  /** No problem was found; notes are none. */
+  readonly healthy: boolean
+  readonly zookeeper: {
+    readonly connect: string
+    /** How long it took to open a session, which is a write, ms; null while it is away. */
+    readonly sessionMs: number | null
+    /** The median of a few reads, ms. */
+    readonly readMs: number | null
+  }
+  /** How many processes were asked. */
+  readonly asked: { readonly gateways: number; readonly dispatchers: number; readonly edges: number }
+  readonly findings: readonly Finding[]
+}
+
+/** Looks at everything there is to ask. What does not seem right is looked at again half a second later, and only what
+ * is still so is a problem: nodes come and go in the middle of a look. */
+export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
+  const { connect } = options.address
+  const zk = new Zk(connect, { callTimeoutMs: AWAY_MS })
+  const since = performance.now()
+  try {
+    await zk.ready(AbortSignal.timeout(AWAY_MS))
+    const sessionMs = rounded(performance.now() - since)
+    const readMs = rounded(await readTime(zk))
+    let { findings, asked } = await look(zk, options)
+    if (findings.some(({ level }) => level === 'problem')) {
+      await sleep(PAUSE_MS)
+      const again = await look(zk, options)
+      findings = lasting(findings, again.findings)
+      asked = again.asked
+    }
+    if (readMs > SLOW_MS) findings.push(slow(connect, readMs))
+    return { healthy: findings.every(({ level }) => level === 'note'), zookeeper: { connect, sessionMs, readMs }, asked, findings: merged(findings) }
+  } catch (error) {
+    if (!(error instanceof Error) || !(isZk(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED') || error.name === 'AbortError')) throw error
+    return { healthy: false, zookeeper: { connect, sessionMs: null, readMs: null }, asked: { gateways: 0, dispatchers: 0, edges: 0 }, findings: await away(options.address) }
+  } finally {
+    await zk.close()
+  }
+}
+
+async function look(zk: Zk, { address, client, cluster }: ExaminationOptions): Promise<{ findings: Finding[]; asked: Diagnosis['asked'] }> {
+  const znodes = await readZnodes(zk)
+  const nodes = expected(znodes, ofThisRegistry(address, cluster))
+  const edges = znodes.edges.flatMap(({ content }) => content ?? [])
+  const [judged, drifted] = await Promise.all([
+    inParallel(nodes, async node => judgeNode(node, await askNode(client, node), edges.length)),
+    inParallel(edges, edge => drift(zk, client, edge)),
+  ])
+  const count = (kind: Expected['kind']) => nodes.filter(node => node.kind === kind).length
+  return {
+    findings: [...judgeZnodes(znodes, parseConnectString(address.connect)), ...judgeCluster(znodes, ofThisRegistry(address, cluster)), ...judged.flat(), ...drifted.flat()],
+    asked: { gateways: count('gateway'), dispatchers: count('dispatcher'), edges: count('edge') },
+  }
+}
+
+function expected(znodes: Znodes, cluster: RunningCluster | undefined): Expected[] {
+  const gateways = (cluster?.gateways ?? []).flatMap(({ id, pid, internalUrl }) => (pid !== null && internalUrl !== null ? { kind: 'gateway' as const, id, internalUrl } : []))
+  const members = (['edges', 'dispatchers'] as const).flatMap(kind => znodes[kind].flatMap(({ content }) => (content ? { ...content, kind: kind === 'edges' ? ('edge' as const) : ('dispatcher' as const) } : [])))
+  return [...gateways, ...members]
+}
+
+/** A cluster.json of another registry tells nothing of this one. */
+function ofThisRegistry({ connect }: ZookeeperAddress, cluster: RunningCluster | undefined): RunningCluster | undefined {
+  return cluster?.zookeeper[0]?.url === connect ? cluster : undefined
+}
+
+/** What the cluster in this folder should have and the registry has not. */
+function* judgeCluster({ edges, dispatchers }: Znodes, cluster: RunningCluster | undefined): Generator<Finding> {
+  if (!cluster) return
+  const announced = new Set([...edges, ...dispatchers].map(({ id }) => id))
+  for (const { id, pid } of [...cluster.gateways, ...cluster.dispatchers, ...cluster.edges]) {
+    if (pid === null) yield problem('node_down', id, 'is down', `npm start starts it again after a second unless told --no-restart; see the end of data/logs/${id}.log and ${id}.err for why it ended.`)
+  }
+  for (const { id, pid } of [...cluster.dispatchers, ...cluster.edges]) {
+    if (pid !== null && !announced.has(id)) yield problem('node_unannounced', id, 'runs and is not in the registry: nobody sends it anything', `See data/logs/${id}.log for what it waits for; a frozen process loses its session (kill -CONT ${pid} goes on).`)
+  }
+}
+
+async function readTime(zk: Zk): Promise<number> {
+  const times: number[] = []
+  for (let i = 0; i < READS; i++) {
+    const since = performance.now()
+    await zk.exists('/')
+    times.push(performance.now() - since)
+  }
+  return times.sort((a, b) => a - b)[Math.floor(READS / 2)]!
+}
+
+function slow(connect: string, readMs: number): Finding {
+  return note('zookeeper_slow', connect, `ZooKeeper takes ${readMs} ms for a read`, 'Its machine, its disk or the way to it is busy: nodes come and go in view as late as that.')
+}
+
+/** Which of its servers can be reached at all. */
+async function away({ connect, source }: ZookeeperAddress): Promise<Finding[]> {
+  const { servers } = parseConnectString(connect)
+  return Promise.all(
+    servers.split(',').map(async server => {
+      const taken = await takesConnections(server)
+      return problem(
+        'zookeeper_away',
+        server,
+        taken ? `ZooKeeper takes connections and does not answer (${source})` : `nothing listens where ZooKeeper should (${source})`,
+        taken
+          ? 'It is frozen, stopped (kill -CONT goes on), overloaded, or something else listens there. The cluster goes on with what it last saw; nothing that comes or goes is noticed until it is back.'
+          : 'Start it (npm start does by itself), or name another with --zookeeper HOST:PORT/CHROOT. The cluster goes on with what it last saw.',
+      )
+    }),
+  )
+}
+
+function takesConnections(server: string): Promise<boolean> {
+  const [host = '', port = '2181'] = server.split(':')
+  return new Promise(resolve => {
+    const socket = connect({ host, port: Number(port), timeout: 1_000 })
+    const done = (taken: boolean) => {
+      socket.destroy()
+      resolve(taken)
+    }
+    socket.once('connect', () => done(true)).once('error', () => done(false)).once('timeout', () => done(false))
+  })
+}
+
+const rounded = (ms: number): number => Math.round(ms * 10) / 10

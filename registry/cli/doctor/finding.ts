@@ -1,0 +1,63 @@
+/** Something that is not as it should be, and what to do about it. */
+export interface Finding {
+  /** A `note` is worth knowing and harmless here; only a problem is a failed check. */
+  readonly level: 'problem' | 'note'
+  /** Stable, for scripts. */
+  readonly code: Code
+  /** Whom it is about: nodes or paths in the registry. */
+  readonly subjects: readonly string[]
+  /** A sentence without its subject. */
+  readonly what: string
+  readonly advice: string
+}
+
+export type Code =
+  | 'zookeeper_away'
+  | 'zookeeper_slow'
+  | 'nobody_announced'
+  | 'znode_rubbish'
+  | 'znode_left_over'
+  | 'znode_big'
+  | 'wish_left_over'
+  | 'node_down'
+  | 'node_unannounced'
+  | 'node_refuses'
+  | 'node_silent'
+  | 'node_fails'
+  | 'node_is_another'
+  | 'token_wrong'
+  | 'holdings_differ'
+  | 'view_stale'
+  | 'clock_off'
+  | 'descriptors_low'
+  | 'lowat_high'
+
+export function problem(code: Code, subject: string, what: string, advice: string): Finding {
+  return { level: 'problem', code, subjects: [subject], what, advice }
+}
+
+export function note(code: Code, subject: string, what: string, advice: string): Finding {
+  return { ...problem(code, subject, what, advice), level: 'note' }
+}
+
+/** What is the same of many subjects is said once. */
+export function merged(findings: readonly Finding[]): Finding[] {
+  const kinds = new Map<string, Finding>()
+  for (const finding of findings) {
+    const { level, code, subjects, what, advice } = finding
+    const kind = JSON.stringify([level, code, what, advice])
+    const known = kinds.get(kind)
+    kinds.set(kind, known ? { ...known, subjects: [...known.subjects, ...subjects] } : finding)
+  }
+  return [...kinds.values()].sort((a, b) => rank(a) - rank(b))
+}
+
+/** Those of `findings` that `again` has too: same code, same subject. What a node that just comes or goes shows is gone
+ * at the second look. */
+export function lasting(findings: readonly Finding[], again: readonly Finding[]): Finding[] {
+  const key = ({ code, subjects }: Finding) => `${code} ${subjects.join()}`
+  const before = new Set(findings.map(key))
+  return again.filter(finding => before.has(key(finding)))
+}
+
+const rank = ({ level }: Finding): number => (level === 'problem' ? 0 : 1)

@@ -1,0 +1,100 @@
+import { MAX_ZNODE_BYTES, parseDispatcher, parseDrain, parseEdge, parseHoldings, RubbishError, type DispatcherNode, type EdgeNode, type Holdings } from '../../contract/nodes.js'
+import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../paths.js'
+import type { Zk } from '../../zookeeper/client.js'
+import { isZk } from '../../zookeeper/zk-error.js'
+import type { ConnectString } from '../../zookeeper/connect-string.js'
+import { number } from '../table.js'
+import { note, problem, type Finding } from './finding.js'
+import { inParallel } from './in-parallel.js'
+
+/** An edge takes no new video at 95%. */
+const BIG_BYTES = 0.8 * MAX_ZNODE_BYTES
+
+/** One entry of the registry as it stands there, also when nobody can read it. */
+export interface Znode<T> {
+  readonly path: string
+  readonly id: string
+  readonly bytes: number
+  /** It goes with its session. */
+  readonly ephemeral: boolean
+  /** Unix ms, by ZooKeeper's clock. */
+  readonly modifiedAt: number
+  /** Undefined for rubbish. */
+  readonly content: T | undefined
+}
+
+export interface Znodes {
+  readonly edges: readonly Znode<EdgeNode>[]
+  readonly holdings: readonly Znode<Holdings>[]
+  readonly dispatchers: readonly Znode<DispatcherNode>[]
+  readonly wishes: readonly Znode<{ readonly instance: string }>[]
+}
+
+/** Reads the registry without a view in between: a view hides what no node of ours writes, and lingers. */
+export async function readZnodes(zk: Zk): Promise<Znodes> {
+  const [edges, holdings, dispatchers, wishes] = await Promise.all([readChildren(zk, EDGES, parseEdge), readChildren(zk, HOLDINGS, parseHoldings), readChildren(zk, DISPATCHERS, parseDispatcher), readChildren(zk, DRAIN, parseDrain)])
+  return { edges, holdings, dispatchers, wishes }
+}
+
+async function readChildren<T>(zk: Zk, directory: string, parse: (data: Buffer) => T): Promise<Znode<T>[]> {
+  const names = await unlessGone(zk.getChildren(directory))
+  const entries = await inParallel(names?.names ?? [], name => readZnode(zk, directory, name, parse))
+  return entries.filter(entry => entry !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+/** Undefined where it is gone. */
+export async function readZnode<T>(zk: Zk, directory: string, id: string, parse: (data: Buffer) => T): Promise<Znode<T> | undefined> {
+  const path = `${directory}/${id}`
+  const read = await unlessGone(zk.getData(path))
+  if (!read) return undefined
+  const { data, stat } = read
+  return { path, id, bytes: data.length, ephemeral: stat.ephemeralOwner !== 0n, modifiedAt: stat.modifiedAt, content: unlessRubbish(() => parse(data)) }
+}
+
+async function unlessGone<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read
+  } catch (error) {
+    if (isZk(error, 'NO_NODE')) return undefined
+    throw error
+  }
+}
+
+function unlessRubbish<T>(parse: () => T): T | undefined {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof RubbishError) return undefined
+    throw error
+  }
+}
+
+/** What the registry shows by itself. @param at where it was read */
+export function judgeZnodes({ edges, holdings, dispatchers, wishes }: Znodes, at: ConnectString): Finding[] {
+  const findings: Finding[] = []
+  if (edges.length === 0) findings.push(problem('nobody_announced', EDGES, 'no edge is announced: nobody can watch', 'Start edges, or see in their logs what they wait for. Is this the right ZooKeeper and chroot?'))
+  if (dispatchers.length === 0) findings.push(problem('nobody_announced', DISPATCHERS, 'no dispatcher is announced: nobody can post', 'Start dispatchers, or see in their logs what they wait for. Is this the right ZooKeeper and chroot?'))
+  for (const znode of [...edges, ...holdings, ...dispatchers]) findings.push(...judgeZnode(znode, at))
+  for (const { path, id, content } of holdings) {
+    const edge = edges.find(edge => edge.id === id)
+    if (edge && (!content || !edge.content || edge.content.instance === content.instance)) continue
+    findings.push(problem('znode_left_over', path, edge ? 'speaks for another instance than the edge that is announced' : 'is of an edge that is not announced', `It should go with its session within seconds. If it stays, a process of that id still runs: look for it; else remove it: ${remove(path, at)}`))
+  }
+  for (const { path, id, content } of wishes) {
+    if (edges.some(edge => edge.id === id && edge.content?.instance === content?.instance)) continue
+    findings.push(note('wish_left_over', path, 'asks an instance to drain that is gone', `It does nothing any more. To tidy up: undrain ${id}`))
+  }
+  return findings
+}
+
+function* judgeZnode({ path, id, bytes, ephemeral, content }: Znode<EdgeNode | DispatcherNode | Holdings>, { servers, chroot }: ConnectString): Generator<Finding> {
+  if (!ephemeral) yield problem('znode_left_over', path, 'belongs to no session and stays for ever', `No part of ours made it. Remove it: ${remove(path, { servers, chroot })}`)
+  if (!content || ('id' in content && content.id !== id)) {
+    yield problem('znode_rubbish', path, 'does not hold what a node of this software writes', 'Every node ignores it. Whoever wrote it is of another version, or other software with the same chroot.')
+  }
+  if (bytes > BIG_BYTES) yield problem('znode_big', path, `has ${number(bytes)} of at most ${number(MAX_ZNODE_BYTES)} bytes`, 'Its edge takes no new video at 95%. Start more edges, or lower EDGE_CAPACITY so that each holds fewer videos.')
+}
+
+function remove(path: string, { servers, chroot }: ConnectString): string {
+  return `zkCli.sh -server ${servers} delete ${chroot}${path}`
+}

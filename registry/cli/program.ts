@@ -1,0 +1,164 @@
+import { Argument, Command, InvalidArgumentError } from 'commander'
+import { checkVideoId } from '../contract/comment.js'
+import { isNodeId } from '../contract/nodes.js'
+import { InternalClient } from '../node/client.js'
+import { LiveError } from '../node/errors.js'
+import { parseConnectString } from '../zookeeper/connect-string.js'
+import { completion, SHELLS, type Shell } from './completion.js'
+import { examine, type Diagnosis } from './doctor/examination.js'
+import { report } from './doctor/report.js'
+import { drain, undrain } from './drain.js'
+import { gatewayAddress } from './gateway-address.js'
+import { postComment } from './gateway-client.js'
+import { dispatcherRows, dispatchersTable, edgeRows, edgesTable } from './nodes.js'
+import type { Output } from './output.js'
+import { runningCluster, runningToken } from './running-cluster.js'
+import { withLiveRegistry, withRegistry, withZookeeper } from './session.js'
+import { commentLine, tail } from './tail.js'
+import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
+import { newsLine, watch } from './watch.js'
+import { zookeeperAddress, type ZookeeperAddress } from './zookeeper-address.js'
+
+const MAX_RECENT = 200
+
+/** The operators' commands. A command whose check failed sets the exit status.
+ * @param folder where ./data of a local cluster may be */
+export function program(env: NodeJS.ProcessEnv, folder: string, out: Output): Command {
+  const self = calledAs(env)
+  const all = new Command(self)
+    .description('Who is in the cluster and who watches what, as ZooKeeper has it; and the cluster as a viewer sees it.')
+    .option('--zookeeper <HOST:PORT/CHROOT>', 'where ZooKeeper is (else ZOOKEEPER_CONNECT, ./data/cluster.json, 127.0.0.1:2181/live-comments)', connectString)
+    .option('--json', 'print JSON, and nothing else on stdout')
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(--help lists commands and options)')
+    .helpCommand(false)
+    .exitOverride()
+  const options = () => all.opts<{ zookeeper?: string; json?: true }>()
+  const address = (): ZookeeperAddress => zookeeperAddress(options().zookeeper, env, folder)
+  const jsonLine = (value: unknown) => `${JSON.stringify(value)}\n`
+  /** Prints `value` as JSON, or what `text` makes of it. */
+  const print = <T>(value: T, text: (value: T) => string) => out.write(options().json ? jsonLine(value) : text(value))
+  /** @param examples what may follow the command's name, each as it can be run against `npm start` */
+  const command = (name: string, description: string, ...examples: string[]) =>
+    all.command(name).description(description).addHelpText('after', examplesOf(examples.map(example => `${name} ${example}`.trimEnd())))
+  const examplesOf = (lines: readonly string[]) => `\nExamples:\n${lines.map(line => `  ${self} ${line}\n`).join('')}`
+  const gatewayOption = ['--gateway <URL>', 'the gateway (else ./data/cluster.json, http://127.0.0.1:8080)', httpUrl] as const
+
+  command('edges', 'the edges, their state, viewers and videos', '', '--json')
+    .action(async () => print(await withRegistry(address(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
+  command('dispatchers', 'the dispatchers and their state', '', '--json')
+    .action(async () => print(await withRegistry(address(), ['dispatchers'], ({ view }) => dispatcherRows(view)), rows => dispatchersTable(rows, Date.now(), out.colour)))
+  command('videos', 'every watched video and where its viewers are, the most watched first', '--top 10', '--edge edge-1 --json')
+    .option('--top <N>', 'only the first N', positive)
+    .option('--edge <ID>', 'only videos that this edge holds', nodeId)
+    .action(async ({ top, edge: edgeId }: { top?: number; edge?: string }) =>
+      print(await withRegistry(address(), ['edges', 'holdings'], ({ view }) => videoRows(view, { top, edgeId })), rows => videosTable(rows, out.colour)),
+    )
+  command('video', 'one video and where its viewers are', 'demo')
+    .argument('<ID>', 'the video', videoId)
+    .action(async (id: string) => print(await withRegistry(address(), ['edges', 'holdings'], ({ view }) => oneVideo(view, id)), row => videoTable(row, out.colour)))
+  command('watch', 'joins, leaves and holdings as they change, a line each, until Ctrl-C', '', '--json')
+    .action(() =>
+      out.untilInterrupted(signal =>
+        withLiveRegistry(address(), async (zk, registry) => {
+          process.stderr.write('watching; Ctrl-C ends it\n')
+          await watch(zk, registry, news => {
+            const at = Date.now()
+            void out.write(options().json ? jsonLine({ at, ...news }) : newsLine(news, at, out.paint))
+          }, signal)
+        }),
+      ),
+    )
+  command('drain', 'ask an edge to hand its viewers to other edges and leave; once it starts again it takes viewers', 'edge-1')
+    .argument('<EDGE>', 'the edge', nodeId)
+    .action(async (id: string) => print(await withZookeeper(address(), zk => drain(zk, id)), () => `${id} is asked to drain; the command edges shows how far it is.\n`))
+  command('undrain', 'take that wish back', 'edge-1')
+    .argument('<EDGE>', 'the edge', nodeId)
+    .action(async (id: string) => print(await withZookeeper(address(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
+  command('doctor', 'look at the whole cluster and say what is wrong and what to do about it; exit status 1 if anything is', '', '--json')
+    .option('--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)')
+    .action(async ({ token }: { token?: string }) => {
+      const diagnosis = await diagnose(address(), token ?? (env['INTERNAL_TOKEN'] || runningToken(folder)), folder)
+      await print(diagnosis, diagnosis => report(diagnosis, out.paint))
+      if (!diagnosis.healthy) process.exitCode = 1
+    })
+  command('tail', 'a video\'s comments as they come, until Ctrl-C', 'demo', 'demo --recent 20 --json')
+    .argument('<VIDEO>', 'the video', videoId)
+    .option('--recent <N>', `begin with its last N comments, at most ${MAX_RECENT}`, recent, 10)
+    .option(...gatewayOption)
+    .action((videoId: string, { recent, gateway }: { recent: number; gateway?: string }) =>
+      out.untilInterrupted(signal =>
+        tail({
+          gateway: gatewayAddress(gateway, folder),
+          videoId,
+          recent,
+          signal,
+          show: comment => print(comment, comment => commentLine(comment, out.paint)),
+          notice: text => void process.stderr.write(`${text}\n`),
+        }),
+      ),
+    )
+  command('post', 'post a comment', 'demo \'hello from a terminal\'', 'demo \'on air in five\' --author studio --json')
+    .argument('<VIDEO>', 'the video', videoId)
+    .argument('<TEXT>', 'the comment')
+    .option('--author <NAME>', 'who says it (else anonymous)')
+    .option(...gatewayOption)
+    .action(async (videoId: string, content: string, { author: authorId, gateway }: { author?: string; gateway?: string }) =>
+      print(await postComment(gatewayAddress(gateway, folder), videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`),
+    )
+  command('completion', 'a script by which a shell completes the live-comments command', ...SHELLS)
+    .addArgument(new Argument('<SHELL>', 'bash: source <(live-comments registry completion bash)').choices(SHELLS))
+    .action((shell: Shell) => out.write(completion(shell, all)))
+  return all.addHelpText('after', examplesOf(['doctor', 'videos --top 10', 'tail demo', 'post demo \'hello\'']))
+}
+
+async function diagnose(address: ZookeeperAddress, token: string | undefined, folder: string): Promise<Diagnosis> {
+  const client = new InternalClient(token)
+  try {
+    return await examine({ address, client, cluster: runningCluster(folder) })
+  } finally {
+    await client.close()
+  }
+}
+
+/** How the operator calls us, so that the examples can be copied as they stand. */
+function calledAs(env: NodeJS.ProcessEnv): string {
+  return env['npm_lifecycle_event'] === 'registry' ? 'npm run registry --' : 'live-comments registry'
+}
+
+function connectString(text: string): string {
+  try {
+    parseConnectString(text)
+    return text
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
+function httpUrl(text: string): string {
+  if (!/^https?:\/\/[^/]/.test(text) || !URL.canParse(text)) throw new InvalidArgumentError('It must be an http or https URL.')
+  return text
+}
+
+function positive(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.')
+  return Number(text)
+}
+
+function recent(text: string): number {
+  if (!/^[0-9]{1,3}$/.test(text) || Number(text) > MAX_RECENT) throw new InvalidArgumentError(`It must be a whole number from 0 to ${MAX_RECENT}.`)
+  return Number(text)
+}
+
+function nodeId(text: string): string {
+  if (!isNodeId(text)) throw new InvalidArgumentError('An id is 1 to 64 of A-Z a-z 0-9 _ -')
+  return text
+}
+
+function videoId(text: string): string {
+  try {
+    return checkVideoId(text)
+  } catch (error) {
+    throw error instanceof LiveError ? new InvalidArgumentError(error.message) : error
+  }
+}
