@@ -14,6 +14,8 @@ import { parseCursor, type CommentId, type Cursor } from './id.js'
  * Ids are decimal. A line that fits none of these is a WireError: the whole message is refused. */
 export const WIRE_VERSION = 1
 export const WIRE_HEADER = 'x-live-wire'
+/** The instance that a call is meant for. */
+export const TO_HEADER = 'x-live-to'
 
 /** A stored comment on its way: its place in the chain and its one JSON line. */
 export interface WireComment {

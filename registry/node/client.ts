@@ -1,8 +1,8 @@
 import { Agent, type Dispatcher } from 'undici'
-import { WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
+import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
 
 /** Why a call to another node failed.
- * `refused`: nothing listens there (or the host is away): the node is not serving.
+ * `refused`: nothing listens there, the host is away, or another instance has taken its place: it is not serving.
  * `timeout`: it took the call, or the connection, and did not answer in time; the outcome is unknown.
  * `lost`: the connection broke under way; the outcome is unknown.
  * `status`: it answered, with an error.
@@ -28,6 +28,8 @@ export class PeerError extends Error {
 
 export interface Call {
   readonly method?: 'GET' | 'POST'
+  /** The instance it is meant for; another one at that address refuses it. */
+  readonly to?: string
   /** Path and query. */
   readonly path: string
   readonly body?: string | Buffer
@@ -52,7 +54,7 @@ export class InternalClient {
   }
 
   /** The answer's body. @throws PeerError */
-  async call(url: string, { method = 'POST', path, body, headers, timeoutMs }: Call): Promise<Buffer> {
+  async call(url: string, { method = 'POST', to, path, body, headers, timeoutMs }: Call): Promise<Buffer> {
     let response: Dispatcher.ResponseData
     let bytes: Buffer
     try {
@@ -61,7 +63,7 @@ export class InternalClient {
         path,
         method,
         body: body ?? null,
-        headers: { ...this.headers, ...headers },
+        headers: { ...this.headers, ...(to === undefined ? {} : { [TO_HEADER]: to }), ...headers },
         signal: AbortSignal.timeout(timeoutMs),
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
@@ -71,6 +73,7 @@ export class InternalClient {
       throw new PeerError(failureOf(error), `${method} ${path.split('?')[0]} to ${url} failed`, { cause: error })
     }
     const { statusCode } = response
+    if (statusCode === 421) throw new PeerError('refused', `another instance is at ${url} now`, { status: statusCode, body: bytes })
     if (statusCode === 409) throw new PeerError('wire', `${url} speaks another wire version`, { status: statusCode, body: bytes })
     if (statusCode < 200 || statusCode > 299) throw new PeerError('status', `${url} answered ${statusCode}`, { status: statusCode, body: bytes })
     return bytes

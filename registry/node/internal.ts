@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client'
-import { WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
+import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
 import { LiveError } from './errors.js'
 import { bearerMatches, HttpServer, json, type Exchange } from './http.js'
 
@@ -16,7 +16,7 @@ export interface InternalOptions {
 /** The internal port every node has: health (open to all), metrics and `/internal/…` (with the token, where one
  * is set). A ping also tells this node's clock, `now` in Unix ms. Another wire version is refused, so that a rolling upgrade fails loudly and not subtly. */
 export function internalServer({ token, metrics, identity, notReady, onBug }: InternalOptions): HttpServer {
-  const server = new HttpServer({ onBug, guard: exchange => guard(exchange, token) })
+  const server = new HttpServer({ onBug, guard: exchange => guard(exchange, token, identity.instance) })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/internal/ping', () => json({ ...identity, now: Date.now() }))
@@ -30,11 +30,14 @@ export function readiness(notReady: () => string | undefined) {
   throw new LiveError('NOT_READY', reason)
 }
 
-function guard(exchange: Exchange, token: string | undefined): void {
+function guard(exchange: Exchange, token: string | undefined, instance: string): void {
   if (exchange.path === '/healthz' || exchange.path === '/readyz') return
   if (token !== undefined && !bearerMatches(exchange.header('authorization'), token)) throw new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong')
   const wire = exchange.header(WIRE_HEADER)
   if (exchange.path.startsWith('/internal/') && wire !== '' && wire !== String(WIRE_VERSION)) {
     throw new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}, not ${wire}`)
   }
+  // A restarted node has its former self's address, and nothing of its rooms.
+  const to = exchange.header(TO_HEADER)
+  if (to !== '' && to !== instance) throw new LiveError('MISDIRECTED', 'this is meant for an instance that is gone')
 }

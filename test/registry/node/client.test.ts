@@ -74,6 +74,13 @@ t.test('an error status: status, with the body', async t => {
   t.match(error.body?.toString(), /"NOT_FOUND"/)
 })
 
+t.test('a call for an instance that is gone is refused by the one that took its place', async t => {
+  const client = newClient(t)
+  const url = serve(t, node())
+  await client.call(url, { ...ping, to: 'i1' })
+  await t.rejects(client.call(url, { ...ping, to: 'i0' }), failed('refused', { status: 421 }))
+})
+
 t.test('another version of the wire: wire', async t => {
   const client = newClient(t)
   await t.rejects(client.call(serve(t, node()), { ...ping, headers: { 'x-live-wire': '999' } }), failed('wire', { status: 409 }))
@@ -93,5 +100,5 @@ t.test('health is open to all, the rest wants the token where one is set', async
   t.match(JSON.parse((await stranger.call(url, { ...ping, path: '/healthz' })).toString()), { status: 'ok' })
   for (const path of ['/internal/ping', '/metrics', '/internal/other']) await t.rejects(stranger.call(url, { ...ping, path }), failed('status', { status: 401 }), path)
   await t.rejects(newClient(t, 'another token of the cluster').call(url, ping), failed('status', { status: 401 }))
-  t.same(JSON.parse((await newClient(t, 'a token of the cluster').call(url, ping)).toString()), { id: 'e1', instance: 'i1', version: '1' })
+  t.match(JSON.parse((await newClient(t, 'a token of the cluster').call(url, ping)).toString()), { id: 'e1', instance: 'i1', version: '1', now: Number })
 })
