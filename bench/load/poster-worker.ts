@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { Histogram } from '../measure/histogram.js'
 import { author, content } from './comment-text.js'
 import { PostConnection } from './post-connection.js'
-import { dueAt, wallMs, type Schedule } from './schedule.js'
+import { dueAt, endsAt, wallMs, type Schedule } from './schedule.js'
 import { head, videoId, type PostTarget } from './target.js'
 
 /** A thread that posts by a schedule. See Poster. */
@@ -29,6 +29,9 @@ export interface Posted {
   readonly measured: number
   readonly lastAt: number
 }
+
+/** A server that is so far behind is not waited for: the posts that it has not taken by then count as refused, status 0. */
+const PATIENCE_MS = 10_000
 
 const { targets, schedule, connections, eventBytes, flatOut, latency } = workerData as PosterWorkerData
 const port = parentPort!
@@ -65,13 +68,22 @@ function tick(): void {
   } else if (now >= schedule.startAt) {
     while (idle.length > 0 && now < flatOut.until) post(idle.pop()!, now)
   }
+  if (wallMs() > (flatOut?.until ?? endsAt(schedule)) + PATIENCE_MS) giveUp()
   if (isDone()) {
     for (const connection of all) connection.close()
-    const result: Posted = { accepted: accepted.subarray(0, next), refused, measured, lastAt }
+    const result: Posted = { accepted: accepted.slice(0, next), refused, measured, lastAt }
     port.postMessage(result)
     return port.close()
   }
   setTimeout(tick, 1)
+}
+
+function giveUp(): void {
+  if (!flatOut && next < schedule.count) {
+    refused[0] = (refused[0] ?? 0) + schedule.count - next
+    next = schedule.count
+  }
+  for (const connection of all) connection.close()
 }
 
 function isDone(): boolean {

@@ -3,11 +3,9 @@ import { Session, type Profiler } from 'node:inspector'
 import { join } from 'node:path'
 import { isMainThread, threadId } from 'node:worker_threads'
 
-/** Loaded into a part before its own code (`--import`): profiles its processor until it stops,
- * without its start, which is all loading of modules. Node's own
+/** Loaded into a part before its own code (`--import`): profiles its processor until it stops.
+ * Node's own
  * `--cpu-prof` may not stand in NODE_OPTIONS, which is how a cluster's parts are reached. */
-
-const START_MS = 3_000
 
 const folder = process.env['BENCH_PROFILE']
 const part = process.argv[2] ?? ''
@@ -17,7 +15,7 @@ if (folder && ['gateway', 'dispatcher', 'edge'].includes(part)) {
   session.connect()
   session.post('Profiler.enable')
   session.post('Profiler.setSamplingInterval', { interval: 1000 })
-  setTimeout(() => session.post('Profiler.start'), START_MS).unref()
+  session.post('Profiler.start')
   process.once('exit', () => {
     session.post('Profiler.stop', (error: Error | null, result: { profile: Profiler.Profile } | undefined) => {
       if (error || !result) return
