@@ -181,10 +181,15 @@ t.test('ZooKeeper away is said within 5 s, with the address tried', async t => {
 t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {
   const cwd = t.testdir()
   const cases: [string[], RegExp][] = [
-    [[], /Usage: registry/],
+    [[], /Usage: live-comments registry/],
     [['egdes'], /unknown command 'egdes'[\s\S]*Did you mean edges/],
     [['edges', 'more'], /too many arguments/],
-    [['edges', '--jsn'], /unknown option '--jsn'/],
+    [['edges', '--jsn'], /unknown option '--jsn'[\s\S]*Did you mean --json/],
+    [['tial', 'demo'], /Did you mean tail/],
+    [['tail', 'demo', '--recent', '201'], /0 to 200/],
+    [['tail', 'demo', '--gateway', 'localhost'], /http or https URL/],
+    [['post', 'demo'], /missing required argument/],
+    [['completion', 'tcsh'], /Allowed choices are bash, zsh, fish/],
     [['videos', '--top', '0'], /whole number above 0/],
     [['videos', '--top', 'x'], /whole number above 0/],
     [['videos', '--top', '1.5'], /whole number above 0/],

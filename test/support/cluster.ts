@@ -1,7 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
@@ -152,7 +153,7 @@ export class Cluster {
   }
 
   /** An operators' command, against this cluster's ZooKeeper. */
-  registry(...argv: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  registry(...argv: string[]): Promise<Outcome> {
     return run(['registry', ...argv], { ZOOKEEPER_CONNECT: this.record().zookeeper[0]!.url! })
   }
 
@@ -180,8 +181,23 @@ export async function startCluster(t: Test, flags: readonly string[] = [], optio
 }
 
 /** Runs the program to its end. */
-export function run(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<{ status: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [ENTRY, ...argv], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+export function run(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  return finished(spawn(process.execPath, [ENTRY, ...argv], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }))
+}
+
+/** Runs the program to its end in `folder`. */
+export function runIn(folder: string, argv: readonly string[]): Promise<Outcome> {
+  return finished(spawn(process.execPath, [ENTRY, ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] }))
+}
+
+export interface Outcome {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** What a process wrote, when it has ended. */
+export function finished(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Outcome> {
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))

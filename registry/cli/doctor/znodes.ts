@@ -75,13 +75,15 @@ export function judgeZnodes({ edges, holdings, dispatchers, wishes }: Znodes, at
   if (edges.length === 0) findings.push(problem('nobody_announced', EDGES, 'no edge is announced: nobody can watch', 'Start edges, or see in their logs what they wait for. Is this the right ZooKeeper and chroot?'))
   if (dispatchers.length === 0) findings.push(problem('nobody_announced', DISPATCHERS, 'no dispatcher is announced: nobody can post', 'Start dispatchers, or see in their logs what they wait for. Is this the right ZooKeeper and chroot?'))
   for (const znode of [...edges, ...holdings, ...dispatchers]) findings.push(...judgeZnode(znode, at))
-  for (const { path, id, content } of holdings) {
-    const edge = edges.find(edge => edge.id === id)
+  const edgeOf = new Map(edges.map(edge => [edge.id, edge]))
+  for (const { path, id, content, ephemeral } of holdings) {
+    const edge = edgeOf.get(id)
+    if (!ephemeral) continue // said above
     if (edge && (!content || !edge.content || edge.content.instance === content.instance)) continue
     findings.push(problem('znode_left_over', path, edge ? 'speaks for another instance than the edge that is announced' : 'is of an edge that is not announced', `It should go with its session within seconds. If it stays, a process of that id still runs: look for it; else remove it: ${remove(path, at)}`))
   }
   for (const { path, id, content } of wishes) {
-    if (edges.some(edge => edge.id === id && edge.content?.instance === content?.instance)) continue
+    if (content && edgeOf.get(id)?.content?.instance === content.instance) continue
     findings.push(note('wish_left_over', path, 'asks an instance to drain that is gone', `It does nothing any more. To tidy up: undrain ${id}`))
   }
   return findings

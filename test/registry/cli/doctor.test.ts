@@ -1,0 +1,168 @@
+import { symlinkSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { Diagnosis } from '../../../registry/cli/doctor/examination.js'
+import { judgeNode } from '../../../registry/cli/doctor/node.js'
+import { judgeZnodes, type Znodes } from '../../../registry/cli/doctor/znodes.js'
+import { lasting, merged, problem } from '../../../registry/cli/doctor/finding.js'
+import { report } from '../../../registry/cli/doctor/report.js'
+import { paint } from '../../../registry/cli/output.js'
+import { printHoldings, printNode } from '../../../registry/contract/nodes.js'
+import { DRAIN, EDGES, HOLDINGS } from '../../../registry/paths.js'
+import { runIn, startCluster, type Cluster } from '../../support/cluster.js'
+import { edgeNode } from '../../support/nodes.js'
+import { until } from '../../support/until.js'
+import { watchReady } from '../../support/viewer.js'
+import { openZk, startZooKeeper } from '../../support/zookeeper.js'
+
+const metrics = ['live_registry_staleness_seconds 0', 'live_registry_edges 2', 'process_open_fds 30', 'process_max_fds 20000', 'live_tcp_notsent_lowat_bytes 16384'].join('\n')
+const node = { kind: 'edge' as const, id: 'edge-1', instance: 'i1', internalUrl: 'http://10.0.0.1:9081', capacity: 15_000 }
+const answers = { id: 'edge-1', instance: 'i1', clock: { aheadMs: 3, withinMs: 5 }, metrics }
+const codes = (found: readonly { level: string; code: string }[]) => found.map(({ level, code }) => `${level} ${code}`)
+
+t.test('what a node answers is judged', async t => {
+  t.same(judgeNode(node, { answers }, 2), [])
+  const with_ = (line: RegExp, text: string) => ({ answers: { ...answers, metrics: metrics.replace(line, text) } })
+  const cases = [
+    [{ answers: { ...answers, instance: 'i2' } }, 'problem node_is_another'],
+    [{ answers: { ...answers, clock: { aheadMs: -1_200, withinMs: 5 } } }, 'problem clock_off'],
+    [with_(/staleness_seconds 0/, 'staleness_seconds 7'), 'problem view_stale'],
+    [with_(/open_fds 30/, 'open_fds 19000'), 'problem descriptors_low'],
+    [with_(/max_fds 20000/, 'max_fds 1024'), 'problem descriptors_low'],
+    [with_(/bytes 16384/, 'bytes 4294967295'), 'problem lowat_high'],
+    [{ failure: 'refused', status: undefined }, 'problem node_refuses'],
+    [{ failure: 'timeout', status: undefined }, 'problem node_silent'],
+    [{ failure: 'status', status: 401 }, 'problem token_wrong'],
+    [{ failure: 'status', status: 500 }, 'problem node_fails'],
+    [{ failure: 'wire', status: 409 }, 'problem node_fails'],
+  ] as const
+  for (const [asked, expected] of cases) t.same(codes(judgeNode(node, asked, 2)), [expected])
+  t.same(judgeNode(node, { answers: { ...answers, clock: { aheadMs: 1_200, withinMs: 400 } } }, 2), [], 'a slow answer proves nothing of a clock')
+  t.same(codes(judgeNode({ ...node, kind: 'gateway' }, { answers }, 3)), ['problem view_stale'], 'a gateway that misses an edge')
+  const loopback = { ...node, internalUrl: 'http://127.0.0.1:9081' }
+  t.same(codes(judgeNode(loopback, with_(/bytes 16384/, 'bytes 4294967295'), 2)), ['note lowat_high'], 'a development machine is told, not blamed')
+})
+
+t.test('what the registry shows is judged', async t => {
+  const znode = <T>(path: string, content: T | undefined, given: object = {}) => ({ path, id: path.split('/').at(-1)!, bytes: 100, ephemeral: true, modifiedAt: 0, content, ...given })
+  const healthy: Znodes = {
+    edges: [znode(`${EDGES}/edge-1`, edgeNode('edge-1'))],
+    holdings: [znode(`${HOLDINGS}/edge-1`, { instance: 'i1', videos: new Map() })],
+    dispatchers: [znode('/dispatchers/d', edgeNode('d'))],
+    wishes: [znode(`${DRAIN}/edge-1`, { instance: 'i1' })],
+  }
+  const judge = (given: Partial<Znodes>) => judgeZnodes({ ...healthy, ...given }, { servers: 'zk:2181', chroot: '/c' })
+  t.same(judge({}), [])
+  t.same(codes(judge({ dispatchers: [] })), ['problem nobody_announced'])
+  t.same(codes(judge({ holdings: [znode(`${HOLDINGS}/edge-1`, { instance: 'i1', videos: new Map() }, { bytes: 850_000 })] })), ['problem znode_big'])
+  t.same(codes(judge({ holdings: [znode(`${HOLDINGS}/edge-1`, { instance: 'i0', videos: new Map() })] })), ['problem znode_left_over'])
+  t.same(codes(judge({ wishes: [znode(`${DRAIN}/edge-1`, { instance: 'i0' })] })), ['note wish_left_over'])
+  const [stays] = judge({ dispatchers: [znode('/dispatchers/d', edgeNode('d'), { ephemeral: false })] })
+  t.match(stays, { code: 'znode_left_over', subjects: ['/dispatchers/d'], advice: 'zkCli.sh -server zk:2181 delete /c/dispatchers/d' })
+})
+
+t.test('findings that last are kept, the same ones said once, problems first', async t => {
+  const a = problem('node_refuses', 'a', 'is gone', 'start it')
+  const b = problem('node_refuses', 'b', 'is gone', 'start it')
+  t.same(lasting([a], [a, b]), [a])
+  t.same(merged([{ ...a, level: 'note' }, a, b]).map(({ level, subjects }) => [level, subjects]), [['problem', ['a', 'b']], ['note', ['a']]])
+  const diagnosis: Diagnosis = { healthy: false, zookeeper: { connect: 'x', sessionMs: 3, readMs: 1 }, asked: { gateways: 1, dispatchers: 1, edges: 8 }, findings: merged('abcdefg'.split('').map(id => ({ ...a, subjects: [id] }))) }
+  t.equal(report(diagnosis, paint(false)), 'problem  a, b, c, d, e and 2 more: is gone\n         start it\n\n1 problem. ZooKeeper: session in 3 ms, reads in 1 ms. Asked 8 edges, 1 dispatcher and 1 gateway.\n')
+})
+
+t.test('doctor finds a healthy cluster healthy, and names each thing that is wrong', async t => {
+  const zookeeper = await startZooKeeper(t)
+  const connect = `${zookeeper.connect}/doctor`
+  const cluster = await startCluster(t, ['--zookeeper', connect, '--edges', '2', '--dispatchers', '1', '--no-restart', '--watchdog', '0'])
+  const zk = await openZk(t, connect)
+  const doctor = doctorOf(t, cluster)
+  await watchReady(t, cluster.stream('demo'))
+
+  await t.test('healthy, in under two seconds', async t => {
+    const { status, stdout, stderr, tookMs } = await doctor()
+    t.same([status, stderr], [0, ''])
+    t.match(stdout, /^Healthy\..* Asked 2 edges, 1 dispatcher and 1 gateway\.$/m)
+    t.ok(tookMs < 2_000, `${Math.round(tookMs)} ms`)
+    t.match(JSON.parse((await doctor('--json')).stdout), { healthy: true, asked: { edges: 2 } })
+  })
+
+  const finds = async (t: Test, ...expected: [code: string, subject: string][]) => {
+    const { status, stdout } = await doctor('--json')
+    t.equal(status, 1)
+    const { healthy, findings } = JSON.parse(stdout) as Diagnosis
+    t.equal(healthy, false)
+    const found = findings.filter(({ level }) => level === 'problem').flatMap(({ code, subjects }) => subjects.map(subject => [code, subject]))
+    t.same(found.sort(), [...expected].sort())
+    for (const { advice } of findings) t.ok(advice.length > 20)
+  }
+
+  await t.test('the wrong token', async t => {
+    const { status, stdout } = await doctor('--token', 'not the token at all')
+    t.equal(status, 1)
+    t.match(stdout, /problem {2}gateway-1, edge-1, edge-2, dispatcher-1: does not take our internal token\n +Give it with --token/)
+  })
+
+  await t.test('rubbish, an entry of no session, and holdings of no edge', async t => {
+    await zk.create(`${EDGES}/odd`, Buffer.from('rubbish'), { ephemeral: true })
+    await zk.create(`${HOLDINGS}/ghost`, printHoldings({ instance: 'i1', videos: new Map([['demo', 3]]) }))
+    await finds(t, ['znode_rubbish', '/edges/odd'], ['znode_left_over', '/holdings/ghost'])
+    await zk.remove(`${EDGES}/odd`)
+    await zk.remove(`${HOLDINGS}/ghost`)
+  })
+
+  await t.test('an edge whose clock is wrong, and whose announcement is not what it holds', async t => {
+    const liar = await fakeNode(t, { '/healthz': {}, '/internal/ping': () => ({ id: 'liar', instance: 'i1', now: Date.now() - 90_000 }), '/metrics': {}, '/internal/holdings': { viewers: 1, videos: { cats: 1 } } })
+    await zk.create(`${EDGES}/liar`, printNode(edgeNode('liar', { internalUrl: liar })), { ephemeral: true })
+    await zk.create(`${HOLDINGS}/liar`, printHoldings({ instance: 'i1', videos: new Map([['dogs', 1]]) }), { ephemeral: true })
+    await finds(t, ['clock_off', 'liar'], ['holdings_differ', 'liar'])
+    t.match((await doctor()).stdout, /its clock is 90\.\d s behind this machine's[\s\S]*differ for dogs, cats\n/)
+    await zk.remove(`${HOLDINGS}/liar`)
+    await zk.remove(`${EDGES}/liar`)
+  })
+
+  await t.test('a frozen dispatcher, a killed edge', async t => {
+    const frozen = cluster.kill('dispatcher-1', 'SIGSTOP')
+    t.after(() => process.kill(frozen, 'SIGCONT'))
+    cluster.kill('edge-2')
+    await until(() => cluster.member('edge-2').pid === null)
+    // Their entries go with their sessions.
+    await finds(t, ['node_silent', 'dispatcher-1'], ['node_refuses', 'edge-2'], ['node_down', 'edge-2'])
+    await until(async () => !(await zk.exists(`${EDGES}/edge-2`)) && !(await zk.exists('/dispatchers/dispatcher-1')), { what: 'both sessions have ended' })
+    await finds(t, ['nobody_announced', '/dispatchers'], ['node_unannounced', 'dispatcher-1'], ['node_down', 'edge-2'])
+  })
+
+  await t.test('a frozen ZooKeeper, and none', async t => {
+    zookeeper.freeze()
+    await finds(t, ['zookeeper_away', zookeeper.connect])
+    t.match((await doctor()).stdout, /takes connections and does not answer/)
+    zookeeper.thaw()
+    const { status, stdout } = await doctor('--zookeeper', '127.0.0.1:1/x')
+    t.equal(status, 1)
+    t.match(stdout, /127\.0\.0\.1:1: nothing listens where ZooKeeper should \(from --zookeeper\)/)
+  })
+})
+
+/** Doctor as it is run where the cluster's ./data is. */
+function doctorOf(t: Test, cluster: Cluster) {
+  const folder = t.testdir()
+  symlinkSync(cluster.data, join(folder, 'data'))
+  return async (...flags: string[]) => {
+    const since = performance.now()
+    return { ...(await runIn(folder, ['registry', 'doctor', ...flags])), tookMs: performance.now() - since }
+  }
+}
+
+/** Something that answers as a node would. @returns its URL */
+async function fakeNode(t: Test, routes: Readonly<Record<string, object | (() => object)>>): Promise<string> {
+  const server: Server = createServer((request, response) => {
+    const route = routes[request.url!]
+    response.end(JSON.stringify(typeof route === 'function' ? (route as () => object)() : route))
+  })
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${(server.address() as { port: number }).port}`
+}

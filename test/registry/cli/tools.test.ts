@@ -1,0 +1,190 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { delimiter, join } from 'node:path'
+import t, { type Test } from 'tap'
+import { completion, SHELLS } from '../../../registry/cli/completion.js'
+import { harmless, Output, paint, wantsColour } from '../../../registry/cli/output.js'
+import { program } from '../../../registry/cli/program.js'
+import { commentLine, tail } from '../../../registry/cli/tail.js'
+import { Newsroom } from '../../../registry/cli/watch.js'
+import { commentEvent, gapEvent } from '../../../registry/contract/sse.js'
+import { ENTRY, finished, runIn, startCluster } from '../../support/cluster.js'
+import { edgeNode } from '../../support/nodes.js'
+import { until } from '../../support/until.js'
+
+const ENDLESS = ['watch', 'tail']
+
+t.test('against a cluster', async t => {
+  const cluster = await startCluster(t, ['--edges', '2', '--dispatchers', '1'])
+  const folder = t.testdir()
+  symlinkSync(cluster.data, join(folder, 'data'))
+  const path = programs(join(folder, 'bin'))
+  /** A command without an end: its lines so far, and its end by Ctrl-C. */
+  const endless = (t: Test, ...argv: string[]) => {
+    const child = spawn(process.execPath, [ENTRY, 'registry', ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    t.after(() => child.kill('SIGKILL'))
+    const seen = { stdout: '', stderr: '' }
+    child.stdout.on('data', (text: Buffer) => (seen.stdout += text.toString()))
+    child.stderr.on('data', (text: Buffer) => (seen.stderr += text.toString()))
+    const interrupted = async () => {
+      child.kill('SIGINT')
+      return ((await once(child, 'close')) as [number | null])[0]
+    }
+    return { seen, child, interrupted }
+  }
+
+  await t.test('a comment is posted, and tailed, and tailing goes on when the gateway is a new process', async t => {
+    await cluster.say('cats', 'first')
+    const people = endless(t, 'tail', 'cats')
+    const script = endless(t, 'tail', 'cats', '--json', '--recent', '0')
+    await until(() => people.seen.stdout.includes('first'))
+    await until(async () => ((await (await fetch(cluster.stream('cats', '/stats'))).json()) as { viewers: number }).viewers === 2)
+    const { status, stdout } = await runIn(folder, ['registry', 'post', 'cats', 'second', '--author', 'me', '--json'])
+    t.equal(status, 0)
+    const second = JSON.parse(stdout) as { id: string }
+    t.match(second, { videoId: 'cats', authorId: 'me', content: 'second' })
+    await until(() => people.seen.stdout.includes('second') && script.seen.stdout !== '')
+    const { videoId: _, ...event } = second as { id: string; videoId: string }
+    t.same(JSON.parse(script.seen.stdout), event)
+    t.match(people.seen.stdout, /^\d\d:\d\d:\d\d {2}anonymous {2}first\n\d\d:\d\d:\d\d {2}me {2}second\n$/)
+
+    await cluster.again('gateway-1', cluster.kill('gateway-1'))
+    t.match((await runIn(folder, ['registry', 'post', 'cats', 'third'])).stdout, /^posted: \d+\n$/)
+    await until(() => [people, script].every(({ seen }) => seen.stdout.includes('third')), { timeoutMs: 20_000 })
+    t.equal(people.seen.stdout.split('\n').length, 3 + 1, 'each once')
+    t.equal(people.seen.stderr, 'the line is down; it is tried again\nthe line is up again\n')
+    t.same(await Promise.all([people.interrupted(), script.interrupted()]), [0, 0])
+  })
+
+  await t.test('what changes is watched', async t => {
+    const people = endless(t, 'watch')
+    const script = endless(t, 'watch', '--json')
+    for (const { seen } of [people, script]) await until(() => seen.stderr === 'watching; Ctrl-C ends it\n')
+    const viewer = endless(t, 'tail', 'dogs')
+    await until(() => people.seen.stdout.includes('dogs'))
+    await viewer.interrupted()
+    const pid = cluster.kill('edge-1')
+    await cluster.again('edge-1', pid)
+    const lines = () => script.seen.stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as { at: number; event: string; id: string })
+    await until(() => lines().some(({ event, id }) => ['restarted', 'joined'].includes(event) && id === 'edge-1'))
+    t.match(lines().find(({ event }) => event === 'holdings'), { videoId: 'dogs', viewers: 1, before: 0 })
+    for (const { at } of lines()) t.ok(Math.abs(Date.now() - at) < 60_000)
+    await until(() => /^\d\d:\d\d:\d\d {2}edge-[12] holds dogs no more$/m.test(people.seen.stdout))
+    t.same(await Promise.all([people.interrupted(), script.interrupted()]), [0, 0])
+  })
+
+  await t.test('every example of --help works as it stands', async t => {
+    const registry = program({}, folder, new Output({}))
+    const examples = new Set<string>()
+    for (const name of ['', ...registry.commands.map(command => command.name())]) {
+      const { stdout } = await runIn(folder, ['registry', ...(name === '' ? [] : [name]), '--help'])
+      const [, list = ''] = stdout.split('\nExamples:\n')
+      t.ok(list.trim(), `${name || 'registry'} has examples`)
+      for (const line of list.split('\n')) if (line.trim()) examples.add(line.trim())
+    }
+    const viewer = endless(t, 'tail', 'demo')
+    await until(async () => ((await (await fetch(cluster.stream('demo', '/stats'))).json()) as { viewers: number }).viewers === 1)
+    for (const example of examples) {
+      const isEndless = ENDLESS.some(name => example.startsWith(`live-comments registry ${name}`))
+      const child = spawn('sh', ['-c', `exec ${example}`], { cwd: folder, env: { PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] })
+      const early = isEndless ? setTimeout(() => child.kill('SIGINT'), 1_500) : undefined
+      const { status, stderr } = await finished(child)
+      clearTimeout(early)
+      t.equal(status, 0, example)
+      t.match(stderr, /^(watching; Ctrl-C ends it\n)?$/, example)
+    }
+    await viewer.interrupted()
+  })
+})
+
+t.test('a gateway that is away is named, with where that address came from', async t => {
+  const folder = t.testdir()
+  for (const argv of [['tail', 'demo'], ['post', 'demo', 'x']]) {
+    const { status, stdout, stderr } = await runIn(folder, ['registry', ...argv, '--gateway', 'http://127.0.0.1:1/', '--json'])
+    t.same([status, stdout], [1, ''])
+    t.match(stderr, /no answer from the gateway at http:\/\/127\.0\.0\.1:1 \(from --gateway\)\.\nIs the cluster running \(npm start\)\?/)
+  }
+})
+
+t.test('what the stream leaves out is read from history, each comment once', async t => {
+  const said = Array.from({ length: 300 }, (_, i) => ({ id: String(i + 1), videoId: 'v', authorId: 'a', content: `${i + 1}`, createdAt: 1 }))
+  const event = (id: number) => commentEvent(id, JSON.stringify(said[id - 1]))
+  const asked: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    const { searchParams } = new URL(request.url!, 'http://x')
+    if (searchParams.has('cursor')) {
+      const rest = said.filter(({ id }) => Number(id) > Number(searchParams.get('cursor')))
+      return response.end(JSON.stringify({ comments: rest.slice(0, 200), nextCursor: rest.length > 200 ? rest[199]!.id : null }))
+    }
+    asked.push(request.headers['last-event-id'] as string | undefined)
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.end(asked.length === 1 ? `retry: 10\n\n${event(1)}${gapEvent(1, 290)}${event(291)}` : event(292))
+  })
+  t.after(() => server.close())
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const ids: string[] = []
+  const end = new AbortController()
+  const gateway = { url: `http://127.0.0.1:${(server.address() as { port: number }).port}`, source: 'the test' }
+  await tail({
+    gateway,
+    videoId: 'v',
+    recent: 10,
+    signal: end.signal,
+    show: async ({ id }) => {
+      ids.push(id)
+      if (id === '292') end.abort()
+    },
+    notice: () => {},
+  })
+  t.same(ids, said.slice(0, 292).map(({ id }) => id))
+  t.same(asked, [undefined, '291'])
+})
+
+t.test('news is what was not told before', async t => {
+  const room = new Newsroom()
+  const edge = (given = {}) => room.news({ kind: 'edge', id: 'e', node: edgeNode('e', given) })
+  t.match(edge(), [{ event: 'joined', kind: 'edge', id: 'e' }])
+  t.same(edge({ viewers: 7 }), [], 'counts are told with holdings')
+  t.match(edge({ state: 'draining' }), [{ event: 'draining' }])
+  t.match(edge(), [{ event: 'up' }])
+  t.match(edge({ instance: 'i2' }), [{ event: 'restarted', instance: 'i2' }])
+  const gone = { kind: 'edge', id: 'e', node: undefined } as const
+  t.match(room.news(gone), [{ event: 'left' }])
+  t.same(room.news(gone), [], 'a view tells it twice')
+  const holds = (videos: Record<string, number>) => room.news({ kind: 'holdings', id: 'e', holdings: { instance: 'i1', videos: new Map(Object.entries(videos)) } })
+  t.match(holds({ a: 1, b: 2 }), [{ videoId: 'a', viewers: 1, before: 0 }, { videoId: 'b', viewers: 2, before: 0 }])
+  t.match(holds({ b: 5 }), [{ videoId: 'a', viewers: 0, before: 1 }, { videoId: 'b', viewers: 5, before: 2 }])
+})
+
+t.test('colours are for terminals that have them and people who want them; comments cannot steer a terminal', async t => {
+  t.same([wantsColour(true, {}), wantsColour(false, {}), wantsColour(true, { NO_COLOR: '1' }), wantsColour(true, { TERM: 'dumb' })], [true, false, false, false])
+  t.equal(paint(true)('red', 'x'), '\x1b[31mx\x1b[39m')
+  t.equal(harmless('\x1b]0;title\x07\u009b31m a\tb'), '\ufffd]0;title\ufffd\ufffd31m a\tb')
+  t.match(commentLine({ id: '1', authorId: 'a\x1b[2J', content: 'one\ntwo', createdAt: 0 }, paint(false)), /^\S{8} {2}a\ufffd\[2J {2}one\n {10}two\n$/)
+})
+
+t.test('shells complete commands and flags', async t => {
+  const registry = program({}, t.testdir(), new Output({}))
+  for (const shell of SHELLS) for (const command of registry.commands) t.match(completion(shell, registry), command.name(), shell)
+  const complete = async (...line: string[]) => {
+    const script = `${completion('bash', registry)}\nCOMP_WORDS=(${line.map(word => `'${word}'`).join(' ')}); COMP_CWORD=${line.length - 1}; _live_comments; printf '%s ' "\${COMPREPLY[@]}"`
+    return (await finished(spawn('bash', ['-c', script], { stdio: ['ignore', 'pipe', 'pipe'] }))).stdout.trim().split(' ')
+  }
+  t.same(await complete('live-comments', 're'), ['registry'])
+  t.same(await complete('live-comments', 'registry', 'd'), ['dispatchers', 'drain', 'doctor'])
+  t.same(await complete('live-comments', 'registry', '--json', 'tail', '--re'), ['--recent'])
+  t.same(await complete('live-comments', 'registry', 'completion', 'z'), ['zsh'])
+  const { stdout } = await runIn(t.testdir(), ['--help'])
+  for (const [, part] of stdout.matchAll(/^ {2}([a-z]+) {2,}/gm)) t.ok((await complete('live-comments', part!)).includes(part!), `${part} completes`)
+})
+
+/** A PATH on which `live-comments` is the program under test. */
+function programs(folder: string): string {
+  mkdirSync(folder)
+  const file = join(folder, 'live-comments')
+  writeFileSync(file, `#!/bin/sh\nexec '${process.execPath}' '${ENTRY}' "$@"\n`)
+  chmodSync(file, 0o755)
+  return `${folder}${delimiter}${process.env['PATH']}`
+}
