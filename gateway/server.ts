@@ -51,6 +51,11 @@ export class PublicServer {
       .route('GET', '/comments/:videoId/stats', exchange => this.#stats(exchange))
   }
 
+  /** Method and pattern of everything routed. */
+  get routes(): string[] {
+    return this.#server.routes
+  }
+
   /** @returns the port. @throws LiveError when it cannot */
   listen(host: string, port: number): number {
     return this.#server.listen(host, port)

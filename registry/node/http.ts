@@ -124,6 +124,11 @@ export class HttpServer {
     return this
   }
 
+  /** Method and pattern of everything routed. */
+  get routes(): string[] {
+    return [...this.#routes].flatMap(([pattern, methods]) => [...methods.keys()].map(method => `${method} ${pattern}`))
+  }
+
   /** Listens, alone on its port. @returns the port. @throws Error when the port is taken or the host is not ours */
   listen(host: string, port: number): number {
     this.#app.any('/*', (res, req) => this.#serve(new Exchange(res, req), undefined))

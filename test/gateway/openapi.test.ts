@@ -1,0 +1,156 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { openApi, type Media, type Operation, type Schema } from '../../gateway/openapi.js'
+import { render } from '../../gateway/docs.js'
+import { SseParser } from '../../registry/contract/sse.js'
+import { projectRoot } from '../../registry/node/root.js'
+import { startCluster } from '../support/cluster.js'
+import { fakeDispatcher } from '../support/fake-dispatcher.js'
+import { runGateway } from '../support/gateway.js'
+import { watchReady } from '../support/viewer.js'
+
+const ajv = new Ajv2020({ strict: true, allErrors: true })
+
+/** @param closed fields that are not described are faults too: what we answer we describe */
+function faults(schema: Schema, value: unknown, closed = true): unknown {
+  const sealed = (part: unknown): unknown => {
+    if (typeof part !== 'object' || part === null) return part
+    if (Array.isArray(part)) return part.map(sealed)
+    const $ref = (part as { $ref?: string }).$ref
+    if (typeof $ref === 'string') return sealed(openApi.components.schemas[$ref.split('/').at(-1)!])
+    const inside = Object.fromEntries(Object.entries(part).map(([key, each]) => [key, sealed(each)]))
+    return closed && 'properties' in inside ? { ...inside, additionalProperties: false } : inside
+  }
+  const validate = ajv.compile(sealed(schema) as object)
+  return validate(value) ? [] : validate.errors
+}
+
+const operations = Object.entries(openApi.paths).flatMap(([path, { get, post }]) => [
+  ...(get ? [{ name: `GET ${path}`, operation: get }] : []),
+  ...(post ? [{ name: `POST ${path}`, operation: post }] : []),
+])
+
+t.test('every schema is one, and every example keeps it', async t => {
+  for (const [name, schema] of Object.entries(openApi.components.schemas)) t.ok(Array.isArray(faults(schema, undefined)), name)
+  const media = (operation: Operation): [string, Media][] => [operation.requestBody?.content ?? {}, ...Object.values(operation.responses).map(({ content = {} }) => content)].flatMap(content => Object.entries(content))
+  for (const { name, operation } of operations) {
+    for (const [type, { schema, example, 'x-server-sent-events': events = {} }] of media(operation)) {
+      if (example !== undefined) t.same(faults(schema, example), [], `${name} ${type}`)
+      for (const [event, { data, example }] of Object.entries(events)) {
+        const [seen] = new SseParser().push(Buffer.from(example))
+        t.equal(seen?.event, event)
+        t.same(faults(data, JSON.parse(seen!.data)), [], event)
+      }
+    }
+  }
+  t.not((faults(openApi.components.schemas['Stats']!, { videoId: 'v', viewers: 1, edges: 1, more: 1 }) as unknown[]).length, 0, 'the test sees what is not described')
+})
+
+t.test('every path, status and schema is what the gateway answers', async t => {
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'])
+  const provoked = new Set<string>()
+  /** Asks, and holds the answer against what is described. */
+  const ask = async (t: Test, path: string, url: string, init: RequestInit = {}) => {
+    const name = `${init.method ?? 'GET'} ${path}`
+    const response = await fetch(url, init)
+    const described = operations.find(operation => operation.name === name)?.operation.responses[response.status]
+    t.ok(described, `${name} ${response.status} is described`)
+    provoked.add(`${name} ${response.status}`)
+    const type = response.headers.get('content-type')?.split(';')[0] ?? ''
+    const media = described?.content?.[type]
+    if (described?.content) t.ok(media, `${name} ${response.status} answers ${type}`)
+    const text = await response.text()
+    if (type === 'application/json' && media) t.same(faults(media.schema, JSON.parse(text), path !== '/openapi.json'), [], `${name} ${response.status}`)
+    if (init.method !== 'POST' && described?.content?.['text/html']) t.match(text, /^<!doctype html>/)
+    return { response, text }
+  }
+  const comments = '/comments/{videoId}'
+  const body = (value: unknown, more: Record<string, string> = {}): RequestInit => ({ method: 'POST', headers: { 'content-type': 'application/json', ...more }, body: JSON.stringify(value) })
+
+  await t.test('what goes well', async t => {
+    const viewer = await watchReady(t, cluster.stream('demo'))
+    const key = { 'idempotency-key': 'k1' }
+    const { text } = await ask(t, comments, cluster.stream('demo'), body({ content: 'hello' }, key))
+    await ask(t, comments, cluster.stream('demo'), body({ content: 'other' }, key)) // 422
+    await ask(t, comments, cluster.stream('demo'))
+    const { id } = JSON.parse(text) as { id: string }
+    await ask(t, comments, cluster.stream('demo', `?cursor=${id}&direction=before&pageSize=1`))
+    await ask(t, `${comments}/stats`, cluster.stream('demo/stats'))
+    await ask(t, '/healthz', `${cluster.url}/healthz`)
+    await ask(t, '/readyz', `${cluster.url}/readyz`)
+    for (const path of ['/openapi.json', '/docs']) {
+      const { response } = await ask(t, path, cluster.url + path)
+      await ask(t, path, cluster.url + path, { headers: { 'if-none-match': response.headers.get('etag')! } })
+    }
+    const described = openApi.paths[comments]!.get!.responses[200]!.content!['text/event-stream']!['x-server-sent-events']!
+    await viewer.waitForEvent('message')
+    await viewer.waitForEvent('viewers', { timeoutMs: 20_000 })
+    for (const { event, data } of viewer.events) t.same(faults(described[event]!.data, JSON.parse(data)), [], event)
+    t.equal(viewer.headers['content-type'], 'text/event-stream; charset=utf-8')
+  })
+
+  await t.test('what is refused', async t => {
+    await ask(t, comments, cluster.stream('no.video'))
+    for (const query of ['?cursor=x', '?direction=up', '?pageSize=0']) await ask(t, comments, cluster.stream('demo', query))
+    for (const query of ['?recent=201', '?lastEventId=x']) await ask(t, comments, cluster.stream('demo', query), { headers: { accept: 'text/event-stream' } })
+    await ask(t, `${comments}/stats`, cluster.stream('no.video/stats'))
+    for (const [value, headers] of [[{ content: '' }, {}], [{ content: 'x' }, { 'idempotency-key': 'a key' }]] as const) await ask(t, comments, cluster.stream('demo'), body(value, headers))
+    await ask(t, comments, cluster.stream('demo'), body({ content: 'x'.repeat(9_000) }))
+    await ask(t, comments, cluster.stream('demo'), { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x' })
+  })
+
+  await t.test('what is away', async t => {
+    const { url } = runGateway(t, { notReady: () => 'waiting for the registry', viewLoaded: () => false })
+    await ask(t, comments, `${url}/comments/demo`)
+    await ask(t, comments, `${url}/comments/demo`, body({ content: 'x' }))
+    await ask(t, `${comments}/stats`, `${url}/comments/demo/stats`)
+    await ask(t, '/readyz', `${url}/readyz`)
+    const dispatcher = fakeDispatcher(t, 'd')
+    const busy = runGateway(t, { dispatchers: [dispatcher.node] })
+    for (const code of ['OVERLOADED', 'STORE_UNAVAILABLE'] as const) {
+      dispatcher.answer = () => ({ error: { code, message: 'why' } })
+      const { response } = await ask(t, comments, `${busy.url}/comments/demo`, body({ content: 'x' }))
+      t.equal(response.headers.has('retry-after'), code === 'OVERLOADED')
+    }
+  })
+
+  t.same([...provoked].sort(), operations.flatMap(({ name, operation }) => Object.keys(operation.responses).map(status => `${name} ${status}`)).sort(), 'no status is described that was not seen')
+})
+
+t.test('every route of the API is described, and none besides', async t => {
+  const { url, server } = runGateway(t)
+  const routed = server.routes.map(route => route.replace(/:(\w+)/g, '{$1}'))
+  const described = operations.map(({ name }) => name)
+  t.same(described.filter(name => !routed.includes(name)), [])
+  t.same(routed.filter(route => /^\w+ \/(comments|healthz|readyz|openapi|docs)/.test(route) && !described.includes(route)), [])
+  t.same(await (await fetch(`${url}/openapi.json`)).json(), JSON.parse(JSON.stringify(openApi)))
+  const missing = await fetch(`${url}/nothing`)
+  t.match([missing.status, await missing.json()], [404, { error: { code: 'NOT_FOUND' } }])
+  const wrong = await fetch(`${url}/comments/demo`, { method: 'DELETE' })
+  t.match([wrong.status, wrong.headers.get('allow'), await wrong.json()], [405, 'GET, HEAD, POST, OPTIONS', { error: { code: 'METHOD_NOT_ALLOWED' } }])
+})
+
+t.test('the readable page tells all of it, loads nothing and runs nothing', async t => {
+  const { url } = runGateway(t)
+  const response = await fetch(`${url}/docs`)
+  const html = await response.text()
+  t.match(response.headers.get('content-security-policy'), /^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; base-uri 'none'; form-action 'none'/)
+  t.notMatch(html, /<script|<link|<img|<iframe|https?:\/\/|@import|url\(/i)
+  for (const { operation } of operations) t.match(html, `id="${operation.operationId}"`)
+  for (const name of Object.keys(openApi.components.schemas)) t.match(html, `id="${name}"`)
+  for (const [, name] of html.matchAll(/href="#([^"]+)"/g)) t.match(html, `id="${name}"`)
+  t.match(render({ ...openApi, info: { ...openApi.info, title: '<script>alert(1)</script>' } }), '&#60;script&#62;')
+  t.ok(html.length < 30_000, `${html.length} bytes`)
+})
+
+t.test('the codes described are those of errors.ts', async t => {
+  const source = readFileSync(join(projectRoot, 'registry/node/errors.ts'), 'utf8')
+  for (const { name, operation } of operations) {
+    for (const [status, { content }] of Object.entries(operation.responses)) {
+      const codes = JSON.stringify(content ?? {}).match(/"[A-Z]{3,}(_[A-Z]+)*"/g) ?? []
+      for (const code of codes) if (status >= '400') t.match(source, `${code.slice(1, -1)}: ${status}`, `${name} ${code}`)
+    }
+  }
+})
