@@ -45,7 +45,7 @@ function row(outcome: Outcome): string[] {
 /** `kept up`, or what was wrong, in a few words. */
 export function verdict({ keptUp, correct, faults, refused, firstError }: Outcome): string {
   if (keptUp) return 'kept up'
-  const wrong = [...(Object.entries(faults) as [string, number][]), ...Object.entries(refused).map(([status, count]): [string, number] => [`posts answered ${status}`, count])]
+  const wrong = [...(Object.entries(faults) as [string, number][]), ...Object.entries(refused).map(([status, count]): [string, number] => [status === '0' ? 'posts not taken' : `posts answered ${status}`, count])]
     .filter(([, count]) => count > 0)
     .map(([name, count]) => `${number(count)} ${name}`)
   return correct ? 'fell behind' : `FAILED: ${wrong.join(', ')}${firstError ? ` (${firstError})` : ''}`
