@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
 /** A registry of metrics with Node's own already in it (event-loop delay among them). Ours start with
@@ -6,11 +7,26 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 export function createMetrics(): Registry {
   const register = new Registry()
   collectDefaultMetrics({ register })
+  countDescriptors(register)
   const unsentBytes = notSentLowat()
   if (unsentBytes !== undefined) {
     new Gauge({ name: 'live_tcp_notsent_lowat_bytes', help: 'net.ipv4.tcp_notsent_lowat at the start: unsent bytes at which a socket stops being writable (rule 10).', registers: [register] }).set(unsentBytes)
   }
   return register
+}
+
+/** The default metric lists the descriptors on the event loop: 20 ms of every viewer's time where there are 10,000. */
+function countDescriptors(register: Registry): void {
+  if (!register.getSingleMetric('process_open_fds')) return
+  register.removeSingleMetric('process_open_fds')
+  new Gauge({
+    name: 'process_open_fds',
+    help: 'Number of open file descriptors.',
+    registers: [register],
+    async collect() {
+      this.set((await readdir('/proc/self/fd')).length)
+    },
+  })
 }
 
 /** Undefined where the kernel is not Linux. */
