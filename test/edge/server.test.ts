@@ -112,6 +112,15 @@ t.test('the internal stream is frames: what is asked for, ready, then what is pu
   t.same([late.status, late.ended], [200, 'drain'])
 })
 
+t.test('an edge tells operators what it holds', async t => {
+  const { urls } = serve(t)
+  const stream = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  await until(() => stream.kinds.includes(FrameKind.ready))
+  const asked = await fetch(`${urls.internal}/internal/holdings`, { headers: AUTHORIZED })
+  t.same(await asked.json(), { viewers: 1, videos: { v: 1 } })
+  t.equal((await fetch(`${urls.internal}/internal/holdings`)).status, 401)
+})
+
 t.test('an edge that is full says so in an end frame, and to a viewer of its own by retry and the end', async t => {
   const { urls } = serve(t, { capacity: 0 })
   const stream = new FrameStream(t, `${urls.internal}/internal/stream/v`)

@@ -9,6 +9,8 @@ import type { Zk } from '../../registry/zookeeper/client.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
 
+t.setTimeout(90_000)
+
 const entry = new URL('../../registry/cli.js', import.meta.url).href
 const nodeArguments = ['--input-type=module', '-e', `const { main } = await import(${JSON.stringify(entry)}); await main(process.argv.slice(1), process.env)`, '--']
 

@@ -44,6 +44,12 @@ t.test('an answer is its body', async t => {
   t.equal((await client.call(url, { path: '/echo', body: Buffer.from([0, 255]), timeoutMs: 2_000 })).length, 2)
 })
 
+t.test('a ping tells who answers, and its clock', async t => {
+  const { now, ...identity } = JSON.parse((await newClient(t).call(serve(t, node()), ping)).toString()) as { now: number }
+  t.same(identity, { id: 'e1', instance: 'i1', version: '1' })
+  t.ok(Math.abs(Date.now() - now) < 2_000)
+})
+
 t.test('nothing listens: refused', async t => {
   await t.rejects(newClient(t).call('http://127.0.0.1:1', ping), failed('refused'))
 })
