@@ -72,6 +72,10 @@ class Connection implements Outlet, StreamEvents {
     return SHAPES[this.encoding].nothing
   }
 
+  progressed(): void {
+    if (this.viewer) this.#edge.progressed(this.viewer)
+  }
+
   drained(): void {
     if (this.viewer) this.#edge.drained(this.viewer)
   }

@@ -16,7 +16,7 @@ import { Viewer, type Outlet, type Start } from './viewer.js'
 /** Every room is visited once in a turn of the wheel, so that their syncs spread over the 2 s of rule 7. */
 const WHEEL_SLOTS = 40
 const SLOT_MS = 50
-/** A viewer that cannot be written to for this long is closed (rule 10). */
+/** A viewer that takes nothing for this long is closed (rule 10). */
 const SLOW_MS = 6_000
 /** A room keeps its last id and ring this long after its last viewer left: a quick reconnect needs no history. */
 const KEEP_MS = 60_000
@@ -115,6 +115,11 @@ export class Edge {
     const room = this.#forget(viewer)
     room?.leave(viewer)
     if (room) this.#holdings.changed(room.videoId, room.viewers.size)
+  }
+
+  /** The viewer's socket took some of what it was given, but does not take more yet. */
+  progressed(viewer: Viewer): void {
+    if (viewer.blockedSince !== undefined) viewer.blockedSince = this.#clock.now()
   }
 
   /** The viewer's socket takes bytes again. */

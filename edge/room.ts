@@ -17,6 +17,10 @@ export const HEARTBEAT_MS = 10_000
 const VIEWERS_AT_LEAST_MS = 14_000
 /** Viewers written to between two looks at the clock: about a quarter of a millisecond. */
 const LOOK_EVERY = 64
+/** A catch-up is written in pieces of about this, each when the last was taken: what a slow viewer may cost (rule 10). */
+const PIECE_BYTES = 64 * 1024
+/** Pieces kept for the next that misses the same: as much as a ring. */
+const KEPT_PIECES = 4
 /** What does not fill a packet is not worth the compressor's time for one viewer. */
 const COMPRESS_BYTES = 1_024
 /** How much of a core the flushes of one room may take before comments are left to gather, and for how long at most. */
@@ -67,7 +71,8 @@ export class Room {
   #judged: readonly Viewer[] = []
   /** Viewers that came before the room was open. */
   readonly #early = new Set<Viewer>()
-  #lastMissed: { readonly encoding: Encoding; readonly events: readonly StreamEvent[]; readonly bytes: Buffer } | undefined
+  /** The newest last. */
+  readonly #pieces: { readonly encoding: Encoding; readonly events: readonly StreamEvent[]; readonly bytes: Buffer }[] = []
   #flushDue = false
   #flushing = false
   #nextFlushAt = 0
@@ -215,13 +220,14 @@ export class Room {
   /** The store's head is below the cursor: it is not one of ours, and the viewer joins at L (rule 9). */
   #refuseForeign(head: Cursor): void {
     for (const viewer of this.#judged) {
-      if (viewer.place! <= head || !this.#ahead.delete(viewer)) continue
+      // One that the room has reached meanwhile joins at that flush.
+      if (viewer.place! <= Math.max(head, this.chain.last) || !this.#ahead.delete(viewer)) continue
       viewer.place = this.#flushed
       this.#advance(viewer)
     }
   }
 
-  /** Brings a viewer up to L in one write: from the ring, else from history. */
+  /** Brings a viewer up to L: from the ring, else from history. */
   #advance(viewer: Viewer): void {
     if (viewer.gone) return
     if (viewer.blockedSince !== undefined) return this.#awaitDrain(viewer)
@@ -241,24 +247,33 @@ export class Room {
 
   #catchUp(viewer: Viewer, events: readonly StreamEvent[]): void {
     viewer.live = true
-    viewer.place = this.#flushed
     viewer.replayingSince = undefined
-    if (viewer.ready && events.length === 0) return
     const { encoding } = viewer.outlet
-    const bytes = this.#encodeMissed(encoding, events)
+    let rest = events
+    for (let end = pieceEnd(rest); end < rest.length; end = pieceEnd(rest)) {
+      viewer.place = rest[end - 1]!.id
+      this.#write(viewer, this.#encodeMissed(encoding, rest.slice(0, end)))
+      // What is left, and what has come by then, follows when it drains.
+      if (viewer.blockedSince !== undefined || viewer.gone) return
+      rest = rest.slice(end)
+    }
+    viewer.place = this.#flushed
+    if (viewer.ready && rest.length === 0) return
+    const bytes = this.#encodeMissed(encoding, rest)
     if (viewer.ready) return this.#write(viewer, bytes)
     viewer.ready = true
     const ready = encodeReady(encoding, this.#flushed, readyEvent(this.#flushed, this.videoId, this.total))
-    this.#write(viewer, events.length === 0 ? ready : Buffer.concat([bytes, ready]))
+    this.#write(viewer, rest.length === 0 ? ready : Buffer.concat([bytes, ready]))
   }
 
   /** Newcomers that ask for the same few comments come many at a time: what one was sent is kept for the next. */
   #encodeMissed(encoding: Encoding, events: readonly StreamEvent[]): Buffer {
-    const last = this.#lastMissed
-    if (last && last.encoding === encoding && last.events.length === events.length && last.events[0] === events[0] && last.events.at(-1) === events.at(-1)) return last.bytes
+    const same = (kept: readonly StreamEvent[]) => kept.length === events.length && kept[0] === events[0] && kept.at(-1) === events.at(-1)
+    const known = this.#pieces.find(piece => piece.encoding === encoding && same(piece.events))
+    if (known) return known.bytes
     const size = events.reduce((sum, event) => sum + event.bytes, 0)
     const bytes = encode(encoding, events, size >= COMPRESS_BYTES ? this.#deps.gzip.level : 0)
-    if (events.length > 0) this.#lastMissed = { encoding, events, bytes }
+    if (events.length > 0 && this.#pieces.push({ encoding, events, bytes }) > KEPT_PIECES) this.#pieces.shift()
     return bytes
   }
 
@@ -376,4 +391,11 @@ export class Room {
     viewer.blockedSince = viewer.heardAt
     this.#deps.blocked(viewer)
   }
+}
+
+/** How many of the first events fit into a piece: at least one. */
+function pieceEnd(events: readonly StreamEvent[]): number {
+  let bytes = 0
+  const first = events.findIndex(event => (bytes += event.bytes) > PIECE_BYTES)
+  return first < 0 ? events.length : Math.max(1, first)
 }

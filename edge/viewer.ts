@@ -28,7 +28,7 @@ export class Viewer {
   /** Has had its `ready`. */
   ready = false
   gone = false
-  /** Since when its socket takes nothing, monotonic ms. */
+  /** Since when its socket takes nothing, monotonic ms; undefined while it can be written to. */
   blockedSince: number | undefined
   /** Since when its replay cannot be had, monotonic ms. */
   replayingSince: number | undefined

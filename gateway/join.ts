@@ -12,7 +12,7 @@ import { RelayedViewer, type Passage, type StreamRequest } from './viewer.js'
 
 const TICK_MS = 1_000
 const HEARTBEAT_MS = 10_000
-/** A viewer that takes nothing for this long is closed; the HTTP server would do so at 8–12 s. */
+/** A viewer that takes nothing for this long is closed (rule 10); the HTTP server would do so at 8–12 s. */
 const SLOW_MS = 6_000
 /** A stream that lived this long was a good one: the next failure is the first again. */
 const GOOD_MS = 3_000
@@ -51,14 +51,14 @@ export interface UpstreamHandlers {
 export type Connect = (edge: EdgeNode, request: StreamRequest, handlers: UpstreamHandlers) => Upstream
 
 /** Why a viewer was placed again. */
-export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'unreachable'
+export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable'
 /** Why a viewer's stream ended. */
 export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping'
 
 /** Totals since the start. */
 export class JoinCounts {
   placements = 0
-  readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, unreachable: 0 }
+  readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0 }
   readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0 }
   frames = 0
   bytes = 0
@@ -120,7 +120,7 @@ export class Joins {
     return this.#waiting.size
   }
 
-  /** A viewer whose preamble has been written. Tell it `drained` and `left`. */
+  /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`. */
   open(request: StreamRequest, sink: Sink): Join {
     const join = new Join(this.#host, request, sink)
     this.#joins.add(join)
@@ -248,6 +248,11 @@ export class Join implements Relay {
     this.#host.waiting(this, true)
   }
 
+  /** The viewer's connection took some of what it was given, but does not take more yet. */
+  progressed(): void {
+    if (this.#blockedAt !== undefined) this.#setBlocked(this.#now())
+  }
+
   /** The viewer's connection takes data again. */
   drained(): void {
     if (this.#gone || this.#blockedAt === undefined) return
@@ -324,7 +329,8 @@ export class Join implements Relay {
       this.#write(passage.bytes)
     }
     if (passage.end === undefined || this.#gone) return
-    if (passage.end === 'slow') return this.end('slow')
+    // It says that we took nothing for long: the viewer that we wait for is ours to judge, and may read, slowly.
+    if (passage.end === 'slow') return this.#placeAgain('slow')
     if (passage.end === 'drain') edges.leaving(stay.edge)
     else (this.#full ??= new Map()).set(stay.edge.node.id, this.#now() + FULL_MS)
     this.#placeAgain(passage.end)

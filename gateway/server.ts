@@ -41,7 +41,7 @@ export class PublicServer {
     this.#options = options
     this.#cors = corsHeaders(options.allowedOrigins)
     this.#server = new HttpServer({ onBug: options.onBug, headers: this.#cors })
-    routePage(this.#server)
+    routePage(this.#server, options.allowedOrigins)
     routeDocs(this.#server)
     this.#server
       .route('GET', '/healthz', () => json({ status: 'ok' }))
@@ -92,6 +92,7 @@ export class PublicServer {
     const headers = { ...STREAM_HEADERS, ...this.#cors(exchange), ...(gzip ? GZIP_HEADERS : {}) }
     const stream = new Stream(exchange.res, headers, gzip ? Buffer.concat([GZIP_HEADER, blocks(preamble, 0)]) : preamble, {
       nudge: () => (gzip ? EMPTY_BLOCK : HEARTBEAT), // only whole events are written, so any time is between two
+      progressed: () => join.progressed(),
       drained: () => join.drained(),
       left: () => join.left(),
     })

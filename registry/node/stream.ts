@@ -4,7 +4,9 @@ export interface StreamEvents {
   /** Harmless bytes that may be sent right now, or null in the middle of an event. What the server holds back
    * of a slow viewer moves only with a further write. */
   nudge(): string | Uint8Array | null
-  /** Writing may go on: write what was missed, in one write. */
+  /** The peer took some of what the last write left, but not all: it reads, slowly. */
+  progressed(): void
+  /** Writing may go on: write what was missed. */
   drained(): void
   /** The peer left, or the stream was closed. Not called after `end`. */
   left(): void
@@ -31,7 +33,8 @@ export class Stream {
       this.blocked = false
       const bytes = events.nudge()
       if (bytes) this.write(bytes)
-      if (!this.blocked) events.drained()
+      if (this.blocked) events.progressed()
+      else events.drained()
       return !this.blocked
     })
     res.cork(() => {

@@ -45,7 +45,8 @@ function judge({ outlet, start, store, left }: Watching, mayFallShort: boolean):
       const id = Number(item.slice(6))
       if (++ready > 1) fail('ready twice')
       if (place !== undefined && id !== place) fail('ready names another place')
-      if (start.recent && sent !== Math.min(start.recent, ids.indexOf(id) + 1) && !(mayFallShort && sent === 0)) fail('not the newest few')
+      // More, where it was blocked in the middle of them and others came meanwhile.
+      if (start.recent && sent < Math.min(start.recent, ids.indexOf(id) + 1) && !(mayFallShort && sent === 0)) fail('not the newest few')
       place = id
     } else {
       const [from, to] = item.slice(4).split('..').map(Number)

@@ -51,6 +51,22 @@ t.test('rule 10: a viewer that takes nothing for 6 s is closed as slow, and the 
   stage.edge.stop()
 })
 
+t.test('rule 10: a viewer that reads slowly takes nothing more for long, and stays', async () => {
+  const stage = new EdgeStage()
+  const slow = stage.join('v')
+  await stage.clock.advance(0)
+  slow.outlet.stuck = true
+  stage.post('v')
+  for (let i = 0; i < 4; i++) {
+    await stage.clock.advance(5_000)
+    stage.edge.progressed(slow.viewer!)
+  }
+  t.equal(slow.outlet.ended, undefined)
+  await stage.clock.advance(6_100)
+  t.equal(slow.outlet.ended, 'slow')
+  stage.edge.stop()
+})
+
 t.test('a draining edge hands its viewers back over the window, takes no more, and takes them again when it is called off', async t => {
   const stage = new EdgeStage()
   const seats = Array.from({ length: 100 }, (_, i) => stage.join(`v${i % 7}`))

@@ -27,7 +27,7 @@ class BusyClock extends FakeClock {
 /** A room, its store, and the time. Syncs happen when a test says so. */
 class Stage {
   readonly clock = new BusyClock()
-  readonly store = new ModelStore('v')
+  readonly store: ModelStore
   readonly replays: ReplayRequest[] = []
   /** How history answers. */
   history: (request: ReplayRequest) => RoomAnswer | Promise<RoomAnswer> = request => this.store.replay(request)
@@ -35,7 +35,9 @@ class Stage {
   needy = false
   readonly room: Room
 
-  constructor({ ringBytes = 1_000_000 } = {}) {
+  /** @param size of a comment's text, characters of two bytes */
+  constructor({ ringBytes = 1_000_000, size = 1 } = {}) {
+    this.store = new ModelStore('v', size)
     this.room = new Room('v', {
       clock: this.clock,
       metrics: new EdgeMetrics(new Registry()),
@@ -255,6 +257,25 @@ for (const encoding of ['plain', 'gzip', 'frames', 'gzipFrames'] as const) {
       t.equal(slow.outlet.writes.length, 3)
       await stage.push(1)
       t.same(slow.outlet.ids, [40, 50, 60, 70])
+    })
+
+    t.test('rule 10: a long catch-up is written in pieces, each when the last was taken', async t => {
+      const stage = await Stage.open(3, { size: 1_000 })
+      const slow = stage.join({}, encoding)
+      slow.outlet.stuck = true
+      await stage.push(1)
+      await stage.push(90)
+      const pieces: number[] = []
+      do {
+        const before = slow.outlet.ids.length
+        slow.outlet.drain()
+        slow.outlet.stuck = true
+        stage.room.drained(slow.viewer)
+        await stage.clock.advance(0)
+        pieces.push(slow.outlet.ids.length - before)
+      } while (pieces.at(-1)! > 0)
+      t.same(pieces, [32, 32, 26, 0], 'of 64 KB')
+      t.same(slow.outlet.ids, stage.store.ids.slice(3))
     })
 
     t.test('rule 10: one that was blocked for longer than the ring reaches gets the rest from history, or a gap', async t => {

@@ -178,7 +178,7 @@ export const startGateway: Start = ({ world, network, registry, onBug, settings 
     if (exchange.header('accept') === '') return history(gateway, videoId, exchange.query)
     if (stopping) return { status: 200, body: retryLine(random) }
     const recent = exchange.query.get('recent')
-    const stream = new Stream(exchange.res, {}, retryLine(random) + HEARTBEAT, { nudge: () => HEARTBEAT, drained: () => join.drained(), left: () => join.left() })
+    const stream = new Stream(exchange.res, {}, retryLine(random) + HEARTBEAT, { nudge: () => HEARTBEAT, progressed: () => join.progressed(), drained: () => join.drained(), left: () => join.left() })
     const join = gateway.joins.open({ videoId, after: parseCursor(exchange.header('last-event-id')), recent: recent === null ? undefined : Number(recent) }, stream)
     return undefined
   })

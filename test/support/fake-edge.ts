@@ -47,6 +47,7 @@ export class FakeEdge {
     let leftAt: number | undefined
     const stream = new Stream(exchange.res, { 'content-type': 'application/octet-stream' }, frame(FrameKind.events, 0, ''), {
       nudge: () => frame(FrameKind.events, 0, ''),
+      progressed: () => {},
       drained: () => {},
       left: () => void (leftAt = performance.now()),
     })

@@ -18,6 +18,7 @@ function serve(t: Test, nudge: () => string | null, onDrained: (opened: Opened) 
     const opened: Opened = {
       stream: new Stream(exchange.res, { 'content-type': 'text/event-stream' }, ':\n\n', {
         nudge,
+        progressed: () => {},
         drained: () => {
           opened.drained++
           onDrained(opened)
