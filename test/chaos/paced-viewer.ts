@@ -1,0 +1,115 @@
+import { connect, type Socket } from 'node:net'
+import { SseParser } from '../../registry/contract/sse.js'
+import type { Gap } from './notes.js'
+
+/** So little is taken from the kernel at a time that a slow viewer reads evenly. */
+const READ_BYTES = 512
+const FAST_READ_BYTES = 65_536
+
+/** A viewer that takes so many bytes a second from its socket, and does not come back once it is closed. */
+export class PacedViewer {
+  ready = false
+  /** The last id it was sent, of a comment or a gap. */
+  last = 0
+  /** Ms from a comment's acceptance to its arrival. */
+  readonly latencies: number[] = []
+  readonly gaps: Gap[] = []
+  /** What nobody should see. */
+  readonly wrong: string[] = []
+  closedBy: string | undefined
+  readonly #ids: number[] = []
+  readonly #socket: Socket
+  readonly #parser = new SseParser()
+  readonly #body = new ChunkedBody()
+  #start: number | undefined
+  #bytesPerSecond: number
+  #resuming: NodeJS.Timeout | undefined
+  #left = false
+
+  /** @param bytesPerSecond Infinity: all that comes; 0: nothing, once it has asked */
+  constructor(url: string, bytesPerSecond: number) {
+    const { hostname, port, pathname } = new URL(url)
+    this.#bytesPerSecond = bytesPerSecond
+    const buffer = Buffer.alloc(bytesPerSecond < Infinity ? READ_BYTES : FAST_READ_BYTES)
+    this.#socket = connect({
+      host: hostname,
+      port: Number(port),
+      onread: { buffer, callback: (length, bytes) => this.#onBytes(Buffer.from(bytes.subarray(0, length))) },
+    })
+    this.#socket.on('error', error => (this.closedBy ??= error.message))
+    this.#socket.on('close', () => (this.closedBy ??= 'the server'))
+    this.#socket.write(`GET ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\naccept: text/event-stream\r\n\r\n`)
+    if (bytesPerSecond === 0) this.#socket.pause()
+  }
+
+  pace(bytesPerSecond: number): void {
+    this.#bytesPerSecond = bytesPerSecond
+    clearTimeout(this.#resuming)
+    if (bytesPerSecond > 0) this.#socket.resume()
+  }
+
+  close(): void {
+    this.#left = true
+    clearTimeout(this.#resuming)
+    this.#socket.destroy()
+  }
+
+  /** How many of those it was owed neither came nor were named by a gap.
+   * @param whole it should have come to the end; else it is owed what lies below the last it saw */
+  missed(acknowledged: readonly number[], whole: boolean): number {
+    const seen = new Set(this.#ids)
+    const owed = acknowledged.filter(id => id > (this.#start ?? Infinity) && (whole || id <= this.last))
+    return owed.filter(id => !seen.has(id) && !this.gaps.some(({ from, to }) => from < id && id <= to)).length
+  }
+
+  /** @returns whether to read on at once */
+  #onBytes(bytes: Buffer): boolean {
+    if (this.#left) return false
+    for (const event of this.#parser.push(this.#body.push(bytes))) {
+      const id = Number(event.id)
+      if (event.event === 'ready') {
+        this.ready = true
+        this.#start ??= id
+        this.last = id
+      } else if (event.event === 'gap') {
+        const { from, to } = JSON.parse(event.data) as { from: string; to: string }
+        this.gaps.push({ from: Number(from), to: Number(to), at: performance.now() })
+        this.last = Number(to)
+      } else if (event.event === 'message') {
+        if (id <= this.last) this.wrong.push(`${id} came after ${this.last}`)
+        this.last = id
+        this.#ids.push(id)
+        this.latencies.push(Date.now() - Number(/"createdAt":(\d+)/.exec(event.data)![1]))
+      }
+    }
+    if (this.#bytesPerSecond === Infinity) return true
+    if (this.#bytesPerSecond > 0) this.#resuming = setTimeout(() => this.#socket.resume(), (bytes.length / this.#bytesPerSecond) * 1_000)
+    return false
+  }
+}
+
+/** The body of an answer in HTTP/1.1 chunks, as far as it has come. */
+class ChunkedBody {
+  #rest = Buffer.alloc(0)
+  #inBody = false
+
+  push(bytes: Buffer): Buffer {
+    this.#rest = Buffer.concat([this.#rest, bytes])
+    if (!this.#inBody) {
+      const end = this.#rest.indexOf('\r\n\r\n')
+      if (end < 0) return Buffer.alloc(0)
+      this.#inBody = true
+      this.#rest = this.#rest.subarray(end + 4)
+    }
+    const parts: Buffer[] = []
+    for (;;) {
+      const line = this.#rest.indexOf('\r\n')
+      if (line < 0) break
+      const length = parseInt(this.#rest.toString('latin1', 0, line), 16)
+      if (this.#rest.length < line + 2 + length + 2) break
+      parts.push(this.#rest.subarray(line + 2, line + 2 + length))
+      this.#rest = this.#rest.subarray(line + 4 + length)
+    }
+    return Buffer.concat(parts)
+  }
+}

@@ -1,0 +1,202 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Table from 'cli-table3'
+import { Command, InvalidArgumentError } from 'commander'
+import { Cluster } from '../support/cluster.js'
+import { until } from '../support/until.js'
+import { PacedViewer } from './paced-viewer.js'
+
+const VIDEO = 'stalled'
+const COMMENTS_PER_SECOND = 100
+/** With what surrounds it an event of about 800 bytes: a stream of 80 KB/s. */
+const CONTENT = 'x'.repeat(650)
+const READING = 100
+const STOPPED = 1_000
+const SLOW = 20
+const SLOW_BYTES_PER_SECOND = 5_000
+const ONCE = 20
+const ONCE_MS = 5_000
+/** Each that stopped is closed after 6 s, which it does not see: another takes its place, as if it had come back. */
+const REPLACE_MS = 10_000
+/** Unbounded it would be 40 MB a second, at each. A gateway's relays are garbage for a while before they are collected. */
+const MOST_GROWTH_MB = { edge: 32, gateway: 64 }
+/** The p99 may rise by so much, or be below what the design asks of it. */
+const MOST_RATIO = 1.5
+const MOST_P99_MS = 200
+
+/** What one run saw of those who read all the time. */
+interface Reading {
+  readonly p50: number
+  readonly p99: number
+  readonly deliveries: number
+}
+
+const sleep = (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms))
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+/** An edge, and a gateway, whose viewers do not read, under a kernel that holds little for them.
+ * Exit status 1 when a check fails; 0 with the reason where there can be no network namespace of its own. */
+async function main(): Promise<void> {
+  const program = new Command('stalled')
+    .description('1,000 viewers that stop reading, in a network namespace of their own: memory, and what the others see.')
+    .option('--seconds <count>', 'of each of the two runs', whole, 60)
+    .option('--inside', 'this is the network namespace', false)
+    .parse()
+  const { seconds, inside } = program.opts<{ seconds: number; inside: boolean }>()
+  const why = inside ? prepareNetwork() : whyNoNamespace()
+  if (why !== undefined) return say(`skipped: no network namespace of its own can be had here: ${why}`)
+  if (!inside) {
+    const { status } = spawnSync('unshare', ['-n', process.execPath, fileURLToPath(import.meta.url), '--inside', '--seconds', String(seconds)], { stdio: 'inherit' })
+    process.exitCode = status ?? 1
+    return
+  }
+  const data = mkdtempSync(join(tmpdir(), 'live-stalled-'))
+  const cluster = new Cluster(data, ['--gateways', '1', '--dispatchers', '1', '--edges', '1', '--watchdog', '0'])
+  const interrupted = () => void cluster.stop().then(() => process.exit(1))
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
+  try {
+    await cluster.ready()
+    process.exitCode = (await runs(cluster, seconds)) ? 0 : 1
+  } finally {
+    await cluster.stop()
+    rmSync(data, { recursive: true, force: true })
+  }
+}
+
+function whole(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('a whole number')
+  return Number(text)
+}
+
+function whyNoNamespace(): string | undefined {
+  const { status, stderr, error } = spawnSync('unshare', ['-n', 'true'], { encoding: 'utf8' })
+  return status === 0 ? undefined : (error?.message ?? stderr.trim())
+}
+
+/** Loopback up, with packets of a usual size (a reader's window opens by whole packets), and the kernel told to
+ * hold no more than 16 KB unsent, and at a reader that does not read. @returns why not, where it cannot be done */
+function prepareNetwork(): string | undefined {
+  try {
+    execFileSync('sh', ['-c', 'ip link set lo mtu 1500 up || ifconfig lo mtu 1500 up'], { stdio: 'pipe' })
+    writeFileSync('/proc/sys/net/ipv4/tcp_notsent_lowat', '16384')
+    writeFileSync('/proc/sys/net/ipv4/tcp_rmem', '4096 16384 6291456')
+    return undefined
+  } catch (error) {
+    return String(error)
+  }
+}
+
+async function runs(cluster: Cluster, seconds: number): Promise<boolean> {
+  const direct = `${cluster.record().edges[0]!.url!}/comments/${VIDEO}`
+  const relayed = cluster.stream(VIDEO)
+  const posts = new Posts(cluster)
+  const everywhere = (count: number, bytesPerSecond = Infinity) => Array.from({ length: count }, (_, i) => new PacedViewer(i % 2 ? direct : relayed, bytesPerSecond))
+  const readers = everywhere(READING)
+  await until(() => readers.every(({ ready }) => ready), { timeoutMs: 30_000, what: 'all who read are ready' })
+  posts.start()
+
+  await sleep(3_000)
+  say(`${READING} viewers read for ${seconds} s, nobody else is there`)
+  const alone = await read(readers, seconds, () => undefined)
+  say(`${STOPPED} that stop reading, ${SLOW} that read ${SLOW_BYTES_PER_SECOND} B/s, and ${ONCE} that stop once for ${ONCE_MS} ms come`)
+  const slow = everywhere(SLOW, SLOW_BYTES_PER_SECOND)
+  const once = everywhere(ONCE)
+  const stopped = everywhere(STOPPED, 0)
+  let turn = 0
+  const replacing = setInterval(() => {
+    for (let i = 0; i < STOPPED / 20; i++, turn = (turn + 1) % STOPPED) {
+      stopped[turn]!.close()
+      stopped[turn] = new PacedViewer(turn % 2 ? direct : relayed, 0)
+    }
+  }, REPLACE_MS / 20)
+  setTimeout(() => once.forEach(viewer => viewer.pace(0)), 2_000)
+  setTimeout(() => once.forEach(viewer => viewer.pace(Infinity)), 2_000 + ONCE_MS)
+  const memory: { edge: number; gateway: number }[] = []
+  const among = await read(readers, seconds, () => memory.push({ edge: rssMb(cluster.member('edge-1').pid!), gateway: rssMb(cluster.member('gateway-1').pid!) }))
+  clearInterval(replacing)
+  for (const viewer of stopped) viewer.close()
+  const acknowledged = await posts.stop()
+  await until(() => [...readers, ...once].every(viewer => viewer.closedBy !== undefined || viewer.last >= acknowledged.at(-1)!), { timeoutMs: 15_000, what: 'all who read have all' }).catch(() => undefined)
+
+  const table = new Table({ head: ['what', 'measured', 'bound', ''], style: { head: [], border: [] } })
+  let good = true
+  const check = (what: string, measured: string, bound: string, holds: boolean) => {
+    good &&= holds
+    table.push([what, measured, bound, holds ? 'ok' : 'FAILS'])
+  }
+  for (const part of ['edge', 'gateway'] as const) {
+    const settled = memory.slice(Math.ceil(memory.length / 4)).map(each => each[part])
+    const growth = Math.max(...settled.slice(-5)) - settled[0]!
+    check(`${part}: RSS at first, after a quarter, at the end`, `${[memory[0]![part], settled[0]!, settled.at(-1)!].map(Math.round).join(', ')} MB`, `+${MOST_GROWTH_MB[part]} MB`, growth <= MOST_GROWTH_MB[part])
+  }
+  const ratio = among.p99 / alone.p99
+  check('p99 of who reads, alone and among them', `${alone.p99.toFixed(1)} and ${among.p99.toFixed(1)} ms: ×${ratio.toFixed(2)}`, `×${MOST_RATIO} or ${MOST_P99_MS} ms`, ratio <= MOST_RATIO || among.p99 <= MOST_P99_MS)
+  table.push(['p50 of who reads, alone and among them', `${alone.p50.toFixed(1)} and ${among.p50.toFixed(1)} ms`, '', ''])
+  table.push(['deliveries to who reads', `${alone.deliveries} and ${among.deliveries}`, '', ''])
+  for (const [name, all, whole] of [['read all the time', readers, true], [`read ${SLOW_BYTES_PER_SECOND} B/s`, slow, false], [`stop once for ${ONCE_MS} ms`, once, true]] as const) {
+    for (const [i, way] of ['gateway', 'edge'].entries()) {
+      const viewers = all.filter((_, n) => n % 2 === i)
+      const closed = viewers.filter(({ closedBy }) => closedBy !== undefined)
+      const missed = viewers.reduce((sum, viewer) => sum + viewer.missed(acknowledged, whole), 0)
+      const gaps = viewers.reduce((sum, viewer) => sum + viewer.gaps.length, 0)
+      const wrong = viewers.flatMap(viewer => viewer.wrong)
+      check(`${viewers.length} that ${name}, at the ${way}`, `${closed.length} closed, ${missed} missed, ${gaps} gaps, ${wrong.length} wrong`, '0, 0, any, 0', closed.length + missed + wrong.length === 0)
+    }
+  }
+  for (const viewer of [...readers, ...slow, ...once]) viewer.close()
+  say(table.toString())
+  return good
+}
+
+/** Looks at those who read for so long, and calls `each` every second. */
+async function read(readers: readonly PacedViewer[], seconds: number, each: () => unknown): Promise<Reading> {
+  for (const reader of readers) reader.latencies.length = 0
+  for (let second = 0; second < seconds; second++) {
+    await sleep(1_000)
+    each()
+  }
+  const all = Float64Array.from(readers.flatMap(({ latencies }) => latencies)).sort()
+  return { p50: all[Math.floor(all.length * 0.5)]!, p99: all[Math.floor(all.length * 0.99)]!, deliveries: all.length }
+}
+
+function rssMb(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
+}
+
+/** Posts at an even rate, whatever the answers take, and notes what was acknowledged. */
+class Posts {
+  readonly #cluster: Cluster
+  readonly #acknowledged: number[] = []
+  readonly #open = new Set<Promise<void>>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster
+  }
+
+  start(): void {
+    const since = performance.now()
+    let posted = 0
+    const one = () => {
+      posted++
+      const post = this.#cluster.say(VIDEO, CONTENT).then(({ id }) => void this.#acknowledged.push(Number(id)))
+      this.#open.add(post)
+      void post.finally(() => this.#open.delete(post))
+    }
+    this.#timer = setInterval(() => {
+      while (posted < ((performance.now() - since) / 1_000) * COMMENTS_PER_SECOND) one()
+    }, 1_000 / COMMENTS_PER_SECOND)
+  }
+
+  /** @returns the ids, ascending. @throws Error when one was refused */
+  async stop(): Promise<number[]> {
+    clearInterval(this.#timer)
+    await Promise.all(this.#open)
+    return this.#acknowledged.sort((a, b) => a - b)
+  }
+}
+
+await main()
