@@ -126,8 +126,8 @@ function configuration(dataFolder: string, port: number): string {
 
 /** JAVA_HOME's; else Homebrew's, which it keeps out of the PATH; else the PATH's. */
 function javaCommand(): string {
-  const homes = [process.env.JAVA_HOME, '/opt/homebrew/opt/openjdk@17', '/usr/local/opt/openjdk@17']
-  const home = homes.find(each => each && existsSync(join(each, 'bin', 'java')))
+  const brewed = ['/opt/homebrew/opt/openjdk@17', '/usr/local/opt/openjdk@17']
+  const home = process.env.JAVA_HOME || brewed.find(each => existsSync(join(each, 'bin', 'java')))
   return home ? join(home, 'bin', 'java') : 'java'
 }
 

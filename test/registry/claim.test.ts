@@ -8,6 +8,7 @@ import { InternalClient } from '../../registry/node/client.js'
 import { internalServer } from '../../registry/node/internal.js'
 import { createLog } from '../../registry/node/log.js'
 import { EDGES, HOLDINGS } from '../../registry/paths.js'
+import { connectionManagerOf } from '../../registry/zookeeper/internals.js'
 import { expireSession } from '../support/expire-session.js'
 import { edgeNode } from '../support/nodes.js'
 import { until } from '../support/until.js'
@@ -76,7 +77,9 @@ t.test('an id whose holder lives is not taken; once the holder refuses connectio
 
   // The first process dies without a word: its session, and so its entries, live on.
   old.stop()
-  first.zk.client.removeAllListeners()
+  const manager = connectionManagerOf(first.zk.client)
+  manager.connect = () => {}
+  manager.socket?.destroy()
   await until(() => second.edge.current && second.holdings.current)
   t.equal(parseHoldings((await second.zk.getData(`${HOLDINGS}/e1`)).data).instance, 'i2')
 })

@@ -47,7 +47,7 @@ export class EdgeStage<C extends Clock = FakeClock> {
   /** How a dispatcher answers; by default from the stores at once. */
   answer: (question: Question) => RoomAnswer[] | Promise<RoomAnswer[]> = question => this.fromStores(question)
 
-  constructor({ dispatchers = 1, capacity = 10_000, random = Math.random, announceBytes = 100 }: StageOptions = {}, clock: Clock = new FakeClock()) {
+  constructor({ dispatchers = 1, capacity = 10_000, random = () => 0.9, announceBytes = 100 }: StageOptions = {}, clock: Clock = new FakeClock()) {
     this.clock = clock as C
     for (let i = 1; i <= dispatchers; i++) this.addDispatcher(`d${i}`)
     this.edge = new Edge({
