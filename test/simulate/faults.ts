@@ -91,7 +91,7 @@ export class Faults {
   }
 
   #one(feature: Feature): void {
-    const { cluster, random, slots, viewers, silence } = this.#o
+    const { cluster, plan, random, slots, viewers, silence } = this.#o
     const { registry, network, disk, world } = cluster
     const slot = random.pick(slots)
     const later = (ms: number, undo: () => void) => void world.after(ms, () => {
@@ -143,6 +143,7 @@ export class Faults {
           disk.faults.slow = 1
         })
       case 'cut':
+        if (plan.apart) return this.#cutFromOneDispatcher()
         return network.cut(slot.id, random.pick(slots).id, random.between(100, 6_000))
       case 'strays':
         if (random.chance(0.4)) return void (this.#killNext = true)
@@ -166,10 +167,29 @@ export class Faults {
         if (feature === 'slow' && random.chance(0.7)) {
           for (let i = 0; i < 3; i++) random.pick(viewers).pause(random.between(100, random.chance(0.3) ? 12_000 : 3_000))
           if (random.chance(0.1)) later(random.between(200, 2_000), () => silence(viewer.videoId))
+          // One that nobody will post to when it reads again.
+          if (random.chance(0.4)) {
+            viewer.pause(4_000)
+            later(random.between(1_000, 3_000), () => silence(viewer.videoId))
+          }
         } else if (random.chance(0.7)) viewer.drop()
         else viewer.leave()
         return
       }
     }
+  }
+  /** One dispatcher is beyond an edge's reach for long, and all others are well, while rooms must open there: its
+   * viewers come back, and another edge's come over. */
+  #cutFromOneDispatcher(): void {
+    const { cluster, random, slots, viewers } = this.#o
+    const { network, world } = cluster
+    if (network.isCut) return
+    const some = (letter: string) => random.pick(slots.filter(({ id }) => id.startsWith(letter)))
+    const ms = random.between(5_000, 10_000)
+    network.cut(some('e').id, some('d').id, ms)
+    const edge = some('e')
+    edge.wish(true)
+    world.after(ms, () => edge.wish(false))
+    for (let i = 0; i < 4; i++) world.after(random.between(0, 2_000), () => random.pick(viewers).drop())
   }
 }

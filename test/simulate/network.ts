@@ -55,6 +55,11 @@ export class Network {
     for (const pair of [`${a} ${b}`, `${b} ${a}`]) this.#cuts.set(pair, this.#world.now + ms)
   }
 
+  /** Whether any two parts cannot reach each other. */
+  get isCut(): boolean {
+    return [...this.#cuts.values()].some(until => until > this.#world.now)
+  }
+
   healCuts(): void {
     this.#cuts.clear()
   }

@@ -20,10 +20,10 @@ const TRIES = 8
 /** Rule 5: the newest page may be so old. */
 const NEWEST_MS = 1_000
 
-/** Posts under a key until it is acknowledged, and now and then once more. Resolves when it stops trying.
+/** Posts under a key until it is acknowledged, and now and then once more. @returns the id, when it stops trying
  * @param stray a dispatcher that gets it as one that was passed on, owner or not: as from a gateway and a dispatcher
  * that are wrong about who owns the video */
-export async function post({ world, network, checker, process, random, gateways }: PersonOptions, draft: Draft, stray: string | undefined): Promise<void> {
+export async function post({ world, network, checker, process, random, gateways }: PersonOptions, draft: Draft, stray: string | undefined): Promise<Cursor | undefined> {
   const entry: Post = { draft, begunAt: world.now, ackedAt: undefined, id: undefined }
   checker.posts.push(entry)
   const { videoId, authorId, content, key } = draft
@@ -36,17 +36,18 @@ export async function post({ world, network, checker, process, random, gateways 
         const [result] = results
         if (!result || 'error' in result) continue
         checker.acknowledged(entry, result.comment.id)
-        if (repeats-- === 0) return
+        if (repeats-- === 0) return entry.id
         continue
       }
       const answer = await network.call(process, random.pick(gateways), { path: `/comments/${videoId}`, body, headers: { 'idempotency-key': key }, timeoutMs: 10_000 })
       checker.acknowledged(entry, Number((JSON.parse(answer.toString()) as { id: string }).id))
-      if (repeats-- === 0) return
+      if (repeats-- === 0) return entry.id
     } catch (error) {
       if (!(error instanceof Error) || error.name !== 'PeerError') throw error
     }
     await new Promise<void>(resolve => process.clock.after(random.between(50, 1_500), resolve))
   }
+  return entry.id
 }
 
 interface Page {

@@ -97,7 +97,13 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       if (open.length === 0) return
       const { id: videoId } = random.pick(open)
       const who = person(`p${i}`)
-      void post(who, { videoId, authorId: `author${i % 5}`, content: `c${i}`, key: `k${i}` }, plan.features.has('strays') && random.chance(0.4) ? random.pick(slots.filter(({ id }) => id.startsWith('d'))).url : undefined)
+      const stray = plan.features.has('strays') && random.chance(0.4) ? random.pick(slots.filter(({ id }) => id.startsWith('d'))).url : undefined
+      void post(who, { videoId, authorId: `author${i % 5}`, content: `c${i}`, key: `k${i}` }, stray).then(id => {
+        if (stray === undefined || id === undefined || !plan.readsSilent) return
+        // Its author looks at what was said just before, and then at the newest.
+        void page(who, videoId, 'before', false, id)
+        world.after(random.between(1_050, 3_000), () => void page(who, videoId, 'before', false))
+      })
     }
     const postLoop = (i: number) => {
       addPost(i)

@@ -61,6 +61,7 @@ export class Viewer {
   #progressAt = 0
   #connectedAt = 0
   #paused = false
+  #pauses = 0
   /** It has paused on this connection. */
   #pausedHere = false
 
@@ -97,6 +98,7 @@ export class Viewer {
   pause(ms: number): void {
     if (this.#paused) return
     this.#paused = true
+    this.#pauses++
     this.#pausedHere = true
     this.#wellSince = Infinity
     this.#stream?.pause()
@@ -124,8 +126,9 @@ export class Viewer {
     const resumedAt = world.now
     const newest = checker.newestAcked(this.videoId)
     if (!this.ready) return
+    const pauses = this.#pauses
     world.after(boundMs(resumedAt) + 1_000, () => {
-      if (connection !== this.#connections || !this.ready || this.#wellSince > world.now || wellSince(this.#gateway) > resumedAt) return
+      if (connection !== this.#connections || !this.ready || pauses !== this.#pauses || wellSince(this.#gateway) > resumedAt) return
       if (this.place! < newest) this.#violate('late', `stands at ${this.place}, ${Math.round(world.now - resumedAt)} ms after it began to read again; ${newest} was acknowledged before that`, newest)
     })
   }
