@@ -34,7 +34,8 @@ export class Stream {
       const bytes = events.nudge()
       if (bytes) this.write(bytes)
       if (this.blocked) events.progressed()
-      else events.drained()
+      // Out of this callback, in which all writes would share one cork: several large ones in one lose data.
+      else setImmediate(() => !this.gone && !this.blocked && events.drained())
       return !this.blocked
     })
     res.cork(() => {

@@ -550,3 +550,27 @@ t.test('a room that was empty for a while asks anew; a late answer to an old que
   t.same(stage.replays, [], 'the ring was kept')
   t.equal(stage.room.emptySince, undefined)
 })
+
+t.test('rule 9: a cursor that a long flush reaches is not refused by an answer that was read before it', async t => {
+  const stage = await Stage.open(3)
+  const { outlet: slow } = stage.join()
+  const many = Array.from({ length: 100 }, () => stage.join().outlet)
+  const late = stage.join({ after: 35 }) // somebody else's cursor, that the next comment passes
+  const asked = stage.ask()
+  const answer = stage.store.sync(asked)
+  for (const outlet of [slow, ...many]) {
+    const write = outlet.write.bind(outlet)
+    outlet.write = bytes => {
+      stage.clock.spend(0.1)
+      return write(bytes)
+    }
+  }
+  const write = slow.write.bind(slow)
+  slow.write = bytes => {
+    stage.clock.soon(() => stage.room.synced(asked, answer)) // between two slices
+    return write(bytes)
+  }
+  await stage.push(1)
+  await stage.clock.advance(200)
+  t.same(late.outlet.story, [40, 'ready 40'])
+})
