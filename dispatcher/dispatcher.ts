@@ -1,11 +1,11 @@
 import type { VideoId } from '../registry/contract/comment.js'
 import type { MemberNode } from '../registry/contract/nodes.js'
 import type { PostBatch, PostResult } from '../registry/contract/posts.js'
-import type { Batch, ReplayRequest, RoomAnswer, SyncRequest } from '../registry/contract/wire.js'
+import type { Batch, ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../registry/contract/wire.js'
 import type { Clock } from '../registry/node/clock.js'
 import type { View } from '../registry/view.js'
 import { Accept } from './accept.js'
-import { Forward } from './forward.js'
+import { Forward, type ForwardTrace } from './forward.js'
 import { History, type HistoryPage, type HistoryQuery } from './history.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { Owners } from './owners.js'
@@ -31,6 +31,12 @@ export interface DispatcherDeps {
   /** Told of an error that is a bug; the posts it met have been answered. */
   readonly onBug: (error: unknown) => void
   readonly limits?: Partial<Limits>
+  /** Told of every comment on its way, where anybody wants to know. */
+  readonly trace?: Trace | undefined
+}
+
+export interface Trace extends ForwardTrace {
+  stored(comment: WireComment): void
 }
 
 export interface Limits {
@@ -67,7 +73,7 @@ export class Dispatcher {
     const rings = (this.#rings = new Rings(maxRingBytes))
     const owners = (this.#owners = new Owners(view, clock, self))
     const synced = (this.#synced = new Synced(clock))
-    const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes }))
+    const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes, trace: deps.trace }))
     const accept = (this.#accept = new Accept({
       store,
       clock,
@@ -146,6 +152,7 @@ export class Dispatcher {
 
   #stored(stored: Stored, asOf: number): void {
     const comment = toWire(stored)
+    this.#deps.trace?.stored(comment)
     this.#rings.take(comment)
     this.#rings.compared(comment.videoId, comment.id, asOf) // rule 5: our own append is a comparison
     this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))

@@ -18,6 +18,12 @@ export interface ForwardDeps {
   readonly metrics: DispatcherMetrics
   /** Most bytes that wait for one node. */
   readonly maxPipeBytes: number
+  readonly trace?: ForwardTrace | undefined
+}
+
+export interface ForwardTrace {
+  /** A comment was put on the pipe of the edge or dispatcher of that id. */
+  forwarded(comment: WireComment, to: string): void
 }
 
 const BATCH_TIMEOUT_MS = 2_000
@@ -55,6 +61,8 @@ export class Forward {
     const line = lineOf(comment)
     for (const target of targets.values()) this.#edgePipe(target).comment(line)
     if (otherOwner) this.#dispatcherPipe(otherOwner).comment(line)
+    const { trace } = this.#deps
+    if (trace) for (const { id } of [...targets.values(), ...(otherOwner ? [otherOwner] : [])]) trace.forwarded(comment, id)
   }
 
   /** To every edge that holds the video: it has at least this id. */

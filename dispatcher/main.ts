@@ -50,6 +50,12 @@ async function run(config: DispatcherConfig): Promise<void> {
     send: (target, path, body, timeoutMs) => client.call(target.internalUrl, { to: target.instance, path, body, timeoutMs, headers: { 'x-live-from': config.NODE_ID } }),
     metrics: new DispatcherMetrics(metrics),
     onBug,
+    trace: log.isLevelEnabled('debug')
+      ? {
+          stored: ({ videoId, id }) => log.debug({ videoId, id: String(id) }, 'comment_stored'),
+          forwarded: ({ videoId, id }, to) => log.debug({ videoId, id: String(id), to }, 'comment_forwarded'),
+        }
+      : undefined,
   })
   watcher.onChange(change => {
     if (change.kind === 'dispatcher') dispatcher.viewChanged()

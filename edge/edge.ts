@@ -29,6 +29,8 @@ export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 
   readonly capacity: number
   readonly random: () => number
   readonly gzip: GzipPolicy
+  /** Told of every comment that is pushed, where anybody wants to know. */
+  readonly received?: ((comment: WireComment) => void) | undefined
   /** Announces what is held. @returns the size of what was written, bytes */
   readonly announce: (videos: ReadonlyMap<VideoId, number>) => number
 }
@@ -45,6 +47,7 @@ export class Edge {
   readonly #slots: Set<Room>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set())
   readonly #blocked = new Set<Viewer>()
   readonly #syncs: Syncs
+  readonly #received: EdgeDeps['received']
   readonly #holdings: HoldingsAnnouncements
   readonly #roomDeps: RoomDeps
   #slot = 0
@@ -52,12 +55,13 @@ export class Edge {
   #draining = false
   #stopped = false
 
-  constructor({ clock, send, metrics, onPeerError, view, capacity, random, gzip, announce }: EdgeDeps) {
+  constructor({ clock, send, metrics, onPeerError, view, capacity, random, gzip, received, announce }: EdgeDeps) {
     this.#clock = clock
     this.#metrics = metrics
     this.#view = view
     this.#capacity = capacity
     this.#random = random
+    this.#received = received
     this.#syncs = new Syncs({ clock, dispatchers: new Dispatchers(view, clock), send, metrics, onPeerError })
     this.#holdings = new HoldingsAnnouncements({ clock, read: () => this.held(), write: announce })
     this.#roomDeps = {
@@ -191,6 +195,7 @@ export class Edge {
   }
 
   #deliver(comment: WireComment): void {
+    this.#received?.(comment)
     const room = this.#rooms.get(comment.videoId)
     if (!room) return this.#metrics.unheld.inc()
     room.deliver(comment)

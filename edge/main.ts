@@ -35,6 +35,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     capacity: config.EDGE_CAPACITY,
     gzip: { level: config.EDGE_GZIP_LEVEL, minViewers: config.EDGE_GZIP_MIN_VIEWERS },
     send: (dispatcher, path, body, timeoutMs) => client.call(dispatcher.internalUrl, { to: dispatcher.instance, path, body, timeoutMs, headers: from() }),
+    received: log.isLevelEnabled('debug') ? ({ videoId, id }) => log.debug({ videoId, id: String(id) }, 'comment_received') : undefined,
     onPeerError: (dispatcher, err) => log.warn({ dispatcherId: dispatcher.id, err }, 'dispatcher_failed'),
     announce(videos) {
       const data = printHoldings({ instance, videos })

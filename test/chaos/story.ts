@@ -33,15 +33,18 @@ export function story(outcome: Outcome, violation: Violation): string[] {
   const moment = post?.begunAt ?? viewers.find(({ viewer }) => viewer === violation.viewer)?.connections.find(({ end }) => end === 'ended' || end === 'broken')?.endedAt
   if (moment === undefined) return lines
   for (const { name, detail, from, to } of done) if (from < moment + AFTER_MS && to > moment - AFTER_MS) lines.push(`  ${name} ${detail}: ${at(from)} to ${at(to)}`)
-  lines.push('  logs:', ...logLines(outcome, moment))
+  lines.push('  logs:', ...logLines(outcome, moment, violation))
   return lines
 }
 
-function logLines({ data, began, beganWall }: Outcome, moment: number): string[] {
+/** Of what the parts say of each comment, only what they say of this one: who stored it, forwarded it to whom, and received it. */
+function logLines({ data, began, beganWall }: Outcome, moment: number, { videoId, id }: Violation): string[] {
+  const other = (text: string) => text.includes('"event":"comment_') && !(text.includes(`"videoId":"${videoId}"`) && text.includes(`"id":"${id}"`))
   const wall = beganWall + (moment - began)
   const lines: { at: number; text: string }[] = []
   for (const file of readdirSync(join(data, 'logs')).filter(name => name.endsWith('.log'))) {
     for (const text of readFileSync(join(data, 'logs', file), 'utf8').split('\n')) {
+      if (other(text)) continue
       const at = Date.parse(/"time":"([^"]+)"/.exec(text)?.[1] ?? '')
       if (at > wall - BEFORE_MS && at < wall + AFTER_MS) lines.push({ at, text: `    ${((at - beganWall) / 1_000).toFixed(3)} s ${text.slice(0, 400)}` })
     }

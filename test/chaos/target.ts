@@ -62,7 +62,7 @@ export class Target {
     const network = await Network.open(proxies ? [...ids('edge', edges), ...ids('dispatcher', dispatchers)] : [])
     const zookeeper = await OwnZooKeeper.start(join(data, 'zookeeper'))
     const counts = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges, '--watchdog', watchdog].map(String)
-    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeeper.url], network.env)
+    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeeper.url], { LOG_LEVEL: 'debug', ...network.env })
     let up = false
     const ready = cluster.ready().finally(() => (up = true))
     try {
