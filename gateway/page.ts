@@ -1,28 +1,76 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Handler, HttpServer } from '../registry/node/http.js'
+import { LiveError } from '../registry/node/errors.js'
+import type { Handler, HttpServer, Reply } from '../registry/node/http.js'
 import { projectRoot } from '../registry/node/root.js'
+import type { AllowedOrigins } from './config.js'
 
-const FILES = [
-  ['/', 'index.html', 'text/html; charset=utf-8'],
-  ['/page.js', 'page.js', 'text/javascript; charset=utf-8'],
-  ['/style.css', 'style.css', 'text/css; charset=utf-8'],
-] as const
+const FOLDER = join(projectRoot, 'gateway', 'page')
+const MODULES = ['page.js', 'stream.js', 'history.js', 'list.js', 'row.js', 'outbox.js', 'crier.js', 'rate.js'] as const
+const TYPES: Readonly<Record<string, string>> = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml' }
 
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+const YEAR = 'public, max-age=31536000, immutable'
 
-/** The viewer page: three files, read once. */
-export function routePage(server: HttpServer): void {
-  for (const [path, name, type] of FILES) server.route('GET', path, file(join(projectRoot, 'gateway', 'page', name), type))
+/** The viewer page: read once, at `/` for people and at `/embed` for other sites' frames. What it loads lies under one
+ * hash of all of it, so that the modules' plain imports of each other hold, a browser keeps them for good, and a page
+ * never mixes two versions. */
+export function routePage(server: HttpServer, allowedOrigins: AllowedOrigins): void {
+  const files = new Map(['style.css', 'icon.svg', ...MODULES].map(name => [name, readFileSync(join(FOLDER, name))]))
+  const hash = digest(...files.values())
+  const assets = `/page/${hash}`
+  // All at once: an import is found only when what imports it has come.
+  const preload = MODULES.map(name => `<link rel="modulepreload" href="${assets}/${name}">`).join('')
+  const html = readFileSync(join(FOLDER, 'index.html'), 'utf8').replaceAll('{assets}', assets).replace('</head>', `${preload}</head>`)
+  const framedBy = allowedOrigins === '*' ? '*' : ["'self'", ...allowedOrigins].join(' ')
+  server
+    .route('GET', '/', pageHandler(html, "'self'"))
+    .route('GET', '/embed', pageHandler(html, framedBy))
+    .route('GET', '/page/:hash/:file', exchange => {
+      const name = exchange.parameter(1)
+      const body = files.get(name)
+      if (!body) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
+      return asset(body, name, exchange.parameter(0) === hash)
+    })
 }
 
-function file(path: string, type: string): Handler {
-  const body = readFileSync(path)
-  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
-  const headers = { 'content-type': type, 'cache-control': 'no-cache', etag, 'x-content-type-options': 'nosniff', 'content-security-policy': CSP }
+/** @param current the hash is ours. While gateways are being upgraded a page may come from one version and ask another:
+ * what that one has most likely works, and must not be kept under a name that is not its own. */
+function asset(body: Buffer, name: string, current: boolean): Reply {
+  return {
+    status: 200,
+    headers: { 'content-type': TYPES[name.slice(name.lastIndexOf('.') + 1)]!, 'cache-control': current ? YEAR : 'no-store', 'x-content-type-options': 'nosniff' },
+    body,
+  }
+}
+
+function pageHandler(html: string, framedBy: string): Handler {
+  const etag = `"${digest(html)}"`
+  const headers = {
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-cache',
+    etag,
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'same-origin',
+    'content-security-policy': policy(framedBy),
+  }
   return exchange => {
     const known = exchange.header('if-none-match').split(',').some(tag => tag.trim().replace(/^W\//, '') === etag)
-    return known ? { status: 304, headers } : { status: 200, headers, body }
+    return known ? { status: 304, headers } : { status: 200, headers, body: html }
   }
+}
+
+/** Ours and nothing else; and no string becomes markup or code (trusted types), whatever the page's scripts do. */
+function policy(framedBy: string): string {
+  return [
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self'",
+    "base-uri 'none'", "form-action 'none'", `frame-ancestors ${framedBy}`,
+    "require-trusted-types-for 'script'", "trusted-types 'none'",
+  ].join('; ')
+}
+
+function digest(...parts: readonly (string | Buffer)[]): string {
+  const sum = createHash('sha256')
+  for (const part of parts) sum.update(part)
+  return sum.digest('base64url').slice(0, 16)
 }

@@ -41,7 +41,7 @@ export class PublicServer {
     this.#options = options
     this.#cors = corsHeaders(options.allowedOrigins)
     this.#server = new HttpServer({ onBug: options.onBug, headers: this.#cors })
-    routePage(this.#server)
+    routePage(this.#server, options.allowedOrigins)
     routeDocs(this.#server)
     this.#server
       .route('GET', '/healthz', () => json({ status: 'ok' }))

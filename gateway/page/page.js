@@ -1,196 +1,125 @@
-// One video's comments, live. Text from others goes into the page as text and never as markup.
+import { Crier } from './crier.js'
+import { History } from './history.js'
+import { commentItem, gapItem, List } from './list.js'
+import { Outbox } from './outbox.js'
+import { Rate } from './rate.js'
+import { RECENT, Stream } from './stream.js'
 
-const RECENT = 50
-const OLDER = 50
-/** The newest ones that stay in the page while the reader is at the end of the list. */
-const KEEP = 500
-/** The server says something at least every 15 s; a line silent for this long is dead. */
-const SILENCE_MS = 35_000
-const RECONNECT_MS = 3_000
-const BATCH_MS = 50
+const MAX_CONTENT = 1_000
+const MAX_UNSENT = 20
 
+/** What is wrong, and what is done about it. */
+const WORDS = {
+  connecting: 'Connecting…',
+  live: 'Live',
+  lost: 'Connection lost. Trying again…',
+  busy: 'The server has no room just now. Trying again…',
+  silent: 'Nothing heard for 35 seconds. Connecting again…',
+  offline: 'You are offline. Going on when the network is back.',
+  hidden: 'Paused while nobody looks.',
+}
+
+const $ = id => document.getElementById(id)
+const scroll = $('scroll')
+const form = $('form')
+const content = $('content')
+const author = $('author')
+
+const memory = remembered()
 const video = new URLSearchParams(location.search).get('video') || 'demo'
 const path = `/comments/${encodeURIComponent(video)}`
-const $ = id => document.getElementById(id)
-const [scroll, list, older, empty, form, content, author, send] = ['scroll', 'comments', 'older', 'empty', 'form', 'content', 'author', 'send'].map($)
-
-/** Ids are decimal strings below 2^53: as numbers they are exact, and ascend in the order of the comments. */
-const shown = new Map()
-let lastEventId = ''
-let arrived = []
-
+if (location.pathname === '/embed') document.body.classList.add('embed')
 $('video').textContent = video
 document.title = `${video} · Live comments`
-author.value = stored('author') ?? ''
+author.value = memory.author ?? ''
 
 // ---- watch
 
-let source
-let silence
+/** Under load comments come many at a time: they enter the page together, once a frame. */
+let arrived = []
+const list = new List(scroll, $('comments'), new History(path), changed)
+const crier = new Crier($('said'))
+const rate = new Rate(text => ($('rate').textContent = text))
+const outbox = new Outbox(path, $('unsent'), comment => arrive(commentItem(comment, true)), changed)
+let started = false
 
-function connect() {
-  source?.close()
-  const from = lastEventId === '' ? `recent=${RECENT}` : `lastEventId=${lastEventId}`
-  source = new EventSource(`${path}?${from}`)
-  const heard = (name, then) =>
-    source.addEventListener(name, event => {
-      if (event.lastEventId) lastEventId = event.lastEventId
-      listen()
-      then(event.data)
-    })
-  heard('message', data => arrive(JSON.parse(data)))
-  heard('ready', data => {
-    state('live')
-    viewers(JSON.parse(data).viewers)
-    insertArrived()
-    if (shown.size === 0) empty.hidden = false
-    else if (from.startsWith('recent')) older.hidden = shown.size < RECENT
-  })
-  heard('viewers', data => viewers(JSON.parse(data).viewers))
-  heard('gap', data => void fill(JSON.parse(data)))
-  source.addEventListener('error', () => {
-    state('connecting')
-    // The browser connects again by itself, unless the answer was an error.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RECONNECT_MS)
-  })
-  listen()
-}
-
-function listen() {
-  clearTimeout(silence)
-  silence = setTimeout(() => {
-    state('connecting')
-    connect()
-  }, SILENCE_MS)
-}
-
-function state(text) {
-  $('state').textContent = text
-  document.body.dataset.state = text
-}
-
-function viewers(count) {
-  $('viewers').textContent = `${count.toLocaleString()} watching`
-}
-
-// ---- show
-
-/** Under load comments come many at a time: they enter the page together. */
-function arrive(comment) {
-  if (arrived.length === 0) setTimeout(insertArrived, BATCH_MS)
-  arrived.push(comment)
-}
-
-function insertArrived() {
-  const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80
-  for (const comment of arrived) insert(comment)
-  arrived = []
-  if (!atEnd) return
-  while (list.childElementCount > KEEP) {
-    shown.delete(Number(list.firstElementChild.dataset.id))
-    list.firstElementChild.remove()
-    older.hidden = false
-  }
-  scroll.scrollTop = scroll.scrollHeight
-}
-
-/** Puts a comment where its id belongs; one that is there already stays. */
-function insert(comment) {
-  const id = Number(comment.id)
-  if (shown.has(id)) return
-  empty.hidden = true
-  const item = element('li', '')
-  item.dataset.id = comment.id
-  const time = element('time', new Date(comment.createdAt).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }))
-  time.dateTime = new Date(comment.createdAt).toISOString()
-  item.append(said('b', comment.authorId), time, said('p', comment.content))
-  shown.set(id, item)
-  let after = list.lastElementChild
-  while (after && Number(after.dataset.id) > id) after = after.previousElementSibling
-  if (after) after.after(item)
-  else list.prepend(item)
-}
-
-/** Somebody's words: in the direction of their own script, whatever the line around them. */
-function said(name, text) {
-  const made = element(name, text)
-  made.dir = 'auto'
-  return made
-}
-
-function element(name, text) {
-  const made = document.createElement(name)
-  made.textContent = text
-  return made
-}
-
-// ---- scroll back
-
-async function page(query) {
-  const response = await fetch(`${path}?${query}`)
-  if (!response.ok) throw new Error(`status ${response.status}`)
-  return response.json()
-}
-
-older.addEventListener('click', async () => {
-  older.disabled = true
-  try {
-    const oldest = list.firstElementChild?.dataset.id
-    const { comments, nextCursor } = await page(`direction=before&pageSize=${OLDER}${oldest ? `&cursor=${oldest}` : ''}`)
-    const fromEnd = scroll.scrollHeight - scroll.scrollTop
-    comments.forEach(insert)
-    scroll.scrollTop = scroll.scrollHeight - fromEnd
-    older.hidden = nextCursor === null
-  } catch {
-    complain('Older comments cannot be read just now.')
-  }
-  older.disabled = false
+const stream = new Stream(path, {
+  comment(comment, live) {
+    const mine = outbox.seen(comment)
+    arrive(commentItem(comment, mine))
+    if (!live) return
+    rate.count()
+    if (!mine) crier.heard(comment)
+  },
+  gap: gap => arrive(gapItem(gap)),
+  viewers: count => ($('viewers').textContent = `${count.toLocaleString()} watching`),
+  ready() {
+    outbox.retry()
+    if (started) return
+    started = true
+    show()
+    list.older = list.length < RECENT ? 'none' : 'more'
+    changed()
+  },
+  state(name, reason) {
+    $('state').textContent = reason ? `The server refuses: ${reason}. Trying again…` : WORDS[name]
+    document.body.dataset.state = name
+  },
 })
 
-/** Reads what the stream left out: the newest of the comments after `from`, up to `to`. */
-async function fill({ from, to }) {
-  try {
-    let cursor = String(Number(to) + 1)
-    for (let left = KEEP; left > 0 && cursor !== null && Number(cursor) > Number(from); left -= OLDER) {
-      const { comments, nextCursor } = await page(`direction=before&pageSize=${OLDER}&cursor=${cursor}`)
-      for (const comment of comments) if (Number(comment.id) > Number(from)) arrive(comment)
-      cursor = nextCursor
-    }
-  } catch {
-    complain('Some comments were left out: reload to see them.')
-  }
+function arrive(item) {
+  if (arrived.push(item) === 1) requestAnimationFrame(show)
+}
+
+function show() {
+  const items = arrived
+  arrived = []
+  if (items.length > 0) list.add(items)
+}
+
+/** Says what the list and the outbox have to say around their rows. */
+function changed() {
+  const older = $('older')
+  const { older: state, following, unseen } = list
+  if (state === 'none' && document.activeElement === older) scroll.focus({ preventScroll: true })
+  older.hidden = state === 'none'
+  older.textContent = { loading: 'Loading older comments…', failed: 'Older comments cannot be read just now: try again' }[state] ?? (list.missed ? 'Load what was missed' : 'Show older comments')
+  $('beginning').hidden = !started || state !== 'none'
+  $('beginning').textContent = list.length + outbox.length === 0 ? 'No comments yet. Write the first one.' : 'This is where it began.'
+  $('newest').hidden = following
+  $('newest').textContent = unseen > 0 ? `${unseen.toLocaleString()} new` : 'Newest'
+  if (following) list.toEnd()
+}
+
+$('older').addEventListener('click', () => {
+  list.following = false
+  list.back()
+})
+$('newest').addEventListener('click', newest)
+scroll.addEventListener('keydown', event => {
+  if (event.key === 'End') newest()
+})
+
+function newest() {
+  list.jump()
+  scroll.focus({ preventScroll: true }) // the button that had it is gone
 }
 
 // ---- post
 
-/** A post that is tried again goes under the key of the first try, so that it cannot be stored twice. */
-let attempt = { content: '', key: '' }
-
-form.addEventListener('submit', async event => {
+form.addEventListener('submit', event => {
   event.preventDefault()
   const text = content.value.trim()
-  if (text === '' || send.disabled) return
-  if (attempt.content !== text) attempt = { content: text, key: newKey() }
-  send.disabled = true
+  const over = [...text].length - MAX_CONTENT
+  if (text === '') return
+  if (over > 0) return complain(`A comment has at most ${MAX_CONTENT} characters: this is ${over} too many.`)
+  if (outbox.length >= MAX_UNSENT) return complain(`${MAX_UNSENT} of your comments are not sent yet: wait until they are.`)
   complain('')
-  try {
-    const name = author.value.trim()
-    const response = await fetch(path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'idempotency-key': attempt.key },
-      body: JSON.stringify(name === '' ? { content: text } : { content: text, authorId: name }),
-    })
-    const answer = await response.json()
-    if (!response.ok) throw new Error(answer.error?.message)
-    attempt = { content: '', key: '' }
-    if (content.value.trim() === text) content.value = ''
-    arrive(answer)
-    store('author', name)
-  } catch (error) {
-    complain(`Not sent: ${(!(error instanceof TypeError) && error.message) || 'the server cannot be reached'}. Try again.`)
-  }
-  send.disabled = false
+  content.value = ''
+  list.jump()
+  outbox.send(text, author.value.trim())
   content.focus()
+  memory.author = author.value.trim()
 })
 
 content.addEventListener('keydown', event => {
@@ -198,32 +127,24 @@ content.addEventListener('keydown', event => {
   event.preventDefault()
   form.requestSubmit()
 })
+content.addEventListener('input', () => complain(''))
 
 function complain(text) {
   $('error').textContent = text
   $('error').hidden = text === ''
 }
 
-/** crypto.randomUUID is there in secure contexts only, which plain http over the network is not. */
-function newKey() {
-  if (crypto.randomUUID) return crypto.randomUUID()
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('')
+if (/^[\w-]{1,64}$/.test(video)) stream.open()
+else {
+  form.hidden = true
+  $('state').textContent = 'No video can have this name: 1 to 64 letters, digits, _ or -.'
 }
 
-function stored(name) {
+/** Storage may be switched off, above all in another site's frame. */
+function remembered() {
   try {
-    return localStorage.getItem(name)
+    return localStorage
   } catch {
-    return null // storage is switched off
+    return {}
   }
 }
-
-function store(name, value) {
-  try {
-    localStorage.setItem(name, value)
-  } catch {
-    // Storage is switched off: the name is asked for again next time.
-  }
-}
-
-connect()

@@ -113,22 +113,6 @@ t.test('only allowed origins get CORS headers, and caches are told', async t => 
   t.equal(bad.headers.get('vary'), 'Origin')
 })
 
-t.test('the page is served with its type, a strict policy and an entity tag', async t => {
-  const { url } = runGateway(t)
-  for (const [path, type] of [['/', 'text/html'], ['/page.js', 'text/javascript'], ['/style.css', 'text/css']] as const) {
-    const response = await fetch(url + path)
-    t.equal(response.status, 200)
-    t.ok(response.headers.get('content-type')?.startsWith(type))
-    t.equal(response.headers.get('cache-control'), 'no-cache')
-    t.equal(response.headers.get('x-content-type-options'), 'nosniff')
-    t.match(response.headers.get('content-security-policy'), /default-src 'none'/)
-    t.ok((await response.text()).length > 0)
-    const again = await fetch(url + path, { headers: { 'if-none-match': response.headers.get('etag')! } })
-    t.equal(again.status, 304)
-    t.equal(await again.text(), '')
-  }
-})
-
 t.test('posts that come while two batches are under way go together in the next', async t => {
   const dispatcher = fakeDispatcher(t, 'd')
   const release: (() => void)[] = []

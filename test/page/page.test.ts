@@ -1,93 +1,133 @@
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
-import type { Page } from 'playwright-core'
-import { startBrowser } from '../support/chromium.js'
-import { startCluster } from '../support/cluster.js'
+import { projectRoot } from '../../registry/node/root.js'
+import { runGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
+import { startPages } from '../support/viewer-page.js'
 
-t.test('the page in a real browser', async t => {
-  const cluster = await startCluster(t)
-  const browser = await startBrowser(t)
+t.test('what is served: one page, kept for good by the hash of what it holds', async t => {
+  const { url } = runGateway(t)
+  const html = await (await fetch(url)).text()
+  const links = [...html.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, link]) => link!)
+  const folder = join(projectRoot, 'gateway', 'page')
+  const names = readdirSync(folder).filter(name => name !== 'index.html')
+  t.same(new Set(links.map(link => link.split('/').at(-1))), new Set(names), 'the page names every file, so that none is waited for twice')
 
-  /** A page of its own browser context, and what went wrong in it. */
-  async function open(video: string): Promise<{ page: Page; problems: string[] }> {
-    const context = await browser.newContext({ viewport: { width: 360, height: 640 } })
-    t.after(() => context.close())
-    const page = await context.newPage()
-    const problems: string[] = []
-    page.on('pageerror', error => problems.push(error.message))
-    page.on('console', message => {
-      if (message.type() === 'error') problems.push(message.text())
-    })
-    await page.goto(`${cluster.url}/?video=${video}`)
-    await page.locator('body[data-state=live]').waitFor()
-    return { page, problems }
-  }
-  const contents = (page: Page) => page.locator('#comments li p').allTextContents()
-  const post = async (page: Page, name: string, text: string) => {
-    await page.fill('#author', name)
-    await page.fill('#content', text)
-    await page.click('#send')
-  }
-
-  t.test('two people post and see each other', async t => {
-    const [ann, bob] = [await open('chat'), await open('chat')]
-    t.equal(await ann.page.locator('#empty').isVisible(), true)
-    await post(ann.page, 'ann', 'hello from ann')
-    await bob.page.getByText('hello from ann').waitFor()
-    await post(bob.page, 'bob', 'hello from bob')
-    await ann.page.getByText('hello from bob').waitFor()
-    for (const { page, problems } of [ann, bob]) {
-      t.same(await contents(page), ['hello from ann', 'hello from bob'])
-      t.same(await page.locator('#comments li b').allTextContents(), ['ann', 'bob'])
-      await page.getByText('2 watching').waitFor()
-      t.equal(await page.inputValue('#content'), '')
-      t.same(problems, [], 'nothing went wrong in the page')
-    }
-    t.equal(await ann.page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true, 'it fits a phone')
+  await t.test('all of it is under 30 KB, uncompressed', async t => {
+    let bytes = html.length
+    for (const link of new Set(links)) bytes += (await (await fetch(url + link)).arrayBuffer()).byteLength
+    t.ok(bytes < 31_000, `${bytes} bytes with the preloading lines`)
+    t.ok([...names, 'index.html'].reduce((sum, name) => sum + readFileSync(join(folder, name)).length, 0) < 30_000)
   })
 
-  t.test('text is never markup', async t => {
-    const { page, problems } = await open('markup')
+  await t.test('assets are immutable under their hash, and never under another', async t => {
+    for (const link of new Set(links)) {
+      const response = await fetch(url + link)
+      t.equal(response.status, 200, link)
+      t.equal(response.headers.get('cache-control'), 'public, max-age=31536000, immutable')
+      t.equal(response.headers.get('x-content-type-options'), 'nosniff')
+      t.match(response.headers.get('content-type'), link.endsWith('.js') ? /^text\/javascript/ : link.endsWith('.css') ? /^text\/css/ : /^image\/svg/)
+      const other = await fetch(url + link.replace(/^\/page\/[^/]+/, '/page/older-version'))
+      t.same([other.status, other.headers.get('cache-control')], [200, 'no-store'], 'from a gateway of another version')
+    }
+    t.equal((await fetch(`${url}/page/x/server.ts`)).status, 404)
+    t.equal((await fetch(`${url}/page/x/..%2Findex.html`)).status, 404)
+  })
+
+  await t.test('the page is asked for anew each time, and its policy allows nothing unsafe', async t => {
+    for (const path of ['/', '/embed']) {
+      const response = await fetch(url + path)
+      t.equal(response.headers.get('cache-control'), 'no-cache')
+      const policy = response.headers.get('content-security-policy') ?? ''
+      t.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; /)
+      t.match(policy, "require-trusted-types-for 'script'; trusted-types 'none'")
+      t.notMatch(policy, /unsafe|data:|https?:/)
+      t.match(policy, path === '/' ? "frame-ancestors 'self'" : 'frame-ancestors *')
+      const again = await fetch(url + path, { headers: { 'if-none-match': response.headers.get('etag')! } })
+      t.same([again.status, await again.text()], [304, ''])
+    }
+    const few = runGateway(t, { allowedOrigins: new Set(['https://good.example']) })
+    t.match((await fetch(`${few.url}/embed`)).headers.get('content-security-policy'), "frame-ancestors 'self' https://good.example;")
+  })
+})
+
+t.test('people on the page', async t => {
+  const { cluster, open } = await startPages(t)
+
+  await t.test('two people post and see each other', async t => {
+    const [ann, bob] = [await open(t, 'chat'), await open(t, 'chat')]
+    await ann.page.getByText('No comments yet').waitFor()
+    await ann.post('ann', 'hello from ann')
+    await bob.page.getByText('hello from ann').waitFor()
+    await bob.post('bob', 'hello from bob')
+    await ann.page.getByText('hello from bob').waitFor()
+    for (const viewer of [ann, bob]) {
+      await until(async () => (await viewer.page.locator('#unsent li').count()) === 0)
+      t.same(await viewer.contents(), ['hello from ann', 'hello from bob'])
+      t.same(await viewer.page.locator('#comments li b').allTextContents(), ['ann', 'bob'])
+      await viewer.page.getByText('2 watching').waitFor()
+      await viewer.page.getByText(/\d comments\/s/).waitFor()
+      t.equal(await viewer.page.inputValue('#content'), '')
+      t.same(viewer.problems, [], 'nothing went wrong in the page')
+    }
+  })
+
+  await t.test('a page in a frame of another site', async t => {
+    const site = createServer((_, response) => response.setHeader('content-type', 'text/html').end(`<iframe src="${cluster.url}/embed?video=chat"></iframe>`))
+    t.after(() => site.close())
+    await once(site.listen(0, '127.0.0.1'), 'listening')
+    const { page } = await open(t, 'chat')
+    await page.goto(`http://localhost:${(site.address() as AddressInfo).port}/`)
+    const frame = page.frameLocator('iframe')
+    await frame.getByText('hello from ann').waitFor()
+    t.equal(await frame.locator('body.embed').count(), 1)
+  })
+
+  await t.test('text is never markup', async t => {
+    const viewer = await open(t, 'markup')
     const nasty = '<img src=x onerror="document.title=1"><script>document.title=2</script><b>bold</b> &amp;'
     await cluster.post('markup', { content: nasty, authorId: '<i>eve</i>' })
+    await viewer.page.locator('#comments li').waitFor()
+    await viewer.post('<u>mallory</u>', nasty)
+    await until(async () => (await viewer.contents()).length === 2)
+    t.same(await viewer.contents(), [nasty, nasty])
+    t.same(await viewer.page.locator('#comments li b').allTextContents(), ['<i>eve</i>', '<u>mallory</u>'])
+    t.equal(await viewer.page.locator('#scroll :is(img, script, i, u, b b)').count(), 0)
+    t.equal(await viewer.page.title(), 'markup · Live comments')
+    t.same(viewer.problems, [])
+  })
+
+  await t.test('a comment that is too long stays in the box, with the reason', async t => {
+    const { page } = await open(t, 'refused')
+    await page.fill('#content', 'x'.repeat(1_003))
+    await page.click('#send')
+    await page.getByText('at most 1000 characters: this is 3 too many').waitFor()
+    t.equal((await page.inputValue('#content')).length, 1_003)
+    await page.fill('#content', '😀'.repeat(1_000))
+    await page.click('#send')
     await page.locator('#comments li').waitFor()
-    t.same(await contents(page), [nasty])
-    t.same(await page.locator('#comments li b').allTextContents(), ['<i>eve</i>'])
-    t.equal(await page.locator('#comments img, #comments script, #comments i').count(), 0)
-    t.equal(await page.title(), 'markup · Live comments')
-    t.same(problems, [])
+    t.same(await page.locator('#comments li p').allTextContents(), ['😀'.repeat(1_000)], 'counted as the server counts')
   })
 
-  t.test('a newcomer sees the newest comments and scrolls back to the first', async t => {
-    const expected = Array.from({ length: 120 }, (_, i) => `number ${i}`)
-    for (const text of expected) await cluster.say('long', text)
-    const { page } = await open('long')
-    await until(async () => (await contents(page)).length === 50)
-    t.same(await contents(page), expected.slice(-50))
-    for (const count of [100, 120]) {
-      await page.click('#older')
-      await until(async () => (await contents(page)).length === count)
-    }
-    t.same(await contents(page), expected)
-    t.equal(await page.locator('#older').isVisible(), false, 'there is nothing older')
+  await t.test('what the server refuses is shown as not sent, with the reason, until it is discarded', async t => {
+    const viewer = await open(t, 'control')
+    await viewer.page.evaluate("document.getElementById('content').value = 'a\\u0007b'; document.getElementById('form').requestSubmit()")
+    const refused = viewer.page.locator('#unsent li.refused')
+    await refused.getByText('Not sent: content must not hold control characters').waitFor()
+    await viewer.post('ann', 'what comes after it is sent')
+    await viewer.page.locator('#comments').getByText('what comes after').waitFor()
+    await refused.getByRole('button', { name: 'Discard' }).click()
+    t.equal(await refused.count(), 0)
   })
 
-  t.test('a comment that is refused stays in the box, with the reason', async t => {
-    const { page } = await open('refused')
-    await post(page, 'ann', 'x'.repeat(1_001))
-    await page.locator('#error').filter({ hasText: /at most 1000 characters/ }).waitFor()
-    t.equal((await page.inputValue('#content')).length, 1_001)
-  })
-
-  t.test('the page goes on after its gateway was gone, without a gap or a repeat', async t => {
-    const { page } = await open('gone')
-    await cluster.say('gone', 'before it went')
-    await page.getByText('before it went').waitFor()
-    const pid = cluster.kill('gateway-1')
-    await page.locator('body[data-state=connecting]').waitFor()
-    await cluster.again('gateway-1', pid)
-    await cluster.say('gone', 'after it came back')
-    await page.getByText('after it came back').waitFor({ timeout: 15_000 })
-    t.same(await contents(page), ['before it went', 'after it came back'])
+  await t.test('a video that cannot be says so', async t => {
+    const { page } = await open(t, 'chat')
+    await page.goto(`${cluster.url}/?video=no%20such%20name`)
+    await page.getByText('No video can have this name').waitFor()
+    t.equal(await page.locator('#form').isVisible(), false)
   })
 })

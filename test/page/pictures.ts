@@ -7,7 +7,7 @@ import { projectRoot } from '../../registry/node/root.js'
 import { launchOptions } from '../support/chromium.js'
 import { Cluster } from '../support/cluster.js'
 
-/** Takes the README's pictures of the page, from a running cluster: `node dist/test/page/pictures.js`. */
+/** Takes the README's pictures of the page, from a running cluster at 20 comments a second: `node dist/test/page/pictures.js`. */
 
 const SAYINGS = [
   ['mira', 'Sound is perfect here, thanks for fixing it!'],
@@ -24,17 +24,23 @@ const SAYINGS = [
 
 const PICTURES = [
   { name: 'page-wide-light', width: 960, height: 620, colorScheme: 'light' },
+  { name: 'page-wide-dark', width: 960, height: 620, colorScheme: 'dark' },
+  { name: 'page-phone-light', width: 390, height: 780, colorScheme: 'light' },
   { name: 'page-phone-dark', width: 390, height: 780, colorScheme: 'dark' },
 ] as const
+
+const VIEWERS = 236
 
 const data = mkdtempSync(join(tmpdir(), 'live-pictures-'))
 const folder = join(projectRoot, 'docs')
 mkdirSync(folder, { recursive: true })
 const cluster = new Cluster(data, [])
+const leaving = new AbortController()
 let posting: NodeJS.Timeout | undefined
 const browser = await chromium.launch(launchOptions())
 try {
   await cluster.ready()
+  for (let i = 0; i < VIEWERS; i++) void fetch(cluster.stream('cup-final'), { headers: { accept: 'text/event-stream' }, signal: leaving.signal }).catch(() => {})
   let posted = 0
   posting = setInterval(() => {
     const [authorId, content] = SAYINGS[posted++ % SAYINGS.length]!
@@ -43,11 +49,15 @@ try {
   for (const { name, width, height, colorScheme } of PICTURES) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme })
     await page.goto(`${cluster.url}/?video=cup-final`)
-    await page.locator('#comments li').nth(40).waitFor()
+    await page.locator('#comments li').nth(100).waitFor()
+    await page.getByText('20 comments/s').waitFor()
+    await page.getByText(`${VIEWERS + 1} watching`).waitFor()
     await page.screenshot({ path: join(folder, `${name}.png`) })
+    await page.close()
   }
 } finally {
   clearInterval(posting)
+  leaving.abort()
   await browser.close()
   await cluster.stop()
   await rm(data, { recursive: true, force: true })

@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { until } from '../support/until.js'
+import { startPages } from '../support/viewer-page.js'
+
+const PER_SECOND = 100
+const SECONDS = 10
+
+/** Notes every comment that ever gets a row, what is measured of the main thread, and the most rows there were. */
+const RECORDER = `
+  const seen = (globalThis.seen = []), lags = (globalThis.lags = []), tasks = (globalThis.tasks = [])
+  globalThis.misplaced = 0
+  globalThis.mostRows = 0
+  globalThis.said = 0
+  const list = document.getElementById('comments')
+  for (const row of list.children) seen.push(row.dataset.id)
+  new MutationObserver(changes => {
+    for (const { addedNodes } of changes) for (const row of addedNodes) if (row.dataset?.id) seen.push(row.dataset.id)
+    const ids = Array.from(list.children, row => Number(row.dataset.id))
+    if (ids.some((id, at) => at > 0 && id <= ids[at - 1])) globalThis.misplaced++
+    globalThis.mostRows = Math.max(globalThis.mostRows, ids.length)
+  }).observe(list, { childList: true })
+  new MutationObserver(() => globalThis.said++).observe(document.getElementById('said'), { childList: true })
+  new PerformanceObserver(entries => { for (const { duration } of entries.getEntries()) tasks.push(duration) }).observe({ type: 'longtask' })
+  const channel = new MessageChannel()
+  let sent = 0
+  channel.port1.onmessage = () => {
+    lags.push(performance.now() - sent)
+    setTimeout(() => { sent = performance.now(); channel.port2.postMessage(0) }, 5)
+  }
+  sent = performance.now()
+  channel.port2.postMessage(0)
+`
+
+interface Recorded {
+  readonly seen: string[]
+  readonly lags: number[]
+  readonly tasks: number[]
+  readonly misplaced: number
+  readonly mostRows: number
+  readonly said: number
+}
+
+t.test('100 comments a second for 10 s: none missing, doubled or misplaced, and the page answers', async t => {
+  const { cluster, open } = await startPages(t)
+  const viewer = await open(t, 'busy', { viewport: { width: 1280, height: 800 } })
+  await viewer.page.evaluate(RECORDER)
+
+  const posts: Promise<unknown>[] = []
+  const since = performance.now()
+  while (posts.length < PER_SECOND * SECONDS) {
+    const due = Math.min(PER_SECOND * SECONDS, Math.floor(((performance.now() - since) * PER_SECOND) / 1000))
+    while (posts.length < due) posts.push(cluster.post('busy', { authorId: `author ${posts.length % 37}`, content: `comment ${posts.length} of many, as long as people write them 🎉` }))
+    await sleep(5)
+  }
+  const statuses = new Set((await Promise.all(posts as Promise<Response>[])).map(({ status }) => status))
+  t.same([...statuses], [201])
+  const rate = await viewer.page.locator('#rate').textContent()
+  t.match(rate, /^(8|9|10|11)\d comments\/s$/, `it tells the rate: ${rate}`)
+
+  const stored = (await cluster.history('busy')).map(({ id }) => id)
+  t.equal(stored.length, PER_SECOND * SECONDS)
+  await until(async () => (await viewer.ids()).at(-1) === stored.at(-1))
+  const { seen, lags, tasks, misplaced, mostRows, said } = await viewer.page.evaluate<Recorded>('({ seen, lags, tasks, misplaced, mostRows, said })')
+  t.same(seen, stored, 'every comment got a row, once, in the order of the ids')
+  t.equal(misplaced, 0)
+  t.ok(mostRows <= 210, `${mostRows} rows at most`)
+  t.equal(await viewer.page.evaluate('(({ scrollTop, scrollHeight, clientHeight }) => scrollHeight - scrollTop - clientHeight < 2)(document.getElementById("scroll"))'), true, 'it follows the newest')
+
+  lags.sort((a, b) => a - b)
+  const lag95 = lags[Math.floor(lags.length * 0.95)]!
+  t.ok(lag95 < 50, `the main thread answers within ${lag95.toFixed(1)} ms at the 95th percentile of ${lags.length}`)
+  t.ok(tasks.length <= lags.length * 0.05, `${tasks.length} tasks over 50 ms (${tasks.join(', ')})`)
+  t.ok(said >= 1 && said <= 3, `a screen reader was told ${said} times`)
+  t.same(viewer.problems, [])
+})

@@ -1,0 +1,71 @@
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { startBrowser } from './chromium.js'
+import { startCluster, type Cluster } from './cluster.js'
+
+export interface OpenOptions extends BrowserContextOptions {
+  /** Where the page is served, the cluster's own address by default. */
+  readonly url?: string
+  /** `/` by default. */
+  readonly path?: '/' | '/embed'
+  /** Time in the page is the test's: `page.clock`. */
+  readonly clock?: boolean
+}
+
+/** The viewer page of one video in a browser context of its own, as a person and as a test see it. */
+export class ViewerPage {
+  /** Exceptions and errors on the console, a broken Content-Security-Policy among them. */
+  readonly problems: string[] = []
+
+  constructor(readonly page: Page) {
+    page.on('pageerror', error => this.problems.push(error.message))
+    page.on('console', message => message.type() === 'error' && this.problems.push(message.text()))
+  }
+
+  /** The comments that have a row now. */
+  ids(): Promise<string[]> {
+    return this.page.evaluate<string[]>("Array.from(document.querySelectorAll('#comments li[data-id]'), row => row.dataset.id)")
+  }
+
+  contents(): Promise<string[]> {
+    return this.page.locator('#comments li p').allTextContents()
+  }
+
+  /** Waits until the connection is told to be so. */
+  async state(name: string, timeout = 10_000): Promise<void> {
+    await this.page.locator(`body[data-state=${name}]`).waitFor({ timeout })
+  }
+
+  async post(name: string, text: string): Promise<void> {
+    await this.page.fill('#author', name)
+    await this.page.fill('#content', text)
+    await this.page.click('#send')
+  }
+
+  /** The tab is put behind another, or before it. Headless tabs are always in front, so the page is told. */
+  async hide(hidden: boolean): Promise<void> {
+    await this.page.evaluate(`Object.defineProperty(document, 'hidden', { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event('visibilitychange'))`)
+  }
+
+  /** Whether the window scrolls sideways, which no width of it should. */
+  overflows(): Promise<boolean> {
+    return this.page.evaluate('document.documentElement.scrollWidth > innerWidth || document.getElementById("scroll").scrollWidth > document.getElementById("scroll").clientWidth')
+  }
+}
+
+/** A cluster and a real browser, ended with `t`. */
+export async function startPages(t: Test): Promise<{ cluster: Cluster; open: (t: Test, video: string, options?: OpenOptions) => Promise<ViewerPage> }> {
+  const [cluster, browser] = await Promise.all([startCluster(t), startBrowser(t)])
+  return { cluster, open: (t, video, options = {}) => open(t, browser, `${options.url ?? cluster.url}${options.path ?? '/'}?video=${video}`, options) }
+}
+
+async function open(t: Test, browser: Browser, url: string, { clock, ...options }: OpenOptions): Promise<ViewerPage> {
+  const context = await browser.newContext({ viewport: { width: 360, height: 640 }, ...options })
+  t.after(() => context.close())
+  const page = await context.newPage()
+  if (clock) await page.clock.install()
+  const viewer = new ViewerPage(page)
+  await page.goto(url)
+  await viewer.state('live')
+  return viewer
+}
