@@ -5,9 +5,10 @@ import { commentEvent, gapEvent, HEARTBEAT, readyEvent, viewersEvent } from '../
 import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../registry/contract/wire.js'
 import type { Clock } from '../registry/node/clock.js'
 import { Chain } from './chain.js'
-import { encode, encodeReady, Flush, type Encoding } from './encoding.js'
+import { encode, encodeReady, Flush } from './encoding.js'
 import type { EdgeMetrics } from './metrics.js'
 import type { Job, Pacer } from './pacer.js'
+import { pieceEnd, Pieces } from './pieces.js'
 import { MAX_REPLAY, missedBy, Replays } from './replay.js'
 import { after, Ring, type RingBudget, type Run } from './ring.js'
 import type { Viewer } from './viewer.js'
@@ -17,12 +18,6 @@ export const HEARTBEAT_MS = 10_000
 const VIEWERS_AT_LEAST_MS = 14_000
 /** Viewers written to between two looks at the clock: about a quarter of a millisecond. */
 const LOOK_EVERY = 64
-/** A catch-up is written in pieces of about this, each when the last was taken: what a slow viewer may cost (rule 10). */
-const PIECE_BYTES = 64 * 1024
-/** Pieces kept for the next that misses the same: as much as a ring. */
-const KEPT_PIECES = 4
-/** What does not fill a packet is not worth the compressor's time for one viewer. */
-const COMPRESS_BYTES = 1_024
 /** How much of a core the flushes of one room may take before comments are left to gather, and for how long at most. */
 const TARGET_UTILISATION = 0.5
 const MAX_INTERVAL_MS = 100
@@ -71,8 +66,7 @@ export class Room {
   #judged: readonly Viewer[] = []
   /** Viewers that came before the room was open. */
   readonly #early = new Set<Viewer>()
-  /** The newest last. */
-  readonly #pieces: { readonly encoding: Encoding; readonly events: readonly StreamEvent[]; readonly bytes: Buffer }[] = []
+  readonly #pieces: Pieces
   #flushDue = false
   #flushing = false
   #nextFlushAt = 0
@@ -84,6 +78,7 @@ export class Room {
   constructor(videoId: VideoId, deps: RoomDeps) {
     this.videoId = videoId
     this.#deps = deps
+    this.#pieces = new Pieces(deps.gzip.level)
     this.#ring = new Ring(0, { maxEvents: MAX_REPLAY, maxBytes: 256 * 1024 }, deps.budget)
     this.chain = new Chain(videoId, {
       opened: at => {
@@ -182,6 +177,7 @@ export class Room {
       this.#scheduleFlush()
     }
     this.#replays.tick()
+    this.#pieces.forget()
     for (const waiting of [this.#early, this.#ahead, this.#replays.viewers]) {
       for (const viewer of waiting) {
         if (viewer.blockedSince === undefined && now - viewer.heardAt >= HEARTBEAT_MS) {
@@ -252,29 +248,18 @@ export class Room {
     let rest = events
     for (let end = pieceEnd(rest); end < rest.length; end = pieceEnd(rest)) {
       viewer.place = rest[end - 1]!.id
-      this.#write(viewer, this.#encodeMissed(encoding, rest.slice(0, end)))
+      this.#write(viewer, this.#pieces.encode(encoding, rest.slice(0, end)))
       // What is left, and what has come by then, follows when it drains.
       if (viewer.blockedSince !== undefined || viewer.gone) return
       rest = rest.slice(end)
     }
     viewer.place = this.#flushed
     if (viewer.ready && rest.length === 0) return
-    const bytes = this.#encodeMissed(encoding, rest)
+    const bytes = this.#pieces.encode(encoding, rest)
     if (viewer.ready) return this.#write(viewer, bytes)
     viewer.ready = true
     const ready = encodeReady(encoding, this.#flushed, readyEvent(this.#flushed, this.videoId, this.total))
     this.#write(viewer, rest.length === 0 ? ready : Buffer.concat([bytes, ready]))
-  }
-
-  /** Newcomers that ask for the same few comments come many at a time: what one was sent is kept for the next. */
-  #encodeMissed(encoding: Encoding, events: readonly StreamEvent[]): Buffer {
-    const same = (kept: readonly StreamEvent[]) => kept.length === events.length && kept[0] === events[0] && kept.at(-1) === events.at(-1)
-    const known = this.#pieces.find(piece => piece.encoding === encoding && same(piece.events))
-    if (known) return known.bytes
-    const size = events.reduce((sum, event) => sum + event.bytes, 0)
-    const bytes = encode(encoding, events, size >= COMPRESS_BYTES ? this.#deps.gzip.level : 0)
-    if (events.length > 0 && this.#pieces.push({ encoding, events, bytes }) > KEPT_PIECES) this.#pieces.shift()
-    return bytes
   }
 
   /** History came: it serves all that wait for it, and the ring keeps it for those who come next. */
@@ -391,11 +376,4 @@ export class Room {
     viewer.blockedSince = viewer.heardAt
     this.#deps.blocked(viewer)
   }
-}
-
-/** How many of the first events fit into a piece: at least one. */
-function pieceEnd(events: readonly StreamEvent[]): number {
-  let bytes = 0
-  const first = events.findIndex(event => (bytes += event.bytes) > PIECE_BYTES)
-  return first < 0 ? events.length : Math.max(1, first)
 }
