@@ -47,9 +47,9 @@ export class ViewerPage {
     await this.page.evaluate(`Object.defineProperty(document, 'hidden', { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event('visibilitychange'))`)
   }
 
-  /** Whether the window scrolls sideways, which no width of it should. */
+  /** Whether anything is wider than the place it has, so that it is cut off or must be scrolled to sideways. */
   overflows(): Promise<boolean> {
-    return this.page.evaluate('document.documentElement.scrollWidth > innerWidth || document.getElementById("scroll").scrollWidth > document.getElementById("scroll").clientWidth')
+    return this.page.evaluate('Array.from(document.querySelectorAll("html, #scroll, #scroll li, #scroll p, header, form"), e => e.scrollWidth > e.clientWidth).includes(true)')
   }
 }
 
