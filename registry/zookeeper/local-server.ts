@@ -98,7 +98,7 @@ async function launch(options: LocalServerOptions, classPath: string): Promise<L
   })
 
   try {
-    await serving(java, port, options.startTimeoutMs ?? 30_000)
+    await serving(java, port, files.data, options.startTimeoutMs ?? 30_000)
   } catch (error) {
     await end(pid, exited)
     const tail = readFileSync(files.log, 'utf8').trim().split('\n').slice(-5).join('\n')
@@ -117,7 +117,7 @@ function configuration(dataFolder: string, port: number): string {
     `clientPort=${port}`,
     'maxClientCnxns=0',
     'admin.enableServer=false',
-    '4lw.commands.whitelist=ruok,srvr,mntr',
+    '4lw.commands.whitelist=ruok,srvr,mntr,conf',
     'autopurge.snapRetainCount=3',
     'autopurge.purgeInterval=1',
     '',
@@ -154,9 +154,12 @@ async function freePort(port: number): Promise<number> {
   }
 }
 
-async function serving(java: ChildProcess, port: number, timeoutMs: number): Promise<void> {
+/** Resolves when the server on `port` serves, and is the one with our data: two that start at the same moment may both
+ * find the port free, and the loser must not take the winner's answer for its own. */
+async function serving(java: ChildProcess, port: number, dataFolder: string, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs
-  while (!(await ask(host, port, 'srvr')).includes('Mode: standalone')) {
+  const serves = async () => (await ask(host, port, 'srvr')).includes('Mode: standalone') && (await ask(host, port, 'conf')).includes(`dataDir=${dataFolder}`)
+  while (!(await serves())) {
     if (java.exitCode !== null || java.signalCode !== null) throw new Error('ZooKeeper ended while starting')
     if (performance.now() > deadline) throw new Error(`ZooKeeper did not serve within ${timeoutMs} ms`)
     await sleep(30)

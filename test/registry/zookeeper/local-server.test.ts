@@ -75,6 +75,16 @@ t.test('a port that is taken is an error that names it', async t => {
   await t.rejects(startLocalServer({ folder: folderOf(t), port }), { message: `ZooKeeper cannot listen on port ${port}: EADDRINUSE` })
 })
 
+t.test('of two that start on one port at the same moment one serves, and the other does not take it for its own', async t => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const { port } = taken.address() as { port: number }
+  await new Promise(closed => taken.close(closed))
+  const starts = await Promise.allSettled([0, 1].map(() => startLocalServer({ folder: folderOf(t), port, heapMb: 128 })))
+  for (const start of starts) if (start.status === 'fulfilled') t.after(() => start.value.stop())
+  t.same(starts.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+})
+
 t.test('a server that cannot start says why', async t => {
   const folder = folderOf(t)
   await t.rejects(startLocalServer({ folder, heapMb: 1 }), {
