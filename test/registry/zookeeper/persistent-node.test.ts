@@ -105,7 +105,7 @@ t.test('it is current again after a disconnect', async t => {
   await once(zk, 'suspended')
   node.set(Buffer.from('b'))
   proxy.refusing = false
-  await until(async () => (await seen('/cut-off')) === 'b')
+  await until(async () => (await seen('/cut-off')) === 'b' && node.current)
 
   const counts = countCalls(zk)
   const checked = once(node, 'written')
