@@ -47,7 +47,7 @@ async function run(config: DispatcherConfig): Promise<void> {
     view: watcher.view,
     clock: systemClock,
     random: Math.random,
-    send: (target, path, body, timeoutMs) => client.call(target.internalUrl, { to: target.instance, path, body, timeoutMs, headers: { 'x-live-from': config.NODE_ID } }),
+    send: (target, path, body, timeoutMs) => client.call(target.internalUrl, { to: target.instance, path, body, timeoutMs }),
     metrics: new DispatcherMetrics(metrics),
     onBug,
     trace: log.isLevelEnabled('debug')

@@ -9,8 +9,6 @@ export const edgeVariables = {
   EDGE_GZIP_MIN_VIEWERS: count(4).describe('a video with fewer viewers here is sent uncompressed blocks'),
 }
 
-export type EdgeConfig = ReturnType<typeof edgeConfig>
-
 export function edgeConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
   return configure('edge', edgeVariables, argv, env)
 }

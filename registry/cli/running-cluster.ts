@@ -7,7 +7,6 @@ import { Problem } from './problem.js'
 const member = z.object({ id: z.string(), pid: z.number().nullable(), url: z.string().nullable(), internalUrl: z.string().nullable() })
 const record = z.object({ zookeeper: z.array(member), gateways: z.array(member), dispatchers: z.array(member), edges: z.array(member) })
 
-export type ClusterMember = z.infer<typeof member>
 /** What ./data/cluster.json holds. */
 export type RunningCluster = z.infer<typeof record>
 
