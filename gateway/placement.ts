@@ -1,7 +1,6 @@
 import type { VideoId } from '../registry/contract/comment.js'
 import type { EdgeNode } from '../registry/contract/nodes.js'
 import { WIRE_VERSION } from '../registry/contract/wire.js'
-import { firstByRendezvous } from '../registry/rendezvous.js'
 import type { View } from '../registry/view.js'
 import type { Pending } from './pending.js'
 
@@ -22,7 +21,7 @@ export interface PlacementRules {
 export type Placement = EdgeNode | 'full' | 'none'
 
 /** Where a viewer of the video goes: to the fullest edge that holds the video and has room, so that a video is
- * on as few edges as carry it; else to the edge that the video's hash chooses of the least loaded. */
+ * on as few edges as carry it; else to the first of the least loaded on the hash ring, from the video's point on. */
 export function place(view: View, videoId: VideoId, pending: Pending, rules: PlacementRules): Placement {
   const holders = new Set<string>()
   const usable = (edge: EdgeNode) => edge.state === 'up' && edge.wire === WIRE_VERSION && !rules.setAside(edge)
@@ -46,24 +45,20 @@ export function place(view: View, videoId: VideoId, pending: Pending, rules: Pla
   }
   if (fullest) return fullest
 
-  // A new edge, of those near the lowest load. Most are ruled out by their announced count alone, which is the
-  // least they can hold: this runs for every new video, over every edge.
-  const edges: EdgeNode[] = []
-  const loads: number[] = []
+  // A new edge, of those near the lowest load. Nearly every edge is ruled out as the lowest by its announced count
+  // alone, which is the least it can hold: this runs for every new video, over every edge.
   let lowest = Infinity
-  let bound = Infinity
   for (const edge of view.edges()) {
-    const { capacity } = edge
-    if (edge.viewers > bound * capacity + SLACK_VIEWERS || holders.has(edge.id) || !usable(edge)) continue
+    if (edge.viewers >= lowest * edge.capacity || holders.has(edge.id) || !usable(edge)) continue
     anyUsable = true
     const viewers = pending.viewers(edge)
-    if (viewers >= capacity || viewers > bound * capacity + SLACK_VIEWERS) continue
-    edges.push(edge)
-    loads.push(viewers)
-    if (viewers >= lowest * capacity) continue
-    lowest = viewers / capacity
-    bound = lowest * (1 + SLACK_SHARE)
+    if (viewers < edge.capacity) lowest = Math.min(lowest, viewers / edge.capacity)
   }
-  const least = edges.filter((edge, i) => loads[i]! <= bound * edge.capacity + SLACK_VIEWERS)
-  return firstByRendezvous(videoId, least) ?? (anyUsable ? 'full' : 'none')
+  if (lowest === Infinity) return anyUsable ? 'full' : 'none'
+  const bound = lowest * (1 + SLACK_SHARE)
+  for (const edge of view.edgesFrom(videoId)) {
+    const most = Math.min(bound * edge.capacity + SLACK_VIEWERS, edge.capacity - 1)
+    if (edge.viewers <= most && !holders.has(edge.id) && usable(edge) && pending.viewers(edge) <= most) return edge
+  }
+  throw new Error('the least loaded edge is one of them')
 }

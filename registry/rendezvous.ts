@@ -1,3 +1,5 @@
+import { FNV_BASIS, fnv, mix } from './hash.js'
+
 /** Rendezvous (highest random weight) hashing, Thaler and Ravishankar 1998: every caller that knows the same
  * nodes puts them in the same order for a key, and a node that comes or goes moves only its own share. */
 export function byRendezvous<T extends { readonly id: string }>(key: string, nodes: Iterable<T>): T[] {
@@ -22,21 +24,12 @@ export function firstByRendezvous<T extends { readonly id: string }>(key: string
   return best
 }
 
-/** 32 bits of FNV-1a over key and id, then murmur3's finalizer: FNV alone leaves the last bytes' bits unmixed. */
+/** 32 bits of key and id. */
 function weigh(start: number, id: string): number {
-  let h = fnv(start, id)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) >>> 0
+  return mix(fnv(start, id))
 }
 
 /** The key's part of the hash, the same for every node. */
 function startOf(key: string): number {
-  return fnv(0x811c9dc5, key) ^ 0x2f
-}
-
-function fnv(seed: number, text: string): number {
-  let h = seed
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193)
-  return h
+  return fnv(FNV_BASIS, key) ^ 0x2f
 }

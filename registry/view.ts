@@ -1,5 +1,6 @@
 import type { VideoId } from './contract/comment.js'
 import type { DispatcherNode, EdgeNode, Holdings } from './contract/nodes.js'
+import { HashRing } from './hash-ring.js'
 
 /** A node that vanishes while `up` stays in view this long: a ZooKeeper that was frozen or away expires every
  * session at once, and nobody's viewers may be dropped for that. */
@@ -40,6 +41,8 @@ export class View {
   readonly #edges = new Map<string, Edge>()
   /** What `edges` answers, until one changes: it is asked for every new video. */
   #edgeList: readonly EdgeNode[] | undefined
+  /** Of the edges in view, until one comes or goes. */
+  #edgeRing: HashRing | undefined
   readonly #dispatchers = new Map<string, Dispatcher>()
   /** videoId → edge id → viewers, as pairs: nearly every video is on one edge, and a Map each would cost more than the rest. */
   readonly #holders = new Map<VideoId, { edge: Edge; viewers: number }[]>()
@@ -52,6 +55,12 @@ export class View {
   edges(): readonly EdgeNode[] {
     this.#edgeList ??= [...this.#edges.values()].flatMap(({ node }) => node ?? [])
     return this.#edgeList
+  }
+
+  /** The same, in the order of a walk round the hash ring from the key's point on. */
+  *edgesFrom(key: string): Generator<EdgeNode> {
+    this.#edgeRing ??= new HashRing(this.edges().map(({ id }) => id))
+    for (const id of this.#edgeRing.from(key)) yield this.#edges.get(id)!.node!
   }
 
   /** The videos an edge says it holds. */
@@ -144,6 +153,7 @@ export class View {
     const edge = this.#edges.get(id)
     if (node) {
       const kept = edge ?? this.#newEdge(id)
+      if (!kept.node) this.#edgeRing = undefined
       kept.node = node
       kept.vanishedAt = undefined
       this.#index(kept)
@@ -186,6 +196,7 @@ export class View {
   #forgetEdge(id: string, edge: Edge): void {
     edge.node = undefined
     this.#edgeList = undefined
+    this.#edgeRing = undefined
     edge.vanishedAt = undefined
     this.#index(edge)
     if (!edge.holdingsAnnounced) this.#edges.delete(id)
