@@ -9,6 +9,8 @@ const PROFILER = new URL('../measure/profiler.js', import.meta.url).href
 export interface LiveOptions {
   /** Whether viewers connect to the edges' own ports, or to the gateways as the public does. */
   readonly via: 'edge' | 'gateway'
+  /** What a delivery costs is counted in the edges, and in the gateways where viewers go through them; or in those alone. */
+  readonly counted?: 'gateway'
   readonly gateways?: number
   readonly dispatchers?: number
   readonly edges?: number
@@ -27,13 +29,13 @@ export class LiveSystem implements RunningSystem {
   readonly posts: readonly PostTarget[]
   readonly stampsAccepted = true
   readonly cluster: Cluster
-  readonly #via: 'edge' | 'gateway'
+  readonly #delivering: RegExp
   readonly #remove: () => void
 
-  private constructor(cluster: Cluster, remove: () => void, { via, gzip = false }: LiveOptions) {
+  private constructor(cluster: Cluster, remove: () => void, { via, counted, gzip = false }: LiveOptions) {
     this.cluster = cluster
     this.#remove = remove
-    this.#via = via
+    this.#delivering = counted === 'gateway' ? /^gateway/ : via === 'gateway' ? /^(edge|gateway)/ : /^edge/
     const { edges, gateways, dispatchers } = cluster.record()
     this.name = `live-comments, ${via}${gzip ? ', gzip' : ''}`
     this.about = `${VERSION}; ${edges.length} edge, ${gateways.length} gateway, ${dispatchers.length} dispatcher, SQLite with synchronous=FULL, ZooKeeper`
@@ -67,10 +69,7 @@ export class LiveSystem implements RunningSystem {
   }
 
   processes(): ServerProcess[] {
-    return this.cluster.members().flatMap(({ id, pid }) => {
-      const delivers = id.startsWith('edge') || (this.#via === 'gateway' && id.startsWith('gateway'))
-      return pid === null ? [] : [{ name: id, pid, delivers }]
-    })
+    return this.cluster.members().flatMap(({ id, pid }) => (pid === null ? [] : [{ name: id, pid, delivers: this.#delivering.test(id) }]))
   }
 
   async flushIntervalMs(): Promise<number> {
