@@ -7,6 +7,7 @@ import type { Clock } from '../registry/node/clock.js'
 import { Chain } from './chain.js'
 import { encode, encodeReady, Flush } from './encoding.js'
 import type { EdgeMetrics } from './metrics.js'
+import { Pace } from './pace.js'
 import type { Job, Pacer } from './pacer.js'
 import { pieceEnd, Pieces } from './pieces.js'
 import { MAX_REPLAY, missedBy, Replays } from './replay.js'
@@ -18,9 +19,6 @@ export const HEARTBEAT_MS = 10_000
 const VIEWERS_AT_LEAST_MS = 14_000
 /** Viewers written to between two looks at the clock: about a quarter of a millisecond. */
 const LOOK_EVERY = 64
-/** How much of a core the flushes of one room may take before comments are left to gather, and for how long at most. */
-const TARGET_UTILISATION = 0.5
-const MAX_INTERVAL_MS = 100
 
 /** When flushes are compressed: a room of fewer viewers gets stored blocks, which cost nothing to make. */
 export interface GzipPolicy {
@@ -69,6 +67,7 @@ export class Room {
   readonly #pieces: Pieces
   #flushDue = false
   #flushing = false
+  readonly #pace = new Pace()
   #nextFlushAt = 0
   #toldViewers = -1
   #toldViewersAt = 0
@@ -316,8 +315,9 @@ export class Room {
       cost += clock.now() - start
       if (!done) return false
       this.#flushing = false
-      const intervalMs = Math.min(MAX_INTERVAL_MS, cost / TARGET_UTILISATION)
-      this.#nextFlushAt = clock.now() + intervalMs - Math.min(cost, intervalMs)
+      const now = clock.now()
+      const intervalMs = this.#pace.interval(cost, now)
+      this.#nextFlushAt = now + intervalMs - Math.min(cost, intervalMs)
       metrics.flushed(cost, intervalMs)
       for (const viewer of this.#ahead) {
         if (viewer.place! > this.#flushed) continue
