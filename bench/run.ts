@@ -6,7 +6,7 @@ import { Viewers } from './load/viewers.js'
 import { quantiles, type Quantiles } from './measure/histogram.js'
 import { cpuSeconds, memoryBytes, tcpMemoryBytes } from './measure/process-usage.js'
 import type { Progress } from './report/progress.js'
-import type { RunningSystem } from './systems/system.js'
+import type { EdgeState, RunningSystem } from './systems/system.js'
 
 /** What is asked of a system. */
 export interface Work {
@@ -60,7 +60,10 @@ export interface Outcome {
   readonly postLatencyMs: Quantiles | undefined
   /** From the end of the schedule until the last comment was read. */
   readonly lagMs: number
+  /** Of our edge, while it was measured: how long it let comments gather, on average, and the worst 99th percentile of its
+   * event loop's delay in 2 s (of which some 10 ms are the clock that takes it). */
   readonly flushIntervalMs: number | undefined
+  readonly loopDelayMs: number | undefined
   readonly usage: readonly Usage[]
   /** Of one core, what the load client itself used. */
   readonly clientCpu: number
@@ -80,7 +83,7 @@ const KEPT_UP_MS = 1_000
 /** Viewer counts and the like have been told by then. */
 const SETTLE_MS = 1_500
 /** Seldom: a scrape of metrics costs a process with 10,000 descriptors milliseconds. */
-const INTERVAL_SAMPLE_MS = 2_000
+const EDGE_SAMPLE_MS = 2_000
 const POST_CONNECTIONS = 128
 
 /** Connects the viewers, posts by the schedule, and judges what came. */
@@ -110,8 +113,9 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
   const poster = new Poster({ targets: system.posts, schedule, connections: POST_CONNECTIONS, eventBytes: work.eventBytes })
   await waitUntil(measuredFrom(schedule), share => progress.step('warming up', share))
   const from = snapshot(system, viewers)
-  const intervals: number[] = []
-  const sampling = setInterval(() => void system.flushIntervalMs().then(ms => ms !== undefined && intervals.push(ms)), INTERVAL_SAMPLE_MS)
+  const states: EdgeState[] = []
+  await system.edgeState?.() // what came before is not asked about
+  const sampling = setInterval(() => void system.edgeState?.().then(state => states.push(state)), EDGE_SAMPLE_MS)
   await waitUntil(endsAt(schedule), share => progress.step('measuring', share))
   clearInterval(sampling)
   const to = snapshot(system, viewers)
@@ -152,7 +156,8 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
     acceptedLatencyMs: system.stampsAccepted ? quantiles(viewers.histogram('accepted')) : undefined,
     postLatencyMs: quantiles(poster.latency),
     lagMs,
-    flushIntervalMs: intervals.length === 0 ? undefined : intervals.reduce((sum, each) => sum + each, 0) / intervals.length,
+    flushIntervalMs: states.length === 0 ? undefined : states.reduce((sum, { flushIntervalMs }) => sum + flushIntervalMs, 0) / states.length,
+    loopDelayMs: states.length === 0 ? undefined : Math.max(...states.map(({ loopDelayMs }) => loopDelayMs)),
     usage,
     clientCpu: (to.clientCpu - from.clientCpu) / window,
     faults: verdict.faults,

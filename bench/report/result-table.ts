@@ -15,6 +15,7 @@ const columns: readonly Column[] = [
   { head: 'behind ms', align: right },
   { head: 'bytes', align: right },
   { head: 'KB/viewer', align: right },
+  { head: 'loop ms', align: right },
   { head: 'verdict' },
 ]
 
@@ -38,6 +39,7 @@ function row(outcome: Outcome): string[] {
     whole(outcome.lagMs),
     outcome.bytesPerDelivery.toFixed(0),
     (outcome.memoryPerViewer / 1024).toFixed(1),
+    ms(outcome.loopDelayMs),
     verdict(outcome),
   ]
 }

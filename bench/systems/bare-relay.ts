@@ -17,7 +17,7 @@ export async function startBareRelay(): Promise<RunningSystem> {
     posts: live.posts,
     stampsAccepted: true,
     processes: () => [...live.processes().map(each => ({ ...each, delivers: false })), { name: 'relay', pid: server.pid, delivers: true }],
-    flushIntervalMs: () => live.flushIntervalMs(),
+    edgeState: () => live.edgeState(),
     async [Symbol.asyncDispose]() {
       await server.stop()
       await live[Symbol.asyncDispose]()

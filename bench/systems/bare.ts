@@ -15,7 +15,6 @@ export async function startBare(intervalMs: number): Promise<RunningSystem> {
     posts: [publishTarget(port)],
     stampsAccepted: true,
     processes: () => [{ name: 'bare', pid: server.pid, delivers: true }],
-    flushIntervalMs: () => Promise.resolve(intervalMs),
     [Symbol.asyncDispose]: () => server.stop(),
   }
 }

@@ -15,7 +15,6 @@ export async function startBetterSse(): Promise<RunningSystem> {
     posts: [publishTarget(port)],
     stampsAccepted: false,
     processes: () => [{ name: 'node', pid: server.pid, delivers: true }],
-    flushIntervalMs: () => Promise.resolve(undefined),
     [Symbol.asyncDispose]: () => server.stop(),
   }
 }

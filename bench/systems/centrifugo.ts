@@ -40,7 +40,6 @@ export async function startCentrifugo(env: NodeJS.ProcessEnv): Promise<RunningSy
     posts: [publishTarget(port, { line: 'POST /api/publish', headers: { 'content-type': 'application/json', 'x-api-key': API_KEY }, prefix: `{"channel":"${CHANNEL}","data":`, suffix: '}' })],
     stampsAccepted: false,
     processes: () => [{ name: 'centrifugo', pid: server.pid, delivers: true }],
-    flushIntervalMs: () => Promise.resolve(undefined),
     async [Symbol.asyncDispose]() {
       await server.stop()
       folder.remove()

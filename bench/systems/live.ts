@@ -2,7 +2,7 @@ import { hostAndPort, streamRequest, type PostTarget, type StreamTarget } from '
 import { VERSION } from '../../registry/node/version.js'
 import { Cluster } from '../../test/support/cluster.js'
 import { temporaryFolder } from './child.js'
-import type { RunningSystem, ServerProcess } from './system.js'
+import type { EdgeState, RunningSystem, ServerProcess } from './system.js'
 
 const PROFILER = new URL('../measure/profiler.js', import.meta.url).href
 
@@ -72,8 +72,11 @@ export class LiveSystem implements RunningSystem {
     return this.cluster.members().flatMap(({ id, pid }) => (pid === null ? [] : [{ name: id, pid, delivers: this.#delivering.test(id) }]))
   }
 
-  async flushIntervalMs(): Promise<number> {
-    return (await this.cluster.metric(this.cluster.record().edges[0]!.id, 'live_edge_flush_interval_seconds')) * 1000
+  async edgeState(): Promise<EdgeState> {
+    const { id } = this.cluster.record().edges[0]!
+    // This first: the reading begins anew with every scrape.
+    const loopDelay = await this.cluster.metric(id, 'nodejs_eventloop_lag_p99_seconds')
+    return { loopDelayMs: loopDelay * 1000, flushIntervalMs: (await this.cluster.metric(id, 'live_edge_flush_interval_seconds')) * 1000 }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

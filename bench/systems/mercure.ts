@@ -53,7 +53,6 @@ export async function startMercure(env: NodeJS.ProcessEnv): Promise<RunningSyste
     posts: [publishTarget(port, { line: 'POST /.well-known/mercure', headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: `Bearer ${token()}` }, prefix: `topic=${topic}&data=`, form: true })],
     stampsAccepted: false,
     processes: () => [{ name: 'mercure', pid: server.pid, delivers: true }],
-    flushIntervalMs: () => Promise.resolve(undefined),
     async [Symbol.asyncDispose]() {
       await server.stop()
       folder.remove()

@@ -64,7 +64,6 @@ export async function startNchan(): Promise<RunningSystem> {
     posts: [publishTarget(port)],
     stampsAccepted: false,
     processes: () => withChildren(server.pid).map(pid => ({ name: pid === server.pid ? 'nginx' : 'nginx worker', pid, delivers: pid !== server.pid })),
-    flushIntervalMs: () => Promise.resolve(undefined),
     async [Symbol.asyncDispose]() {
       await server.stop()
       folder.remove()

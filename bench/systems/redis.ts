@@ -27,7 +27,6 @@ export async function startRedis(): Promise<RunningSystem> {
       { name: 'node', pid: server.pid, delivers: true },
       { name: 'redis', pid: redis.pid, delivers: false },
     ],
-    flushIntervalMs: () => Promise.resolve(undefined),
     async [Symbol.asyncDispose]() {
       await server.stop()
       await redis.stop()

@@ -20,7 +20,6 @@ export async function startSocketIo(): Promise<RunningSystem> {
     posts: [publishTarget(port)],
     stampsAccepted: false,
     processes: () => [{ name: 'node', pid: server.pid, delivers: true }],
-    flushIntervalMs: () => Promise.resolve(undefined),
     [Symbol.asyncDispose]: () => server.stop(),
   }
 }

@@ -8,6 +8,13 @@ export interface ServerProcess {
   readonly delivers: boolean
 }
 
+export interface EdgeState {
+  /** For how long it lets comments gather now. */
+  readonly flushIntervalMs: number
+  /** 99th percentile of its event loop's delay since this was last asked. */
+  readonly loopDelayMs: number
+}
+
 /** A system that runs and can be measured: it holds streams and takes posts. */
 export interface RunningSystem extends AsyncDisposable {
   readonly name: string
@@ -19,6 +26,6 @@ export interface RunningSystem extends AsyncDisposable {
   readonly stampsAccepted: boolean
   /** As of now: a process may have been started again. */
   processes(): readonly ServerProcess[]
-  /** For how long it lets comments gather now, ms; undefined where it does not say. */
-  flushIntervalMs(): Promise<number | undefined>
+  /** What its edge says of itself, where there is one. */
+  edgeState?(): Promise<EdgeState>
 }
