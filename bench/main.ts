@@ -14,11 +14,12 @@ import { placement } from './placement.js'
 import { post } from './post.js'
 import { relay } from './relay.js'
 import { restart } from './restart.js'
+import { sweep } from './sweep.js'
 import { machine } from './measure/machine.js'
 import { profileTables } from './report/profile.js'
 import { Progress } from './report/progress.js'
 
-const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, relay, placement]
+const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, relay, placement, sweep]
 
 /** The benchmarks. Sets the exit status: 0; 1 when a run lost, doubled or misplaced a comment; 2 for wrong usage.
  * @param argv what follows the word `bench` */
