@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Makes all that is in this folder anew, or only what is named: half an hour on a machine that does nothing else.
+# The settings are those of the figures in the project's README.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+only=" $* "
+
+# run NAME ARGUMENTS...: what `npm run bench -- ARGUMENTS` prints and finds, and its picture where it has one.
+run() {
+  local name=$1; shift
+  if [ "$only" != '  ' ] && [[ $only != *" $name "* ]]; then return 0; fi
+  echo "== npm run bench -- $*"
+  npm run -s bench -- "$@" --json "bench/results/$name.json" --svg "bench/results/$name.svg" | tee "bench/results/$name.txt"
+}
+
+run compare-100 compare --viewers 10000 --rate 100
+run compare-10 compare --viewers 10000 --rate 10
+run gzip-1000 fanout --viewers 10000 --rate 1000 --gzip
+run gateway fanout --via gateway --viewers 9000 --rate 20
+run gateway-gzip fanout --via gateway --viewers 9000 --rate 20 --gzip
+run relay relay
+run burst burst
+run idle idle
+run idle-gateway idle --via gateway --viewers 9000
+run join join
+run post post
+run history history
+run restart restart
+run many many
+run placement placement
+run sweep sweep
