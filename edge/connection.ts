@@ -3,13 +3,15 @@ import type { HttpResponse } from 'uWebSockets.js'
 import { frame, FrameKind, type EndReason } from '../registry/contract/frame.js'
 import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
+import { API_HEADERS } from '../registry/node/api-headers.js'
 import type { Exchange, Reply } from '../registry/node/http.js'
 import { Stream, type StreamEvents } from '../registry/node/stream.js'
 import type { Edge } from './edge.js'
 import type { Encoding } from './encoding.js'
 import type { Outlet, Start, Viewer } from './viewer.js'
 
-export const CORS = { 'access-control-allow-origin': '*' }
+/** Of every answer on the public port. */
+export const PUBLIC_HEADERS = { ...API_HEADERS, 'access-control-allow-origin': '*' }
 const FRAME_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' }
 /** A frame without a payload: moves no place, shows nothing, and pushes out what the server held back. */
 const EMPTY_FRAME = frame(FrameKind.events, 0, '')
@@ -25,9 +27,9 @@ interface Shape {
 const FRAMES: Shape = { headers: FRAME_HEADERS, first: () => EMPTY_FRAME, nothing: EMPTY_FRAME, last: reason => frame(FrameKind.end, 0, reason) }
 
 const SHAPES: Readonly<Record<Encoding, Shape>> = {
-  plain: { headers: { ...STREAM_HEADERS, ...CORS }, first: () => retryLine() + HEARTBEAT, nothing: HEARTBEAT, last: () => retryLine() },
+  plain: { headers: { ...STREAM_HEADERS, ...PUBLIC_HEADERS }, first: () => retryLine() + HEARTBEAT, nothing: HEARTBEAT, last: () => retryLine() },
   gzip: {
-    headers: { ...STREAM_HEADERS, ...CORS, ...GZIP_HEADERS },
+    headers: { ...STREAM_HEADERS, ...PUBLIC_HEADERS, ...GZIP_HEADERS },
     first: () => Buffer.concat([GZIP_HEADER, blocks(retryLine() + HEARTBEAT, 0)]),
     nothing: EMPTY_BLOCK,
     last: () => blocks(retryLine(), 0),
@@ -36,10 +38,11 @@ const SHAPES: Readonly<Record<Encoding, Shape>> = {
   gzipFrames: FRAMES,
 }
 
-/** Opens a viewer's stream. @returns the answer to a HEAD request; undefined where the stream is open */
-export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding): Reply | undefined {
+/** Opens a viewer's stream. @param ended called once, when the stream is over
+ * @returns the answer to a HEAD request; undefined where the stream is open */
+export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding, ended?: () => void): Reply | undefined {
   if (method === 'HEAD') return { status: 200, headers: SHAPES[encoding].headers }
-  const connection = new Connection(edge, res, encoding)
+  const connection = new Connection(edge, res, encoding, ended)
   connection.viewer = edge.join(videoId, start, connection)
   return undefined
 }
@@ -50,11 +53,13 @@ class Connection implements Outlet, StreamEvents {
   viewer: Viewer | undefined
   readonly #edge: Edge
   readonly #stream: Stream
+  readonly #ended: (() => void) | undefined
 
-  constructor(edge: Edge, res: HttpResponse, encoding: Encoding) {
+  constructor(edge: Edge, res: HttpResponse, encoding: Encoding, ended: (() => void) | undefined) {
     const { headers, first } = SHAPES[encoding]
     this.encoding = encoding
     this.#edge = edge
+    this.#ended = ended
     this.#stream = new Stream(res, headers, first(), this)
   }
 
@@ -66,6 +71,7 @@ class Connection implements Outlet, StreamEvents {
     // A viewer's own stuck socket would not take a farewell; a gateway's is told whose fault it is.
     if (reason === 'slow' && SHAPES[this.encoding] !== FRAMES) this.#stream.close()
     else this.#stream.end(SHAPES[this.encoding].last(reason))
+    this.#ended?.()
   }
 
   nudge(): string | Uint8Array {
@@ -82,5 +88,6 @@ class Connection implements Outlet, StreamEvents {
 
   left(): void {
     if (this.viewer) this.#edge.leave(this.viewer)
+    this.#ended?.()
   }
 }

@@ -5,7 +5,11 @@ import { WIRE_VERSION } from '../registry/contract/wire.js'
 import { DrainWatch } from '../registry/drain-watch.js'
 import { systemClock } from '../registry/node/clock.js'
 import { urlOf } from '../registry/node/config.js'
+import { Connections } from '../registry/node/connections.js'
+import { descriptorsForConnections } from '../registry/node/descriptors.js'
 import { internalServer } from '../registry/node/internal.js'
+import { Refusals } from '../registry/node/refusals.js'
+import { StreamLimit } from '../registry/node/streams.js'
 import { VERSION } from '../registry/node/version.js'
 import { EDGES, HOLDINGS } from '../registry/paths.js'
 import { startNode } from '../registry/start.js'
@@ -50,7 +54,16 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const notReady = () => (edge.draining ? 'draining' : watcher.loaded && announced.node?.up ? undefined : 'waiting for the registry')
   const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug })
   internalRoutes(internal, edge)
-  const open = publicServer(edge, { onBug, notReady })
+  const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'edge' })
+  const descriptors = descriptorsForConnections()
+  const open = publicServer(edge, {
+    // Gateways come first: what they hold is not the public's.
+    connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => descriptors - internal.connections, refusals }),
+    streamsPerAddress: new StreamLimit('address', config.STREAMS_PER_ADDRESS, refusals),
+    trustedProxies: config.TRUSTED_PROXIES,
+    onBug,
+    notReady,
+  })
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const publicPort = open.listen(config.HOST, config.PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)

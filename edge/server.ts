@@ -3,9 +3,13 @@ import { acceptsGzip } from '../registry/contract/gzip.js'
 import { parseCursor, type Cursor } from '../registry/contract/id.js'
 import { parseBatch, WireError, type Batch } from '../registry/contract/wire.js'
 import { LiveError } from '../registry/node/errors.js'
+import type { Networks } from '../registry/node/address.js'
+import { clientOf } from '../registry/node/client-address.js'
+import type { Connections } from '../registry/node/connections.js'
 import { HttpServer, json, leaveCallback, type Exchange } from '../registry/node/http.js'
 import { readiness } from '../registry/node/internal.js'
-import { connect, CORS } from './connection.js'
+import type { StreamLimit } from '../registry/node/streams.js'
+import { connect, PUBLIC_HEADERS } from './connection.js'
 import type { Edge } from './edge.js'
 
 const MAX_BATCH_BYTES = 16 * 1024 * 1024
@@ -30,9 +34,17 @@ export function internalRoutes(server: HttpServer, edge: Edge): void {
   })
 }
 
+export interface PublicOptions {
+  readonly connections: Connections
+  readonly streamsPerAddress: StreamLimit
+  readonly trustedProxies: Networks
+  readonly onBug: (error: unknown) => void
+  readonly notReady: () => string | undefined
+}
+
 /** The plain stream, for viewers that reach this edge by themselves. */
-export function publicServer(edge: Edge, { onBug, notReady }: { onBug: (error: unknown) => void; notReady: () => string | undefined }): HttpServer {
-  const server = new HttpServer({ onBug, headers: () => CORS })
+export function publicServer(edge: Edge, { connections, streamsPerAddress, trustedProxies, onBug, notReady }: PublicOptions): HttpServer {
+  const server = new HttpServer({ onBug, headers: () => PUBLIC_HEADERS, connections })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/comments/:videoId', exchange => {
@@ -40,7 +52,9 @@ export function publicServer(edge: Edge, { onBug, notReady }: { onBug: (error: u
     if (!exchange.header('accept').includes('text/event-stream')) throw new LiveError('NOT_FOUND', 'an edge has the live stream alone: ask for text/event-stream, or ask the gateway')
     const after = parseCursor(exchange.header('last-event-id')) ?? readCursor(exchange.query.get('lastEventId'), 'lastEventId')
     const recent = readRecent(exchange)
-    return connect(edge, exchange, videoId, { after, recent }, acceptsGzip(exchange.header('accept-encoding')) ? 'gzip' : 'plain')
+    const encoding = acceptsGzip(exchange.header('accept-encoding')) ? 'gzip' : 'plain'
+    const client = clientOf(exchange, trustedProxies)
+    return connect(edge, exchange, videoId, { after, recent }, encoding, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.key, client))
   })
   return server
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { configure, count, nodeVariables, publicVariables } from '../registry/node/config.js'
+import { limit } from '../registry/node/limit.js'
 
 /** `*`, or origins as browsers send them, parted by commas. */
 const origins = z
@@ -9,6 +10,8 @@ const origins = z
   .transform(list => (list[0] === '*' ? '*' as const : new Set(list)))
   .default('*')
 
+const postRate = (fallback: number) => limit(fallback, /^[0-9]{1,6}(\.[0-9]{1,3})?$/, 'must be a number of posts a second; 0: no limit')
+
 const atLeastOne = z.string().regex(/^[1-9][0-9]{0,14}$/, 'must be a whole number, 1 or more').transform(Number)
 
 export const gatewayVariables = {
@@ -16,6 +19,9 @@ export const gatewayVariables = {
   ...publicVariables(8080),
   EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('viewers of one video that one edge is given'),
   ALLOWED_ORIGINS: origins.describe('web origins whose pages may read answers: * or a list parted by commas'),
+  POST_RATE_LIMIT: postRate(5).describe('posts a second of one author whose identity is known, twice as many at once; 0: no limit'),
+  POST_RATE_LIMIT_PER_ADDRESS: postRate(100).describe('posts a second from one address, twice as many at once; 0: no limit'),
+  STREAMS_PER_AUTHOR: limit(20).describe('streams that one author whose identity is known may have open; 0: any number'),
   DRAIN_MS: count(1_000).describe('time over which viewers are sent away at a stop'),
 }
 

@@ -1,3 +1,4 @@
+import { API_HEADERS } from '../registry/node/api-headers.js'
 import type { Exchange } from '../registry/node/http.js'
 import type { AllowedOrigins } from './config.js'
 
@@ -9,14 +10,18 @@ const PREFLIGHT: Headers = {
   'access-control-max-age': '7200', // the most that browsers keep
 }
 
-/** The headers by which pages of the allowed origins may call us and read what we answer. */
+/** Where one path has several answers, by what of the request. */
+const NEGOTIATED = /^\/comments\/[^/]+$/
+
+/** The headers of every answer: those of all we say, and those by which pages of the allowed origins may call us and read it. */
 export function corsHeaders(allowed: AllowedOrigins): (exchange: Exchange) => Headers {
   return exchange => {
     const origin = allowed === '*' ? '*' : exchange.header('origin')
-    const vary: Headers = allowed === '*' ? {} : { vary: 'Origin' }
-    if (allowed !== '*' && !allowed.has(origin)) return vary
+    const vary = [...(allowed === '*' ? [] : ['Origin']), ...(NEGOTIATED.test(exchange.path) ? ['Accept', 'Accept-Encoding'] : [])].join(', ')
+    const all: Headers = { ...API_HEADERS, ...(vary === '' ? {} : { vary }) }
+    if (allowed !== '*' && !allowed.has(origin)) return all
     return {
-      ...vary,
+      ...all,
       'access-control-allow-origin': origin,
       ...(exchange.method === 'OPTIONS' ? PREFLIGHT : { 'access-control-expose-headers': 'retry-after' }),
     }

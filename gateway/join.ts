@@ -31,6 +31,8 @@ export interface Sink {
   write(bytes: Buffer | string): boolean
   end(last: string): void
   close(): void
+  /** The viewer's stay is over, whoever ended it. */
+  over?(): void
 }
 
 /** One stream from an edge. */
@@ -375,6 +377,7 @@ export class Join implements Relay {
     this.#cancelRetry?.()
     this.#leaveEdge()
     this.#host.gone(this)
+    this.#sink.over?.()
   }
 
   #setBlocked(at: number | undefined): void {

@@ -1,14 +1,18 @@
 import { systemClock } from '../registry/node/clock.js'
 import { urlOf } from '../registry/node/config.js'
+import { Connections } from '../registry/node/connections.js'
+import { descriptorsForConnections } from '../registry/node/descriptors.js'
 import { internalServer } from '../registry/node/internal.js'
+import { Refusals } from '../registry/node/refusals.js'
 import { VERSION } from '../registry/node/version.js'
 import { startNode } from '../registry/start.js'
 import { gatewayConfig } from './config.js'
 import { Gateway } from './gateway.js'
+import { Limits } from './limits.js'
 import { GatewayMetrics } from './metrics.js'
 import { connectWith } from './relay.js'
 import { PublicServer } from './server.js'
-import { viewerLimit } from './viewer-limit.js'
+import { connectionLimit, viewerLimit } from './viewer-limit.js'
 
 /** Posts in flight are answered within 8 s. */
 const POSTS_MS = 9_000
@@ -35,12 +39,24 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   let draining = false
   const notReady = () => (draining ? 'draining' : watcher.loaded ? undefined : 'waiting for the registry')
   const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug })
-  const limit = viewerLimit()
+  const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'gateway' })
+  const descriptors = descriptorsForConnections()
+  const limit = viewerLimit(descriptors)
   const server = new PublicServer({
     gateway,
     metrics,
     allowedOrigins: config.ALLOWED_ORIGINS,
     viewerLimit: limit,
+    connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors), refusals }),
+    limits: new Limits({
+      clock: systemClock,
+      refusals,
+      postsPerAuthor: config.POST_RATE_LIMIT,
+      postsPerAddress: config.POST_RATE_LIMIT_PER_ADDRESS,
+      streamsPerAuthor: config.STREAMS_PER_AUTHOR,
+      streamsPerAddress: config.STREAMS_PER_ADDRESS,
+    }),
+    trustedProxies: config.TRUSTED_PROXIES,
     notReady,
     viewLoaded: () => watcher.loaded,
     onBug,

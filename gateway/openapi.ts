@@ -66,6 +66,7 @@ function failure(description: string, codes: readonly ErrorCode[], message: stri
 
 const retryAfter = { 'retry-after': { description: 'Seconds to wait; with `OVERLOADED`.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
 const unavailable = failure('No dispatcher can be reached, or it cannot read its store. Ask again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher can be reached', retryAfter)
+const tooMany = (description: string, message: string) => failure(description, ['RATE_LIMITED'], message, { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'string', pattern: '^[1-9][0-9]*$' } } })
 const fromCache: Response = { description: 'Unchanged since the `ETag` that `If-None-Match` named.' }
 
 export const openApi: OpenApi = {
@@ -118,6 +119,7 @@ export const openApi: OpenApi = {
             },
           },
           400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
+          429: tooMany('The stream is one more than an address or an author may have open. A connection is closed unanswered where its address opens too many.', 'at most 2000 streams may be open from one address'),
           503: unavailable,
         },
       },
@@ -133,6 +135,7 @@ export const openApi: OpenApi = {
           413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
           415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
           422: failure('The key was used for another content.', ['KEY_REUSED'], 'the idempotency key was used for another comment'),
+          429: tooMany('More posts a second than are taken from one author, or from one address.', 'at most 5 posts a second are taken from one author'),
           503: { ...unavailable, description: 'Not stored, as far as is known. Send it again under the same key.' },
         },
       },

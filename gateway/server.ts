@@ -2,6 +2,9 @@ import { checkKey, checkVideoId, type VideoId } from '../registry/contract/comme
 import { parseCursor, type Cursor } from '../registry/contract/id.js'
 import { acceptsGzip, blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
+import type { Networks } from '../registry/node/address.js'
+import { clientOf } from '../registry/node/client-address.js'
+import type { Connections } from '../registry/node/connections.js'
 import { LiveError } from '../registry/node/errors.js'
 import { HttpServer, json, type Exchange, type Reply } from '../registry/node/http.js'
 import { readiness } from '../registry/node/internal.js'
@@ -11,6 +14,7 @@ import { corsHeaders } from './cors.js'
 import { routeDocs } from './docs.js'
 import type { Gateway } from './gateway.js'
 import { history } from './history.js'
+import type { Limits } from './limits.js'
 import type { GatewayMetrics } from './metrics.js'
 import { routePage } from './page.js'
 
@@ -23,6 +27,11 @@ export interface ServerOptions {
   readonly metrics: GatewayMetrics
   readonly allowedOrigins: AllowedOrigins
   readonly viewerLimit: number
+  /** Which connections are taken. */
+  readonly connections: Connections
+  /** What one client may do. */
+  readonly limits: Limits
+  readonly trustedProxies: Networks
   /** Why it is not ready, or undefined when it is. */
   readonly notReady: () => string | undefined
   /** Whether the view has been read at all. */
@@ -40,7 +49,7 @@ export class PublicServer {
   constructor(options: ServerOptions) {
     this.#options = options
     this.#cors = corsHeaders(options.allowedOrigins)
-    this.#server = new HttpServer({ onBug: options.onBug, headers: this.#cors })
+    this.#server = new HttpServer({ onBug: options.onBug, headers: this.#cors, connections: options.connections })
     routePage(this.#server, options.allowedOrigins)
     routeDocs(this.#server)
     this.#server
@@ -76,9 +85,10 @@ export class PublicServer {
     return exchange.header('accept').includes('text/event-stream') ? this.#stream(exchange, videoId) : this.#history(exchange, videoId)
   }
 
-  /** Always 200 for a request that can ever succeed: EventSource gives up for good on anything else. */
+  /** 200 for a request that can ever succeed: EventSource gives up for good on anything else. One stream too many of
+   * one address or author is told so all the same (429): that is for it to end, and coming back every few seconds does not. */
   #stream(exchange: Exchange, videoId: VideoId): Reply | undefined {
-    const { gateway, metrics, viewerLimit } = this.#options
+    const { gateway, metrics, viewerLimit, limits, trustedProxies } = this.#options
     const after = cursorOf(exchange)
     const recent = recentOf(exchange)
     if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
@@ -86,6 +96,7 @@ export class PublicServer {
       metrics.turnedAway.inc()
       return { status: 200, headers: STREAM_HEADERS, body: retryLine(), close: this.#stopping }
     }
+    const ended = limits.stream(clientOf(exchange, trustedProxies), undefined)
     const gzip = acceptsGzip(exchange.header('accept-encoding'))
     const pack = gzip ? (bytes: Uint8Array | string) => (typeof bytes === 'string' ? blocks(bytes, 0) : bytes) : (bytes: Uint8Array | string) => bytes
     const preamble = retryLine() + HEARTBEAT
@@ -100,6 +111,7 @@ export class PublicServer {
       write: bytes => stream.write(pack(bytes)),
       end: last => stream.end(pack(last)),
       close: () => stream.close(),
+      over: ended,
     })
     return undefined
   }
@@ -121,6 +133,8 @@ export class PublicServer {
   /** Async only to reject where it throws: all of the request is read before anything is awaited. */
   async #accept(exchange: Exchange): Promise<Reply> {
     const videoId = checkVideoId(exchange.parameter(0))
+    const { limits, trustedProxies } = this.#options
+    limits.post(clientOf(exchange, trustedProxies))
     if (!JSON_TYPE.test(exchange.header('content-type'))) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
     const key = exchange.header('idempotency-key')
     if (key !== '') checkKey(key)

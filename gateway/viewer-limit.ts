@@ -1,21 +1,14 @@
-import { readFileSync } from 'node:fs'
+/** Of 20,000 descriptors: what is left to posters and readers when the gateway is full of viewers. */
+const NOT_VIEWERS = 125
 
-/** Descriptors for everything that is not a relayed viewer. */
-const RESERVED = 500
-/** Where the limit cannot be read: what a service is commonly given. */
-const COMMON_LIMIT = 10_240
-
-/** Viewers this process can hold: each costs a descriptor on either side, and a process that runs out of them can
- * reach neither ZooKeeper nor an edge. */
-export function viewerLimit(descriptors = descriptorLimit()): number {
-  return Math.max(1, Math.floor((descriptors - RESERVED) / 2))
+/** Connections this gateway can hold, given the descriptors that connections may take: each may become one that needs
+ * another to an edge or a dispatcher. */
+export function connectionLimit(descriptors: number): number {
+  return Math.max(1, Math.floor(descriptors / 2))
 }
 
-function descriptorLimit(): number {
-  try {
-    const soft = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
-    return soft === 'unlimited' ? Infinity : Number(soft ?? COMMON_LIMIT)
-  } catch {
-    return COMMON_LIMIT // not Linux
-  }
+/** Viewers it can hold: less, so that one too many is told to come back later, and posts go on. */
+export function viewerLimit(descriptors: number): number {
+  const connections = connectionLimit(descriptors)
+  return Math.max(1, connections - Math.min(NOT_VIEWERS, Math.ceil(connections / 10)))
 }

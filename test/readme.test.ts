@@ -5,6 +5,7 @@ import type { z } from 'zod'
 import { dispatcherVariables } from '../dispatcher/config.js'
 import { edgeVariables } from '../edge/config.js'
 import { gatewayVariables } from '../gateway/config.js'
+import { isLimit } from '../registry/node/limit.js'
 import { projectRoot } from '../registry/node/root.js'
 
 const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
@@ -19,6 +20,7 @@ t.test('the configuration table names every variable, who reads it and its defau
     t.equal(rows.get(name)?.readers, readers.length === 3 ? 'all' : readers.join(', '), `who reads ${name}`)
     for (const part of readers) {
       const value = (parts[part]![name] as z.ZodType).safeParse(undefined).data
+      if (isLimit(value)) t.equal(rows.get(name)?.fallback, `\`${value.most}\``, `default of ${name} in ${part}`)
       if ((typeof value === 'string' || typeof value === 'number') && name !== 'NODE_ID') t.match(rows.get(name)?.fallback, `\`${value}\``, `default of ${name} in ${part}`)
     }
   }

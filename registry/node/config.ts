@@ -3,6 +3,8 @@ import { hostname } from 'node:os'
 import { z } from 'zod'
 import { isNodeId } from '../contract/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
+import { networks } from './address.js'
+import { isLimit, limit } from './limit.js'
 
 /** Configuration comes from the environment, is parsed once, and every bad variable is named in one error. */
 export class ConfigError extends Error {
@@ -45,6 +47,9 @@ export function publicVariables(publicPort: number) {
     HOST: z.string().min(1).default('127.0.0.1').describe('address the public port listens on'),
     PORT: port(publicPort).describe('public port; 0: any free one'),
     PUBLIC_URL: url.optional().describe('how the public reaches it; from host and port'),
+    TRUSTED_PROXIES: networks.describe('addresses and networks, parted by commas, whose X-Forwarded-For or Forwarded names the client; none'),
+    CONNECTIONS_PER_ADDRESS: limit(4_000).describe('connections that one address may open, or keep open by asking again, in 12 s; 0: any number'),
+    STREAMS_PER_ADDRESS: limit(2_000).describe('streams that one address may have open; 0: any number'),
   }
 }
 
@@ -77,10 +82,15 @@ export function configure<S extends z.ZodRawShape>(part: string, shape: S, argv:
 export function describeVariables(shape: z.ZodRawShape): string {
   return Object.entries(shape)
     .map(([name, variable]) => {
-      const fallback = (variable as z.ZodType<string | number | undefined>).safeParse(undefined).data
-      return `  ${name.padEnd(20)}${(variable as z.ZodType).description ?? ''}${fallback === undefined ? '' : ` (${fallback})`}\n`
+      const fallback = (variable as z.ZodType).safeParse(undefined).data
+      return `  ${name.padEnd(26)}${(variable as z.ZodType).description ?? ''}${told(fallback)}\n`
     })
     .join('')
+}
+
+function told(fallback: unknown): string {
+  if (isLimit(fallback)) return ` (${fallback.most}; none for clients on this machine unless set)`
+  return typeof fallback === 'string' || typeof fallback === 'number' ? ` (${fallback})` : ''
 }
 
 /** Random at each start: tells this process from a former one of the same id. */

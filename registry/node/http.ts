@@ -1,5 +1,6 @@
 import { timingSafeEqual, createHash } from 'node:crypto'
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
+import { addressOf, type Address } from './address.js'
 import { errorBody, LiveError } from './errors.js'
 import { uws } from './uws.js'
 
@@ -56,11 +57,19 @@ export class Exchange {
     }
   }
 
-  /** The peer's address in its shortest form: IPv4 where it is one. */
-  address(): string {
-    const text = Buffer.from(this.res.getRemoteAddressAsText()).toString()
-    const mapped = /^0000:0000:0000:0000:0000:ffff:([0-9a-f]{2})([0-9a-f]{2}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(text)
-    return mapped ? mapped.slice(1).map(hex => parseInt(hex, 16)).join('.') : text
+  /** The header's values, each line one, '' too: a proxy may add a line of its own below the client's. */
+  headers(name: string): string[] {
+    const values: string[] = []
+    this.#req.forEach((each, value) => {
+      if (each === name) values.push(value)
+    })
+    return values
+  }
+
+  /** The peer's address, IPv4 where it is one; undefined once it has left. What a PROXY protocol header claims is never asked for:
+   * anyone may send one. */
+  peer(): Address | undefined {
+    return addressOf(this.res.getRemoteAddress())
   }
 
   /** Aborts when the client leaves. */
@@ -98,6 +107,13 @@ export interface ServerOptions {
   readonly headers?: (exchange: Exchange) => Readonly<Record<string, string>>
   /** Runs before a route; throws to refuse. */
   readonly guard?: (exchange: Exchange) => void
+  /** Which connections are taken. All, where nothing says. */
+  readonly connections?: {
+    /** Whether a new one is, before a byte of it is read. @param peer its address, 4 or 16 bytes. @param open with this one */
+    admits(peer: ArrayBuffer, open: number): boolean
+    /** Whether it stays open after an answer. */
+    keeps(peer: ArrayBuffer): boolean
+  }
   /** Told of an error that is a bug; it has been answered with 500. */
   readonly onBug: (error: unknown) => void
 }
@@ -107,9 +123,19 @@ export class HttpServer {
   readonly #routes = new Map<string, Map<Method, Handler>>()
   readonly #options: ServerOptions
   #socket: us_listen_socket | undefined
+  #connections = 0
 
   constructor(options: ServerOptions) {
     this.#options = options
+    this.#app.filter((res, change) => {
+      this.#connections += Number(change)
+      if (change === 1 && options.connections?.admits(res.getRemoteAddress(), this.#connections) === false) res.close()
+    })
+  }
+
+  /** Open now. */
+  get connections(): number {
+    return this.#connections
   }
 
   /** @param pattern a path with `:name` parts. HEAD, OPTIONS and 405 are answered from what is routed. */
@@ -181,15 +207,19 @@ export class HttpServer {
   #send(exchange: Exchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     if (exchange.aborted) return // any use of the response would throw
     const { res } = exchange
+    const { body = '' } = reply
     const bodiless = exchange.method === 'HEAD' || reply.status === 204 || reply.status === 304
+    const close = reply.close || this.#options.connections?.keeps(res.getRemoteAddress()) === false
     res.cork(() => {
       res.writeStatus(statusLine(reply.status))
       for (const [name, value] of Object.entries({ ...headers, ...reply.headers })) res.writeHeader(name, value)
-      if (!bodiless) res.end(reply.body ?? '', reply.close ?? false)
-      else if (reply.close) res.endWithoutBody(0, true)
+      if (!bodiless) {
+        if (!close && body.length > 0) return sendWhole(exchange, body)
+        res.end(body, close)
+      } else if (close) res.endWithoutBody(0, true)
       else res.endWithoutBody() // an `undefined` is printed as a length of 2^63
+      exchange.aborted = true // answered: a late abort or a second answer finds it closed
     })
-    exchange.aborted = true // answered: a late abort or a second answer finds it closed
   }
 
   #toReply(error: unknown): Reply {
@@ -197,6 +227,19 @@ export class HttpServer {
     this.#options.onBug(error)
     return errorReply(new LiveError('INTERNAL', 'something is wrong on our side'))
   }
+}
+
+/** Sends a body as fast as the peer takes it. Until it has taken all, the request is under way: it is closed if it takes nothing for
+ * 12 s, or asks again. With a plain `end`, what it asked for and does not read would pile up here without limit. */
+function sendWhole(exchange: Exchange, body: string | Uint8Array): void {
+  const { res } = exchange
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body
+  const send = (from: number) => {
+    const [taken, done] = res.tryEnd(bytes.subarray(from), bytes.length)
+    exchange.aborted = done
+    return taken
+  }
+  if (!send(0)) res.onWritable(send)
 }
 
 /** An error as a reply; one that left a body unread closes the connection. */

@@ -7,7 +7,9 @@ import { SseParser, type SseEvent } from '../../registry/contract/sse.js'
 import { printComment, printHint, WIRE_HEADER, WIRE_VERSION, type WireComment } from '../../registry/contract/wire.js'
 import { systemClock, type Clock } from '../../registry/node/clock.js'
 import { internalServer } from '../../registry/node/internal.js'
+import { StreamLimit } from '../../registry/node/streams.js'
 import { EdgeStage, type StageOptions } from '../support/edge-stage.js'
+import { connections, refusals, set, trusting } from '../support/limits.js'
 import { until } from '../support/until.js'
 import { watch, watchReady } from '../support/viewer.js'
 
@@ -15,14 +17,14 @@ const TOKEN = 'secret'
 const AUTHORIZED = { authorization: `Bearer ${TOKEN}`, [WIRE_HEADER]: String(WIRE_VERSION) }
 
 /** An edge on two real ports, before model stores. */
-function serve(t: Test, options: StageOptions = {}) {
+function serve(t: Test, options: StageOptions & { streams?: number } = {}) {
   const stage = new EdgeStage<Clock>(options, systemClock)
   t.after(() => stage.edge.stop())
   const onBug = (error: unknown) => void t.fail(String(error))
   const notReady = () => undefined
   const internal = internalServer({ token: TOKEN, metrics: stage.register, identity: { id: 'e1', instance: 'i1', version: '0' }, notReady, onBug })
   internalRoutes(internal, stage.edge)
-  const open = publicServer(stage.edge, { onBug, notReady })
+  const open = publicServer(stage.edge, { connections: connections(), streamsPerAddress: new StreamLimit('address', set(options.streams), refusals()), trustedProxies: trusting(), onBug, notReady })
   t.after(() => {
     internal.close()
     open.close()
@@ -277,4 +279,21 @@ t.test('a viewer that stalls and then reads gets everything, or a gap that names
   t.equal(stream.ids.at(-1), place)
   await until(() => plain.ids.length === ids.length)
   t.equal((await stage.metrics.slow.get()).values[0]!.value, 0)
+})
+
+t.test('streams of one address beyond its limit are told so, until one ends', async t => {
+  const { urls } = serve(t, { streams: 2 })
+  const url = `${urls.open}/comments/demo`
+  const first = await watchReady(t, url)
+  await watchReady(t, url)
+  const refused = await fetch(url, { headers: { accept: 'text/event-stream' } })
+  t.equal(refused.status, 429)
+  t.equal(refused.headers.get('retry-after'), '30')
+  t.match(await refused.json(), { error: { code: 'RATE_LIMITED', message: /2 streams .* address/ } })
+  first.close()
+  await until(async () => {
+    const viewer = watch(t, url)
+    await until(() => viewer.status)
+    return viewer.status === 200
+  })
 })

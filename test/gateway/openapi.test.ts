@@ -9,7 +9,8 @@ import { projectRoot } from '../../registry/node/root.js'
 import { startCluster } from '../support/cluster.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway } from '../support/gateway.js'
-import { watchReady } from '../support/viewer.js'
+import { until } from '../support/until.js'
+import { watch, watchReady } from '../support/viewer.js'
 
 const ajv = new Ajv2020({ strict: true, allErrors: true })
 
@@ -99,6 +100,20 @@ t.test('every path, status and schema is what the gateway answers', async t => {
     for (const [value, headers] of [[{ content: '' }, {}], [{ content: 'x' }, { 'idempotency-key': 'a key' }]] as const) await ask(t, comments, cluster.stream('demo'), body(value, headers))
     await ask(t, comments, cluster.stream('demo'), body({ content: 'x'.repeat(9_000) }))
     await ask(t, comments, cluster.stream('demo'), { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x' })
+  })
+
+  await t.test('what is too much', async t => {
+    const dispatcher = fakeDispatcher(t, 'd')
+    const { url } = runGateway(t, { dispatchers: [dispatcher.node], limits: { postsPerAddress: 0.001, streamsPerAddress: 1 } })
+    await ask(t, comments, `${url}/comments/demo`, body({ content: 'x' }))
+    const post = await ask(t, comments, `${url}/comments/demo`, body({ content: 'x' }))
+    const viewer = watch(t, `${url}/comments/demo`)
+    await until(() => viewer.status)
+    const stream = await ask(t, comments, `${url}/comments/demo`, { headers: { accept: 'text/event-stream' } })
+    for (const { response } of [post, stream]) {
+      t.equal(response.status, 429)
+      t.match(response.headers.get('retry-after'), /^[1-9][0-9]*$/)
+    }
   })
 
   await t.test('what is away', async t => {

@@ -2,12 +2,15 @@ import { Registry } from 'prom-client'
 import type { Test } from 'tap'
 import { Gateway } from '../../gateway/gateway.js'
 import { GatewayMetrics } from '../../gateway/metrics.js'
+import { Limits } from '../../gateway/limits.js'
 import { connectWith } from '../../gateway/relay.js'
 import { PublicServer, type ServerOptions } from '../../gateway/server.js'
 import type { DispatcherNode, EdgeNode } from '../../registry/contract/nodes.js'
 import { InternalClient } from '../../registry/node/client.js'
 import { systemClock } from '../../registry/node/clock.js'
+import type { Limit } from '../../registry/node/limit.js'
 import { View, type Change } from '../../registry/view.js'
+import { connections, refusals, set, trusting } from './limits.js'
 
 export interface RunningGateway {
   readonly url: string
@@ -19,13 +22,18 @@ export interface RunningGateway {
   readonly apply: (change: Change) => void
 }
 
-export interface GatewayGiven extends Partial<Omit<ServerOptions, 'gateway' | 'metrics'>> {
+export interface GatewayGiven extends Partial<Omit<ServerOptions, 'gateway' | 'metrics' | 'connections' | 'limits' | 'trustedProxies'>> {
+  /** As it would be set in the environment: it holds for this machine too. 0 where it is not given. */
+  readonly limits?: Partial<Record<'postsPerAuthor' | 'postsPerAddress' | 'streamsPerAuthor' | 'streamsPerAddress' | 'connectionsPerAddress', number | Limit>>
+  readonly trustedProxies?: string
+  /** Connections that it may have open. */
+  readonly room?: number
   readonly edges?: readonly EdgeNode[]
   readonly dispatchers?: readonly DispatcherNode[]
 }
 
 /** A gateway in this process, over real HTTP, with a view that the test writes. */
-export function runGateway(t: Test, { edges = [], dispatchers = [], ...given }: GatewayGiven = {}): RunningGateway {
+export function runGateway(t: Test, { edges = [], dispatchers = [], limits = {}, trustedProxies = '', room = Infinity, ...given }: GatewayGiven = {}): RunningGateway {
   const view = new View()
   const client = new InternalClient(undefined)
   t.after(() => client.close())
@@ -40,7 +48,22 @@ export function runGateway(t: Test, { edges = [], dispatchers = [], ...given }: 
   const register = new Registry()
   const metrics = new GatewayMetrics(register)
   metrics.watch(register, gateway)
+  const limit = (name: keyof typeof limits): Limit => {
+    const most = limits[name] ?? 0
+    return typeof most === 'number' ? set(most) : most
+  }
+  const counted = refusals(register)
   const server = new PublicServer({
+    connections: connections({ perAddress: limit('connectionsPerAddress'), trusted: trustedProxies, room, counted }),
+    limits: new Limits({
+      clock: systemClock,
+      refusals: counted,
+      postsPerAuthor: limit('postsPerAuthor'),
+      postsPerAddress: limit('postsPerAddress'),
+      streamsPerAuthor: limit('streamsPerAuthor'),
+      streamsPerAddress: limit('streamsPerAddress'),
+    }),
+    trustedProxies: trusting(trustedProxies),
     allowedOrigins: '*',
     viewerLimit: 1_000,
     notReady: () => undefined,

@@ -213,7 +213,113 @@ t.test('a server that stops listening finishes what it has', async t => {
   t.match((await answered).toString(), /^HTTP\/1\.1 200 OK/)
 })
 
-t.test('the address of a peer is short', async t => {
-  const { url } = serve(t, { 'GET /': exchange => json(exchange.address()) })
-  t.equal(await (await request(url)).body.json(), '127.0.0.1')
+t.test('the address of a peer is IPv4 where it is one, also on a listener for both', async t => {
+  const server = new HttpServer({ onBug: error => t.fail(String(error)) })
+  t.after(() => server.close())
+  server.route('GET', '/', exchange => json(exchange.peer()?.toString()))
+  t.equal(await (await request(`http://127.0.0.1:${server.listen('::', 0)}`)).body.json(), '127.0.0.1')
+})
+
+t.test('a header that comes in several lines is read in all of them', async t => {
+  const { port } = serve(t, { 'GET /': exchange => json(exchange.headers('x-a')) })
+  const { socket } = raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-b: 2\r\nx-a: 3, 4\r\n\r\n')
+  t.match((await new Promise<Buffer>(resolve => socket.once('data', resolve))).toString(), /\["1","3, 4"\]$/)
+})
+
+t.test('no answer names what the server is made of', async t => {
+  const { port } = serve(t, { 'GET /': () => json({}), 'POST /': () => ({ status: 204 }) })
+  for (const line of ['GET /', 'POST /', 'HEAD /', 'OPTIONS /', 'GET /none', 'DELETE /']) {
+    const { ended } = raw(t, port, `${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+    const answer = await ended
+    t.match(answer, /^HTTP\/1.1 [24]/, line)
+    t.notMatch(answer, /uwebsockets/i, line)
+  }
+})
+
+t.test('who asks again and again and does not read is closed, and costs no memory', async t => {
+  const body = Buffer.alloc(100_000, 'a')
+  let asked = 0
+  const { port } = serve(t, {
+    'GET /': () => {
+      asked++
+      return { status: 200, body }
+    },
+  })
+  const { socket, ended } = raw(t, port, '')
+  socket.pause()
+  const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+  const before = process.memoryUsage.rss()
+  // A write on a connection that has been closed fails: that is the end that is waited for.
+  const timer = setInterval(() => socket.writable && socket.write(request.repeat(20)), 1)
+  t.after(() => clearInterval(timer))
+  socket.on('error', () => socket.destroy())
+  await ended
+  t.ok(asked < 300, `answered ${asked} times`)
+  t.ok(process.memoryUsage.rss() - before < 60_000_000, `${process.memoryUsage.rss() - before} bytes`)
+})
+
+t.test('who does not read its answer is closed within 12 s', async t => {
+  const { server, port } = serve(t, { 'GET /': () => ({ status: 200, body: Buffer.alloc(20_000_000, 'a') }) })
+  const { socket } = raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  socket.pause()
+  await until(() => server.connections === 1)
+  await until(() => server.connections === 0, { timeoutMs: 14_000 })
+})
+
+t.test('a large answer reaches a slow reader whole', async t => {
+  const body = Buffer.from(Array.from({ length: 2_000_000 }, (_, i) => `${i} `).join(''))
+  const { port } = serve(t, { 'GET /': () => ({ status: 200, body }) })
+  const { socket } = raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  socket.removeAllListeners('data')
+  socket.pause()
+  const parts: Buffer[] = []
+  let length = 0
+  const headAndBody = () => length - body.length
+  while (headAndBody() < 0 || !Buffer.concat(parts).includes('\r\n\r\n')) {
+    const chunk = socket.read() as Buffer | null
+    if (chunk) {
+      parts.push(chunk)
+      length += chunk.length
+    }
+    await turn()
+  }
+  await until(() => {
+    const chunk = socket.read() as Buffer | null
+    if (chunk) parts.push(chunk)
+    const all = Buffer.concat(parts)
+    return all.length - (all.indexOf('\r\n\r\n') + 4) >= body.length
+  })
+  const all = Buffer.concat(parts)
+  t.ok(all.subarray(all.indexOf('\r\n\r\n') + 4).equals(body))
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await until(() => socket.read() as Buffer | null, { what: 'the next answer on the same connection' })
+})
+
+t.test('what a server does not admit it closes at once, and it counts what is open', async t => {
+  const seen: number[] = []
+  const { server, port } = serve(t, { 'GET /': () => json({}) }, {
+    connections: {
+      admits: (peer, open) => {
+        t.same([...new Uint8Array(peer)], [127, 0, 0, 1])
+        seen.push(open)
+        return open <= 2
+      },
+      keeps: () => true,
+    },
+  })
+  const open = [raw(t, port, ''), raw(t, port, '')]
+  await until(() => server.connections === 2)
+  t.equal(await raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n').ended, '')
+  t.same(seen, [1, 2, 3])
+  t.equal(server.connections, 2, 'the one refused is counted off')
+  for (const { socket } of open) socket.destroy()
+  await until(() => server.connections === 0)
+  raw(t, port, '')
+  await until(() => server.connections === 1)
+})
+
+t.test('what may not stay open is closed with its answer', async t => {
+  const { port } = serve(t, { 'GET /': () => json({ a: 1 }) }, { connections: { admits: () => true, keeps: () => false } })
+  t.match(await raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n').ended, /\{"a":1\}$/)
+  t.match(await raw(t, port, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n').ended, /^HTTP\/1.1 200/)
 })

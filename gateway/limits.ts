@@ -1,0 +1,85 @@
+import { Buckets } from '../registry/node/buckets.js'
+import type { Client } from '../registry/node/client-address.js'
+import type { Clock } from '../registry/node/clock.js'
+import { LiveError } from '../registry/node/errors.js'
+import { holdsFor, type Limit } from '../registry/node/limit.js'
+import type { Refusals } from '../registry/node/refusals.js'
+import { StreamLimit } from '../registry/node/streams.js'
+
+export interface LimitsOptions {
+  readonly clock: Clock
+  readonly refusals: Refusals
+  /** Posts a second; twice as many at once. */
+  readonly postsPerAuthor: Limit
+  readonly postsPerAddress: Limit
+  /** Open at a time. */
+  readonly streamsPerAuthor: Limit
+  readonly streamsPerAddress: Limit
+}
+
+/** One limit on posts. */
+class PostLimit {
+  readonly limit: Limit
+  readonly buckets: Buckets
+  constructor(limit: Limit) {
+    this.limit = limit
+    this.buckets = new Buckets({ perSecond: limit.most || 1, burst: Math.max(1, limit.most * 2) })
+  }
+}
+
+/** What one author and one address may do here. Each gateway counts for itself. An author counts only where the identity is known:
+ * anyone may give a name. */
+export class Limits {
+  readonly #clock: Clock
+  readonly #refusals: Refusals
+  readonly #posts: { readonly address: PostLimit; readonly author: PostLimit }
+  readonly #streams: { readonly address: StreamLimit; readonly author: StreamLimit }
+
+  constructor({ clock, refusals, postsPerAuthor, postsPerAddress, streamsPerAuthor, streamsPerAddress }: LimitsOptions) {
+    this.#clock = clock
+    this.#refusals = refusals
+    this.#posts = { address: new PostLimit(postsPerAddress), author: new PostLimit(postsPerAuthor) }
+    this.#streams = { address: new StreamLimit('address', streamsPerAddress, refusals), author: new StreamLimit('author', streamsPerAuthor, refusals) }
+  }
+
+  /** Takes a post into account that comes from `client`, before anything of it is looked at.
+   * @throws LiveError RATE_LIMITED */
+  post(client: Client): void {
+    this.#take('address', client.key, client)
+  }
+
+  /** Takes into account whose post it is. @param author one whose identity is known
+   * @throws LiveError RATE_LIMITED */
+  postBy(author: string, client: Client): void {
+    this.#take('author', author, client)
+  }
+
+  /** Takes a stream into account. @param author one whose identity is known
+   * @returns what is to be called when it has ended. @throws LiveError RATE_LIMITED */
+  stream(client: Client, author: string | undefined): () => void {
+    const left = this.#streams.address.open(client.key, client)
+    if (author === undefined) return left
+    try {
+      const ended = this.#streams.author.open(author, client)
+      return () => {
+        left()
+        ended()
+      }
+    } catch (error) {
+      left()
+      throw error
+    }
+  }
+
+  #take(by: 'address' | 'author', key: string, client: Client): void {
+    const { limit, buckets } = this.#posts[by]
+    if (!holdsFor(limit, client)) return
+    const waitMs = buckets.take(key, this.#clock.now())
+    if (waitMs > 0) throw this.#refuse(`posts_per_${by}`, `at most ${limit.most} posts a second are taken from one ${by}`, Math.ceil(waitMs / 1000))
+  }
+
+  #refuse(kind: string, message: string, seconds: number): LiveError {
+    this.#refusals.count(kind)
+    return new LiveError('RATE_LIMITED', message, { headers: { 'retry-after': String(seconds) } })
+  }
+}

@@ -1,0 +1,62 @@
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+
+export type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+/** Of 4 or 16 bytes, as the server has a peer's; undefined where it is gone already. IPv4 where it is one: a listener
+ * on `::` has it mapped into IPv6. */
+export function addressOf(bytes: ArrayBuffer): Address | undefined {
+  return bytes.byteLength === 0 ? undefined : unmapped(ipaddr.fromByteArray([...new Uint8Array(bytes)]))
+}
+
+/** As it is written down; undefined where that is none. Only four decimal numbers are IPv4: `1` or `0x7f.1` are not. */
+export function parseAddress(text: string): Address | undefined {
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text)
+  return ipaddr.IPv6.isValid(text) ? unmapped(ipaddr.IPv6.parse(text)) : undefined
+}
+
+export function isLoopback(address: Address): boolean {
+  return address.range() === 'loopback'
+}
+
+/** What is counted as one: an IPv4 address, or an IPv6 network of 64 bits, since that is what one customer is given. */
+export function keyOf(address: Address): string {
+  return address instanceof ipaddr.IPv4 ? address.toString() : address.parts.slice(0, 4).map(part => part.toString(16)).join(':')
+}
+
+/** Addresses and networks, such as those of one's own proxies. */
+export class Networks {
+  readonly #ranges: readonly [Address, number][]
+
+  constructor(ranges: readonly [Address, number][]) {
+    this.#ranges = ranges
+  }
+
+  has(address: Address): boolean {
+    return this.#ranges.some(range => range[0].kind() === address.kind() && address.match(range))
+  }
+}
+
+/** Addresses and networks, parted by commas. */
+export const networks = z
+  .string()
+  .transform((text, context) => {
+    const ranges = text.split(',').map(part => part.trim()).filter(part => part !== '').map(rangeOf)
+    if (ranges.every(range => range !== undefined)) return new Networks(ranges)
+    context.addIssue('must be addresses and networks such as 10.0.0.0/8 or fd00::/8, parted by commas')
+    return z.NEVER
+  })
+  .prefault('')
+
+function rangeOf(text: string): [Address, number] | undefined {
+  const [, host, bits] = /^([^/]+)(?:\/([0-9]{1,3}))?$/.exec(text) ?? []
+  const address = parseAddress(host ?? '')
+  if (!address) return undefined
+  const width = address instanceof ipaddr.IPv4 ? 32 : 128
+  const prefix = bits === undefined ? width : Number(bits)
+  return prefix <= width ? [address, prefix] : undefined
+}
+
+function unmapped(address: Address): Address {
+  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address
+}

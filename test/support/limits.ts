@@ -1,0 +1,21 @@
+import { Registry } from 'prom-client'
+import { networks } from '../../registry/node/address.js'
+import { systemClock } from '../../registry/node/clock.js'
+import { Connections } from '../../registry/node/connections.js'
+import type { Limit } from '../../registry/node/limit.js'
+import { createLog } from '../../registry/node/log.js'
+import { Refusals } from '../../registry/node/refusals.js'
+
+/** As if it were set by hand: it holds for this machine too. 0: none. */
+export const set = (most = 0): Limit => ({ most, local: true })
+
+export const trusting = (list = '') => networks.parse(list)
+
+/** Where nobody asks what was refused. */
+export function refusals(metrics = new Registry()): Refusals {
+  return new Refusals({ clock: systemClock, log: createLog('test', 'test', 'silent'), metrics, name: 'test' })
+}
+
+export function connections({ perAddress = set(), trusted = '', room = Infinity, counted = refusals() }: { perAddress?: Limit; trusted?: string; room?: number; counted?: Refusals } = {}): Connections {
+  return new Connections({ clock: systemClock, perAddress, trusted: trusting(trusted), room: () => room, refusals: counted })
+}
