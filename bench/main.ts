@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { attack } from './attack.js'
 import type { Benchmark, Flags } from './benchmark.js'
 import { burst } from './burst.js'
 import { compare } from './compare.js'
@@ -19,7 +20,7 @@ import { machine } from './measure/machine.js'
 import { profileTables } from './report/profile.js'
 import { Progress } from './report/progress.js'
 
-const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, relay, placement, sweep]
+const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, relay, placement, sweep, attack]
 
 /** The benchmarks. Sets the exit status: 0; 1 when a run lost, doubled or misplaced a comment; 2 for wrong usage.
  * @param argv what follows the word `bench` */

@@ -17,6 +17,8 @@ export interface LiveOptions {
   readonly gzip?: boolean
   /** Most viewers that one edge takes. */
   readonly capacity?: number
+  /** Of the parts, besides. */
+  readonly env?: Readonly<Record<string, string>>
   /** Where the parts write their CPU profiles when they stop. */
   readonly profile?: string | undefined
 }
@@ -53,11 +55,11 @@ export class LiveSystem implements RunningSystem {
   }
 
   static async start(options: LiveOptions): Promise<LiveSystem> {
-    const { gateways = 1, dispatchers = 1, edges = 1, capacity = 19_000, profile } = options
+    const { gateways = 1, dispatchers = 1, edges = 1, capacity = 19_000, env = {}, profile } = options
     const folder = temporaryFolder()
     const flags = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges].map(String)
     const profiling = profile === undefined ? {} : { BENCH_PROFILE: profile, NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --import=${PROFILER}`.trim() }
-    const cluster = new Cluster(folder.path, flags, { LOG_LEVEL: 'warn', EDGE_CAPACITY: String(capacity), EDGE_VIDEO_SHARE: String(capacity), ...profiling })
+    const cluster = new Cluster(folder.path, flags, { LOG_LEVEL: 'warn', EDGE_CAPACITY: String(capacity), EDGE_VIDEO_SHARE: String(capacity), ...env, ...profiling })
     try {
       await cluster.ready()
       return new LiveSystem(cluster, folder.remove, options)
