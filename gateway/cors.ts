@@ -13,7 +13,7 @@ const PREFLIGHT: Headers = {
 /** Where one path has several answers, by what of the request. */
 const NEGOTIATED = /^\/comments\/[^/]+$/
 
-/** The headers of every answer: those of all we say, and those by which pages of the allowed origins may call us and read it. */
+/** The headers of every answer, among them those by which pages of the allowed origins may call us and read it. */
 export function corsHeaders(allowed: AllowedOrigins): (exchange: Exchange) => Headers {
   return exchange => {
     const origin = allowed === '*' ? '*' : exchange.header('origin')

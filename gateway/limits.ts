@@ -27,8 +27,8 @@ class PostLimit {
   }
 }
 
-/** What one author and one address may do here. Each gateway counts for itself. An author counts only where the identity is known:
- * anyone may give a name. */
+/** What one author and one address may do here. Each gateway counts for itself. An author counts only where the
+ * identity is known: anyone may give a name. */
 export class Limits {
   readonly #clock: Clock
   readonly #refusals: Refusals

@@ -8,10 +8,10 @@ export interface Rate {
 const MAX_KEYS = 100_000
 
 /** A token bucket for each key, as one number: the time at which it will be full again (the virtual scheduling of the
- * generic cell rate algorithm, ITU-T I.371). A bucket that is full is the same as none, so only keys that took within the
- * last burst ÷ rate seconds need be held; each take looks at the two longest unused and forgets those that are full. Beyond `maxKeys` the longest unused is
- * forgotten although it is not full: memory has a bound, and who comes from more addresses than that is not kept
- * out by counting addresses. */
+ * generic cell rate algorithm, ITU-T I.371). A full bucket is the same as none, so only keys that took within the last
+ * burst ÷ rate seconds need be held; each take looks at the two longest unused and forgets those that are full. Beyond
+ * `maxKeys` the longest unused is forgotten although it is not full: memory has a bound, and who comes from more
+ * addresses than that is not kept out by counting addresses. */
 export class Buckets {
   readonly #costMs: number
   readonly #burstMs: number

@@ -12,8 +12,8 @@ export interface Client {
 
 /** The client of a request: the peer, or where that is a trusted proxy, the right-most address of its
  * `X-Forwarded-For` or `Forwarded` (RFC 7239) that is not one: what stands left of it the client may have written.
- * Where the header cannot be read, or the two name different clients (a proxy writes one and passes on the other as
- * the client made it), it is the proxy's own address, and not excepted from any limit. */
+ * Where the header cannot be read, or the two name different clients (a proxy writes one and passes the other on as
+ * the client made it), it is the proxy's own address, and excepted from no limit. */
 export function clientOf(exchange: Exchange, trusted: Networks): Client {
   const peer = exchange.peer()
   if (!peer) return { key: '', local: false }

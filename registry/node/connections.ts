@@ -19,8 +19,9 @@ export interface ConnectionOptions {
 }
 
 /** Which connections a public port takes, before a byte of them is read. The server does not tell whose connection has
- * ended, so an address's cannot be counted off. But a silent one ends within 12 s: an address that opens, or
- * keeps open by asking again, at most N in 12 s (and as many at once) never holds more than four times N that are not streams. */
+ * ended, so an address's cannot be counted off. But a silent one ends within 12 s: an address that opens at most N in
+ * 12 s, and as many at once, and keeps open as many by asking again, never holds more than four times N besides its
+ * streams. */
 export class Connections {
   readonly #options: ConnectionOptions
   readonly #opened: Buckets

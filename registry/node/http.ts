@@ -2,6 +2,7 @@ import { timingSafeEqual, createHash } from 'node:crypto'
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { addressOf, type Address } from './address.js'
 import { errorBody, LiveError } from './errors.js'
+import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
 
 /** uWebSockets.js ends here: routes see an Exchange and answer with a Reply. The library ends the process or
@@ -57,7 +58,7 @@ export class Exchange {
     }
   }
 
-  /** The header's values, each line one, '' too: a proxy may add a line of its own below the client's. */
+  /** The header's values, a line each, '' too: a proxy may add a line of its own below the client's. */
   headers(name: string): string[] {
     const values: string[] = []
     this.#req.forEach((each, value) => {
@@ -66,8 +67,8 @@ export class Exchange {
     return values
   }
 
-  /** The peer's address, IPv4 where it is one; undefined once it has left. What a PROXY protocol header claims is never asked for:
-   * anyone may send one. */
+  /** The peer's address, IPv4 where it is one; undefined once it has left. What a PROXY protocol header claims is never
+   * asked for: anyone may send one. */
   peer(): Address | undefined {
     return addressOf(this.res.getRemoteAddress())
   }
@@ -124,6 +125,7 @@ export class HttpServer {
   readonly #options: ServerOptions
   #socket: us_listen_socket | undefined
   #connections = 0
+  readonly #unsent = new Unsent()
 
   constructor(options: ServerOptions) {
     this.#options = options
@@ -214,7 +216,7 @@ export class HttpServer {
       res.writeStatus(statusLine(reply.status))
       for (const [name, value] of Object.entries({ ...headers, ...reply.headers })) res.writeHeader(name, value)
       if (!bodiless) {
-        if (!close && body.length > 0) return sendWhole(exchange, body)
+        if (!close && body.length > 0) return this.#sendWhole(exchange, body)
         res.end(body, close)
       } else if (close) res.endWithoutBody(0, true)
       else res.endWithoutBody() // an `undefined` is printed as a length of 2^63
@@ -222,24 +224,29 @@ export class HttpServer {
     })
   }
 
+  /** Sends a body as fast as the peer takes it. Until it has taken all, the request is under way: it is closed if it takes
+   * nothing for 12 s, or asks again. With a plain `end`, what it asked for and does not read would pile up without limit. */
+  #sendWhole(exchange: Exchange, body: string | Uint8Array): void {
+    const { res } = exchange
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body
+    const send = (from: number) => {
+      const [taken, done] = res.tryEnd(bytes.subarray(from), bytes.length)
+      exchange.aborted = done
+      if (done) this.#unsent.delete(exchange)
+      return taken
+    }
+    if (send(0)) return
+    res.onWritable(send)
+    exchange.signal.addEventListener('abort', () => this.#unsent.delete(exchange), { once: true })
+    // Out of this cork: another connection may be closed.
+    setImmediate(() => exchange.aborted || this.#unsent.add(exchange, bytes.length, () => res.close()))
+  }
+
   #toReply(error: unknown): Reply {
     if (error instanceof LiveError) return errorReply(error)
     this.#options.onBug(error)
     return errorReply(new LiveError('INTERNAL', 'something is wrong on our side'))
   }
-}
-
-/** Sends a body as fast as the peer takes it. Until it has taken all, the request is under way: it is closed if it takes nothing for
- * 12 s, or asks again. With a plain `end`, what it asked for and does not read would pile up here without limit. */
-function sendWhole(exchange: Exchange, body: string | Uint8Array): void {
-  const { res } = exchange
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body
-  const send = (from: number) => {
-    const [taken, done] = res.tryEnd(bytes.subarray(from), bytes.length)
-    exchange.aborted = done
-    return taken
-  }
-  if (!send(0)) res.onWritable(send)
 }
 
 /** An error as a reply; one that left a body unread closes the connection. */

@@ -8,8 +8,8 @@ import type * as UWS from 'uWebSockets.js'
 process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= '16384'
 
 export const uws: typeof UWS = load()
-// Not in its types: answers do without the header `uWebSockets: 20`. (What it refuses by itself, such as a request it cannot parse, still names it
-// in the body; that is compiled in.)
+// Not in its types: answers do without the header `uWebSockets: 20`. What it refuses by itself, such as a request that
+// it cannot parse, still names it in the body; that is compiled in.
 ;(uws as unknown as { _cfg?: (word: string) => void })._cfg?.('silent')
 
 function load(): typeof UWS {

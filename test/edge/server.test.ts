@@ -297,3 +297,19 @@ t.test('streams of one address beyond its limit are told so, until one ends', as
     return viewer.status === 200
   })
 })
+
+t.test('every answer of the public port has the headers it needs', async t => {
+  const { urls } = serve(t)
+  const stream = { accept: 'text/event-stream' }
+  for (const [path, init] of [['/healthz', {}], ['/readyz', {}], ['/nothing', {}], ['/comments/demo', {}], ['/comments/demo', { headers: stream }], ['/comments/demo', { headers: stream, method: 'HEAD' }], ['/comments/no.video', { headers: stream }]] as [string, RequestInit][]) {
+    const leave = new AbortController()
+    t.after(() => leave.abort())
+    const { headers, status } = await fetch(urls.open + path, { ...init, signal: leave.signal })
+    const what = `${path} ${status}`
+    t.equal(headers.get('x-content-type-options'), 'nosniff', what)
+    t.equal(headers.get('referrer-policy'), 'no-referrer', what)
+    t.equal(headers.get('content-security-policy'), "default-src 'none'; frame-ancestors 'none'", what)
+    t.equal(headers.get('access-control-allow-origin'), '*', what)
+    for (const banner of ['server', 'x-powered-by', 'uwebsockets']) t.notOk(headers.has(banner), `${what}: ${banner}`)
+  }
+})

@@ -266,6 +266,21 @@ t.test('who does not read its answer is closed within 12 s', async t => {
   await until(() => server.connections === 0, { timeoutMs: 14_000 })
 })
 
+t.test('answers that many do not read have a bound together: the longest under way is closed', async t => {
+  const body = Buffer.alloc(30_000_000, 'a')
+  let asked = 0
+  const { server, port } = serve(t, {
+    'GET /': () => {
+      asked++
+      return { status: 200, body }
+    },
+  })
+  const sockets = Array.from({ length: 4 }, () => raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n').socket.pause())
+  await until(() => asked === 4 && server.connections === 2, { timeoutMs: 5_000 })
+  for (const socket of sockets) socket.destroy()
+  await until(() => server.connections === 0)
+})
+
 t.test('a large answer reaches a slow reader whole', async t => {
   const body = Buffer.from(Array.from({ length: 2_000_000 }, (_, i) => `${i} `).join(''))
   const { port } = serve(t, { 'GET /': () => ({ status: 200, body }) })
