@@ -31,6 +31,7 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   }
   const supervisor = new Supervisor(options, env, folder, say)
   const stopped = stopOnSignal(supervisor)
+  say(identity(env))
   try {
     const url = await Promise.race([supervisor.start(), stopped])
     if (url !== undefined) welcome(url, supervisor, options)
@@ -65,6 +66,13 @@ function stopOnSignal(supervisor: Supervisor): Promise<undefined> {
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   })
+}
+
+/** Who may come in: what one had better know before the port is open. */
+function identity(env: NodeJS.ProcessEnv): string {
+  const on = Boolean(env['AUTH_JWT_SECRET'] || env['AUTH_JWKS_FILE'])
+  if (!on) return 'identity     off: anyone may post, under any name (AUTH_JWT_SECRET or AUTH_JWKS_FILE turns it on)'
+  return `identity     on: a token is needed to post${env['AUTH_REQUIRE_TO_WATCH'] === 'true' ? ', to read and to watch' : ''}`
 }
 
 function welcome(url: string, supervisor: Supervisor, { data }: Options): void {

@@ -1,4 +1,4 @@
-import { checkBody, checkKey, checkVideoId, type Comment, type Draft } from '../registry/contract/comment.js'
+import { checkAuthor, checkBody, checkKey, checkVideoId, type Comment, type Draft } from '../registry/contract/comment.js'
 import type { PostResult } from '../registry/contract/posts.js'
 import type { Clock } from '../registry/node/clock.js'
 import { LiveError } from '../registry/node/errors.js'
@@ -128,6 +128,7 @@ export class Accept {
 }
 
 /** @throws LiveError BAD_… */
-function check({ videoId, authorId, content, key }: Draft): Draft {
-  return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), key: checkKey(key) }
+function check({ videoId, authorId, authorName, content, key }: Draft): Draft {
+  const name = authorName === undefined ? {} : { authorName: checkAuthor(authorName, 'authorName') }
+  return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), ...name, key: checkKey(key) }
 }

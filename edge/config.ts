@@ -1,14 +1,16 @@
 import { z } from 'zod'
+import { identityConflicts, identityVariables } from '../registry/identity/config.js'
 import { configure, count, nodeVariables, publicVariables } from '../registry/node/config.js'
 
 export const edgeVariables = {
   ...nodeVariables('edge', 9081),
   ...publicVariables(8081),
+  ...identityVariables,
   EDGE_CAPACITY: count(15_000).describe('viewers it takes'),
   EDGE_GZIP_LEVEL: z.string().regex(/^[1-9]$/, 'must be 1 to 9').transform(Number).default(6).describe('how hard flushes are compressed for viewers that accept gzip, 1 to 9'),
   EDGE_GZIP_MIN_VIEWERS: count(4).describe('a video with fewer viewers here is sent uncompressed blocks'),
 }
 
 export function edgeConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('edge', edgeVariables, argv, env)
+  return configure('edge', edgeVariables, argv, env, identityConflicts)
 }

@@ -3,15 +3,12 @@ import type { HttpResponse } from 'uWebSockets.js'
 import { frame, FrameKind, type EndReason } from '../registry/contract/frame.js'
 import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
-import { API_HEADERS } from '../registry/node/api-headers.js'
 import type { Exchange, Reply } from '../registry/node/http.js'
 import { Stream, type StreamEvents } from '../registry/node/stream.js'
 import type { Edge } from './edge.js'
 import type { Encoding } from './encoding.js'
 import type { Outlet, Start, Viewer } from './viewer.js'
 
-/** Of every answer on the public port. */
-export const PUBLIC_HEADERS = { ...API_HEADERS, 'access-control-allow-origin': '*' }
 const FRAME_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' }
 /** A frame without a payload: moves no place, shows nothing, and pushes out what the server held back. */
 const EMPTY_FRAME = frame(FrameKind.events, 0, '')
@@ -27,9 +24,9 @@ interface Shape {
 const FRAMES: Shape = { headers: FRAME_HEADERS, first: () => EMPTY_FRAME, nothing: EMPTY_FRAME, last: reason => frame(FrameKind.end, 0, reason) }
 
 const SHAPES: Readonly<Record<Encoding, Shape>> = {
-  plain: { headers: { ...STREAM_HEADERS, ...PUBLIC_HEADERS }, first: () => retryLine() + HEARTBEAT, nothing: HEARTBEAT, last: () => retryLine() },
+  plain: { headers: STREAM_HEADERS, first: () => retryLine() + HEARTBEAT, nothing: HEARTBEAT, last: () => retryLine() },
   gzip: {
-    headers: { ...STREAM_HEADERS, ...PUBLIC_HEADERS, ...GZIP_HEADERS },
+    headers: { ...STREAM_HEADERS, ...GZIP_HEADERS },
     first: () => Buffer.concat([GZIP_HEADER, blocks(retryLine() + HEARTBEAT, 0)]),
     nothing: EMPTY_BLOCK,
     last: () => blocks(retryLine(), 0),
@@ -38,11 +35,12 @@ const SHAPES: Readonly<Record<Encoding, Shape>> = {
   gzipFrames: FRAMES,
 }
 
-/** Opens a viewer's stream. @param ended called once, when the stream is over
+/** Opens a viewer's stream. @param own headers besides those of its encoding
+ * @param ended called once, when the stream is over
  * @returns the answer to a HEAD request; undefined where the stream is open */
-export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding, ended?: () => void): Reply | undefined {
+export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding, own: Readonly<Record<string, string>> = {}, ended?: () => void): Reply | undefined {
   if (method === 'HEAD') return { status: 200, headers: SHAPES[encoding].headers }
-  const connection = new Connection(edge, res, encoding, ended)
+  const connection = new Connection(edge, res, encoding, own, ended)
   connection.viewer = edge.join(videoId, start, connection)
   return undefined
 }
@@ -55,12 +53,12 @@ class Connection implements Outlet, StreamEvents {
   readonly #stream: Stream
   readonly #ended: (() => void) | undefined
 
-  constructor(edge: Edge, res: HttpResponse, encoding: Encoding, ended: (() => void) | undefined) {
+  constructor(edge: Edge, res: HttpResponse, encoding: Encoding, own: Readonly<Record<string, string>>, ended: (() => void) | undefined) {
     const { headers, first } = SHAPES[encoding]
     this.encoding = encoding
     this.#edge = edge
     this.#ended = ended
-    this.#stream = new Stream(res, headers, first(), this)
+    this.#stream = new Stream(res, { ...headers, ...own }, first(), this)
   }
 
   write(bytes: Uint8Array): boolean {

@@ -1,6 +1,7 @@
 import type { VideoId } from '../registry/contract/comment.js'
 import { MAX_ZNODE_BYTES } from '../registry/contract/nodes.js'
 import type { Batch, WireComment } from '../registry/contract/wire.js'
+import { Expiries } from '../registry/identity/expiries.js'
 import type { Clock } from '../registry/node/clock.js'
 import { ownerOf } from '../registry/ownership.js'
 import type { View } from '../registry/view.js'
@@ -46,6 +47,7 @@ export class Edge {
   readonly #roomOf = new Map<Viewer, Room>()
   readonly #slots: Set<Room>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set())
   readonly #blocked = new Set<Viewer>()
+  readonly #expiries = new Expiries<Viewer>()
   readonly #syncs: Syncs
   readonly #received: EdgeDeps['received']
   readonly #holdings: HoldingsAnnouncements
@@ -108,6 +110,7 @@ export class Edge {
     const room = known ?? this.#open(videoId)
     const viewer = new Viewer(outlet, start, this.#clock.now())
     this.#roomOf.set(viewer, room)
+    if (start.endsAt !== undefined) this.#expiries.add(viewer, start.endsAt)
     this.#metrics.joins.inc()
     room.join(viewer)
     this.#holdings.changed(videoId, room.viewers.size)
@@ -220,6 +223,7 @@ export class Edge {
     const room = this.#roomOf.get(viewer)
     this.#roomOf.delete(viewer)
     this.#blocked.delete(viewer)
+    this.#expiries.delete(viewer)
     return room
   }
 
@@ -238,6 +242,7 @@ export class Edge {
       this.#metrics.slow.inc()
       this.#end(viewer, 'slow')
     }
+    for (const viewer of this.#expiries.due(this.#clock.wall())) this.#end(viewer, 'drain') // told to come back, as in a drain
     this.#slot = (this.#slot + 1) % WHEEL_SLOTS
     const slot = this.#slots[this.#slot]!
     for (const room of slot) {

@@ -3,6 +3,7 @@ import { Announcer } from '../registry/announcer.js'
 import { printHoldings, printNode, type EdgeNode } from '../registry/contract/nodes.js'
 import { WIRE_VERSION } from '../registry/contract/wire.js'
 import { DrainWatch } from '../registry/drain-watch.js'
+import { openIdentity } from '../registry/identity/identity.js'
 import { systemClock } from '../registry/node/clock.js'
 import { urlOf } from '../registry/node/config.js'
 import { Connections } from '../registry/node/connections.js'
@@ -27,6 +28,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const live = startNode('edge', config, { watch: ['dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
   const { identity, log, onBug, client, zk, watcher } = live
   const { id, instance } = identity
+  const auth = openIdentity(config, systemClock, log)
 
   let node: EdgeNode | undefined
   const announced: { node?: Announcer; holdings?: Announcer } = {}
@@ -61,6 +63,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => descriptors - internal.connections, refusals }),
     streamsPerAddress: new StreamLimit('address', config.STREAMS_PER_ADDRESS, refusals),
     trustedProxies: config.TRUSTED_PROXIES,
+    allowedOrigins: config.ALLOWED_ORIGINS,
+    identity: auth,
     onBug,
     notReady,
   })
@@ -118,6 +122,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   await Promise.all([announced.holdings.close(), announcement.close()])
   internal.close()
   open.close()
+  auth?.close()
   await live.close()
   log.info('stopped')
 }

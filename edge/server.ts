@@ -2,6 +2,8 @@ import { checkVideoId } from '../registry/contract/comment.js'
 import { acceptsGzip } from '../registry/contract/gzip.js'
 import { parseCursor, type Cursor } from '../registry/contract/id.js'
 import { parseBatch, WireError, type Batch } from '../registry/contract/wire.js'
+import type { Identity } from '../registry/identity/identity.js'
+import { publicHeaders, type AllowedOrigins } from '../registry/node/cors.js'
 import { LiveError } from '../registry/node/errors.js'
 import type { Networks } from '../registry/node/address.js'
 import { clientOf } from '../registry/node/client-address.js'
@@ -9,7 +11,7 @@ import type { Connections } from '../registry/node/connections.js'
 import { HttpServer, json, leaveCallback, type Exchange } from '../registry/node/http.js'
 import { readiness } from '../registry/node/internal.js'
 import type { StreamLimit } from '../registry/node/streams.js'
-import { connect, PUBLIC_HEADERS } from './connection.js'
+import { connect } from './connection.js'
 import type { Edge } from './edge.js'
 
 const MAX_BATCH_BYTES = 16 * 1024 * 1024
@@ -38,13 +40,17 @@ export interface PublicOptions {
   readonly connections: Connections
   readonly streamsPerAddress: StreamLimit
   readonly trustedProxies: Networks
+  readonly allowedOrigins: AllowedOrigins
+  /** Who may watch; undefined: anyone. */
+  readonly identity: Identity | undefined
   readonly onBug: (error: unknown) => void
   readonly notReady: () => string | undefined
 }
 
 /** The plain stream, for viewers that reach this edge by themselves. */
-export function publicServer(edge: Edge, { connections, streamsPerAddress, trustedProxies, onBug, notReady }: PublicOptions): HttpServer {
-  const server = new HttpServer({ onBug, headers: () => PUBLIC_HEADERS, connections })
+export function publicServer(edge: Edge, { connections, streamsPerAddress, trustedProxies, allowedOrigins, identity, onBug, notReady }: PublicOptions): HttpServer {
+  const headers = publicHeaders(allowedOrigins, identity !== undefined)
+  const server = new HttpServer({ onBug, headers, connections })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/comments/:videoId', exchange => {
@@ -54,7 +60,12 @@ export function publicServer(edge: Edge, { connections, streamsPerAddress, trust
     const recent = readRecent(exchange)
     const encoding = acceptsGzip(exchange.header('accept-encoding')) ? 'gzip' : 'plain'
     const client = clientOf(exchange, trustedProxies)
-    return connect(edge, exchange, videoId, { after, recent }, encoding, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.key, client))
+    const own = headers(exchange)
+    const open = (endsAt?: number) => {
+      if (exchange.aborted) return undefined
+      return connect(edge, exchange, videoId, { after, recent, endsAt }, encoding, own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.key, client))
+    }
+    return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(({ endsAt }) => open(endsAt)) : open()
   })
   return server
 }

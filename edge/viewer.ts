@@ -15,6 +15,8 @@ export interface Outlet {
 export interface Start {
   readonly after?: CommentId | undefined
   readonly recent?: number | undefined
+  /** When its stream must end, Unix ms. */
+  readonly endsAt?: number | undefined
 }
 
 /** One viewer of a room. It waits until it holds all up to the room's last flush, or only its socket is between,

@@ -1,14 +1,7 @@
 import { z } from 'zod'
+import { identityConflicts, identityVariables } from '../registry/identity/config.js'
 import { configure, count, nodeVariables, publicVariables } from '../registry/node/config.js'
 import { limit } from '../registry/node/limit.js'
-
-/** `*`, or origins as browsers send them, parted by commas. */
-const origins = z
-  .string()
-  .transform(text => text.split(',').map(part => part.trim()))
-  .refine(list => list.length === 1 && list[0] === '*' ? true : list.every(isOrigin), 'must be * or origins such as https://example.com, parted by commas')
-  .transform(list => (list[0] === '*' ? '*' as const : new Set(list)))
-  .default('*')
 
 const postRate = (fallback: number) => limit(fallback, /^[0-9]{1,6}(\.[0-9]{1,3})?$/, 'must be a number of posts a second; 0: no limit')
 
@@ -17,8 +10,8 @@ const atLeastOne = z.string().regex(/^[1-9][0-9]{0,14}$/, 'must be a whole numbe
 export const gatewayVariables = {
   ...nodeVariables('gateway', 9080),
   ...publicVariables(8080),
+  ...identityVariables,
   EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('viewers of one video that one edge is given'),
-  ALLOWED_ORIGINS: origins.describe('web origins whose pages may read answers: * or a list parted by commas'),
   POST_RATE_LIMIT: postRate(5).describe('posts a second of one author whose identity is known, twice as many at once; 0: no limit'),
   POST_RATE_LIMIT_PER_ADDRESS: postRate(100).describe('posts a second from one address, twice as many at once; 0: no limit'),
   STREAMS_PER_AUTHOR: limit(20).describe('streams that one author whose identity is known may have open; 0: any number'),
@@ -26,12 +19,7 @@ export const gatewayVariables = {
 }
 
 export type GatewayConfig = ReturnType<typeof gatewayConfig>
-export type AllowedOrigins = GatewayConfig['ALLOWED_ORIGINS']
 
 export function gatewayConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('gateway', gatewayVariables, argv, env)
-}
-
-function isOrigin(text: string): boolean {
-  return URL.canParse(text) && new URL(text).origin === text
+  return configure('gateway', gatewayVariables, argv, env, identityConflicts)
 }

@@ -32,12 +32,14 @@ export function render({ info, paths, components }: OpenApi): string {
     ...(post ? [operation('POST', path, parameters, post)] : []),
   ])
   const schemas = Object.entries(components.schemas).map(([name, schema]) => `<dt id="${escape(name)}"><code>${escape(name)}</code></dt><dd>${shape(schema)}</dd>`)
+  const tokens = Object.entries(components.securitySchemes).map(([name, { description }]) => `<dt><code>${escape(name)}</code></dt><dd>${inline(description)}</dd>`)
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escape(info.title)}: the API</title><style>${STYLE}</style></head>
 <body><main><h1>${escape(info.title)}: the API</h1>
 <p>Version ${escape(info.version)}. For programs: <a href="/openapi.json">openapi.json</a>.</p>
 ${prose(info.description)}
 ${operations.join('\n')}
+<h2 id="tokens">Tokens</h2><dl>${tokens.join('')}</dl>
 <h2 id="schemas">Schemas</h2><dl>${schemas.join('')}</dl></main></body></html>
 `
 }

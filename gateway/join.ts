@@ -2,6 +2,7 @@ import type { Buffer } from 'node:buffer'
 import { FrameError } from '../registry/contract/frame.js'
 import { HEARTBEAT, retryLine } from '../registry/contract/sse.js'
 import type { EdgeNode } from '../registry/contract/nodes.js'
+import { Expiries } from '../registry/identity/expiries.js'
 import type { PeerFailure } from '../registry/node/client.js'
 import type { Clock } from '../registry/node/clock.js'
 import type { View } from '../registry/view.js'
@@ -55,13 +56,13 @@ export type Connect = (edge: EdgeNode, request: StreamRequest, handlers: Upstrea
 /** Why a viewer was placed again. */
 export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable'
 /** Why a viewer's stream ended. */
-export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping'
+export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping' | 'expired'
 
 /** Totals since the start. */
 export class JoinCounts {
   placements = 0
   readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0 }
-  readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0 }
+  readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0, expired: 0 }
   frames = 0
   bytes = 0
 }
@@ -87,6 +88,7 @@ export class Joins {
   readonly #waiting = new Set<Join>()
   readonly #blocked = new Set<Join>()
   readonly #queue = new Set<Join>()
+  readonly #expiries = new Expiries<Join>()
   #scheduled = false
   #heartbeatAt: number
   readonly #host: JoinHost
@@ -105,7 +107,7 @@ export class Joins {
       waiting: (join, waiting) => toggle(this.#waiting, join, waiting),
       blocked: (join, blocked) => toggle(this.#blocked, join, blocked),
       gone: join => {
-        for (const set of [this.#joins, this.#quiet, this.#waiting, this.#blocked, this.#queue]) set.delete(join)
+        for (const set of [this.#joins, this.#quiet, this.#waiting, this.#blocked, this.#queue, this.#expiries]) set.delete(join)
       },
     }
     this.#heartbeatAt = options.clock.now() + HEARTBEAT_MS
@@ -122,10 +124,12 @@ export class Joins {
     return this.#waiting.size
   }
 
-  /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`. */
-  open(request: StreamRequest, sink: Sink): Join {
+  /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`.
+   * @param endsAt when its stream must end, Unix ms */
+  open(request: StreamRequest, sink: Sink, endsAt?: number): Join {
     const join = new Join(this.#host, request, sink)
     this.#joins.add(join)
+    if (endsAt !== undefined) this.#expiries.add(join, endsAt)
     this.#quiet.add(join)
     this.#enqueue(join)
     return join
@@ -181,6 +185,7 @@ export class Joins {
     pending.expire(now)
     this.placeWaiting()
     for (const join of this.#blocked) if (join.blockedForMs(now) >= SLOW_MS) join.end('slow')
+    for (const join of this.#expiries.due(clock.wall())) join.end('expired')
     if (now < this.#heartbeatAt) return
     this.#heartbeatAt = now + HEARTBEAT_MS
     for (const join of this.#quiet) join.heartbeat()

@@ -1,3 +1,4 @@
+import { openIdentity } from '../registry/identity/identity.js'
 import { systemClock } from '../registry/node/clock.js'
 import { urlOf } from '../registry/node/config.js'
 import { Connections } from '../registry/node/connections.js'
@@ -23,6 +24,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const config = gatewayConfig(argv, env)
   const live = startNode('gateway', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
   const { identity, log, onBug, client, watcher } = live
+  const auth = openIdentity(config, systemClock, log)
 
   const gateway = new Gateway({
     clock: systemClock,
@@ -46,6 +48,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     gateway,
     metrics,
     allowedOrigins: config.ALLOWED_ORIGINS,
+    identity: auth,
     viewerLimit: limit,
     connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors), refusals }),
     limits: new Limits({
@@ -64,7 +67,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const port = server.listen(config.HOST, config.PORT)
   log.info(
-    { publicUrl: config.PUBLIC_URL ?? urlOf(config.HOST, port), internalUrl: config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort), viewerLimit: limit, version: VERSION },
+    { publicUrl: config.PUBLIC_URL ?? urlOf(config.HOST, port), internalUrl: config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort), viewerLimit: limit, version: VERSION, identity: auth ? 'on' : 'off' },
     'listening',
   )
 
@@ -81,6 +84,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   server.close()
   gateway.close()
   internal.close()
+  auth?.close()
   await live.close()
   log.info('stopped')
 }

@@ -9,8 +9,12 @@ export interface OpenApi {
   readonly info: { readonly title: string; readonly version: string; readonly description: string; readonly license: { readonly name: string; readonly identifier: string } }
   readonly servers: readonly { readonly url: string }[]
   readonly paths: Readonly<Record<string, PathItem>>
-  readonly components: { readonly schemas: Readonly<Record<string, Schema>> }
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>>; readonly securitySchemes: Readonly<Record<string, SecurityScheme>> }
 }
+
+export type SecurityScheme =
+  | { readonly type: 'http'; readonly scheme: 'bearer'; readonly bearerFormat: 'JWT'; readonly description: string }
+  | { readonly type: 'apiKey'; readonly in: 'cookie' | 'query'; readonly name: string; readonly description: string }
 
 export interface PathItem {
   readonly parameters?: readonly Parameter[]
@@ -22,6 +26,8 @@ export interface Operation {
   readonly operationId: string
   readonly summary: string
   readonly description?: string
+  /** Any of these; `{}` where none may do. */
+  readonly security?: readonly Readonly<Record<string, readonly string[]>>[]
   readonly parameters?: readonly Parameter[]
   readonly requestBody?: { readonly required: boolean; readonly content: Content }
   readonly responses: Readonly<Record<string, Response>>
@@ -67,6 +73,13 @@ function failure(description: string, codes: readonly ErrorCode[], message: stri
 const retryAfter = { 'retry-after': { description: 'Seconds to wait; with `OVERLOADED`.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
 const unavailable = failure('No dispatcher can be reached, or it cannot read its store. Ask again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher can be reached', retryAfter)
 const tooMany = (description: string, message: string) => failure(description, ['RATE_LIMITED'], message, { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'string', pattern: '^[1-9][0-9]*$' } } })
+const denied = (needed: string) => ({
+  401: failure(`With identity on${needed}: no token, or one that is not good; the message says why. The edge and the gateway check the same.`, ['UNAUTHORIZED'], 'the token has expired', {
+    'www-authenticate': { description: 'By RFC 6750.', schema: { type: 'string', pattern: '^Bearer ' } },
+  }),
+  403: failure(`With identity on${needed}: the token is for other videos.`, ['FORBIDDEN'], 'the token is for other videos'),
+})
+const toWatch = ' and `AUTH_REQUIRE_TO_WATCH`'
 const fromCache: Response = { description: 'Unchanged since the `ETag` that `If-None-Match` named.' }
 
 export const openApi: OpenApi = {
@@ -87,6 +100,7 @@ export const openApi: OpenApi = {
       parameters: [{ name: 'videoId', in: 'path', required: true, description: 'The video. It need not be made first.', schema: ref('VideoId'), example: 'demo' }],
       get: {
         operationId: 'readOrWatch',
+        security: [{}, { bearer: [] }, { cookie: [] }, { query: [] }],
         summary: 'Read a video\'s history, or watch it live',
         description:
           'With `Accept: text/event-stream` the answer is the live stream; otherwise it is a page of history.\n\n' +
@@ -120,11 +134,13 @@ export const openApi: OpenApi = {
           },
           400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
           429: tooMany('The stream is one more than an address or an author may have open. A connection is closed unanswered where its address opens too many.', 'at most 2000 streams may be open from one address'),
+          ...denied(toWatch),
           503: unavailable,
         },
       },
       post: {
         operationId: 'post',
+        security: [{}, { bearer: [] }, { cookie: [] }],
         summary: 'Post a comment',
         description: 'Answered once the comment is on disk. A post whose answer was lost is safely sent again under the same `Idempotency-Key`.',
         parameters: [{ name: 'Idempotency-Key', in: 'header', description: 'Belongs to video and author and is kept at least 24 h. Repeated with the same content it is answered with the first comment.', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' }, example: '0b9c6c6e-7d3b-4c1e-9d0e-5f2b7a1c8e44' }],
@@ -132,6 +148,7 @@ export const openApi: OpenApi = {
         responses: {
           201: { description: 'Stored.', content: { 'application/json': { schema: ref('Comment'), example: exampleComment } } },
           400: failure('The video id, the key or the body breaks its rule; the message names it.', ['BAD_COMMENT', 'BAD_VIDEO_ID', 'BAD_IDEMPOTENCY_KEY'], 'content must not be empty'),
+          ...denied(''),
           413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
           415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
           422: failure('The key was used for another content.', ['KEY_REUSED'], 'the idempotency key was used for another comment'),
@@ -144,10 +161,12 @@ export const openApi: OpenApi = {
       parameters: [{ name: 'videoId', in: 'path', required: true, description: 'The video.', schema: ref('VideoId'), example: 'demo' }],
       get: {
         operationId: 'stats',
+        security: [{}, { bearer: [] }, { cookie: [] }],
         summary: 'How many watch a video',
         responses: {
           200: { description: 'As this gateway sees it; exact within 2 s once the count rests.', content: { 'application/json': { schema: ref('Stats'), example: { videoId: 'demo', viewers: 2, edges: 1 } } } },
           400: failure('The video id breaks its rule.', ['BAD_VIDEO_ID'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
+          ...denied(toWatch),
           503: failure('The registry has not been read yet.', ['UNAVAILABLE'], 'who holds the video is not known yet'),
         },
       },
@@ -170,17 +189,23 @@ export const openApi: OpenApi = {
       VideoId: { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' },
       CommentId: { type: 'string', pattern: '^[1-9][0-9]{0,15}$', description: 'Decimal, below 2^53; unique and ascending within its video.' },
       Cursor: { type: 'string', pattern: '^[0-9]{1,16}$', description: 'A comment\'s id, or 0: 0 to 2^53 − 1.' },
+      AuthorName: { type: 'string', minLength: 1, maxLength: MAX_AUTHOR, description: 'What is shown for the author: the `name` of the poster\'s token, where it had one.' },
       AuthorId: { type: 'string', minLength: 1, maxLength: MAX_AUTHOR },
       Content: { type: 'string', minLength: 1, maxLength: MAX_CONTENT, description: 'In code points, trimmed; no control characters but newline and tab.' },
       Time: { type: 'integer', minimum: 0, description: 'Unix milliseconds.' },
-      NewComment: object({ content: ref('Content'), authorId: { ...ref('AuthorId'), default: 'anonymous' } }, ['content']),
-      Comment: object({ id: ref('CommentId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), content: ref('Content'), createdAt: ref('Time') }),
+      NewComment: object({ content: ref('Content'), authorId: { ...ref('AuthorId'), default: 'anonymous', description: 'Only where identity is off: else the token says it.' } }, ['content']),
+      Comment: object({ id: ref('CommentId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'videoId', 'authorId', 'content', 'createdAt']),
       Page: object({ comments: { type: 'array', items: ref('Comment'), maxItems: 200 }, nextCursor: { anyOf: [ref('CommentId'), { type: 'null' }], description: 'The cursor of the next page; null at the end.' } }),
       Stats: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, edges: { type: 'integer', minimum: 0 } }),
-      StreamComment: object({ id: ref('CommentId'), authorId: ref('AuthorId'), content: ref('Content'), createdAt: ref('Time') }),
+      StreamComment: object({ id: ref('CommentId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'authorId', 'content', 'createdAt']),
       Ready: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 } }),
       Viewers: object({ viewers: { type: 'integer', minimum: 0 } }),
       Gap: object({ from: ref('Cursor'), to: ref('Cursor') }),
+    },
+    securitySchemes: {
+      bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'With identity on: `sub` is the author, `name` is shown, `videos` (ids, or `*`) says where the token is good, `exp` until when.' },
+      cookie: { type: 'apiKey', in: 'cookie', name: 'live_comments_token', description: 'The same token; `AUTH_COOKIE` names the cookie. It counts only from pages of this origin and of those that `ALLOWED_ORIGINS` lists.' },
+      query: { type: 'apiKey', in: 'query', name: 'access_token', description: 'The same token, for streams alone: EventSource sends no headers.' },
     },
   },
 }

@@ -1,27 +1,29 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { AllowedOrigins } from '../registry/node/cors.js'
 import { LiveError } from '../registry/node/errors.js'
 import type { Handler, HttpServer, Reply } from '../registry/node/http.js'
 import { projectRoot } from '../registry/node/root.js'
-import type { AllowedOrigins } from './config.js'
 
 const FOLDER = join(projectRoot, 'gateway', 'page')
-const MODULES = ['page.js', 'stream.js', 'history.js', 'list.js', 'row.js', 'outbox.js', 'crier.js', 'rate.js'] as const
+const MODULES = ['page.js', 'stream.js', 'history.js', 'list.js', 'row.js', 'outbox.js', 'crier.js', 'rate.js', 'token.js'] as const
 const TYPES: Readonly<Record<string, string>> = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml' }
 
 const YEAR = 'public, max-age=31536000, immutable'
 
 /** The viewer page: read once, at `/` for people and at `/embed` for other sites' frames. What it loads lies under one
  * hash of all of it, so that the modules' plain imports of each other hold, a browser keeps them for good, and a page
- * never mixes two versions. */
-export function routePage(server: HttpServer, allowedOrigins: AllowedOrigins): void {
+ * never mixes two versions.
+ * @param identity a token says who writes, so the page does not ask */
+export function routePage(server: HttpServer, allowedOrigins: AllowedOrigins, identity: boolean): void {
   const files = new Map(['style.css', 'icon.svg', ...MODULES].map(name => [name, readFileSync(join(FOLDER, name))]))
   const hash = digest(...files.values())
   const assets = `/page/${hash}`
   // All at once: an import is found only when what imports it has come.
   const preload = MODULES.map(name => `<link rel="modulepreload" href="${assets}/${name}">`).join('')
-  const html = readFileSync(join(FOLDER, 'index.html'), 'utf8').replaceAll('{assets}', assets).replace('</head>', `${preload}</head>`)
+  let html = readFileSync(join(FOLDER, 'index.html'), 'utf8').replaceAll('{assets}', assets).replace('</head>', `${preload}</head>`)
+  if (identity) html = html.replace('<label id="name"', '<label id="name" hidden')
   const framedBy = allowedOrigins === '*' ? '*' : ["'self'", ...allowedOrigins].join(' ')
   server
     .route('GET', '/', pageHandler(html, "'self'"))

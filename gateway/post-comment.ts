@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
-import { checkBody, toPublic, type Draft, type VideoId } from '../registry/contract/comment.js'
+import { checkAuthoredBody, checkBody, toPublic, type Draft, type VideoId } from '../registry/contract/comment.js'
 import type { DispatcherNode } from '../registry/contract/nodes.js'
 import type { PostResult } from '../registry/contract/posts.js'
 import { PeerError, type InternalClient } from '../registry/node/client.js'
@@ -33,11 +33,13 @@ export class Poster {
   }
 
   /** 201 and the comment. @param key the client's; made here where it gave none
+   * @param author whom a token says it is by; without, the body does
    * @throws LiveError BAD_COMMENT, what a dispatcher said, or UNAVAILABLE */
-  async post(videoId: VideoId, key: string | undefined, body: Promise<Buffer>): Promise<Reply> {
+  async post(videoId: VideoId, key: string | undefined, body: Promise<Buffer>, author?: Pick<Draft, 'authorId' | 'authorName'>): Promise<Reply> {
     this.inFlight++
     try {
-      const result = await this.#store({ videoId, ...checkBody(parse(await body)), key: key ?? randomUUID() })
+      const said = parse(await body)
+      const result = await this.#store({ videoId, ...(author ? { authorId: author.authorId, authorName: author.authorName, ...checkAuthoredBody(said) } : checkBody(said)), key: key ?? randomUUID() })
       if ('error' in result) throw toError(result.error)
       return json(toPublic(result.comment), 201)
     } finally {

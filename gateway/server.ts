@@ -2,21 +2,22 @@ import { checkKey, checkVideoId, type VideoId } from '../registry/contract/comme
 import { parseCursor, type Cursor } from '../registry/contract/id.js'
 import { acceptsGzip, blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
+import type { Identity, Watcher } from '../registry/identity/identity.js'
 import type { Networks } from '../registry/node/address.js'
-import { clientOf } from '../registry/node/client-address.js'
+import { clientOf, type Client } from '../registry/node/client-address.js'
 import type { Connections } from '../registry/node/connections.js'
+import { publicHeaders, type AllowedOrigins } from '../registry/node/cors.js'
 import { LiveError } from '../registry/node/errors.js'
 import { HttpServer, json, type Exchange, type Reply } from '../registry/node/http.js'
 import { readiness } from '../registry/node/internal.js'
 import { Stream } from '../registry/node/stream.js'
-import type { AllowedOrigins } from './config.js'
-import { corsHeaders } from './cors.js'
 import { routeDocs } from './docs.js'
 import type { Gateway } from './gateway.js'
 import { history } from './history.js'
 import type { Limits } from './limits.js'
 import type { GatewayMetrics } from './metrics.js'
 import { routePage } from './page.js'
+import type { StreamRequest } from './viewer.js'
 
 const MAX_BODY_BYTES = 8_192
 const MAX_RECENT = 200
@@ -26,6 +27,8 @@ export interface ServerOptions {
   readonly gateway: Gateway
   readonly metrics: GatewayMetrics
   readonly allowedOrigins: AllowedOrigins
+  /** Who may post and watch; undefined: anyone. */
+  readonly identity?: Identity | undefined
   readonly viewerLimit: number
   /** Which connections are taken. */
   readonly connections: Connections
@@ -43,14 +46,14 @@ export interface ServerOptions {
 export class PublicServer {
   readonly #options: ServerOptions
   readonly #server: HttpServer
-  readonly #cors: (exchange: Exchange) => Readonly<Record<string, string>>
+  readonly #headers: (exchange: Exchange) => Readonly<Record<string, string>>
   #stopping = false
 
   constructor(options: ServerOptions) {
     this.#options = options
-    this.#cors = corsHeaders(options.allowedOrigins)
-    this.#server = new HttpServer({ onBug: options.onBug, headers: this.#cors, connections: options.connections })
-    routePage(this.#server, options.allowedOrigins)
+    this.#headers = publicHeaders(options.allowedOrigins, options.identity !== undefined)
+    this.#server = new HttpServer({ onBug: options.onBug, headers: this.#headers, connections: options.connections })
+    routePage(this.#server, options.allowedOrigins, options.identity !== undefined)
     routeDocs(this.#server)
     this.#server
       .route('GET', '/healthz', () => json({ status: 'ok' }))
@@ -80,45 +83,62 @@ export class PublicServer {
     this.#server.close()
   }
 
-  #get(exchange: Exchange): Reply | Promise<Reply> | undefined {
+  #get(exchange: Exchange): Reply | Promise<Reply | undefined> | undefined {
     const videoId = checkVideoId(exchange.parameter(0))
     return exchange.header('accept').includes('text/event-stream') ? this.#stream(exchange, videoId) : this.#history(exchange, videoId)
   }
 
+  /** @throws LiveError UNAUTHORIZED, FORBIDDEN where identity says who may read, and it is not who asks */
+  async #mayRead(exchange: Exchange, videoId: VideoId): Promise<void> {
+    const { identity } = this.#options
+    if (identity?.requireToWatch) await identity.bearer(exchange, videoId)
+  }
+
   /** 200 for a request that can ever succeed: EventSource gives up for good on anything else. One stream too many of
    * one address or author is told so all the same (429): that is for it to end, and coming back every few seconds does not. */
-  #stream(exchange: Exchange, videoId: VideoId): Reply | undefined {
-    const { gateway, metrics, viewerLimit, limits, trustedProxies } = this.#options
+  #stream(exchange: Exchange, videoId: VideoId): Reply | Promise<Reply | undefined> | undefined {
+    const { identity, trustedProxies } = this.#options
     const after = cursorOf(exchange)
     const recent = recentOf(exchange)
+    const gzip = acceptsGzip(exchange.header('accept-encoding'))
+    const headers = { ...STREAM_HEADERS, ...this.#headers(exchange), ...(gzip ? GZIP_HEADERS : {}) }
+    const request = { videoId, after, recent, gzip }
+    const client = clientOf(exchange, trustedProxies)
+    const open = (known?: Watcher) => (exchange.aborted ? undefined : this.#open(exchange, client, headers, request, known))
+    return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(open) : open()
+  }
+
+  /** @param known who watches, where a token said so */
+  #open(exchange: Exchange, client: Client, headers: Readonly<Record<string, string>>, request: StreamRequest, known?: Watcher): Reply | undefined {
+    const { gateway, metrics, viewerLimit, limits } = this.#options
     if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
     if (this.#stopping || gateway.joins.size >= viewerLimit) {
       metrics.turnedAway.inc()
       return { status: 200, headers: STREAM_HEADERS, body: retryLine(), close: this.#stopping }
     }
-    const ended = limits.stream(clientOf(exchange, trustedProxies), undefined)
-    const gzip = acceptsGzip(exchange.header('accept-encoding'))
+    const ended = limits.stream(client, known?.authorId)
+    const { gzip } = request
     const pack = gzip ? (bytes: Uint8Array | string) => (typeof bytes === 'string' ? blocks(bytes, 0) : bytes) : (bytes: Uint8Array | string) => bytes
     const preamble = retryLine() + HEARTBEAT
-    const headers = { ...STREAM_HEADERS, ...this.#cors(exchange), ...(gzip ? GZIP_HEADERS : {}) }
     const stream = new Stream(exchange.res, headers, gzip ? Buffer.concat([GZIP_HEADER, blocks(preamble, 0)]) : preamble, {
       nudge: () => (gzip ? EMPTY_BLOCK : HEARTBEAT), // only whole events are written, so any time is between two
       progressed: () => join.progressed(),
       drained: () => join.drained(),
       left: () => join.left(),
     })
-    const join = gateway.joins.open({ videoId, after, recent, gzip }, {
+    const join = gateway.joins.open(request, {
       write: bytes => stream.write(pack(bytes)),
       end: last => stream.end(pack(last)),
       close: () => stream.close(),
       over: ended,
-    })
+    }, known?.endsAt)
     return undefined
   }
 
   #history(exchange: Exchange, videoId: VideoId): Promise<Reply> {
     const { gateway, metrics } = this.#options
-    return this.#counted(history(gateway, videoId, exchange.query), status => metrics.historyReads.inc({ status }))
+    const { query } = exchange
+    return this.#counted(this.#mayRead(exchange, videoId).then(() => history(gateway, videoId, query)), status => metrics.historyReads.inc({ status }))
   }
 
   #post(exchange: Exchange): Promise<Reply> {
@@ -134,16 +154,22 @@ export class PublicServer {
   async #accept(exchange: Exchange): Promise<Reply> {
     const videoId = checkVideoId(exchange.parameter(0))
     const { limits, trustedProxies } = this.#options
-    limits.post(clientOf(exchange, trustedProxies))
+    const client = clientOf(exchange, trustedProxies)
+    limits.post(client)
     if (!JSON_TYPE.test(exchange.header('content-type'))) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
     const key = exchange.header('idempotency-key')
     if (key !== '') checkKey(key)
-    return this.#options.gateway.poster.post(videoId, key === '' ? undefined : key, exchange.body(MAX_BODY_BYTES))
+    const { gateway, identity } = this.#options
+    const body = exchange.body(MAX_BODY_BYTES)
+    const author = await identity?.bearer(exchange, videoId)
+    if (author) limits.postBy(author.authorId, client)
+    return gateway.poster.post(videoId, key === '' ? undefined : key, body, author)
   }
 
-  #stats(exchange: Exchange): Reply {
+  async #stats(exchange: Exchange): Promise<Reply> {
     const videoId = checkVideoId(exchange.parameter(0))
     const { gateway, viewLoaded } = this.#options
+    await this.#mayRead(exchange, videoId)
     if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'who holds the video is not known yet')
     return json({ videoId, viewers: gateway.view.viewersOf(videoId), edges: gateway.view.edgesHolding(videoId).length }, 200, { 'cache-control': 'no-store' })
   }

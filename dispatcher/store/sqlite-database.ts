@@ -6,7 +6,7 @@ import { nextId, type Cursor } from '../../registry/contract/id.js'
 import { KEY_KEPT_MS, type Outcome, type Range, type Stored } from './store.js'
 
 /** The schema's version, in SQLite's `user_version`. Each step of `STEPS` brings a file from its index to the next. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 const STEPS: readonly string[] = [
   `CREATE TABLE comments (
@@ -28,12 +28,14 @@ const STEPS: readonly string[] = [
      created_at INTEGER NOT NULL,
      UNIQUE (video_id, author_id, key)
    );`,
+  'ALTER TABLE comments ADD COLUMN author_name TEXT',
 ]
 
 interface Row {
   readonly id: number
   readonly prev: number
   readonly author_id: string
+  readonly author_name: string | null
   readonly content: string
   readonly created_at: number
 }
@@ -106,7 +108,7 @@ export class SqliteDatabase {
   }
 
   /** One statement at a time finds the last id anew: the drafts before it are already in. */
-  #appendOne({ videoId, authorId, content, key }: Draft, nowMs: number): Outcome {
+  #appendOne({ videoId, authorId, authorName, content, key }: Draft, nowMs: number): Outcome {
     const { findKey, findComment, insertComment, insertKey } = this.#statements
     const known = findKey.get(videoId, authorId, key)
     if (known !== undefined) {
@@ -115,9 +117,9 @@ export class SqliteDatabase {
     }
     const prev = this.lastId(videoId)
     const id = nextId(nowMs, prev)
-    insertComment.run(videoId, id, prev, authorId, content, nowMs)
+    insertComment.run(videoId, id, prev, authorId, authorName ?? null, content, nowMs)
     insertKey.run(videoId, authorId, key, id, nowMs)
-    return { kind: 'created', comment: { id, videoId, authorId, content, createdAt: nowMs }, prev }
+    return { kind: 'created', comment: { id, videoId, authorId, ...nameOf(authorName), content, createdAt: nowMs }, prev }
   }
 
   #rollback(): void {
@@ -126,7 +128,7 @@ export class SqliteDatabase {
 }
 
 function prepare(db: Database.Database) {
-  const columns = 'SELECT id, prev, author_id, content, created_at FROM comments WHERE video_id = ?'
+  const columns = 'SELECT id, prev, author_id, author_name, content, created_at FROM comments WHERE video_id = ?'
   return {
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
@@ -135,7 +137,7 @@ function prepare(db: Database.Database) {
     findComment: db.prepare<[string, number], Row>(`${columns} AND id = ?`),
     ascending: db.prepare<[string, number, number, number], Row>(`${columns} AND id > ? AND id <= ? ORDER BY id LIMIT ?`),
     descending: db.prepare<[string, number, number, number], Row>(`${columns} AND id > ? AND id <= ? ORDER BY id DESC LIMIT ?`),
-    insertComment: db.prepare('INSERT INTO comments (video_id, id, prev, author_id, content, created_at) VALUES (?, ?, ?, ?, ?, ?)'),
+    insertComment: db.prepare('INSERT INTO comments (video_id, id, prev, author_id, author_name, content, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)'),
     findKey: db.prepare<[string, string, string], number>('SELECT id FROM keys WHERE video_id = ? AND author_id = ? AND key = ?').pluck(),
     insertKey: db.prepare('INSERT INTO keys (video_id, author_id, key, id, created_at) VALUES (?, ?, ?, ?, ?)'),
     // Twice as many as came in, at most: a backlog shrinks, and no commit is long for it.
@@ -156,5 +158,9 @@ function migrate(db: Database.Database, path: string): void {
 }
 
 function commentOf(videoId: VideoId, row: Row): Comment {
-  return { id: row.id, videoId, authorId: row.author_id, content: row.content, createdAt: row.created_at }
+  return { id: row.id, videoId, authorId: row.author_id, ...nameOf(row.author_name), content: row.content, createdAt: row.created_at }
+}
+
+function nameOf(authorName: string | null | undefined): Pick<Comment, 'authorName'> {
+  return authorName === null || authorName === undefined ? {} : { authorName }
 }

@@ -85,7 +85,7 @@ export class List {
     return this.#load(async () => {
       this.older = 'loading'
       this.#changed()
-      const { comments, more } = await this.#history.before(first?.id ?? Number.MAX_SAFE_INTEGER)
+      const { comments, more } = await this.#history('before', first?.id ?? Number.MAX_SAFE_INTEGER)
       this.older = more || this.#rows[0] !== first ? 'more' : 'none'
       if (this.#rows[0] !== first) return
       this.#still(first, () => {
@@ -100,7 +100,7 @@ export class List {
     if (this.#joined) return this.#append(this.#aside.splice(0, PAGE))
     const last = this.#rows.at(-1)
     return this.#load(async () => {
-      const { comments } = await this.#history.after(last.id)
+      const { comments } = await this.#history('after', last.id)
       if (this.#joined || this.#rows.at(-1) !== last) return
       const items = comments.map(comment => commentItem(comment))
       const until = this.#aside[0].id
@@ -114,7 +114,7 @@ export class List {
     const button = gap.node.firstElementChild
     return this.#load(async () => {
       button.textContent = 'Loading what was missed…'
-      const { comments, more } = await this.#history.after(gap.from)
+      const { comments, more } = await this.#history('after', gap.from)
       if (!this.#rows.includes(gap)) return
       const missed = comments.filter(({ id }) => Number(id) <= gap.id)
       gap.from = Number(missed.at(-1)?.id ?? gap.id)

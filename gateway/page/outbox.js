@@ -1,85 +1,55 @@
-// Comments on their way: shown at once, marked until the server has them on disk.
-
 import { element } from './row.js'
+import { ask } from './token.js'
 
 const TIMEOUT_MS = 10_000
 const FIRST_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 15_000
 
-export class Outbox {
-  #posts = []
-  #sending = false
-  #wake = () => {}
-  #path
-  #list
-  #accepted
-  #changed
-
-  constructor(path, list, accepted, changed) {
-    this.#path = path
-    this.#list = list
-    this.#accepted = accepted
-    this.#changed = changed
-  }
-
-  get length() {
-    return this.#posts.length
-  }
-
-  send(content, authorId) {
-    const post = { key: newKey(), content, authorId, row: element('li'), refused: false }
-    this.#posts.push(post)
-    this.#list.append(post.row)
-    this.#mark(post, 'Sending…')
-    this.#work()
-  }
-
-  /** The line is up again: what waits is tried now. */
-  retry() {
-    this.#wake()
-  }
-
-  /** Whether the comment is one of these. The stream can be faster than the answer: it must not stand here as well. */
-  seen({ content, authorId }) {
-    const post = this.#posts.find(post => post.content === content && (post.authorId || 'anonymous') === authorId && !post.refused && !post.row.hidden)
-    if (post) post.row.hidden = true
-    return post !== undefined
-  }
+/** Comments on their way: shown in a list at once, marked until the server has them on disk. Tells `accepted(comment)`
+ * and `changed()`. */
+export function outbox(path, list, accepted, changed) {
+  let posts = []
+  let sending = false
+  let wake = () => {}
+  /** Whom the token says we are, as the last answer had it. */
+  let me
 
   /** One at a time: what a person says stays in its order. */
-  async #work() {
-    if (this.#sending) return
-    this.#sending = true
+  async function work() {
+    if (sending) return
+    sending = true
     let waitMs = FIRST_WAIT_MS
-    for (let post; (post = this.#posts.find(({ refused }) => !refused)); ) {
-      const { comment, refusal, againMs } = await this.#try(post)
+    for (let post; (post = posts.find(({ refused }) => !refused)); ) {
+      const { comment, refusal, againMs, why } = await attempt(post)
       if (comment) {
         waitMs = FIRST_WAIT_MS
-        this.#drop(post)
-        this.#accepted(comment)
+        me = comment.authorId
+        drop(post)
+        accepted(comment)
       } else if (refusal) {
         post.refused = true
-        this.#mark(post, `Not sent: ${refusal}. `)
+        mark(post, `Not sent: ${refusal}. `)
       } else {
-        this.#mark(post, navigator.onLine ? 'Not sent yet: the server cannot be reached. Trying again…' : 'Not sent yet: you are offline. It goes when the network is back.')
-        await this.#wait(againMs || waitMs)
+        mark(post, `Not sent yet: ${navigator.onLine ? (why ?? 'the server cannot be reached. Trying again…') : 'you are offline. It goes when the network is back.'}`)
+        await new Promise(resolve => setTimeout((wake = resolve), againMs || waitMs))
         waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)
       }
     }
-    this.#sending = false
+    sending = false
   }
 
   /** Always under the key of the first try: a post whose answer was lost is not stored twice. */
-  async #try({ key, content, authorId }) {
+  async function attempt({ key, content, authorId }) {
     try {
-      const response = await fetch(this.#path, {
+      const response = await ask(path, {
         method: 'POST',
         headers: { 'content-type': 'application/json', 'idempotency-key': key },
-        body: JSON.stringify({ content, authorId: authorId || undefined }),
+        body: JSON.stringify({ content, authorId }),
         signal: AbortSignal.timeout(TIMEOUT_MS),
       })
       const answer = await response.json()
       if (response.ok) return { comment: answer }
+      if (response.asked) return { why: 'waiting for the site to sign you in…' }
       if (response.status < 500 && response.status !== 429) return { refusal: answer.error.message }
       return { againMs: Number(response.headers.get('retry-after')) * 1000 }
     } catch {
@@ -87,20 +57,13 @@ export class Outbox {
     }
   }
 
-  #wait(ms) {
-    return new Promise(resolve => {
-      this.#wake = resolve
-      setTimeout(resolve, ms)
-    })
-  }
-
-  #drop(post) {
+  function drop(post) {
     post.row.remove()
-    this.#posts = this.#posts.filter(other => other !== post)
-    this.#changed()
+    posts = posts.filter(other => other !== post)
+    changed()
   }
 
-  #mark(post, words) {
+  function mark(post, words) {
     const { row, refused } = post
     const text = element('p', post.content)
     const note = element('small', words)
@@ -113,11 +76,36 @@ export class Outbox {
       const discard = element('button', 'Discard')
       discard.onclick = () => {
         document.getElementById('content').focus() // before the button that has it goes
-        this.#drop(post)
+        drop(post)
       }
       row.append(discard)
     }
-    this.#changed()
+    changed()
+  }
+
+  return {
+    get length() {
+      return posts.length
+    },
+
+    /** @param authorId none where a token says it */
+    send(content, authorId) {
+      const post = { key: newKey(), content, authorId, row: element('li'), refused: false }
+      posts.push(post)
+      list.append(post.row)
+      mark(post, 'Sending…')
+      work()
+    },
+
+    /** The line is up again: what waits is tried now. */
+    retry: () => wake(),
+
+    /** Whether the comment is one of these. The stream can be faster than the answer: it must not stand here as well. */
+    seen({ content, authorId }) {
+      const post = posts.find(post => post.content === content && (post.authorId ?? me) === authorId && !post.refused && !post.row.hidden)
+      if (post) post.row.hidden = true
+      return post !== undefined
+    },
   }
 }
 

@@ -1,9 +1,10 @@
-import { Crier } from './crier.js'
-import { History } from './history.js'
+import { crier } from './crier.js'
+import { historyOf } from './history.js'
 import { commentItem, gapItem, List } from './list.js'
-import { Outbox } from './outbox.js'
-import { Rate } from './rate.js'
-import { RECENT, Stream } from './stream.js'
+import { outbox } from './outbox.js'
+import { rate } from './rate.js'
+import { RECENT, stream } from './stream.js'
+import { onToken } from './token.js'
 
 const MAX_CONTENT = 1_000
 const MAX_UNSENT = 20
@@ -37,24 +38,24 @@ author.value = memory.author ?? ''
 
 /** Under load comments come many at a time: they enter the page together, once a frame. */
 let arrived = []
-const list = new List(scroll, $('comments'), new History(path), changed)
-const crier = new Crier($('said'))
-const rate = new Rate(text => ($('rate').textContent = text))
-const outbox = new Outbox(path, $('unsent'), comment => arrive(commentItem(comment, true)), changed)
+const list = new List(scroll, $('comments'), historyOf(path), changed)
+const cry = crier($('said'))
+const count = rate(text => ($('rate').textContent = text))
+const unsent = outbox(path, $('unsent'), comment => arrive(commentItem(comment, true)), changed)
 let started = false
 
-const stream = new Stream(path, {
+const watch = stream(path, {
   comment(comment, live) {
-    const mine = outbox.seen(comment)
+    const mine = unsent.seen(comment)
     arrive(commentItem(comment, mine))
     if (!live) return
-    rate.count()
-    if (!mine) crier.heard(comment)
+    count()
+    if (!mine) cry(comment)
   },
   gap: gap => arrive(gapItem(gap)),
   viewers: count => ($('viewers').textContent = `${count.toLocaleString()} watching`),
   ready() {
-    outbox.retry()
+    unsent.retry()
     if (started) return
     started = true
     show()
@@ -65,6 +66,11 @@ const stream = new Stream(path, {
     $('state').textContent = reason ? `The server refuses: ${reason}. Trying again…` : WORDS[name]
     document.body.dataset.state = name
   },
+})
+
+onToken(() => {
+  if (document.body.dataset.state !== 'live') watch()
+  unsent.retry()
 })
 
 function arrive(item) {
@@ -85,7 +91,7 @@ function changed() {
   older.hidden = state === 'none'
   older.textContent = { loading: 'Loading older comments…', failed: 'Older comments cannot be read just now: try again' }[state] ?? (list.missed ? 'Load what was missed' : 'Show older comments')
   $('beginning').hidden = !started || state !== 'none'
-  $('beginning').textContent = list.length + outbox.length === 0 ? 'No comments yet. Write the first one.' : 'This is where it began.'
+  $('beginning').textContent = list.length + unsent.length === 0 ? 'No comments yet. Write the first one.' : 'This is where it began.'
   $('newest').hidden = following
   $('newest').textContent = unseen > 0 ? `${unseen.toLocaleString()} new` : 'Newest'
   if (following) list.toEnd()
@@ -113,11 +119,11 @@ form.addEventListener('submit', event => {
   const over = [...text].length - MAX_CONTENT
   if (text === '') return
   if (over > 0) return complain(`A comment has at most ${MAX_CONTENT} characters: this is ${over} too many.`)
-  if (outbox.length >= MAX_UNSENT) return complain(`${MAX_UNSENT} of your comments are not sent yet: wait until they are.`)
+  if (unsent.length >= MAX_UNSENT) return complain(`${MAX_UNSENT} of your comments are not sent yet: wait until they are.`)
   complain('')
   content.value = ''
   list.jump()
-  outbox.send(text, author.value.trim())
+  unsent.send(text, $('name').hidden ? undefined : author.value.trim() || 'anonymous')
   content.focus()
   memory.author = author.value.trim()
 })
@@ -134,7 +140,7 @@ function complain(text) {
   $('error').hidden = text === ''
 }
 
-if (/^[\w-]{1,64}$/.test(video)) stream.open()
+if (/^[\w-]{1,64}$/.test(video)) watch()
 else {
   form.hidden = true
   $('state').textContent = 'No video can have this name: 1 to 64 letters, digits, _ or -.'

@@ -15,16 +15,16 @@ function said(name, text) {
   return made
 }
 
-export function commentRow({ id, authorId, content, createdAt }, mine) {
+export function commentRow({ id, authorId, authorName = authorId, content, createdAt }, mine) {
   const row = element('li')
   row.dataset.id = id
-  row.dataset.initial = /[\p{L}\p{N}]/u.exec(authorId)?.[0].toUpperCase() ?? '?'
+  row.dataset.initial = /[\p{L}\p{N}]/u.exec(authorName)?.[0].toUpperCase() ?? '?'
   row.style.setProperty('--hue', hue(authorId))
   if (mine) row.className = 'mine'
   const when = new Date(createdAt)
   const time = element('time', clock.format(when))
   time.dateTime = when.toISOString()
-  row.append(said('b', authorId), ' ', time, said('p', content))
+  row.append(said('b', authorName), ' ', time, said('p', content))
   return row
 }
 

@@ -1,4 +1,4 @@
-// The live stream of one video, kept up as long as somebody looks at it.
+import { ask, tokenQuery } from './token.js'
 
 export const RECENT = 50
 /** The server says something at least every 15 s. An EventSource cannot see that a line is dead. */
@@ -6,83 +6,78 @@ const SILENCE_MS = 35_000
 /** Where the browser has given up by itself, or says it is offline. */
 const AGAIN_MS = 5_000
 
-/** Tells its listener: comment(comment, live), `live` false where replayed; gap({from, to}): those in (from, to] were
- * not sent; viewers(count); ready(): all is replayed; state(name, reason), the names as in page.js. */
-export class Stream {
-  /** Of the last event seen, '' before the first: where to go on from. */
-  #lastEventId = ''
-  #ready = false
-  #source
-  #timer
-  #path
-  #listener
+/** The live stream of one video, kept up as long as somebody looks at it. Tells its page: comment(comment, live),
+ * `live` false where replayed; gap({from, to}): those in (from, to] were not sent; viewers(count); ready(): all is
+ * replayed; state(name, reason), the names as in page.js. @returns what connects anew, after the last comment seen */
+export function stream(path, page) {
+  /** Of the last event seen: where to go on from. */
+  let last = ''
+  let ready = false
+  let source
+  let timer
 
-  constructor(path, listener) {
-    this.#path = path
-    this.#listener = listener
-    // Browsers allow six HTTP/1.1 connections a host: a tab that nobody sees must not hold one.
-    document.addEventListener('visibilitychange', () => this.open())
-    addEventListener('online', () => this.open())
-    addEventListener('offline', () => this.#rest('offline', AGAIN_MS))
-  }
-
-  /** Connects anew, after the last comment seen. */
-  open() {
-    if (document.hidden) return this.#rest('hidden')
-    this.#rest(navigator.onLine ? 'connecting' : 'offline')
-    const from = this.#lastEventId === '' ? `recent=${RECENT}` : `lastEventId=${this.#lastEventId}`
-    const source = (this.#source = new EventSource(`${this.#path}?${from}`))
+  function open() {
+    if (document.hidden) return rest('hidden')
+    rest(navigator.onLine ? 'connecting' : 'offline')
+    const from = last === '' ? `recent=${RECENT}` : `lastEventId=${last}`
+    const mine = (source = new EventSource(`${path}?${from}${tokenQuery()}`))
     let opened = false
-    source.onopen = () => (opened = true)
+    mine.onopen = () => (opened = true)
     const on = (name, tell) =>
-      source.addEventListener(name, event => {
-        this.#listen()
-        if (event.lastEventId) this.#lastEventId = event.lastEventId
+      mine.addEventListener(name, event => {
+        listen()
+        if (event.lastEventId) last = event.lastEventId
         tell(JSON.parse(event.data))
       })
-    on('message', comment => this.#listener.comment(comment, this.#ready))
-    on('gap', gap => this.#listener.gap(gap))
-    on('viewers', ({ viewers }) => this.#listener.viewers(viewers))
+    on('message', comment => page.comment(comment, ready))
+    on('gap', page.gap)
+    on('viewers', ({ viewers }) => page.viewers(viewers))
     on('ready', ({ viewers }) => {
-      this.#ready = true
-      this.#listener.viewers(viewers)
-      this.#listener.ready()
-      this.#listener.state('live')
+      ready = true
+      page.viewers(viewers)
+      page.ready()
+      page.state('live')
     })
-    source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) this.#ask()
-      else this.#listener.state(opened && !this.#ready ? 'busy' : navigator.onLine ? 'lost' : 'offline')
-      opened = this.#ready = false
+    mine.onerror = () => {
+      if (mine.readyState === EventSource.CLOSED) why()
+      else page.state(opened && !ready ? 'busy' : navigator.onLine ? 'lost' : 'offline')
+      opened = ready = false
     }
-    this.#listen()
+    listen()
   }
 
-  #rest(state, againMs) {
-    clearTimeout(this.#timer)
-    this.#source?.close()
-    this.#ready = false
-    this.#listener.state(state)
-    if (againMs) this.#timer = setTimeout(() => this.open(), againMs)
+  function rest(state, againMs) {
+    clearTimeout(timer)
+    source?.close()
+    ready = false
+    page.state(state)
+    if (againMs) timer = setTimeout(open, againMs)
   }
 
-  #listen() {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      this.open()
-      this.#listener.state('silent')
+  function listen() {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      open()
+      page.state('silent')
     }, SILENCE_MS)
   }
 
   /** The browser gives up for good on an error status and does not say which. */
-  async #ask() {
-    const source = this.#source
-    this.#rest('lost', AGAIN_MS)
+  async function why() {
+    const given = source
+    rest('lost', AGAIN_MS)
     try {
-      const response = await fetch(`${this.#path}?pageSize=1`)
+      const response = await ask(`${path}?pageSize=1`)
       const { error } = await response.json()
-      if (error && response.status < 500 && response.status !== 429 && source === this.#source) this.#listener.state('refused', error.message)
+      if (error && response.status < 500 && response.status !== 429 && given === source) page.state('refused', error.message)
     } catch {
       // The next try says more.
     }
   }
+
+  // Browsers allow six HTTP/1.1 connections a host: a tab that nobody sees must not hold one.
+  document.addEventListener('visibilitychange', open)
+  addEventListener('online', open)
+  addEventListener('offline', () => rest('offline', AGAIN_MS))
+  return open
 }

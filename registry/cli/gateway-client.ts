@@ -8,7 +8,7 @@ const LIMIT_MS = 5_000
 const TRY_MS = 9_000 // a gateway answers a post within 8 s
 const PAUSE_MS = 300
 
-const comment = z.object({ id: z.string(), videoId: z.string().optional(), authorId: z.string(), content: z.string(), createdAt: z.number() })
+const comment = z.object({ id: z.string(), videoId: z.string().optional(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), createdAt: z.number() })
 /** A comment as the public API has it; the stream's leave the video out. */
 export type PublicComment = z.infer<typeof comment>
 

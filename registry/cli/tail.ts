@@ -80,8 +80,8 @@ async function open(gateway: GatewayAddress, path: string, lastEventId: string, 
   return response.body
 }
 
-export function commentLine({ authorId, content, createdAt }: PublicComment, paint: Paint): string {
+export function commentLine({ authorId, authorName = authorId, content, createdAt }: PublicComment, paint: Paint): string {
   const [first = '', ...more] = harmless(content).split('\n')
   const rest = more.map(line => `\n${' '.repeat(10)}${line}`).join('')
-  return `${paint('dim', clockTime(createdAt))}  ${paint('cyan', harmless(authorId))}  ${first}${rest}\n`
+  return `${paint('dim', clockTime(createdAt))}  ${paint('cyan', harmless(authorName))}  ${first}${rest}\n`
 }

@@ -11,6 +11,8 @@ export interface Comment {
   readonly videoId: VideoId
   /** 1–64 characters, `anonymous` where the poster gave none. */
   readonly authorId: string
+  /** What is shown in its place, 1–64 characters: only where the poster's token gave one. */
+  readonly authorName?: string | undefined
   /** 1–1,000 code points, trimmed, no control characters but newline and tab. */
   readonly content: string
   /** The accepting dispatcher's clock, Unix milliseconds. */
@@ -21,6 +23,7 @@ export interface Comment {
 export interface Draft {
   readonly videoId: VideoId
   readonly authorId: string
+  readonly authorName?: string | undefined
   readonly content: string
   /** Idempotency key, 1–128 visible ASCII, unique for (video, author). */
   readonly key: string
@@ -54,9 +57,31 @@ export function checkKey(text: string): string {
 /** Content and author of a post's body, trimmed and checked.
  * @throws LiveError BAD_COMMENT, the message naming the field and the rule */
 export function checkBody(body: unknown): { content: string; authorId: string } {
+  const { content, authorId } = fieldsOf(body)
+  return { content: checkContent(content), authorId: authorId === undefined ? ANONYMOUS : checkAuthor(authorId, 'authorId') }
+}
+
+/** The content of a post whose author is known otherwise. @throws LiveError BAD_COMMENT, for an authorId too: it
+ * would not be who the comment is by */
+export function checkAuthoredBody(body: unknown): { content: string } {
+  const { content, authorId } = fieldsOf(body)
+  if (authorId !== undefined) throw bad('authorId must not be given: the token says who the author is')
+  return { content: checkContent(content) }
+}
+
+/** An author's id or name, trimmed. @param field its name in the message
+ * @throws LiveError BAD_COMMENT */
+export function checkAuthor(value: unknown, field: string): string {
+  if (typeof value !== 'string') throw bad(`${field} must be a string`)
+  const text = value.trim()
+  if (text === '' || codePoints(text) > MAX_AUTHOR) throw bad(`${field} must be 1 to ${MAX_AUTHOR} characters`)
+  if (FORBIDDEN.test(text) || /[\n\t]/.test(text)) throw bad(`${field} must not hold control characters`)
+  return text
+}
+
+function fieldsOf(body: unknown): Record<string, unknown> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw bad('the body must be a JSON object')
-  const { content, authorId } = body as Record<string, unknown>
-  return { content: checkContent(content), authorId: checkAuthor(authorId) }
+  return body as Record<string, unknown>
 }
 
 function checkContent(value: unknown): string {
@@ -69,15 +94,6 @@ function checkContent(value: unknown): string {
   return content
 }
 
-function checkAuthor(value: unknown): string {
-  if (value === undefined) return ANONYMOUS
-  if (typeof value !== 'string') throw bad('authorId must be a string')
-  const authorId = value.trim()
-  if (authorId === '' || codePoints(authorId) > MAX_AUTHOR) throw bad(`authorId must be 1 to ${MAX_AUTHOR} characters`)
-  if (FORBIDDEN.test(authorId) || /[\n\t]/.test(authorId)) throw bad('authorId must not hold control characters')
-  return authorId
-}
-
 function bad(message: string): LiveError {
   return new LiveError('BAD_COMMENT', message)
 }
@@ -88,13 +104,13 @@ function codePoints(text: string): number {
   return count
 }
 
-/** The comment as the public API answers it: the id a decimal string. */
-export function toPublic(comment: Comment): Record<string, unknown> {
-  return { id: String(comment.id), videoId: comment.videoId, authorId: comment.authorId, content: comment.content, createdAt: comment.createdAt }
+/** The comment as the public API answers it: the id a decimal string, no name where there is none. */
+export function toPublic({ id, videoId, authorId, authorName, content, createdAt }: Comment): Record<string, unknown> {
+  return { id: String(id), videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, createdAt }
 }
 
 /** The comment as its SSE event's data, and on every wire between the parts: one line of JSON, made once
  * where it is stored and passed on as it is. */
-export function toEventJson(comment: Comment): string {
-  return JSON.stringify({ id: String(comment.id), authorId: comment.authorId, content: comment.content, createdAt: comment.createdAt })
+export function toEventJson({ id, authorId, authorName, content, createdAt }: Comment): string {
+  return JSON.stringify({ id: String(id), authorId, authorName, content, createdAt })
 }

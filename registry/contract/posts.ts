@@ -14,9 +14,9 @@ export interface PostBatch {
 /** `created` tells a new comment from one that its key had made before. */
 export type PostResult = { readonly comment: Comment; readonly created: boolean } | { readonly error: { readonly code: ErrorCode; readonly message: string } }
 
-const draft = z.object({ videoId: z.string(), authorId: z.string(), content: z.string(), key: z.string() })
+const draft = z.object({ videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), key: z.string() })
 const batch = z.object({ passedOn: z.boolean(), posts: z.array(draft) })
-const comment = z.object({ id: z.int().positive(), videoId: z.string(), authorId: z.string(), content: z.string(), createdAt: z.number() })
+const comment = z.object({ id: z.int().positive(), videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), createdAt: z.number() })
 const results = z.array(
   z.union([
     z.object({ comment, created: z.boolean() }),

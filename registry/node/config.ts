@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { isNodeId } from '../contract/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { networks } from './address.js'
+import type { AllowedOrigins } from './cors.js'
 import { isLimit, limit } from './limit.js'
 
 /** Configuration comes from the environment, is parsed once, and every bad variable is named in one error. */
@@ -41,6 +42,18 @@ export function nodeVariables(role: string, internalPort: number) {
   }
 }
 
+/** `*`, or origins as browsers send them, parted by commas. */
+const origins = z
+  .string()
+  .transform(text => text.split(',').map(part => part.trim()))
+  .refine(list => list.length === 1 && list[0] === '*' ? true : list.every(isOrigin), 'must be * or origins such as https://example.com, parted by commas')
+  .transform((list): AllowedOrigins => (list[0] === '*' ? '*' : new Set(list)))
+  .default('*')
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
+}
+
 /** What a node with a public port reads besides. */
 export function publicVariables(publicPort: number) {
   return {
@@ -50,27 +63,32 @@ export function publicVariables(publicPort: number) {
     TRUSTED_PROXIES: networks.describe('addresses and networks, parted by commas, whose X-Forwarded-For or Forwarded names the client; none'),
     CONNECTIONS_PER_ADDRESS: limit(4_000).describe('connections that one address may open, or keep open by asking again, in 12 s; 0: any number'),
     STREAMS_PER_ADDRESS: limit(2_000).describe('streams that one address may have open; 0: any number'),
+    ALLOWED_ORIGINS: origins.describe('web origins whose pages may read answers: * or a list parted by commas'),
   }
 }
 
+/** What is wrong with the given variables together, a line each that begins with a variable's name. */
+export type Conflicts = (given: Readonly<Record<string, unknown>>) => string[]
+
 /** @throws ConfigError naming every variable that breaks its rule; an empty variable counts as unset */
-export function readConfig<S extends z.ZodRawShape>(env: NodeJS.ProcessEnv, shape: S): z.infer<z.ZodObject<S>> {
+export function readConfig<S extends z.ZodRawShape>(env: NodeJS.ProcessEnv, shape: S, conflicts: Conflicts = () => []): z.infer<z.ZodObject<S>> {
   const given = Object.fromEntries(Object.keys(shape).filter(name => env[name] !== undefined && env[name] !== '').map(name => [name, env[name]]))
   const result = z.object(shape).safeParse(given)
-  if (result.success) return result.data
-  throw new ConfigError(result.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
+  const wrong = [...(result.error?.issues ?? []).map(issue => `${issue.path.join('.')}: ${issue.message}`), ...conflicts(given)]
+  if (result.success && wrong.length === 0) return result.data
+  throw new ConfigError(wrong.join('\n'))
 }
 
 /** A part's configuration, or the end of the process: `--help` tells every variable and exits with 0; any other
  * argument, or a bad variable, is told on stderr and exits with 2. */
-export function configure<S extends z.ZodRawShape>(part: string, shape: S, argv: readonly string[], env: NodeJS.ProcessEnv): z.infer<z.ZodObject<S>> {
+export function configure<S extends z.ZodRawShape>(part: string, shape: S, argv: readonly string[], env: NodeJS.ProcessEnv, conflicts?: Conflicts): z.infer<z.ZodObject<S>> {
   if (argv.includes('--help')) {
     process.stdout.write(`Usage: live-comments ${part}\n\nConfigured by environment:\n\n${describeVariables(shape)}`)
     process.exit(0)
   }
   try {
     if (argv.length > 0) throw new ConfigError(`${argv.join(' ')}: it takes no arguments; --help tells its variables`)
-    return readConfig(env, shape)
+    return readConfig(env, shape, conflicts)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${part}: bad configuration\n${error.message}\n`)

@@ -17,7 +17,7 @@ export interface Reply {
 }
 
 /** Answers at once, later, or not at all: undefined says that the handler took the response over. */
-export type Handler = (exchange: Exchange) => Reply | Promise<Reply> | undefined
+export type Handler = (exchange: Exchange) => Reply | Promise<Reply | undefined> | undefined
 export type Method = 'GET' | 'POST' | 'DELETE'
 
 /** One request. What is read of it (`header`, `body`) must be read before the handler's first await. */
@@ -199,7 +199,7 @@ export class HttpServer {
     if (work === undefined) return
     if (!(work instanceof Promise)) return this.#send(exchange, work, headers)
     work.then(
-      reply => this.#send(exchange, reply, headers),
+      reply => reply && this.#send(exchange, reply, headers),
       error => {
         if (!exchange.aborted) this.#send(exchange, this.#toReply(error), headers)
       },

@@ -5,6 +5,7 @@ import { watch, watchReady } from '../support/viewer.js'
 
 t.test('a cluster that people watch and post to', async t => {
   const cluster = await startCluster(t)
+  t.match(cluster.output, /^identity +off: anyone may post/m)
 
   t.test('a comment posted reaches the viewers, and history has it', async t => {
     const viewer = await watchReady(t, cluster.stream('demo'))

@@ -18,10 +18,10 @@ t.test('a post is answered with its comment', async t => {
 
 t.test('each bad post is refused by name, the others of its batch are stored', async t => {
   const scene = new Scene(t)
-  const results = await scene.post(draft('no/id'), draft('v', ' '), draft('v', 'x', { key: 'a b' }), draft('v', 'x', { authorId: '' }), draft('v'))
-  t.same(results.map(result => ('error' in result ? result.error.code : 'created')), ['BAD_VIDEO_ID', 'BAD_COMMENT', 'BAD_IDEMPOTENCY_KEY', 'BAD_COMMENT', 'created'])
+  const results = await scene.post(draft('no/id'), draft('v', ' '), draft('v', 'x', { key: 'a b' }), draft('v', 'x', { authorId: '' }), draft('v', 'x', { authorName: 'a\nb' }), draft('v'))
+  t.same(results.map(result => ('error' in result ? result.error.code : 'created')), ['BAD_VIDEO_ID', 'BAD_COMMENT', 'BAD_IDEMPOTENCY_KEY', 'BAD_COMMENT', 'BAD_COMMENT', 'created'])
   t.equal(scene.store.calls.append, 1)
-  t.equal(await scene.metric('posts_total', { code: 'BAD_COMMENT' }), 2)
+  t.equal(await scene.metric('posts_total', { code: 'BAD_COMMENT' }), 3)
 })
 
 t.test('all that arrived while the last commit ran goes in the next one', async t => {

@@ -40,12 +40,12 @@ export class MemoryStore implements Store {
     return this.videos.get(videoId)?.at(-1)?.comment.id ?? 0
   }
 
-  #appendOne({ videoId, authorId, content, key }: Draft, nowMs: number): Outcome {
+  #appendOne({ videoId, authorId, authorName, content, key }: Draft, nowMs: number): Outcome {
     const place = JSON.stringify([videoId, authorId, key])
     const first = this.#keys.get(place)
     if (first) return first.content === content ? { kind: 'repeated', comment: first } : { kind: 'reused' }
     const prev = this.#last(videoId)
-    const comment: Comment = { id: nextId(nowMs, prev), videoId, authorId, content, createdAt: nowMs }
+    const comment: Comment = { id: nextId(nowMs, prev), videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, createdAt: nowMs }
     this.#keys.set(place, comment)
     const comments = this.videos.get(videoId) ?? []
     this.videos.set(videoId, comments)

@@ -46,6 +46,17 @@ export function storeContract(t: Test, fixture: Fixture): void {
     t.same(await store.lastIds(['v', 'other']), new Map([['v', comment.id], ['other', 0]]))
   })
 
+  t.test('an author\'s name stays with the comment, and where there is none there is none', async t => {
+    const store = await opened(t)
+    const named = draft('v', 'hello', { authorName: 'Ann Zoë 😀' })
+    const outcomes = (await store.append([named, draft('v')], NOW)).map(created)
+    t.same(outcomes.map(({ comment }) => comment.authorName), ['Ann Zoë 😀', undefined])
+    const stored = await store.page('v', ALL)
+    t.same(stored.map(({ comment }) => comment), outcomes.map(({ comment }) => comment))
+    t.notOk('authorName' in stored[1]!.comment)
+    t.match(await store.append([{ ...named, authorName: 'Ann' }], NOW), [{ kind: 'repeated', comment: { authorName: 'Ann Zoë 😀' } }], 'a repeated key is answered with the first')
+  })
+
   t.test('several drafts of one video in one append follow each other', async t => {
     const store = await opened(t)
     const outcomes = (await store.append([draft('v'), draft('w'), draft('v'), draft('v')], NOW)).map(created)

@@ -24,7 +24,7 @@ function serve(t: Test, options: StageOptions & { streams?: number } = {}) {
   const notReady = () => undefined
   const internal = internalServer({ token: TOKEN, metrics: stage.register, identity: { id: 'e1', instance: 'i1', version: '0' }, notReady, onBug })
   internalRoutes(internal, stage.edge)
-  const open = publicServer(stage.edge, { connections: connections(), streamsPerAddress: new StreamLimit('address', set(options.streams), refusals()), trustedProxies: trusting(), onBug, notReady })
+  const open = publicServer(stage.edge, { connections: connections(), streamsPerAddress: new StreamLimit('address', set(options.streams), refusals()), trustedProxies: trusting(), allowedOrigins: '*', identity: undefined, onBug, notReady })
   t.after(() => {
     internal.close()
     open.close()

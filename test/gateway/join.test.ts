@@ -82,12 +82,28 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
     joins.close()
     edges.close()
   })
-  const open = (request = newcomer) => {
+  const open = (request = newcomer, endsAt?: number) => {
     const sink = new FakeSink()
-    return { sink, join: joins.open(request, sink) }
+    return { sink, join: joins.open(request, sink, endsAt) }
   }
   return { clock, view, pending, edges, joins, opened, silent, show, open, last: () => opened.at(-1)! }
 }
+
+t.test('a stream that must end does so within two seconds of its time, told to come back, and the others go on', async t => {
+  const { clock, open, joins, opened } = setUp(t)
+  const endsAt = clock.wall() + 3_600_000
+  const [first, second, left, stays] = [open(newcomer, endsAt), open(newcomer, endsAt + 30_000), open(newcomer, endsAt), open()]
+  left.join.left()
+  await clock.advance(3_600_000 - 1)
+  t.same([first.sink.ended, joins.size], [undefined, 3])
+  await clock.advance(2_000)
+  t.match([first.sink.ended, second.sink.ended], [/^retry: \d{4}\n\n$/, undefined])
+  t.same(opened.map(({ state }) => state), ['aborted', 'open', 'aborted', 'open'])
+  clock.step(60_000) // the wall clock is set: the token has ended all the same
+  await clock.advance(1_000)
+  t.match(second.sink.ended, /^retry/)
+  t.same([stays.sink.ended, joins.counts.endings.expired, joins.counts.endings.left], [undefined, 2, 1])
+})
 
 t.test('a viewer whose edge dies is placed again and resumes after the last id that was passed on', async t => {
   const { clock, open, opened, last, joins } = setUp(t)

@@ -9,6 +9,7 @@ import { projectRoot } from '../../registry/node/root.js'
 import { startCluster } from '../support/cluster.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway } from '../support/gateway.js'
+import { identityOf, Issuer } from '../support/issuer.js'
 import { until } from '../support/until.js'
 import { watch, watchReady } from '../support/viewer.js'
 
@@ -114,6 +115,20 @@ t.test('every path, status and schema is what the gateway answers', async t => {
       t.equal(response.status, 429)
       t.match(response.headers.get('retry-after'), /^[1-9][0-9]*$/)
     }
+  })
+
+  await t.test('who is kept out', async t => {
+    const issuer = new Issuer()
+    const { url } = runGateway(t, { dispatchers: [fakeDispatcher(t, 'd').node], identity: identityOf(issuer) })
+    const [good, elsewhere] = [await issuer.token('ed'), await issuer.token('ed', { videos: [] })].map(token => ({ authorization: `Bearer ${token}` }))
+    for (const headers of [{}, elsewhere]) {
+      for (const [path, init] of [[comments, { headers }], [comments, body({ content: 'x' }, headers)], [`${comments}/stats`, { headers }]] as const) {
+        const { response } = await ask(t, path, url + path.replace('{videoId}', 'demo'), init)
+        t.match(response.headers.get('www-authenticate'), /^Bearer /)
+      }
+    }
+    const { text } = await ask(t, comments, `${url}/comments/demo`, body({ content: 'x' }, good))
+    t.match(JSON.parse(text), { authorName: 'Ann Example' })
   })
 
   await t.test('what is away', async t => {

@@ -32,8 +32,8 @@ export class FakeDispatcher {
     this.node = dispatcherNode(id, { internalUrl: `http://127.0.0.1:${port}` })
   }
 
-  stored({ videoId, authorId, content }: Draft): PostResult {
-    return { comment: { id: ++this.#last, videoId, authorId, content, createdAt: 1_750_000_000_000 }, created: true }
+  stored({ videoId, authorId, authorName, content }: Draft): PostResult {
+    return { comment: { id: ++this.#last, videoId, authorId, authorName, content, createdAt: 1_750_000_000_000 }, created: true }
   }
 
   close(): void {

@@ -81,6 +81,22 @@ t.test('a comment that was acknowledged is there after the process was killed', 
   t.equal((await open(t, path).lastIds(['v'])).get('v'), id)
 })
 
+t.test('a file of the first version is brought up to date, with what is in it', async t => {
+  const path = join(folder(t), 'comments.db')
+  const old = new Database(path)
+  old.exec(`
+    CREATE TABLE comments (video_id TEXT NOT NULL, id INTEGER NOT NULL, prev INTEGER NOT NULL, author_id TEXT NOT NULL, content TEXT NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (video_id, id)) WITHOUT ROWID;
+    CREATE TABLE keys (n INTEGER PRIMARY KEY, video_id TEXT NOT NULL, author_id TEXT NOT NULL, key TEXT NOT NULL, id INTEGER NOT NULL, created_at INTEGER NOT NULL, UNIQUE (video_id, author_id, key));
+    INSERT INTO comments VALUES ('v', 7, 0, 'ann', 'hello', 5);
+    PRAGMA user_version = 1`)
+  old.close()
+  const store = open(t, path)
+  const [outcome] = await store.append([{ ...draft(), authorName: 'Ann' }], NOW)
+  const before = { comment: { id: 7, videoId: 'v', authorId: 'ann', content: 'hello', createdAt: 5 }, prev: 0 }
+  t.match(outcome, { kind: 'created', prev: 7, comment: { authorName: 'Ann' } })
+  t.same((await store.page('v', ALL))[0], before)
+})
+
 t.test('a file locked by another is unavailable after the deadline, for sure not stored, and usable again after', async t => {
   const path = join(folder(t), 'comments.db')
   const store = open(t, path, 150)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { ANONYMOUS, checkBody, checkKey, checkVideoId, toEventJson, toPublic, type Comment } from '../../../registry/contract/comment.js'
+import { ANONYMOUS, checkAuthoredBody, checkBody, checkKey, checkVideoId, toEventJson, toPublic, type Comment } from '../../../registry/contract/comment.js'
 
 const bad = (message: RegExp) => ({ code: 'BAD_COMMENT', status: 400, message })
 
@@ -21,6 +21,13 @@ t.test('each rule of authorId is named', async t => {
   for (const authorId of [null, 1, {}]) t.throws(() => checkBody({ content, authorId }), bad(/authorId must be a string/))
   for (const authorId of ['', '  ', 'x'.repeat(65)]) t.throws(() => checkBody({ content, authorId }), bad(/authorId must be 1 to 64 characters/))
   for (const authorId of ['a\nb', 'a\tb', 'a\0b', 'a\ud800b']) t.throws(() => checkBody({ content, authorId }), bad(/authorId must not hold control characters/))
+})
+
+t.test('where the author is known otherwise, a body that names one is refused', async t => {
+  t.same(checkAuthoredBody({ content: ' hi ', more: 1 }), { content: 'hi' })
+  for (const authorId of ['me', '', null, 1]) t.throws(() => checkAuthoredBody({ content: 'x', authorId }), bad(/authorId must not be given/))
+  t.throws(() => checkAuthoredBody({}), bad(/content is missing/))
+  t.throws(() => checkAuthoredBody([]), bad(/the body must be a JSON object/))
 })
 
 t.test('the limits themselves are allowed, in code points', async t => {
@@ -60,4 +67,7 @@ t.test('a comment leaves with its id as a string, its JSON in one line', async t
   const comment: Comment = { id: 2 ** 53 - 1, videoId: 'v', authorId: 'a', content: 'one\ntwo', createdAt: 5 }
   t.same(toPublic(comment), { id: '9007199254740991', videoId: 'v', authorId: 'a', content: 'one\ntwo', createdAt: 5 })
   t.equal(toEventJson(comment), '{"id":"9007199254740991","authorId":"a","content":"one\\ntwo","createdAt":5}')
+  const named: Comment = { ...comment, authorName: 'Ann' }
+  t.same(toPublic(named), { id: '9007199254740991', videoId: 'v', authorId: 'a', authorName: 'Ann', content: 'one\ntwo', createdAt: 5 })
+  t.match(toEventJson(named), '"authorId":"a","authorName":"Ann","content"')
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { parsePosts, parseResults, printPosts, printResults, type PostBatch, type PostResult } from '../../../registry/contract/posts.js'
 
 const text = fc.string({ unit: 'grapheme' })
-const draft = fc.record({ videoId: text, authorId: text, content: text, key: text })
+const draft = fc.record({ videoId: text, authorId: text, authorName: text, content: text, key: text }, { requiredKeys: ['videoId', 'authorId', 'content', 'key'] })
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
 
 t.test('posts are read as they were printed', async () => {
@@ -12,7 +12,7 @@ t.test('posts are read as they were printed', async () => {
 })
 
 t.test('results are read as they were printed', async () => {
-  const comment = fc.record({ id: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), videoId: text, authorId: text, content: text, createdAt: fc.nat() })
+  const comment = fc.record({ id: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), videoId: text, authorId: text, authorName: fc.option(text, { nil: undefined }), content: text, createdAt: fc.nat() })
   const result: fc.Arbitrary<PostResult> = fc.oneof(
     fc.record({ comment, created: fc.boolean() }),
     fc.record({ error: fc.record({ code: fc.constantFrom('KEY_REUSED' as const, 'OVERLOADED' as const), message: text }) }),

@@ -1,6 +1,8 @@
-import { API_HEADERS } from '../registry/node/api-headers.js'
-import type { Exchange } from '../registry/node/http.js'
-import type { AllowedOrigins } from './config.js'
+import { API_HEADERS } from './api-headers.js'
+import type { Exchange } from './http.js'
+
+/** Web origins whose pages may read answers. */
+export type AllowedOrigins = '*' | ReadonlySet<string>
 
 type Headers = Readonly<Record<string, string>>
 
@@ -13,8 +15,9 @@ const PREFLIGHT: Headers = {
 /** Where one path has several answers, by what of the request. */
 const NEGOTIATED = /^\/comments\/[^/]+$/
 
-/** The headers of every answer, among them those by which pages of the allowed origins may call us and read it. */
-export function corsHeaders(allowed: AllowedOrigins): (exchange: Exchange) => Headers {
+/** The headers of every answer on a public port: those of all we say, and those by which pages of the allowed origins
+ * may call us and read it. @param identity tokens are looked at: listed origins may send theirs as a cookie, `*` never may */
+export function publicHeaders(allowed: AllowedOrigins, identity: boolean): (exchange: Exchange) => Headers {
   return exchange => {
     const origin = allowed === '*' ? '*' : exchange.header('origin')
     const vary = [...(allowed === '*' ? [] : ['Origin']), ...(NEGOTIATED.test(exchange.path) ? ['Accept', 'Accept-Encoding'] : [])].join(', ')
@@ -23,6 +26,7 @@ export function corsHeaders(allowed: AllowedOrigins): (exchange: Exchange) => He
     return {
       ...all,
       'access-control-allow-origin': origin,
+      ...(identity && allowed !== '*' ? { 'access-control-allow-credentials': 'true' } : {}),
       ...(exchange.method === 'OPTIONS' ? PREFLIGHT : { 'access-control-expose-headers': 'retry-after' }),
     }
   }

@@ -1,0 +1,46 @@
+const SLOT_MS = 1_000
+
+/** Things that end at a time, in slots of a second: to add one or take one out costs the same however many there are,
+ * and one look a second serves all. */
+export class Expiries<T> {
+  readonly #slots = new Map<number, Set<T>>()
+  readonly #slotOf = new Map<T, number>()
+  #lookedAt = -Infinity
+
+  get size(): number {
+    return this.#slotOf.size
+  }
+
+  /** @param endsAt Unix ms; it is due up to a second later */
+  add(item: T, endsAt: number): void {
+    const slot = Math.ceil(endsAt / SLOT_MS)
+    const others = this.#slots.get(slot)
+    if (others) others.add(item)
+    else this.#slots.set(slot, new Set([item]))
+    this.#slotOf.set(item, slot)
+  }
+
+  delete(item: T): void {
+    const slot = this.#slotOf.get(item)
+    if (slot === undefined) return
+    this.#slotOf.delete(item)
+    const others = this.#slots.get(slot)!
+    others.delete(item)
+    if (others.size === 0) this.#slots.delete(slot)
+  }
+
+  /** Takes out what has ended. @param now wall clock, Unix ms, which may step */
+  due(now: number): T[] {
+    const current = Math.floor(now / SLOT_MS)
+    if (current === this.#lookedAt) return []
+    this.#lookedAt = current
+    const ended: T[] = []
+    for (const [slot, items] of this.#slots) {
+      if (slot > current) continue
+      for (const item of items) ended.push(item)
+      this.#slots.delete(slot)
+    }
+    for (const item of ended) this.#slotOf.delete(item)
+    return ended
+  }
+}

@@ -1,0 +1,90 @@
+import type { VideoId } from '../contract/comment.js'
+import type { Clock } from '../node/clock.js'
+import type { AllowedOrigins } from '../node/cors.js'
+import type { Exchange } from '../node/http.js'
+import type { Log } from '../node/log.js'
+import { tokenOf, type CredentialRules } from './credentials.js'
+import { KeyFile } from './key-file.js'
+import { secretKeys, type Keys } from './keys.js'
+import { readToken, SKEW_MS, type Bearer, type TokenRules } from './token.js'
+
+/** Tokens of one broadcast often end at one moment: their streams end over this time after it, or all came back at once. */
+const SPREAD_MS = 25_000
+
+/** The keys as they are now. */
+export interface KeySource {
+  readonly keys: Keys
+  close(): void
+}
+
+export interface IdentityOptions extends TokenRules, CredentialRules {
+  readonly source: KeySource
+  readonly requireToWatch: boolean
+  readonly clock: Pick<Clock, 'wall'>
+  readonly random: () => number
+}
+
+/** Whoever has a stream. */
+export interface Watcher {
+  readonly authorId: string
+  /** When the stream must end, Unix ms: at most a minute after its token, the time to notice it included. */
+  readonly endsAt: number
+}
+
+/** Who may post and watch: checks the tokens of requests. What it needs of one it reads before it awaits. */
+export class Identity {
+  /** Whether a token is needed to watch and to read too. */
+  readonly requireToWatch: boolean
+  readonly #options: IdentityOptions
+
+  constructor(options: IdentityOptions) {
+    this.#options = options
+    this.requireToWatch = options.requireToWatch
+  }
+
+  /** Who posts or reads. @throws LiveError UNAUTHORIZED, FORBIDDEN */
+  bearer(exchange: Exchange, videoId: VideoId): Promise<Bearer> {
+    return this.#read(exchange, videoId, false)
+  }
+
+  /** Who watches. @throws LiveError UNAUTHORIZED, FORBIDDEN */
+  async viewer(exchange: Exchange, videoId: VideoId): Promise<Watcher> {
+    const { authorId, expiresAt } = await this.#read(exchange, videoId, true)
+    return { authorId, endsAt: expiresAt + SKEW_MS + this.#options.random() * SPREAD_MS }
+  }
+
+  close(): void {
+    this.#options.source.close()
+  }
+
+  async #read(exchange: Exchange, videoId: VideoId, query: boolean): Promise<Bearer> {
+    const { source, clock } = this.#options
+    return readToken(tokenOf(exchange, this.#options, { query }), videoId, source.keys, this.#options, clock.wall())
+  }
+}
+
+export interface IdentityConfig {
+  readonly AUTH_JWT_SECRET?: string | undefined
+  readonly AUTH_JWKS_FILE?: string | undefined
+  readonly AUTH_AUDIENCE?: string | undefined
+  readonly AUTH_ISSUER?: string | undefined
+  readonly AUTH_REQUIRE_TO_WATCH: boolean
+  readonly AUTH_COOKIE: string
+  readonly ALLOWED_ORIGINS: AllowedOrigins
+}
+
+/** Identity as it is configured; undefined where it is off. */
+export function openIdentity(config: IdentityConfig, clock: Clock, log: Log): Identity | undefined {
+  const { AUTH_JWT_SECRET: secret, AUTH_JWKS_FILE: path } = config
+  if (secret === undefined && path === undefined) return undefined
+  return new Identity({
+    source: secret === undefined ? new KeyFile({ path: path!, clock, log }) : { keys: secretKeys(secret), close() {} },
+    audience: config.AUTH_AUDIENCE,
+    issuer: config.AUTH_ISSUER,
+    requireToWatch: config.AUTH_REQUIRE_TO_WATCH,
+    cookie: config.AUTH_COOKIE,
+    allowedOrigins: config.ALLOWED_ORIGINS,
+    clock,
+    random: Math.random,
+  })
+}
