@@ -3,11 +3,14 @@ import { failureOf, type PeerFailure } from '../registry/node/client.js'
 import type { Connect } from './join.js'
 import type { StreamRequest } from './viewer.js'
 
+/** What is read ahead of a viewer that takes nothing, beyond one read: 64 KB would be undici's. */
+const READ_AHEAD_BYTES = 16_384
+
 /** One HTTP/1.1 connection for each relayed viewer. A pool would look through all its connections for a free one
  * at every join, and a stream's connection is never free again.
  * @param headers what an internal call carries */
 export function connectWith(headers: Readonly<Record<string, string>>): Connect {
-  const connector = buildConnector({ timeout: 1_000 })
+  const connector = buildConnector({ timeout: 1_000, highWaterMark: READ_AHEAD_BYTES } as buildConnector.BuildOptions)
   return (edge, request, handlers) => {
     const client = new Client(new URL(edge.internalUrl).origin, {
       connect: connector,
@@ -28,7 +31,7 @@ export function connectWith(headers: Readonly<Record<string, string>>): Connect 
       handlers.lost(failure)
     }
     client.dispatch(
-      { path: pathOf(request), method: 'GET', headers },
+      { path: streamPath(request), method: 'GET', headers },
       {
         onRequestStart(given) {
           controller = given
@@ -72,7 +75,8 @@ function streamFailure(error: Error): PeerFailure {
   return code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' ? 'lost' : failure
 }
 
-function pathOf({ videoId, after, recent, gzip }: StreamRequest): string {
+/** Where an edge has the stream. */
+export function streamPath({ videoId, after, recent, gzip }: StreamRequest): string {
   const query = new URLSearchParams()
   if (after !== undefined) query.set('after', String(after))
   else if (recent !== undefined) query.set('recent', String(recent))

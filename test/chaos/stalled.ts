@@ -14,6 +14,7 @@ const COMMENTS_PER_SECOND = 100
 /** With what surrounds it an event of about 800 bytes: a stream of 80 KB/s. */
 const CONTENT = 'x'.repeat(650)
 const READING = 100
+const MOST_ALONE_SECONDS = 60
 const STOPPED = 1_000
 const SLOW = 20
 const SLOW_BYTES_PER_SECOND = 5_000
@@ -21,8 +22,8 @@ const ONCE = 20
 const ONCE_MS = 5_000
 /** Each that stopped is closed after 6 s, which it does not see: another takes its place, as if it had come back. */
 const REPLACE_MS = 10_000
-/** Unbounded it would be 40 MB a second, at each. A gateway's relays are garbage for a while before they are collected. */
-const MOST_GROWTH_MB = { edge: 32, gateway: 64 }
+/** Unbounded it would be 40 MB a second, at each. */
+const MOST_GROWTH_MB = 32
 /** The p99 may rise by so much, or be below what the design asks of it. */
 const MOST_RATIO = 1.5
 const MOST_P99_MS = 200
@@ -42,7 +43,7 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`)
 async function main(): Promise<void> {
   const program = new Command('stalled')
     .description('1,000 viewers that stop reading, in a network namespace of their own: memory, and what the others see.')
-    .option('--seconds <count>', 'of each of the two runs', whole, 60)
+    .option('--seconds <count>', 'of the run with them; of the one before at most 60', whole, 60)
     .option('--inside', 'this is the network namespace', false)
     .parse()
   const { seconds, inside } = program.opts<{ seconds: number; inside: boolean }>()
@@ -99,8 +100,9 @@ async function runs(cluster: Cluster, seconds: number): Promise<boolean> {
   posts.start()
 
   await sleep(3_000)
-  say(`${READING} viewers read for ${seconds} s, nobody else is there`)
-  const alone = await read(readers, seconds, () => undefined)
+  const aloneSeconds = Math.min(seconds, MOST_ALONE_SECONDS)
+  say(`${READING} viewers read for ${aloneSeconds} s, nobody else is there`)
+  const alone = await read(readers, aloneSeconds, () => undefined)
   say(`${STOPPED} that stop reading, ${SLOW} that read ${SLOW_BYTES_PER_SECOND} B/s, and ${ONCE} that stop once for ${ONCE_MS} ms come`)
   const slow = everywhere(SLOW, SLOW_BYTES_PER_SECOND)
   const once = everywhere(ONCE)
@@ -128,9 +130,10 @@ async function runs(cluster: Cluster, seconds: number): Promise<boolean> {
     table.push([what, measured, bound, holds ? 'ok' : 'FAILS'])
   }
   for (const part of ['edge', 'gateway'] as const) {
-    const settled = memory.slice(Math.ceil(memory.length / 4)).map(each => each[part])
-    const growth = Math.max(...settled.slice(-5)) - settled[0]!
-    check(`${part}: RSS at first, after a quarter, at the end`, `${[memory[0]![part], settled[0]!, settled.at(-1)!].map(Math.round).join(', ')} MB`, `+${MOST_GROWTH_MB[part]} MB`, growth <= MOST_GROWTH_MB[part])
+    const all = memory.map(each => each[part])
+    // A collector lets what is not used any more lie for a while: quarters are compared by the most that each had.
+    const quarters = [0, 1, 2, 3].map(i => Math.max(...all.slice((i * all.length) / 4, ((i + 1) * all.length) / 4)))
+    check(`${part}: RSS at first, and the most in each quarter`, `${[all[0]!, ...quarters].map(Math.round).join(', ')} MB`, `last − second ≤ ${MOST_GROWTH_MB} MB`, quarters[3]! - quarters[1]! <= MOST_GROWTH_MB)
   }
   const ratio = among.p99 / alone.p99
   check('p99 of who reads, alone and among them', `${alone.p99.toFixed(1)} and ${among.p99.toFixed(1)} ms: ×${ratio.toFixed(2)}`, `×${MOST_RATIO} or ${MOST_P99_MS} ms`, ratio <= MOST_RATIO || among.p99 <= MOST_P99_MS)
@@ -178,17 +181,30 @@ class Posts {
   }
 
   start(): void {
-    const since = performance.now()
+    let at = performance.now()
+    let due = 0
     let posted = 0
     const one = () => {
       posted++
-      const post = this.#cluster.say(VIDEO, CONTENT).then(({ id }) => void this.#acknowledged.push(Number(id)))
+      const post = this.#post(`post-${posted}`).then(id => void this.#acknowledged.push(id))
       this.#open.add(post)
       void post.finally(() => this.#open.delete(post))
     }
     this.#timer = setInterval(() => {
-      while (posted < ((performance.now() - since) / 1_000) * COMMENTS_PER_SECOND) one()
+      const now = performance.now()
+      // What a held-up process left out is not made up for in one heap.
+      due = Math.min(due + ((now - at) / 1_000) * COMMENTS_PER_SECOND, COMMENTS_PER_SECOND / 10 + 1)
+      at = now
+      for (; due >= 1; due--) one()
     }, 1_000 / COMMENTS_PER_SECOND)
+  }
+
+  /** A connection may close as it is used again: the key makes a second try safe. */
+  async #post(key: string): Promise<number> {
+    const say = () => this.#cluster.post(VIDEO, { content: CONTENT }, { 'idempotency-key': key })
+    const answer = await say().catch(say)
+    if (answer.status !== 201) throw new Error(`a post was answered ${answer.status}`)
+    return Number(((await answer.json()) as { id: string }).id)
   }
 
   /** @returns the ids, ascending. @throws Error when one was refused */
