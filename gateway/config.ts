@@ -12,6 +12,7 @@ export const gatewayVariables = {
   ...publicVariables(8080),
   ...identityVariables,
   EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('viewers of one video that one edge is given'),
+  JOIN_RATE: atLeastOne.default(500).describe('viewers a second that are placed on edges; more wait in line, or are told to come back'),
   POST_RATE_LIMIT: postRate(5).describe('posts a second of one author whose identity is known, twice as many at once; 0: no limit'),
   POST_RATE_LIMIT_PER_ADDRESS: postRate(100).describe('posts a second from one address, twice as many at once; 0: no limit'),
   STREAMS_PER_AUTHOR: limit(20).describe('streams that one author whose identity is known may have open; 0: any number'),

@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly client: InternalClient
   readonly connect: Connect
   readonly videoShare: number
+  /** Newcomers a second that are placed on edges. */
+  readonly joinRate: number
 }
 
 /** A gateway's parts, put together. */
@@ -33,12 +35,12 @@ export class Gateway {
   readonly #pending = new Pending()
   #placingSoon = false
 
-  constructor({ clock, random, view, client, connect, videoShare }: GatewayOptions) {
+  constructor({ clock, random, view, client, connect, videoShare, joinRate }: GatewayOptions) {
     this.view = view
     this.client = client
     this.clock = clock
     this.edges = new Edges({ clock, random, view, ask: edge => ask(client, edge), onUsable: () => this.joins.placeWaiting() })
-    this.joins = new Joins({ clock, random, view, pending: this.#pending, edges: this.edges, connect, videoShare })
+    this.joins = new Joins({ clock, random, view, pending: this.#pending, edges: this.edges, connect, videoShare, joinRate })
     this.dispatchers = new Dispatchers(view, clock)
     this.poster = new Poster({ client, dispatchers: this.dispatchers, clock })
   }

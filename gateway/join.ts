@@ -6,6 +6,7 @@ import { Expiries } from '../registry/identity/expiries.js'
 import type { PeerFailure } from '../registry/node/client.js'
 import type { Clock } from '../registry/node/clock.js'
 import type { View } from '../registry/view.js'
+import { Admission, type Arrival } from './admission.js'
 import type { Edges, JudgedEdge, Relay } from './edges.js'
 import type { Pending, PlacedViewer } from './pending.js'
 import { place, type Placement } from './placement.js'
@@ -22,8 +23,6 @@ const RETRY_MS = 50
 const MAX_RETRY_MS = 2_000
 /** An edge that said it was full is not asked again for the same viewer before this. */
 const FULL_MS = 2_000
-/** Placing is done in slices of this, so that an edge's 10,000 viewers do not stop the process when it dies. */
-const SLICE_MS = 5
 
 /** The viewer's connection. Text is packed as the stream's encoding wants it; bytes are passed on as they are.
  */
@@ -75,6 +74,8 @@ export interface JoinsOptions {
   readonly edges: Edges
   readonly connect: Connect
   readonly videoShare: number
+  /** Newcomers a second that are placed. */
+  readonly joinRate: number
 }
 
 /** All viewers of this gateway: each is placed on an edge, and placed again when that edge dies, falls silent or
@@ -87,31 +88,31 @@ export class Joins {
   readonly #quiet = new Set<Join>()
   readonly #waiting = new Set<Join>()
   readonly #blocked = new Set<Join>()
-  readonly #queue = new Set<Join>()
   readonly #expiries = new Expiries<Join>()
-  #scheduled = false
+  readonly #admission: Admission
   #heartbeatAt: number
   readonly #host: JoinHost
   #cancel: () => void
 
   constructor(options: JoinsOptions) {
     this.#options = options
-    const { view, pending, edges, videoShare } = options
+    const { view, pending, edges, videoShare, clock, joinRate } = options
+    this.#admission = new Admission({ clock, rate: joinRate })
     const setAside = (edge: EdgeNode) => edges.isSetAside(edge)
     this.#host = {
       options,
       counts: this.counts,
       find: join => place(view, join.videoId, pending, { videoShare, setAside: join.avoids(setAside) }),
-      enqueue: join => this.#enqueue(join),
+      enqueue: join => this.#admission.add(join),
       quiet: (join, quiet) => toggle(this.#quiet, join, quiet),
       waiting: (join, waiting) => toggle(this.#waiting, join, waiting),
       blocked: (join, blocked) => toggle(this.#blocked, join, blocked),
       gone: join => {
-        for (const set of [this.#joins, this.#quiet, this.#waiting, this.#blocked, this.#queue, this.#expiries]) set.delete(join)
+        for (const set of [this.#joins, this.#quiet, this.#waiting, this.#blocked, this.#admission, this.#expiries]) set.delete(join)
       },
     }
-    this.#heartbeatAt = options.clock.now() + HEARTBEAT_MS
-    this.#cancel = options.clock.after(TICK_MS, this.#tick)
+    this.#heartbeatAt = clock.now() + HEARTBEAT_MS
+    this.#cancel = clock.after(TICK_MS, this.#tick)
   }
 
   /** Viewers with an open stream. */
@@ -124,6 +125,16 @@ export class Joins {
     return this.#waiting.size
   }
 
+  /** Newcomers in line to be placed. */
+  get inLine(): number {
+    return this.#admission.waiting
+  }
+
+  /** Whether a newcomer may get in line. */
+  get takesNewcomers(): boolean {
+    return this.#admission.hasRoom
+  }
+
   /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`.
    * @param endsAt when its stream must end, Unix ms */
   open(request: StreamRequest, sink: Sink, endsAt?: number): Join {
@@ -131,13 +142,13 @@ export class Joins {
     this.#joins.add(join)
     if (endsAt !== undefined) this.#expiries.add(join, endsAt)
     this.#quiet.add(join)
-    this.#enqueue(join)
+    this.#admission.add(join)
     return join
   }
 
   /** Places those that wait: an edge may have come. */
   placeWaiting(): void {
-    for (const join of this.#waiting) this.#enqueue(join)
+    for (const join of this.#waiting) this.#admission.add(join)
   }
 
   /** Ends every stream, spread over `windowMs`, each with its own `retry:`. */
@@ -157,25 +168,8 @@ export class Joins {
 
   close(): void {
     this.#cancel()
+    this.#admission.close()
     for (const join of this.#joins) join.end('stopping')
-  }
-
-  #enqueue(join: Join): void {
-    this.#queue.add(join)
-    if (!this.#scheduled) this.#placeSlice()
-  }
-
-  readonly #placeSlice = (): void => {
-    const { clock } = this.#options
-    const until = clock.now() + SLICE_MS
-    this.#scheduled = true // nothing placed below starts a slice of its own
-    for (const join of this.#queue) {
-      this.#queue.delete(join)
-      join.place()
-      if (clock.now() >= until) break
-    }
-    this.#scheduled = this.#queue.size > 0
-    if (this.#scheduled) clock.soon(this.#placeSlice)
   }
 
   readonly #tick = (): void => {
@@ -214,11 +208,13 @@ interface Stay {
 }
 
 /** One viewer on its way through the edges. */
-export class Join implements Relay {
+export class Join implements Relay, Arrival {
   readonly #host: JoinHost
   readonly #viewer: RelayedViewer
   readonly #sink: Sink
   #stay: Stay | undefined
+  /** It has been sent to an edge: from now on it does not wait behind newcomers. */
+  admitted = false
   #gone = false
   /** It has been given something: from now on it waits rather than being sent away. */
   #served = false
@@ -246,13 +242,15 @@ export class Join implements Relay {
     return edge => setAside(edge) || (full.get(edge.id) ?? -Infinity) > now
   }
 
-  place(): void {
-    if (this.#gone || this.#stay) return
-    if (this.#blockedAt !== undefined) return // what comes now would be lost: placed when drained
+  /** Sends it to an edge. @returns whether there is one; else it waits for it, or its stream has ended */
+  place(): boolean {
+    if (this.#gone || this.#stay) return false
+    if (this.#blockedAt !== undefined) return false // what comes now would be lost: placed when drained
     const found = this.#host.find(this)
-    if (typeof found === 'object') return this.#attach(found)
-    if (!this.#served && (found === 'full' || this.#full)) return this.end('no_capacity')
-    this.#host.waiting(this, true)
+    if (typeof found === 'object') this.#attach(found)
+    else if (!this.#served && (found === 'full' || this.#full)) this.end('no_capacity')
+    else this.#host.waiting(this, true)
+    return this.#stay !== undefined
   }
 
   /** The viewer's connection took some of what it was given, but does not take more yet. */
@@ -298,6 +296,7 @@ export class Join implements Relay {
     const { connect, pending, edges } = this.#host.options
     const counts = this.#host.counts
     counts.placements++
+    this.admitted = true
     this.#host.waiting(this, false)
     const upstream = connect(node, this.#viewer.resume(), {
       data: chunk => {

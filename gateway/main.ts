@@ -33,6 +33,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     client,
     connect: connectWith(client.headers),
     videoShare: config.EDGE_VIDEO_SHARE,
+    joinRate: config.JOIN_RATE,
   })
   watcher.onChange(change => gateway.viewChanged(change))
   const metrics = new GatewayMetrics(live.metrics)
@@ -40,7 +41,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 
   let draining = false
   const notReady = () => (draining ? 'draining' : watcher.loaded ? undefined : 'waiting for the registry')
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug, log })
   const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'gateway' })
   const descriptors = descriptorsForConnections()
   const limit = viewerLimit(descriptors)

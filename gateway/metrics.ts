@@ -7,15 +7,15 @@ export class GatewayMetrics {
   readonly posts: Counter<'status'>
   readonly postSeconds: Histogram
   readonly historyReads: Counter<'status'>
-  /** Streams ended with the first answer: beyond the descriptor limit, or while stopping. */
-  readonly turnedAway: Counter
+  /** Streams ended with the first answer. */
+  readonly turnedAway: Counter<'reason'>
 
   constructor(register: Registry) {
     const registers = [register]
     this.posts = new Counter({ name: 'live_gateway_posts_total', help: 'Posts answered, by HTTP status.', labelNames: ['status'], registers })
     this.postSeconds = new Histogram({ name: 'live_gateway_post_seconds', help: 'Post received to answered with 201.', buckets: SECONDS_BUCKETS, registers })
     this.historyReads = new Counter({ name: 'live_gateway_history_reads_total', help: 'Pages of history answered, by HTTP status.', labelNames: ['status'], registers })
-    this.turnedAway = new Counter({ name: 'live_gateway_turned_away_total', help: 'Viewers told to come back later, at the viewer limit or while stopping.', registers })
+    this.turnedAway = new Counter({ name: 'live_gateway_turned_away_total', help: 'Viewers told to come back later.', labelNames: ['reason'], registers })
   }
 
   watch(register: Registry, { joins, edges, poster }: Gateway): void {
@@ -45,6 +45,7 @@ export class GatewayMetrics {
     const { counts } = joins
     gauge('viewers', 'Viewers with an open stream.', () => joins.size)
     gauge('waiting_viewers', 'Viewers that wait for an edge.', () => joins.waitingCount)
+    gauge('viewers_in_line', 'Viewers that wait to be placed: more come than JOIN_RATE.', () => joins.inLine)
     gauge('edges_relayed_from', 'Edges that viewers are relayed from.', () => edges.relayedFromCount)
     gauge('edges_set_aside', 'Edges set aside because they could not be reached or were silent.', () => edges.setAsideCount)
     gauge('posts_in_flight', 'Posts not answered yet.', () => poster.inFlight)

@@ -1,7 +1,7 @@
 import { checkKey, checkVideoId, type VideoId } from '../registry/contract/comment.js'
 import { parseCursor, type Cursor } from '../registry/contract/id.js'
-import { acceptsGzip, blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
-import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
+import { acceptsGzip } from '../registry/contract/gzip.js'
+import { retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
 import type { Identity, Watcher } from '../registry/identity/identity.js'
 import type { Networks } from '../registry/node/address.js'
 import { clientOf, type Client } from '../registry/node/client-address.js'
@@ -10,12 +10,12 @@ import { publicHeaders, type AllowedOrigins } from '../registry/node/cors.js'
 import { LiveError } from '../registry/node/errors.js'
 import { HttpServer, json, type Exchange, type Reply } from '../registry/node/http.js'
 import { readiness } from '../registry/node/internal.js'
-import { Stream } from '../registry/node/stream.js'
 import { routeDocs } from './docs.js'
 import type { Gateway } from './gateway.js'
 import { history } from './history.js'
 import type { Limits } from './limits.js'
 import type { GatewayMetrics } from './metrics.js'
+import { openStream } from './open-stream.js'
 import { routePage } from './page.js'
 import type { StreamRequest } from './viewer.js'
 
@@ -101,7 +101,7 @@ export class PublicServer {
     const after = cursorOf(exchange)
     const recent = recentOf(exchange)
     const gzip = acceptsGzip(exchange.header('accept-encoding'))
-    const headers = { ...STREAM_HEADERS, ...this.#headers(exchange), ...(gzip ? GZIP_HEADERS : {}) }
+    const headers = { ...STREAM_HEADERS, ...this.#headers(exchange) }
     const request = { videoId, after, recent, gzip }
     const client = clientOf(exchange, trustedProxies)
     const open = (known?: Watcher) => (exchange.aborted ? undefined : this.#open(exchange, client, headers, request, known))
@@ -112,26 +112,13 @@ export class PublicServer {
   #open(exchange: Exchange, client: Client, headers: Readonly<Record<string, string>>, request: StreamRequest, known?: Watcher): Reply | undefined {
     const { gateway, metrics, viewerLimit, limits } = this.#options
     if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
-    if (this.#stopping || gateway.joins.size >= viewerLimit) {
-      metrics.turnedAway.inc()
+    const reason = this.#stopping ? 'stopping' : gateway.joins.size >= viewerLimit ? 'viewer_limit' : gateway.joins.takesNewcomers ? undefined : 'join_rate'
+    if (reason) {
+      metrics.turnedAway.inc({ reason })
       return { status: 200, headers: STREAM_HEADERS, body: retryLine(), close: this.#stopping }
     }
-    const ended = limits.stream(client, known?.authorId)
-    const { gzip } = request
-    const pack = gzip ? (bytes: Uint8Array | string) => (typeof bytes === 'string' ? blocks(bytes, 0) : bytes) : (bytes: Uint8Array | string) => bytes
-    const preamble = retryLine() + HEARTBEAT
-    const stream = new Stream(exchange.res, headers, gzip ? Buffer.concat([GZIP_HEADER, blocks(preamble, 0)]) : preamble, {
-      nudge: () => (gzip ? EMPTY_BLOCK : HEARTBEAT), // only whole events are written, so any time is between two
-      progressed: () => join.progressed(),
-      drained: () => join.drained(),
-      left: () => join.left(),
-    })
-    const join = gateway.joins.open(request, {
-      write: bytes => stream.write(pack(bytes)),
-      end: last => stream.end(pack(last)),
-      close: () => stream.close(),
-      over: ended,
-    }, known?.endsAt)
+    const over = limits.stream(client, known?.authorId)
+    openStream(gateway.joins, exchange.res, request, headers, { over, endsAt: known?.endsAt })
     return undefined
   }
 

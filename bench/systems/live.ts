@@ -59,7 +59,8 @@ export class LiveSystem implements RunningSystem {
     const folder = temporaryFolder()
     const flags = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges].map(String)
     const profiling = profile === undefined ? {} : { BENCH_PROFILE: profile, NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --import=${PROFILER}`.trim() }
-    const cluster = new Cluster(folder.path, flags, { LOG_LEVEL: 'warn', EDGE_CAPACITY: String(capacity), EDGE_VIDEO_SHARE: String(capacity), ...env, ...profiling })
+    // Viewers come at the benchmark's own rate, and none that is told to come back would.
+    const cluster = new Cluster(folder.path, flags, { LOG_LEVEL: 'warn', JOIN_RATE: '1000000', EDGE_CAPACITY: String(capacity), EDGE_VIDEO_SHARE: String(capacity), ...env, ...profiling })
     try {
       await cluster.ready()
       return new LiveSystem(cluster, folder.remove, options)

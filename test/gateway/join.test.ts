@@ -68,6 +68,7 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
     pending,
     edges,
     videoShare,
+    joinRate: 1_000,
     connect(edge, request, handlers) {
       const stream: Opened = { edge, request, state: 'open', ...handlers }
       opened.push(stream)

@@ -7,12 +7,13 @@ import { EdgeMetrics } from '../../edge/metrics.js'
 import { internalRoutes } from '../../edge/server.js'
 import { Gateway } from '../../gateway/gateway.js'
 import { history } from '../../gateway/history.js'
+import { openStream } from '../../gateway/open-stream.js'
+import { acceptsGzip } from '../../registry/contract/gzip.js'
 import { parseCursor } from '../../registry/contract/id.js'
 import type { DispatcherNode, EdgeNode } from '../../registry/contract/nodes.js'
-import { HEARTBEAT, retryLine } from '../../registry/contract/sse.js'
+import { retryLine } from '../../registry/contract/sse.js'
 import { WIRE_VERSION } from '../../registry/contract/wire.js'
 import { json } from '../../registry/node/http.js'
-import { Stream } from '../../registry/node/stream.js'
 import type { Disk } from './disk.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
@@ -34,6 +35,7 @@ export interface Settings {
   readonly maxPipeBytes: number
   readonly edgeCapacity: number
   readonly videoShare: number
+  readonly joinRate: number
   /** CPU that an edge's write to a viewer takes, ms. */
   readonly writeCostMs: number
 }
@@ -113,7 +115,7 @@ export const startEdge: Start = ({ world, network, registry, onBug, settings }, 
     view: session.view,
     metrics: new EdgeMetrics(new Metrics()),
     capacity: settings.edgeCapacity,
-    gzip: { level: 1, minViewers: 4 },
+    gzip: { level: 1, minViewers: 2 },
     send: (dispatcher, path, body, timeoutMs) => client.call(dispatcher.internalUrl, { path, body, timeoutMs, headers }),
     onPeerError: () => {},
     announce(videos) {
@@ -169,6 +171,7 @@ export const startGateway: Start = ({ world, network, registry, onBug, settings 
     client: network.client(process),
     connect: network.connect(process),
     videoShare: settings.videoShare,
+    joinRate: settings.joinRate,
   })
   let stopping = false
   const routes = new Routes(error => onBug(process.name, error))
@@ -176,10 +179,10 @@ export const startGateway: Start = ({ world, network, registry, onBug, settings 
   routes.route('GET', '/comments/:videoId', exchange => {
     const videoId = exchange.parameter(0)
     if (exchange.header('accept') === '') return history(gateway, videoId, exchange.query)
-    if (stopping) return { status: 200, body: retryLine(random) }
+    if (stopping || !gateway.joins.takesNewcomers) return { status: 200, body: retryLine(random) }
     const recent = exchange.query.get('recent')
-    const stream = new Stream(exchange.res, {}, retryLine(random) + HEARTBEAT, { nudge: () => HEARTBEAT, progressed: () => join.progressed(), drained: () => join.drained(), left: () => join.left() })
-    const join = gateway.joins.open({ videoId, after: parseCursor(exchange.header('last-event-id')), recent: recent === null ? undefined : Number(recent) }, stream)
+    const gzip = acceptsGzip(exchange.header('accept-encoding'))
+    openStream(gateway.joins, exchange.res, { videoId, after: parseCursor(exchange.header('last-event-id')), recent: recent === null ? undefined : Number(recent), gzip }, {}, { random })
     return undefined
   })
   routes.route('POST', '/comments/:videoId', exchange => gateway.poster.post(exchange.parameter(0), exchange.header('idempotency-key'), exchange.body(8_192)))

@@ -71,6 +71,7 @@ export function planOf(mix: Mix, random: Random): Plan {
       maxPipeBytes: has('pipe') ? random.whole(100, 900) : 4 << 20,
       edgeCapacity: random.pick([1_000, 1_000, tight]),
       videoShare: mix === 'strays' ? Math.max(2, Math.ceil(viewers / edges / 2)) * 2 : random.pick([1_000, 1_000, tight]),
+      joinRate: 1_000,
       writeCostMs: crowd ? random.between(0.1, 0.5) : 0,
     },
     limitBytes: has('slow') ? random.whole(1_000, 8_000) : 64 * 1024,

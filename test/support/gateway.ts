@@ -37,7 +37,7 @@ export function runGateway(t: Test, { edges = [], dispatchers = [], limits = {},
   const view = new View()
   const client = new InternalClient(undefined)
   t.after(() => client.close())
-  const gateway = new Gateway({ clock: systemClock, random: Math.random, view, client, connect: connectWith(client.headers), videoShare: 10_000 })
+  const gateway = new Gateway({ clock: systemClock, random: Math.random, view, client, connect: connectWith(client.headers), videoShare: 10_000, joinRate: 1_000 })
   t.after(() => gateway.close())
   const apply = (change: Change) => {
     view.apply(change, 0)

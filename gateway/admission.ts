@@ -1,0 +1,116 @@
+import type { Clock } from '../registry/node/clock.js'
+
+/** Placing takes this long of a turn at most, so that an edge's 10,000 viewers do not stop the process when it dies. */
+const SLICE_MS = 5
+/** What may come at once after a quiet time, in time of the rate. */
+const BURST_MS = 250
+/** A line longer than is placed in this time takes nobody more: who waits on a page for longer had better come back. */
+const LINE_MS = 4_000
+/** While there is a line, it moves this often. */
+const MOVE_MS = 20
+
+/** A viewer that is to be placed on an edge. */
+export interface Arrival {
+  /** It has been on an edge already. */
+  readonly admitted: boolean
+  /** @returns whether it was sent to an edge */
+  place(): boolean
+}
+
+export interface AdmissionOptions {
+  readonly clock: Clock
+  /** Newcomers a second that are sent to an edge: a token bucket's rate. */
+  readonly rate: number
+}
+
+/** Who is placed next, and when. A storm of newcomers is placed at a bounded rate, in the order they came; those whose
+ * edge died never wait behind them, but count: newcomers have what rate they leave. A token is taken when a viewer is
+ * sent to an edge, not when it is tried, so that a crowd that waited for the first edge does not come to it at once. */
+export class Admission {
+  readonly #clock: Clock
+  readonly #rate: number
+  readonly #first = new Set<Arrival>()
+  readonly #line = new Set<Arrival>()
+  #tokens: number
+  #filledAt: number
+  /** Until when this turn of the process may be used for placing; undefined: it has not been. */
+  #until: number | undefined
+  #placing = false
+  #cancelMove: (() => void) | undefined
+
+  constructor({ clock, rate }: AdmissionOptions) {
+    this.#clock = clock
+    this.#rate = rate
+    this.#tokens = this.#burst
+    this.#filledAt = clock.now()
+  }
+
+  /** Newcomers in line. */
+  get waiting(): number {
+    return this.#line.size
+  }
+
+  /** Whether the line takes one more. */
+  get hasRoom(): boolean {
+    return this.#line.size < Math.max(1, (this.#rate * LINE_MS) / 1_000)
+  }
+
+  /** Places it, at once where it can be. One that is in line keeps its place. */
+  add(arrival: Arrival): void {
+    if (arrival.admitted) this.#first.add(arrival)
+    else this.#line.add(arrival)
+    if (!this.#placing) this.#place()
+  }
+
+  delete(arrival: Arrival): void {
+    this.#first.delete(arrival)
+    this.#line.delete(arrival)
+  }
+
+  close(): void {
+    this.#first.clear()
+    this.#line.clear()
+    this.#cancelMove?.()
+  }
+
+  get #burst(): number {
+    return Math.max(1, (this.#rate * BURST_MS) / 1_000)
+  }
+
+  #place(): void {
+    if (this.#until === undefined) {
+      this.#until = this.#clock.now() + SLICE_MS
+      this.#clock.soon(this.#nextTurn)
+    }
+    this.#placing = true
+    this.#fill()
+    this.#placeAll(this.#first)
+    if (this.#first.size === 0) this.#placeAll(this.#line)
+    this.#placing = false
+    if (this.#line.size > 0 && this.#tokens < 1) this.#cancelMove ??= this.#clock.after(Math.max(MOVE_MS, ((1 - this.#tokens) * 1_000) / this.#rate), this.#move)
+  }
+
+  readonly #nextTurn = (): void => {
+    this.#until = undefined
+    if (this.#first.size > 0 || (this.#line.size > 0 && this.#tokens >= 1)) this.#place()
+  }
+
+  readonly #move = (): void => {
+    this.#cancelMove = undefined
+    this.#place()
+  }
+
+  #placeAll(queue: Set<Arrival>): void {
+    for (const arrival of queue) {
+      if (this.#clock.now() >= this.#until! || (queue === this.#line && this.#tokens < 1)) return
+      queue.delete(arrival)
+      if (arrival.place()) this.#tokens = Math.max(0, this.#tokens - 1)
+    }
+  }
+
+  #fill(): void {
+    const now = this.#clock.now()
+    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#filledAt) * this.#rate) / 1_000)
+    this.#filledAt = now
+  }
+}
