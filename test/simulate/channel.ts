@@ -4,7 +4,7 @@ import type { World } from './world.js'
 
 /** The end that reads: called in its own process, never after `abort`. */
 export interface Reader {
-  data(chunk: Buffer): void
+  data(chunk: Buffer, headers: ReadonlyMap<string, string>): void
   /** The writer ended it, or it broke, perhaps in the middle of what was written. */
   over(broken: boolean): void
 }
@@ -28,6 +28,8 @@ export class Channel {
   onWritable: () => void = () => {}
   /** The writer's: the reader is gone. */
   onAborted: () => void = () => {}
+  /** Of the answer that goes this way. */
+  readonly headers = new Map<string, string>()
   /** Most bytes that ever waited. */
   mostBuffered = 0
   readonly #o: ChannelOptions
@@ -144,7 +146,7 @@ export class Channel {
           if (!this.closed) this.onWritable()
         }))
       }
-      reader.data(all.subarray(0, size))
+      reader.data(all.subarray(0, size), this.headers)
     }
     if (this.#queue.length > 0 || !this.#over || this.#aborted) return
     this.#aborted = true

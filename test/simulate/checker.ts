@@ -14,6 +14,7 @@ export type Invariant =
   | 'recent' // (6) what a newcomer is given and history join without a gap
   | 'gap' // a gap names just what was not sent, and only where there was reason
   | 'cursor' // a viewer's cursor never passes what it missed
+  | 'encoding' // a compressed stream is one, across edges too
   | 'waiting' // nobody waits for ever
   | 'late' // bounds on latency
   | 'memory' // bounds on memory

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { streamPath } from '../../gateway/relay.js'
 import type { EdgeNode } from '../../registry/contract/nodes.js'
 import type { Reply } from '../../registry/node/http.js'
 import { PeerError, type Call, type InternalClient, type PeerFailure } from '../../registry/node/client.js'
@@ -138,8 +139,8 @@ export class Network {
         from: process,
         to: from,
         reader: {
-          data: chunk => {
-            if (!gone) reader.data(chunk)
+          data: (chunk, headers) => {
+            if (!gone) reader.data(chunk, headers)
           },
           over: broken => {
             this.mostBuffered = Math.max(this.mostBuffered, channel!.mostBuffered)
@@ -179,8 +180,7 @@ export class Network {
 
   /** How a gateway opens a viewer's stream from an edge. */
   connect(from: Process): Connect {
-    return (edge: EdgeNode, { videoId, after, recent }, handlers) => {
-      const query = after !== undefined ? `?after=${after}` : recent === undefined ? '' : `?recent=${recent}`
+    return (edge: EdgeNode, request, handlers) => {
       let over = false
       const lost = (failure: PeerFailure) => {
         cancel()
@@ -191,7 +191,7 @@ export class Network {
         cancel()
         handlers.data(chunk)
       }
-      const stream = this.stream(from, edge.internalUrl, { path: `/internal/stream/${videoId}${query}`, headers: {} }, { data, over: () => lost('lost') }, lost)
+      const stream = this.stream(from, edge.internalUrl, { path: streamPath(request), headers: {} }, { data, over: () => lost('lost') }, lost)
       const cancel = from.clock.after(HEADERS_MS, () => {
         stream.abort()
         lost('lost')

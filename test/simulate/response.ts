@@ -42,8 +42,9 @@ export class Response {
     return this
   }
 
-  writeHeader(): this {
+  writeHeader(name: string, value: string): this {
     this.#check()
+    this.#channel.headers.set(name, value)
     return this
   }
 

@@ -65,6 +65,17 @@ t.test('the checker sees what is wrong', async t => {
       },
       invariants: ['late'],
     },
+    'a byte of a compressed stream that is lost': {
+      hooks: {
+        built({ network }) {
+          network.opened = (channel: Channel, to: string) => {
+            const send = channel.write.bind(channel)
+            channel.write = bytes => send(to.startsWith('w') && channel.headers.has('content-encoding') && bytes.length > 100 ? bytes.slice(0, -1) : bytes)
+          }
+        },
+      },
+      invariants: ['encoding'],
+    },
     'a comment that was acknowledged and is not there': {
       hooks: {
         built({ disk, world }) {

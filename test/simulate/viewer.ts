@@ -3,6 +3,7 @@ import type { VideoId } from '../../registry/contract/comment.js'
 import { parseCursor, type CommentId, type Cursor } from '../../registry/contract/id.js'
 import { SseParser, type SseEvent } from '../../registry/contract/sse.js'
 import type { Checker } from './checker.js'
+import { Gunzip } from './gunzip.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
 import type { Random } from './random.js'
@@ -20,6 +21,8 @@ export interface ViewerOptions {
   /** What it holds already, with a cursor that may not be ours. */
   readonly after: Cursor | undefined
   readonly recent: number
+  /** It asks for a compressed stream. */
+  readonly gzip: boolean
   /** Whether a comment this late is a violation; at = when it was stored. */
   readonly boundMs: (at: number) => number
   /** How long history may have been beyond reach when a gap is given for it. */
@@ -49,6 +52,7 @@ export class Viewer {
   ready = false
   readonly #o: ViewerOptions
   #parser = new SseParser()
+  #gunzip: Gunzip | undefined
   #lastEventId = ''
   #stream: { abort(): void; pause(): void; resume(): void } | undefined
   #connections = 0
@@ -114,6 +118,7 @@ export class Viewer {
   checkEnd(): void {
     const { checker } = this.#o
     if (!this.watching) return
+    this.#checkWhole()
     if (!this.ready) return this.#violate('waiting', 'has no ready')
     const newest = checker.newestAcked(this.videoId)
     if (this.place! < newest) this.#violate('missed', `stands at ${this.place}; ${newest} was acknowledged`, newest)
@@ -135,9 +140,10 @@ export class Viewer {
 
   #connect(): void {
     if (!this.watching || this.#stream) return
-    const { network, process, random, gateways, recent, world } = this.#o
+    const { network, process, random, gateways, recent, world, gzip } = this.#o
     const connection = ++this.#connections
     this.#parser = new SseParser()
+    this.#gunzip = undefined
     this.ready = false
     this.#wellSince = Infinity
     this.#progressAt = world.now
@@ -146,25 +152,28 @@ export class Viewer {
     const current = () => connection === this.#connections
     const lost = () => {
       if (!current()) return
+      this.#checkWhole()
       this.#stream = undefined
       this.#wellSince = Infinity
       this.ready = false
       this.#later()
     }
     const headers: Record<string, string> = { accept: 'text/event-stream' }
+    if (gzip) headers['accept-encoding'] = 'gzip, br'
     if (this.#lastEventId !== '') headers['last-event-id'] = this.#lastEventId
     this.#gateway = random.pick(gateways)
     this.#stream = network.stream(
       process,
       this.#gateway,
       { path: `/comments/${this.videoId}${recent > 0 ? `?recent=${recent}` : ''}`, headers },
-      { data: chunk => void (current() && this.#data(chunk)), over: lost },
+      { data: (chunk, headers) => void (current() && this.#data(chunk, headers.get('content-encoding') === 'gzip')), over: lost },
       lost,
     )
     if (this.#paused) this.#stream.pause()
   }
 
   #disconnect(): void {
+    this.#checkWhole()
     this.#connections++
     this.#stream?.abort()
     this.#stream = undefined
@@ -177,10 +186,22 @@ export class Viewer {
     world.after(random.chance(0.3) ? random.between(1, 50) : (this.#parser.retryMs ?? 1_000) * random.between(0.2, 1), () => this.#connect())
   }
 
-  #data(chunk: Buffer): void {
-    for (const event of this.#parser.push(chunk)) this.#event(event)
+  #data(chunk: Buffer, packed: boolean): void {
+    if (packed) this.#gunzip ??= new Gunzip()
+    let text = chunk
+    try {
+      text = this.#gunzip?.push(chunk) ?? chunk
+    } catch (error) {
+      this.#violate('encoding', `got what cannot be unpacked: ${String(error)}`)
+    }
+    for (const event of this.#parser.push(text)) this.#event(event)
     // An id holds for the next connection too, as in a browser.
     if (this.#parser.lastEventId !== '') this.#lastEventId = this.#parser.lastEventId
+  }
+
+  /** A connection is over, or the run. */
+  #checkWhole(): void {
+    if (this.#gunzip?.isWhole === false) this.#violate('encoding', 'unpacked in one, its stream is another than in parts')
   }
 
   #event({ event, id, data }: SseEvent): void {
