@@ -24,6 +24,8 @@ export interface StartOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Wait for the line that says it is ready: true by default. */
   readonly ready?: boolean
+  /** A command that runs the supervisor, and becomes it. */
+  readonly under?: readonly string[]
 }
 
 export interface Comment {
@@ -43,9 +45,10 @@ export class Cluster {
   errors = ''
   readonly #process: ChildProcess
 
-  constructor(data: string, flags: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  constructor(data: string, flags: readonly string[], env: NodeJS.ProcessEnv = {}, under: readonly string[] = []) {
     this.data = data
-    this.#process = spawn(process.execPath, [ENTRY, 'cluster', '--port', '0', '--data', this.data, ...flags], {
+    const [command, ...args] = [...under, process.execPath, ENTRY, 'cluster', '--port', '0', '--data', this.data, ...flags]
+    this.#process = spawn(command!, args, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -146,10 +149,15 @@ export class Cluster {
 
   /** Sum of a metric's samples at one member; 0 where there is none. */
   async metric(id: string, name: string): Promise<number> {
+    return (await this.metrics(id))(name)
+  }
+
+  /** The same for any number of metrics of one moment: reading them takes a member's time. */
+  async metrics(id: string): Promise<(name: string) => number> {
     const token = readFileSync(join(this.data, 'internal-token'), 'utf8').trim()
     const response = await fetch(`${this.member(id).internalUrl}/metrics`, { headers: { authorization: `Bearer ${token}` } })
-    const lines = (await response.text()).split('\n').filter(line => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
-    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+    const lines = (await response.text()).split('\n')
+    return name => lines.filter(line => line.startsWith(`${name} `) || line.startsWith(`${name}{`)).reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
   }
 
   /** An operators' command, against this cluster's ZooKeeper. */
@@ -172,7 +180,7 @@ export class Cluster {
 
 /** Starts a cluster on free ports; it is stopped when `t` ends. */
 export async function startCluster(t: Test, flags: readonly string[] = [], options: StartOptions = {}): Promise<Cluster> {
-  const cluster = new Cluster(options.data ?? tempFolder(t), flags, options.env)
+  const cluster = new Cluster(options.data ?? tempFolder(t), flags, options.env, options.under)
   t.after(async () => {
     if (isAlive(cluster.pid)) await cluster.stop()
   })
