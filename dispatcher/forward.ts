@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { VideoId } from '../registry/contract/comment.js'
 import type { MemberNode } from '../registry/contract/nodes.js'
-import { printComment, type Hint, type WireComment } from '../registry/contract/wire.js'
+import { printComment, WIRE_VERSION, type Hint, type WireComment } from '../registry/contract/wire.js'
 import { PeerError } from '../registry/node/client.js'
 import type { Clock } from '../registry/node/clock.js'
 import type { View } from '../registry/view.js'
@@ -92,7 +92,7 @@ export class Forward {
 
   #edgesOf(videoId: VideoId): Map<string, MemberNode> {
     const targets = new Map<string, MemberNode>()
-    for (const { edge } of this.#deps.view.edgesHolding(videoId)) targets.set(keyOf(edge), edge)
+    for (const { edge } of this.#deps.view.edgesHolding(videoId)) if (edge.wire === WIRE_VERSION) targets.set(keyOf(edge), edge)
     for (const edge of this.#deps.synced.edgesOf(videoId)) targets.set(keyOf(edge), edge)
     return targets
   }

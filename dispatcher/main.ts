@@ -64,7 +64,7 @@ async function run(config: DispatcherConfig): Promise<void> {
   // Posts and syncs may come before the registry has been read: the store referees.
   let announcer: Announcer | undefined
   const notReady = () => (!watcher.loaded ? 'the registry has not been read yet' : !announcer?.up ? 'not announced in the registry' : undefined)
-  const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady, onBug })
+  const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady, onBug, log })
   routeDispatcher(server, dispatcher)
   const port = server.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, port)

@@ -54,7 +54,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   watcher.onChange(() => edge.viewChanged())
 
   const notReady = () => (edge.draining ? 'draining' : watcher.loaded && announced.node?.up ? undefined : 'waiting for the registry')
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug, log })
   internalRoutes(internal, edge)
   const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'edge' })
   const descriptors = descriptorsForConnections()

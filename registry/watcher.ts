@@ -31,6 +31,8 @@ const DIRECTORIES: Readonly<Record<Watched, Directory>> = {
 }
 
 const TICK_MS = 500
+/** While the view may be out of date, this often it is said. */
+const STALE_LINE_MS = 30_000
 
 /** Keeps a View current with ZooKeeper. While ZooKeeper is away the view stays as it was last seen.
  *
@@ -51,6 +53,7 @@ export class RegistryWatcher {
   readonly #log: Log
   #loaded = false
   #staleSince: number | undefined
+  #staleSaidMs = 0
   #lingerMs = 0
   #cancelTick: () => void
 
@@ -125,8 +128,10 @@ export class RegistryWatcher {
   #synced(cache: ChildrenCache): void {
     this.#fresh.add(cache)
     if (this.#fresh.size < this.#caches.length) return
+    if (this.#loaded && this.#staleSince !== undefined) this.#log.info({ staleMs: Math.round(this.stalenessMs()) }, 'registry_current')
     this.#loaded = true
     this.#staleSince = undefined
+    this.#staleSaidMs = 0
   }
 
   readonly #suspended = (): void => {
@@ -136,9 +141,17 @@ export class RegistryWatcher {
 
   readonly #tick = (): void => {
     this.#cancelTick = this.#clock.after(TICK_MS, this.#tick)
-    if (this.#staleSince !== undefined) return
+    if (this.#staleSince !== undefined) return this.#sayStale()
     this.#lingerMs += TICK_MS
     for (const change of this.view.expire(this.#lingerMs)) this.#tell(change)
+  }
+
+  /** Before the first reading there is no view: whoever waits for it says so. */
+  #sayStale(): void {
+    const staleMs = Math.round(this.stalenessMs())
+    if (!this.#loaded || staleMs < this.#staleSaidMs + STALE_LINE_MS) return
+    this.#staleSaidMs = staleMs
+    this.#log.warn({ staleMs }, 'registry_stale')
   }
 
   #register(metrics: Registry): Counter {

@@ -1,6 +1,7 @@
-import type { Registry } from 'prom-client'
+import { Counter, type Registry } from 'prom-client'
 import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
 import { LiveError } from './errors.js'
+import type { Log } from './log.js'
 import { bearerMatches, HttpServer, json, type Exchange } from './http.js'
 
 export interface InternalOptions {
@@ -11,12 +12,17 @@ export interface InternalOptions {
   /** Why it is not ready, or undefined when it is. */
   readonly notReady: () => string | undefined
   readonly onBug: (error: unknown) => void
+  readonly log?: Log
 }
+
+/** A peer that is refused asks again and again: one line in this time tells it. */
+const SAID_MS = 60_000
 
 /** The internal port every node has: health (open to all), metrics and `/internal/…` (with the token, where one
  * is set). A ping also tells this node's clock, `now` in Unix ms. Another wire version is refused, so that a rolling upgrade fails loudly and not subtly. */
-export function internalServer({ token, metrics, identity, notReady, onBug }: InternalOptions): HttpServer {
-  const server = new HttpServer({ onBug, guard: exchange => guard(exchange, token, identity.instance) })
+export function internalServer({ token, metrics, identity, notReady, onBug, log }: InternalOptions): HttpServer {
+  const refused = tellRefusals(metrics, log)
+  const server = new HttpServer({ onBug, guard: exchange => guard(exchange, token, identity.instance, refused) })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/internal/ping', () => json({ ...identity, now: Date.now() }))
@@ -30,14 +36,31 @@ export function readiness(notReady: () => string | undefined) {
   throw new LiveError('NOT_READY', reason)
 }
 
-function guard(exchange: Exchange, token: string | undefined, instance: string): void {
+function guard(exchange: Exchange, token: string | undefined, instance: string, refused: Refused): void {
   if (exchange.path === '/healthz' || exchange.path === '/readyz') return
-  if (token !== undefined && !bearerMatches(exchange.header('authorization'), token)) throw new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong')
+  if (token !== undefined && !bearerMatches(exchange.header('authorization'), token)) throw refused(new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong'))
   const wire = exchange.header(WIRE_HEADER)
   if (exchange.path.startsWith('/internal/') && wire !== '' && wire !== String(WIRE_VERSION)) {
-    throw new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}, not ${wire}`)
+    throw refused(new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}, not ${wire.slice(0, 20)}`))
   }
   // A restarted node has its former self's address, and nothing of its rooms.
   const to = exchange.header(TO_HEADER)
-  if (to !== '' && to !== instance) throw new LiveError('MISDIRECTED', 'this is meant for an instance that is gone')
+  if (to !== '' && to !== instance) throw refused(new LiveError('MISDIRECTED', 'this is meant for an instance that is gone'))
+}
+
+type Refused = (error: LiveError) => LiveError
+
+/** Counts what the guard refuses, and says so: a wrong token or version is an operator's to mend. */
+function tellRefusals(metrics: Registry, log: Log | undefined): Refused {
+  const counter = new Counter({ name: 'live_internal_refusals_total', help: 'Calls to the internal port that were refused before they were looked at.', labelNames: ['code'], registers: [metrics] })
+  const saidAt = new Map<string, number>()
+  return error => {
+    counter.inc({ code: error.code })
+    const now = performance.now()
+    // A caller that takes us for our former self finds out by this very answer.
+    if (error.code === 'MISDIRECTED' || now - (saidAt.get(error.code) ?? -Infinity) < SAID_MS) return error
+    saidAt.set(error.code, now)
+    log?.warn({ code: error.code, reason: error.message, silentMs: SAID_MS }, 'peer_refused')
+    return error
+  }
 }

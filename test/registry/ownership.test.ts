@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { WIRE_VERSION } from '../../registry/contract/wire.js'
 import { ownerOf, ownersOf } from '../../registry/ownership.js'
 import { View } from '../../registry/view.js'
 import { dispatcherNode } from '../support/nodes.js'
@@ -29,4 +30,11 @@ t.test('the owner is the first in the order that all agree on, however they came
 t.test('a draining dispatcher owns nothing', async t => {
   const view = viewOf(['d1', 'd2'], ['d1'])
   for (let i = 0; i < 100; i++) t.equal(ownerOf(view, `v${i}`)?.id, 'd2')
+})
+
+t.test('one that speaks another wire version is not asked', async t => {
+  const view = viewOf(['d1'])
+  view.apply({ kind: 'dispatcher', id: 'd2', node: dispatcherNode('d2', { wire: WIRE_VERSION + 1 }) }, 0)
+  for (let i = 0; i < 100; i++) t.same(ownersOf(view, `v${i}`).map(({ id }) => id), ['d1'])
+  t.equal(ownerOf(view, 'v')?.id, 'd1')
 })

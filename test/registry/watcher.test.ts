@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { printHoldings, printNode } from '../../registry/contract/nodes.js'
-import { createLog } from '../../registry/node/log.js'
+import type { Log } from '../../registry/node/log.js'
 import { DISPATCHERS, EDGES, HOLDINGS } from '../../registry/paths.js'
 import { LINGER_MS, type Change } from '../../registry/view.js'
 import { RegistryWatcher } from '../../registry/watcher.js'
@@ -12,17 +12,19 @@ import { dispatcherNode, edgeNode } from '../support/nodes.js'
 import { until } from '../support/until.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
 
-const log = createLog('test', 'test', 'silent')
 
 function watch(t: Test, zk: Zk) {
   const clock = new FakeClock()
+  const lines: Record<string, unknown>[] = []
+  const say = (fields: object, event: string) => void lines.push({ event, ...fields })
+  const log = { info: say, warn: say } as unknown as Log
   const metrics = new Registry()
   const watcher = new RegistryWatcher({ zk, clock, log, metrics, watch: ['edges', 'holdings', 'dispatchers'] })
   t.after(() => watcher.close())
   const told: Change[] = []
   watcher.onChange(change => told.push(change))
   const gauge = async (name: string) => (await metrics.getSingleMetric(name)!.get()).values[0]?.value
-  return { watcher, clock, told, gauge }
+  return { watcher, clock, told, gauge, lines }
 }
 
 const videos = (entries: Record<string, number>, instance = 'i1') => printHoldings({ instance, videos: new Map(Object.entries(entries)) })
@@ -85,7 +87,7 @@ t.test('while ZooKeeper is away the view stays, nobody lingers out, and its age 
   const other = await openZk(t, server.connect)
   for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await other.ensure(path)
   await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')), { ephemeral: true })
-  const { watcher, clock, told, gauge } = watch(t, own)
+  const { watcher, clock, told, gauge, lines } = watch(t, own)
   await until(() => watcher.view.edge('e1') && watcher.loaded)
   await other.remove(`${EDGES}/e1`)
   await until(() => watcher.view.lingers('e1'))
@@ -97,9 +99,11 @@ t.test('while ZooKeeper is away the view stays, nobody lingers out, and its age 
   t.equal(await gauge('live_registry_staleness_seconds'), LINGER_MS / 100)
   t.equal(await gauge('live_registry_connected'), 0)
   t.ok(watcher.loaded)
+  t.same(lines, Array.from({ length: Math.floor((LINGER_MS * 10) / 30_000) }, (_, i) => ({ event: 'registry_stale', staleMs: 30_000 * (i + 1) })), 'its age is said every half minute')
 
   await server.start()
   await until(() => watcher.stalenessMs() === 0)
+  t.same(lines.at(-1), { event: 'registry_current', staleMs: LINGER_MS * 10 })
   told.length = 0
   await clock.advance(LINGER_MS - 500)
   t.ok(watcher.view.edge('e1'))

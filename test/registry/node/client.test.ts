@@ -3,6 +3,7 @@ import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { failureOf, InternalClient, type PeerError, type PeerFailure } from '../../../registry/node/client.js'
 import { HttpServer } from '../../../registry/node/http.js'
+import type { Log } from '../../../registry/node/log.js'
 import { internalServer } from '../../../registry/node/internal.js'
 
 function newClient(t: Test, token?: string): InternalClient {
@@ -32,8 +33,8 @@ function serve(t: Test, server: HttpServer): string {
   return `http://127.0.0.1:${server.listen('127.0.0.1', 0)}`
 }
 
-const node = (token?: string) =>
-  internalServer({ token, metrics: new Registry(), identity: { id: 'e1', instance: 'i1', version: '1' }, notReady: () => 'still loading', onBug: () => {} })
+const node = (token?: string, log?: Log, metrics = new Registry()) =>
+  internalServer({ token, metrics, identity: { id: 'e1', instance: 'i1', version: '1' }, notReady: () => 'still loading', onBug: () => {}, ...(log ? { log } : {}) })
 const failed = (failure: PeerFailure, more: { status?: number } = {}) => ({ name: 'PeerError', failure, ...more })
 const ping = { method: 'GET', path: '/internal/ping', timeoutMs: 2_000 } as const
 
@@ -89,7 +90,14 @@ t.test('a call for an instance that is gone is refused by the one that took its 
 
 t.test('another version of the wire: wire', async t => {
   const client = newClient(t)
-  await t.rejects(client.call(serve(t, node()), { ...ping, headers: { 'x-live-wire': '999' } }), failed('wire', { status: 409 }))
+  const lines: unknown[] = []
+  const log = { warn: (fields: object, event: string) => void lines.push({ event, ...fields }) } as unknown as Log
+  const metrics = new Registry()
+  const url = serve(t, node(undefined, log, metrics))
+  for (let i = 0; i < 3; i++) await t.rejects(client.call(url, { ...ping, headers: { 'x-live-wire': '999' } }), failed('wire', { status: 409 }))
+  t.match(lines, [{ event: 'peer_refused', code: 'WRONG_WIRE_VERSION', reason: 'this node speaks wire version 1, not 999' }])
+  t.equal(lines.length, 1, 'one that asks again and again is told of once')
+  t.match(await metrics.metrics(), 'live_internal_refusals_total{code="WRONG_WIRE_VERSION"} 3')
 })
 
 t.test('this process cannot try: local', async t => {
