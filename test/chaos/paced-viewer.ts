@@ -5,6 +5,8 @@ import type { Gap } from './notes.js'
 /** So little is taken from the kernel at a time that a slow viewer reads evenly. */
 const READ_BYTES = 512
 const FAST_READ_BYTES = 65_536
+/** So much of what a late process did not read is made up for. */
+const MOST_LATE_MS = 1_000
 
 /** A viewer that takes so many bytes a second from its socket, and does not come back once it is closed. */
 export class PacedViewer {
@@ -24,6 +26,8 @@ export class PacedViewer {
   #start: number | undefined
   #bytesPerSecond: number
   #resuming: NodeJS.Timeout | undefined
+  /** When it may read on. */
+  #dueAt = -Infinity
   #left = false
 
   /** @param bytesPerSecond Infinity: all that comes; 0: nothing, once it has asked */
@@ -83,7 +87,11 @@ export class PacedViewer {
       }
     }
     if (this.#bytesPerSecond === Infinity) return true
-    if (this.#bytesPerSecond > 0) this.#resuming = setTimeout(() => this.#socket.resume(), (bytes.length / this.#bytesPerSecond) * 1_000)
+    if (this.#bytesPerSecond === 0) return false
+    // By the clock: a process that is held up reads no slower for it.
+    const now = performance.now()
+    this.#dueAt = Math.max(this.#dueAt, now - MOST_LATE_MS) + (bytes.length / this.#bytesPerSecond) * 1_000
+    this.#resuming = setTimeout(() => this.#socket.resume(), Math.max(0, this.#dueAt - now))
     return false
   }
 }
