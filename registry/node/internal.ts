@@ -1,9 +1,11 @@
-import type { Registry } from 'prom-client'
+import { Counter, type Registry } from 'prom-client'
 import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
 import { LiveError } from './errors.js'
-import { bearerMatches, HttpServer, json, type Exchange } from './http.js'
+import { HttpServer, json, type Exchange } from './http.js'
+import { takesToken } from './internal-token.js'
 
 export interface InternalOptions {
+  /** INTERNAL_TOKEN: any of its tokens is taken. */
   readonly token: string | undefined
   readonly metrics: Registry
   /** What the node is: `/internal/ping` answers with it, so that a caller knows whom it reached. */
@@ -16,7 +18,19 @@ export interface InternalOptions {
 /** The internal port every node has: health (open to all), metrics and `/internal/…` (with the token, where one
  * is set). A ping also tells this node's clock, `now` in Unix ms. Another wire version is refused, so that a rolling upgrade fails loudly and not subtly. */
 export function internalServer({ token, metrics, identity, notReady, onBug }: InternalOptions): HttpServer {
-  const server = new HttpServer({ onBug, guard: exchange => guard(exchange, token, identity.instance) })
+  const takes = token === undefined ? () => true : takesToken(token)
+  const refused = new Counter({ name: 'live_internal_unauthorized_total', help: 'Calls to the internal port refused for their token.', registers: [metrics] })
+  const server = new HttpServer({
+    onBug,
+    guard(exchange) {
+      if (exchange.path === '/healthz' || exchange.path === '/readyz') return
+      if (!takes(exchange.header('authorization'))) {
+        refused.inc()
+        throw new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong')
+      }
+      checkMeant(exchange, identity.instance)
+    },
+  })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/internal/ping', () => json({ ...identity, now: Date.now() }))
@@ -30,9 +44,8 @@ export function readiness(notReady: () => string | undefined) {
   throw new LiveError('NOT_READY', reason)
 }
 
-function guard(exchange: Exchange, token: string | undefined, instance: string): void {
-  if (exchange.path === '/healthz' || exchange.path === '/readyz') return
-  if (token !== undefined && !bearerMatches(exchange.header('authorization'), token)) throw new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong')
+/** @throws LiveError WRONG_WIRE_VERSION, MISDIRECTED */
+function checkMeant(exchange: Exchange, instance: string): void {
   const wire = exchange.header(WIRE_HEADER)
   if (exchange.path.startsWith('/internal/') && wire !== '' && wire !== String(WIRE_VERSION)) {
     throw new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}, not ${wire}`)
