@@ -3,11 +3,14 @@ import type { PostResult } from '../registry/contract/posts.js'
 import type { Clock } from '../registry/node/clock.js'
 import { LiveError } from '../registry/node/errors.js'
 import type { DispatcherMetrics } from './metrics.js'
+import type { Rules } from './rules.js'
 import { StoreUnavailableError, type Outcome, type Store, type Stored } from './store/store.js'
 
 export interface AcceptDeps {
   readonly store: Store
   readonly clock: Clock
+  /** What the site lets its viewers say. */
+  readonly rules: Rules
   readonly metrics: DispatcherMetrics
   /** A new comment, after its acknowledgement. @param asOf monotonic ms when its commit was asked for */
   readonly stored: (stored: Stored, asOf: number) => void
@@ -60,7 +63,7 @@ export class Accept {
   }
 
   #enqueue(unchecked: Draft): Promise<PostResult> {
-    const { metrics, maxQueueBytes } = this.#deps
+    const { metrics, maxQueueBytes, rules } = this.#deps
     let draft: Draft
     try {
       draft = check(unchecked)
@@ -72,9 +75,25 @@ export class Accept {
     if (this.#bytes + bytes > maxQueueBytes) {
       return Promise.resolve(this.#refuse(new LiveError('OVERLOADED', 'too many posts are waiting to be stored: try again in a moment')))
     }
-    metrics.accepted.inc()
     this.#bytes += bytes
+    const broken = rules.broken(draft)
+    if (broken) return this.#refuseUnlessMade(draft, broken).finally(() => (this.#bytes -= bytes))
+    metrics.accepted.inc()
     return new Promise(resolve => this.#queue.push({ draft, bytes, answer: resolve }))
+  }
+
+  /** A post that comes again under its key is answered as before, whatever the rules, or the memory of another dispatcher,
+   * have become meanwhile. */
+  async #refuseUnlessMade(draft: Draft, broken: LiveError): Promise<PostResult> {
+    try {
+      const comment = await this.#deps.store.madeBy(draft)
+      if (!comment) return this.#refuse(broken)
+      this.#deps.metrics.posts.inc({ code: 'repeated' })
+      this.#deps.repeated(comment)
+      return { comment, created: false }
+    } catch (error) {
+      return this.#refuse(this.#told(error))
+    }
   }
 
   async #commitAll(): Promise<void> {
@@ -101,9 +120,10 @@ export class Accept {
     }
   }
 
-  #answer({ bytes, answer }: Waiting, outcome: Outcome): void {
-    const { metrics } = this.#deps
+  #answer({ draft, bytes, answer }: Waiting, outcome: Outcome): void {
+    const { metrics, rules } = this.#deps
     this.#bytes -= bytes
+    if (outcome.kind === 'reused') rules.release(draft)
     if (outcome.kind === 'reused') return answer(this.#refuse(new LiveError('KEY_REUSED', 'this Idempotency-Key was used with other content')))
     metrics.posts.inc({ code: outcome.kind })
     if (outcome.kind === 'created') metrics.stored.inc()
@@ -113,12 +133,19 @@ export class Accept {
   /** What waited behind it fails with it: a store that could not commit for its whole deadline would keep each
    * of the next groups as long. None of it is acknowledged or forwarded; the retry's key finds out. */
   #fail(group: readonly Waiting[], error: unknown): void {
-    if (!(error instanceof StoreUnavailableError)) this.#deps.onBug(error)
-    const answer = error instanceof StoreUnavailableError ? error : new LiveError('INTERNAL', 'something is wrong on our side')
+    const answer = this.#told(error)
     for (const waiting of [...group, ...this.#queue.splice(0)]) {
       this.#bytes -= waiting.bytes
+      this.#deps.rules.release(waiting.draft)
       waiting.answer(this.#refuse(answer))
     }
+  }
+
+  /** What a poster is told of the store's failure. */
+  #told(error: unknown): LiveError {
+    if (error instanceof StoreUnavailableError) return error
+    this.#deps.onBug(error)
+    return new LiveError('INTERNAL', 'something is wrong on our side')
   }
 
   #refuse({ code, message }: LiveError): PostResult {

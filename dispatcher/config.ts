@@ -1,8 +1,12 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { configure, nodeVariables } from '../registry/node/config.js'
+import { configure, count, nodeVariables, parsedBy } from '../registry/node/config.js'
+import { MAX_CONTENT } from '../registry/contract/comment.js'
+import { readWords } from './words-file.js'
 
 const SQLITE = 'sqlite:'
+const LENGTH_RULE = `must be a whole number from 1 to ${MAX_CONTENT}`
+const MAX_DUPLICATE_SECONDS = 86_400
 
 export const dispatcherVariables = {
   ...nodeVariables('dispatcher', 9082),
@@ -11,6 +15,23 @@ export const dispatcherVariables = {
     .regex(/^sqlite:(?!\/\/)[^?#\0]*[^/?#\0]$/, 'must be sqlite:PATH, the path of a file')
     .default('sqlite:./data/comments.db')
     .describe('where comments are kept: sqlite:PATH, relative to the working folder'),
+  CONTENT_MAX_LENGTH: z
+    .string()
+    .regex(/^[0-9]{1,4}$/, LENGTH_RULE)
+    .transform(Number)
+    .refine(length => length >= 1 && length <= MAX_CONTENT, LENGTH_RULE)
+    .default(MAX_CONTENT)
+    .describe('most characters of a comment'),
+  CONTENT_LINKS: z.enum(['allow', 'refuse'], 'must be allow or refuse').default('allow').describe('whether a comment may hold links: allow or refuse'),
+  CONTENT_WORDS_FILE: parsedBy(path => {
+    readWords(path)
+    return path
+  })
+    .optional()
+    .describe('a file of words that no comment may hold, one a line, read again when it changes'),
+  CONTENT_DUPLICATE_SECONDS: count(0)
+    .refine(seconds => seconds <= MAX_DUPLICATE_SECONDS, `must be at most ${MAX_DUPLICATE_SECONDS}`)
+    .describe('for how long an author may not say the same again on a video; 0: it may'),
 }
 
 export type DispatcherConfig = ReturnType<typeof dispatcherConfig>

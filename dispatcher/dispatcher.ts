@@ -12,6 +12,7 @@ import { Owners } from './owners.js'
 import type { Send } from './pipe.js'
 import type { Ring } from './ring.js'
 import { Rings } from './rings.js'
+import { Rules } from './rules.js'
 import { Route } from './route.js'
 import type { Store, Stored } from './store/store.js'
 import { Sync } from './sync.js'
@@ -31,6 +32,8 @@ export interface DispatcherDeps {
   /** Told of an error that is a bug; the posts it met have been answered. */
   readonly onBug: (error: unknown) => void
   readonly limits?: Partial<Limits>
+  /** What the site lets its viewers say; without, anything. */
+  readonly rules?: Rules
   /** Told of every comment on its way, where anybody wants to know. */
   readonly trace?: Trace | undefined
 }
@@ -77,6 +80,7 @@ export class Dispatcher {
     const accept = (this.#accept = new Accept({
       store,
       clock,
+      rules: deps.rules ?? new Rules({ clock }),
       metrics,
       maxQueueBytes,
       onBug,

@@ -11,9 +11,11 @@ import { startNode } from '../registry/start.js'
 import { dispatcherConfig, sqlitePath, type DispatcherConfig } from './config.js'
 import { Dispatcher } from './dispatcher.js'
 import { DispatcherMetrics } from './metrics.js'
+import { Rules } from './rules.js'
 import { routeDispatcher } from './server.js'
 import { SqliteStore } from './store/sqlite.js'
 import { StoreUnavailableError } from './store/store.js'
+import { watchWords } from './words-file.js'
 
 /** How long the others have to learn that it drains; they go on sending meanwhile, and it goes on storing. */
 const LEARN_MS = 500
@@ -41,6 +43,22 @@ async function run(config: DispatcherConfig): Promise<void> {
   })
   await usable(store)
 
+  const rules = new Rules({
+    clock: systemClock,
+    maxLength: config.CONTENT_MAX_LENGTH,
+    links: config.CONTENT_LINKS,
+    duplicateMs: 1000 * config.CONTENT_DUPLICATE_SECONDS,
+  })
+  if (config.CONTENT_WORDS_FILE !== undefined) {
+    watchWords(
+      config.CONTENT_WORDS_FILE,
+      words => {
+        rules.words = words
+        log.info({ words: words.size }, 'words_read')
+      },
+      error => log.error({ reason: error.message }, 'words_not_read'),
+    )
+  }
   const dispatcher = new Dispatcher({
     self: config.NODE_ID,
     store,
@@ -48,6 +66,7 @@ async function run(config: DispatcherConfig): Promise<void> {
     clock: systemClock,
     random: Math.random,
     send: (target, path, body, timeoutMs) => client.call(target.internalUrl, { to: target.instance, path, body, timeoutMs }),
+    rules,
     metrics: new DispatcherMetrics(metrics),
     onBug,
     trace: log.isLevelEnabled('debug')

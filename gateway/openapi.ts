@@ -151,7 +151,7 @@ export const openApi: OpenApi = {
           ...denied(''),
           413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
           415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
-          422: failure('The key was used for another content.', ['KEY_REUSED'], 'the idempotency key was used for another comment'),
+          422: failure('The key was used for another content, or the comment breaks a rule of this site; the code says which.', ['KEY_REUSED', 'CONTENT_TOO_LONG', 'LINKS_NOT_ALLOWED', 'WORD_NOT_ALLOWED', 'DUPLICATE_COMMENT'], 'this Idempotency-Key was used with other content'),
           429: tooMany('More posts a second than are taken from one author, or from one address.', 'at most 5 posts a second are taken from one author'),
           503: { ...unavailable, description: 'Not stored, as far as is known. Send it again under the same key.' },
         },

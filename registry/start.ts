@@ -1,7 +1,8 @@
 import type { Registry } from 'prom-client'
+import { refusal, refusalMessage } from './access.js'
 import { InternalClient } from './node/client.js'
 import { systemClock } from './node/clock.js'
-import { newInstance } from './node/config.js'
+import { newInstance, zookeeperAuth } from './node/config.js'
 import { createLog, endOnBug, type Log } from './node/log.js'
 import { createMetrics } from './node/metrics.js'
 import { stopSignal } from './node/stop.js'
@@ -9,12 +10,16 @@ import { VERSION } from './node/version.js'
 import { zookeeperReady } from './node/zookeeper-wait.js'
 import { RegistryWatcher, type Watched } from './watcher.js'
 import { Zk } from './zookeeper/client.js'
+import type { Credentials } from './zookeeper/credentials.js'
+import { ZkError } from './zookeeper/zk-error.js'
 
 export interface NodeConfig {
   readonly NODE_ID: string
   readonly LOG_LEVEL: string
   readonly INTERNAL_TOKEN?: string | undefined
   readonly ZOOKEEPER_CONNECT: string
+  readonly ZOOKEEPER_AUTH?: Credentials | undefined
+  readonly ZOOKEEPER_AUTH_FILE?: Credentials | undefined
 }
 
 /** A process that has become a node of the cluster. */
@@ -30,7 +35,8 @@ export interface LiveNode {
   readonly watcher: RegistryWatcher
   /** Resolves when it is time to drain. */
   readonly stopping: Promise<void>
-  /** Waits for ZooKeeper, however long that takes. @returns false when it is time to stop before that */
+  /** Waits for ZooKeeper, however long that takes. Where it refuses us, the process ends with a message and exit status 2.
+   * @returns false when it is time to stop before that */
   connected(): Promise<boolean>
   /** Leaves the registry's connection and those to other nodes. */
   close(): Promise<void>
@@ -44,10 +50,22 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
   const stopping = stopSignal(log, stopDeadlineMs)
   const metrics = createMetrics()
   const client = new InternalClient(config.INTERNAL_TOKEN)
-  const zk = new Zk(config.ZOOKEEPER_CONNECT)
+  const auth = zookeeperAuth(config)
+  const zk = new Zk(config.ZOOKEEPER_CONNECT, { auth })
   zk.on('warn', err => log.warn({ err }, 'zookeeper_odd'))
   zk.on('suspended', () => log.warn('zookeeper_lost'))
   zk.on('session', () => log.info('zookeeper_session'))
+  /** Connected, and looked around. @returns the path that refuses us, if one does */
+  const admitted = async (signal: AbortSignal): Promise<string | undefined> => {
+    for (;;) {
+      await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, log, signal)
+      try {
+        return await refusal(zk)
+      } catch (error) {
+        if (!(error instanceof ZkError)) throw error // else the connection went again
+      }
+    }
+  }
   const watcher = new RegistryWatcher({ zk, clock: systemClock, log, metrics, watch })
   return {
     identity: { id: config.NODE_ID, instance: newInstance(), version: VERSION },
@@ -62,8 +80,11 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
       const gone = new AbortController()
       void stopping.then(() => gone.abort())
       try {
-        await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, log, gone.signal)
-        return true
+        const refused = await admitted(gone.signal)
+        if (refused === undefined) return true
+        log.fatal({ path: refused }, 'registry_refused')
+        process.stderr.write(`${role}: bad configuration\n${refusalMessage(config.ZOOKEEPER_CONNECT, refused, auth !== undefined)}\n`)
+        process.exit(2)
       } catch (error) {
         if (!gone.signal.aborted) throw error
         return false

@@ -42,7 +42,10 @@ export class RegistryWatcher {
   readonly view = new View()
   /** Paths that hold what no node of ours writes, as last read. */
   readonly rubbish: ReadonlySet<string>
+  /** Paths whose ACL is for others, as last tried. */
+  readonly unreadable: ReadonlySet<string>
   readonly #rubbish = new Set<string>()
+  readonly #unreadable = new Set<string>()
   readonly #rubbishTotal: Counter
   readonly #caches: ChildrenCache[]
   /** Read to the end at least once since the connection was last lost. */
@@ -62,6 +65,7 @@ export class RegistryWatcher {
     this.#clock = clock
     this.#log = log
     this.rubbish = this.#rubbish
+    this.unreadable = this.#unreadable
     this.#rubbishTotal = this.#register(metrics)
     this.#staleSince = clock.now()
     zk.on('suspended', this.#suspended)
@@ -95,12 +99,17 @@ export class RegistryWatcher {
 
   #open({ path, changeOf }: Directory): ChildrenCache {
     const cache = new ChildrenCache(this.#zk, path)
-    cache.on('set', (id, entry) => this.#apply(`${path}/${id}`, () => changeOf(id, entry)))
+    cache.on('set', (id, entry) => {
+      this.#unreadable.delete(`${path}/${id}`)
+      this.#apply(`${path}/${id}`, () => changeOf(id, entry))
+    })
     cache.on('delete', id => {
       this.#rubbish.delete(`${path}/${id}`)
+      this.#unreadable.delete(`${path}/${id}`)
       this.#apply(`${path}/${id}`, () => changeOf(id, undefined))
     })
     cache.on('synced', () => this.#synced(cache))
+    cache.on('refused', id => this.#refused(cache, id === undefined ? path : `${path}/${id}`, id === undefined))
     return cache
   }
 
@@ -126,12 +135,22 @@ export class RegistryWatcher {
   }
 
   #synced(cache: ChildrenCache): void {
+    this.#unreadable.delete(cache.path)
     this.#fresh.add(cache)
     if (this.#fresh.size < this.#caches.length) return
     if (this.#loaded && this.#staleSince !== undefined) this.#log.info({ staleMs: Math.round(this.stalenessMs()) }, 'registry_current')
     this.#loaded = true
     this.#staleSince = undefined
     this.#staleSaidMs = 0
+  }
+
+  /** An entry that may not be read is passed over, as rubbish is; a directory that may not is a view that stays as it was. */
+  #refused(cache: ChildrenCache, path: string, whole: boolean): void {
+    if (!this.#unreadable.has(path)) this.#log.error({ path }, 'registry_refused')
+    this.#unreadable.add(path)
+    if (!whole) return
+    this.#fresh.delete(cache)
+    this.#staleSince ??= this.#clock.now()
   }
 
   readonly #suspended = (): void => {

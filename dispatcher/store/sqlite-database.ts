@@ -93,6 +93,11 @@ export class SqliteDatabase {
     return outcomes
   }
 
+  madeBy({ videoId, authorId, content, key }: Draft): Comment | undefined {
+    const first = this.#first(videoId, authorId, key)
+    return first?.content === content ? first : undefined
+  }
+
   page(videoId: VideoId, { after, until, newestFirst, limit }: Range): Stored[] {
     const { descending, ascending } = this.#statements
     const rows = (newestFirst ? descending : ascending).all(videoId, after, until, limit)
@@ -109,17 +114,21 @@ export class SqliteDatabase {
 
   /** One statement at a time finds the last id anew: the drafts before it are already in. */
   #appendOne({ videoId, authorId, authorName, content, key }: Draft, nowMs: number): Outcome {
-    const { findKey, findComment, insertComment, insertKey } = this.#statements
-    const known = findKey.get(videoId, authorId, key)
-    if (known !== undefined) {
-      const first = commentOf(videoId, findComment.get(videoId, known)!)
-      return first.content === content ? { kind: 'repeated', comment: first } : { kind: 'reused' }
-    }
+    const { insertComment, insertKey } = this.#statements
+    const first = this.#first(videoId, authorId, key)
+    if (first) return first.content === content ? { kind: 'repeated', comment: first } : { kind: 'reused' }
     const prev = this.lastId(videoId)
     const id = nextId(nowMs, prev)
     insertComment.run(videoId, id, prev, authorId, authorName ?? null, content, nowMs)
     insertKey.run(videoId, authorId, key, id, nowMs)
     return { kind: 'created', comment: { id, videoId, authorId, ...nameOf(authorName), content, createdAt: nowMs }, prev }
+  }
+
+  /** What the key has made. */
+  #first(videoId: VideoId, authorId: string, key: string): Comment | undefined {
+    const { findKey, findComment } = this.#statements
+    const id = findKey.get(videoId, authorId, key)
+    return id === undefined ? undefined : commentOf(videoId, findComment.get(videoId, id)!)
   }
 
   #rollback(): void {

@@ -15,6 +15,7 @@ export interface WorkerSettings {
 export type Operation =
   | { readonly kind: 'open' }
   | { readonly kind: 'append'; readonly drafts: readonly Draft[]; readonly nowMs: number }
+  | { readonly kind: 'madeBy'; readonly draft: Draft }
   | { readonly kind: 'page'; readonly videoId: VideoId; readonly range: Range }
   | { readonly kind: 'lastIds'; readonly videoIds: readonly VideoId[] }
   | { readonly kind: 'close' }
@@ -64,6 +65,8 @@ function run(operation: Operation): unknown {
       return undefined
     case 'append':
       return database.append(operation.drafts, operation.nowMs)
+    case 'madeBy':
+      return database.madeBy(operation.draft)
     case 'page':
       return database.page(operation.videoId, operation.range)
     case 'lastIds': {

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { Draft, VideoId } from '../../registry/contract/comment.js'
+import type { Comment, Draft, VideoId } from '../../registry/contract/comment.js'
 import type { Cursor } from '../../registry/contract/id.js'
 import type { Operation, WorkerReply, WorkerSettings } from './sqlite-worker.js'
 import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from './store.js'
@@ -32,6 +32,10 @@ export class SqliteStore implements Store {
 
   append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
     return this.#writer.call<Outcome[]>({ kind: 'append', drafts, nowMs })
+  }
+
+  madeBy(draft: Draft): Promise<Comment | undefined> {
+    return this.#reader.call<Comment | undefined>({ kind: 'madeBy', draft })
   }
 
   page(videoId: VideoId, range: Range): Promise<Stored[]> {

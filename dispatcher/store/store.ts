@@ -37,6 +37,10 @@ export interface Store {
    * @throws StoreUnavailableError when it did not commit, or when nobody can say whether it did */
   append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]>
 
+  /** The comment that the draft's key has made, undefined where it has made none or one of other content; sees what
+   * `page` sees. @throws StoreUnavailableError */
+  madeBy(draft: Draft): Promise<Comment | undefined>
+
   /** Sees every append that had resolved, to anyone, when it was called. @throws StoreUnavailableError */
   page(videoId: VideoId, range: Range): Promise<Stored[]>
 

@@ -12,12 +12,14 @@ import { gatewayAddress } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable } from './nodes.js'
 import type { Output } from './output.js'
+import { secure } from './secure.js'
 import { runningCluster, runningToken } from './running-cluster.js'
 import { withLiveRegistry, withRegistry, withZookeeper } from './session.js'
+import { counted } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
 import { newsLine, watch } from './watch.js'
-import { zookeeperAddress, type ZookeeperAddress } from './zookeeper-address.js'
+import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './zookeeper-address.js'
 
 const MAX_RECENT = 200
 
@@ -28,13 +30,14 @@ export function program(env: NodeJS.ProcessEnv, folder: string, out: Output): Co
   const all = new Command(self)
     .description('Who is in the cluster and who watches what, as ZooKeeper has it; and the cluster as a viewer sees it.')
     .option('--zookeeper <HOST:PORT/CHROOT>', 'where ZooKeeper is (else ZOOKEEPER_CONNECT, ./data/cluster.json, 127.0.0.1:2181/live-comments)', connectString)
+    .option('--zookeeper-auth-file <FILE>', 'a file with our USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE)')
     .option('--json', 'print JSON, and nothing else on stdout')
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(--help lists commands and options)')
     .helpCommand(false)
     .exitOverride()
-  const options = () => all.opts<{ zookeeper?: string; json?: true }>()
-  const address = (): ZookeeperAddress => zookeeperAddress(options().zookeeper, env, folder)
+  const options = () => all.opts<ZookeeperFlags & { json?: true }>()
+  const address = (): ZookeeperAddress => zookeeperAddress(options(), env, folder)
   const jsonLine = (value: unknown) => `${JSON.stringify(value)}\n`
   /** Prints `value` as JSON, or what `text` makes of it. */
   const print = <T>(value: T, text: (value: T) => string) => out.write(options().json ? jsonLine(value) : text(value))
@@ -75,6 +78,11 @@ export function program(env: NodeJS.ProcessEnv, folder: string, out: Output): Co
   command('undrain', 'take that wish back', 'edge-1')
     .argument('<EDGE>', 'the edge', nodeId)
     .action(async (id: string) => print(await withZookeeper(address(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
+  command('secure', 'let only whoever has our credentials read and change what is ours in ZooKeeper', '--zookeeper-auth-file ./zookeeper-auth')
+    .action(async () => {
+      const where = address()
+      await print(await withZookeeper(where, zk => secure(zk, where)), ({ secured }) => `${counted(secured.length, 'znode')} can now be read and changed with these credentials alone.\n`)
+    })
   command('doctor', 'look at the whole cluster and say what is wrong and what to do about it; exit status 1 if anything is', '', '--json')
     .option('--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)')
     .action(async ({ token }: { token?: string }) => {

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { refusal, refusalMessage } from '../access.js'
 import { systemClock } from '../node/clock.js'
 import { RegistryWatcher, type Watched } from '../watcher.js'
 import { Zk } from '../zookeeper/client.js'
@@ -10,15 +11,18 @@ import type { ZookeeperAddress } from './zookeeper-address.js'
 const LIMIT_MS = 5_000
 const POLL_MS = 5
 
-/** Runs `task` on a connection to ZooKeeper. @throws Problem when it is away */
+/** Runs `task` on a connection to ZooKeeper. @throws Problem when it is away or refuses us */
 export async function withZookeeper<T>(address: ZookeeperAddress, task: (zk: Zk) => Promise<T>): Promise<T> {
-  const zk = new Zk(address.connect, { callTimeoutMs: LIMIT_MS })
+  const zk = new Zk(address.connect, { callTimeoutMs: LIMIT_MS, auth: address.auth })
   try {
     await zk.ready(AbortSignal.timeout(LIMIT_MS)).catch(() => {
       throw away(address)
     })
+    const refused = await refusal(zk)
+    if (refused !== undefined) throw refuses(address, refused)
     return await task(zk)
   } catch (error) {
+    if (isZk(error, 'NO_AUTH')) throw refuses(address, error.path, error)
     if (isZk(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED')) throw away(address, error)
     throw error
   } finally {
@@ -45,12 +49,17 @@ function withWatcher<T>(address: ZookeeperAddress, watch: readonly Watched[], ta
         if (performance.now() > deadline) throw away(address)
         await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
+      for (const path of watcher.unreadable) process.stderr.write(`ignored: ${path} may not be read with our credentials\n`)
       for (const path of watcher.rubbish) process.stderr.write(`ignored: ${path} does not hold what a node of this software writes\n`)
       return await task(zk, watcher)
     } finally {
       watcher.close()
     }
   })
+}
+
+function refuses({ connect, auth }: ZookeeperAddress, path: string, cause?: Error): Problem {
+  return new Problem(refusalMessage(connect, path, auth !== undefined), { cause })
 }
 
 function away({ connect, source }: ZookeeperAddress, cause?: Error): Problem {

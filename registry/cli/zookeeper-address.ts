@@ -1,4 +1,5 @@
-import { readConfig, zookeeperConnect } from '../node/config.js'
+import { readConfig, zookeeperAuth, zookeeperAuthVariables, zookeeperConnect } from '../node/config.js'
+import type { Credentials } from '../zookeeper/credentials.js'
 import { runningCluster } from './running-cluster.js'
 
 export interface ZookeeperAddress {
@@ -6,15 +7,26 @@ export interface ZookeeperAddress {
   readonly connect: string
   /** Where it was found, in words. */
   readonly source: string
+  /** Who we are to it, where we are anybody. */
+  readonly auth: Credentials | undefined
 }
 
-/** Finds ZooKeeper: by flag, environment, the cluster that runs in this folder, default, in that order.
+/** What may be said of ZooKeeper on the command line. The credentials are in a file: others see a command's arguments. */
+export interface ZookeeperFlags {
+  readonly zookeeper?: string
+  readonly zookeeperAuthFile?: string
+}
+
+/** Finds ZooKeeper: by flag, environment, the cluster that runs in this folder, default, in that order; and our credentials
+ * for it, by flag and environment.
  * @throws ConfigError for a bad variable, Problem for a cluster file that cannot be read */
-export function zookeeperAddress(flag: string | undefined, env: NodeJS.ProcessEnv, folder: string): ZookeeperAddress {
-  if (flag !== undefined) return { connect: flag, source: 'from --zookeeper' }
+export function zookeeperAddress(flags: ZookeeperFlags, env: NodeJS.ProcessEnv, folder: string): ZookeeperAddress {
+  const given = flags.zookeeperAuthFile === undefined ? env : { ...env, ZOOKEEPER_AUTH: undefined, ZOOKEEPER_AUTH_FILE: flags.zookeeperAuthFile }
+  const auth = zookeeperAuth(readConfig(given, zookeeperAuthVariables))
+  if (flags.zookeeper !== undefined) return { connect: flags.zookeeper, source: 'from --zookeeper', auth }
   const { ZOOKEEPER_CONNECT: connect } = readConfig(env, { ZOOKEEPER_CONNECT: zookeeperConnect })
-  if (env['ZOOKEEPER_CONNECT']) return { connect, source: 'from ZOOKEEPER_CONNECT' }
+  if (env['ZOOKEEPER_CONNECT']) return { connect, source: 'from ZOOKEEPER_CONNECT', auth }
   const running = runningCluster(folder)?.zookeeper[0]?.url
-  if (running) return { connect: running, source: 'from ./data/cluster.json' }
-  return { connect, source: 'the default' }
+  if (running) return { connect: running, source: 'from ./data/cluster.json', auth }
+  return { connect, source: 'the default', auth }
 }

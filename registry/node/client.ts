@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from 'undici'
 import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
+import { sentToken } from './internal-token.js'
 
 /** Why a call to another node failed.
  * `refused`: nothing listens there, the host is away, or another instance has taken its place: it is not serving.
@@ -43,6 +44,7 @@ export class InternalClient {
   readonly agent: Agent
   readonly headers: Readonly<Record<string, string>>
 
+  /** @param token INTERNAL_TOKEN: the first of its tokens is sent */
   constructor(token: string | undefined) {
     this.agent = new Agent({
       connections: null,
@@ -50,7 +52,7 @@ export class InternalClient {
       connect: { timeout: 1_000 },
       keepAliveTimeout: 4_000, // below the server's 8 s, or a reused socket may be dying
     })
-    this.headers = { [WIRE_HEADER]: String(WIRE_VERSION), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
+    this.headers = { [WIRE_HEADER]: String(WIRE_VERSION), ...(token === undefined ? {} : { authorization: `Bearer ${sentToken(token)}` }) }
   }
 
   /** The answer's body. @throws PeerError */

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { z } from 'zod'
 import { isNodeId } from '../contract/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
+import { parseCredentials, readCredentials, type Credentials } from '../zookeeper/credentials.js'
 import { networks } from './address.js'
 import type { AllowedOrigins } from './cors.js'
 import { isLimit, limit } from './limit.js'
@@ -29,6 +30,32 @@ function isConnectString(text: string): boolean {
   }
 }
 
+/** The text made something else by `parse`, whose error's message becomes the variable's. */
+export function parsedBy<T>(parse: (text: string) => T) {
+  return z.string().transform((text, context) => {
+    try {
+      return parse(text)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message })
+      return z.NEVER
+    }
+  })
+}
+
+/** Who a process is to ZooKeeper: for the parts and for the operators' commands. */
+export const zookeeperAuthVariables = {
+  ZOOKEEPER_AUTH: parsedBy(parseCredentials).optional().describe('who the parts are to ZooKeeper, USER:PASSWORD; none: what they write there is open to all'),
+  ZOOKEEPER_AUTH_FILE: parsedBy(readCredentials).optional().describe('a file that holds it instead'),
+}
+
+/** Undefined where none are configured. */
+export function zookeeperAuth({ ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE }: { readonly ZOOKEEPER_AUTH?: Credentials | undefined; readonly ZOOKEEPER_AUTH_FILE?: Credentials | undefined }): Credentials | undefined {
+  return ZOOKEEPER_AUTH ?? ZOOKEEPER_AUTH_FILE
+}
+
+// A comma parts tokens; a header carries no more than visible ASCII for certain.
+const TOKENS = /^[\x21-\x2b\x2d-\x7e]{16,}(,[\x21-\x2b\x2d-\x7e]{16,})*$/
+
 /** What every node reads. @param role names the node where NODE_ID does not */
 export function nodeVariables(role: string, internalPort: number) {
   return {
@@ -36,8 +63,9 @@ export function nodeVariables(role: string, internalPort: number) {
     INTERNAL_HOST: z.string().min(1).default('127.0.0.1').describe('address the internal port listens on'),
     INTERNAL_PORT: port(internalPort).describe('port for the other parts, metrics and health; 0: any free one'),
     INTERNAL_URL: url.optional().describe('how the other parts reach the internal port; from host and port'),
-    INTERNAL_TOKEN: z.string().min(16, 'must be at least 16 characters').optional().describe('secret that the parts share; none: not asked for'),
+    INTERNAL_TOKEN: z.string().regex(TOKENS, 'must be at least 16 visible ASCII characters, several tokens parted by commas').optional().describe('secret that the parts share, several parted by commas: the first is sent, any is taken; none: not asked for'),
     ZOOKEEPER_CONNECT: zookeeperConnect.describe('HOST:PORT[,HOST:PORT...][/CHROOT]'),
+    ...zookeeperAuthVariables,
     LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('least severe log lines to write'),
   }
 }

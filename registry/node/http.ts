@@ -1,4 +1,3 @@
-import { timingSafeEqual, createHash } from 'node:crypto'
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { addressOf, type Address } from './address.js'
 import { errorBody, LiveError } from './errors.js'
@@ -262,12 +261,6 @@ export function json(value: unknown, status = 200, headers: Readonly<Record<stri
 /** Leaves the library's callback: a fan-out inside one costs four times the CPU. */
 export function leaveCallback(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
-}
-
-/** Compares a bearer token in constant time. */
-export function bearerMatches(header: string, token: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(header), digest(`Bearer ${token}`))
 }
 
 function allowed(methods: Map<Method, Handler>): string {

@@ -1,10 +1,12 @@
 import { Counter, type Registry } from 'prom-client'
 import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
 import { LiveError } from './errors.js'
+import { HttpServer, json, type Exchange } from './http.js'
+import { takesToken } from './internal-token.js'
 import type { Log } from './log.js'
-import { bearerMatches, HttpServer, json, type Exchange } from './http.js'
 
 export interface InternalOptions {
+  /** INTERNAL_TOKEN: any of its tokens is taken. */
   readonly token: string | undefined
   readonly metrics: Registry
   /** What the node is: `/internal/ping` answers with it, so that a caller knows whom it reached. */
@@ -21,8 +23,9 @@ const SAID_MS = 60_000
 /** The internal port every node has: health (open to all), metrics and `/internal/…` (with the token, where one
  * is set). A ping also tells this node's clock, `now` in Unix ms. Another wire version is refused, so that a rolling upgrade fails loudly and not subtly. */
 export function internalServer({ token, metrics, identity, notReady, onBug, log }: InternalOptions): HttpServer {
+  const takes = token === undefined ? () => true : takesToken(token)
   const refused = tellRefusals(metrics, log)
-  const server = new HttpServer({ onBug, guard: exchange => guard(exchange, token, identity.instance, refused) })
+  const server = new HttpServer({ onBug, guard: exchange => guard(exchange, takes, identity.instance, refused) })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/internal/ping', () => json({ ...identity, now: Date.now() }))
@@ -36,9 +39,9 @@ export function readiness(notReady: () => string | undefined) {
   throw new LiveError('NOT_READY', reason)
 }
 
-function guard(exchange: Exchange, token: string | undefined, instance: string, refused: Refused): void {
+function guard(exchange: Exchange, takes: (authorization: string) => boolean, instance: string, refused: Refused): void {
   if (exchange.path === '/healthz' || exchange.path === '/readyz') return
-  if (token !== undefined && !bearerMatches(exchange.header('authorization'), token)) throw refused(new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong'))
+  if (!takes(exchange.header('authorization'))) throw refused(new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong'))
   const wire = exchange.header(WIRE_HEADER)
   if (exchange.path.startsWith('/internal/') && wire !== '' && wire !== String(WIRE_VERSION)) {
     throw refused(new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}, not ${wire.slice(0, 20)}`))
@@ -53,6 +56,7 @@ type Refused = (error: LiveError) => LiveError
 /** Counts what the guard refuses, and says so: a wrong token or version is an operator's to mend. */
 function tellRefusals(metrics: Registry, log: Log | undefined): Refused {
   const counter = new Counter({ name: 'live_internal_refusals_total', help: 'Calls to the internal port that were refused before they were looked at.', labelNames: ['code'], registers: [metrics] })
+  for (const code of ['UNAUTHORIZED', 'WRONG_WIRE_VERSION', 'MISDIRECTED']) counter.inc({ code }, 0)
   const saidAt = new Map<string, number>()
   return error => {
     counter.inc({ code: error.code })

@@ -12,14 +12,18 @@ interface ChildrenCacheEvents {
   /** A child is new, or has new data, or is another node of the same name. */
   set: [name: string, entry: Entry, previous: Entry | undefined]
   delete: [name: string, previous: Entry]
-  /** Nothing is left to read; also after each later change or resync. */
+  /** Nothing is left to read; also after each later change or resync. A child that may not be read is left out. */
   synced: []
+  /** We may not read it: the ACL of the child, or of the node itself (undefined), is for others. Told again at each try. */
+  refused: [name: string | undefined]
 }
 
 /** Reads under way at a time. */
 const parallelReads = 64
 /** Before a failed read is tried again, ms. */
 const retryMs = 200
+/** Before what was refused is tried again, ms: a new ACL sets off no watch. */
+const refusedRetryMs = 1_000
 
 /** The children of one node with their data, kept current by watches. After any disconnect, lost session or restart of the
  * server it comes to what the server has; changes that follow each other fast may be seen as one. While ZooKeeper is away
@@ -117,13 +121,15 @@ export class ChildrenCache extends EventEmitter<ChildrenCacheEvents> {
     } catch (error) {
       this.#reading--
       if (!(error instanceof ZkError)) throw error
+      const refused = isZk(error, 'NO_AUTH')
+      if (refused) this.emit('refused', undefined)
       this.#retrying++
       const retry = () => {
         this.#retrying--
         again()
         this.#pump()
       }
-      setTimeout(retry, retryMs).unref()
+      setTimeout(retry, refused ? refusedRetryMs : retryMs).unref()
     }
   }
 
@@ -156,11 +162,22 @@ export class ChildrenCache extends EventEmitter<ChildrenCacheEvents> {
       this.#entries.set(name, entry)
       this.emit('set', name, entry, previous)
     } catch (error) {
+      if (isZk(error, 'NO_AUTH')) return this.#refused(name)
       if (!isZk(error, 'NO_NODE')) throw error
       // Gone, perhaps made again since: the list decides.
       if (!this.#closed) this.#drop(name)
       this.#unlisted = true
     }
+  }
+
+  /** What was read of it before stays; whoever made it unreadable must not keep the others from being read. */
+  #refused(name: string): void {
+    this.emit('refused', name)
+    const retry = () => {
+      if (this.#names.has(name)) this.#unread.add(name)
+      this.#pump()
+    }
+    setTimeout(retry, refusedRetryMs).unref()
   }
 
   #drop(name: string): void {

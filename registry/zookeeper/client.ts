@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events'
-import zookeeper, { type Client, type Event, type Stat } from 'node-zookeeper-client'
+import zookeeper, { type ACL, type Client, type Event, type Stat } from 'node-zookeeper-client'
 import { type ConnectString, parseConnectString } from './connect-string.js'
+import type { Credentials } from './credentials.js'
 import { abandon, harden, sync } from './harden.js'
 import { connectionManagerOf, type LibraryError } from './internals.js'
 import { type NodeStat, nodeStatOf } from './node-stat.js'
@@ -20,6 +21,9 @@ export interface ZkOptions {
   readonly sessionTimeoutMs?: number
   /** How long a call may take; 10 s by default. */
   readonly callTimeoutMs?: number
+  /** Shown at the start of every connection. What is made is then open to whoever shows one of them, and to nobody else;
+   * without, it is open to all. */
+  readonly auth?: Credentials | undefined
 }
 
 interface ZkEvents {
@@ -33,6 +37,13 @@ interface ZkEvents {
   expired: []
   /** Something odd that was survived. */
   warn: [error: Error]
+}
+
+/** Somebody who may read a node, or also change it, its children or its ACL. */
+export interface Grant {
+  readonly scheme: string
+  readonly id: string
+  readonly mayChange: boolean
 }
 
 /** Most bytes of data in one write. Beyond about 1,048,500 in a whole request the server hangs up, which fails every other
@@ -55,6 +66,8 @@ export class Zk extends EventEmitter<ZkEvents> {
   readonly #address: ConnectString
   readonly #sessionTimeoutMs: number
   readonly #callTimeoutMs: number
+  readonly #auth: Credentials
+  readonly #acl: ACL[]
   readonly #watches = new WeakMap<Watch, (event: Event) => void>()
   #client: Client
   #epoch = 0
@@ -71,6 +84,8 @@ export class Zk extends EventEmitter<ZkEvents> {
     this.#address = parseConnectString(connect)
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? 5_000
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000
+    this.#auth = options.auth ?? []
+    this.#acl = this.#auth.length > 0 ? ACLS.CREATOR_ALL_ACL : ACLS.OPEN_ACL_UNSAFE
     this.#client = this.#open()
   }
 
@@ -153,13 +168,27 @@ export class Zk extends EventEmitter<ZkEvents> {
   create(path: string, data: Buffer, { ephemeral = false } = {}): Promise<void> {
     return this.#call('create', path, (client, done) => {
       refuseBig(data.length)
-      client.create(this.#full(path), data, createMode(ephemeral), answer(done, nothing))
+      client.create(this.#full(path), data, this.#acl, createMode(ephemeral), answer(done, nothing))
     })
   }
 
   remove(path: string, version = anyVersion): Promise<void> {
     return this.#call('remove', path, (client, done) => {
       client.remove(this.#full(path), version, answer(done, nothing))
+    })
+  }
+
+  /** Who may do what with the node, as its ACL has it. */
+  getAcl(path: string): Promise<Grant[]> {
+    return this.#call('getACL', path, (client, done) => {
+      client.getACL(this.#full(path), answer(done, grantsOf))
+    })
+  }
+
+  /** Gives the node the ACL of what we make. */
+  setAcl(path: string): Promise<void> {
+    return this.#call('setACL', path, (client, done) => {
+      client.setACL(this.#full(path), this.#acl, answer(done, nothing))
     })
   }
 
@@ -178,7 +207,7 @@ export class Zk extends EventEmitter<ZkEvents> {
       const { ops: built } = transaction as unknown as { ops: { version?: number }[] }
       for (const op of ops) {
         const path = this.#full(op.path)
-        if (op.op === 'create') transaction.create(path, op.data, createMode(op.ephemeral ?? false))
+        if (op.op === 'create') transaction.create(path, op.data, this.#acl, createMode(op.ephemeral ?? false))
         else if (op.op === 'setData') transaction.setData(path, op.data)
         else transaction[op.op](path)
         if (op.op !== 'create') built.at(-1)!.version = op.version ?? anyVersion
@@ -204,7 +233,7 @@ export class Zk extends EventEmitter<ZkEvents> {
 
   async #makeFull(full: string): Promise<void> {
     try {
-      await this.#call('create', full, (client, done) => client.create(full, Buffer.alloc(0), answer(done, nothing)))
+      await this.#call('create', full, (client, done) => client.create(full, Buffer.alloc(0), this.#acl, answer(done, nothing)))
     } catch (error) {
       if (!isZk(error, 'NODE_EXISTS')) throw error
     }
@@ -221,6 +250,8 @@ export class Zk extends EventEmitter<ZkEvents> {
     })
     harden(client, { onProtocolError: error => this.emit('warn', error) })
     if (zxid) connectionManagerOf(client).zxid = zxid
+    // Before anything else, on every connection: what is sent ahead of them is answered NO_AUTH.
+    for (const each of this.#auth) client.addAuthInfo('digest', Buffer.from(each))
 
     this.#opened = false
     client.on('state', state => {
@@ -238,6 +269,8 @@ export class Zk extends EventEmitter<ZkEvents> {
         this.emit('suspended')
       } else if (state === zookeeper.State.EXPIRED) {
         queueMicrotask(() => this.#giveUp(client, connectionManagerOf(client).zxid))
+      } else if (state === zookeeper.State.AUTH_FAILED) {
+        this.emit('warn', new ZkError('AUTH_FAILED', 'authenticate', '/', true))
       }
     })
     this.#giveUpLater(client)
@@ -313,6 +346,14 @@ function answer<Results extends unknown[], T>(done: Done<T>, map: (...results: R
 }
 
 const nothing = (): void => {}
+
+/** Missing from the library's types. */
+const ACLS = zookeeper.ACL as unknown as Readonly<Record<'OPEN_ACL_UNSAFE' | 'CREATOR_ALL_ACL', ACL[]>>
+
+function grantsOf(acls: ACL[]): Grant[] {
+  const list = acls as unknown as { permission: number; id: { scheme: string; id: string } }[]
+  return list.map(({ permission, id: { scheme, id } }) => ({ scheme, id, mayChange: (permission & ~zookeeper.Permission.READ) !== 0 }))
+}
 
 function createMode(ephemeral: boolean): number {
   return ephemeral ? zookeeper.CreateMode.EPHEMERAL : zookeeper.CreateMode.PERSISTENT

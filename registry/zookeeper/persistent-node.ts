@@ -32,8 +32,8 @@ interface Written {
 
 /** Between two tries after a failure, ms. */
 const retryMs = 200
-/** Between two looks at a node that may not be replaced, ms. */
-const conflictRetryMs = 1_000
+/** Between two looks at a node that may not be replaced, and after a refusal of ZooKeeper's, ms. */
+const refusedRetryMs = 1_000
 
 /** Keeps an ephemeral node present, holding what was last set, through disconnects, lost sessions and its deletion by
  * somebody. One write is in flight at a time, and it is a write of the newest data: whatever was set meanwhile goes in
@@ -131,7 +131,7 @@ export class PersistentNode extends EventEmitter<PersistentNodeEvents> {
       this.#checked = false
       if (!(error instanceof ZkError)) throw error
       if (!error.retryable) this.emit('warn', error)
-      this.#kickIn(retryMs)
+      this.#kickIn(error.retryable ? retryMs : refusedRetryMs)
     } finally {
       this.#running = undefined
     }
@@ -186,7 +186,7 @@ export class PersistentNode extends EventEmitter<PersistentNodeEvents> {
       this.emit('conflict', data)
     }
     this.#dirty = false
-    this.#kickIn(conflictRetryMs)
+    this.#kickIn(refusedRetryMs)
   }
 
   /** The loop comes back to {@link #look}, which sees the node with our session as its owner and watches it. */

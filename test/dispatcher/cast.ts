@@ -8,6 +8,7 @@ import { PeerError } from '../../registry/node/client.js'
 import { View } from '../../registry/view.js'
 import { Dispatcher, type Limits } from '../../dispatcher/dispatcher.js'
 import { DispatcherMetrics } from '../../dispatcher/metrics.js'
+import { Rules, type RulesOptions } from '../../dispatcher/rules.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { MemoryStore } from './memory-store.js'
 
@@ -48,9 +49,11 @@ export class Scene {
   readonly sent: Sent[] = []
   /** Answers at once where it is set. */
   reply: ((sent: Sent) => void) | undefined
+  readonly rules: Rules
   readonly dispatcher: Dispatcher
 
-  constructor(t: Test, limits: Partial<Limits> = {}) {
+  constructor(t: Test, limits: Partial<Limits> = {}, rules: Omit<RulesOptions, 'clock'> = {}) {
+    this.rules = new Rules({ ...rules, clock: this.clock })
     this.dispatcher = new Dispatcher({
       self: 'd',
       store: this.store,
@@ -60,6 +63,7 @@ export class Scene {
       metrics: new DispatcherMetrics(this.registry),
       onBug: error => this.bugs.push(error),
       limits,
+      rules: this.rules,
       send: (target, path, body) =>
         new Promise((resolve, reject) => {
           const sent: Sent = {

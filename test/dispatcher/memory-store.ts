@@ -7,7 +7,7 @@ export class MemoryStore implements Store {
   readonly videos = new Map<VideoId, Stored[]>()
   readonly #keys = new Map<string, Comment>()
   /** How many calls of each kind came. */
-  readonly calls = { append: 0, page: 0, lastIds: 0 }
+  readonly calls = { append: 0, madeBy: 0, page: 0, lastIds: 0 }
   /** Runs before each call does its work, which waits for it and fails as it does. */
   before: (call: keyof MemoryStore['calls']) => Promise<void> | void = () => {}
   /** Runs after an append has committed, before its answer. */
@@ -19,6 +19,13 @@ export class MemoryStore implements Store {
     const outcomes = drafts.map(draft => this.#appendOne(draft, nowMs))
     await this.committed()
     return outcomes
+  }
+
+  async madeBy({ videoId, authorId, content, key }: Draft): Promise<Comment | undefined> {
+    this.calls.madeBy++
+    await this.before('madeBy')
+    const first = this.#keys.get(JSON.stringify([videoId, authorId, key]))
+    return first?.content === content ? first : undefined
   }
 
   async page(videoId: VideoId, { after, until, newestFirst, limit }: Range): Promise<Stored[]> {

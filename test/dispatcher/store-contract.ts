@@ -66,6 +66,16 @@ export function storeContract(t: Test, fixture: Fixture): void {
     t.same(ids(await store.page('v', ALL)), ids([a, b, c]))
   })
 
+  t.test('a key tells what it has made, and nothing of other content, another author or another video', async t => {
+    const store = await opened(t)
+    const first = draft('v')
+    t.equal(await store.madeBy(first), undefined)
+    const [outcome] = await store.append([first], NOW)
+    t.same(await store.madeBy(first), created(outcome).comment)
+    for (const other of [{ content: 'other' }, { authorId: 'bob' }, { videoId: 'w' }, { key: 'other' }]) t.equal(await store.madeBy({ ...first, ...other }), undefined, JSON.stringify(other))
+    t.equal((await store.lastIds(['v'])).get('v'), created(outcome).comment.id, 'asking stores nothing')
+  })
+
   t.test('ids ascend though the clock steps back', async t => {
     const store = await opened(t)
     const [first] = await store.append([draft('v')], NOW)

@@ -1,4 +1,4 @@
-import type { Draft, VideoId } from '../../registry/contract/comment.js'
+import type { Comment, Draft, VideoId } from '../../registry/contract/comment.js'
 import type { Cursor } from '../../registry/contract/id.js'
 import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from '../../dispatcher/store/store.js'
 import { MemoryStore } from '../dispatcher/memory-store.js'
@@ -87,6 +87,10 @@ class DiskStore implements Store {
       indexes.forEach((index, i) => (outcomes[index] = part[i]!))
     })
     return Promise.all(work).then(() => outcomes)
+  }
+
+  madeBy(draft: Draft): Promise<Comment | undefined> {
+    return this.#read(() => this.#disk.model.madeBy(draft))
   }
 
   page(videoId: VideoId, range: Range): Promise<Stored[]> {

@@ -1,11 +1,12 @@
-import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { refusal, refusalMessage } from '../../access.js'
 import type { InternalClient } from '../../node/client.js'
 import { Zk } from '../../zookeeper/client.js'
 import { parseConnectString } from '../../zookeeper/connect-string.js'
 import { isZk } from '../../zookeeper/zk-error.js'
 import type { RunningCluster } from '../running-cluster.js'
 import type { ZookeeperAddress } from '../zookeeper-address.js'
+import { judgeAccess, takesConnections } from './access.js'
 import { drift } from './drift.js'
 import { lasting, merged, note, problem, type Finding } from './finding.js'
 import { inParallel } from './in-parallel.js'
@@ -33,7 +34,7 @@ export interface Diagnosis {
     readonly connect: string
     /** How long it took to open a session, which is a write, ms; null while it is away. */
     readonly sessionMs: number | null
-    /** The median of a few reads, ms. */
+    /** The median of a few reads, ms; null where nothing may be read. */
     readonly readMs: number | null
   }
   /** How many processes were asked. */
@@ -44,12 +45,14 @@ export interface Diagnosis {
 /** Looks at everything there is to ask. What does not seem right is looked at again half a second later, and only what
  * is still so is a problem: nodes come and go in the middle of a look. */
 export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
-  const { connect } = options.address
-  const zk = new Zk(connect, { callTimeoutMs: AWAY_MS })
+  const { connect, auth } = options.address
+  const zk = new Zk(connect, { callTimeoutMs: AWAY_MS, auth })
   const since = performance.now()
   try {
     await zk.ready(AbortSignal.timeout(AWAY_MS))
     const sessionMs = rounded(performance.now() - since)
+    const refused = await refusal(zk)
+    if (refused !== undefined) return { healthy: false, zookeeper: { connect, sessionMs, readMs: null }, asked: nobody, findings: [refuses(options.address, refused)] }
     const readMs = rounded(await readTime(zk))
     let { findings, asked } = await look(zk, options)
     if (findings.some(({ level }) => level === 'problem')) {
@@ -59,10 +62,11 @@ export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
       asked = again.asked
     }
     if (readMs > SLOW_MS) findings.push(slow(connect, readMs))
+    findings.push(...(await judgeAccess(zk, options.address)))
     return { healthy: findings.every(({ level }) => level === 'note'), zookeeper: { connect, sessionMs, readMs }, asked, findings: merged(findings) }
   } catch (error) {
     if (!(error instanceof Error) || !(isZk(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED') || error.name === 'AbortError')) throw error
-    return { healthy: false, zookeeper: { connect, sessionMs: null, readMs: null }, asked: { gateways: 0, dispatchers: 0, edges: 0 }, findings: await away(options.address) }
+    return { healthy: false, zookeeper: { connect, sessionMs: null, readMs: null }, asked: nobody, findings: await away(options.address) }
   } finally {
     await zk.close()
   }
@@ -116,6 +120,12 @@ async function readTime(zk: Zk): Promise<number> {
   return times.sort((a, b) => a - b)[Math.floor(READS / 2)]!
 }
 
+function refuses({ connect, auth }: ZookeeperAddress, path: string): Finding {
+  return problem('zookeeper_refuses', path, refusalMessage(connect, path, auth !== undefined), 'Give the credentials of the parts, by --zookeeper-auth-file, ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE.')
+}
+
+const nobody: Diagnosis['asked'] = { gateways: 0, dispatchers: 0, edges: 0 }
+
 function slow(connect: string, readMs: number): Finding {
   return note('zookeeper_slow', connect, `ZooKeeper takes ${readMs} ms for a read`, 'Its machine, its disk or the way to it is busy: nodes come and go in view as late as that.')
 }
@@ -125,7 +135,8 @@ async function away({ connect, source }: ZookeeperAddress): Promise<Finding[]> {
   const { servers } = parseConnectString(connect)
   return Promise.all(
     servers.split(',').map(async server => {
-      const taken = await takesConnections(server)
+      const [host = '', port = '2181'] = server.split(':')
+      const taken = await takesConnections(host, Number(port))
       return problem(
         'zookeeper_away',
         server,
@@ -136,18 +147,6 @@ async function away({ connect, source }: ZookeeperAddress): Promise<Finding[]> {
       )
     }),
   )
-}
-
-function takesConnections(server: string): Promise<boolean> {
-  const [host = '', port = '2181'] = server.split(':')
-  return new Promise(resolve => {
-    const socket = connect({ host, port: Number(port), timeout: 1_000 })
-    const done = (taken: boolean) => {
-      socket.destroy()
-      resolve(taken)
-    }
-    socket.once('connect', () => done(true)).once('error', () => done(false)).once('timeout', () => done(false))
-  })
 }
 
 const rounded = (ms: number): number => Math.round(ms * 10) / 10

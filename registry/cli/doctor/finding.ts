@@ -14,6 +14,10 @@ export interface Finding {
 export type Code =
   | 'zookeeper_away'
   | 'zookeeper_slow'
+  | 'zookeeper_refuses'
+  | 'zookeeper_exposed'
+  | 'znode_open'
+  | 'znode_refused'
   | 'nobody_announced'
   | 'znode_rubbish'
   | 'znode_left_over'

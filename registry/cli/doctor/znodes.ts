@@ -19,8 +19,10 @@ export interface Znode<T> {
   readonly ephemeral: boolean
   /** Unix ms, by ZooKeeper's clock. */
   readonly modifiedAt: number
-  /** Undefined for rubbish. */
+  /** Undefined for rubbish, and where we may not read it. */
   readonly content: T | undefined
+  /** Its ACL is for others. */
+  readonly refused?: boolean
 }
 
 export interface Znodes {
@@ -45,8 +47,9 @@ async function readChildren<T>(zk: Zk, directory: string, parse: (data: Buffer) 
 /** Undefined where it is gone. */
 export async function readZnode<T>(zk: Zk, directory: string, id: string, parse: (data: Buffer) => T): Promise<Znode<T> | undefined> {
   const path = `${directory}/${id}`
-  const read = await unlessGone(zk.getData(path))
+  const read = await unlessGone(unlessRefused(zk.getData(path)))
   if (!read) return undefined
+  if (read === 'refused') return { path, id, bytes: 0, ephemeral: true, modifiedAt: 0, content: undefined, refused: true }
   const { data, stat } = read
   return { path, id, bytes: data.length, ephemeral: stat.ephemeralOwner !== 0n, modifiedAt: stat.modifiedAt, content: unlessRubbish(() => parse(data)) }
 }
@@ -56,6 +59,15 @@ async function unlessGone<T>(read: Promise<T>): Promise<T | undefined> {
     return await read
   } catch (error) {
     if (isZk(error, 'NO_NODE')) return undefined
+    throw error
+  }
+}
+
+async function unlessRefused<T>(read: Promise<T>): Promise<T | 'refused'> {
+  try {
+    return await read
+  } catch (error) {
+    if (isZk(error, 'NO_AUTH')) return 'refused'
     throw error
   }
 }
@@ -89,7 +101,11 @@ export function judgeZnodes({ edges, holdings, dispatchers, wishes }: Znodes, at
   return findings
 }
 
-function* judgeZnode({ path, id, bytes, ephemeral, content }: Znode<EdgeNode | DispatcherNode | Holdings>, { servers, chroot }: ConnectString): Generator<Finding> {
+function* judgeZnode({ path, id, bytes, ephemeral, content, refused }: Znode<EdgeNode | DispatcherNode | Holdings>, { servers, chroot }: ConnectString): Generator<Finding> {
+  if (refused) {
+    yield problem('znode_refused', path, 'may not be read with our credentials', 'Its node runs with other credentials than ours: give all parts the same ZOOKEEPER_AUTH. Until then nobody else sees it.')
+    return
+  }
   if (!ephemeral) yield problem('znode_left_over', path, 'belongs to no session and stays for ever', `No part of ours made it. Remove it: ${remove(path, { servers, chroot })}`)
   if (!content || ('id' in content && content.id !== id)) {
     yield problem('znode_rubbish', path, 'does not hold what a node of this software writes', 'Every node ignores it. Whoever wrote it is of another version, or other software with the same chroot.')

@@ -17,8 +17,14 @@ t.test('what is set is read', async t => {
   t.match(readConfig(env, shape), { NODE_ID: 'e-1', PORT: 0, PUBLIC_URL: 'https://live.example', INTERNAL_TOKEN: 'x'.repeat(16), ZOOKEEPER_CONNECT: 'a:2181,b:2181/x/y', LOG_LEVEL: 'silent', EDGE_CAPACITY: 0 })
 })
 
+t.test('every token of a list keeps the rule', async t => {
+  const token = 'x'.repeat(16)
+  for (const tokens of [token, `${token},${'y'.repeat(16)}`]) t.equal(readConfig({ INTERNAL_TOKEN: tokens }, shape).INTERNAL_TOKEN, tokens)
+  for (const tokens of [`${token},`, `${token},short`, `,${token}`, `${token} ${token}`, `${token}\n`, 'ä'.repeat(16)]) t.throws(() => readConfig({ INTERNAL_TOKEN: tokens }, shape), { message: /^INTERNAL_TOKEN: must/ }, JSON.stringify(tokens))
+})
+
 t.test('one error names every bad variable and its rule', async t => {
-  const env = { NODE_ID: 'a.b', PORT: '65536', INTERNAL_PORT: 'http', PUBLIC_URL: 'live.example', INTERNAL_URL: 'ftp://x', INTERNAL_TOKEN: 'short', ZOOKEEPER_CONNECT: 'a:99999', LOG_LEVEL: 'loud', EDGE_CAPACITY: '-1' }
+  const env = { NODE_ID: 'a.b', PORT: '65536', INTERNAL_PORT: 'http', PUBLIC_URL: 'live.example', INTERNAL_URL: 'ftp://x', INTERNAL_TOKEN: 'short', ZOOKEEPER_AUTH: 'a secret', ZOOKEEPER_AUTH_FILE: '/none', ZOOKEEPER_CONNECT: 'a:99999', LOG_LEVEL: 'loud', EDGE_CAPACITY: '-1' }
   try {
     readConfig(env, shape)
     t.fail('it was taken')
@@ -27,12 +33,14 @@ t.test('one error names every bad variable and its rule', async t => {
     t.same((error as Error).message.split('\n').sort(), [
       'EDGE_CAPACITY: must be a whole number, 0 or more',
       'INTERNAL_PORT: must be a port (0 to 65535)',
-      'INTERNAL_TOKEN: must be at least 16 characters',
+      'INTERNAL_TOKEN: must be at least 16 visible ASCII characters, several tokens parted by commas',
       'INTERNAL_URL: must be an http or https URL',
       'LOG_LEVEL: must be one of trace, debug, info, warn, error, fatal, silent',
       'NODE_ID: must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)',
       'PORT: must be a port (0 to 65535)',
       'PUBLIC_URL: must be an http or https URL',
+      'ZOOKEEPER_AUTH: must be USER:PASSWORD[,USER:PASSWORD...], without spaces',
+      'ZOOKEEPER_AUTH_FILE: cannot be read: ENOENT',
       'ZOOKEEPER_CONNECT: must be HOST:PORT[,HOST:PORT...][/CHROOT]',
     ])
   }
