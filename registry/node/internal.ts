@@ -1,4 +1,4 @@
-import type { Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
 import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
 import { LiveError } from './errors.js'
 import { bearerMatches, HttpServer, json, type Exchange } from './http.js'
@@ -16,6 +16,7 @@ export interface InternalOptions {
 /** The internal port every node has: health (open to all), metrics and `/internal/…` (with the token, where one
  * is set). A ping also tells this node's clock, `now` in Unix ms. Another wire version is refused, so that a rolling upgrade fails loudly and not subtly. */
 export function internalServer({ token, metrics, identity, notReady, onBug }: InternalOptions): HttpServer {
+  new Gauge({ name: 'live_ready', help: 'Whether /readyz says ready: 1 or 0.', registers: [metrics], collect() { this.set(Number(notReady() === undefined)) } })
   const server = new HttpServer({ onBug, guard: exchange => guard(exchange, token, identity.instance) })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
