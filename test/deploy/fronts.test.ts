@@ -1,0 +1,118 @@
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { startCluster } from '../support/cluster.js'
+import { caddy, startCaddy, startNginx, type Front } from '../support/front.js'
+import { ResumingViewer, SecureClient } from '../support/secure-client.js'
+import { until } from '../support/until.js'
+
+type Start = (t: Test, upstreams: readonly string[]) => Promise<Front>
+
+const fronts: Readonly<Record<string, Start>> = { nginx: startNginx, ...(caddy ? { Caddy: startCaddy } : {}) }
+
+/** Two gateways, for every front; each test has a video of its own. */
+const behind = await startCluster(t, ['--gateways', '2', '--edges', '2'])
+const gateways = behind.record().gateways.map(({ url }) => url!)
+
+for (const [name, start] of Object.entries(fronts)) {
+  const first = `${name}-first`
+  const second = `${name}-second`
+
+  t.test(`through ${name}: a stream, each comment at once, compressed by the gateway, resumed`, async t => {
+    const front = await start(t, gateways)
+    const client = new SecureClient(t, front)
+    const plain = new ResumingViewer(t, client, first)
+    const zipped = new ResumingViewer(t, client, first, { 'accept-encoding': 'gzip' })
+    await until(() => plain.ready && zipped.ready, { what: 'both are ready: nothing is held back' })
+    t.equal(client.protocol, 'h2')
+    t.equal(plain.headers['content-encoding'], undefined)
+    t.equal(zipped.headers['content-encoding'], 'gzip')
+    for (const { headers } of [plain, zipped]) t.match(headers, { ':status': 200, 'content-type': /^text\/event-stream/, 'cache-control': 'no-store, no-transform' })
+
+    const ids: string[] = []
+    for (const content of ['one', 'two', 'three']) {
+      const { status, body } = await client.post(first, content)
+      t.equal(status, 201, body)
+      ids.push((JSON.parse(body) as { id: string }).id)
+      await until(() => plain.ids.length === ids.length && zipped.ids.length === ids.length, { what: `${content} has come, before anything follows it` })
+    }
+    t.same(plain.ids, ids)
+    t.same(zipped.ids, ids)
+    const resumed = new ResumingViewer(t, client, first, { 'last-event-id': ids[0]! })
+    await until(() => resumed.ids.length === 2)
+    t.same(resumed.ids, ids.slice(1))
+    t.same((await behind.history(first)).map(({ id }) => id), ids)
+  })
+
+  t.test(`through ${name}: gateways that stop or die, one after the other, cost no comment`, async t => {
+    const front = await start(t, gateways)
+    const client = new SecureClient(t, front)
+    const viewers = Array.from({ length: 10 }, () => new ResumingViewer(t, new SecureClient(t, front), second))
+    await until(() => viewers.every(({ ready }) => ready))
+
+    const acknowledged: string[] = []
+    const refused: string[] = []
+    let posting = true
+    const posted = (async () => {
+      while (posting && !client.closed) {
+        const { status, body } = await client.post(second, `comment ${acknowledged.length}`)
+        if (status === 201) acknowledged.push((JSON.parse(body) as { id: string }).id)
+        else refused.push(`${status} ${body}`)
+        await sleep(10)
+      }
+    })()
+    for (const [id, signal] of [['gateway-1', 'SIGTERM'], ['gateway-2', 'SIGTERM'], ['gateway-1', 'SIGKILL']] as const) {
+      const before = acknowledged.length
+      await until(() => acknowledged.length > before + 20, { timeoutMs: 30_000, what: `posts before ${id} gets ${signal}` })
+      await behind.again(id, behind.kill(id, signal))
+    }
+    posting = false
+    await posted
+    await until(() => viewers.every(({ ids }) => ids.at(-1) === acknowledged.at(-1)), { timeoutMs: 20_000, what: 'all have the last comment' })
+    t.same(refused, [])
+    for (const viewer of viewers) {
+      t.same(viewer.ids, acknowledged)
+      t.same(viewer.refused, [])
+    }
+    t.ok(viewers.some(({ streams }) => streams > 1), 'streams ended on the way')
+    t.same((await behind.history(second)).map(({ id }) => id), acknowledged, 'and none was stored twice')
+  })
+
+  t.test(`${name} tells the gateway the viewer's address, and not what a stranger claims`, async t => {
+    const seen: (IncomingHttpHeaders & { version: string; url: string })[] = []
+    const upstream = createServer((request, response) => {
+      seen.push({ ...request.headers, version: request.httpVersion, url: request.url! })
+      response.end('{}')
+    })
+    upstream.listen(0, '127.0.0.1')
+    await once(upstream, 'listening')
+    t.after(() => void upstream.close().closeAllConnections())
+    const front = await start(t, [`http://127.0.0.1:${(upstream.address() as AddressInfo).port}`])
+
+    const client = new SecureClient(t, front, '127.0.0.2')
+    const claims = { 'x-forwarded-for': '203.0.113.7', forwarded: 'for=203.0.113.7', 'x-forwarded-proto': 'http' }
+    await client.call('/comments/demo?access_token=secret', { headers: claims })
+    await client.post('demo', 'without a key')
+    await client.post('demo', 'with a key', { 'idempotency-key': 'mine' })
+    t.equal(seen.length, 3)
+    for (const headers of seen) {
+      t.match(headers, { 'x-forwarded-for': '127.0.0.2', 'x-forwarded-proto': 'https', host: 'live.example.com', version: '1.1' })
+      t.notOk(headers.forwarded)
+    }
+    t.equal(seen[0]!.url, '/comments/demo?access_token=secret')
+    t.match(seen[1]!['idempotency-key'], /^[\x21-\x7e]{8,128}$/)
+    t.equal(seen[2]!['idempotency-key'], 'mine')
+    t.notMatch(front.accessLog(), 'secret')
+  })
+
+  t.test(`through ${name}: bodies that are too large are refused, the gateway's way up to 16 KB`, async t => {
+    const front = await start(t, gateways)
+    const client = new SecureClient(t, front)
+    const refused = await client.post('demo', 'x'.repeat(9_000))
+    t.equal(refused.status, 413)
+    t.match(JSON.parse(refused.body), { error: { code: 'BODY_TOO_LARGE' } })
+    t.equal((await client.post('demo', 'x'.repeat(20_000))).status, 413)
+  })
+}
