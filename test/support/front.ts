@@ -92,7 +92,7 @@ async function run(t: Test, program: string, args: readonly string[], port: numb
   child.stderr.on('data', chunk => (errors += String(chunk)))
   const exited = new Promise(resolve => child.once('exit', resolve))
   t.after(async () => {
-    child.kill('SIGTERM')
+    child.kill('SIGKILL') // asked to stop, it would wait for streams to end
     await exited
   })
   await until(() => {
