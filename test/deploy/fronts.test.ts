@@ -12,6 +12,10 @@ type Start = (t: Test, upstreams: readonly string[]) => Promise<Front>
 
 const fronts: Readonly<Record<string, Start>> = { nginx: startNginx, ...(caddy ? { Caddy: startCaddy } : {}) }
 
+/** Only Linux has all of 127.0.0.0/8. */
+const manyAddresses = process.platform === 'linux'
+const address = manyAddresses ? '127.0.0.2' : '127.0.0.1'
+
 t.test('in front of two gateways', async t => {
   // Each test has a video of its own.
   const behind = await startCluster(t, ['--gateways', '2', '--edges', '2'])
@@ -101,14 +105,14 @@ t.test('in front of two gateways', async t => {
       t.after(() => void upstream.close().closeAllConnections())
       const front = await start(t, [`http://127.0.0.1:${(upstream.address() as AddressInfo).port}`])
 
-      const client = new SecureClient(t, front, '127.0.0.2')
+      const client = new SecureClient(t, front, address)
       const claims = { 'x-forwarded-for': '203.0.113.7', forwarded: 'for=203.0.113.7', 'x-forwarded-proto': 'http' }
       await client.call('/comments/demo?access_token=secret', { headers: claims })
       await client.post('demo', 'without a key')
       await client.post('demo', 'with a key', { 'idempotency-key': 'mine' })
       t.equal(seen.length, 3)
       for (const headers of seen) {
-        t.match(headers, { 'x-forwarded-for': '127.0.0.2', 'x-forwarded-proto': 'https', host: 'live.example.com', version: '1.1' })
+        t.match(headers, { 'x-forwarded-for': address, 'x-forwarded-proto': 'https', host: 'live.example.com', version: '1.1' })
         t.notOk(headers.forwarded)
       }
       t.equal(seen[0]!.url, '/comments/demo?access_token=secret')
@@ -138,6 +142,30 @@ t.test('in front of two gateways', async t => {
       t.equal(refused.status, 413)
       t.match(JSON.parse(refused.body), { error: { code: 'BODY_TOO_LARGE' } })
       t.equal((await client.post('demo', 'x'.repeat(20_000))).status, 413)
+    })
+  }
+})
+
+t.test('in front of a gateway with limits', { skip: !manyAddresses && 'this machine has one loopback address' }, async t => {
+  const behind = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { env: { TRUSTED_PROXIES: '127.0.0.1', STREAMS_PER_ADDRESS: '2', POST_RATE_LIMIT_PER_ADDRESS: '0.1' } })
+  for (const [index, [name, start]] of Object.entries(fronts).entries()) {
+    await t.test(`through ${name}: one address's streams and posts beyond its limits are 429, another's are not`, async t => {
+      const front = await start(t, [behind.url])
+      const greedy = new SecureClient(t, front, `127.0.${index}.2`)
+      const other = new SecureClient(t, front, `127.0.${index}.3`)
+      const viewers = [new ResumingViewer(t, greedy, 'demo'), new ResumingViewer(t, greedy, 'demo')]
+      await until(() => viewers.every(({ ready }) => ready), { timeoutMs: 20_000, what: 'both are ready' })
+      for (const claimed of ['', '203.0.113.7']) {
+        const stream = await greedy.call('/comments/demo', { headers: { accept: 'text/event-stream', 'x-forwarded-for': claimed } })
+        t.match(stream, { status: 429, headers: { 'retry-after': /^\d+$/ } })
+        t.match(JSON.parse(stream.body), { error: { code: 'RATE_LIMITED' } })
+      }
+      const neighbour = new ResumingViewer(t, other, 'demo')
+      await until(() => neighbour.ready, { timeoutMs: 20_000, what: 'the other address watches' })
+
+      t.equal((await greedy.post('demo', 'one')).status, 201)
+      t.match(await greedy.post('demo', 'two', { 'x-forwarded-for': '203.0.113.7' }), { status: 429, headers: { 'retry-after': /^\d+$/ } })
+      t.equal((await other.post('demo', 'three')).status, 201)
     })
   }
 })

@@ -25,11 +25,12 @@ function find(name: string): string | undefined {
   return folders.map(folder => join(folder, name)).find(path => existsSync(path))
 }
 
-export const nginx = find('nginx')
+const nginx = find('nginx')
 export const caddy = find('caddy')
 
 /** nginx in front of the gateways at `upstreams`; listens on every address of loopback. */
 export async function startNginx(t: Test, upstreams: readonly string[]): Promise<Front> {
+  if (!nginx) throw new Error('there is no nginx here: run ./setup.sh')
   const { folder, ports, port, key, certificate } = await prepare(t)
   const accessLog = join(folder, 'live-comments.access.log')
   const plainPort = await ports.take('127.0.0.1')
@@ -46,9 +47,9 @@ export async function startNginx(t: Test, upstreams: readonly string[]): Promise
   const main = `daemon off; pid ${join(folder, 'pid')}; error_log stderr crit; events { worker_connections 4096; } http { ${temp} access_log off;\n${shipped}\n}\n`
   writeFileSync(join(folder, 'nginx.conf'), main)
   const args = ['-p', folder, '-e', join(folder, 'error.log'), '-c', join(folder, 'nginx.conf')]
-  const checked = spawnSync(nginx!, [...args, '-t'], { encoding: 'utf8' })
+  const checked = spawnSync(nginx, [...args, '-t'], { encoding: 'utf8' })
   if (checked.status !== 0) throw new Error(`nginx refuses the configuration:\n${checked.stderr}`)
-  await run(t, nginx!, args, port, {})
+  await run(t, nginx, args, port, 'SIGTERM', {})
   return { url: `https://127.0.0.1:${port}`, ca: readFileSync(certificate), accessLog: () => readFileSync(accessLog, 'utf8') }
 }
 
@@ -61,7 +62,7 @@ export async function startCaddy(t: Test, upstreams: readonly string[]): Promise
     ['reverse_proxy 127.0.0.1:8080 127.0.0.1:8090 {', `reverse_proxy ${upstreams.map(url => new URL(url).host).join(' ')} {`],
   ])
   writeFileSync(join(folder, 'Caddyfile'), shipped)
-  await run(t, caddy!, ['run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'], port, { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder })
+  await run(t, caddy!, ['run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'], port, 'SIGKILL', { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder })
   return { url: `https://127.0.0.1:${port}`, ca: readFileSync(certificate), accessLog: () => '' }
 }
 
@@ -86,13 +87,14 @@ function substitute(text: string, replacements: readonly (readonly [string | Reg
   }, text)
 }
 
-async function run(t: Test, program: string, args: readonly string[], port: number, env: NodeJS.ProcessEnv): Promise<void> {
+/** @param stop the signal that ends it at once: asked to, Caddy would wait for streams to end; nginx would leave its workers */
+async function run(t: Test, program: string, args: readonly string[], port: number, stop: NodeJS.Signals, env: NodeJS.ProcessEnv): Promise<void> {
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } })
   let errors = ''
   child.stderr.on('data', chunk => (errors += String(chunk)))
   const exited = new Promise(resolve => child.once('exit', resolve))
   t.after(async () => {
-    child.kill('SIGKILL') // asked to stop, it would wait for streams to end
+    child.kill(stop)
     await exited
   })
   await until(() => {
