@@ -92,6 +92,9 @@ find_chromium() {
     have chrome || [ -x /snap/bin/chromium ] || [ -n "$(ls -d "$HOME"/.cache/ms-playwright/chromium-* 2>/dev/null)" ] || [ -d '/Applications/Google Chrome.app' ] || [ -d /Applications/Chromium.app ]
 }
 
+# Where test/support/front.ts looks.
+find_front() { have "$1" || [ -x "/usr/sbin/$1" ] || [ -x ".cache/$1/usr/sbin/$1" ] || [ -x ".cache/$1/usr/bin/$1" ]; }
+
 is_ubuntu() { grep -qs '^ID=ubuntu' /etc/os-release; }
 
 # ---- Node ------------------------------------------------------------------------------------------------
@@ -151,6 +154,34 @@ if ! find_chromium; then
 fi
 # shellcheck disable=SC2086
 if [ -n "$packages" ]; then install "$reasons" $packages; fi
+
+# ---- nginx and Caddy, which the gateways are tested behind ------------------------------------------------
+
+# Installed, Debian's packages start a server on port 80 and at each boot. Their programs alone are enough, and need
+# no root.
+for front in nginx caddy; do
+  if find_front $front; then continue; fi
+  if [ $manager = brew ]; then install "$front, which the gateways are tested behind" $front
+  elif [ $manager = apt ]; then
+    refresh_apt
+    if [ -z "$(apt_version $front)" ]; then
+      [ $front = caddy ] || stop "Missing: $front, which the gateways are tested behind, and apt has none. Install it, then run ./setup.sh again."
+      say 'This system has no package of Caddy: its configuration is not tested here'
+      continue
+    fi
+    say "Unpacking $front, which the gateways are tested behind, into .cache/$front; nothing is installed or started"
+    rm -rf .cache/$front.part
+    mkdir -p .cache/$front.part
+    for package in $front $front-core; do # Ubuntu 22.04 has the program in nginx-core
+      [ -n "$(apt_version $package)" ] || continue
+      (cd .cache/$front.part && apt-get download -qq $package 2>/dev/null && dpkg-deb -x ./*.deb . && rm ./*.deb) ||
+        stop "apt could not download $package. Run ./setup.sh again."
+    done
+    rm -rf .cache/$front
+    mv .cache/$front.part .cache/$front
+  elif [ $front = nginx ]; then stop "Missing: nginx, which the gateways are tested behind. Install it with this system's package manager, then run ./setup.sh again."
+  fi
+done
 
 # ---- ZooKeeper -------------------------------------------------------------------------------------------
 

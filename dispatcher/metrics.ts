@@ -42,6 +42,11 @@ export class DispatcherMetrics {
     this.syncRooms = labelled('sync_rooms', 'Rooms of syncs and replays, by where they were read; none: the store was away.', 'from')
     this.syncComments = counter('sync_comments', 'Comments that syncs brought: what the push had missed.')
     this.historyPages = labelled('history_pages', 'Pages of history, by where they were read.', 'from')
+
+    // A counter that appears with its first event never rises from 0: no alert would see that event.
+    for (const code of ['created', 'OVERLOADED', 'STORE_UNAVAILABLE']) this.posts.inc({ code }, 0)
+    for (const from of ['memory', 'store', 'none']) this.syncRooms.inc({ from }, 0)
+    for (const from of ['memory', 'store']) this.historyPages.inc({ from }, 0)
   }
 
   /** A size that is read when it is asked for. */

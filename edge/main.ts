@@ -50,7 +50,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
       return data.length
     },
   })
-  metrics.watch(live.metrics, edge)
+  metrics.watch(live.metrics, edge, config.EDGE_CAPACITY)
   watcher.onChange(() => edge.viewChanged())
 
   const notReady = () => (edge.draining ? 'draining' : watcher.loaded && announced.node?.up ? undefined : 'waiting for the registry')

@@ -57,8 +57,9 @@ export class EdgeMetrics {
   }
 
   /** Gauges are read when they are asked for. */
-  watch(register: Registry, edge: { readonly viewers: number; readonly rooms: number }): void {
+  watch(register: Registry, edge: { readonly viewers: number; readonly rooms: number }, capacity: number): void {
     new Gauge({ name: 'live_edge_viewers', help: 'Viewers held.', registers: [register], collect() { this.set(edge.viewers) } })
+    new Gauge({ name: 'live_edge_capacity_viewers', help: 'Viewers it takes at most.', registers: [register] }).set(capacity)
     new Gauge({ name: 'live_edge_rooms', help: 'Rooms in memory, those kept for a minute after their last viewer too.', registers: [register], collect() { this.set(edge.rooms) } })
   }
 }

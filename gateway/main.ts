@@ -18,6 +18,9 @@ import { connectionLimit, viewerLimit } from './viewer-limit.js'
 /** Posts in flight are answered within 8 s. */
 const POSTS_MS = 9_000
 const STOP_DEADLINE_MS = 20_000
+/** The public port opens when the registry has been read: a post that came before would find no dispatcher, and what
+ * stands in front would send it. Without ZooKeeper it opens after this time all the same. */
+const FIRST_READ_MS = 2_000
 
 /** Runs a gateway until it is told to stop. It announces nothing: it only watches who is there. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
@@ -66,6 +69,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     onBug,
   })
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
+  const readBy = systemClock.now() + FIRST_READ_MS
+  while (!watcher.loaded && systemClock.now() < readBy) await delay(10)
   const port = server.listen(config.HOST, config.PORT)
   log.info(
     { publicUrl: config.PUBLIC_URL ?? urlOf(config.HOST, port), internalUrl: config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort), viewerLimit: limit, version: VERSION, identity: auth ? 'on' : 'off' },

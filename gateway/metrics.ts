@@ -16,6 +16,11 @@ export class GatewayMetrics {
     this.postSeconds = new Histogram({ name: 'live_gateway_post_seconds', help: 'Post received to answered with 201.', buckets: SECONDS_BUCKETS, registers })
     this.historyReads = new Counter({ name: 'live_gateway_history_reads_total', help: 'Pages of history answered, by HTTP status.', labelNames: ['status'], registers })
     this.turnedAway = new Counter({ name: 'live_gateway_turned_away_total', help: 'Viewers told to come back later.', labelNames: ['reason'], registers })
+
+    // A counter that appears with its first event never rises from 0: no alert would see that event.
+    for (const status of [201, 503]) this.posts.inc({ status }, 0)
+    for (const status of [200, 503]) this.historyReads.inc({ status }, 0)
+    for (const reason of ['stopping', 'viewer_limit', 'join_rate']) this.turnedAway.inc({ reason }, 0)
   }
 
   watch(register: Registry, { joins, edges, poster }: Gateway): void {

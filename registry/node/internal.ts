@@ -1,4 +1,4 @@
-import { Counter, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
 import { LiveError } from './errors.js'
 import { HttpServer, json, type Exchange } from './http.js'
@@ -25,6 +25,7 @@ const SAID_MS = 60_000
 export function internalServer({ token, metrics, identity, notReady, onBug, log }: InternalOptions): HttpServer {
   const takes = token === undefined ? () => true : takesToken(token)
   const refused = tellRefusals(metrics, log)
+  new Gauge({ name: 'live_ready', help: 'Whether /readyz says ready: 1 or 0.', registers: [metrics], collect() { this.set(Number(notReady() === undefined)) } })
   const server = new HttpServer({ onBug, guard: exchange => guard(exchange, takes, identity.instance, refused) })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))

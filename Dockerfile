@@ -1,0 +1,25 @@
+# One image for all parts; the first argument names the part: docker run live-comments edge
+
+FROM node:24-trixie AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --no-audit --no-fund --loglevel=warn
+COPY . .
+RUN npm run -s build && rm -rf dist/test dist/bench dist/.tsbuildinfo && npm prune --omit=dev --no-audit --no-fund
+
+FROM node:24-trixie-slim
+WORKDIR /app
+# What the parts have in common in a container. The addresses are the container's own: only what is published leaves it.
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 INTERNAL_HOST=0.0.0.0 INTERNAL_PORT=9080
+# A volume that is mounted here for the first time gets this folder's owner.
+RUN mkdir /data && chown node:node /data
+COPY package.json start.js LICENSE ./
+COPY gateway/page gateway/page
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/dist dist
+USER node
+EXPOSE 8080 9080
+# Alive, not ready: whoever ends what is unhealthy must not end every part because ZooKeeper is away.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.INTERNAL_PORT}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "/app/start.js"]
+CMD ["--help"]

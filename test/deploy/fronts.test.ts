@@ -1,0 +1,171 @@
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { startCluster } from '../support/cluster.js'
+import { caddy, startCaddy, startNginx, type Front } from '../support/front.js'
+import { ResumingViewer, SecureClient } from '../support/secure-client.js'
+import { until } from '../support/until.js'
+
+type Start = (t: Test, upstreams: readonly string[]) => Promise<Front>
+
+const fronts: Readonly<Record<string, Start>> = { nginx: startNginx, ...(caddy ? { Caddy: startCaddy } : {}) }
+
+/** Only Linux has all of 127.0.0.0/8. */
+const manyAddresses = process.platform === 'linux'
+const address = manyAddresses ? '127.0.0.2' : '127.0.0.1'
+
+t.test('in front of two gateways', async t => {
+  // Each test has a video of its own.
+  const behind = await startCluster(t, ['--gateways', '2', '--edges', '2'])
+  const gateways = behind.record().gateways.map(({ url }) => url!)
+
+  for (const [name, start] of Object.entries(fronts)) {
+    const first = `${name}-first`
+    const second = `${name}-second`
+
+    await t.test(`through ${name}: a stream, each comment at once, compressed by the gateway, resumed`, async t => {
+      const front = await start(t, gateways)
+      const client = new SecureClient(t, front)
+      const plain = new ResumingViewer(t, client, first)
+      const zipped = new ResumingViewer(t, client, first, { 'accept-encoding': 'gzip' })
+      await until(() => plain.ready && zipped.ready, { timeoutMs: 20_000, what: 'both are ready: nothing is held back' })
+      t.equal(client.protocol, 'h2')
+      t.equal(plain.headers['content-encoding'], undefined)
+      t.equal(zipped.headers['content-encoding'], 'gzip')
+      for (const { headers } of [plain, zipped]) t.match(headers, { ':status': 200, 'content-type': /^text\/event-stream/, 'cache-control': 'no-store, no-transform' })
+
+      const ids: string[] = []
+      for (const content of ['one', 'two', 'three']) {
+        const { status, body } = await client.post(first, content)
+        t.equal(status, 201, body)
+        ids.push((JSON.parse(body) as { id: string }).id)
+        await until(() => plain.ids.length === ids.length && zipped.ids.length === ids.length, { what: `${content} has come, before anything follows it` })
+      }
+      t.same(plain.ids, ids)
+      t.same(zipped.ids, ids)
+      const resumed = new ResumingViewer(t, client, first, { 'last-event-id': ids[0]! })
+      await until(() => resumed.ids.length === 2)
+      t.same(resumed.ids, ids.slice(1))
+      t.same((await behind.history(first)).map(({ id }) => id), ids)
+
+      for (const viewer of [plain, zipped, resumed]) viewer.leave()
+      const watching = async () => (await Promise.all(['gateway-1', 'gateway-2'].map(id => behind.metric(id, 'live_gateway_viewers')))).reduce((sum, each) => sum + each)
+      await until(async () => (await watching()) === 0, { timeoutMs: 5_000, what: 'the gateways know that they have left, before anything more is written to them' })
+    })
+
+    await t.test(`through ${name}: gateways that stop or die, one after the other, cost no comment`, async t => {
+      const front = await start(t, gateways)
+      const client = new SecureClient(t, front)
+      const viewers = Array.from({ length: 10 }, () => new ResumingViewer(t, new SecureClient(t, front), second))
+      await until(() => viewers.every(({ ready }) => ready), { timeoutMs: 30_000, what: 'all are ready' })
+
+      // With a key for each comment, and again until it is acknowledged: as the page posts.
+      const acknowledged: string[] = []
+      const refused: string[] = []
+      let posting = true
+      const posted = (async () => {
+        while (posting && !client.closed) {
+          const key = `comment-${acknowledged.length}`
+          const { status, body } = await client.post(second, key, { 'idempotency-key': key })
+          if (status === 201) acknowledged.push((JSON.parse(body) as { id: string }).id)
+          else refused.push(`${status} ${body}`)
+          await sleep(10)
+        }
+      })()
+      for (const [id, signal] of [['gateway-1', 'SIGTERM'], ['gateway-2', 'SIGTERM'], ['gateway-1', 'SIGKILL']] as const) {
+        const before = acknowledged.length
+        await until(() => acknowledged.length > before + 20, { timeoutMs: 30_000, what: `posts before ${id} gets ${signal}` })
+        await behind.again(id, behind.kill(id, signal))
+        await until(async () => (await behind.metric(id, 'live_gateway_posts_total')) > 0, { timeoutMs: 30_000, what: `${name} has found ${id} again` })
+      }
+      posting = false
+      await posted
+      await until(() => viewers.every(({ ids }) => ids.at(-1) === acknowledged.at(-1)), { timeoutMs: 20_000, what: 'all have the last comment' })
+      // Caddy cannot send again what was on its way when a gateway went.
+      t.same(name === 'Caddy' ? refused.filter(line => !line.startsWith('502')) : refused, [])
+      t.ok(refused.length <= 3, 'one post for each gateway that went, at most')
+      for (const viewer of viewers) {
+        t.same(viewer.ids, acknowledged)
+        t.same(viewer.refused, [])
+      }
+      t.ok(viewers.some(({ streams }) => streams > 1), 'streams ended on the way')
+      t.same((await behind.history(second)).map(({ id }) => id), acknowledged, 'and none was stored twice')
+    })
+
+    await t.test(`${name} tells the gateway the viewer's address, and not what a stranger claims`, async t => {
+      const seen: (IncomingHttpHeaders & { version: string; url: string })[] = []
+      const upstream = createServer((request, response) => {
+        if (request.url !== '/readyz') seen.push({ ...request.headers, version: request.httpVersion, url: request.url! }) // Caddy looks whether it is there
+        response.end('{}')
+      })
+      upstream.listen(0, '127.0.0.1')
+      await once(upstream, 'listening')
+      t.after(() => void upstream.close().closeAllConnections())
+      const front = await start(t, [`http://127.0.0.1:${(upstream.address() as AddressInfo).port}`])
+
+      const client = new SecureClient(t, front, address)
+      const claims = { 'x-forwarded-for': '203.0.113.7', forwarded: 'for=203.0.113.7', 'x-forwarded-proto': 'http' }
+      await client.call('/comments/demo?access_token=secret', { headers: claims })
+      await client.post('demo', 'without a key')
+      await client.post('demo', 'with a key', { 'idempotency-key': 'mine' })
+      t.equal(seen.length, 3)
+      for (const headers of seen) {
+        t.match(headers, { 'x-forwarded-for': address, 'x-forwarded-proto': 'https', host: 'live.example.com', version: '1.1' })
+        t.notOk(headers.forwarded)
+      }
+      t.equal(seen[0]!.url, '/comments/demo?access_token=secret')
+      if (name === 'nginx') t.match(seen[1]!['idempotency-key'], /^[\x21-\x7e]{8,128}$/, 'made, so that nginx may send it again')
+      t.equal(seen[2]!['idempotency-key'], 'mine')
+      t.notMatch(front.accessLog(), 'secret')
+    })
+
+    await t.test(`${name} without a gateway: a stream is told to come back, a post that it cannot be`, async t => {
+      const nobody = createServer().listen(0, '127.0.0.1')
+      await once(nobody, 'listening')
+      const { port } = nobody.address() as AddressInfo
+      nobody.close()
+      const client = new SecureClient(t, await start(t, [`http://127.0.0.1:${port}`]))
+      const stream = await client.call('/comments/demo', { headers: { accept: 'text/event-stream' } })
+      t.match(stream, { status: 200, headers: { 'content-type': /^text\/event-stream/, 'cache-control': 'no-store' }, body: /^retry: \d{4}\n\n$/ })
+      const post = await client.post('demo', 'hello')
+      t.match(post, { headers: { 'content-type': /^application\/json/ } })
+      t.ok([502, 503].includes(post.status))
+      t.match(JSON.parse(post.body), { error: { code: 'UNAVAILABLE' } })
+    })
+
+    await t.test(`through ${name}: bodies that are too large are refused, the gateway's way up to 16 KB`, async t => {
+      const front = await start(t, gateways)
+      const client = new SecureClient(t, front)
+      const refused = await client.post('demo', 'x'.repeat(9_000))
+      t.equal(refused.status, 413)
+      t.match(JSON.parse(refused.body), { error: { code: 'BODY_TOO_LARGE' } })
+      t.equal((await client.post('demo', 'x'.repeat(20_000))).status, 413)
+    })
+  }
+})
+
+t.test('in front of a gateway with limits', { skip: !manyAddresses && 'this machine has one loopback address' }, async t => {
+  const behind = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { env: { TRUSTED_PROXIES: '127.0.0.1', STREAMS_PER_ADDRESS: '2', POST_RATE_LIMIT_PER_ADDRESS: '0.1' } })
+  for (const [index, [name, start]] of Object.entries(fronts).entries()) {
+    await t.test(`through ${name}: one address's streams and posts beyond its limits are 429, another's are not`, async t => {
+      const front = await start(t, [behind.url])
+      const greedy = new SecureClient(t, front, `127.0.${index}.2`)
+      const other = new SecureClient(t, front, `127.0.${index}.3`)
+      const viewers = [new ResumingViewer(t, greedy, 'demo'), new ResumingViewer(t, greedy, 'demo')]
+      await until(() => viewers.every(({ ready }) => ready), { timeoutMs: 20_000, what: 'both are ready' })
+      for (const claimed of ['', '203.0.113.7']) {
+        const stream = await greedy.call('/comments/demo', { headers: { accept: 'text/event-stream', 'x-forwarded-for': claimed } })
+        t.match(stream, { status: 429, headers: { 'retry-after': /^\d+$/ } })
+        t.match(JSON.parse(stream.body), { error: { code: 'RATE_LIMITED' } })
+      }
+      const neighbour = new ResumingViewer(t, other, 'demo')
+      await until(() => neighbour.ready, { timeoutMs: 20_000, what: 'the other address watches' })
+
+      t.equal((await greedy.post('demo', 'one')).status, 201)
+      t.match(await greedy.post('demo', 'two', { 'x-forwarded-for': '203.0.113.7' }), { status: 429, headers: { 'retry-after': /^\d+$/ } })
+      t.equal((await other.post('demo', 'three')).status, 201)
+    })
+  }
+})
