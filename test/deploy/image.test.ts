@@ -69,7 +69,7 @@ t.test('the parts run from what is in the image, and its health check tells them
     t.after(() => child.kill('SIGKILL'))
     let output = ''
     child.stdout.on('data', chunk => (output += String(chunk)))
-    const listening = await until(() => /^.*"msg":"listening".*$/m.exec(output)?.[0], { timeoutMs: 60_000, what: `${name} listens` })
+    const listening = await until(() => /^.*"event":"listening".*$/m.exec(output)?.[0], { timeoutMs: 60_000, what: `${name} listens` })
     const { internalUrl, publicUrl } = JSON.parse(listening) as { internalUrl: string; publicUrl: string }
     await until(async () => (await fetch(`${internalUrl}/readyz`)).ok, { timeoutMs: 60_000, what: `${name} is ready` })
     return { child, internalUrl, publicUrl }
