@@ -35,7 +35,7 @@ function guard(exchange: Exchange, token: string | undefined, instance: string):
   if (token !== undefined && !bearerMatches(exchange.header('authorization'), token)) throw new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong')
   const wire = exchange.header(WIRE_HEADER)
   if (exchange.path.startsWith('/internal/') && wire !== '' && wire !== String(WIRE_VERSION)) {
-    throw new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}, not ${wire}`)
+    throw new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}`)
   }
   // A restarted node has its former self's address, and nothing of its rooms.
   const to = exchange.header(TO_HEADER)
