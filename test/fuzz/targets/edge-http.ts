@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { internalRoutes, publicServer } from '../../../edge/server.js'
 import { systemClock, type Clock } from '../../../registry/node/clock.js'
 import { internalServer } from '../../../registry/node/internal.js'
+import { StreamLimit } from '../../../registry/node/streams.js'
 import { EdgeStage } from '../../support/edge-stage.js'
+import { connections, refusals, set, trusting } from '../../support/limits.js'
 import { bytes, FRAMING_WORDS, requests, videoId } from '../grammar.js'
 import { hostile } from '../mutate.js'
 import { checkRaw } from '../raw-server.js'
@@ -15,7 +17,7 @@ const paths = fc.oneof(
   fc.tuple(fc.constantFrom('/comments/', '/internal/stream/'), videoId, query).map(([route, video, query]) => `${route}${video}${query}`),
   fc.constantFrom('/internal/batch', '/internal/holdings', '/internal/ping', '/metrics', '/healthz', '/readyz', '/', '/internal/stream/%00', '/internal/../healthz'),
 )
-const HEADERS = ['Accept: text/event-stream', 'Accept-Encoding: gzip', 'Last-Event-ID: 12', 'Last-Event-ID: -', 'Authorization: Bearer wrong', 'X-Live-Wire: 1', 'X-Live-Wire: 2', 'X-Live-To: i1', 'X-Live-To: other']
+const HEADERS = ['Accept: text/event-stream', 'Accept-Encoding: gzip', 'Last-Event-ID: 12', 'Last-Event-ID: -', 'Authorization: Bearer wrong', 'X-Forwarded-For: 1.2.3.4', 'Forwarded: for="[::1]:5"', 'X-Live-Wire: 1', 'X-Live-Wire: 2', 'X-Live-To: i1', 'X-Live-To: other']
 
 /** Whole connections to both of an edge's ports. The first byte says which. */
 export const edgeHttp: Target = {
@@ -33,7 +35,7 @@ export const edgeHttp: Target = {
     stage.answer = ({ syncs, replay }) => (replay ? [replay] : syncs).map(({ videoId }) => ({ videoId, head: 0, others: 0, from: 'store', more: false, comments: [] }))
     const internal = internalServer({ token: TOKEN, metrics: stage.register, identity: { id: 'e1', instance: 'i1', version: '0' }, notReady: () => undefined, onBug })
     internalRoutes(internal, stage.edge)
-    const open = publicServer(stage.edge, { onBug, notReady: () => undefined })
+    const open = publicServer(stage.edge, { connections: connections(), streamsPerAddress: new StreamLimit('address', set(), refusals()), trustedProxies: trusting('127.0.0.1'), onBug, notReady: () => undefined })
     const ports = { o: open.listen('127.0.0.1', 0), i: internal.listen('127.0.0.1', 0) }
     return {
       async check(input) {

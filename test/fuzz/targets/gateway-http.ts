@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { Registry } from 'prom-client'
 import { Gateway } from '../../../gateway/gateway.js'
+import { Limits } from '../../../gateway/limits.js'
 import { GatewayMetrics } from '../../../gateway/metrics.js'
 import { connectWith } from '../../../gateway/relay.js'
 import { PublicServer } from '../../../gateway/server.js'
@@ -8,6 +9,7 @@ import { InternalClient } from '../../../registry/node/client.js'
 import { systemClock } from '../../../registry/node/clock.js'
 import { View } from '../../../registry/view.js'
 import { FakeDispatcher } from '../../support/fake-dispatcher.js'
+import { connections, refusals, set, trusting } from '../../support/limits.js'
 import { bytes, FRAMING_WORDS, requests, text, videoId } from '../grammar.js'
 import { hostile } from '../mutate.js'
 import { checkRaw } from '../raw-server.js'
@@ -20,7 +22,7 @@ const paths = fc.oneof(
 )
 const HEADERS = [
   'Accept: text/event-stream', 'Accept-Encoding: gzip', 'Accept-Encoding: gzip;q=0, *', 'Content-Type: application/json', 'Content-Type: text/plain', 'Idempotency-Key: k', 'Idempotency-Key: a b', 'Last-Event-ID: 12', 'Last-Event-ID: \u{1f600}', 'Origin: https://a.example',
-  'If-None-Match: "x", W/"y"', 'Authorization: Bearer x.y.z', 'Cookie: access_token=x.y.z; a', 'X-Forwarded-For: 1.2.3.4, ::1', 'Forwarded: for="[::1]:5"', 'Connection: close', 'Expect: 100-continue', 'Range: bytes=0-', 'Access-Control-Request-Method: POST',
+  'If-None-Match: "x", W/"y"', 'Authorization: Bearer x.y.z', 'Cookie: access_token=x.y.z; a', 'X-Forwarded-For: 1.2.3.4, ::1', 'X-Forwarded-For: unknown, 1.2.3.4:5, [2001:db8::1]:9', 'X-Forwarded-For: ,, ,', 'Forwarded: for="[::1]:5"', 'Forwarded: for=_x;by="\\"",for=1.2.3.4', 'Connection: close', 'Expect: 100-continue', 'Range: bytes=0-', 'Access-Control-Request-Method: POST',
 ]
 const bodies = fc.oneof(fc.record({ content: text, authorId: text }).map(body => bytes(JSON.stringify(body))), fc.constantFrom(bytes(''), bytes('{}'), bytes('{"content":'), Buffer.alloc(9_000, 'x'), bytes('{"content":7}')))
 
@@ -38,7 +40,11 @@ export const gatewayHttp: Target = {
     view.apply({ kind: 'dispatcher', id: 'd', node: dispatcher.node }, 0)
     const client = new InternalClient(undefined)
     const gateway = new Gateway({ clock: systemClock, random: Math.random, view, client, connect: connectWith(client.headers), videoShare: 10 })
+    // Behind a proxy that is believed, so that what it says of its clients is read as well.
     const server = new PublicServer({
+      connections: connections({ trusted: '127.0.0.1' }),
+      limits: new Limits({ clock: systemClock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() }),
+      trustedProxies: trusting('127.0.0.1'),
       gateway, metrics: new GatewayMetrics(new Registry()), allowedOrigins: new Set(['https://a.example']), viewerLimit: 1_000,
       notReady: () => undefined, viewLoaded: () => true, onBug: error => bugs.push(error),
     })
