@@ -132,10 +132,11 @@ export class Syncs {
       if (!part) continue
       left.delete(answer.videoId)
       const { room, request } = part
+      const before = room.chain.last
       room.synced(request, answer)
       // More of it, or still short of what is wanted: at once if this brought something, else after a pause.
-      if (answer.more && answer.comments.length > 0) this.#again.add(room)
-      else if (room.chain.behind) this.#later(room)
+      if (answer.more && room.chain.last > before) this.#again.add(room)
+      else if (answer.more || room.chain.behind) this.#later(room)
     }
     // What did not fit into the answer; one that holds nothing at all is no reason to ask on at once.
     for (const { room } of left.values()) {

@@ -11,12 +11,14 @@ const HOLDING = /^([A-Za-z0-9_-]{1,64}) ([0-9]{1,10})$/
 
 const state = z.enum(['up', 'draining'])
 const nodeId = z.string().refine(isNodeId)
-const url = z.url({ protocol: /^https?$/ })
+/** What stands in headers and on operators' terminals: no control characters. */
+const plain = (least: number, most: number) => z.string().min(least).max(most).regex(/^[\x20-\x7e]*$/)
+const url = z.url({ protocol: /^https?$/ }).regex(/^[\x21-\x7e]{1,2048}$/)
 
 const edgeSchema = z.object({
   id: nodeId,
   /** Random at each start: tells a restarted node from its former self. */
-  instance: z.string().min(1).max(64),
+  instance: plain(1, 64),
   internalUrl: url,
   publicUrl: url,
   /** Viewers it can hold. */
@@ -25,7 +27,7 @@ const edgeSchema = z.object({
   state,
   /** Unix ms. */
   startedAt: z.number(),
-  version: z.string(),
+  version: plain(0, 64),
   wire: z.int(),
 })
 export type EdgeNode = z.infer<typeof edgeSchema>
@@ -37,7 +39,7 @@ const memberSchema = edgeSchema.pick({ id: true, instance: true, internalUrl: tr
 /** What every kind of node says of itself. */
 export type MemberNode = z.infer<typeof memberSchema>
 
-const drainSchema = z.object({ instance: z.string().min(1) })
+const drainSchema = z.object({ instance: plain(1, 64) })
 /** An operator's wish, at /control/drain/<edgeId>: the instance named leaves; a later one of that id does not. */
 export type DrainWish = z.infer<typeof drainSchema>
 

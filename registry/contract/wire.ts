@@ -138,7 +138,7 @@ export function parseAnswers(bytes: Buffer): RoomAnswer[] {
     if (line.startsWith('C ')) {
       const comment = parseComment(line)
       const answer = answers.at(-1)
-      if (answer?.videoId !== comment.videoId) throw unreadable(line)
+      if (answer?.videoId !== comment.videoId || comment.id <= (answer.comments.at(-1)?.id ?? 0)) throw unreadable(line)
       answer.comments.push(comment)
       continue
     }
@@ -168,8 +168,23 @@ function parseComment(line: string): WireComment {
   const c = line.indexOf(' ', b + 1)
   if (a < 0 || b < 0 || c < 0) throw unreadable(line)
   const json = line.slice(c + 1)
-  if (!json.startsWith('{') || !json.endsWith('}')) throw unreadable(line)
-  return { videoId: video(line.slice(2, a), line), prev: cursor(line.slice(a + 1, b), line), id: cursor(line.slice(b + 1, c), line), json }
+  if (!isObject(json)) throw unreadable(line)
+  const prev = cursor(line.slice(a + 1, b), line)
+  const id = cursor(line.slice(b + 1, c), line)
+  if (id <= prev) throw unreadable(line) // a chain of such would lead back
+  return { videoId: video(line.slice(2, a), line), prev, id, json }
+}
+
+/** The JSON of an object, without a carriage return: it is copied into streams, where one would end the line, and into
+ * history, where it is read. */
+function isObject(json: string): boolean {
+  if (!json.startsWith('{') || json.includes('\r')) return false
+  try {
+    JSON.parse(json)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function fields(line: string, count: number): string[] {

@@ -1,6 +1,7 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { addressOf, type Address } from './address.js'
 import { errorBody, LiveError } from './errors.js'
+import { framingOf, type Framing } from './framing.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
 
@@ -24,6 +25,7 @@ export class Exchange {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
+  readonly framing: Framing
   readonly res: HttpResponse
   aborted = false
   readonly #req: HttpRequest
@@ -35,6 +37,7 @@ export class Exchange {
     this.method = req.getCaseSensitiveMethod()
     this.path = req.getUrl()
     this.query = new URLSearchParams(req.getQuery())
+    this.framing = framingOf(this.method, req)
     // First thing, always: a handler without it ends the process when the client leaves.
     res.onAborted(() => {
       this.aborted = true
@@ -184,12 +187,13 @@ export class HttpServer {
     const headers = this.#options.headers?.(exchange) ?? {}
     let work: ReturnType<Handler>
     try {
+      if (exchange.framing.fault !== undefined) throw new LiveError('BAD_REQUEST', exchange.framing.fault)
       this.#options.guard?.(exchange)
       if (!methods) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
       if (exchange.method === 'OPTIONS') work = { status: 204, headers: { allow: allowed(methods) } }
       else {
         const handler = methods.get((exchange.method === 'HEAD' ? 'GET' : exchange.method) as Method)
-        if (!handler) throw new LiveError('METHOD_NOT_ALLOWED', `${exchange.method} is not one of ${allowed(methods)}`, { headers: { allow: allowed(methods) } })
+        if (!handler) throw new LiveError('METHOD_NOT_ALLOWED', `this path takes ${allowed(methods)}`, { headers: { allow: allowed(methods) } })
         work = handler(exchange)
       }
     } catch (error) {
@@ -206,6 +210,16 @@ export class HttpServer {
   }
 
   #send(exchange: Exchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
+    const { fault, chunked } = exchange.framing
+    // Of chunks the library reads more than the standard allows, unseen by us: nothing may come after them.
+    const close = reply.close || fault !== undefined || chunked
+    if (!close) return this.#write(exchange, reply, headers)
+    // Not in the library's callback: there it would go on to serve what lies behind this request in the same read.
+    // Whatever comes while an answer is due closes the connection.
+    setImmediate(() => this.#write(exchange, { ...reply, close }, headers))
+  }
+
+  #write(exchange: Exchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     if (exchange.aborted) return // any use of the response would throw
     const { res } = exchange
     const { body = '' } = reply

@@ -45,7 +45,7 @@ function guard(exchange: Exchange, takes: (authorization: string) => boolean, in
   if (!takes(exchange.header('authorization'))) throw refused(new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong'))
   const wire = exchange.header(WIRE_HEADER)
   if (exchange.path.startsWith('/internal/') && wire !== '' && wire !== String(WIRE_VERSION)) {
-    throw refused(new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}, not ${wire.slice(0, 20)}`))
+    throw refused(new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}`))
   }
   // A restarted node has its former self's address, and nothing of its rooms.
   const to = exchange.header(TO_HEADER)

@@ -192,3 +192,15 @@ t.test('history is asked of whoever answers first in hash order', async t => {
   t.equal(stage.peerErrors.length, 2)
   stage.edge.stop()
 })
+
+t.test('an answer that says more and brings nothing new is no reason to ask on at once', async t => {
+  const stage = new EdgeStage()
+  const store = stage.store('v')
+  store.posts(2)
+  stage.answer = ({ syncs }) => syncs.map(sync => ({ ...store.sync(sync), more: true, comments: store.comments }))
+  const { outlet } = stage.join('v', { after: 10 })
+  await stage.clock.advance(1_000)
+  t.ok(stage.syncsOf('v').length < 15, `${stage.syncsOf('v').length} in a second`)
+  t.ok(outlet.ids.every((id, i) => i === 0 || id > outlet.ids[i - 1]!))
+  stage.edge.stop()
+})

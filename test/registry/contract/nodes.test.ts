@@ -23,6 +23,7 @@ t.test('what is no edge is rubbish', async t => {
   const broken: Record<string, unknown>[] = [
     { id: 'a.b' }, { id: '' }, { instance: '' }, { internalUrl: 'nowhere' }, { publicUrl: 'ftp://x' }, { capacity: -1 }, { capacity: 1.5 }, { viewers: '7' }, { viewers: null },
     { state: 'gone' }, { startedAt: 'now' }, { version: 1 }, { wire: undefined },
+    { instance: 'i\n1' }, { instance: 'x'.repeat(65) }, { version: '\u001b[2J' }, { version: 'x'.repeat(65) }, { publicUrl: `http://x/${'y'.repeat(2_048)}` },
   ]
   for (const fields of broken) t.throws(() => parseEdge(Buffer.from(JSON.stringify({ ...edgeNode('e1'), ...fields }))), { name: 'RubbishError' }, JSON.stringify(fields))
   for (const text of ['', 'null', '[]', '{', '"edge"', '\xff']) t.throws(() => parseEdge(Buffer.from(text)), { name: 'RubbishError' }, text)

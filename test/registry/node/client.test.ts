@@ -95,7 +95,7 @@ t.test('another version of the wire: wire', async t => {
   const metrics = new Registry()
   const url = serve(t, node(undefined, log, metrics))
   for (let i = 0; i < 3; i++) await t.rejects(client.call(url, { ...ping, headers: { 'x-live-wire': '999' } }), failed('wire', { status: 409 }))
-  t.match(lines, [{ event: 'peer_refused', code: 'WRONG_WIRE_VERSION', reason: 'this node speaks wire version 1, not 999' }])
+  t.match(lines, [{ event: 'peer_refused', code: 'WRONG_WIRE_VERSION', reason: 'this node speaks wire version 1' }])
   t.equal(lines.length, 1, 'one that asks again and again is told of once')
   t.match(await metrics.metrics(), 'live_internal_refusals_total{code="WRONG_WIRE_VERSION"} 3')
 })

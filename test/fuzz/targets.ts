@@ -1,0 +1,19 @@
+import type { Target } from './target.js'
+import { comments } from './targets/comments.js'
+import { cursors } from './targets/cursors.js'
+import { dispatcherHttp } from './targets/dispatcher-http.js'
+import { edge } from './targets/edge.js'
+import { edgeHttp } from './targets/edge-http.js'
+import { frames } from './targets/frames.js'
+import { gatewayHttp } from './targets/gateway-http.js'
+import { posts } from './targets/posts.js'
+import { wire } from './targets/wire.js'
+import { znodes } from './targets/znodes.js'
+
+/** Functions, and parts without their sockets. */
+export const PARSERS: readonly Target[] = [cursors, comments, posts, wire, frames, znodes, edge]
+
+/** Whole servers, over real connections. */
+export const SERVERS: readonly Target[] = [gatewayHttp, edgeHttp, dispatcherHttp]
+
+export const TARGETS: readonly Target[] = [...PARSERS, ...SERVERS]

@@ -1,0 +1,67 @@
+import fc from 'fast-check'
+import { Registry } from 'prom-client'
+import { Gateway } from '../../../gateway/gateway.js'
+import { Limits } from '../../../gateway/limits.js'
+import { GatewayMetrics } from '../../../gateway/metrics.js'
+import { connectWith } from '../../../gateway/relay.js'
+import { PublicServer } from '../../../gateway/server.js'
+import { InternalClient } from '../../../registry/node/client.js'
+import { systemClock } from '../../../registry/node/clock.js'
+import { View } from '../../../registry/view.js'
+import { FakeDispatcher } from '../../support/fake-dispatcher.js'
+import { connections, refusals, set, trusting } from '../../support/limits.js'
+import { bytes, FRAMING_WORDS, requests, text, videoId } from '../grammar.js'
+import { hostile } from '../mutate.js'
+import { checkRaw } from '../raw-server.js'
+import { must, type Target } from '../target.js'
+
+const query = fc.constantFrom('', '?recent=5', '?recent=201', '?lastEventId=7', '?lastEventId=x', '?cursor=9&direction=after&pageSize=3', '?pageSize=0', '?cursor=%00', '?a=b&a=c', '?%', '?access_token=x.y.z')
+const paths = fc.oneof(
+  fc.tuple(videoId, fc.constantFrom('', '/stats', '/', '/../x', '%2f', '//'), query).map(([video, rest, query]) => `/comments/${video}${rest}${query}`),
+  fc.constantFrom('/', '/embed', '/docs', '/openapi.json', '/healthz', '/readyz', '/metrics', '/internal/ping', '/page/x/page.js', '/page/x/..', '*', 'http://x/healthz', '/%ff', '/comments/'),
+)
+const HEADERS = [
+  'Accept: text/event-stream', 'Accept-Encoding: gzip', 'Accept-Encoding: gzip;q=0, *', 'Content-Type: application/json', 'Content-Type: text/plain', 'Idempotency-Key: k', 'Idempotency-Key: a b', 'Last-Event-ID: 12', 'Last-Event-ID: \u{1f600}', 'Origin: https://a.example',
+  'If-None-Match: "x", W/"y"', 'Authorization: Bearer x.y.z', 'Cookie: access_token=x.y.z; a', 'X-Forwarded-For: 1.2.3.4, ::1', 'X-Forwarded-For: unknown, 1.2.3.4:5, [2001:db8::1]:9', 'X-Forwarded-For: ,, ,', 'Forwarded: for="[::1]:5"', 'Forwarded: for=_x;by="\\"",for=1.2.3.4', 'Connection: close', 'Expect: 100-continue', 'Range: bytes=0-', 'Access-Control-Request-Method: POST',
+]
+const bodies = fc.oneof(fc.record({ content: text, authorId: text }).map(body => bytes(JSON.stringify(body))), fc.constantFrom(bytes(''), bytes('{}'), bytes('{"content":'), Buffer.alloc(9_000, 'x'), bytes('{"content":7}')))
+
+/** Whole connections to a gateway's public server, before a dispatcher that stores. */
+export const gatewayHttp: Target = {
+  name: 'gateway-http',
+  what: "requests, as bytes, to a gateway's public port",
+  cases: 1_500,
+  lanes: 16,
+  inputs: hostile(requests({ paths, headers: HEADERS, bodies }), [...FRAMING_WORDS, ...HEADERS.map(line => `${line}\r\n`)]),
+  open() {
+    const bugs: unknown[] = []
+    const dispatcher = new FakeDispatcher('d')
+    const view = new View()
+    view.apply({ kind: 'dispatcher', id: 'd', node: dispatcher.node }, 0)
+    const client = new InternalClient(undefined)
+    const gateway = new Gateway({ clock: systemClock, random: Math.random, view, client, connect: connectWith(client.headers), videoShare: 10, joinRate: 500 })
+    // Behind a proxy that is believed, so that what it says of its clients is read as well.
+    const server = new PublicServer({
+      connections: connections({ trusted: '127.0.0.1' }),
+      limits: new Limits({ clock: systemClock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() }),
+      trustedProxies: trusting('127.0.0.1'),
+      gateway, metrics: new GatewayMetrics(new Registry()), allowedOrigins: new Set(['https://a.example']), viewerLimit: 1_000, identity: undefined,
+      notReady: () => undefined, viewLoaded: () => true, onBug: error => bugs.push(error),
+    })
+    const port = server.listen('127.0.0.1', 0)
+    return {
+      async check(input) {
+        await checkRaw(port, input, () => gateway.poster.inFlight > 0)
+        dispatcher.batches.length = dispatcher.histories.length = 0
+        if (bugs.length > 0) throw bugs.splice(0)[0]
+      },
+      async close() {
+        must(gateway.poster.inFlight === 0, 'posts that are never answered')
+        server.close()
+        gateway.close()
+        await client.close()
+        dispatcher.close()
+      },
+    }
+  },
+}
