@@ -36,11 +36,11 @@ export function readDocument(path: string): Document {
   const text = readFileSync(join(projectRoot, path), 'utf8')
   const fences: Fence[] = []
   const prose: string[] = []
-  let open: { language: string; line: number; lines: string[] } | undefined
+  let open: { language: string; indent: number; line: number; lines: string[] } | undefined
   for (const [i, line] of text.split('\n').entries()) {
-    const mark = /^```(.*)$/.exec(line)
-    if (!mark) (open?.lines ?? prose).push(line)
-    else if (!open) open = { language: mark[1]!.trim(), line: i + 2, lines: [] }
+    const mark = /^( *)```(.*)$/.exec(line)
+    if (!mark) (open?.lines ?? prose).push(line.slice(open?.indent ?? 0))
+    else if (!open) open = { language: mark[2]!.trim(), indent: mark[1]!.length, line: i + 2, lines: [] }
     else {
       fences.push({ language: open.language, line: open.line, text: open.lines.map(each => `${each}\n`).join('') })
       open = undefined
