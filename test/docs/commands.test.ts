@@ -45,7 +45,10 @@ const commands = new Map<string, string>()
 for (const { path, fences } of documents) {
   for (const fence of fences) {
     if (fence.language !== 'sh') continue
-    for (const command of commandsOf(fence).flatMap(line => line.split(' && '))) if (!commands.has(command)) commands.set(command, `${path}:${fence.line}: ${command}`)
+    for (const written of commandsOf(fence).flatMap(line => line.split(' && '))) {
+      const command = written.replace(/^(npm run simulate -- .*--seeds) \d+/, '$1 2') // seeds cost a tenth of a second each
+      if (!commands.has(command)) commands.set(command, `${path}:${fence.line}: ${written}`)
+    }
   }
 }
 
@@ -134,8 +137,7 @@ t.test('every command of the documents works as it stands', async t => {
   await until(async () => ((await (await fetch(cluster.stream('demo', '/stats'))).json()) as { viewers: number }).viewers === 1)
 
   const check = async (written: string, where: string): Promise<void> => {
-    let command = addresses.reduce((text, [from, to]) => text.replaceAll(from, to), written)
-    if (/^npm run simulate -- .*--seeds/.test(command)) command += ' --seeds 2' // the last one counts
+    const command = addresses.reduce((text, [from, to]) => text.replaceAll(from, to), written)
     const says = ENDLESS.find(([command]) => command.test(written))?.[1]
     const outcome = await shell(throughNpmOnce(command), folder, env, says)
     // npm, and a shell, make of an interrupt what they will.
