@@ -37,6 +37,7 @@ if (load) {
 } else if (name === '--version') {
   process.stdout.write(`${VERSION}\n`)
 } else {
-  process.stderr.write(name ? `live-comments has no part ${JSON.stringify(name)}\n\n${usage}` : usage)
+  const { meant } = await import('./registry/node/meant.js')
+  process.stderr.write(name ? `live-comments has no part ${JSON.stringify(name)}${meant(name, Object.keys(parts))}\n\n${usage}` : usage)
   process.exitCode = 2
 }

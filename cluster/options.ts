@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { ConfigError, zookeeperConnect } from '../registry/node/config.js'
+import { meant } from '../registry/node/meant.js'
 
 /** What `npm start` may be told. */
 export interface Options {
@@ -65,7 +66,9 @@ export function readOptions(argv: readonly string[]): Options | undefined {
   }
   try {
     const { operands, unknown } = flags.parseOptions([...argv])
-    for (const word of [...operands, ...unknown]) bad.push(word.startsWith('-') ? `${word}: there is no such flag` : `${word}: belongs to no flag`)
+    for (const word of operands) bad.push(`${word}: belongs to no flag`)
+    // What follows an unknown flag is that flag's.
+    for (const word of unknown) if (word.startsWith('-')) bad.push(`${word}: there is no such flag${meant(word, flags.options.flatMap(({ long }) => long ?? []))}`)
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     bad.push(error.message.replace(/^error: /, ''))

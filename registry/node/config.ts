@@ -126,10 +126,11 @@ export function configure<S extends z.ZodRawShape>(part: string, shape: S, argv:
 
 /** A line a variable: name, meaning, default. */
 export function describeVariables(shape: z.ZodRawShape): string {
+  const width = Math.max(...Object.keys(shape).map(name => name.length)) + 2
   return Object.entries(shape)
     .map(([name, variable]) => {
       const fallback = (variable as z.ZodType).safeParse(undefined).data
-      return `  ${name.padEnd(26)}${(variable as z.ZodType).description ?? ''}${told(fallback)}\n`
+      return `  ${name.padEnd(width)}${(variable as z.ZodType).description ?? ''}${told(fallback)}\n`
     })
     .join('')
 }

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { mutate } from './mutate.js'
 import { MIXES, isMix, type Mix } from './mixes.js'
 import { simulate, type Result } from './simulation.js'
@@ -28,7 +28,7 @@ const mixes = (text: string): Mix[] => {
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-const program = new Command('simulate')
+const program = new Command('npm run simulate --')
   .description('Runs whole clusters of the real delivery code in virtual time, with faults, and checks what every viewer, poster and reader of history sees.')
   .option('--seeds <count>', 'how many seeds, shared out over the mixes', whole, 300)
   .option('--seed <seed>', 'the first seed; without --seeds, this one alone', whole)
@@ -37,8 +37,14 @@ const program = new Command('simulate')
   .option('--json', 'a line of JSON for each run, and nothing else', false)
   .option('--rule <number>', 'with --mutants: of this rule alone')
   .option('--mutants', "take each rule of the design's section 8 out of the code by itself, and show what goes red", false)
+  .exitOverride()
 
-program.parse()
+try {
+  program.parse()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  process.exit(error.exitCode === 0 ? 0 : 2)
+}
 const options = program.opts<Options>()
 const first = options.seed ?? 1
 const count = options.seed !== undefined && program.getOptionValueSource('seeds') === 'default' ? options.mix.length : options.seeds

@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { Guard } from '../../cluster/guard.js'
+import { readOptions as readClusterOptions } from '../../cluster/options.js'
+import { projectRoot } from '../../registry/node/root.js'
+import { readOptions as readChaosOptions } from '../chaos/options.js'
+import { startCluster, type Cluster, type Outcome } from '../support/cluster.js'
+import { until } from '../support/until.js'
+import { commandsOf, documents, readDocument } from './documents.js'
+
+t.setTimeout(115_000)
+
+/** What is not run here, and why. */
+const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
+  [/^\.\/setup\.sh\b|^npm (ci|install)\b|^apt-get /, 'installs: .ci/run does so before every test run'],
+  [/^docker |\$\(docker /, 'containers: test/deploy runs what it can of them'],
+  [/^npm test$/, 'is what runs this'],
+  [/^npm run (-s )?(build|lint)$/, 'ran before this, and would replace what runs'],
+  [/^node dist\/test\/page\/pictures\.js$/, 'writes into docs/'],
+]
+
+/** What takes minutes: its words are read as it would read them, and it is not done. */
+const ONLY_READ: readonly (readonly [command: RegExp, read: (argv: string[]) => unknown])[] = [
+  [/^npm start(?: -- )?/, argv => readClusterOptions(argv)],
+  [/^npm run chaos -- /, argv => readChaosOptions(argv)],
+  [/^npm run bench -- (?!--help)/, ([name = '', ...argv]) => (argv.length > 0 ? flagsIn(helpOf(`node start.js bench ${name}`), argv) : commandIn(helpOf('node start.js bench'), name))],
+  [/^npm run simulate -- (?=.*--mutants)/, argv => flagsIn(helpOf('node dist/test/simulate/main.js'), argv)],
+  [/^node dist\/test\/chaos\/stalled\.js /, argv => flagsIn(helpOf('node dist/test/chaos/stalled.js'), argv)],
+]
+
+/** What goes on until it is interrupted: it is, once it has said something there. */
+const ENDLESS: readonly (readonly [command: RegExp, says: 'stdout' | 'stderr'])[] = [
+  [/^curl -N\b|^npm run registry -- tail\b/, 'stdout'],
+  [/^npm run registry -- watch\b/, 'stderr'],
+]
+
+/** What changes the cluster for the others. */
+const IN_TURN = /^npm run registry -- (un)?drain\b/
+const AT_ONCE = 4
+
+/** Every command of the documents, once, and where it stands first. */
+const commands = new Map<string, string>()
+for (const { path, fences } of documents) {
+  for (const fence of fences) {
+    if (fence.language !== 'sh') continue
+    for (const written of commandsOf(fence).flatMap(line => line.split(' && '))) {
+      const command = written.replace(/^(npm run simulate -- .*--seeds) \d+/, '$1 2') // seeds cost a tenth of a second each
+      if (!commands.has(command)) commands.set(command, `${path}:${fence.line}: ${written}`)
+    }
+  }
+}
+
+const { scripts } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+const throughNpm = new Set<string>()
+
+/** Each script is run by npm once; from then on what it stands for is, since npm takes longer than most of them. */
+function throughNpmOnce(command: string): string {
+  const [start, name = ''] = /^npm run ([a-z]+) -- /.exec(command) ?? []
+  if (start === undefined || !throughNpm.has(name)) {
+    throughNpm.add(name)
+    return command
+  }
+  return `npm_lifecycle_event=${name} ${scripts[name]} ${command.slice(start.length)}`
+}
+
+const helps = new Map<string, Promise<Outcome>>()
+
+async function commandIn(help: Promise<Outcome>, name: string): Promise<void> {
+  const { stdout } = await help
+  if (!new RegExp(`^ {2}${name} `, 'm').test(stdout)) throw new Error(`there is no ${name}`)
+}
+
+/** A program's --help, asked for once. */
+function helpOf(command: string): Promise<Outcome> {
+  if (!helps.has(command)) helps.set(command, shell(`${command} --help`, projectRoot, process.env))
+  return helps.get(command)!
+}
+
+async function flagsIn(help: Promise<Outcome>, argv: readonly string[]): Promise<void> {
+  const { status, stdout } = await help
+  if (status !== 0) throw new Error('there is no such command')
+  for (const flag of argv.filter(word => word.startsWith('--'))) if (!new RegExp(`^ +(?:-\\w, )?${flag}\\b`, 'm').test(stdout)) throw new Error(`it has no flag ${flag}`)
+}
+
+/** A test that is cut short leaves no command running. */
+const guard = new Guard()
+t.teardown(() => guard.close())
+const running = new Set<number>()
+
+async function shell(command: string, cwd: string, env: NodeJS.ProcessEnv, says?: 'stdout' | 'stderr'): Promise<Outcome> {
+  const child = spawn('bash', ['-c', `set -o pipefail; ${command}`], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  running.add(child.pid!)
+  guard.protect([...running])
+  const said = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) child[name].on('data', (text: Buffer) => (said[name] += text.toString()))
+  if (says) child[says].once('data', () => process.kill(-child.pid!, 'SIGINT'))
+  const [status] = (await once(child, 'close')) as [number | null]
+  running.delete(child.pid!)
+  return { status, ...said }
+}
+
+/** A copy of the project as a reader of the documents has it, with a cluster that `npm start` has begun. */
+function checkout(folder: string, { data }: Cluster): string {
+  for (const name of readdirSync(projectRoot)) if (!['data', '.git', '.tap'].includes(name)) symlinkSync(join(projectRoot, name), join(folder, name))
+  symlinkSync(data, join(folder, 'data'))
+  return folder
+}
+
+t.test('a block of commands says that it is one', async t => {
+  for (const { path, fences, prose } of documents) {
+    for (const { language, text, line } of fences) if (!['sh', ''].includes(language)) t.notMatch(text, /^(npm|node|curl|\.\/setup\.sh) /m, `${path}:${line}`)
+    for (const { language, text, line } of fences) if (language === '') t.notMatch(text, /^ *([A-Z_]+=\S+ )*(npm|npx|node|curl|\.\/setup\.sh|sudo|sysctl|docker)\b/m, `${path}:${line} is marked sh`)
+    t.notMatch(prose, /^ {4,}(npm|node|curl|\.\/setup\.sh) /m, `${path} has no indented commands`)
+  }
+})
+
+t.test('every command of the documents works as it stands', async t => {
+  const cluster = await startCluster(t)
+  const folder = checkout(t.testdir(), cluster)
+  const { gateways, dispatchers, edges } = cluster.record()
+  const addresses: readonly (readonly [written: string, real: string])[] = [
+    ['http://127.0.0.1:8080', gateways[0]!.url!],
+    ['http://127.0.0.1:8081', edges[0]!.url!],
+    ['http://127.0.0.1:9080', gateways[0]!.internalUrl!],
+    ['http://127.0.0.1:9081', edges[0]!.internalUrl!],
+    ['http://127.0.0.1:9082', dispatchers[0]!.internalUrl!],
+    ['127.0.0.1:2181/live-comments', cluster.record().zookeeper[0]!.url!],
+  ]
+  const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(TAP|npm_|CI$)/i.test(name))), INTERNAL_TOKEN: readFileSync(join(cluster.data, 'internal-token'), 'utf8').trim() }
+  await cluster.say('demo', 'hello')
+  const viewer = new AbortController()
+  t.teardown(() => viewer.abort())
+  const stream = await fetch(cluster.stream('demo'), { headers: { accept: 'text/event-stream' }, signal: viewer.signal })
+  stream.text().catch(() => {}) // read on, until the end of the test
+  await until(async () => ((await (await fetch(cluster.stream('demo', '/stats'))).json()) as { viewers: number }).viewers === 1)
+
+  const check = async (written: string, where: string): Promise<void> => {
+    const command = addresses.reduce((text, [from, to]) => text.replaceAll(from, to), written)
+    const says = ENDLESS.find(([command]) => command.test(written))?.[1]
+    const outcome = await shell(throughNpmOnce(command), folder, env, says)
+    // npm, and a shell, make of an interrupt what they will.
+    if (says) t.not(outcome[says], '', where)
+    else t.equal(outcome.status, 0, where, { stdout: outcome.stdout.slice(-500), stderr: outcome.stderr.slice(-500) })
+  }
+  const rest: (() => Promise<void>)[] = []
+  const inTurn: (() => Promise<void>)[] = []
+  for (const [written, where] of commands) {
+    if (NOT_RUN.some(([command]) => command.test(written))) continue
+    const read = ONLY_READ.find(([command]) => command.test(written))
+    if (read) {
+      const argv = written.replace(read[0], '').split(' ').filter(word => word !== '')
+      rest.push(() => t.resolves(Promise.resolve().then(() => read[1](argv)), where).then(() => {}))
+    } else (IN_TURN.test(written) ? inTurn : rest).push(() => check(written, where))
+  }
+  t.ok(rest.length > 30)
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    for (let next = rest.shift(); next; next = rest.shift()) await next()
+  }))
+  for (const next of inTurn) await next()
+
+  await t.test('the operators\' page names every metric of ours that is exported, and none that is not', async t => {
+    const exported = new Set<string>()
+    for (const { internalUrl } of [gateways[0]!, dispatchers[0]!, edges[0]!]) {
+      const metrics = await (await fetch(`${internalUrl}/metrics`, { headers: { authorization: `Bearer ${env.INTERNAL_TOKEN}` } })).text()
+      for (const [, name] of metrics.matchAll(/^# TYPE (\S+) /gm)) exported.add(name!)
+    }
+    const page = readDocument('docs/operators.md')
+    const named = new Set(page.text.match(/\blive_[a-z_]+|\b(process|nodejs)_[a-z0-9_]+/g))
+    t.same([...exported].filter(name => name.startsWith('live_') && !named.has(name)), [], 'none is missing')
+    t.same([...named].filter(name => !exported.has(name)), [], 'all exist')
+  })
+})
+
+t.test('what is not run here is there at least', async t => {
+  t.ok(existsSync(join(projectRoot, 'setup.sh')))
+  t.same(NOT_RUN.filter(([command]) => ![...commands.keys()].some(each => command.test(each))), [], 'nothing is excepted that does not stand anywhere')
+})
