@@ -3,13 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ENTRY, startCluster, type Cluster } from '../support/cluster.js'
+import { startCluster, type Cluster } from '../support/cluster.js'
+import { PROGRAM } from '../support/program.js'
 import { until } from '../support/until.js'
 import { watchReady } from '../support/viewer.js'
 
 /** A part of the cluster besides, that may have 300 descriptors. */
 async function poorPart(t: Test, cluster: Cluster, role: 'gateway' | 'edge') {
-  const child = spawn('sh', ['-c', 'ulimit -n 300 && exec "$0" "$@"', process.execPath, ENTRY, role], {
+  const child = spawn('sh', ['-c', 'ulimit -n 300 && exec "$0" "$@"', 'env', ...PROGRAM, role], {
     env: { ...process.env, NODE_ID: `poor-${role}`, PORT: '0', INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: cluster.record().zookeeper[0]!.url!, INTERNAL_TOKEN: readFileSync(join(cluster.data, 'internal-token'), 'utf8').trim() },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

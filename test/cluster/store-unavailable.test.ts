@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ports } from '../../cluster/ports.js'
-import { ENTRY, startCluster, tempFolder } from '../support/cluster.js'
+import { startCluster, tempFolder } from '../support/cluster.js'
+import { PROGRAM } from '../support/program.js'
 import { until } from '../support/until.js'
 import { watchReady } from '../support/viewer.js'
 
@@ -49,7 +50,7 @@ t.test('a log that cannot be written stops no part', { skip: !existsSync('/dev/f
   t.after(() => closeSync(full))
   for (const role of ['edge', 'dispatcher', 'gateway']) {
     const internal = await new Ports().take('127.0.0.1')
-    const child = spawn(process.execPath, [ENTRY, role], {
+    const child = spawn('env', [...PROGRAM, role], {
       env: { ...process.env, PORT: '0', INTERNAL_PORT: String(internal), ZOOKEEPER_CONNECT: '127.0.0.1:1/away', STORE_URL: `sqlite:${tempFolder(t)}/comments.db` },
       stdio: ['ignore', full, 'inherit'],
     })

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { Ports } from '../../cluster/ports.js'
-import { ENTRY, tempFolder } from '../support/cluster.js'
+import { tempFolder } from '../support/cluster.js'
+import { PROGRAM } from '../support/program.js'
 import { until } from '../support/until.js'
 import { startZooKeeper } from '../support/zookeeper.js'
 
@@ -37,7 +38,7 @@ class Supervised {
 
   async start(token: string): Promise<void> {
     this.#token = token
-    this.#process = spawn(process.execPath, [ENTRY, this.role], { env: { ...this.#env, INTERNAL_TOKEN: token }, stdio: 'ignore', detached: true })
+    this.#process = spawn('env', [...PROGRAM, this.role], { env: { ...this.#env, INTERNAL_TOKEN: token }, stdio: 'ignore', detached: true })
     this.#guard.protect([...running].map(part => part.#process?.pid).filter(pid => pid !== undefined))
     await until(() => fetch(`${this.internalUrl}/readyz`).then(({ ok }) => ok, () => false), { timeoutMs: 30_000, what: `${this.role} is ready` })
   }

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { spawn } from 'node:child_process'
 import { Ports } from '../../cluster/ports.js'
-import { ENTRY, startCluster, tempFolder } from '../support/cluster.js'
+import { startCluster, tempFolder } from '../support/cluster.js'
 import { sawEverything } from '../support/delivered.js'
 import { Poster } from '../support/poster.js'
+import { PROGRAM } from '../support/program.js'
 import { until } from '../support/until.js'
 import { watchReady } from '../support/viewer.js'
 
@@ -37,7 +38,7 @@ t.test('a part that starts while ZooKeeper is away waits for it and says so', as
   const [internal, zookeeper] = [await new Ports().take('127.0.0.1'), 1]
   for (const role of ['edge', 'dispatcher', 'gateway']) {
     const folder = tempFolder(t)
-    const child = spawn(process.execPath, [ENTRY, role], {
+    const child = spawn('env', [...PROGRAM, role], {
       env: { ...process.env, PORT: '0', INTERNAL_PORT: String(internal), ZOOKEEPER_CONNECT: `127.0.0.1:${zookeeper}/away`, STORE_URL: `sqlite:${folder}/comments.db` },
       stdio: ['ignore', 'pipe', 'inherit'],
     })

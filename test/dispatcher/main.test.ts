@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { parseResults, printPosts } from '../../registry/contract/posts.js'
 import { InternalClient } from '../../registry/node/client.js'
 import { parseDispatcher } from '../../registry/contract/nodes.js'
+import { PROGRAM } from '../support/program.js'
 import { until } from '../support/until.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
 import { draft } from './cast.js'
@@ -21,8 +21,7 @@ interface Run {
 }
 
 function run(t: Test, argv: string[], env: Record<string, string>): Run {
-  const program = fileURLToPath(new URL('../../live-comments.js', import.meta.url))
-  const child = spawn(process.execPath, [program, 'dispatcher', ...argv], { env: { PATH: process.env['PATH'], ...env } })
+  const child = spawn('env', [...PROGRAM, 'dispatcher', ...argv], { env: { PATH: process.env['PATH'], ...env } })
   t.teardown(() => child.kill('SIGKILL'))
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))

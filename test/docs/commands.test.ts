@@ -91,7 +91,7 @@ t.teardown(() => guard.close())
 const running = new Set<number>()
 
 async function shell(command: string, cwd: string, env: NodeJS.ProcessEnv, says?: 'stdout' | 'stderr'): Promise<Outcome> {
-  const child = spawn('bash', ['-c', `set -o pipefail; ${command}`], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const child = spawn('bash', ['-c', `set -o pipefail; unset NODE_OPTIONS; ${command}`], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   running.add(child.pid!)
   guard.protect([...running])
   const said = { stdout: '', stderr: '' }

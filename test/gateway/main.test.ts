@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { PROGRAM } from '../support/program.js'
 import { until } from '../support/until.js'
 import { watch } from '../support/viewer.js'
 import { startZooKeeper } from '../support/zookeeper.js'
 
-const program = fileURLToPath(new URL('../../live-comments.js', import.meta.url))
 
 interface Running {
   readonly process: ChildProcess
@@ -18,7 +17,7 @@ interface Running {
 }
 
 function run(t: Test, env: NodeJS.ProcessEnv, ...argv: string[]): Running {
-  const child = spawn(process.execPath, [program, 'gateway', ...argv], { env: { ...process.env, PORT: '0', INTERNAL_PORT: '0', ...env } })
+  const child = spawn('env', [...PROGRAM, 'gateway', ...argv], { env: { ...process.env, PORT: '0', INTERNAL_PORT: '0', ...env } })
   t.after(() => child.kill('SIGKILL'))
   const output = { stdout: '', stderr: '' }
   child.stdout.on('data', chunk => (output.stdout += String(chunk)))

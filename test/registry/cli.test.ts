@@ -7,6 +7,7 @@ import { parseDrain, printHoldings, printNode } from '../../registry/contract/no
 import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../registry/paths.js'
 import type { Zk } from '../../registry/zookeeper/client.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
+import { NODE } from '../support/program.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
 
 t.setTimeout(90_000)
@@ -28,7 +29,7 @@ interface RunOptions {
 function run(args: readonly string[], { cwd, env = {} }: RunOptions): Promise<Outcome> {
   return new Promise(resolve => {
     const options = { cwd, env: { PATH: process.env['PATH'], ...env }, maxBuffer: 64 * 1024 * 1024 }
-    const child = execFile(process.execPath, [...nodeArguments, ...args], options, (_error, stdout, stderr) => resolve({ status: child.exitCode ?? -1, stdout, stderr }))
+    const child = execFile('env', [...NODE, ...nodeArguments, ...args], options, (_error, stdout, stderr) => resolve({ status: child.exitCode ?? -1, stdout, stderr }))
   })
 }
 
@@ -136,7 +137,7 @@ t.test('10,000 videos are listed, and a reader that has seen enough ends it quie
   t.equal(stdout.split('\n').length, 10_002 + 4)
 
   for (const flags of [[], ['--json']]) {
-    const child = spawn(process.execPath, [...nodeArguments, 'videos', ...flags, '--zookeeper', connect], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('env', [...NODE, ...nodeArguments, 'videos', ...flags, '--zookeeper', connect], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     const stderr: Buffer[] = []
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
     child.stdout.once('data', () => child.stdout.destroy())

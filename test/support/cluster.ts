@@ -3,15 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
 import { Guard } from '../../cluster/guard.js'
 import { isAlive } from './process.js'
+import { PROGRAM } from './program.js'
 import { until } from './until.js'
-
-/** The compiled program: compiled tests lie beside it. */
-export const ENTRY = fileURLToPath(new URL('../../live-comments.js', import.meta.url))
 
 export interface Exit {
   readonly status: number | null
@@ -47,7 +44,7 @@ export class Cluster {
 
   constructor(data: string, flags: readonly string[], env: NodeJS.ProcessEnv = {}, under: readonly string[] = []) {
     this.data = data
-    const [command, ...args] = [...under, process.execPath, ENTRY, 'cluster', '--port', '0', '--data', this.data, ...flags]
+    const [command, ...args] = [...under, 'env', ...PROGRAM, 'cluster', '--port', '0', '--data', this.data, ...flags]
     this.#process = spawn(command!, args, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -190,12 +187,12 @@ export async function startCluster(t: Test, flags: readonly string[] = [], optio
 
 /** Runs the program to its end. */
 export function run(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-  return finished(spawn(process.execPath, [ENTRY, ...argv], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }))
+  return finished(spawn('env', [...PROGRAM, ...argv], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }))
 }
 
 /** Runs the program to its end in `folder`. */
 export function runIn(folder: string, argv: readonly string[]): Promise<Outcome> {
-  return finished(spawn(process.execPath, [ENTRY, ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] }))
+  return finished(spawn('env', [...PROGRAM, ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] }))
 }
 
 export interface Outcome {

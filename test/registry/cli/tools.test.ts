@@ -10,8 +10,9 @@ import { program } from '../../../registry/cli/program.js'
 import { commentLine, tail } from '../../../registry/cli/tail.js'
 import { Newsroom } from '../../../registry/cli/watch.js'
 import { commentEvent, gapEvent } from '../../../registry/contract/sse.js'
-import { ENTRY, finished, runIn, startCluster } from '../../support/cluster.js'
+import { finished, runIn, startCluster } from '../../support/cluster.js'
 import { edgeNode } from '../../support/nodes.js'
+import { ENTRY, PROGRAM } from '../../support/program.js'
 import { until } from '../../support/until.js'
 
 const ENDLESS = ['watch', 'tail']
@@ -25,7 +26,7 @@ t.test('against a cluster', async t => {
   const path = programs(join(folder, 'bin'))
   /** A command without an end: its lines so far, and its end by Ctrl-C. */
   const endless = (t: Test, ...argv: string[]) => {
-    const child = spawn(process.execPath, [ENTRY, 'registry', ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('env', [...PROGRAM, 'registry', ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
     t.after(() => child.kill('SIGKILL'))
     const seen = { stdout: '', stderr: '' }
     child.stdout.on('data', (text: Buffer) => (seen.stdout += text.toString()))
@@ -204,7 +205,7 @@ t.test('shells complete commands and flags', async t => {
 function programs(folder: string): string {
   mkdirSync(folder)
   const file = join(folder, 'live-comments')
-  writeFileSync(file, `#!/bin/sh\nexec '${process.execPath}' '${ENTRY}' "$@"\n`)
+  writeFileSync(file, `#!/bin/sh\nunset NODE_OPTIONS\nexec '${process.execPath}' '${ENTRY}' "$@"\n`)
   chmodSync(file, 0o755)
   return `${folder}${delimiter}${process.env['PATH']}`
 }

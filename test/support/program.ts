@@ -1,0 +1,11 @@
+import { fileURLToPath } from 'node:url'
+
+/** The compiled program: compiled tests lie beside it. */
+export const ENTRY = fileURLToPath(new URL('../../live-comments.js', import.meta.url))
+
+/** What `env` is told to run Node as anyone would: without the test runner's hooks, which every process under it would
+ * load, and which cost more than a part's own start. The process id is Node's. */
+export const NODE = ['-u', 'NODE_OPTIONS', process.execPath] as const
+
+/** The same for our program; the name of a part comes next. */
+export const PROGRAM = [...NODE, ENTRY] as const
