@@ -121,7 +121,7 @@ async function runs(cluster: Cluster, seconds: number): Promise<boolean> {
   clearInterval(replacing)
   for (const viewer of stopped) viewer.close()
   const acknowledged = await posts.stop()
-  await until(() => [...readers, ...once].every(viewer => viewer.closedBy !== undefined || viewer.last >= acknowledged.at(-1)!), { timeoutMs: 15_000, what: 'all who read have all' }).catch(() => undefined)
+  await until(() => [...readers, ...once].every(viewer => viewer.closedBy !== undefined || viewer.last >= acknowledged.at(-1)!), { what: 'all who read have all' }).catch(() => undefined)
 
   const table = new Table({ head: ['what', 'measured', 'bound', ''], style: { head: [], border: [] } })
   let good = true

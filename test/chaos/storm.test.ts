@@ -2,7 +2,7 @@ import t from 'tap'
 import { startCluster } from '../support/cluster.js'
 import { storm } from './storm-run.js'
 
-t.setTimeout(110_000)
+t.setTimeout(230_000)
 
 const VIEWERS = 300
 /** A quarter of what would come back in a second. */

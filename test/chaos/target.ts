@@ -212,7 +212,7 @@ class OwnZooKeeper {
     const port = await new Ports().take('127.0.0.1')
     const guard = new Guard()
     const server = await startLocalServer({ folder, port, heapMb: 128, onSpawn: pid => guard.protect([pid]) })
-    return new OwnZooKeeper(new TestZooKeeper(folder, server), guard)
+    return new OwnZooKeeper(new TestZooKeeper(folder, server, guard), guard)
   }
 
   get url(): string {
@@ -234,10 +234,8 @@ class OwnZooKeeper {
     this.#guard.close()
   }
 
-  /** A run that is cut short leaves nothing either. */
   #runs(): void {
     this.pid = this.#server.pid
-    this.#guard.protect([this.pid])
   }
 }
 

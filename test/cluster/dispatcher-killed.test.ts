@@ -15,7 +15,7 @@ t.test('dispatchers are killed one after the other: posts go on and nothing is m
   for (const id of ['dispatcher-1', 'dispatcher-2']) {
     const before = posters.map(poster => poster.acknowledged.length)
     const pid = cluster.kill(id)
-    await until(() => posters.every((poster, i) => poster.acknowledged.length > before[i]! + 20), { timeoutMs: 20_000, what: 'posts go on' })
+    await until(() => posters.every((poster, i) => poster.acknowledged.length > before[i]! + 20), { what: 'posts go on' })
     await cluster.again(id, pid)
   }
   await Promise.all(posters.map(poster => poster.stop()))

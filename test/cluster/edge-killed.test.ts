@@ -16,7 +16,7 @@ t.test('an edge is killed and its viewers are relayed on: no stream closes, none
   const first = (await until(holder))
   const pid = cluster.kill(first)
   const before = poster.acknowledged.length
-  await until(() => viewers.every(viewer => viewer.ids.length > before + 20 || viewer.isClosed), { timeoutMs: 20_000, what: 'every viewer goes on' })
+  await until(() => viewers.every(viewer => viewer.ids.length > before + 20 || viewer.isClosed), { what: 'every viewer goes on' })
   await cluster.again(first, pid)
 
   // Once more, now that there is an edge that came back.
@@ -26,7 +26,7 @@ t.test('an edge is killed and its viewers are relayed on: no stream closes, none
   }))
   const then = poster.acknowledged.length
   cluster.kill(second)
-  await until(() => viewers.every(viewer => viewer.ids.length > then + 20 || viewer.isClosed), { timeoutMs: 20_000, what: 'every viewer goes on again' })
+  await until(() => viewers.every(viewer => viewer.ids.length > then + 20 || viewer.isClosed), { what: 'every viewer goes on again' })
   await poster.stop()
   t.same(poster.refused, [], 'posts went on')
   await sawEverything(t, cluster, 'kill', viewers)
@@ -40,7 +40,7 @@ t.test('a frozen edge is left by its viewers, and ended by the watchdog', async 
   const holder = (await until(async () => (JSON.parse((await cluster.registry('video', 'frozen', '--json')).stdout) as { edges: { id: string }[] }).edges[0]?.id))
   const pid = cluster.kill(holder, 'SIGSTOP')
   const before = poster.acknowledged.length
-  await until(() => viewers.every(viewer => viewer.ids.length > before + 20 || viewer.isClosed), { timeoutMs: 20_000, what: 'every viewer goes on' })
+  await until(() => viewers.every(viewer => viewer.ids.length > before + 20 || viewer.isClosed), { what: 'every viewer goes on' })
   await cluster.again(holder, pid)
   await poster.stop()
   t.same(poster.refused, [])

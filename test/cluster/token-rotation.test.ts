@@ -10,7 +10,7 @@ import { PROGRAM } from '../support/program.js'
 import { until } from '../support/until.js'
 import { startZooKeeper } from '../support/zookeeper.js'
 
-t.setTimeout(110_000)
+t.setTimeout(230_000)
 
 const OLD = 'the-token-so-far-of-the-parts'
 const NEW = 'the-token-to-be-of-the-parts'

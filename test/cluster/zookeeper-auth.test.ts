@@ -7,7 +7,7 @@ import { run, startCluster, tempFolder, type Cluster } from '../support/cluster.
 import { watchReady } from '../support/viewer.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
 
-t.setTimeout(100_000)
+t.setTimeout(230_000)
 
 const AUTH = 'parts:the-zookeeper-password'
 const zookeeper = await startZooKeeper(t)

@@ -25,7 +25,7 @@ t.test('ZooKeeper is killed and comes back: posts, streams and new viewers go on
 
   await cluster.again('zookeeper-1', pid)
   t.equal(cluster.member('zookeeper-1').url, url, 'it is where it was')
-  await until(async () => (JSON.parse((await cluster.registry('video', 'zk', '--json')).stdout) as { viewers: number }).viewers === 6, { timeoutMs: 20_000 })
+  await until(async () => (JSON.parse((await cluster.registry('video', 'zk', '--json')).stdout) as { viewers: number }).viewers === 6)
   const late = await watchReady(t, cluster.stream('zk'))
   const before = poster.acknowledged.length
   await until(() => poster.acknowledged.length > before + 20)

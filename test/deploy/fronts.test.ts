@@ -30,7 +30,7 @@ t.test('in front of two gateways', async t => {
       const client = new SecureClient(t, front)
       const plain = new ResumingViewer(t, client, first)
       const zipped = new ResumingViewer(t, client, first, { 'accept-encoding': 'gzip' })
-      await until(() => plain.ready && zipped.ready, { timeoutMs: 20_000, what: 'both are ready: nothing is held back' })
+      await until(() => plain.ready && zipped.ready, { what: 'both are ready: nothing is held back' })
       t.equal(client.protocol, 'h2')
       t.equal(plain.headers['content-encoding'], undefined)
       t.equal(zipped.headers['content-encoding'], 'gzip')
@@ -52,7 +52,7 @@ t.test('in front of two gateways', async t => {
 
       for (const viewer of [plain, zipped, resumed]) viewer.leave()
       const watching = async () => (await Promise.all(['gateway-1', 'gateway-2'].map(id => behind.metric(id, 'live_gateway_viewers')))).reduce((sum, each) => sum + each)
-      await until(async () => (await watching()) === 0, { timeoutMs: 5_000, what: 'the gateways know that they have left, before anything more is written to them' })
+      await until(async () => (await watching()) === 0, { what: 'the gateways know that they have left, before anything more is written to them' })
     })
 
     await t.test(`through ${name}: gateways that stop or die, one after the other, cost no comment`, async t => {
@@ -82,7 +82,7 @@ t.test('in front of two gateways', async t => {
       }
       posting = false
       await posted
-      await until(() => viewers.every(({ ids }) => ids.at(-1) === acknowledged.at(-1)), { timeoutMs: 20_000, what: 'all have the last comment' })
+      await until(() => viewers.every(({ ids }) => ids.at(-1) === acknowledged.at(-1)), { what: 'all have the last comment' })
       // Caddy cannot send again what was on its way when a gateway went.
       t.same(name === 'Caddy' ? refused.filter(line => !line.startsWith('502')) : refused, [])
       t.ok(refused.length <= 3, 'one post for each gateway that went, at most')
@@ -154,14 +154,14 @@ t.test('in front of a gateway with limits', { skip: !manyAddresses && 'this mach
       const greedy = new SecureClient(t, front, `127.0.${index}.2`)
       const other = new SecureClient(t, front, `127.0.${index}.3`)
       const viewers = [new ResumingViewer(t, greedy, 'demo'), new ResumingViewer(t, greedy, 'demo')]
-      await until(() => viewers.every(({ ready }) => ready), { timeoutMs: 20_000, what: 'both are ready' })
+      await until(() => viewers.every(({ ready }) => ready), { what: 'both are ready' })
       for (const claimed of ['', '203.0.113.7']) {
         const stream = await greedy.call('/comments/demo', { headers: { accept: 'text/event-stream', 'x-forwarded-for': claimed } })
         t.match(stream, { status: 429, headers: { 'retry-after': /^\d+$/ } })
         t.match(JSON.parse(stream.body), { error: { code: 'RATE_LIMITED' } })
       }
       const neighbour = new ResumingViewer(t, other, 'demo')
-      await until(() => neighbour.ready, { timeoutMs: 20_000, what: 'the other address watches' })
+      await until(() => neighbour.ready, { what: 'the other address watches' })
 
       t.equal((await greedy.post('demo', 'one')).status, 201)
       t.match(await greedy.post('demo', 'two', { 'x-forwarded-for': '203.0.113.7' }), { status: 429, headers: { 'retry-after': /^\d+$/ } })

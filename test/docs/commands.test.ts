@@ -11,7 +11,7 @@ import { startCluster, type Cluster, type Outcome } from '../support/cluster.js'
 import { until } from '../support/until.js'
 import { commandsOf, documents, readDocument } from './documents.js'
 
-t.setTimeout(115_000)
+t.setTimeout(230_000)
 
 /** What is not run here, and why. */
 const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [

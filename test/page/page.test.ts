@@ -14,7 +14,7 @@ t.test('what is served: one page, kept for good by the hash of what it holds', a
   const html = await (await fetch(url)).text()
   const links = [...html.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, link]) => link!)
   const folder = join(projectRoot, 'gateway', 'page')
-  const names = readdirSync(folder).filter(name => name !== 'index.html')
+  const names = readdirSync(folder).filter(name => !['index.html', 'README.md'].includes(name))
   t.same(new Set(links.map(link => link.split('/').at(-1))), new Set(names), 'the page names every file, so that none is waited for twice')
 
   await t.test('all of it is under 30 KB, uncompressed', async t => {

@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
 import { Guard } from '../../cluster/guard.js'
 import { isAlive } from './process.js'
-import { PROGRAM } from './program.js'
+import { ENTRY, plainNode, PROGRAM } from './program.js'
 import { until } from './until.js'
 
 export interface Exit {
@@ -44,7 +44,7 @@ export class Cluster {
 
   constructor(data: string, flags: readonly string[], env: NodeJS.ProcessEnv = {}, under: readonly string[] = []) {
     this.data = data
-    const [command, ...args] = [...under, 'env', ...PROGRAM, 'cluster', '--port', '0', '--data', this.data, ...flags]
+    const [command, ...args] = [...under, 'env', ...plainNode(env['NODE_OPTIONS']), ENTRY, 'cluster', '--port', '0', '--data', this.data, ...flags]
     this.#process = spawn(command!, args, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

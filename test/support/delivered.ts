@@ -13,7 +13,7 @@ export async function sawEverything(t: Test, cluster: Cluster, videoId: string, 
   }, { what: `history reaches ${newest}` }))
   const last = stored.at(-1)
   for (const [number, viewer] of viewers.entries()) {
-    await until(() => viewer.lastEventId === last || viewer.isClosed, { timeoutMs: 15_000, what: `viewer ${number} sees ${last}; it is at ${viewer.lastEventId}` })
+    await until(() => viewer.lastEventId === last || viewer.isClosed, { what: `viewer ${number} sees ${last}; it is at ${viewer.lastEventId}` })
     const from = viewer.events.find(({ event }) => event === 'ready')!.id
     t.same(viewer.ids, stored.filter(id => Number(id) > Number(from)), `viewer ${number} missed and repeated nothing`)
     t.notOk(viewer.isClosed, `viewer ${number}'s stream is open`)

@@ -11,7 +11,7 @@ export interface UntilOptions {
  * @throws Error naming `what` when it takes longer than `timeoutMs`. */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 10_000, what = condition.toString() }: UntilOptions = {},
+  { timeoutMs = 30_000, what = condition.toString() }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs
   for (;;) {

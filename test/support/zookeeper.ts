@@ -2,18 +2,23 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { Guard } from '../../cluster/guard.js'
 import { Zk, type ZkOptions } from '../../registry/zookeeper/client.js'
 import { type LocalServer, startLocalServer } from '../../registry/zookeeper/local-server.js'
 
 /** A real ZooKeeper of a test's own. */
 export class TestZooKeeper {
   #server: LocalServer | undefined
+  readonly #guard: Guard
 
+  /** @param guard ends it where the test is cut short */
   constructor(
     readonly folder: string,
     server: LocalServer,
+    guard: Guard,
   ) {
     this.#server = server
+    this.#guard = guard
     this.port = server.port
     this.connect = server.connect
   }
@@ -36,7 +41,7 @@ export class TestZooKeeper {
 
   /** On the same port, with the data it had. */
   async start(): Promise<void> {
-    this.#server = await startLocalServer({ folder: this.folder, port: this.port, heapMb: 128 })
+    this.#server = await startLocalServer({ folder: this.folder, port: this.port, heapMb: 128, onSpawn: pid => this.#guard.protect([pid]) })
   }
 
   /** Throws the data away; to be called between kill and start. */
@@ -71,7 +76,10 @@ export class TestZooKeeper {
 export async function startZooKeeper(t: Test): Promise<TestZooKeeper> {
   const folder = mkdtempSync(join(tmpdir(), 'zookeeper-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const zookeeper = new TestZooKeeper(folder, await startLocalServer({ folder, heapMb: 128 }))
+  const guard = new Guard()
+  t.after(() => guard.close())
+  const server = await startLocalServer({ folder, heapMb: 128, onSpawn: pid => guard.protect([pid]) })
+  const zookeeper = new TestZooKeeper(folder, server, guard)
   t.after(() => zookeeper.stop())
   return zookeeper
 }

@@ -55,7 +55,7 @@ t.test('against a cluster', async t => {
 
     await cluster.again('gateway-1', cluster.kill('gateway-1'))
     t.match((await runIn(folder, ['registry', 'post', 'cats', 'third'])).stdout, /^posted: \d+\n$/)
-    await until(() => [people, script].every(({ seen }) => seen.stdout.includes('third')), { timeoutMs: 20_000 })
+    await until(() => [people, script].every(({ seen }) => seen.stdout.includes('third')))
     t.equal(people.seen.stdout.split('\n').length, 3 + 1, 'each once')
     t.equal(people.seen.stderr, 'the line is down; it is tried again\nthe line is up again\n')
     t.same(await Promise.all([people.interrupted(), script.interrupted()]), [0, 0])

