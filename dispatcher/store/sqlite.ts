@@ -91,7 +91,8 @@ class Thread {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./sqlite-worker.js', import.meta.url), { workerData: this.#settings })
+    // The process's own flags, such as what a profiler or a test runner loads first, are not for its threads.
+    const worker = new Worker(new URL('./sqlite-worker.js', import.meta.url), { workerData: this.#settings, execArgv: [] })
     worker.on('message', (reply: WorkerReply) => this.#answer(reply))
     worker.on('error', error => this.#lost(worker, error))
     worker.on('exit', () => this.#lost(worker, undefined))

@@ -11,6 +11,7 @@ t.setTimeout(230_000)
 
 const AUTH = 'parts:the-zookeeper-password'
 const zookeeper = await startZooKeeper(t)
+const SMALL = ['--edges', '1', '--dispatchers', '1']
 
 /** Every node below the root that `zk` can list, ZooKeeper's own left out. */
 async function allPaths(zk: Zk, path = '/'): Promise<string[]> {
@@ -27,7 +28,7 @@ async function works(t: Test, cluster: Cluster): Promise<void> {
 
 t.test('a cluster with credentials leaves no znode to strangers, and its operators need them', async t => {
   const connect = `${zookeeper.connect}/secured/cluster`
-  const cluster = await startCluster(t, ['--zookeeper', connect, '--edges', '2'], { env: { ZOOKEEPER_AUTH: AUTH } })
+  const cluster = await startCluster(t, ['--zookeeper', connect, '--edges', '2', '--dispatchers', '1'], { env: { ZOOKEEPER_AUTH: AUTH } })
   await works(t, cluster)
   const registry = (argv: string[], env = {}) => run(['registry', ...argv], { ZOOKEEPER_CONNECT: connect, ...env })
   t.equal((await registry(['drain', 'edge-2'], { ZOOKEEPER_AUTH: AUTH })).status, 0)
@@ -53,7 +54,7 @@ t.test('a cluster with credentials leaves no znode to strangers, and its operato
 t.test('parts with wrong credentials say so and end, instead of waiting', async t => {
   const connect = `${zookeeper.connect}/secured/cluster`
   for (const [env, said] of [[{}, /no credentials: set ZOOKEEPER_AUTH/], [{ ZOOKEEPER_AUTH: 'parts:wrong-password' }, /other credentials than those of ZOOKEEPER_AUTH/]] as const) {
-    const cluster = await startCluster(t, ['--zookeeper', connect], { env, ready: false })
+    const cluster = await startCluster(t, ['--zookeeper', connect, ...SMALL], { env, ready: false })
     t.match(await cluster.exited, { status: 2 })
     t.match(cluster.errors, said)
     t.match(cluster.errors, /bad configuration\nZooKeeper at [^ ]+ refuses us at \//)
@@ -63,13 +64,13 @@ t.test('parts with wrong credentials say so and end, instead of waiting', async 
 
 t.test('doctor tells of znodes that anyone may change, and secure closes them under a running cluster', async t => {
   const connect = `${zookeeper.connect}/once-open`
-  const first = await startCluster(t, ['--zookeeper', connect])
-  t.equal((await first.registry('drain', 'edge-3')).status, 0)
+  const first = await startCluster(t, ['--zookeeper', connect, ...SMALL])
+  t.equal((await first.registry('drain', 'edge-1')).status, 0)
   await first.stop()
-  const cluster = await startCluster(t, ['--zookeeper', connect], { env: { ZOOKEEPER_AUTH: AUTH } })
+  const cluster = await startCluster(t, ['--zookeeper', connect, ...SMALL], { env: { ZOOKEEPER_AUTH: AUTH } })
   const registry = (...argv: string[]) => run(['registry', ...argv], { ZOOKEEPER_CONNECT: connect, ZOOKEEPER_AUTH: AUTH })
   const openPaths = async () => (JSON.parse((await registry('doctor', '--json')).stdout) as Diagnosis).findings.filter(({ code }) => code === 'znode_open').flatMap(({ subjects }) => subjects)
-  t.same((await openPaths()).sort(), ['/', '/control', '/control/drain', '/control/drain/edge-3', '/dispatchers', '/edges', '/holdings'])
+  t.same((await openPaths()).sort(), ['/', '/control', '/control/drain', '/control/drain/edge-1', '/dispatchers', '/edges', '/holdings'])
   t.match(await run(['registry', 'secure'], { ZOOKEEPER_CONNECT: connect }), { status: 1, stderr: /no credentials to secure/ })
   t.match(await registry('secure'), { status: 0, stdout: /^\d+ znodes can now/ })
   t.same(await openPaths(), [])
