@@ -77,7 +77,7 @@ t.test('the watchdog ends a part that is frozen', async t => {
   t.match(lines[1], /ended by the watchdog/)
 })
 
-t.test('a part that is not ready yet says what it waits for', { timeout: 20_000 }, async t => {
+t.test('a part that is not ready yet says what it waits for', async t => {
   const file = join(t.testdir({ 'not-ready': '' }), 'not-ready')
   const { part: it, lines } = await part(t, WELL, { env: { NOT_READY: file }, watchdogMs: 300 })
   const ready = it.start()

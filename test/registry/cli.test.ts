@@ -10,7 +10,7 @@ import { dispatcherNode, edgeNode } from '../support/nodes.js'
 import { NODE } from '../support/program.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
 
-t.setTimeout(90_000)
+t.setTimeout(230_000)
 
 const entry = new URL('../../registry/cli.js', import.meta.url).href
 const nodeArguments = ['--input-type=module', '-e', `const { main } = await import(${JSON.stringify(entry)}); await main(process.argv.slice(1), process.env)`, '--']

@@ -16,7 +16,7 @@ import { until } from '../../support/until.js'
 import { watchReady } from '../../support/viewer.js'
 import { openZk, startZooKeeper } from '../../support/zookeeper.js'
 
-t.setTimeout(90_000)
+t.setTimeout(230_000)
 
 const metrics = ['live_registry_staleness_seconds 0', 'live_registry_edges 2', 'process_open_fds 30', 'process_max_fds 20000', 'live_tcp_notsent_lowat_bytes 16384'].join('\n')
 const node = { kind: 'edge' as const, id: 'edge-1', instance: 'i1', internalUrl: 'http://10.0.0.1:9081', capacity: 15_000 }

@@ -17,7 +17,7 @@ import { until } from '../../support/until.js'
 
 const ENDLESS = ['watch', 'tail']
 
-t.setTimeout(90_000)
+t.setTimeout(230_000)
 
 t.test('against a cluster', async t => {
   const cluster = await startCluster(t, ['--edges', '2', '--dispatchers', '1'])
