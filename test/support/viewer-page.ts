@@ -55,7 +55,7 @@ export class ViewerPage {
 
 /** A cluster and a real browser, ended with `t`. */
 export async function startPages(t: Test): Promise<{ cluster: Cluster; open: (t: Test, video: string, options?: OpenOptions) => Promise<ViewerPage> }> {
-  const [cluster, browser] = await Promise.all([startCluster(t), startBrowser(t)])
+  const [cluster, browser] = await Promise.all([startCluster(t, ['--edges', '1', '--dispatchers', '1']), startBrowser(t)])
   return { cluster, open: (t, video, options = {}) => open(t, browser, `${options.url ?? cluster.url}${options.path ?? '/'}?video=${video}`, options) }
 }
 
