@@ -10,7 +10,7 @@ import { anchorsOf, codeOf, commandsOf, documents, projectFiles, readDocument, t
 const files = [...projectFiles()]
 const names = new Set(files.map(path => basename(path)))
 const folders = new Set(files.flatMap(path => [dirname(path), dirname(dirname(path))]))
-const scripts = (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { scripts: Record<string, string> }).scripts
+const { scripts, dependencies } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as Record<'scripts' | 'dependencies', Record<string, string>>
 /** All that a reader of the code could find a word in. */
 const code = files.filter(path => /\.(ts|js|sh|ya?ml|json)$|Dockerfile$/.test(path) && path !== 'package-lock.json').map(path => readFileSync(join(projectRoot, path), 'utf8')).join('\n')
 const WRITTEN_AT_RUN_TIME = new Set(['cluster.json', 'comments.db'])
@@ -41,11 +41,23 @@ t.test('every npm script and every compiled file that is named exists', async t 
 t.test('every file that is named exists', async t => {
   for (const { path, prose } of documents) {
     for (const word of codeOf(prose).flatMap(code => code.split(/[^A-Za-z0-9_./-]+/))) {
-      if (!/[a-z0-9]\.(ts|md|sh|json|ya?ml|js)$/.test(word) || /\bdist\/|\.cache\/|^\./.test(word) || word.startsWith('/')) continue
+      if (!/[a-z0-9]\.(ts|md|sh|json|ya?ml|js)$/.test(word) || /\bdist\/|\.cache\/|^\./.test(word) || word.startsWith('/') || word in dependencies) continue
       const found = [join(dirname(path), word), word].some(each => existsSync(join(projectRoot, each))) || (!word.includes('/') && names.has(word))
       t.ok(found || WRITTEN_AT_RUN_TIME.has(basename(word)), `${path}: ${word}`)
     }
   }
+})
+
+t.test('every path that is named from the root exists', async t => {
+  let paths = 0
+  for (const { path, prose } of documents) {
+    for (const word of codeOf(prose).flatMap(code => code.split(/[^A-Za-z0-9_./-]+/))) {
+      if (!/^(gateway|dispatcher|edge|registry|cluster|bench|test|deploy|docs)\/[a-z]/.test(word)) continue
+      paths++
+      t.ok(['', '.ts'].some(end => existsSync(join(projectRoot, `${word}${end}`)) || existsSync(join(projectRoot, dirname(path), `${word}${end}`))), `${path}: ${word}`)
+    }
+  }
+  t.ok(paths > 100)
 })
 
 t.test('every word in capitals is a variable that something reads, an error code or a constant', async t => {
@@ -67,7 +79,7 @@ t.test('every variable that a document sets is read', async t => {
 })
 
 /** Folders whose README names each of their files; one without a README is described in the README above it. */
-const described = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench', 'test/support', 'test/docs', 'test/simulate', 'test/chaos', 'test/page']
+const described = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench', 'test/support', 'test/docs', 'test/simulate', 'test/chaos', 'test/page', 'test/fuzz']
 
 function readmeOf(folder: string): Document | undefined {
   for (let at = folder; at !== '.'; at = dirname(at)) {
@@ -108,5 +120,4 @@ t.test('a table of files names none that is gone', async t => {
     }
   }
   t.ok(rows > 50)
-
 })

@@ -1,6 +1,6 @@
 import type { Mix } from './mixes.js'
 
-/** A rule of the design's section 8 taken out of the code: one exact text of a source replaced by another. */
+/** A rule of docs/delivery.md taken out of the code: one exact text of a source replaced by another. */
 export interface Mutant {
   readonly rule: string
   readonly without: string
