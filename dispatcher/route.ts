@@ -1,7 +1,7 @@
 import type { Draft } from '../registry/contract/comment.js'
 import type { DispatcherNode } from '../registry/contract/nodes.js'
 import { parseResults, printPosts, type PostBatch, type PostResult } from '../registry/contract/posts.js'
-import { PeerError } from '../registry/node/client.js'
+import { PeerError } from '../registry/node/peer-error.js'
 import type { Clock } from '../registry/node/clock.js'
 import type { View } from '../registry/view.js'
 import type { DispatcherMetrics } from './metrics.js'

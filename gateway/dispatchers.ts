@@ -1,6 +1,6 @@
 import type { VideoId } from '../registry/contract/comment.js'
 import type { DispatcherNode } from '../registry/contract/nodes.js'
-import type { PeerFailure } from '../registry/node/client.js'
+import type { PeerFailure } from '../registry/node/peer-error.js'
 import type { Clock } from '../registry/node/clock.js'
 import { ownersOf } from '../registry/ownership.js'
 import type { View } from '../registry/view.js'

@@ -1,6 +1,6 @@
 import type { EdgeNode } from '../registry/contract/nodes.js'
 import type { Clock } from '../registry/node/clock.js'
-import type { PeerFailure } from '../registry/node/client.js'
+import type { PeerFailure } from '../registry/node/peer-error.js'
 import type { View } from '../registry/view.js'
 
 const TICK_MS = 250

@@ -1,5 +1,6 @@
 import type { EdgeNode } from '../registry/contract/nodes.js'
-import { failureOf, PeerError, type InternalClient, type PeerFailure } from '../registry/node/client.js'
+import { failureOf, type InternalClient } from '../registry/node/client.js'
+import { PeerError, type PeerFailure } from '../registry/node/peer-error.js'
 import type { Clock } from '../registry/node/clock.js'
 import type { Change, View } from '../registry/view.js'
 import { Dispatchers } from './dispatchers.js'

@@ -1,6 +1,7 @@
 import type { VideoId } from '../registry/contract/comment.js'
 import { parseCursor } from '../registry/contract/id.js'
-import { PeerError, type InternalClient } from '../registry/node/client.js'
+import type { InternalClient } from '../registry/node/client.js'
+import { PeerError } from '../registry/node/peer-error.js'
 import type { Clock } from '../registry/node/clock.js'
 import { LiveError } from '../registry/node/errors.js'
 import type { Reply } from '../registry/node/http.js'

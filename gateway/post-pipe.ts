@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
 import type { Draft } from '../registry/contract/comment.js'
 import { parseResults, printPosts, type PostResult } from '../registry/contract/posts.js'
-import { PeerError, type InternalClient } from '../registry/node/client.js'
+import type { InternalClient } from '../registry/node/client.js'
+import { PeerError } from '../registry/node/peer-error.js'
 import { LiveError } from '../registry/node/errors.js'
 
 const MAX_POSTS = 256

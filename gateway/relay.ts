@@ -1,5 +1,6 @@
 import { buildConnector, Client, type Dispatcher } from 'undici'
-import { failureOf, type PeerFailure } from '../registry/node/client.js'
+import { failureOf } from '../registry/node/client.js'
+import type { PeerFailure } from '../registry/node/peer-error.js'
 import type { Connect } from './join.js'
 import type { StreamRequest } from './viewer.js'
 

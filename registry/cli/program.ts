@@ -1,7 +1,6 @@
 import { Argument, Command, InvalidArgumentError } from 'commander'
 import { checkVideoId } from '../contract/comment.js'
 import { isNodeId } from '../contract/nodes.js'
-import { InternalClient } from '../node/client.js'
 import { LiveError } from '../node/errors.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
@@ -121,6 +120,8 @@ export function program(env: NodeJS.ProcessEnv, folder: string, out: Output): Co
 }
 
 async function diagnose(address: ZookeeperAddress, token: string | undefined, folder: string): Promise<Diagnosis> {
+  // The HTTP client is a third of what a command would load, and this one alone needs it.
+  const { InternalClient } = await import('../node/client.js')
   const client = new InternalClient(token)
   try {
     return await examine({ address, client, cluster: runningCluster(folder) })

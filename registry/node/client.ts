@@ -1,31 +1,7 @@
 import { Agent, type Dispatcher } from 'undici'
 import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../contract/wire.js'
 import { sentToken } from './internal-token.js'
-
-/** Why a call to another node failed.
- * `refused`: nothing listens there, the host is away, or another instance has taken its place: it is not serving.
- * `timeout`: it took the call, or the connection, and did not answer in time; the outcome is unknown.
- * `lost`: the connection broke under way; the outcome is unknown.
- * `status`: it answered, with an error.
- * `wire`: it speaks another version of the wire.
- * `local`: this process could not even try (no descriptors, stopping). */
-export type PeerFailure = 'refused' | 'timeout' | 'lost' | 'status' | 'wire' | 'local'
-
-export class PeerError extends Error {
-  override readonly name = 'PeerError'
-  readonly failure: PeerFailure
-  /** HTTP status of a `status` failure. */
-  readonly status: number | undefined
-  /** Body of a `status` failure. */
-  readonly body: Buffer | undefined
-
-  constructor(failure: PeerFailure, message: string, options: ErrorOptions & { status?: number; body?: Buffer } = {}) {
-    super(message, options)
-    this.failure = failure
-    this.status = options.status
-    this.body = options.body
-  }
-}
+import { PeerError, type PeerFailure } from './peer-error.js'
 
 export interface Call {
   readonly method?: 'GET' | 'POST'

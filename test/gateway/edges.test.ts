@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Edges, SILENT_MS, type JudgedEdge } from '../../gateway/edges.js'
-import type { PeerFailure } from '../../registry/node/client.js'
+import type { PeerFailure } from '../../registry/node/peer-error.js'
 import { View } from '../../registry/view.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { edgeNode } from '../support/nodes.js'

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { PeerError, type InternalClient, type PeerFailure } from '../../node/client.js'
+import type { InternalClient } from '../../node/client.js'
+import { PeerError, type PeerFailure } from '../../node/peer-error.js'
 import { note, problem, type Finding } from './finding.js'
 
 const TIMEOUT_MS = 1_000
