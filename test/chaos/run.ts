@@ -41,6 +41,10 @@ const HELD_UP_TICK_MS = 20
 
 /** Breaks a cluster for a while, lets it come to rest, and holds it to its promises.
  * @param say a line for the human, as it happens */
+/** The newest page may come from the memory of a dispatcher that compared it with the store a second ago (rule 5), while
+ * one that woke with a stale view stored: so much later history must have all of it. */
+const HISTORY_LAG_MS = 1_200
+
 export async function run(options: ChaosOptions, say: (line: string) => void): Promise<Outcome> {
   const kinds = options.faults
   const target = options.data === undefined ? await Target.start({ ...options, proxies: kinds.includes('net') }) : Target.at(options.data)
@@ -97,6 +101,7 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
   const behind = () => audience.present.filter(({ notes, place, isReady }) => !isReady || place < (last.get(notes.videoId) ?? 0)).length
   await until(() => behind() === 0, { timeoutMs: SETTLE_MS, what: '' }).catch(() => saySince(`${behind()} viewers are still behind`))
   const settledMs = performance.now() - settling
+  await sleep(HISTORY_LAG_MS)
   const histories = new Map<string, Stored[]>()
   for (const videoId of videos) histories.set(videoId, await history(target, videoId))
   const closed = unduly(target, audience)
