@@ -137,8 +137,9 @@ export class Target {
     }
   }
 
-  /** Waits until another process than `pid` is that member, and ready. */
-  async again(id: string, pid: number, timeoutMs = 40_000): Promise<void> {
+  /** Waits until another process than `pid` is that member, and ready. ZooKeeper may be away for half a minute meanwhile, and
+   * what starts waits for it. */
+  async again(id: string, pid: number, timeoutMs = 90_000): Promise<void> {
     await until(
       async () => {
         const member = this.member(id)
