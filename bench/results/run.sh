@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Makes all that is in this folder anew, or only what is named: half an hour on a machine that does nothing else.
-# The settings are those of the figures in the project's README.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 only=" $* "

@@ -36,7 +36,7 @@ const hex = (text: string) => Buffer.from(text.replace(/\s/g, ''), 'hex')
 
 t.test('a comment is printed as it stands there, at the id that its time gives', async t => {
   const comment = { id: nextId(Date.UTC(2026, 0, 1), 0), videoId: 'demo', authorId: 'ada', content: 'hello', createdAt: Date.UTC(2026, 0, 1) }
-  t.equal(`${toEventJson(comment)}\n`, example('comment'))
+  t.equal([comment, { ...comment, authorName: 'Ada Lovelace' }].map(each => `${toEventJson(each)}\n`).join(''), example('comment'))
   t.same(JSON.parse(example('history')), { comments: [toPublic(comment)], nextCursor: null })
 })
 
