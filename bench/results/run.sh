@@ -25,6 +25,7 @@ run join join
 run post post
 run history history
 run restart restart
+run attack attack
 run many many
 run placement placement
 run sweep sweep
