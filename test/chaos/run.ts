@@ -90,6 +90,7 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
 
   saySince('no more faults; waiting until every viewer has everything')
   faults.end()
+  await Promise.allSettled(underWay) // what one started again is ended with the rest, also where another failed
   await Promise.all(underWay)
   target.network?.heal()
   audience.settle()
