@@ -5,15 +5,17 @@ import { dispatcherHttp } from './targets/dispatcher-http.js'
 import { edge } from './targets/edge.js'
 import { edgeHttp } from './targets/edge-http.js'
 import { frames } from './targets/frames.js'
-import { gatewayHttp } from './targets/gateway-http.js'
+import { gatewayHttp, gatewayIdentity } from './targets/gateway-http.js'
+import { keySets } from './targets/key-sets.js'
 import { posts } from './targets/posts.js'
+import { tokens } from './targets/tokens.js'
 import { wire } from './targets/wire.js'
 import { znodes } from './targets/znodes.js'
 
 /** Functions, and parts without their sockets. */
-export const PARSERS: readonly Target[] = [cursors, comments, posts, wire, frames, znodes, edge]
+export const PARSERS: readonly Target[] = [cursors, comments, tokens, keySets, posts, wire, frames, znodes, edge]
 
 /** Whole servers, over real connections. */
-export const SERVERS: readonly Target[] = [gatewayHttp, edgeHttp, dispatcherHttp]
+export const SERVERS: readonly Target[] = [gatewayHttp, gatewayIdentity, edgeHttp, dispatcherHttp]
 
 export const TARGETS: readonly Target[] = [...PARSERS, ...SERVERS]

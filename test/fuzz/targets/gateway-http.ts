@@ -9,6 +9,7 @@ import { InternalClient } from '../../../registry/node/client.js'
 import { systemClock } from '../../../registry/node/clock.js'
 import { View } from '../../../registry/view.js'
 import { FakeDispatcher } from '../../support/fake-dispatcher.js'
+import { identityOf, Issuer } from '../../support/issuer.js'
 import { connections, refusals, set, trusting } from '../../support/limits.js'
 import { bytes, FRAMING_WORDS, requests, text, videoId } from '../grammar.js'
 import { hostile } from '../mutate.js'
@@ -27,41 +28,46 @@ const HEADERS = [
 const bodies = fc.oneof(fc.record({ content: text, authorId: text }).map(body => bytes(JSON.stringify(body))), fc.constantFrom(bytes(''), bytes('{}'), bytes('{"content":'), Buffer.alloc(9_000, 'x'), bytes('{"content":7}')))
 
 /** Whole connections to a gateway's public server, before a dispatcher that stores. */
-export const gatewayHttp: Target = {
-  name: 'gateway-http',
-  what: "requests, as bytes, to a gateway's public port",
-  cases: 1_500,
-  lanes: 16,
-  inputs: hostile(requests({ paths, headers: HEADERS, bodies }), [...FRAMING_WORDS, ...HEADERS.map(line => `${line}\r\n`)]),
-  open() {
-    const bugs: unknown[] = []
-    const dispatcher = new FakeDispatcher('d')
-    const view = new View()
-    view.apply({ kind: 'dispatcher', id: 'd', node: dispatcher.node }, 0)
-    const client = new InternalClient(undefined)
-    const gateway = new Gateway({ clock: systemClock, random: Math.random, view, client, connect: connectWith(client.headers), videoShare: 10, joinRate: 500 })
-    // Behind a proxy that is believed, so that what it says of its clients is read as well.
-    const server = new PublicServer({
-      connections: connections({ trusted: '127.0.0.1' }),
-      limits: new Limits({ clock: systemClock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() }),
-      trustedProxies: trusting('127.0.0.1'),
-      gateway, metrics: new GatewayMetrics(new Registry()), allowedOrigins: new Set(['https://a.example']), viewerLimit: 1_000, identity: undefined,
-      notReady: () => undefined, viewLoaded: () => true, onBug: error => bugs.push(error),
-    })
-    const port = server.listen('127.0.0.1', 0)
-    return {
-      async check(input) {
-        await checkRaw(port, input, () => gateway.poster.inFlight > 0)
-        dispatcher.batches.length = dispatcher.histories.length = 0
-        if (bugs.length > 0) throw bugs.splice(0)[0]
-      },
-      async close() {
-        must(gateway.poster.inFlight === 0, 'posts that are never answered')
-        server.close()
-        gateway.close()
-        await client.close()
-        dispatcher.close()
-      },
-    }
-  },
+export const gatewayHttp: Target = target({ name: 'gateway-http', what: "requests, as bytes, to a gateway's public port", cases: 1_500 })
+
+/** The same where everything wants a token. */
+export const gatewayIdentity: Target = target({ name: 'gateway-identity', what: 'the same, where all of it wants a token', cases: 500, issuer: new Issuer({ ed: 'EdDSA' }) })
+
+function target({ issuer, ...named }: { readonly name: string; readonly what: string; readonly cases: number; readonly issuer?: Issuer }): Target {
+  return {
+    ...named,
+    lanes: 16,
+    inputs: hostile(requests({ paths, headers: HEADERS, bodies }), [...FRAMING_WORDS, ...HEADERS.map(line => `${line}\r\n`)]),
+    open() {
+      const bugs: unknown[] = []
+      const dispatcher = new FakeDispatcher('d')
+      const view = new View()
+      view.apply({ kind: 'dispatcher', id: 'd', node: dispatcher.node }, 0)
+      const client = new InternalClient(undefined)
+      const gateway = new Gateway({ clock: systemClock, random: Math.random, view, client, connect: connectWith(client.headers), videoShare: 10, joinRate: 500 })
+      // Behind a proxy that is believed, so that what it says of its clients is read as well.
+      const server = new PublicServer({
+        connections: connections({ trusted: '127.0.0.1' }),
+        limits: new Limits({ clock: systemClock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() }),
+        trustedProxies: trusting('127.0.0.1'),
+        gateway, metrics: new GatewayMetrics(new Registry()), allowedOrigins: new Set(['https://a.example']), viewerLimit: 1_000, identity: issuer && identityOf(issuer),
+        notReady: () => undefined, viewLoaded: () => true, onBug: error => bugs.push(error),
+      })
+      const port = server.listen('127.0.0.1', 0)
+      return {
+        async check(input) {
+          await checkRaw(port, input, () => gateway.poster.inFlight > 0)
+          dispatcher.batches.length = dispatcher.histories.length = 0
+          if (bugs.length > 0) throw bugs.splice(0)[0]
+        },
+        async close() {
+          must(gateway.poster.inFlight === 0, 'posts that are never answered')
+          server.close()
+          gateway.close()
+          await client.close()
+          dispatcher.close()
+        },
+      }
+    },
+  }
 }
