@@ -3,7 +3,7 @@ import { Announcer } from '../registry/announcer.js'
 import { printHoldings, printNode, type EdgeNode } from '../registry/contract/nodes.js'
 import { WIRE_VERSION } from '../registry/contract/wire.js'
 import { DrainWatch } from '../registry/drain-watch.js'
-import { openIdentity } from '../registry/identity/identity.js'
+import { openIdentity } from '../registry/identity/open.js'
 import { systemClock } from '../registry/node/clock.js'
 import { urlOf } from '../registry/node/config.js'
 import { Connections } from '../registry/node/connections.js'
@@ -28,7 +28,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const live = startNode('edge', config, { watch: ['dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
   const { identity, log, onBug, client, zk, watcher } = live
   const { id, instance } = identity
-  const auth = openIdentity(config, systemClock, log)
+  const auth = await openIdentity(config, systemClock, log)
 
   let node: EdgeNode | undefined
   const announced: { node?: Announcer; holdings?: Announcer } = {}

@@ -1,4 +1,4 @@
-import { openIdentity } from '../registry/identity/identity.js'
+import { openIdentity } from '../registry/identity/open.js'
 import { systemClock } from '../registry/node/clock.js'
 import { urlOf } from '../registry/node/config.js'
 import { Connections } from '../registry/node/connections.js'
@@ -27,7 +27,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const config = gatewayConfig(argv, env)
   const live = startNode('gateway', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
   const { identity, log, onBug, client, watcher } = live
-  const auth = openIdentity(config, systemClock, log)
+  const auth = await openIdentity(config, systemClock, log)
 
   const gateway = new Gateway({
     clock: systemClock,

@@ -1,11 +1,8 @@
 import type { VideoId } from '../contract/comment.js'
 import type { Clock } from '../node/clock.js'
-import type { AllowedOrigins } from '../node/cors.js'
 import type { Exchange } from '../node/http.js'
-import type { Log } from '../node/log.js'
 import { tokenOf, type CredentialRules } from './credentials.js'
-import { KeyFile } from './key-file.js'
-import { secretKeys, type Keys } from './keys.js'
+import type { Keys } from './keys.js'
 import { readToken, SKEW_MS, type Bearer, type TokenRules } from './token.js'
 
 /** Tokens of one broadcast often end at one moment: their streams end over this time after it, or all came back at once. */
@@ -61,30 +58,4 @@ export class Identity {
     const { source, clock } = this.#options
     return readToken(tokenOf(exchange, this.#options, { query }), videoId, source.keys, this.#options, clock.wall())
   }
-}
-
-export interface IdentityConfig {
-  readonly AUTH_JWT_SECRET?: string | undefined
-  readonly AUTH_JWKS_FILE?: string | undefined
-  readonly AUTH_AUDIENCE?: string | undefined
-  readonly AUTH_ISSUER?: string | undefined
-  readonly AUTH_REQUIRE_TO_WATCH: boolean
-  readonly AUTH_COOKIE: string
-  readonly ALLOWED_ORIGINS: AllowedOrigins
-}
-
-/** Identity as it is configured; undefined where it is off. */
-export function openIdentity(config: IdentityConfig, clock: Clock, log: Log): Identity | undefined {
-  const { AUTH_JWT_SECRET: secret, AUTH_JWKS_FILE: path } = config
-  if (secret === undefined && path === undefined) return undefined
-  return new Identity({
-    source: secret === undefined ? new KeyFile({ path: path!, clock, log }) : { keys: secretKeys(secret), close() {} },
-    audience: config.AUTH_AUDIENCE,
-    issuer: config.AUTH_ISSUER,
-    requireToWatch: config.AUTH_REQUIRE_TO_WATCH,
-    cookie: config.AUTH_COOKIE,
-    allowedOrigins: config.ALLOWED_ORIGINS,
-    clock,
-    random: Math.random,
-  })
 }

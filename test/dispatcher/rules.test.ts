@@ -87,7 +87,7 @@ t.test('property: no text that is a comment makes a rule fail, whatever it holds
   )
 })
 
-t.test('the longest comment costs no rule more than a few milliseconds', async t => {
+t.test('the longest comment costs no rule what would be felt', async t => {
   const rules = rulesWith({ links: 'refuse', duplicateMs: 1_000 })
   rules.words = new WordList(Array.from({ length: 10_000 }, (_, i) => `word${i} ${'x'.repeat(i % 80)}`).join('\n'))
   const contents = ['a.'.repeat(500), '混'.repeat(1_000), 'x '.repeat(500), '@'.repeat(1_000), 'http://'.repeat(142), '\ufdfa'.repeat(1_000), 'a@a'.repeat(333)]
@@ -97,8 +97,8 @@ t.test('the longest comment costs no rule more than a few milliseconds', async t
       rules.broken(draft('v', content))
       return performance.now() - since
     })
-    const least = Math.min(...times) // the rest is what else the machine does
-    t.ok(least < 20, `${content.slice(0, 6)}: ${least.toFixed(2)} ms`)
+    const least = Math.min(...times) // the rest is what else the machine does; what looks back and forth takes seconds
+    t.ok(least < 250, `${content.slice(0, 6)}: ${least.toFixed(2)} ms`)
   }
 })
 
