@@ -85,7 +85,9 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
     const { status, stdout, stderr, tookMs } = await doctor()
     t.same([status, stderr], [0, ''])
     t.match(stdout, /^Healthy\..* Asked 2 edges, 1 dispatcher and 1 gateway\.$/m)
-    t.ok(tookMs < 2_000, `${Math.round(tookMs)} ms`)
+    // Two seconds, of which the program's own start is a third on a machine that has nothing else to do.
+    const { tookMs: startMs } = await doctor('--help')
+    t.ok(tookMs < 3 * startMs + 1_000, `${Math.round(tookMs)} ms, ${Math.round(startMs)} of them to start`)
     t.match(JSON.parse((await doctor('--json')).stdout), { healthy: true, asked: { edges: 2 } })
   })
 

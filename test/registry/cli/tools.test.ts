@@ -115,8 +115,12 @@ t.test('against a cluster', async t => {
     }
     const isEndless = (example: string) => ENDLESS.some(name => example.startsWith(`live-comments registry ${name}`))
     await Promise.all([...examples].filter(isEndless).map(example => check(example, true)))
-    for (const example of examples) if (!isEndless(example)) await check(example, false)
+    const isSecure = (example: string) => example.startsWith('live-comments registry secure')
+    for (const example of examples) if (!isEndless(example) && !isSecure(example)) await check(example, false)
     await viewer.interrupted()
+    // Last of all: whoever has no credentials is shut out by it.
+    writeFileSync(join(folder, 'zookeeper-auth'), 'operators:a-password\n', { mode: 0o600 })
+    for (const example of examples) if (isSecure(example)) await check(example, false)
   })
 })
 
