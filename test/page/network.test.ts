@@ -92,6 +92,7 @@ t.test('when the line is bad', async t => {
     const watching = async () => ((await (await fetch(cluster.stream('tab', '/stats'))).json()) as { viewers: number }).viewers
     await until(async () => (await watching()) === 1)
     await cluster.say('tab', 'seen')
+    await until(async () => (await viewer.contents()).length === 1)
     await viewer.hide(true)
     await viewer.state('hidden')
     await until(async () => (await watching()) === 0)
@@ -113,7 +114,7 @@ t.test('when the line is bad', async t => {
     await viewer.page.getByText('Connection lost. Trying again…').waitFor()
     await cluster.again('gateway-1', pid)
     await cluster.say('gone', 'after it came back')
-    await viewer.page.getByText('after it came back').waitFor({ timeout: 15_000 })
+    await viewer.page.getByText('after it came back').waitFor()
     t.same(await viewer.contents(), ['before it went', 'after it came back'])
   })
 

@@ -32,7 +32,7 @@ export class ViewerPage {
   }
 
   /** Waits until the connection is told to be so. */
-  async state(name: string, timeout = 10_000): Promise<void> {
+  async state(name: string, timeout = 30_000): Promise<void> {
     await this.page.locator(`body[data-state=${name}]`).waitFor({ timeout })
   }
 
