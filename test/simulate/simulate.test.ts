@@ -95,7 +95,7 @@ t.test('the checker sees what is wrong', async t => {
     },
   }
   for (const [what, { hooks, invariants }] of Object.entries(wrong)) {
-    const { violations } = await simulate(3, 'none', hooks)
+    const { violations } = await simulate(4, 'none', hooks)
     t.ok(violations[0] && invariants.includes(violations[0].invariant), what, { violations })
   }
 })
