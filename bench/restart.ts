@@ -7,11 +7,12 @@ import { measuredFrom, wallMs, type Schedule } from './load/schedule.js'
 import { Viewers } from './load/viewers.js'
 import { quantiles } from './measure/histogram.js'
 import { ms } from './report/result-table.js'
-import { waitUntil } from './run.js'
+import { drained, waitUntil } from './run.js'
 import { LiveSystem } from './systems/live.js'
 
-/** Low enough that a comment's way is short beside what is measured, high enough to see when it goes on. */
-const RATE = 10
+/** Low enough that writing to all of them leaves the processors to those that join again, and their readers here; high
+ * enough to see when it goes on. */
+const RATE = 2
 const WARM_SECONDS = 4
 /** What a gateway holds with 20,000 descriptors. */
 const PER_GATEWAY = 9_000
@@ -42,7 +43,7 @@ export const restart: Benchmark = {
       system.cluster.kill(fullest.id)
       await waitUntil(at + flags.duration * 1000, share => progress.step('waiting for all to be back', share))
       const posted = await poster.done
-      await sleep(2_000)
+      await drained(viewers, { videos: 1, viewers: count, checked: count }, posted.accepted, progress)
       const { faults } = await viewers.verify(posted.accepted, true)
       const back = viewers.histogram('back')
       progress.end()

@@ -179,7 +179,7 @@ function snapshot(system: RunningSystem, viewers: Viewers) {
 }
 
 /** Waits until everyone has everything, or nothing more comes. @returns when the last comment was read, Unix ms */
-export async function drained(viewers: Viewers, { videos, viewers: count, opaque, checked }: Work, accepted: Uint8Array, progress: Progress): Promise<number> {
+export async function drained(viewers: Viewers, { videos, viewers: count, opaque, checked }: Pick<Work, 'videos' | 'viewers' | 'opaque' | 'checked'>, accepted: Uint8Array, progress: Progress): Promise<number> {
   // Of compressed streams only what checked viewers got is counted as it comes.
   const readers = opaque ? Math.min(checked, count) : count
   let expected = 0

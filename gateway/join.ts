@@ -2,20 +2,14 @@ import type { Buffer } from 'node:buffer'
 import { FrameError } from '../registry/contract/frame.js'
 import { HEARTBEAT, retryLine } from '../registry/contract/sse.js'
 import type { EdgeNode } from '../registry/contract/nodes.js'
-import { Expiries } from '../registry/identity/expiries.js'
 import type { PeerFailure } from '../registry/node/peer-error.js'
 import type { Clock } from '../registry/node/clock.js'
-import type { View } from '../registry/view.js'
-import { Admission, type Arrival } from './admission.js'
+import type { Arrival } from './admission.js'
 import type { Edges, JudgedEdge, Relay } from './edges.js'
 import type { Pending, PlacedViewer } from './pending.js'
-import { place, type Placement } from './placement.js'
+import type { Placement } from './placement.js'
 import { RelayedViewer, type Passage, type StreamRequest } from './viewer.js'
 
-const TICK_MS = 1_000
-const HEARTBEAT_MS = 10_000
-/** A viewer that takes nothing for this long is closed (rule 10); the HTTP server would do so at 8–12 s. */
-const SLOW_MS = 6_000
 /** A stream that lived this long was a good one: the next failure is the first again. */
 const GOOD_MS = 3_000
 /** Before the second try, doubled for each one after. */
@@ -66,129 +60,9 @@ export class JoinCounts {
   bytes = 0
 }
 
-export interface JoinsOptions {
-  readonly clock: Clock
-  readonly random: () => number
-  readonly view: View
-  readonly pending: Pending
-  readonly edges: Edges
-  readonly connect: Connect
-  readonly videoShare: number
-  /** Newcomers a second that are placed. */
-  readonly joinRate: number
-}
-
-/** All viewers of this gateway: each is placed on an edge, and placed again when that edge dies, falls silent or
- * hands it back, resuming after the last id that was passed on. The viewer's own connection stays. */
-export class Joins {
-  readonly counts = new JoinCounts()
-  readonly #options: JoinsOptions
-  readonly #joins = new Set<Join>()
-  /** Those that no edge has sent anything yet, or no longer: we keep their line alive. */
-  readonly #quiet = new Set<Join>()
-  readonly #waiting = new Set<Join>()
-  readonly #blocked = new Set<Join>()
-  readonly #expiries = new Expiries<Join>()
-  readonly #admission: Admission
-  #heartbeatAt: number
-  readonly #host: JoinHost
-  #cancel: () => void
-
-  constructor(options: JoinsOptions) {
-    this.#options = options
-    const { view, pending, edges, videoShare, clock, joinRate } = options
-    this.#admission = new Admission({ clock, rate: joinRate })
-    const setAside = (edge: EdgeNode) => edges.isSetAside(edge)
-    this.#host = {
-      options,
-      counts: this.counts,
-      find: join => place(view, join.videoId, pending, { videoShare, setAside: join.avoids(setAside) }),
-      enqueue: join => this.#admission.add(join),
-      quiet: (join, quiet) => toggle(this.#quiet, join, quiet),
-      waiting: (join, waiting) => toggle(this.#waiting, join, waiting),
-      blocked: (join, blocked) => toggle(this.#blocked, join, blocked),
-      gone: join => {
-        for (const set of [this.#joins, this.#quiet, this.#waiting, this.#blocked, this.#admission, this.#expiries]) set.delete(join)
-      },
-    }
-    this.#heartbeatAt = clock.now() + HEARTBEAT_MS
-    this.#cancel = clock.after(TICK_MS, this.#tick)
-  }
-
-  /** Viewers with an open stream. */
-  get size(): number {
-    return this.#joins.size
-  }
-
-  /** Viewers that wait for an edge. */
-  get waitingCount(): number {
-    return this.#waiting.size
-  }
-
-  /** Newcomers in line to be placed. */
-  get inLine(): number {
-    return this.#admission.waiting
-  }
-
-  /** Whether a newcomer may get in line. */
-  get takesNewcomers(): boolean {
-    return this.#admission.hasRoom
-  }
-
-  /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`.
-   * @param endsAt when its stream must end, Unix ms */
-  open(request: StreamRequest, sink: Sink, endsAt?: number): Join {
-    const join = new Join(this.#host, request, sink)
-    this.#joins.add(join)
-    if (endsAt !== undefined) this.#expiries.add(join, endsAt)
-    this.#quiet.add(join)
-    this.#admission.add(join)
-    return join
-  }
-
-  /** Places those that wait: an edge may have come. */
-  placeWaiting(): void {
-    for (const join of this.#waiting) this.#admission.add(join)
-  }
-
-  /** Ends every stream, spread over `windowMs`, each with its own `retry:`. */
-  async endAll(windowMs: number): Promise<void> {
-    const { clock } = this.#options
-    const stepMs = 50
-    const perStep = Math.ceil(this.#joins.size / Math.max(1, Math.floor(windowMs / stepMs)))
-    while (this.#joins.size > 0) {
-      let ended = 0
-      for (const join of this.#joins) {
-        if (ended++ === perStep) break
-        join.end('stopping')
-      }
-      if (this.#joins.size > 0) await new Promise<void>(resolve => clock.after(stepMs, resolve))
-    }
-  }
-
-  close(): void {
-    this.#cancel()
-    this.#admission.close()
-    for (const join of this.#joins) join.end('stopping')
-  }
-
-  readonly #tick = (): void => {
-    const { clock, pending } = this.#options
-    this.#cancel = clock.after(TICK_MS, this.#tick)
-    const now = clock.now()
-    pending.expire(now)
-    this.placeWaiting()
-    for (const join of this.#blocked) if (join.blockedForMs(now) >= SLOW_MS) join.end('slow')
-    for (const join of this.#expiries.due(clock.wall())) join.end('expired')
-    if (now < this.#heartbeatAt) return
-    this.#heartbeatAt = now + HEARTBEAT_MS
-    for (const join of this.#quiet) join.heartbeat()
-  }
-}
-
 /** What a Join needs of all of them. */
-interface JoinHost {
-  readonly options: JoinsOptions
+export interface JoinHost {
+  readonly options: { readonly clock: Clock; readonly random: () => number; readonly pending: Pending; readonly edges: Edges; readonly connect: Connect }
   readonly counts: JoinCounts
   find(join: Join): Placement
   enqueue(join: Join): void
@@ -392,9 +266,4 @@ export class Join implements Relay, Arrival {
   #now(): number {
     return this.#host.options.clock.now()
   }
-}
-
-function toggle(set: Set<Join>, join: Join, member: boolean): void {
-  if (member) set.add(join)
-  else set.delete(join)
 }

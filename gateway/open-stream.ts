@@ -3,7 +3,7 @@ import type { HttpResponse } from 'uWebSockets.js'
 import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
 import { HEARTBEAT, retryLine } from '../registry/contract/sse.js'
 import { Stream } from '../registry/node/stream.js'
-import type { Joins } from './join.js'
+import type { Joins } from './joins.js'
 import type { StreamRequest } from './viewer.js'
 
 export interface OpenStreamOptions {

@@ -10,15 +10,15 @@ export class PostConnection {
   #received = ''
   #answered: ((status: number) => void) | undefined
 
-  /** @param closed the connection is gone; a request under way has been answered with status 0 */
+  /** @param closed the connection is gone, and takes no more requests; one under way is answered next, with status 0 */
   constructor(host: string, port: number, closed: () => void) {
     this.#socket = connect({ host, port, noDelay: true })
     this.#socket.setEncoding('latin1')
     this.#socket.on('data', (text: string) => this.#receive(text))
     this.#socket.on('error', () => {})
     this.#socket.once('close', () => {
-      this.#answer(0)
       closed()
+      this.#answer(0)
     })
   }
 
