@@ -1,9 +1,9 @@
-import { numberOf, type Benchmark, type Flags } from './benchmark.js'
-import { workOf } from './fanout.js'
+import { numberOf, type Benchmark, type Findings, type Flags } from './benchmark.js'
+import { PATIENCE_MS, workOf } from './fanout.js'
 import { bars } from './report/chart.js'
 import type { Progress } from './report/progress.js'
 import { resultTable } from './report/result-table.js'
-import { fanOut, type Outcome } from './run.js'
+import { fanOut, type Outcome, type Work } from './run.js'
 import { startBare } from './systems/bare.js'
 import { startBetterSse } from './systems/better-sse.js'
 import { startCentrifugo } from './systems/centrifugo.js'
@@ -38,48 +38,72 @@ export const compare: Benchmark = {
     command
       .option('--viewers <count>', 'of the video', Number, 10_000)
       .option('--rate <count>', 'comments a second', Number, 100)
-      .option('--only <names>', `some of ${Object.keys(systems).join(',')}`),
+      .option('--only <names>', `some of ${Object.keys(systems).join(',')}`)
+      .addHelpText('after', `\nA system that falls behind is waited for until ${PATIENCE_MS / 1000} s after its last post was due, and then shown with what it did:\neach takes a minute and --duration at most, unless it does not start or takes no viewers.`),
   async run(flags, progress) {
-    const outcomes: Outcome[] = []
-    const notes: string[] = []
     const only = typeof flags['only'] === 'string' ? flags['only'].split(',') : Object.keys(systems)
-    for (const [name, start] of Object.entries(systems)) {
-      if (!only.includes(name)) continue
-      progress.title(`${name}: ${numberOf(flags, 'viewers')} viewers, ${numberOf(flags, 'rate')} comments/s`)
-      try {
-        outcomes.push(await once(flags, progress, start, outcomes.find(({ system }) => system.startsWith('live'))?.flushIntervalMs ?? 0))
-      } catch (error) {
-        progress.end()
-        notes.push(error instanceof NotInstalledError ? `${name} is left out; to have it: ${error.message}` : `${name} FAILED: ${(error as Error).message}`)
-      }
-    }
-    const ranked = [...outcomes].sort((a, b) => b.deliveriesPerCpuSecond - a.deliveriesPerCpuSecond)
-    return {
-      text: resultTable(outcomes) + ratios(outcomes) + notes.map(note => `${note}\n`).join(''),
-      runs: outcomes,
-      chart: bars(
-        'Comments delivered per CPU-second',
-        `one video, ${numberOf(flags, 'viewers')} viewers, ${numberOf(flags, 'rate')} comments/s; the processes that write to viewers`,
-        ranked.map(({ system, deliveriesPerCpuSecond, keptUp }) => ({ name: keptUp ? system : `${system} (fell behind)`, value: deliveriesPerCpuSecond })),
-      ),
-      correct: outcomes.every(({ system, correct }) => correct || !system.startsWith('live')),
-    }
+    const chosen = Object.entries(systems).filter(([name]) => only.includes(name))
+    return await sideBySide(
+      chosen.map(([name, start]) => ({ name, start: flushIntervalMs => start(flags, flushIntervalMs) })),
+      workOf(flags, { viewers: numberOf(flags, 'viewers'), rate: numberOf(flags, 'rate') }),
+      progress,
+    )
   },
 }
 
-async function once(flags: Flags, progress: Progress, start: Start, flushIntervalMs: number): Promise<Outcome> {
+export interface Candidate {
+  readonly name: string
+  /** @param flushIntervalMs for how long our edge let comments gather; 0 when it has not run */
+  readonly start: (flushIntervalMs: number) => Promise<RunningSystem>
+}
+
+/** The same work for each, one after the other. One that fails has no row but a line, and the others go on; the run has
+ * failed when it is ours. */
+export async function sideBySide(candidates: readonly Candidate[], work: Work, progress: Progress): Promise<Findings> {
+  const outcomes: Outcome[] = []
+  const notes: string[] = []
+  let correct = true
+  for (const { name, start } of candidates) {
+    progress.title(`${name}: ${work.viewers} viewers, ${work.rate} comments/s`)
+    try {
+      const outcome = await once(start, outcomes.find(isOurs)?.flushIntervalMs ?? 0, work, progress)
+      outcomes.push(outcome)
+      if (isOurs(outcome) && !outcome.correct) correct = false
+    } catch (error) {
+      progress.end()
+      notes.push(error instanceof NotInstalledError ? `${name} is left out; to have it: ${error.message}` : `${name} FAILED: ${(error as Error).message}`)
+      if (isOurs({ system: name })) correct = false
+    }
+  }
+  const ranked = [...outcomes].sort((a, b) => b.deliveriesPerCpuSecond - a.deliveriesPerCpuSecond)
+  return {
+    text: resultTable(outcomes) + ratios(outcomes) + notes.map(note => `${note}\n`).join(''),
+    runs: outcomes,
+    chart: bars(
+      'Comments delivered per CPU-second',
+      `one video, ${work.viewers} viewers, ${work.rate} comments/s; the processes that write to viewers`,
+      ranked.map(({ system, deliveriesPerCpuSecond, keptUp }) => ({ name: keptUp ? system : `${system} (did not keep up)`, value: deliveriesPerCpuSecond })),
+    ),
+    correct,
+  }
+}
+
+async function once(start: Candidate['start'], flushIntervalMs: number, work: Work, progress: Progress): Promise<Outcome> {
   progress.step('starting')
-  await using system = await start(flags, flushIntervalMs)
-  const opaque = system.name.endsWith('gzip')
-  return await fanOut(system, workOf(flags, { viewers: numberOf(flags, 'viewers'), rate: numberOf(flags, 'rate'), opaque }), progress)
+  await using system = await start(flushIntervalMs)
+  return await fanOut(system, { ...work, opaque: system.name.endsWith('gzip') }, progress)
+}
+
+function isOurs({ system }: Pick<Outcome, 'system'>): boolean {
+  return system.startsWith('live')
 }
 
 /** What the issue of all this is: our edge as a share of the bare loop, and as a multiple of the best of the others. */
 function ratios(outcomes: readonly Outcome[]): string {
-  const ours = outcomes.find(({ system }) => system.startsWith('live'))
+  const ours = outcomes.find(isOurs)
   if (!ours) return ''
   const bare = outcomes.find(({ system }) => system.startsWith('bare'))
-  const others = outcomes.filter(({ system }) => !system.startsWith('live') && !system.startsWith('bare'))
+  const others = outcomes.filter(each => !isOurs(each) && !each.system.startsWith('bare'))
   const best = others.sort((a, b) => b.deliveriesPerCpuSecond - a.deliveriesPerCpuSecond)[0]
   const lines = ['']
   if (bare) lines.push(`The edge makes ${((100 * ours.deliveriesPerCpuSecond) / bare.deliveriesPerCpuSecond).toFixed(0)}% of the bare loop's deliveries per CPU-second (both gather for ${(ours.flushIntervalMs ?? 0).toFixed(0)} ms).`)

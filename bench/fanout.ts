@@ -10,6 +10,8 @@ const SWEEP_VIEWERS = [100, 1000, 10_000]
 /** What a gateway holds with 20,000 descriptors. */
 const GATEWAY_VIEWERS = 9_500
 const WARM_SECONDS = 3
+/** What waits longer is not told from what waits for ever: viewers have gone. */
+export const PATIENCE_MS = 20_000
 
 export const fanout: Benchmark = {
   name: 'fanout',
@@ -50,5 +52,5 @@ async function fanoutOnce(flags: Flags, progress: Progress, wanted: number, rate
 
 /** The usual work, by the flags that all benchmarks have. */
 export function workOf(flags: Flags, change: Pick<Work, 'viewers' | 'rate'> & Partial<Work>): Work {
-  return { videos: 1, seconds: flags.duration, warmSeconds: WARM_SECONDS, eventBytes: flags.size, checked: flags.checked, threads: flags.threads, ...change }
+  return { videos: 1, seconds: flags.duration, warmSeconds: WARM_SECONDS, patienceMs: PATIENCE_MS, eventBytes: flags.size, checked: flags.checked, threads: flags.threads, ...change }
 }

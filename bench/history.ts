@@ -11,6 +11,8 @@ import { LiveSystem } from './systems/live.js'
 
 const PAGE_SIZE = 50
 const POST_RATE = 2_000
+/** For an answer: a gateway that needs longer has failed. */
+const ANSWER_MS = 10_000
 
 export const history: Benchmark = {
   name: 'history',
@@ -57,7 +59,7 @@ export const history: Benchmark = {
 
 /** A cursor in the middle of a video's comments. */
 async function middle(url: string, comments: number): Promise<string> {
-  const response = await fetch(`${url}?pageSize=${Math.min(200, Math.ceil(comments / 2))}`)
+  const response = await fetch(`${url}?pageSize=${Math.min(200, Math.ceil(comments / 2))}`, { signal: AbortSignal.timeout(ANSWER_MS) })
   const { comments: page } = (await response.json()) as { comments: { id: string }[] }
   return page.at(-1)!.id
 }
@@ -69,7 +71,11 @@ async function readPages(host: string, port: number, requests: readonly string[]
   let failed = 0
   const one = () =>
     new Promise<void>(done => {
-      const connection = new PostConnection(host, port, done)
+      const connection = new PostConnection(host, port, () => {
+        clearTimeout(force)
+        done()
+      })
+      const force = setTimeout(() => connection.close(), seconds * 1000 + ANSWER_MS)
       const ask = () => {
         const since = wallMs()
         if (since >= until) return connection.close()

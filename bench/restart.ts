@@ -3,7 +3,7 @@ import { number, table } from '../registry/cli/table.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { isFaultless } from './load/checker.js'
 import { Poster } from './load/poster.js'
-import { measuredFrom, wallMs, type Schedule } from './load/schedule.js'
+import { endsAt, measuredFrom, wallMs, type Schedule } from './load/schedule.js'
 import { Viewers } from './load/viewers.js'
 import { quantiles } from './measure/histogram.js'
 import { ms } from './report/result-table.js'
@@ -17,6 +17,8 @@ const WARM_SECONDS = 4
 /** What a gateway holds with 20,000 descriptors. */
 const PER_GATEWAY = 9_000
 const READY_TIMEOUT_MS = 120_000
+/** For what was posted last, once the run is over. */
+const PATIENCE_MS = 30_000
 
 export const restart: Benchmark = {
   name: 'restart',
@@ -42,8 +44,7 @@ export const restart: Benchmark = {
       viewers.broken(at)
       system.cluster.kill(fullest.id)
       await waitUntil(at + flags.duration * 1000, share => progress.step('waiting for all to be back', share))
-      const posted = await poster.done
-      await drained(viewers, { videos: 1, viewers: count, checked: count }, posted.accepted, progress)
+      const { posted } = await drained(viewers, { videos: 1, viewers: count, checked: count, patienceMs: PATIENCE_MS }, endsAt(schedule), poster.done, progress)
       const { faults } = await viewers.verify(posted.accepted, true)
       const back = viewers.histogram('back')
       progress.end()

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isFaultless, type Faults } from './load/checker.js'
 import { Poster } from './load/poster.js'
+import type { Posted } from './load/poster-worker.js'
 import { endsAt, measuredFrom, wallMs, type Schedule } from './load/schedule.js'
 import { Viewers } from './load/viewers.js'
 import { quantiles, type Quantiles } from './measure/histogram.js'
@@ -25,6 +26,8 @@ export interface Work {
   readonly checked: number
   readonly threads: number
   readonly opaque?: boolean
+  /** How long after the end of its schedule a system is waited for: what it has not taken or delivered by then is given up. */
+  readonly patienceMs: number
 }
 
 /** What one process used while it was measured. */
@@ -47,7 +50,7 @@ export interface Outcome {
   /** Comments delivered, one for each viewer. */
   readonly deliveries: number
   readonly deliveriesPerSecond: number
-  /** By the processes that write to viewers; and by all of the system's. */
+  /** By the processes that write to viewers; and by all of the system's. 0 also where one of those ended meanwhile. */
   readonly deliveriesPerCpuSecond: number
   readonly deliveriesPerSystemCpuSecond: number
   readonly bytesPerDelivery: number
@@ -58,8 +61,12 @@ export interface Outcome {
   readonly latencyMs: Quantiles | undefined
   readonly acceptedLatencyMs: Quantiles | undefined
   readonly postLatencyMs: Quantiles | undefined
-  /** From the end of the schedule until the last comment was read. */
+  /** From the end of the schedule until the last comment was read; or, if that was given up, for how long it was waited for. */
   readonly lagMs: number
+  /** Posts were not answered, or comments that were taken not delivered, until no more came or patience ended. */
+  readonly gaveUp: boolean
+  /** Of all that was posted and taken, the share that had reached its viewers by then. */
+  readonly deliveredShare: number
   /** Of our edge, while it was measured: how long it let comments gather, on average, and the worst 99th percentile of its
    * event loop's delay in 2 s (of which some 10 ms are the clock that takes it). */
   readonly flushIntervalMs: number | undefined
@@ -71,6 +78,8 @@ export interface Outcome {
   readonly firstError: string | undefined
   /** Nothing missing, doubled or misplaced, no post refused. */
   readonly correct: boolean
+  /** Something is wrong that not having kept up does not explain. */
+  readonly failed: boolean
   /** Correct, and never more than a second behind at the end. */
   readonly keptUp: boolean
 }
@@ -78,7 +87,6 @@ export interface Outcome {
 const READY_TIMEOUT_MS = 120_000
 /** A comment that has not come when none came for this long does not come. */
 const SILENT_MS = 4_000
-const DRAIN_MS = 30_000
 const KEPT_UP_MS = 1_000
 /** Viewer counts and the like have been told by then. */
 const SETTLE_MS = 1_500
@@ -110,19 +118,17 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
   const warm = Math.round(work.warmSeconds * work.rate)
   const schedule: Schedule = { startAt: wallMs() + 300, stepMs: 1000 / work.rate, warm, pauseMs: work.pauseMs ?? 0, count: warm + Math.max(1, Math.round(work.seconds * work.rate)), videos: work.videos }
   viewers.begin(schedule)
-  const poster = new Poster({ targets: system.posts, schedule, connections: POST_CONNECTIONS, eventBytes: work.eventBytes })
+  const poster = new Poster({ targets: system.posts, schedule, connections: POST_CONNECTIONS, eventBytes: work.eventBytes, patienceMs: work.patienceMs })
   await waitUntil(measuredFrom(schedule), share => progress.step('warming up', share))
   const from = snapshot(system, viewers)
   const states: EdgeState[] = []
   await system.edgeState?.() // what came before is not asked about
-  const sampling = setInterval(() => void system.edgeState?.().then(state => states.push(state)), EDGE_SAMPLE_MS)
+  const sampling = setInterval(() => void system.edgeState?.().then(state => states.push(state), () => {}), EDGE_SAMPLE_MS) // one less where it does not answer
   await waitUntil(endsAt(schedule), share => progress.step('measuring', share))
   clearInterval(sampling)
   const to = snapshot(system, viewers)
-  const posted = await poster.done
-
+  const { posted, lagMs, gaveUp, deliveredShare } = await drained(viewers, work, endsAt(schedule), poster.done, progress)
   const accepted = posted.accepted.reduce((sum, each) => sum + each, 0)
-  const lastReadAt = await drained(viewers, work, posted.accepted, progress)
   // Where a post's fate is unknown, counts cannot be judged; the run has failed anyway.
   const verdict = await viewers.verify(posted.accepted, !posted.refused[0])
   const window = (to.at - from.at) / 1000
@@ -134,9 +140,13 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
     cpuSeconds: seconds - (from.cpu.find(each => each.pid === pid)?.seconds ?? 0),
     memoryBytes: memoryBytes(pid),
   }))
-  const cpu = (all: readonly Usage[]) => all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0)
+  const perCpuSecond = (all: readonly Usage[]) => {
+    const used = all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0)
+    // A process that has ended has used less than before.
+    return used > 0 && all.every(({ cpuSeconds }) => cpuSeconds >= 0) ? deliveries / used : 0
+  }
+  const { doubled, misplaced, malformed } = verdict.faults
   const correct = isFaultless(verdict.faults) && accepted === schedule.count
-  const lagMs = Math.max(0, lastReadAt - endsAt(schedule))
   return {
     system: system.name,
     about: system.about,
@@ -147,15 +157,17 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
     refused: posted.refused,
     deliveries,
     deliveriesPerSecond: deliveries / window,
-    deliveriesPerCpuSecond: deliveries / cpu(usage.filter(({ delivers }) => delivers)),
-    deliveriesPerSystemCpuSecond: deliveries / cpu(usage),
-    bytesPerDelivery: (to.bytes - from.bytes) / deliveries,
+    deliveriesPerCpuSecond: perCpuSecond(usage.filter(({ delivers }) => delivers)),
+    deliveriesPerSystemCpuSecond: perCpuSecond(usage),
+    bytesPerDelivery: deliveries === 0 ? 0 : (to.bytes - from.bytes) / deliveries,
     memoryPerViewer,
     kernelMemoryPerViewer,
     latencyMs: quantiles(viewers.histogram('posted')),
     acceptedLatencyMs: system.stampsAccepted ? quantiles(viewers.histogram('accepted')) : undefined,
     postLatencyMs: quantiles(poster.latency),
     lagMs,
+    gaveUp,
+    deliveredShare,
     flushIntervalMs: states.length === 0 ? undefined : states.reduce((sum, { flushIntervalMs }) => sum + flushIntervalMs, 0) / states.length,
     loopDelayMs: states.length === 0 ? undefined : Math.max(...states.map(({ loopDelayMs }) => loopDelayMs)),
     usage,
@@ -163,6 +175,7 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
     faults: verdict.faults,
     firstError: verdict.firstError,
     correct,
+    failed: system.promisesDelivery ? !correct : doubled + misplaced + malformed > 0,
     keptUp: correct && lagMs < KEPT_UP_MS,
   }
 }
@@ -178,28 +191,38 @@ function snapshot(system: RunningSystem, viewers: Viewers) {
   }
 }
 
-/** Waits until everyone has everything, or nothing more comes. @returns when the last comment was read, Unix ms */
-export async function drained(viewers: Viewers, { videos, viewers: count, opaque, checked }: Pick<Work, 'videos' | 'viewers' | 'opaque' | 'checked'>, accepted: Uint8Array, progress: Progress): Promise<number> {
+/** Waits until every post is answered and everyone has what was taken, or nothing more comes, or patience ends.
+ * @param end of the schedule, Unix ms */
+export async function drained(viewers: Viewers, { videos, viewers: count, opaque, checked, patienceMs }: Pick<Work, 'videos' | 'viewers' | 'opaque' | 'checked' | 'patienceMs'>, end: number, posting: Promise<Posted>, progress: Progress) {
   // Of compressed streams only what checked viewers got is counted as it comes.
   const readers = opaque ? Math.min(checked, count) : count
-  let expected = 0
-  for (let number = 0; number < accepted.length; number++) {
-    const video = number % videos
-    if (accepted[number]) expected += Math.floor((readers - video - 1) / videos) + 1
-  }
-  const began = wallMs()
-  let at = began
-  let seen = viewers.get('comments')
-  while (seen < expected && wallMs() - at < SILENT_MS && wallMs() - began < DRAIN_MS) {
-    progress.step('waiting for the last comments', seen / expected)
-    await sleep(10)
+  let read = viewers.get('comments')
+  let readAt = wallMs()
+  const watching = setInterval(() => {
     const now = viewers.get('comments')
-    if (now !== seen) at = wallMs()
-    seen = now
+    if (now !== read) readAt = wallMs()
+    read = now
+  }, 10)
+  try {
+    const posted = await posting
+    const answeredAt = wallMs()
+    let expected = 0
+    for (let number = 0; number < posted.accepted.length; number++) {
+      const video = number % videos
+      if (posted.accepted[number]) expected += Math.floor((readers - video - 1) / videos) + 1
+    }
+    while (read < expected && wallMs() - Math.max(readAt, answeredAt) < SILENT_MS && wallMs() < end + patienceMs) {
+      progress.step('waiting for the last comments', read / expected)
+      await sleep(10)
+    }
+    const gaveUp = read < expected || posted.refused[0] !== undefined
+    const lagMs = Math.max(0, (gaveUp ? wallMs() : readAt) - end)
+    // Compressed streams: those that are not read follow those that are.
+    if (opaque) await sleep(SETTLE_MS)
+    return { posted, lagMs, gaveUp, deliveredShare: expected === 0 ? 0 : Math.min(1, read / expected) }
+  } finally {
+    clearInterval(watching)
   }
-  // Compressed streams: those that are not read follow those that are.
-  if (opaque) await sleep(SETTLE_MS)
-  return at
 }
 
 /** Bytes of memory of the processes that write to viewers. */

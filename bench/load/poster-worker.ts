@@ -16,6 +16,9 @@ export interface PosterWorkerData {
   /** Not by the schedule: each connection posts again as soon as it is answered, until that time; what was posted
    * before `measuredFrom` warms up. Unix ms. */
   readonly flatOut?: { readonly measuredFrom: number; readonly until: number }
+  /** A server that is so far behind is not waited for: posts that it has not answered that long after the last was due
+   * count as refused, status 0. */
+  readonly patienceMs: number
   /** Post due to answered, of those after the warm-up. */
   readonly latency: SharedArrayBuffer
 }
@@ -30,10 +33,7 @@ export interface Posted {
   readonly lastAt: number
 }
 
-/** A server that is so far behind is not waited for: the posts that it has not taken by then count as refused, status 0. */
-const PATIENCE_MS = 10_000
-
-const { targets, schedule, connections, eventBytes, flatOut, latency } = workerData as PosterWorkerData
+const { targets, schedule, connections, eventBytes, flatOut, patienceMs, latency } = workerData as PosterWorkerData
 const port = parentPort!
 const histogram = new Histogram(new Float64Array(latency))
 const idle: PostConnection[] = []
@@ -55,7 +55,7 @@ function open(): void {
     all.delete(connection)
     const at = idle.indexOf(connection)
     if (at >= 0) idle.splice(at, 1)
-    if (!isDone()) setTimeout(open, 50)
+    setTimeout(() => isDone() || open(), 50)
   })
   all.add(connection)
   idle.push(connection)
@@ -68,7 +68,7 @@ function tick(): void {
   } else if (now >= schedule.startAt) {
     while (idle.length > 0 && now < flatOut.until) post(idle.pop()!, now)
   }
-  if (wallMs() > (flatOut?.until ?? endsAt(schedule)) + PATIENCE_MS) giveUp()
+  if (wallMs() > (flatOut?.until ?? endsAt(schedule)) + patienceMs) giveUp()
   if (isDone()) {
     for (const connection of all) connection.close()
     const result: Posted = { accepted: accepted.slice(0, next), refused, measured, lastAt }

@@ -21,19 +21,27 @@ export interface Audience {
 }
 
 const POLL_MS = 20
+/** A thread that reads for 10,000 viewers comes to its orders late. */
+const ANSWER_MS = 60_000
+const CLOSE_MS = 10_000
 
 /** Many viewers, in threads of this process: what they are told, and what they count. */
 export class Viewers {
   readonly #workers: Worker[] = []
   readonly #stats: ViewerStats[] = []
+  readonly #exits: Promise<unknown>[] = []
   #connected = 0
+  #error: Error | undefined
 
   constructor(threads: number) {
     for (let i = 0; i < threads; i++) {
       const stats = new ViewerStats()
       const workerData: ViewerWorkerData = { memory: stats.memory }
-      this.#workers.push(new Worker(new URL('./viewer-worker.js', import.meta.url), { workerData }))
+      const worker = new Worker(new URL('./viewer-worker.js', import.meta.url), { workerData })
+      worker.on('error', error => (this.#error ??= error))
+      this.#workers.push(worker)
       this.#stats.push(stats)
+      this.#exits.push(new Promise(resolve => worker.once('exit', resolve)))
     }
   }
 
@@ -64,6 +72,7 @@ export class Viewers {
     const deadline = wallMs() + timeoutMs
     while (this.get('ready') < this.#connected) {
       progress(this.get('ready'))
+      if (this.#error) throw this.#error
       if (wallMs() > deadline) throw new Error(`only ${this.get('ready')} of ${this.#connected} viewers were ready in ${timeoutMs / 1000} s (${this.get('failed')} failed)`)
       if (this.get('failed') > 0) throw new Error(`${this.get('failed')} viewers were refused: ${(await this.verify(new Uint8Array(), false)).firstError ?? 'their stream ended'}`)
       await sleep(POLL_MS)
@@ -89,7 +98,8 @@ export class Viewers {
     return all
   }
 
-  /** @param accepted 1 for each post that the system took */
+  /** @param accepted 1 for each post that the system took
+   * @throws Error when a thread has failed, or does not answer within a minute */
   async verify(accepted: Uint8Array, settled: boolean): Promise<Verdict> {
     const all = { faults: noFaults(), checked: 0, uncheckedComments: 0, firstError: undefined as string | undefined }
     for (const verdict of await Promise.all(this.#workers.map(worker => this.#ask(worker, { kind: 'verify', accepted, settled })))) {
@@ -102,17 +112,15 @@ export class Viewers {
   }
 
   async close(): Promise<void> {
-    await Promise.all(
-      this.#workers.map(worker => {
-        const exited = once(worker, 'exit')
-        this.#send(worker, { kind: 'close' })
-        return exited
-      }),
-    )
+    for (const worker of this.#workers) this.#send(worker, { kind: 'close' })
+    const force = setTimeout(() => this.#workers.forEach(worker => void worker.terminate()), CLOSE_MS)
+    await Promise.all(this.#exits)
+    clearTimeout(force)
   }
 
   async #ask(worker: Worker, order: Order): Promise<Verdict> {
-    const answer = once(worker, 'message')
+    if (this.#error) throw this.#error
+    const answer = once(worker, 'message', { signal: AbortSignal.timeout(ANSWER_MS) })
     this.#send(worker, order)
     return ((await answer) as [Verdict])[0]
   }

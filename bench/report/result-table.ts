@@ -36,7 +36,7 @@ function row(outcome: Outcome): string[] {
     ms(latencyMs?.p50),
     ms(latencyMs?.p99),
     ms(latencyMs?.p999),
-    whole(outcome.lagMs),
+    `${outcome.gaveUp ? '> ' : ''}${whole(outcome.lagMs)}`,
     outcome.bytesPerDelivery.toFixed(0),
     (outcome.memoryPerViewer / 1024).toFixed(1),
     ms(outcome.loopDelayMs),
@@ -44,13 +44,19 @@ function row(outcome: Outcome): string[] {
   ]
 }
 
-/** `kept up`, or what was wrong, in a few words. */
-export function verdict({ keptUp, correct, faults, refused, firstError }: Outcome): string {
+/** `kept up`, or how far it came, or what was wrong, in a few words. */
+export function verdict({ keptUp, correct, failed, posted, deliveredShare, faults, refused, firstError }: Outcome): string {
   if (keptUp) return 'kept up'
+  if (correct) return 'did not keep up'
+  if (!failed) {
+    const asked = Object.values(refused).reduce((sum, count) => sum + count, posted)
+    const lost = faults.lost > 0 ? `, ${number(faults.lost)} viewers lost` : ''
+    return `did not keep up: took ${number(posted)} of ${number(asked)} posts, delivered ${Math.floor(100 * deliveredShare)}% of those${lost}`
+  }
   const wrong = [...(Object.entries(faults) as [string, number][]), ...Object.entries(refused).map(([status, count]): [string, number] => [status === '0' ? 'posts not taken' : `posts answered ${status}`, count])]
     .filter(([, count]) => count > 0)
     .map(([name, count]) => `${number(count)} ${name}`)
-  return correct ? 'fell behind' : `FAILED: ${wrong.join(', ')}${firstError ? ` (${firstError})` : ''}`
+  return `FAILED: ${wrong.join(', ')}${firstError ? ` (${firstError})` : ''}`
 }
 
 export function ms(value: number | undefined): string {

@@ -30,6 +30,7 @@ export class LiveSystem implements RunningSystem {
   readonly streams: readonly StreamTarget[]
   readonly posts: readonly PostTarget[]
   readonly stampsAccepted = true
+  readonly promisesDelivery = true
   readonly cluster: Cluster
   readonly #delivering: RegExp
   readonly #remove: () => void

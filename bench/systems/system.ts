@@ -24,6 +24,8 @@ export interface RunningSystem extends AsyncDisposable {
   readonly posts: readonly PostTarget[]
   /** It stamps a comment, `createdAt`, when it takes it. */
   readonly stampsAccepted: boolean
+  /** Ours: a viewer that lacks one comment is a failed run, however busy the system was. */
+  readonly promisesDelivery?: boolean
   /** As of now: a process may have been started again. */
   processes(): readonly ServerProcess[]
   /** What its edge says of itself, where there is one. */

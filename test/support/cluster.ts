@@ -152,7 +152,7 @@ export class Cluster {
   /** The same for any number of metrics of one moment: reading them takes a member's time. */
   async metrics(id: string): Promise<(name: string) => number> {
     const token = readFileSync(join(this.data, 'internal-token'), 'utf8').trim()
-    const response = await fetch(`${this.member(id).internalUrl}/metrics`, { headers: { authorization: `Bearer ${token}` } })
+    const response = await fetch(`${this.member(id).internalUrl}/metrics`, { headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(30_000) })
     const lines = (await response.text()).split('\n')
     return name => lines.filter(line => line.startsWith(`${name} `) || line.startsWith(`${name}{`)).reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
   }
