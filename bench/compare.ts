@@ -39,7 +39,7 @@ export const compare: Benchmark = {
       .option('--viewers <count>', 'of the video', Number, 10_000)
       .option('--rate <count>', 'comments a second', Number, 100)
       .option('--only <names>', `some of ${Object.keys(systems).join(',')}`)
-      .addHelpText('after', `\nA system that falls behind is waited for until ${PATIENCE_MS / 1000} s after its last post was due, and then shown with what it did:\neach takes a minute and --duration at most, unless it does not start or takes no viewers.`),
+      .addHelpText('after', `\nA system that falls behind is waited for until ${PATIENCE_MS / 1000} s after its last post was due, and shown with what it did.\nEach takes --duration and a minute at most, besides the two minutes at most that its viewers have to connect.`),
   async run(flags, progress) {
     const only = typeof flags['only'] === 'string' ? flags['only'].split(',') : Object.keys(systems)
     const chosen = Object.entries(systems).filter(([name]) => only.includes(name))

@@ -22,7 +22,7 @@ import { Progress } from './report/progress.js'
 
 const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, relay, placement, sweep, attack]
 
-/** The benchmarks. Sets the exit status: 0; 1 when a run lost, doubled or misplaced a comment; 2 for wrong usage.
+/** The benchmarks. Sets the exit status: 0; 1 when a run of ours lost, doubled or misplaced a comment; 2 for wrong usage.
  * @param argv what follows the word `bench` */
 export async function main(argv: string[], _env: NodeJS.ProcessEnv): Promise<void> {
   const program = new Command('npm run bench --')

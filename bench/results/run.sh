@@ -12,8 +12,7 @@ run() {
   npm run -s bench -- "$@" --json "bench/results/$name.json" --svg "bench/results/$name.svg" | tee "bench/results/$name.txt"
 }
 
-# Socket.IO and better-sse fall so far behind at this rate that a run takes many minutes to end.
-run compare-100 compare --viewers 10000 --rate 100 --only live,live-gzip,bare,nchan,redis,centrifugo,mercure
+run compare-100 compare --viewers 10000 --rate 100
 run compare-10 compare --viewers 10000 --rate 10
 run gzip-1000 fanout --viewers 10000 --rate 1000 --gzip
 run gateway fanout --via gateway --viewers 9000 --rate 20

@@ -9,7 +9,7 @@ export async function startBareRelay(): Promise<RunningSystem> {
   const live = await LiveSystem.start({ via: 'edge' })
   const port = await new Ports().take('127.0.0.1')
   const server = nodeServer('bare-relay-server', [port, live.cluster.record().edges[0]!.url!])
-  await server.listening(port)
+  await server.listening(port, () => live[Symbol.asyncDispose]())
   return {
     name: 'bare relay',
     about: 'undici and uWebSockets.js, one corked write a chunk',

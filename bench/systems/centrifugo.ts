@@ -31,7 +31,7 @@ export async function startCentrifugo(env: NodeJS.ProcessEnv): Promise<RunningSy
     }),
   )
   const server = new Child(binary, ['-c', file])
-  await server.listening(port)
+  await server.listening(port, folder.remove)
   const subscribe = encodeURIComponent(JSON.stringify({ subs: { [CHANNEL]: {} } }))
   return {
     name: 'Centrifugo',

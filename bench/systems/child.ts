@@ -30,12 +30,14 @@ export class Child {
     if (this.pid > 0) this.#guard.protect([this.pid])
   }
 
-  /** Waits until a port of this machine takes connections. @throws Error with what the server printed */
-  async listening(port: number): Promise<void> {
+  /** Waits until a port of this machine takes connections.
+   * @param undo removes what was made for it, should it not start. @throws Error with what the server printed */
+  async listening(port: number, undo: () => void | Promise<unknown> = () => {}): Promise<void> {
     const deadline = performance.now() + START_MS
     while (!(await accepts(port))) {
       if (this.#isGone || performance.now() > deadline) {
         await this.stop()
+        await undo()
         throw new Error(`${this.#process.spawnfile} did not start:\n${this.#output}`)
       }
       await sleep(30)

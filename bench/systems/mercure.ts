@@ -44,7 +44,7 @@ export async function startMercure(env: NodeJS.ProcessEnv): Promise<RunningSyste
   const file = join(folder.path, 'Caddyfile')
   writeFileSync(file, configuration(folder.path, port))
   const server = new Child(binary, ['run', '--config', file, '--adapter', 'caddyfile'])
-  await server.listening(port)
+  await server.listening(port, folder.remove)
   const topic = encodeURIComponent(TOPIC)
   return {
     name: 'Mercure',

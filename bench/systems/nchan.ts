@@ -56,7 +56,7 @@ export async function startNchan(): Promise<RunningSystem> {
   const file = join(folder.path, 'nginx.conf')
   writeFileSync(file, configuration(folder.path, port))
   const server = new Child('nginx', ['-c', file, '-p', folder.path, '-e', join(folder.path, 'error.log')])
-  await server.listening(port)
+  await server.listening(port, folder.remove)
   return {
     name: 'Nchan',
     about: `nginx ${version} with Debian's nchan module, one worker, eventsource`,

@@ -16,7 +16,7 @@ export async function startRedis(): Promise<RunningSystem> {
   const redis = new Child('redis-server', ['--port', String(redisPort), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
   await redis.listening(redisPort)
   const server = nodeServer('redis-sse-server', [port, redisPort])
-  await server.listening(port)
+  await server.listening(port, () => redis.stop())
   return {
     name: 'Redis + node:http',
     about: `Redis ${version} pub/sub without persistence, node:http ${process.version}`,
