@@ -204,6 +204,7 @@ export async function drained(viewers: Viewers, { videos, viewers: count, opaque
     read = now
   }, 10)
   try {
+    progress.step('waiting for the last posts')
     const posted = await posting
     const answeredAt = wallMs()
     let expected = 0
