@@ -57,9 +57,13 @@ export interface Candidate {
   readonly start: (flushIntervalMs: number) => Promise<RunningSystem>
 }
 
+export interface Comparison extends Findings {
+  readonly runs: readonly Outcome[]
+}
+
 /** The same work for each, one after the other. One that fails has no row but a line, and the others go on; the run has
  * failed when it is ours. */
-export async function sideBySide(candidates: readonly Candidate[], work: Work, progress: Progress): Promise<Findings> {
+export async function sideBySide(candidates: readonly Candidate[], work: Work, progress: Progress): Promise<Comparison> {
   const outcomes: Outcome[] = []
   const notes: string[] = []
   let correct = true

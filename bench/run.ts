@@ -123,10 +123,12 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
   const from = snapshot(system, viewers)
   const states: EdgeState[] = []
   await system.edgeState?.() // what came before is not asked about
-  const sampling = setInterval(() => void system.edgeState?.().then(state => states.push(state), () => {}), EDGE_SAMPLE_MS) // one less where it does not answer
+  const sample = async () => void (await system.edgeState?.().then(state => states.push(state), () => {})) // one less where it does not answer
+  const sampling = setInterval(() => void sample(), EDGE_SAMPLE_MS)
   await waitUntil(endsAt(schedule), share => progress.step('measuring', share))
   clearInterval(sampling)
   const to = snapshot(system, viewers)
+  if (states.length === 0) await sample()
   const { posted, lagMs, gaveUp, deliveredShare } = await drained(viewers, work, endsAt(schedule), poster.done, progress)
   const accepted = posted.accepted.reduce((sum, each) => sum + each, 0)
   // Where a post's fate is unknown, counts cannot be judged; the run has failed anyway.
