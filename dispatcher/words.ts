@@ -3,10 +3,11 @@ import { folded } from './folded.js'
 /** Longest line of a list, code units once folded: it bounds what one comment costs. */
 const MAX_WORD = 100
 
-// A run of letters and digits, or one character of any other kind, each with its marks. Scripts that part no words by
-// blanks have no runs: a word's end cannot be seen in them.
+// A run of letters and digits, or one character of any other kind, each with its marks: marks that
+// a text begins with do not hide the word behind them. Scripts that part no words by blanks have no runs: a word's end
+// cannot be seen in them.
 const UNPARTED = '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}'
-const PIECE = new RegExp(`(?:(?![${UNPARTED}])[\\p{L}\\p{M}\\p{N}_])+|.\\p{M}*`, 'gsu')
+const PIECE = new RegExp(`(?![${UNPARTED}])[\\p{L}\\p{N}_](?:(?![${UNPARTED}])[\\p{L}\\p{M}\\p{N}_])*|.\\p{M}*`, 'gsu')
 
 /** Words and phrases that a comment may not hold: whole words, in any case, form and spacing; in scripts that part no words
  * by blanks, anywhere. */

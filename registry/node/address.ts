@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js'
+import { isIP } from 'node:net'
 import { z } from 'zod'
 
 export type Address = ipaddr.IPv4 | ipaddr.IPv6
@@ -9,10 +10,13 @@ export function addressOf(bytes: ArrayBuffer): Address | undefined {
   return bytes.byteLength === 0 ? undefined : unmapped(ipaddr.fromByteArray([...new Uint8Array(bytes)]))
 }
 
-/** As it is written down; undefined where that is none. Only four decimal numbers are IPv4: `1` or `0x7f.1` are not. */
+/** As it is written down; undefined where that is none. Only four decimal numbers are IPv4, also at the end of IPv6: `1` or
+ * `0x7f.1` are not. An IPv6 zone is left out: it means something on the machine that wrote it alone. */
 export function parseAddress(text: string): Address | undefined {
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text)
-  return ipaddr.IPv6.isValid(text) ? unmapped(ipaddr.IPv6.parse(text)) : undefined
+  if (isIP(text) === 4) return ipaddr.IPv4.parse(text)
+  const [address = ''] = text.split('%', 1)
+  // The library reads ::1.2.3.4 as if it were ::ffff:1.2.3.4.
+  return isIP(address) === 6 ? unmapped(ipaddr.IPv6.parse(address.replace(/^::(?=[0-9]+\.)/, '0::'))) : undefined
 }
 
 export function isLoopback(address: Address): boolean {

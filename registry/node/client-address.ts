@@ -14,16 +14,15 @@ export interface Client {
  * `X-Forwarded-For` or `Forwarded` (RFC 7239) that is not one: what stands left of it the client may have written.
  * Where the header cannot be read, or the two name different clients (a proxy writes one and passes the other on as
  * the client made it), it is the proxy's own address, and excepted from no limit. */
-export function clientOf(exchange: Exchange, trusted: Networks): Client {
+export function clientOf(exchange: Pick<Exchange, 'peer' | 'headers'>, trusted: Networks): Client {
   const peer = exchange.peer()
   if (!peer) return { key: '', local: false }
   if (!trusted.has(peer)) return client(peer)
   const chains = [exchange.headers('x-forwarded-for').map(bare), exchange.headers('forwarded').map(forwardedFor)].filter(values => values.length > 0)
   if (chains.length === 0) return client(peer)
-  const named = chains.map(values => nearest(values.flat(), trusted))
-  const [first] = named
-  const agreed = first !== undefined && named.every(each => each !== undefined && keyOf(each) === keyOf(first))
-  return agreed ? client(first) : { key: keyOf(peer), local: false }
+  const [first, ...others] = chains.map(values => nearest(values.flat(), trusted)).map(address => address && client(address))
+  const agreed = first !== undefined && others.every(other => other?.key === first.key && other.local === first.local)
+  return agreed ? first : { key: keyOf(peer), local: false }
 }
 
 function client(address: Address): Client {

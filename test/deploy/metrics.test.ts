@@ -38,7 +38,7 @@ interface Scrape {
 
 const ALERTS = [
   'Down', 'NotReady', 'DeliverySlow', 'EventLoopBlocked', 'StoreUnavailable', 'PostsFailing', 'Overloaded', 'RegistryStale',
-  'ZooKeeperAway', 'EdgeFull', 'ViewersTurnedAway', 'HolesRepaired', 'SlowViewers', 'DescriptorsLow', 'EdgeSilent',
+  'ZooKeeperAway', 'EdgeFull', 'ViewersTurnedAway', 'HolesRepaired', 'SlowViewers', 'DescriptorsLow', 'EdgeSilent', 'PartsRefused',
 ].map(name => `LiveComments${name}`)
 const ROLES = ['gateway', 'edge', 'dispatcher'] as const
 
@@ -153,6 +153,9 @@ const HEALTHY: Readonly<Record<string, string>> = {
   'process_open_fds{job="live-comments",instance="edge-1"}': '100+0x60',
   'process_max_fds{job="live-comments",instance="edge-1"}': '1000+0x60',
   'live_gateway_edges_set_aside{instance="gateway-1"}': '0+0x60',
+  'live_internal_refusals_total{instance="dispatcher-1",code="UNAUTHORIZED"}': '0+0x50 1+0x9', // a stranger who tries once
+  'live_internal_refusals_total{instance="dispatcher-1",code="WRONG_WIRE_VERSION"}': '0+0x60',
+  'live_internal_refusals_total{instance="dispatcher-1",code="MISDIRECTED"}': '0+1x60', // restarts, one after the other
 }
 
 /** For each alarm, the series by which a sick cluster differs. */
@@ -174,6 +177,8 @@ const SICK: readonly (readonly [alert: string, series: string, values: string])[
   ['SlowViewers', 'live_edge_slow_viewers_total{instance="edge-1"}', '0+5x60'],
   ['DescriptorsLow', 'process_open_fds{job="live-comments",instance="edge-1"}', '900+0x60'],
   ['EdgeSilent', 'live_gateway_edges_set_aside{instance="gateway-1"}', '1+0x60'],
+  ['PartsRefused', 'live_internal_refusals_total{instance="dispatcher-1",code="UNAUTHORIZED"}', '0+1x60'],
+  ['PartsRefused', 'live_internal_refusals_total{instance="dispatcher-1",code="WRONG_WIRE_VERSION"}', '0+1x60'],
 ]
 
 t.test('Prometheus takes the configuration, and each alarm sounds for what it is there for, alone', async t => {

@@ -40,7 +40,7 @@ t.test('what people read as a link is one, and what they do not is none', async 
 t.test('a listed word is found whole, in any case, form and spacing, and inside no other', async t => {
   const list = new WordList('Damn\r\n\n  buy  now \nstraße\n混蛋\n🖕\nc++\nΟΔΟΣ\nsık\n')
   t.equal(list.size, 8)
-  for (const text of ['damn', 'oh DAMN!', 'ＤＡＭＮ', '𝐝𝐚𝐦𝐧', 'da\u200bmn', '(damn)', 'damn.', 'buy\n now', 'STRASSE', 'Strasse', '你这个混蛋啊', 'x🖕y', 'I like C++', 'οδος', 'Οδοσ!', 'sık']) t.ok(list.isIn(folded(text)), text)
+  for (const text of ['damn', 'oh DAMN!', 'ＤＡＭＮ', '𝐝𝐚𝐦𝐧', 'da\u200bmn', '(damn)', 'damn.', 'buy\n now', 'STRASSE', 'STRAẞE', 'Strasse', '´damn´', '\u0301damn', '你这个混蛋啊', 'x🖕y', 'I like C++', 'οδος', 'Οδοσ!', 'sık']) t.ok(list.isIn(folded(text)), text)
   for (const text of ['damned', 'goddamn', 'buy it now', 'buy', 'strassen', '混 蛋', 'c+', 'xdamn', 'damn1', 'sik', 'dam n', '']) t.notOk(list.isIn(folded(text)), text)
 })
 

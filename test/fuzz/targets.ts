@@ -1,5 +1,7 @@
 import type { Target } from './target.js'
+import { addresses } from './targets/addresses.js'
 import { comments } from './targets/comments.js'
+import { content } from './targets/content.js'
 import { cursors } from './targets/cursors.js'
 import { dispatcherHttp } from './targets/dispatcher-http.js'
 import { edge } from './targets/edge.js'
@@ -13,7 +15,7 @@ import { wire } from './targets/wire.js'
 import { znodes } from './targets/znodes.js'
 
 /** Functions, and parts without their sockets. */
-export const PARSERS: readonly Target[] = [cursors, comments, tokens, keySets, posts, wire, frames, znodes, edge]
+export const PARSERS: readonly Target[] = [cursors, comments, content, addresses, tokens, keySets, posts, wire, frames, znodes, edge]
 
 /** Whole servers, over real connections. */
 export const SERVERS: readonly Target[] = [gatewayHttp, gatewayIdentity, edgeHttp, dispatcherHttp]

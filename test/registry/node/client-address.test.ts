@@ -40,6 +40,8 @@ t.test('the right-most address that is not a proxy is the client', async t => {
     ['::ffff:192.0.2.1', '192.0.2.1'],
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
     ['[2001:db8:1:2::9]:80', '2001:db8:1:2'],
+    ['fe80::1%br-lan', 'fe80:0:0:0'],
+    ['::127.0.0.1', '0:0:0:0'],
     ['10.1.1.1, 10.1.1.2', '10.1.1.1'],
   ]
   for (const [value, key] of cases) t.same(await client(t, PROXY, `X-Forwarded-For: ${value}`), remote(key), value)
@@ -55,13 +57,14 @@ t.test('a line that a proxy adds below the client\'s counts, not the client\'s',
 
 t.test('what cannot be read counts as the proxy, which is then no exception', async t => {
   t.same(await client(t, PROXY), local, 'a proxy that names nobody is itself the client')
-  for (const value of ['', 'unknown', '192.0.2.1, nonsense', '1', '0x7f.0.0.1', '192.0.2.1,', '192.0.2.300']) t.same(await client(t, PROXY, `X-Forwarded-For: ${value}`), doubtful, `X-Forwarded-For: ${value}`)
+  for (const value of ['', 'unknown', '192.0.2.1, nonsense', '1', '0x7f.0.0.1', '::ffff:0x7f.0.0.1', '::ffff:010.0.0.1', '192.0.2.1,', '192.0.2.300']) t.same(await client(t, PROXY, `X-Forwarded-For: ${value}`), doubtful, `X-Forwarded-For: ${value}`)
   for (const value of ['', 'for=unknown', 'for=_hidden', 'by=10.0.0.1', 'for="192.0.2.1', 'for=192.0.2.1, ;;', '=']) t.same(await client(t, PROXY, `Forwarded: ${value}`), doubtful, `Forwarded: ${value}`)
 })
 
 t.test('a proxy that writes one header and passes the other on as it came gives nobody another address', async t => {
   t.same(await client(t, PROXY, 'Forwarded: for=1.1.1.1', 'X-Forwarded-For: 192.0.2.1'), doubtful)
   t.same(await client(t, PROXY, 'Forwarded: for=192.0.2.1', 'X-Forwarded-For: 1.1.1.1'), doubtful)
+  t.same(await client(t, PROXY, 'Forwarded: for="::5"', 'X-Forwarded-For: ::1'), doubtful, 'counted as one, but one is local')
   t.same(await client(t, PROXY, 'Forwarded: for=192.0.2.1', 'X-Forwarded-For: 192.0.2.1'), remote('192.0.2.1'))
 })
 
