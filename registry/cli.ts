@@ -1,23 +1,27 @@
 import { CommanderError } from 'commander'
-import { Output } from './cli/output.js'
+import { Output, type Surroundings } from './cli/output.js'
 import { Problem } from './cli/problem.js'
 import { program } from './cli/program.js'
 import { ConfigError } from './node/config.js'
 
-/** The operators' commands. Sets the exit status: 0, 1 for a problem found, 2 for wrong usage.
+/** The operators' commands. Sets the exit status, which {@link run} gives.
  * @param argv what follows the word `registry` */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
-  try {
-    await program(env, process.cwd(), new Output(env)).parseAsync(argv, { from: 'user' })
-  } catch (error) {
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2
-    else if (error instanceof ConfigError) fail(2, `bad configuration\n${error.message}`)
-    else if (error instanceof Problem) fail(1, error.message)
-    else throw error
-  }
+  const { stdout, stderr } = process
+  process.exitCode = await run(argv, { env, folder: process.cwd(), stdout, stderr, signals: process })
 }
 
-function fail(status: number, message: string): void {
-  process.stderr.write(`registry: ${message}\n`)
-  process.exitCode = status
+/** Runs a command to its end. @returns the exit status: 0, 1 for a problem found, 2 for wrong usage */
+export async function run(argv: readonly string[], surroundings: Surroundings): Promise<number> {
+  const out = new Output(surroundings)
+  try {
+    await program(surroundings, out).parseAsync(argv, { from: 'user' })
+    return out.status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (!(error instanceof ConfigError || error instanceof Problem)) throw error
+    const isUsage = error instanceof ConfigError
+    out.note(`registry: ${isUsage ? 'bad configuration\n' : ''}${error.message}`)
+    return isUsage ? 2 : 1
+  }
 }

@@ -1,17 +1,34 @@
+import type { EventEmitter } from 'node:events'
+import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
 
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', text: string) => string
 
-/** The process's stdout. */
+/** Where a command is run: in a process of its own, that process's. */
+export interface Surroundings {
+  readonly env: NodeJS.ProcessEnv
+  /** Where ./data of a local cluster may be. */
+  readonly folder: string
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
+  readonly stderr: Writable
+  /** Emits SIGINT and SIGTERM. */
+  readonly signals: Pick<EventEmitter, 'once' | 'off'>
+}
+
+/** What a command says, and how it ends. */
 export class Output {
+  /** Exit status of a command that ran to its end. */
+  status: 0 | 1 = 0
   readonly colour: boolean
   readonly paint: Paint
+  readonly #surroundings: Surroundings
   readonly #left = new AbortController()
 
-  constructor(env: NodeJS.ProcessEnv) {
-    this.colour = wantsColour(process.stdout.isTTY, env)
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings
+    this.colour = wantsColour(surroundings.stdout.isTTY ?? false, surroundings.env)
     this.paint = paint(this.colour)
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    surroundings.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error
       this.#left.abort()
     })
@@ -19,7 +36,12 @@ export class Output {
 
   /** Resolves when it has been taken. A pipe whose reader has seen enough, such as `head`, takes nothing: no error. */
   write(text: string): Promise<void> {
-    return new Promise(resolve => process.stdout.write(text, () => resolve()))
+    return new Promise(resolve => this.#surroundings.stdout.write(text, () => resolve()))
+  }
+
+  /** A line for the human, on stderr: stdout is for the answer. */
+  note(line: string): void {
+    this.#surroundings.stderr.write(`${line}\n`)
   }
 
   /** Runs `task` until it ends by itself, the reader has left, or Ctrl-C: that is how a command without an end is
@@ -27,14 +49,15 @@ export class Output {
   async untilInterrupted(task: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const interrupted = new AbortController()
     const stop = () => interrupted.abort()
-    process.once('SIGINT', stop).once('SIGTERM', stop)
+    const { signals } = this.#surroundings
+    for (const name of ['SIGINT', 'SIGTERM']) signals.once(name, stop)
     const signal = AbortSignal.any([interrupted.signal, this.#left.signal])
     try {
       await task(signal)
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
-      process.off('SIGINT', stop).off('SIGTERM', stop)
+      for (const name of ['SIGINT', 'SIGTERM']) signals.off(name, stop)
     }
   }
 }

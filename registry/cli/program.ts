@@ -10,10 +10,10 @@ import { drain, undrain } from './drain.js'
 import { gatewayAddress } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable } from './nodes.js'
-import type { Output } from './output.js'
+import type { Output, Surroundings } from './output.js'
 import { secure } from './secure.js'
 import { runningCluster, runningToken } from './running-cluster.js'
-import { withLiveRegistry, withRegistry, withZookeeper } from './session.js'
+import { withLiveRegistry, withRegistry, withZookeeper, type Reading } from './session.js'
 import { counted } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
@@ -22,9 +22,8 @@ import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './
 
 const MAX_RECENT = 200
 
-/** The operators' commands. A command whose check failed sets the exit status.
- * @param folder where ./data of a local cluster may be */
-export function program(env: NodeJS.ProcessEnv, folder: string, out: Output): Command {
+/** The operators' commands. A command whose check failed sets the status of `out`. */
+export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
   const self = calledAs(env)
   const all = new Command(self)
     .description('Who is in the cluster and who watches what, as ZooKeeper has it; and the cluster as a viewer sees it.')
@@ -32,11 +31,13 @@ export function program(env: NodeJS.ProcessEnv, folder: string, out: Output): Co
     .option('--zookeeper-auth-file <FILE>', 'a file with our USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE)')
     .option('--json', 'print JSON, and nothing else on stdout')
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: text => stdout.write(text), writeErr: text => stderr.write(text), getOutHelpWidth: () => stdout.columns ?? 80 })
     .showHelpAfterError('(--help lists commands and options)')
     .helpCommand(false)
     .exitOverride()
   const options = () => all.opts<ZookeeperFlags & { json?: true }>()
   const address = (): ZookeeperAddress => zookeeperAddress(options(), env, folder)
+  const reading = (): Reading => ({ address: address(), note: line => out.note(line) })
   const jsonLine = (value: unknown) => `${JSON.stringify(value)}\n`
   /** Prints `value` as JSON, or what `text` makes of it. */
   const print = <T>(value: T, text: (value: T) => string) => out.write(options().json ? jsonLine(value) : text(value))
@@ -47,23 +48,23 @@ export function program(env: NodeJS.ProcessEnv, folder: string, out: Output): Co
   const gatewayOption = ['--gateway <URL>', 'the gateway (else ./data/cluster.json, http://127.0.0.1:8080)', httpUrl] as const
 
   command('edges', 'the edges, their state, viewers and videos', '', '--json')
-    .action(async () => print(await withRegistry(address(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
+    .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
   command('dispatchers', 'the dispatchers and their state', '', '--json')
-    .action(async () => print(await withRegistry(address(), ['dispatchers'], ({ view }) => dispatcherRows(view)), rows => dispatchersTable(rows, Date.now(), out.colour)))
+    .action(async () => print(await withRegistry(reading(), ['dispatchers'], ({ view }) => dispatcherRows(view)), rows => dispatchersTable(rows, Date.now(), out.colour)))
   command('videos', 'every watched video and where its viewers are, the most watched first', '--top 10', '--edge edge-1 --json')
     .option('--top <N>', 'only the first N', positive)
     .option('--edge <ID>', 'only videos that this edge holds', nodeId)
     .action(async ({ top, edge: edgeId }: { top?: number; edge?: string }) =>
-      print(await withRegistry(address(), ['edges', 'holdings'], ({ view }) => videoRows(view, { top, edgeId })), rows => videosTable(rows, out.colour)),
+      print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => videoRows(view, { top, edgeId })), rows => videosTable(rows, out.colour)),
     )
   command('video', 'one video and where its viewers are', 'demo')
     .argument('<ID>', 'the video', videoId)
-    .action(async (id: string) => print(await withRegistry(address(), ['edges', 'holdings'], ({ view }) => oneVideo(view, id)), row => videoTable(row, out.colour)))
+    .action(async (id: string) => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => oneVideo(view, id)), row => videoTable(row, out.colour)))
   command('watch', 'joins, leaves and holdings as they change, a line each, until Ctrl-C', '', '--json')
     .action(() =>
       out.untilInterrupted(signal =>
-        withLiveRegistry(address(), async (zk, registry) => {
-          process.stderr.write('watching; Ctrl-C ends it\n')
+        withLiveRegistry(reading(), async (zk, registry) => {
+          out.note('watching; Ctrl-C ends it')
           await watch(zk, registry, news => {
             const at = Date.now()
             void out.write(options().json ? jsonLine({ at, ...news }) : newsLine(news, at, out.paint))
@@ -87,7 +88,7 @@ export function program(env: NodeJS.ProcessEnv, folder: string, out: Output): Co
     .action(async ({ token }: { token?: string }) => {
       const diagnosis = await diagnose(address(), token ?? (env['INTERNAL_TOKEN'] || runningToken(folder)), folder)
       await print(diagnosis, diagnosis => report(diagnosis, out.paint))
-      if (!diagnosis.healthy) process.exitCode = 1
+      if (!diagnosis.healthy) out.status = 1
     })
   command('tail', 'a video\'s comments as they come, until Ctrl-C', 'demo', 'demo --recent 20 --json')
     .argument('<VIDEO>', 'the video', videoId)
@@ -101,7 +102,7 @@ export function program(env: NodeJS.ProcessEnv, folder: string, out: Output): Co
           recent,
           signal,
           show: comment => print(comment, comment => commentLine(comment, out.paint)),
-          notice: text => void process.stderr.write(`${text}\n`),
+          notice: line => out.note(line),
         }),
       ),
     )

@@ -30,17 +30,23 @@ export async function withZookeeper<T>(address: ZookeeperAddress, task: (zk: Zk)
   }
 }
 
+export interface Reading {
+  readonly address: ZookeeperAddress
+  /** Told of each entry that is left out, in words. */
+  readonly note: (line: string) => void
+}
+
 /** Runs `task` on the registry as it is now, read whole. @throws Problem when ZooKeeper is away */
-export function withRegistry<T>(address: ZookeeperAddress, watch: readonly Watched[], task: (registry: RegistryWatcher) => T): Promise<T> {
-  return withWatcher(address, watch, (_zk, registry) => Promise.resolve(task(registry)))
+export function withRegistry<T>(reading: Reading, watch: readonly Watched[], task: (registry: RegistryWatcher) => T): Promise<T> {
+  return withWatcher(reading, watch, (_zk, registry) => Promise.resolve(task(registry)))
 }
 
 /** Runs `task` on all of the registry, read whole and kept current. @throws Problem when ZooKeeper is away at first */
-export function withLiveRegistry<T>(address: ZookeeperAddress, task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
-  return withWatcher(address, ['edges', 'holdings', 'dispatchers'], task)
+export function withLiveRegistry<T>(reading: Reading, task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
+  return withWatcher(reading, ['edges', 'holdings', 'dispatchers'], task)
 }
 
-function withWatcher<T>(address: ZookeeperAddress, watch: readonly Watched[], task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
+function withWatcher<T>({ address, note }: Reading, watch: readonly Watched[], task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
   return withZookeeper(address, async zk => {
     const watcher = new RegistryWatcher({ zk, clock: systemClock, log: pino({ level: 'silent' }), metrics: new Registry(), watch })
     try {
@@ -49,8 +55,8 @@ function withWatcher<T>(address: ZookeeperAddress, watch: readonly Watched[], ta
         if (performance.now() > deadline) throw away(address)
         await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
-      for (const path of watcher.unreadable) process.stderr.write(`ignored: ${path} may not be read with our credentials\n`)
-      for (const path of watcher.rubbish) process.stderr.write(`ignored: ${path} does not hold what a node of this software writes\n`)
+      for (const path of watcher.unreadable) note(`ignored: ${path} may not be read with our credentials`)
+      for (const path of watcher.rubbish) note(`ignored: ${path} does not hold what a node of this software writes`)
       return await task(zk, watcher)
     } finally {
       watcher.close()

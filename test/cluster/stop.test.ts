@@ -52,21 +52,40 @@ t.test('a supervisor that is killed leaves no process, not even a frozen one', a
   t.same((await again.page('kept')).comments, [said])
 })
 
-t.test('a second start on the same folder says so', async t => {
-  const data = tempFolder(t)
-  const cluster = await startCluster(t, SMALL, { data })
-  const second = await run(['cluster', '--port', '0', '--data', data])
-  t.equal(second.status, 1)
-  t.match(second.stderr, `${data} already: ${cluster.url}`)
-  t.equal((await fetch(`${cluster.url}/healthz`)).status, 200, 'the first one goes on')
-})
+t.test('beside a cluster that runs', async t => {
+  const [cluster, other] = await Promise.all([0, 1].map(() => startCluster(t, ['--watchdog', '0', ...SMALL])) as [Promise<Cluster>, Promise<Cluster>])
 
-t.test('a port that is taken is told at once', async t => {
-  const cluster = await startCluster(t, SMALL)
-  const port = new URL(cluster.url).port
-  const second = await run(['cluster', '--port', port, '--data', t.testdir()])
-  t.equal(second.status, 1)
-  t.match(second.stderr, `127.0.0.1:${port} is taken`)
+  await t.test('another is started at the same moment, and the two know nothing of each other', async t => {
+    await cluster.say('demo', 'here')
+    t.same((await other.page('demo')).comments, [])
+    t.match(await other.stop(), { status: 0 })
+  })
+
+  await t.test('a second start on the same folder says so', async t => {
+    const second = await run(['cluster', '--port', '0', '--data', cluster.data])
+    t.equal(second.status, 1)
+    t.match(second.stderr, `${cluster.data} already: ${cluster.url}`)
+    t.equal((await fetch(`${cluster.url}/healthz`)).status, 200, 'the first one goes on')
+  })
+
+  await t.test('a port that is taken is told at once', async t => {
+    const port = new URL(cluster.url).port
+    const second = await run(['cluster', '--port', port, '--data', t.testdir()])
+    t.equal(second.status, 1)
+    t.match(second.stderr, `127.0.0.1:${port} is taken`)
+  })
+
+  await t.test('a second Ctrl-C ends everything now', async t => {
+    const pids = cluster.members().map(({ pid }) => pid!)
+    cluster.kill('gateway-1', 'SIGSTOP') // it will not stop in time
+    process.kill(cluster.pid, 'SIGINT')
+    await until(() => /stopping/.test(cluster.output))
+    await new Promise(resolve => setTimeout(resolve, 600)) // sooner, it counts as the same Ctrl-C
+    const began = performance.now()
+    t.same(await cluster.stop(), { status: 1, signal: null })
+    t.ok(performance.now() - began < 1_000)
+    await until(() => !pids.some(isAlive), { what: 'all processes are gone' })
+  })
 })
 
 t.test('bad flags are named together, and nothing is started', async t => {
@@ -84,23 +103,4 @@ t.test('a bad variable is told in its own words, and everything is stopped', asy
   t.match(cluster.errors, 'LOG_LEVEL')
   t.equal(cluster.errors.split('LOG_LEVEL').length, 2, 'once')
   t.notOk(existsSync(join(cluster.data, 'cluster.json')))
-})
-
-t.test('a second Ctrl-C ends everything now', async t => {
-  const cluster = await startCluster(t, ['--watchdog', '0', ...SMALL])
-  const pids = cluster.members().map(({ pid }) => pid!)
-  cluster.kill('gateway-1', 'SIGSTOP') // it will not stop in time
-  process.kill(cluster.pid, 'SIGINT')
-  await until(() => /stopping/.test(cluster.output))
-  await new Promise(resolve => setTimeout(resolve, 600)) // sooner, it counts as the same Ctrl-C
-  const began = performance.now()
-  t.same(await cluster.stop(), { status: 1, signal: null })
-  t.ok(performance.now() - began < 1_000)
-  await until(() => !pids.some(isAlive), { what: 'all processes are gone' })
-})
-
-t.test('several clusters run on one machine at once', async t => {
-  const [one, two] = await Promise.all([0, 1].map(() => startCluster(t, SMALL)) as [Promise<Cluster>, Promise<Cluster>])
-  await one.say('demo', 'here')
-  t.same((await two.page('demo')).comments, [])
 })

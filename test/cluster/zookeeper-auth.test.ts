@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Diagnosis } from '../../registry/cli/doctor/examination.js'
 import type { Zk } from '../../registry/zookeeper/client.js'
-import { run, startCluster, tempFolder, type Cluster } from '../support/cluster.js'
+import { startCluster, tempFolder, type Cluster } from '../support/cluster.js'
+import { operate } from '../support/operator.js'
 import { watchReady } from '../support/viewer.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
 
@@ -30,7 +31,7 @@ t.test('a cluster with credentials leaves no znode to strangers, and its operato
   const connect = `${zookeeper.connect}/secured/cluster`
   const cluster = await startCluster(t, ['--zookeeper', connect, '--edges', '2', '--dispatchers', '1'], { env: { ZOOKEEPER_AUTH: AUTH } })
   await works(t, cluster)
-  const registry = (argv: string[], env = {}) => run(['registry', ...argv], { ZOOKEEPER_CONNECT: connect, ...env })
+  const registry = (argv: string[], env = {}) => operate(argv, { env: { ZOOKEEPER_CONNECT: connect, ...env } })
   t.equal((await registry(['drain', 'edge-2'], { ZOOKEEPER_AUTH: AUTH })).status, 0)
 
   const root = await openZk(t, zookeeper.connect, { auth: [AUTH] })
@@ -68,10 +69,10 @@ t.test('doctor tells of znodes that anyone may change, and secure closes them un
   t.equal((await first.registry('drain', 'edge-1')).status, 0)
   await first.stop()
   const cluster = await startCluster(t, ['--zookeeper', connect, ...SMALL], { env: { ZOOKEEPER_AUTH: AUTH } })
-  const registry = (...argv: string[]) => run(['registry', ...argv], { ZOOKEEPER_CONNECT: connect, ZOOKEEPER_AUTH: AUTH })
+  const registry = (...argv: string[]) => operate(argv, { env: { ZOOKEEPER_CONNECT: connect, ZOOKEEPER_AUTH: AUTH } })
   const openPaths = async () => (JSON.parse((await registry('doctor', '--json')).stdout) as Diagnosis).findings.filter(({ code }) => code === 'znode_open').flatMap(({ subjects }) => subjects)
   t.same((await openPaths()).sort(), ['/', '/control', '/control/drain', '/control/drain/edge-1', '/dispatchers', '/edges', '/holdings'])
-  t.match(await run(['registry', 'secure'], { ZOOKEEPER_CONNECT: connect }), { status: 1, stderr: /no credentials to secure/ })
+  t.match(await operate(['secure'], { env: { ZOOKEEPER_CONNECT: connect } }), { status: 1, stderr: /no credentials to secure/ })
   t.match(await registry('secure'), { status: 0, stdout: /^\d+ znodes can now/ })
   t.same(await openPaths(), [])
   const stranger = await openZk(t, connect)

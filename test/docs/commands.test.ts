@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { readOptions as readClusterOptions } from '../../cluster/options.js'
-import { Output } from '../../registry/cli/output.js'
-import { program } from '../../registry/cli/program.js'
 import { projectRoot } from '../../registry/node/root.js'
 import { readOptions as readChaosOptions } from '../chaos/options.js'
 import { startCluster, type Cluster, type Outcome } from '../support/cluster.js'
+import { commands as operatorsCommands } from '../support/operator.js'
 import { commandsOf, documents, readDocument } from './documents.js'
 
 t.setTimeout(230_000)
@@ -42,7 +41,7 @@ const AT_ONCE = 4
 
 /** The examples of the operators' commands: test/registry/cli/tools.test.ts runs each as it stands. */
 const examples = new Set<string>()
-const registry = program({ npm_lifecycle_event: 'registry' }, projectRoot, new Output({}))
+const registry = operatorsCommands({ env: { npm_lifecycle_event: 'registry' } })
 for (const command of [registry, ...registry.commands]) command.configureOutput({ writeOut: help => help.split('\n').forEach(line => examples.add(line.trim())) }).outputHelp()
 
 /** `secure` wants credentials; with them, everything else is seen to work with them. */

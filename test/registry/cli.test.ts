@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -6,31 +6,17 @@ import t, { type Test } from 'tap'
 import { parseDrain, printHoldings, printNode } from '../../registry/contract/nodes.js'
 import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../registry/paths.js'
 import type { Zk } from '../../registry/zookeeper/client.js'
+import { finished } from '../support/cluster.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
-import { NODE } from '../support/program.js'
+import { operate } from '../support/operator.js'
+import { PROGRAM } from '../support/program.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
 
 t.setTimeout(230_000)
 
-const entry = new URL('../../registry/cli.js', import.meta.url).href
-const nodeArguments = ['--input-type=module', '-e', `const { main } = await import(${JSON.stringify(entry)}); await main(process.argv.slice(1), process.env)`, '--']
-
-interface Outcome {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-interface RunOptions {
-  readonly cwd: string
-  readonly env?: Record<string, string>
-}
-
-function run(args: readonly string[], { cwd, env = {} }: RunOptions): Promise<Outcome> {
-  return new Promise(resolve => {
-    const options = { cwd, env: { PATH: process.env['PATH'], ...env }, maxBuffer: 64 * 1024 * 1024 }
-    const child = execFile('env', [...NODE, ...nodeArguments, ...args], options, (_error, stdout, stderr) => resolve({ status: child.exitCode ?? -1, stdout, stderr }))
-  })
+/** A command in a process of its own. */
+function start(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}) {
+  return spawn('env', [...PROGRAM, 'registry', ...args], { cwd, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 async function addEdge(zk: Zk, id: string, videos: Record<string, number>, given: Parameters<typeof edgeNode>[1] = {}) {
@@ -45,8 +31,7 @@ async function cluster(t: Test) {
   const connect = `${server.connect}/c`
   const zk = await openZk(t, connect)
   for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await zk.ensure(path)
-  const cwd = t.testdir()
-  return { connect, zk, cwd, run: (...args: string[]) => run(['--zookeeper', connect, ...args], { cwd }) }
+  return { connect, zk, run: (...args: string[]) => operate(['--zookeeper', connect, ...args]) }
 }
 
 t.test('who is there and who watches what', async t => {
@@ -121,23 +106,23 @@ t.test('who is there and who watches what', async t => {
 })
 
 t.test('an empty registry is no problem, nor is one that does not exist yet', async t => {
-  const { connect, cwd, run: ask } = await cluster(t)
+  const { connect, run: ask } = await cluster(t)
   for (const command of ['edges', 'dispatchers', 'videos']) {
     t.match(await ask(command, '--json'), { status: 0, stdout: '[]\n' })
     t.match(await ask(command), { status: 0, stdout: /^No / })
   }
-  t.match(await run(['edges', '--json', '--zookeeper', `${connect}/other`], { cwd }), { status: 0, stdout: '[]\n' }, 'options after the command')
+  t.match(await operate(['edges', '--json', '--zookeeper', `${connect}/other`]), { status: 0, stdout: '[]\n' }, 'options after the command')
 })
 
 t.test('10,000 videos are listed, and a reader that has seen enough ends it quietly', async t => {
-  const { zk, run: ask, connect, cwd } = await cluster(t)
+  const { zk, run: ask, connect } = await cluster(t)
   for (const edge of [0, 1, 2]) await addEdge(zk, `edge-${edge}`, Object.fromEntries(Array.from({ length: 3_334 }, (_, i) => [`video-${i * 3 + edge}`, i % 97])))
   t.equal((JSON.parse((await ask('videos', '--json')).stdout) as unknown[]).length, 10_002)
   const { stdout } = await ask('videos')
   t.equal(stdout.split('\n').length, 10_002 + 4)
 
   for (const flags of [[], ['--json']]) {
-    const child = spawn('env', [...NODE, ...nodeArguments, 'videos', ...flags, '--zookeeper', connect], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = start(['videos', ...flags, '--zookeeper', connect], t.testdir())
     const stderr: Buffer[] = []
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
     child.stdout.once('data', () => child.stdout.destroy())
@@ -154,12 +139,12 @@ t.test('ZooKeeper is found by flag, environment and the cluster in this folder, 
   mkdirSync(join(folder, 'data'))
   writeFileSync(join(folder, 'data', 'cluster.json'), json(connect))
   const found = { status: 0, stdout: /"edge-1"/ }
-  t.match(await run(['edges', '--json'], { cwd: folder }), found, 'cluster.json')
+  t.match(await operate(['edges', '--json'], { folder }), found, 'cluster.json')
   writeFileSync(join(folder, 'data', 'cluster.json'), json('127.0.0.1:1/wrong'))
-  t.match(await run(['edges', '--json'], { cwd: folder, env: { ZOOKEEPER_CONNECT: connect } }), found, 'environment first')
-  t.match(await run(['edges', '--json', '--zookeeper', connect], { cwd: folder, env: { ZOOKEEPER_CONNECT: '127.0.0.1:1/wrong' } }), found, 'flag first')
+  t.match(await operate(['edges', '--json'], { folder, env: { ZOOKEEPER_CONNECT: connect } }), found, 'environment first')
+  t.match(await operate(['edges', '--json', '--zookeeper', connect], { folder, env: { ZOOKEEPER_CONNECT: '127.0.0.1:1/wrong' } }), found, 'flag first')
   writeFileSync(join(folder, 'data', 'cluster.json'), '{')
-  t.match(await run(['edges', '--json'], { cwd: folder }), { status: 1, stdout: '', stderr: /cluster\.json is not what npm start writes/ })
+  t.match(await operate(['edges', '--json'], { folder }), { status: 1, stdout: '', stderr: /cluster\.json is not what npm start writes/ })
 })
 
 t.test('ZooKeeper away is said within 5 s, with the address tried', async t => {
@@ -171,7 +156,7 @@ t.test('ZooKeeper away is said within 5 s, with the address tried', async t => {
   await Promise.all(
     addresses.map(async address => {
       const started = performance.now()
-      const { status, stdout, stderr } = await run(['edges', '--json'], { cwd, env: { ZOOKEEPER_CONNECT: address } })
+      const { status, stdout, stderr } = await finished(start(['edges', '--json'], cwd, { ZOOKEEPER_CONNECT: address }))
       t.same([status, stdout], [1, ''])
       t.match(stderr, `no answer from ZooKeeper at ${address} (from ZOOKEEPER_CONNECT) within 5 s`)
       t.match(stderr, /npm start[\s\S]*--zookeeper/)
@@ -182,7 +167,6 @@ t.test('ZooKeeper away is said within 5 s, with the address tried', async t => {
 })
 
 t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {
-  const cwd = t.testdir()
   const cases: [string[], RegExp][] = [
     [[], /Usage: live-comments registry/],
     [['egdes'], /unknown command 'egdes'[\s\S]*Did you mean edges/],
@@ -204,16 +188,15 @@ t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {
   ]
   await Promise.all(
     cases.map(async ([args, said]) => {
-      const { status, stdout, stderr } = await run(args, { cwd })
+      const { status, stdout, stderr } = await operate(args)
       t.same([status, stdout], [2, ''], args.join(' '))
       t.match(stderr, said, args.join(' '))
     }),
   )
-  t.match(await run(['edges'], { cwd, env: { ZOOKEEPER_CONNECT: 'nowhere at all' } }), { status: 2, stdout: '', stderr: /bad configuration\nZOOKEEPER_CONNECT: must be HOST:PORT/ })
+  t.match(await operate(['edges'], { env: { ZOOKEEPER_CONNECT: 'nowhere at all' } }), { status: 2, stdout: '', stderr: /bad configuration\nZOOKEEPER_CONNECT: must be HOST:PORT/ })
 })
 
 t.test('--help lists the commands, with status 0', async t => {
-  const cwd = t.testdir()
-  t.match(await run(['--help'], { cwd }), { status: 0, stderr: '', stdout: /edges[\s\S]*dispatchers[\s\S]*videos[\s\S]*video <ID>[\s\S]*drain <EDGE>[\s\S]*undrain <EDGE>/ })
-  t.match(await run(['videos', '--help'], { cwd }), { status: 0, stdout: /--top <N>[\s\S]*--edge <ID>[\s\S]*--json/ })
+  t.match(await operate(['--help']), { status: 0, stderr: '', stdout: /edges[\s\S]*dispatchers[\s\S]*videos[\s\S]*video <ID>[\s\S]*drain <EDGE>[\s\S]*undrain <EDGE>/ })
+  t.match(await operate(['videos', '--help']), { status: 0, stdout: /--top <N>[\s\S]*--edge <ID>[\s\S]*--json/ })
 })

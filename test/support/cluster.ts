@@ -158,8 +158,9 @@ export class Cluster {
   }
 
   /** An operators' command, against this cluster's ZooKeeper. */
-  registry(...argv: string[]): Promise<Outcome> {
-    return run(['registry', ...argv], { ZOOKEEPER_CONNECT: this.record().zookeeper[0]!.url! })
+  async registry(...argv: string[]): Promise<Outcome> {
+    const { operate } = await import('./operator.js') // most tests need none of it
+    return operate(argv, { env: { ZOOKEEPER_CONNECT: this.record().zookeeper[0]!.url! } })
   }
 
   /** Ctrl-C, as the supervisor sees it. */

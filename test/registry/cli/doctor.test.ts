@@ -12,6 +12,7 @@ import { printHoldings, printNode } from '../../../registry/contract/nodes.js'
 import { DRAIN, EDGES, HOLDINGS } from '../../../registry/paths.js'
 import { runIn, startCluster, type Cluster } from '../../support/cluster.js'
 import { edgeNode } from '../../support/nodes.js'
+import { operate } from '../../support/operator.js'
 import { until } from '../../support/until.js'
 import { watchReady } from '../../support/viewer.js'
 import { openZk, startZooKeeper } from '../../support/zookeeper.js'
@@ -78,15 +79,15 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
   const connect = `${zookeeper.connect}/doctor`
   const cluster = await startCluster(t, ['--zookeeper', connect, '--edges', '2', '--dispatchers', '1', '--no-restart', '--watchdog', '0'])
   const zk = await openZk(t, connect)
-  const doctor = doctorOf(t, cluster)
+  const { doctor, timed } = doctorOf(t, cluster)
   await watchReady(t, cluster.stream('demo'))
 
   await t.test('healthy, in under two seconds', async t => {
-    const { status, stdout, stderr, tookMs } = await doctor()
+    const { status, stdout, stderr, tookMs } = await timed()
     t.same([status, stderr], [0, ''])
     t.match(stdout, /^Healthy\..* Asked 2 edges, 1 dispatcher and 1 gateway\.$/m)
     // Two seconds, of which the program's own start is a third on a machine that has nothing else to do.
-    const { tookMs: startMs } = await doctor('--help')
+    const { tookMs: startMs } = await timed('--help')
     t.ok(tookMs < 3 * startMs + 1_000, `${Math.round(tookMs)} ms, ${Math.round(startMs)} of them to start`)
     t.match(JSON.parse((await doctor('--json')).stdout), { healthy: true, asked: { edges: 2 } })
   })
@@ -151,9 +152,13 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
 function doctorOf(t: Test, cluster: Cluster) {
   const folder = t.testdir()
   symlinkSync(cluster.data, join(folder, 'data'))
-  return async (...flags: string[]) => {
-    const since = performance.now()
-    return { ...(await runIn(folder, ['registry', 'doctor', ...flags])), tookMs: performance.now() - since }
+  return {
+    doctor: (...flags: string[]) => operate(['doctor', ...flags], { folder }),
+    /** The same in a process of its own. */
+    timed: async (...flags: string[]) => {
+      const since = performance.now()
+      return { ...(await runIn(folder, ['registry', 'doctor', ...flags])), tookMs: performance.now() - since }
+    },
   }
 }
 

@@ -5,13 +5,13 @@ import { createServer } from 'node:http'
 import { delimiter, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { completion, SHELLS } from '../../../registry/cli/completion.js'
-import { harmless, Output, paint, wantsColour } from '../../../registry/cli/output.js'
-import { program } from '../../../registry/cli/program.js'
+import { harmless, paint, wantsColour } from '../../../registry/cli/output.js'
 import { commentLine, tail } from '../../../registry/cli/tail.js'
 import { Newsroom } from '../../../registry/cli/watch.js'
 import { commentEvent, gapEvent } from '../../../registry/contract/sse.js'
 import { finished, runIn, startCluster } from '../../support/cluster.js'
 import { edgeNode } from '../../support/nodes.js'
+import { commands, operate, RunningCommand } from '../../support/operator.js'
 import { ENTRY, PROGRAM } from '../../support/program.js'
 import { until } from '../../support/until.js'
 
@@ -24,45 +24,41 @@ t.test('against a cluster', async t => {
   const folder = t.testdir()
   symlinkSync(cluster.data, join(folder, 'data'))
   const path = programs(join(folder, 'bin'))
-  /** A command without an end: its lines so far, and its end by Ctrl-C. */
+  /** A command without an end. */
   const endless = (t: Test, ...argv: string[]) => {
-    const child = spawn('env', [...PROGRAM, 'registry', ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
-    t.after(() => child.kill('SIGKILL'))
-    const seen = { stdout: '', stderr: '' }
-    child.stdout.on('data', (text: Buffer) => (seen.stdout += text.toString()))
-    child.stderr.on('data', (text: Buffer) => (seen.stderr += text.toString()))
-    const interrupted = async () => {
-      child.kill('SIGINT')
-      return ((await once(child, 'close')) as [number | null])[0]
-    }
-    return { seen, child, interrupted }
+    const command = new RunningCommand(argv, { folder })
+    t.after(() => command.interrupt())
+    return command
   }
 
   await t.test('a comment is posted, and tailed, and tailing goes on when the gateway is a new process', async t => {
     await cluster.say('cats', 'first')
     const people = endless(t, 'tail', 'cats')
     const script = endless(t, 'tail', 'cats', '--json', '--recent', '0')
-    await until(() => people.seen.stdout.includes('first'))
+    await until(() => people.stdout.includes('first'))
     await until(async () => ((await (await fetch(cluster.stream('cats', '/stats'))).json()) as { viewers: number }).viewers === 2)
-    const { status, stdout } = await runIn(folder, ['registry', 'post', 'cats', 'second', '--author', 'me', '--json'])
+    const { status, stdout } = await operate(['post', 'cats', 'second', '--author', 'me', '--json'], { folder })
     t.equal(status, 0)
     const second = JSON.parse(stdout) as { id: string }
     t.match(second, { videoId: 'cats', authorId: 'me', content: 'second' })
-    await until(() => people.seen.stdout.includes('second') && script.seen.stdout !== '')
+    await until(() => people.stdout.includes('second') && script.stdout !== '')
     const { videoId: _, ...event } = second as { id: string; videoId: string }
-    t.same(JSON.parse(script.seen.stdout), event)
-    t.match(people.seen.stdout, /^\d\d:\d\d:\d\d {2}anonymous {2}first\n\d\d:\d\d:\d\d {2}me {2}second\n$/)
+    t.same(JSON.parse(script.stdout), event)
+    t.match(people.stdout, /^\d\d:\d\d:\d\d {2}anonymous {2}first\n\d\d:\d\d:\d\d {2}me {2}second\n$/)
 
     await cluster.again('gateway-1', cluster.kill('gateway-1'))
-    t.match((await runIn(folder, ['registry', 'post', 'cats', 'third'])).stdout, /^posted: \d+\n$/)
-    await until(() => [people, script].every(({ seen }) => seen.stdout.includes('third')))
-    t.equal(people.seen.stdout.split('\n').length, 3 + 1, 'each once')
-    t.equal(people.seen.stderr, 'the line is down; it is tried again\nthe line is up again\n')
-    t.same(await Promise.all([people.interrupted(), script.interrupted()]), [0, 0])
+    t.match((await operate(['post', 'cats', 'third'], { folder })).stdout, /^posted: \d+\n$/)
+    await until(() => [people, script].every(({ stdout }) => stdout.includes('third')))
+    t.equal(people.stdout.split('\n').length, 3 + 1, 'each once')
+    t.equal(people.stderr, 'the line is down; it is tried again\nthe line is up again\n')
+    t.same(await Promise.all([people.interrupt(), script.interrupt()]), [0, 0])
   })
 
   await t.test('a reader that has seen enough ends it quietly', async t => {
-    const { seen, child } = endless(t, 'tail', 'cats', '--json')
+    const child = spawn('env', [...PROGRAM, 'registry', 'tail', 'cats', '--json'], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    t.after(() => child.kill('SIGKILL'))
+    let stderr = ''
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()))
     await once(child.stdout, 'data')
     child.stdout.destroy()
     const closed = once(child, 'close')
@@ -73,30 +69,29 @@ t.test('against a cluster', async t => {
       return !open
     })
     t.same(await closed, [0, null])
-    t.equal(seen.stderr, '')
+    t.equal(stderr, '')
   })
 
   await t.test('what changes is watched', async t => {
     const people = endless(t, 'watch')
     const script = endless(t, 'watch', '--json')
-    for (const { seen } of [people, script]) await until(() => seen.stderr === 'watching; Ctrl-C ends it\n')
+    for (const command of [people, script]) await until(() => command.stderr === 'watching; Ctrl-C ends it\n')
     const viewer = endless(t, 'tail', 'dogs')
-    await until(() => people.seen.stdout.includes('dogs'))
-    await viewer.interrupted()
+    await until(() => people.stdout.includes('dogs'))
+    await viewer.interrupt()
     const pid = cluster.kill('edge-1')
     await cluster.again('edge-1', pid)
-    const lines = () => script.seen.stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as { at: number; event: string; id: string })
+    const lines = () => script.stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as { at: number; event: string; id: string })
     await until(() => lines().some(({ event, id }) => ['restarted', 'joined'].includes(event) && id === 'edge-1'))
     t.match(lines().find(({ event }) => event === 'holdings'), { videoId: 'dogs', viewers: 1, before: 0 })
     for (const { at } of lines()) t.ok(Math.abs(Date.now() - at) < 60_000)
-    await until(() => /^\d\d:\d\d:\d\d {2}edge-[12] holds dogs no more$/m.test(people.seen.stdout))
-    t.same(await Promise.all([people.interrupted(), script.interrupted()]), [0, 0])
+    await until(() => /^\d\d:\d\d:\d\d {2}edge-[12] holds dogs no more$/m.test(people.stdout))
+    t.same(await Promise.all([people.interrupt(), script.interrupt()]), [0, 0])
   })
 
   await t.test('every example of --help works as it stands', async t => {
-    const registry = program({}, folder, new Output({}))
-    const names = ['', ...registry.commands.map(command => command.name())]
-    const helps = await Promise.all(names.map(name => runIn(folder, ['registry', ...(name === '' ? [] : [name]), '--help'])))
+    const names = ['', ...commands().commands.map(command => command.name())]
+    const helps = await Promise.all(names.map(name => operate([...(name === '' ? [] : [name]), '--help'])))
     const examples = new Set<string>()
     for (const [i, { stdout }] of helps.entries()) {
       const lines = (stdout.split('\nExamples:\n')[1] ?? '').split('\n').map(line => line.trim()).filter(line => line !== '')
@@ -106,28 +101,42 @@ t.test('against a cluster', async t => {
     await cluster.say('demo', 'hello')
     const viewer = endless(t, 'tail', 'demo')
     await until(async () => ((await (await fetch(cluster.stream('demo', '/stats'))).json()) as { viewers: number }).viewers === 1)
-    const check = async (example: string, isEndless: boolean) => {
+    const inOwnProcess = async (example: string, isEndless: boolean) => {
       const child = spawn('sh', ['-c', `exec ${example}`], { cwd: folder, env: { PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] })
       if (isEndless) for (const stream of [child.stdout, child.stderr]) stream.once('data', () => child.kill('SIGINT'))
-      const { status, stderr } = await finished(child)
+      return finished(child)
+    }
+    /** With the arguments that a shell makes of it. */
+    const here = async (example: string) => {
+      const { stdout } = await finished(spawn('bash', ['-c', `live-comments() { printf '%s\\0' "$@"; }; ${example}`], { stdio: ['ignore', 'pipe', 'pipe'] }))
+      const [part, ...argv] = stdout.split('\0').slice(0, -1)
+      t.equal(part, 'registry', example)
+      return operate(argv, { folder })
+    }
+    // A process of its own for each command that has not had one.
+    const started = new Set<string>()
+    const check = async (example: string, isEndless = false) => {
+      const name = example.split(' ')[2]!
+      const isFirst = !started.has(name)
+      started.add(name)
+      const { status, stderr } = await (isEndless || isFirst ? inOwnProcess(example, isEndless) : here(example))
       t.equal(status, 0, example)
       t.match(stderr, /^(watching; Ctrl-C ends it\n)?$/, example)
     }
     const isEndless = (example: string) => ENDLESS.some(name => example.startsWith(`live-comments registry ${name}`))
     await Promise.all([...examples].filter(isEndless).map(example => check(example, true)))
     const isSecure = (example: string) => example.startsWith('live-comments registry secure')
-    for (const example of examples) if (!isEndless(example) && !isSecure(example)) await check(example, false)
-    await viewer.interrupted()
+    for (const example of examples) if (!isEndless(example) && !isSecure(example)) await check(example)
+    await viewer.interrupt()
     // Last of all: whoever has no credentials is shut out by it.
     writeFileSync(join(folder, 'zookeeper-auth'), 'operators:a-password\n', { mode: 0o600 })
-    for (const example of examples) if (isSecure(example)) await check(example, false)
+    for (const example of examples) if (isSecure(example)) await check(example)
   })
 })
 
 t.test('a gateway that is away is named, with where that address came from', async t => {
-  const folder = t.testdir()
   for (const argv of [['tail', 'demo'], ['post', 'demo', 'x']]) {
-    const { status, stdout, stderr } = await runIn(folder, ['registry', ...argv, '--gateway', 'http://127.0.0.1:1/', '--json'])
+    const { status, stdout, stderr } = await operate([...argv, '--gateway', 'http://127.0.0.1:1/', '--json'])
     t.same([status, stdout], [1, ''])
     t.match(stderr, /no answer from the gateway at http:\/\/127\.0\.0\.1:1 \(from --gateway\)\.\nIs the cluster running \(npm start\)\?/)
   }
@@ -191,7 +200,7 @@ t.test('colours are for terminals that have them and people who want them; comme
 })
 
 t.test('shells complete commands and flags', async t => {
-  const registry = program({}, t.testdir(), new Output({}))
+  const registry = commands()
   for (const shell of SHELLS) for (const command of registry.commands) t.match(completion(shell, registry), command.name(), shell)
   const complete = async (...line: string[]) => {
     const script = `${completion('bash', registry)}\nCOMP_WORDS=(${line.map(word => `'${word}'`).join(' ')}); COMP_CWORD=${line.length - 1}; _live_comments; printf '%s ' "\${COMPREPLY[@]}"`
