@@ -5,6 +5,7 @@ import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/cont
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
 import type { Exchange, Reply } from '../registry/node/http.js'
 import { Stream, type StreamEvents } from '../registry/node/stream.js'
+import type { Counted } from '../registry/node/streams.js'
 import type { Edge } from './edge.js'
 import type { Encoding } from './encoding.js'
 import type { Outlet, Start, Viewer } from './viewer.js'
@@ -35,12 +36,14 @@ const SHAPES: Readonly<Record<Encoding, Shape>> = {
   gzipFrames: FRAMES,
 }
 
+const NO_HEADERS = {}
+
 /** Opens a viewer's stream. @param own headers besides those of its encoding
- * @param ended called once, when the stream is over
+ * @param counted where the stream counts against a limit
  * @returns the answer to a HEAD request; undefined where the stream is open */
-export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding, own: Readonly<Record<string, string>> = {}, ended?: () => void): Reply | undefined {
+export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding, own: Readonly<Record<string, string>> = NO_HEADERS, counted?: Counted): Reply | undefined {
   if (method === 'HEAD') return { status: 200, headers: SHAPES[encoding].headers }
-  const connection = new Connection(edge, res, encoding, own, ended)
+  const connection = new Connection(edge, res, encoding, own, counted)
   connection.viewer = edge.join(videoId, start, connection)
   return undefined
 }
@@ -51,14 +54,15 @@ class Connection implements Outlet, StreamEvents {
   viewer: Viewer | undefined
   readonly #edge: Edge
   readonly #stream: Stream
-  readonly #ended: (() => void) | undefined
+  /** Until it has ended. */
+  #counted: Counted | undefined
 
-  constructor(edge: Edge, res: HttpResponse, encoding: Encoding, own: Readonly<Record<string, string>>, ended: (() => void) | undefined) {
+  constructor(edge: Edge, res: HttpResponse, encoding: Encoding, own: Readonly<Record<string, string>>, counted: Counted | undefined) {
     const { headers, first } = SHAPES[encoding]
     this.encoding = encoding
     this.#edge = edge
-    this.#ended = ended
-    this.#stream = new Stream(res, { ...headers, ...own }, first(), this)
+    this.#counted = counted
+    this.#stream = new Stream(res, [headers, own], first(), this)
   }
 
   write(bytes: Uint8Array): boolean {
@@ -69,7 +73,7 @@ class Connection implements Outlet, StreamEvents {
     // A viewer's own stuck socket would not take a farewell; a gateway's is told whose fault it is.
     if (reason === 'slow' && SHAPES[this.encoding] !== FRAMES) this.#stream.close()
     else this.#stream.end(SHAPES[this.encoding].last(reason))
-    this.#ended?.()
+    this.#ended()
   }
 
   nudge(): string | Uint8Array {
@@ -86,6 +90,12 @@ class Connection implements Outlet, StreamEvents {
 
   left(): void {
     if (this.viewer) this.#edge.leave(this.viewer)
-    this.#ended?.()
+    this.#ended()
+  }
+
+  #ended(): void {
+    const counted = this.#counted
+    this.#counted = undefined
+    counted?.ended()
   }
 }

@@ -44,7 +44,6 @@ export class Edge {
   readonly #capacity: number
   readonly #random: () => number
   readonly #rooms = new Map<VideoId, Room>()
-  readonly #roomOf = new Map<Viewer, Room>()
   readonly #slots: Set<Room>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set())
   readonly #blocked = new Set<Viewer>()
   readonly #expiries = new Expiries<Viewer>()
@@ -52,6 +51,7 @@ export class Edge {
   readonly #received: EdgeDeps['received']
   readonly #holdings: HoldingsAnnouncements
   readonly #roomDeps: RoomDeps
+  #viewers = 0
   #slot = 0
   #ownersDue = false
   #draining = false
@@ -80,7 +80,7 @@ export class Edge {
   }
 
   get viewers(): number {
-    return this.#roomOf.size
+    return this.#viewers
   }
 
   get rooms(): number {
@@ -102,14 +102,15 @@ export class Edge {
   join(videoId: VideoId, start: Start, outlet: Outlet): Viewer | undefined {
     const known = this.#rooms.get(videoId)
     const noRoomInRegistry = (known?.viewers.size ?? 0) === 0 && this.#holdings.bytes > 0.95 * MAX_ZNODE_BYTES
-    if (this.#draining || this.#roomOf.size >= this.#capacity || noRoomInRegistry) {
+    if (this.#draining || this.#viewers >= this.#capacity || noRoomInRegistry) {
       if (noRoomInRegistry) this.#metrics.holdingsFull.inc()
       outlet.end(this.#draining ? 'drain' : 'full')
       return undefined
     }
     const room = known ?? this.#open(videoId)
     const viewer = new Viewer(outlet, start, this.#clock.now())
-    this.#roomOf.set(viewer, room)
+    viewer.room = room
+    this.#viewers++
     if (start.endsAt !== undefined) this.#expiries.add(viewer, start.endsAt)
     this.#metrics.joins.inc()
     room.join(viewer)
@@ -120,8 +121,9 @@ export class Edge {
   /** The viewer's socket is gone. */
   leave(viewer: Viewer): void {
     const room = this.#forget(viewer)
-    room?.leave(viewer)
-    if (room) this.#holdings.changed(room.videoId, room.viewers.size)
+    if (!room) return
+    room.leave(viewer)
+    this.#holdings.changed(room.videoId, room.viewers.size)
   }
 
   /** The viewer's socket took some of what it was given, but does not take more yet. */
@@ -132,7 +134,7 @@ export class Edge {
   /** The viewer's socket takes bytes again. */
   drained(viewer: Viewer): void {
     this.#blocked.delete(viewer)
-    this.#roomOf.get(viewer)?.drained(viewer)
+    viewer.room?.drained(viewer)
   }
 
   /** What a dispatcher pushed. Rooms that are not here have no use for it. */
@@ -170,20 +172,26 @@ export class Edge {
   drain(windowMs: number): Promise<void> {
     this.#draining = true
     const stepMs = 50
-    const perStep = Math.max(1, Math.ceil(this.#roomOf.size / (windowMs / stepMs)))
+    const perStep = Math.max(1, Math.ceil(this.#viewers / (windowMs / stepMs)))
     return new Promise(resolve => {
       const step = () => {
         if (!this.#draining) return resolve()
-        let count = 0
-        for (const viewer of this.#roomOf.keys()) {
-          if (count++ === perStep) break
-          this.#end(viewer, 'drain')
-        }
-        if (this.#roomOf.size === 0) resolve()
+        this.#handBack(perStep)
+        if (this.#viewers === 0) resolve()
         else this.#clock.after(stepMs, step)
       }
       step()
     })
+  }
+
+  #handBack(most: number): void {
+    let count = 0
+    for (const room of this.#rooms.values()) {
+      for (const viewer of room.viewers) {
+        if (count++ === most) return
+        this.#end(viewer, 'drain')
+      }
+    }
   }
 
   /** Takes viewers again, after a drain that was called off. */
@@ -220,8 +228,10 @@ export class Edge {
   }
 
   #forget(viewer: Viewer): Room | undefined {
-    const room = this.#roomOf.get(viewer)
-    this.#roomOf.delete(viewer)
+    const { room } = viewer
+    if (!room) return undefined
+    viewer.room = undefined
+    this.#viewers--
     this.#blocked.delete(viewer)
     this.#expiries.delete(viewer)
     return room

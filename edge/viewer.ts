@@ -1,6 +1,7 @@
 import type { EndReason } from '../registry/contract/frame.js'
 import type { CommentId, Cursor } from '../registry/contract/id.js'
 import type { Encoding } from './encoding.js'
+import type { Room } from './room.js'
 
 /** A viewer's socket, as the room sees it. */
 export interface Outlet {
@@ -24,6 +25,8 @@ export interface Start {
 export class Viewer {
   readonly outlet: Outlet
   readonly recent: number
+  /** Where it is held; undefined before it is, and once it is no longer. */
+  room: Room | undefined
   /** The last comment it was sent, or holds; undefined for a newcomer whose place is still to be found. */
   place: Cursor | undefined
   live = false

@@ -4,7 +4,7 @@ import type { Clock } from '../registry/node/clock.js'
 import { LiveError } from '../registry/node/errors.js'
 import { holdsFor, type Limit } from '../registry/node/limit.js'
 import type { Refusals } from '../registry/node/refusals.js'
-import { StreamLimit } from '../registry/node/streams.js'
+import { StreamLimit, type Counted } from '../registry/node/streams.js'
 
 export interface LimitsOptions {
   readonly clock: Clock
@@ -55,18 +55,15 @@ export class Limits {
   }
 
   /** Takes a stream into account. @param author one whose identity is known
-   * @returns what is to be called when it has ended. @throws LiveError RATE_LIMITED */
-  stream(client: Client, author: string | undefined): () => void {
-    const left = this.#streams.address.open(client.key, client)
-    if (author === undefined) return left
+   * @returns what is to be told once when it has ended; undefined where nothing is counted. @throws LiveError RATE_LIMITED */
+  stream(client: Client, author: string | undefined): Counted | undefined {
+    const ofAddress = this.#streams.address.open(client.key, client)
+    if (author === undefined) return ofAddress
     try {
-      const ended = this.#streams.author.open(author, client)
-      return () => {
-        left()
-        ended()
-      }
+      const ofAuthor = this.#streams.author.open(author, client)
+      return ofAddress && ofAuthor ? { ended: () => (ofAddress.ended(), ofAuthor.ended()) } : (ofAddress ?? ofAuthor)
     } catch (error) {
-      left()
+      ofAddress?.ended()
       throw error
     }
   }

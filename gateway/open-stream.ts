@@ -2,34 +2,74 @@ import { Buffer } from 'node:buffer'
 import type { HttpResponse } from 'uWebSockets.js'
 import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../registry/contract/gzip.js'
 import { HEARTBEAT, retryLine } from '../registry/contract/sse.js'
-import { Stream } from '../registry/node/stream.js'
+import { Stream, type StreamEvents } from '../registry/node/stream.js'
+import type { Counted } from '../registry/node/streams.js'
+import type { Join, Sink } from './join.js'
 import type { Joins } from './joins.js'
 import type { StreamRequest } from './viewer.js'
 
 export interface OpenStreamOptions {
   readonly random?: () => number
-  /** The viewer's stay is over, whoever ended it. */
-  readonly over?: () => void
+  /** Where the stream counts against a limit. */
+  readonly counted?: Counted | undefined
   /** When the stream must end, Unix ms. */
   readonly endsAt?: number | undefined
 }
 
 /** Answers a viewer at once, whatever state the cluster is in, and has it placed.
  * @param headers of the answer, but for what its encoding adds */
-export function openStream(joins: Joins, res: HttpResponse, request: StreamRequest, headers: Readonly<Record<string, string>>, { random = Math.random, over, endsAt }: OpenStreamOptions = {}): void {
-  const { gzip } = request
-  const pack = gzip ? (bytes: Uint8Array | string) => (typeof bytes === 'string' ? blocks(bytes, 0) : bytes) : (bytes: Uint8Array | string) => bytes
-  const preamble = retryLine(random) + HEARTBEAT
-  const stream = new Stream(res, gzip ? { ...headers, ...GZIP_HEADERS } : headers, gzip ? Buffer.concat([GZIP_HEADER, blocks(preamble, 0)]) : preamble, {
-    nudge: () => (gzip ? EMPTY_BLOCK : HEARTBEAT), // only whole events are written, so any time is between two
-    progressed: () => join.progressed(),
-    drained: () => join.drained(),
-    left: () => join.left(),
-  })
-  const join = joins.open(request, {
-    write: bytes => stream.write(pack(bytes)),
-    end: last => stream.end(pack(last)),
-    close: () => stream.close(),
-    ...(over ? { over } : {}),
-  }, endsAt)
+export function openStream(joins: Joins, res: HttpResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt }: OpenStreamOptions = {}): void {
+  const connection = new Connection(res, request.gzip === true, headers, retryLine(random) + HEARTBEAT, counted)
+  connection.join = joins.open(request, connection, endsAt)
+}
+
+/** A viewer's socket. One object, and no closures of its own: there are many of them. */
+class Connection implements Sink, StreamEvents {
+  join: Join | undefined
+  readonly #gzip: boolean
+  readonly #stream: Stream
+  readonly #counted: Counted | undefined
+
+  constructor(res: HttpResponse, gzip: boolean, headers: readonly Readonly<Record<string, string>>[], preamble: string, counted: Counted | undefined) {
+    this.#gzip = gzip
+    this.#counted = counted
+    this.#stream = new Stream(res, gzip ? [...headers, GZIP_HEADERS] : headers, gzip ? Buffer.concat([GZIP_HEADER, blocks(preamble, 0)]) : preamble, this)
+  }
+
+  write(bytes: Buffer | string): boolean {
+    return this.#stream.write(this.#pack(bytes))
+  }
+
+  end(last: string): void {
+    this.#stream.end(this.#pack(last))
+  }
+
+  close(): void {
+    this.#stream.close()
+  }
+
+  over(): void {
+    this.#counted?.ended()
+  }
+
+  /** Only whole events are written, so any time is between two. */
+  nudge(): string | Uint8Array {
+    return this.#gzip ? EMPTY_BLOCK : HEARTBEAT
+  }
+
+  progressed(): void {
+    this.join?.progressed()
+  }
+
+  drained(): void {
+    this.join?.drained()
+  }
+
+  left(): void {
+    this.join?.left()
+  }
+
+  #pack(bytes: Buffer | string): Buffer | string {
+    return this.#gzip && typeof bytes === 'string' ? blocks(bytes, 0) : bytes
+  }
 }

@@ -1,71 +1,100 @@
 import { buildConnector, Client, type Dispatcher } from 'undici'
+import type { EdgeNode } from '../registry/contract/nodes.js'
 import { failureOf } from '../registry/node/client.js'
 import type { PeerFailure } from '../registry/node/peer-error.js'
-import type { Connect } from './join.js'
+import type { Connect, Upstream, UpstreamHandlers } from './join.js'
 import type { StreamRequest } from './viewer.js'
 
 /** What is read ahead of a viewer that takes nothing, beyond one read: 64 KB would be undici's. */
 const READ_AHEAD_BYTES = 16_384
 
+/** Made once: an error takes its stack when it is made, and many viewers leave. */
+const LEFT = new Error('the viewer left')
+const ENDED = new Error('the stream ended without a last frame')
+
 /** One HTTP/1.1 connection for each relayed viewer. A pool would look through all its connections for a free one
  * at every join, and a stream's connection is never free again.
  * @param headers what an internal call carries */
 export function connectWith(headers: Readonly<Record<string, string>>): Connect {
-  const connector = buildConnector({ timeout: 1_000, highWaterMark: READ_AHEAD_BYTES } as buildConnector.BuildOptions)
+  const connect = buildConnector({ timeout: 1_000, highWaterMark: READ_AHEAD_BYTES } as buildConnector.BuildOptions)
+  const options: Client.Options = {
+    connect,
+    headersTimeout: 3_000, // an edge that takes connections and never answers
+    bodyTimeout: 40_000, // more than two of an edge's heartbeats; it does not run while paused
+  }
+  const origins = new WeakMap<EdgeNode, URL>()
   return (edge, request, handlers) => {
-    const client = new Client(new URL(edge.internalUrl).origin, {
-      connect: connector,
-      headersTimeout: 3_000, // an edge that takes connections and never answers
-      bodyTimeout: 40_000, // more than two of an edge's heartbeats; it does not run while paused
-    })
-    let controller: Dispatcher.DispatchController | undefined
-    let done = false
-    let paused = false
-    const close = (error: Error) => {
-      done = true
-      controller?.abort(error)
-      client.destroy(error).catch(() => {})
-    }
-    const lost = (failure: PeerFailure, error: Error) => {
-      if (done) return
-      close(error)
-      handlers.lost(failure)
-    }
-    client.dispatch(
-      { path: streamPath(request), method: 'GET', headers },
-      {
-        onRequestStart(given) {
-          controller = given
-          if (done) given.abort(new Error('the viewer left'))
-        },
-        onResponseStart(_, status) {
-          if (status !== 200) lost(status === 409 ? 'wire' : 'status', new Error(`the edge answered ${status}`))
-          else if (paused) controller?.pause()
-        },
-        onResponseData(_, chunk) {
-          if (!done) handlers.data(chunk)
-        },
-        onResponseEnd() {
-          lost('lost', new Error('the stream ended without a last frame'))
-        },
-        onResponseError(_, error) {
-          lost(streamFailure(error), error)
-        },
-      },
-    )
-    return {
-      abort() {
-        if (!done) close(new Error('the viewer left'))
-      },
-      pause() {
-        paused = true
-        controller?.pause()
-      },
-      resume() {
-        paused = false
-        controller?.resume()
-      },
-    }
+    let origin = origins.get(edge)
+    if (!origin) origins.set(edge, (origin = new URL(new URL(edge.internalUrl).origin)))
+    const stream = new EdgeStream(new Client(origin, options), handlers)
+    stream.request(streamPath(request), headers)
+    return stream
+  }
+}
+
+/** One object, and no closures of its own: there are as many as relayed viewers. */
+class EdgeStream implements Upstream, Dispatcher.DispatchHandler {
+  readonly #client: Client
+  readonly #handlers: UpstreamHandlers
+  #controller: Dispatcher.DispatchController | undefined
+  #done = false
+  #paused = false
+
+  constructor(client: Client, handlers: UpstreamHandlers) {
+    this.#client = client
+    this.#handlers = handlers
+  }
+
+  request(path: string, headers: Readonly<Record<string, string>>): void {
+    this.#client.dispatch({ path, method: 'GET', headers }, this)
+  }
+
+  abort(): void {
+    if (!this.#done) this.#close(LEFT)
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#controller?.resume()
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#done) controller.abort(LEFT)
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    controller.rawHeaders = null // they would be kept for as long as the stream is open: a kilobyte of small buffers
+    if (status !== 200) this.#lost(status === 409 ? 'wire' : 'status', new Error(`the edge answered ${status}`))
+    else if (this.#paused) controller.pause()
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#done) this.#handlers.data(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.#lost('lost', ENDED)
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#done) this.#lost(streamFailure(error), error)
+  }
+
+  #lost(failure: PeerFailure, error: Error): void {
+    if (this.#done) return
+    this.#close(error)
+    this.#handlers.lost(failure)
+  }
+
+  #close(error: Error): void {
+    this.#done = true
+    this.#client.destroy(error, () => {})
   }
 }
 

@@ -101,7 +101,7 @@ export class PublicServer {
     const after = cursorOf(exchange)
     const recent = recentOf(exchange)
     const gzip = acceptsGzip(exchange.header('accept-encoding'))
-    const headers = { ...STREAM_HEADERS, ...this.#headers(exchange) }
+    const headers = [STREAM_HEADERS, this.#headers(exchange)]
     const request = { videoId, after, recent, gzip }
     const client = clientOf(exchange, trustedProxies)
     const open = (known?: Watcher) => (exchange.aborted ? undefined : this.#open(exchange, client, headers, request, known))
@@ -109,7 +109,7 @@ export class PublicServer {
   }
 
   /** @param known who watches, where a token said so */
-  #open(exchange: Exchange, client: Client, headers: Readonly<Record<string, string>>, request: StreamRequest, known?: Watcher): Reply | undefined {
+  #open(exchange: Exchange, client: Client, headers: readonly Readonly<Record<string, string>>[], request: StreamRequest, known?: Watcher): Reply | undefined {
     const { gateway, metrics, viewerLimit, limits } = this.#options
     if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
     const reason = this.#stopping ? 'stopping' : gateway.joins.size >= viewerLimit ? 'viewer_limit' : gateway.joins.takesNewcomers ? undefined : 'join_rate'
@@ -117,8 +117,8 @@ export class PublicServer {
       metrics.turnedAway.inc({ reason })
       return { status: 200, headers: STREAM_HEADERS, body: retryLine(), close: this.#stopping }
     }
-    const over = limits.stream(client, known?.authorId)
-    openStream(gateway.joins, exchange.res, request, headers, { over, endsAt: known?.endsAt })
+    const counted = limits.stream(client, known?.authorId)
+    openStream(gateway.joins, exchange.res, request, headers, { counted, endsAt: known?.endsAt })
     return undefined
   }
 

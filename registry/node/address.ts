@@ -4,6 +4,9 @@ import { z } from 'zod'
 
 export type Address = ipaddr.IPv4 | ipaddr.IPv6
 
+/** RFC 4291, section 2.5.3. */
+const LOOPBACK: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('::1'), 128]
+
 /** Of 4 or 16 bytes, as the server has a peer's; undefined where it is gone already. IPv4 where it is one: a listener
  * on `::` has it mapped into IPv6. */
 export function addressOf(bytes: ArrayBuffer): Address | undefined {
@@ -20,7 +23,8 @@ export function parseAddress(text: string): Address | undefined {
 }
 
 export function isLoopback(address: Address): boolean {
-  return address.range() === 'loopback'
+  // Not `range() === 'loopback'`: that looks through every range there is, for every connection and request.
+  return address instanceof ipaddr.IPv4 ? address.octets[0] === 127 : address.match(LOOPBACK)
 }
 
 /** What is counted as one: an IPv4 address, or an IPv6 network of 64 bits, since that is what one customer is given. */

@@ -51,7 +51,6 @@ export class Connections {
     const { clock, perAddress, trusted } = this.#options
     const address = addressOf(peer)
     if (!address) return false // it has left
-    const key = keyOf(address)
-    return !holdsFor(perAddress, { key, local: isLoopback(address) }) || trusted.has(address) || buckets.take(key, clock.now()) === 0
+    return !holdsFor(perAddress, { local: isLoopback(address) }) || trusted.has(address) || buckets.take(keyOf(address), clock.now()) === 0
   }
 }

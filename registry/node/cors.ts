@@ -16,18 +16,27 @@ const PREFLIGHT: Headers = {
 const NEGOTIATED = /^\/comments\/[^/]+$/
 
 /** The headers of every answer on a public port: those of all we say, and those by which pages of the allowed origins
- * may call us and read it. @param identity tokens are looked at: listed origins may send theirs as a cookie, `*` never may */
+ * may call us and read it. Made once for all requests that are answered alike: every viewer that comes asks for them.
+ * @param identity tokens are looked at: listed origins may send theirs as a cookie, `*` never may */
 export function publicHeaders(allowed: AllowedOrigins, identity: boolean): (exchange: Exchange) => Headers {
+  const made = new Map<string, Headers>()
   return exchange => {
-    const origin = allowed === '*' ? '*' : exchange.header('origin')
-    const vary = [...(allowed === '*' ? [] : ['Origin']), ...(NEGOTIATED.test(exchange.path) ? ['Accept', 'Accept-Encoding'] : [])].join(', ')
-    const all: Headers = { ...API_HEADERS, ...(vary === '' ? {} : { vary }) }
-    if (allowed !== '*' && !allowed.has(origin)) return all
-    return {
-      ...all,
-      'access-control-allow-origin': origin,
-      ...(identity && allowed !== '*' ? { 'access-control-allow-credentials': 'true' } : {}),
-      ...(exchange.method === 'OPTIONS' ? PREFLIGHT : { 'access-control-expose-headers': 'retry-after' }),
+    const said = allowed === '*' ? '*' : exchange.header('origin')
+    const origin = allowed === '*' || allowed.has(said) ? said : ''
+    const negotiated = NEGOTIATED.test(exchange.path)
+    const preflight = exchange.method === 'OPTIONS'
+    const kind = `${Number(negotiated)}${Number(preflight)}${origin}`
+    const known = made.get(kind)
+    if (known) return known
+    const vary = [...(allowed === '*' ? [] : ['Origin']), ...(negotiated ? ['Accept', 'Accept-Encoding'] : [])].join(', ')
+    const headers: Headers = {
+      ...API_HEADERS,
+      ...(vary === '' ? {} : { vary }),
+      ...(origin === '' ? {} : { 'access-control-allow-origin': origin }),
+      ...(origin !== '' && identity && allowed !== '*' ? { 'access-control-allow-credentials': 'true' } : {}),
+      ...(origin === '' ? {} : preflight ? PREFLIGHT : { 'access-control-expose-headers': 'retry-after' }),
     }
+    made.set(kind, headers)
+    return headers
   }
 }

@@ -18,7 +18,7 @@ export function limit(fallback: number, digits = /^[0-9]{1,9}$/, rule = 'must be
     .default({ most: fallback, local: false })
 }
 
-export function holdsFor({ most, local }: Limit, client: Client): boolean {
+export function holdsFor({ most, local }: Limit, client: Pick<Client, 'local'>): boolean {
   return most > 0 && (local || !client.local)
 }
 

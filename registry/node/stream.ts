@@ -1,5 +1,7 @@
 import type { HttpResponse } from 'uWebSockets.js'
 
+type Headers = Readonly<Record<string, string>>
+
 export interface StreamEvents {
   /** Harmless bytes that may be sent right now, or null in the middle of an event. What the server holds back
    * of a slow viewer moves only with a further write. */
@@ -19,30 +21,36 @@ export class Stream {
   gone = false
   readonly #res: HttpResponse
 
+  readonly #events: StreamEvents
+
   /** Sends status 200, the headers and `first` (not empty: headers leave with the first byte). */
-  constructor(res: HttpResponse, headers: Readonly<Record<string, string>>, first: string | Uint8Array, events: StreamEvents) {
+  constructor(res: HttpResponse, headers: readonly Headers[], first: string | Uint8Array, events: StreamEvents) {
     this.#res = res
-    res.onAborted(() => {
-      if (this.gone) return
-      this.gone = true
-      events.left()
-    })
+    this.#events = events
+    // One closure for both: it lives as long as the stream, and a process has as many as viewers. Called with how much
+    // was written once the socket takes bytes again, and with nothing when the peer has left.
+    const told = (written?: number) => (written === undefined ? this.#left() : this.#writable())
+    res.onAborted(told)
     // Without it, a viewer that was slow once is killed 12 s later; it must write at least a byte.
-    res.onWritable(() => {
-      if (this.gone) return true
-      this.blocked = false
-      const bytes = events.nudge()
-      if (bytes) this.write(bytes)
-      if (this.blocked) events.progressed()
-      // Out of this callback, in which all writes would share one cork: several large ones in one lose data.
-      else setImmediate(() => !this.gone && !this.blocked && events.drained())
-      return !this.blocked
-    })
-    res.cork(() => {
-      res.writeStatus('200 OK')
-      for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value)
-      res.write(first)
-    })
+    res.onWritable(told as (written: number) => boolean)
+    start(res, headers, first)
+  }
+
+  #left(): void {
+    if (this.gone) return
+    this.gone = true
+    this.#events.left()
+  }
+
+  #writable(): boolean {
+    if (this.gone) return true
+    this.blocked = false
+    const bytes = this.#events.nudge()
+    if (bytes) this.write(bytes)
+    if (this.blocked) this.#events.progressed()
+    // Out of this callback, in which all writes would share one cork: several large ones in one lose data.
+    else setImmediate(() => !this.gone && !this.blocked && this.#events.drained())
+    return !this.blocked
   }
 
   /** One write. @returns false when the socket took the last it can for now (or the peer is gone) */
@@ -68,4 +76,13 @@ export class Stream {
   close(): void {
     if (!this.gone) this.#res.close()
   }
+}
+
+/** Not in the constructor: a closure there would keep all of this for as long as the stream is open. */
+function start(res: HttpResponse, headers: readonly Headers[], first: string | Uint8Array): void {
+  res.cork(() => {
+    res.writeStatus('200 OK')
+    for (const each of headers) for (const name in each) res.writeHeader(name, each[name]!)
+    res.write(first)
+  })
 }

@@ -1,11 +1,15 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
+import { connect as edgeConnect } from '../../edge/connection.js'
+import type { Edge } from '../../edge/edge.js'
 import { internalRoutes, publicServer } from '../../edge/server.js'
+import type { Outlet } from '../../edge/viewer.js'
 import { FrameKind, FrameReader } from '../../registry/contract/frame.js'
 import { SseParser, type SseEvent } from '../../registry/contract/sse.js'
 import { printComment, printHint, WIRE_HEADER, WIRE_VERSION, type WireComment } from '../../registry/contract/wire.js'
 import { systemClock, type Clock } from '../../registry/node/clock.js'
+import { HttpServer } from '../../registry/node/http.js'
 import { internalServer } from '../../registry/node/internal.js'
 import { StreamLimit } from '../../registry/node/streams.js'
 import { EdgeStage, type StageOptions } from '../support/edge-stage.js'
@@ -279,6 +283,22 @@ t.test('a viewer that stalls and then reads gets everything, or a gap that names
   t.equal(stream.ids.at(-1), place)
   await until(() => plain.ids.length === ids.length)
   t.equal((await stage.metrics.slow.get()).values[0]!.value, 0)
+})
+
+t.test('a stream that is cut is counted off once, although its socket is then gone too', async t => {
+  const limit = new StreamLimit('address', set(2), refusals())
+  const client = { key: '192.0.2.1', local: false }
+  const outlets: Outlet[] = []
+  const join = (_videoId: string, _start: unknown, outlet: Outlet) => void outlets.push(outlet)
+  const server = new HttpServer({ onBug: error => t.fail(String(error)) })
+  server.route('GET', '/', exchange => edgeConnect({ join } as unknown as Edge, exchange, 'v', {}, 'plain', {}, limit.open(client.key, client)))
+  t.after(() => server.close())
+  const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/`
+  for (let i = 0; i < 2; i++) watch(t, url)
+  await until(() => outlets.length === 2)
+  outlets[0]!.end('slow')
+  limit.open(client.key, client)
+  t.throws(() => limit.open(client.key, client), { code: 'RATE_LIMITED' }, 'one is left, and one came')
 })
 
 t.test('streams of one address beyond its limit are told so, until one ends', async t => {

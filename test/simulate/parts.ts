@@ -182,7 +182,7 @@ export const startGateway: Start = ({ world, network, registry, onBug, settings 
     if (stopping || !gateway.joins.takesNewcomers) return { status: 200, body: retryLine(random) }
     const recent = exchange.query.get('recent')
     const gzip = acceptsGzip(exchange.header('accept-encoding'))
-    openStream(gateway.joins, exchange.res, { videoId, after: parseCursor(exchange.header('last-event-id')), recent: recent === null ? undefined : Number(recent), gzip }, {}, { random })
+    openStream(gateway.joins, exchange.res, { videoId, after: parseCursor(exchange.header('last-event-id')), recent: recent === null ? undefined : Number(recent), gzip }, [], { random })
     return undefined
   })
   routes.route('POST', '/comments/:videoId', exchange => gateway.poster.post(exchange.parameter(0), exchange.header('idempotency-key'), exchange.body(8_192)))

@@ -45,7 +45,7 @@ export class FakeEdge {
 
   #open(exchange: Exchange): undefined {
     let leftAt: number | undefined
-    const stream = new Stream(exchange.res, { 'content-type': 'application/octet-stream' }, frame(FrameKind.events, 0, ''), {
+    const stream = new Stream(exchange.res, [{ 'content-type': 'application/octet-stream' }], frame(FrameKind.events, 0, ''), {
       nudge: () => frame(FrameKind.events, 0, ''),
       progressed: () => {},
       drained: () => {},

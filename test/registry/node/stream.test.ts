@@ -16,7 +16,7 @@ function serve(t: Test, nudge: () => string | null, onDrained: (opened: Opened) 
   const all: Opened[] = []
   const server = new HttpServer({ onBug: error => t.fail(String(error)) }).route('GET', '/', exchange => {
     const opened: Opened = {
-      stream: new Stream(exchange.res, { 'content-type': 'text/event-stream' }, ':\n\n', {
+      stream: new Stream(exchange.res, [{ 'content-type': 'text/event-stream' }], ':\n\n', {
         nudge,
         progressed: () => {},
         drained: () => {
