@@ -59,7 +59,7 @@ async function fake(t: Test, { name = 'fake', delivers = () => true, answers = (
 
 async function compared(...candidates: (readonly [string, () => Promise<RunningSystem>])[]) {
   const { text, runs, correct } = await sideBySide(candidates.map(([name, start]) => ({ name, start })), work, new Progress())
-  return { text, outcomes: runs as readonly Outcome[], correct }
+  return { text, outcomes: runs, correct }
 }
 
 t.test('systems that do not keep up are shown with what they did, and the next ones have their turn', async t => {
