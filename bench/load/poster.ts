@@ -15,7 +15,7 @@ export class Poster {
     const latency = new SharedArrayBuffer(8 * HISTOGRAM_BUCKETS)
     this.latency = new Histogram(new Float64Array(latency))
     const workerData: PosterWorkerData = { ...options, patienceMs, latency }
-    const worker = new Worker(new URL('./poster-worker.js', import.meta.url), { workerData })
+    const worker = new Worker(new URL('./poster-worker.js', import.meta.url), { workerData, execArgv: [] })
     this.done = once(worker, 'message').then(([posted]) => posted as Posted)
     this.done.catch(() => {}) // who waits for it is told, when they do
   }

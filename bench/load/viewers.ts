@@ -37,7 +37,7 @@ export class Viewers {
     for (let i = 0; i < threads; i++) {
       const stats = new ViewerStats()
       const workerData: ViewerWorkerData = { memory: stats.memory }
-      const worker = new Worker(new URL('./viewer-worker.js', import.meta.url), { workerData })
+      const worker = new Worker(new URL('./viewer-worker.js', import.meta.url), { workerData, execArgv: [] })
       worker.on('error', error => (this.#error ??= error))
       this.#workers.push(worker)
       this.#stats.push(stats)
