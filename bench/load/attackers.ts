@@ -19,7 +19,7 @@ export class Attackers {
     this.#counts = new Int32Array(memory)
     this.#held = options.headers + options.bodies + options.deaf
     const workerData: AttackWorkerData = { ...options, memory }
-    this.#worker = new Worker(new URL('./attack-worker.js', import.meta.url), { workerData })
+    this.#worker = new Worker(new URL('./attack-worker.js', import.meta.url), { workerData, execArgv: [] })
   }
 
   /** What is open now, of each kind; `opened` and `closed` since the start. */

@@ -9,7 +9,7 @@ import type { RunningSystem } from '../../bench/systems/system.js'
 
 const VIEWERS = 4
 /** 100 comments, of which 80 are timed. */
-const work: Work = { viewers: VIEWERS, videos: 1, rate: 25, seconds: 3.2, warmSeconds: 0.8, eventBytes: 140, checked: 2, threads: 1, patienceMs: 3_000 }
+const work: Work = { viewers: VIEWERS, videos: 1, rate: 40, seconds: 2, warmSeconds: 0.5, eventBytes: 140, checked: 2, threads: 1, patienceMs: 3_000 }
 
 /** What a server does with its 100 posts: it gives viewers what it gets, and answers with 202, unless told otherwise. */
 interface Conduct {

@@ -25,7 +25,7 @@ export class Crowd {
     const threads = Math.ceil(viewers / VIEWERS_A_THREAD)
     this.#workers = Array.from({ length: threads }, (_, first) => {
       const workerData: Share = { first, step: threads, viewers: Math.ceil((viewers - first) / threads), videos, perSecond: perSecond / threads, addresses }
-      return new Worker(new URL('crowd-worker.js', import.meta.url), { workerData })
+      return new Worker(new URL('crowd-worker.js', import.meta.url), { workerData, execArgv: [] })
     })
   }
 
