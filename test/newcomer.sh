@@ -10,7 +10,7 @@ folder=$(mktemp -d)
 cluster='' watcher=''
 clean() {
   if [ -n "$watcher" ]; then kill "$watcher" 2>/dev/null || true; fi
-  if [ -n "$cluster" ]; then kill -INT "$cluster" 2>/dev/null || true; wait "$cluster" 2>/dev/null || true; fi
+  if [ -n "$cluster" ]; then kill -INT -- "-$cluster" 2>/dev/null || true; wait "$cluster" 2>/dev/null || true; fi
   rm -rf "$folder"
 }
 trap clean EXIT
@@ -36,8 +36,10 @@ step 'git clone'
 ./setup.sh >"$folder/setup" 2>&1 || fail 'setup.sh failed' "$folder/setup"
 step './setup.sh'
 
-setsid npm start -- --port 0 >"$folder/cluster" 2>&1 &
+set -m # a process group of its own, to which Ctrl-C is sent in the end
+npm start -- --port 0 >"$folder/cluster" 2>&1 &
 cluster=$!
+set +m
 until_in "$folder/cluster" 'is ready: http' 120
 url=$(sed -n 's/.*is ready: \(http[^ ]*\)\/$/\1/p' "$folder/cluster")
 step 'npm start, until all are ready'
