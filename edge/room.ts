@@ -17,6 +17,10 @@ import type { Viewer } from './viewer.js'
 export const HEARTBEAT_MS = 10_000
 /** At least every 15 s: found due by a tick, up to a second late, and written by the flush that follows. */
 const VIEWERS_AT_LEAST_MS = 14_000
+/** At most this often. By itself, with no comment's flush to go with, only after a millisecond for each viewer: where many
+ * come and go, telling all of them who came would cost more than the comments. */
+const VIEWERS_AT_MOST_MS = 990
+const VIEWERS_ALONE_MS = 5_000
 /** Viewers written to between two looks at the clock: about a quarter of a millisecond. */
 const LOOK_EVERY = 64
 
@@ -170,10 +174,11 @@ export class Room {
   /** Once a second: tells how many watch, and keeps waiting viewers' lines alive. */
   tick(): void {
     const now = this.#deps.clock.now()
-    const changed = this.total !== this.#toldViewers && now - this.#toldViewersAt >= 990
-    if (this.viewers.size > 0 && (changed || now - this.#toldViewersAt >= VIEWERS_AT_LEAST_MS)) {
+    const ageMs = now - this.#toldViewersAt
+    const changed = this.total !== this.#toldViewers && ageMs >= VIEWERS_AT_MOST_MS
+    if (this.viewers.size > 0 && (changed || ageMs >= VIEWERS_AT_LEAST_MS)) {
       this.#tellViewers = true
-      this.#scheduleFlush()
+      if (ageMs >= Math.min(this.viewers.size, VIEWERS_ALONE_MS)) this.#scheduleFlush()
     }
     this.#replays.tick()
     this.#pieces.forget()

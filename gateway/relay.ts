@@ -11,6 +11,7 @@ const READ_AHEAD_BYTES = 16_384
 /** Made once: an error takes its stack when it is made, and many viewers leave. */
 const LEFT = new Error('the viewer left')
 const ENDED = new Error('the stream ended without a last frame')
+const LOST = new Error('the stream is lost')
 
 /** One HTTP/1.1 connection for each relayed viewer. A pool would look through all its connections for a free one
  * at every join, and a stream's connection is never free again.
@@ -83,7 +84,7 @@ class EdgeStream implements Upstream, Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#done) this.#lost(streamFailure(error), error)
+    if (!this.#done) this.#lost(streamFailure(error), LOST)
   }
 
   #lost(failure: PeerFailure, error: Error): void {
