@@ -35,23 +35,25 @@ function judge({ outlet, start, store, left }: Watching, mayFallShort: boolean):
   const next = (id: number) => ids[ids.indexOf(id) + 1]
   let place = start.after !== undefined && start.after <= store.head ? start.after : undefined
   let ready = 0
-  let sent = 0
+  /** Comments that it was sent, or that a gap named. */
+  let told = 0
   for (const item of outlet.story) {
     if (typeof item === 'number') {
       if (place !== undefined && item !== (place === 0 ? ids[0] : next(place))) fail(`${item} does not follow ${place}`)
       place = item
-      sent++
+      told++
     } else if (item.startsWith('ready')) {
       const id = Number(item.slice(6))
       if (++ready > 1) fail('ready twice')
       if (place !== undefined && id !== place) fail('ready names another place')
       // More, where it was blocked in the middle of them and others came meanwhile.
-      if (start.recent && sent < Math.min(start.recent, ids.indexOf(id) + 1) && !(mayFallShort && sent === 0)) fail('not the newest few')
+      if (start.recent && told < Math.min(start.recent, ids.indexOf(id) + 1) && !(mayFallShort && told === 0)) fail('not the newest few')
       place = id
     } else {
       const [from, to] = item.slice(4).split('..').map(Number)
       if (!mayFallShort) fail('a gap for nothing')
       if (from !== place || to! <= from! || !ids.includes(to!)) fail('a gap that is none')
+      told += ids.indexOf(to!) - ids.indexOf(from!)
       place = to
     }
   }
