@@ -69,7 +69,16 @@ export class PacedViewer {
   /** @returns whether to read on at once */
   #onBytes(bytes: Buffer): boolean {
     if (this.#left) return false
-    for (const event of this.#parser.push(this.#body.push(bytes))) {
+    let body: Buffer
+    try {
+      body = this.#body.push(bytes)
+    } catch (error) {
+      this.wrong.push(String(error))
+      this.closedBy ??= 'itself'
+      this.close()
+      return false
+    }
+    for (const event of this.#parser.push(body)) {
       const id = Number(event.id)
       if (event.event === 'ready') {
         this.ready = true
@@ -96,7 +105,8 @@ export class PacedViewer {
   }
 }
 
-/** The body of an answer in HTTP/1.1 chunks, as far as it has come. */
+/** The body of an answer in HTTP/1.1 chunks, as far as it has come.
+ * @throws Error where something else comes */
 class ChunkedBody {
   #rest = Buffer.alloc(0)
   #inBody = false
@@ -113,7 +123,9 @@ class ChunkedBody {
     for (;;) {
       const line = this.#rest.indexOf('\r\n')
       if (line < 0) break
-      const length = parseInt(this.#rest.toString('latin1', 0, line), 16)
+      const size = this.#rest.toString('latin1', 0, line)
+      if (!/^[0-9a-f]+$/i.test(size)) throw new Error(`no chunk begins with ${JSON.stringify(size.slice(0, 80))}`)
+      const length = parseInt(size, 16)
       if (this.#rest.length < line + 2 + length + 2) break
       parts.push(this.#rest.subarray(line + 2, line + 2 + length))
       this.#rest = this.#rest.subarray(line + 4 + length)
