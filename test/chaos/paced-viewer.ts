@@ -52,6 +52,11 @@ export class PacedViewer {
     if (bytesPerSecond > 0) this.#socket.resume()
   }
 
+  /** Comments it was sent. */
+  get events(): number {
+    return this.#ids.length
+  }
+
   close(): void {
     this.#left = true
     clearTimeout(this.#resuming)

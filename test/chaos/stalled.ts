@@ -1,11 +1,12 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Table from 'cli-table3'
 import { Command, InvalidArgumentError } from 'commander'
 import { Cluster } from '../support/cluster.js'
+import { prepareNetwork, whyNoNetwork } from '../support/own-network.js'
 import { until } from '../support/until.js'
 import { PacedViewer } from './paced-viewer.js'
 
@@ -47,10 +48,10 @@ async function main(): Promise<void> {
     .option('--inside', 'this is the network namespace', false)
     .parse()
   const { seconds, inside } = program.opts<{ seconds: number; inside: boolean }>()
-  const why = inside ? prepareNetwork() : whyNoNamespace()
+  const why = inside ? prepareNetwork() : whyNoNetwork()
   if (why !== undefined) return say(`skipped: no network namespace of its own can be had here: ${why}`)
   if (!inside) {
-    const { status } = spawnSync('unshare', ['-n', process.execPath, fileURLToPath(import.meta.url), '--inside', '--seconds', String(seconds)], { stdio: 'inherit' })
+    const { status } = spawnSync('unshare', ['-rn', process.execPath, fileURLToPath(import.meta.url), '--inside', '--seconds', String(seconds)], { stdio: 'inherit' })
     process.exitCode = status ?? 1
     return
   }
@@ -70,24 +71,6 @@ async function main(): Promise<void> {
 function whole(text: string): number {
   if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('a whole number')
   return Number(text)
-}
-
-function whyNoNamespace(): string | undefined {
-  const { status, stderr, error } = spawnSync('unshare', ['-n', 'true'], { encoding: 'utf8' })
-  return status === 0 ? undefined : (error?.message ?? stderr.trim())
-}
-
-/** Loopback up, with packets of a usual size (a reader's window opens by whole packets), and the kernel told to
- * hold no more than 16 KB unsent, and at a reader that does not read. @returns why not, where it cannot be done */
-function prepareNetwork(): string | undefined {
-  try {
-    execFileSync('sh', ['-c', 'ip link set lo mtu 1500 up || ifconfig lo mtu 1500 up'], { stdio: 'pipe' })
-    writeFileSync('/proc/sys/net/ipv4/tcp_notsent_lowat', '16384')
-    writeFileSync('/proc/sys/net/ipv4/tcp_rmem', '4096 16384 6291456')
-    return undefined
-  } catch (error) {
-    return String(error)
-  }
 }
 
 async function runs(cluster: Cluster, seconds: number): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface UntilOptions {
-  /** 10 s by default. */
+  /** 30 s by default. */
   readonly timeoutMs?: number
   /** What is waited for, in the words of the error. */
   readonly what?: string

@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { HttpServer } from '../../../registry/node/http.js'
 import { Stream } from '../../../registry/node/stream.js'
+import { whyNoNetwork } from '../../support/own-network.js'
 import { until } from '../../support/until.js'
 
 interface Opened {
@@ -107,6 +111,20 @@ t.test('what the server held back of a slow reader comes without a further write
   await until(() => opened.drained > 0)
   await until(() => bodyOf(text()).includes(`\n${written - 1} ${'x'.repeat(8_000)}\n`))
   t.notOk(opened.stream.blocked)
+})
+
+t.test('a kernel that takes part of a large write loses none of it', async t => {
+  // Seen with tcp_notsent_lowat alone, so in a network of its own where there can be one.
+  const why = whyNoNetwork()
+  if (why !== undefined) t.comment(`in this machine's own network: ${why}`)
+  const program = [process.execPath, fileURLToPath(new URL('../../support/slow-readers.js', import.meta.url))]
+  for (const bytes of [20_000, 60_000]) {
+    const [file, ...args] = [...(why === undefined ? ['unshare', '-rn'] : []), ...program, String(bytes), why === undefined ? 'own' : 'shared']
+    const { stdout } = await promisify(execFile)(file, args)
+    const { blocked, wrong } = JSON.parse(stdout) as { blocked: number; wrong: string[] }
+    t.same(wrong, [], `events of ${bytes} bytes`)
+    if (why === undefined) t.ok(blocked > 0, 'readers were slow')
+  }
 })
 
 t.test('many streams and many writes: every reader gets every byte', async t => {
