@@ -60,19 +60,17 @@ export class Stream {
   /** @returns false when the socket took the last it can for now (or the peer is gone) */
   write(chunk: string | Uint8Array): boolean {
     if (this.gone || this.blocked) return false
-    if (chunk.length <= CORK_BYTES) this.#cork(chunk)
-    else {
-      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-      // To its end, whatever the socket takes: the server keeps the rest.
-      for (let at = 0; at < bytes.length; at += CORK_BYTES) this.#cork(bytes.subarray(at, at + CORK_BYTES))
-    }
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (bytes.length <= CORK_BYTES) this.#cork(bytes)
+    // To its end, whatever the socket takes: the server keeps the rest.
+    else for (let at = 0; at < bytes.length; at += CORK_BYTES) this.#cork(bytes.subarray(at, at + CORK_BYTES))
     return !this.blocked
   }
 
   /** One cork, one write: several of more than 16 KB together in one cork lose data. */
-  #cork(chunk: string | Uint8Array): void {
+  #cork(bytes: Uint8Array): void {
     this.#res.cork(() => {
-      if (!this.#res.write(chunk)) this.blocked = true
+      if (!this.#res.write(bytes)) this.blocked = true
     })
   }
 
