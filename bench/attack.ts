@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { number, table } from '../registry/cli/table.js'
+import { count, countOrNone } from './arguments.js'
 import { numberOf, type Benchmark, type Flags } from './benchmark.js'
 import { workOf } from './fanout.js'
 import { Attackers } from './load/attackers.js'
@@ -20,13 +21,13 @@ export const attack: Benchmark = {
   question: 'what do the others notice when thousands of connections mean harm?',
   flags: command =>
     command
-      .option('--viewers <count>', 'that read', Number, 300)
-      .option('--rate <count>', 'comments a second', Number, 50)
-      .option('--headers <count>', 'connections that send one byte of a header a second', Number, 5_000)
-      .option('--bodies <count>', 'connections that send one byte of a body a second', Number, 1_000)
-      .option('--deaf <count>', 'viewers that never read', Number, 1_000)
-      .option('--flood <count>', 'new connections a second from one address', Number, 1_000)
-      .option('--connections <count>', 'the gateway\'s CONNECTIONS_PER_ADDRESS', Number, 800),
+      .option('--viewers <count>', 'that read', count, 300)
+      .option('--rate <count>', 'comments a second', count, 50)
+      .option('--headers <count>', 'connections that send one byte of a header a second', countOrNone, 5_000)
+      .option('--bodies <count>', 'connections that send one byte of a body a second', countOrNone, 1_000)
+      .option('--deaf <count>', 'viewers that never read', countOrNone, 1_000)
+      .option('--flood <count>', 'new connections a second from one address', countOrNone, 1_000)
+      .option('--connections <count>', 'the gateway\'s CONNECTIONS_PER_ADDRESS', count, 800),
   async run(flags, progress) {
     const runs = [await attackOnce(flags, progress, false), await attackOnce(flags, progress, true)]
     return { text: textOf(runs), runs, correct: runs.every(({ outcome }) => outcome.correct) }
@@ -51,19 +52,19 @@ interface Run {
 }
 
 async function attackOnce(flags: Flags, progress: Progress, attacked: boolean): Promise<Run> {
-  const count = (name: string) => numberOf(flags, name)
-  progress.title(attacked ? `the same beside ${count('headers')} slow headers, ${count('bodies')} slow bodies, ${count('deaf')} viewers that never read, ${count('flood')} connections a second` : `${count('viewers')} viewers, ${count('rate')} comments/s`)
+  const given = (name: string) => numberOf(flags, name)
+  progress.title(attacked ? `the same beside ${given('headers')} slow headers, ${given('bodies')} slow bodies, ${given('deaf')} viewers that never read, ${given('flood')} connections a second` : `${given('viewers')} viewers, ${given('rate')} comments/s`)
   progress.step('starting a cluster')
   await using system = await LiveSystem.start({
     via: 'gateway',
     profile: flags.profile,
     // Set: so that they hold for this machine too.
-    env: { CONNECTIONS_PER_ADDRESS: String(count('connections')), STREAMS_PER_ADDRESS: '1000', POST_RATE_LIMIT_PER_ADDRESS: String(count('rate') * 2) },
+    env: { CONNECTIONS_PER_ADDRESS: String(given('connections')), STREAMS_PER_ADDRESS: '1000', POST_RATE_LIMIT_PER_ADDRESS: String(given('rate') * 2) },
   })
   const gateway = system.cluster.record().gateways[0]!
   const { host, port } = system.streams[0]!
   const most = { descriptors: 0, memoryBytes: 0, kernelMemoryBytes: 0, held: 0 }
-  const attackers = attacked ? new Attackers({ host, port, sources: SOURCES, floodSource: FLOOD_SOURCE, headers: count('headers'), bodies: count('bodies'), deaf: count('deaf'), floodRate: count('flood'), videos: 1 }) : undefined
+  const attackers = attacked ? new Attackers({ host, port, sources: SOURCES, floodSource: FLOOD_SOURCE, headers: given('headers'), bodies: given('bodies'), deaf: given('deaf'), floodRate: given('flood'), videos: 1 }) : undefined
   const sampling = setInterval(() => {
     const sample = {
       descriptors: readdirSync(`/proc/${gateway.pid}/fd`).length,
@@ -76,7 +77,7 @@ async function attackOnce(flags: Flags, progress: Progress, attacked: boolean): 
   try {
     progress.step('the attackers come')
     await attackers?.holding(HOLDING_MS)
-    const outcome = await fanOut(system, workOf(flags, { viewers: count('viewers'), rate: count('rate') }), progress)
+    const outcome = await fanOut(system, workOf(flags, { viewers: given('viewers'), rate: given('rate') }), progress)
     const refused: Record<string, number> = {}
     for (const kind of ['connections_per_address', 'descriptors', 'streams_per_address', 'posts_per_address']) refused[kind] = await system.cluster.metric(gateway.id, `live_gateway_refused_total{kind="${kind}"}`)
     return { attacked, outcome, descriptorLimit: descriptorLimit(), refused, opened: attackers?.get('opened') ?? 0, closed: attackers?.get('closed') ?? 0, ...most }

@@ -1,3 +1,4 @@
+import { count } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { sideBySide } from './compare.js'
 import { workOf } from './fanout.js'
@@ -13,8 +14,8 @@ export const burst: Benchmark = {
   question: 'how long do viewers wait when a quiet video gets all its comments within one second?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of the video', Number, 10_000)
-      .option('--comments <count>', 'within the second', Number, 100)
+      .option('--viewers <count>', 'of the video', count, 10_000)
+      .option('--comments <count>', 'within the second', count, 100)
       .option('--gzip', 'viewers accept gzip'),
   async run(flags, progress) {
     const gzip = flags['gzip'] === true

@@ -1,3 +1,4 @@
+import { count, positive, someOf } from './arguments.js'
 import { numberOf, type Benchmark, type Findings, type Flags } from './benchmark.js'
 import { PATIENCE_MS, workOf } from './fanout.js'
 import { bars } from './report/chart.js'
@@ -36,9 +37,9 @@ export const compare: Benchmark = {
   question: 'how does it do beside what people would use instead, and beside the limit?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of the video', Number, 10_000)
-      .option('--rate <count>', 'comments a second', Number, 100)
-      .option('--only <names>', `some of ${Object.keys(systems).join(',')}`)
+      .option('--viewers <count>', 'of the video', count, 10_000)
+      .option('--rate <count>', 'comments a second', positive, 100)
+      .option('--only <names>', `some of ${Object.keys(systems).join(',')}`, someOf(Object.keys(systems)))
       .addHelpText('after', `\nA system that falls behind is waited for until ${PATIENCE_MS / 1000} s after its last post was due, and shown with what it did.\nEach takes --duration and a minute at most, besides the two minutes at most that its viewers have to connect.`),
   async run(flags, progress) {
     const only = typeof flags['only'] === 'string' ? flags['only'].split(',') : Object.keys(systems)

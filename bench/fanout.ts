@@ -1,3 +1,4 @@
+import { count, positive, via } from './arguments.js'
 import { numberOf, type Benchmark, type Flags } from './benchmark.js'
 import { lines } from './report/chart.js'
 import type { Progress } from './report/progress.js'
@@ -18,9 +19,9 @@ export const fanout: Benchmark = {
   question: 'what does it cost to give one video\'s comments to all its viewers?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of the video', Number, 10_000)
-      .option('--rate <count>', 'comments a second', Number, 100)
-      .option('--via <part>', 'edge: viewers connect to the edge; gateway: as the public does', 'edge')
+      .option('--viewers <count>', 'of the video', count, 10_000)
+      .option('--rate <count>', 'comments a second', positive, 100)
+      .addOption(via('edge: viewers connect to the edge; gateway: as the public does'))
       .option('--gzip', 'viewers accept gzip')
       .option('--sweep', `rates ${SWEEP_RATES.join(', ')} by viewers ${SWEEP_VIEWERS.join(', ')}`),
   async run(flags, progress) {

@@ -1,4 +1,5 @@
 import { table } from '../registry/cli/table.js'
+import { count } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { Poster } from './load/poster.js'
 import { PostConnection } from './load/post-connection.js'
@@ -19,9 +20,9 @@ export const history: Benchmark = {
   question: 'how many pages of history a second, the newest and older ones?',
   flags: command =>
     command
-      .option('--videos <count>', 'that are read in turn', Number, 10)
-      .option('--comments <count>', 'that each has', Number, 500)
-      .option('--connections <count>', 'each with one page under way', Number, 32),
+      .option('--videos <count>', 'that are read in turn', count, 10)
+      .option('--comments <count>', 'that each has', count, 500)
+      .option('--connections <count>', 'each with one page under way', count, 32),
   async run(flags, progress) {
     progress.title('history')
     progress.step('starting a cluster')

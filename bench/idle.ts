@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { number, table } from '../registry/cli/table.js'
+import { count, via } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { wallMs } from './load/schedule.js'
 import { Viewers } from './load/viewers.js'
@@ -15,9 +16,9 @@ export const idle: Benchmark = {
   question: 'what does a viewer cost to whom nothing is said?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of all videos together', Number, 15_000)
-      .option('--videos <count>', 'with as many viewers each', Number, 1)
-      .option('--via <part>', 'edge, or gateway and edge', 'edge'),
+      .option('--viewers <count>', 'of all videos together', count, 15_000)
+      .option('--videos <count>', 'with as many viewers each', count, 1)
+      .addOption(via('edge, or gateway and edge')),
   async run(flags, progress) {
     const count = numberOf(flags, 'viewers')
     const via = flags['via'] === 'gateway' ? 'gateway' : 'edge'

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { number, table } from '../registry/cli/table.js'
+import { count, via } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { isFaultless } from './load/checker.js'
 import { Poster } from './load/poster.js'
@@ -21,9 +22,9 @@ export const join: Benchmark = {
   question: 'how many viewers a second can come to one edge, and what do those notice who are there?',
   flags: command =>
     command
-      .option('--viewers <count>', 'that come', Number, 10_000)
-      .option('--joins <count>', 'a second', Number, 5_000)
-      .option('--via <part>', 'edge or gateway', 'edge'),
+      .option('--viewers <count>', 'that come', count, 10_000)
+      .option('--joins <count>', 'a second', count, 5_000)
+      .addOption(via('edge or gateway')),
   async run(flags, progress) {
     const coming = numberOf(flags, 'viewers')
     const joinRate = numberOf(flags, 'joins')

@@ -1,7 +1,8 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { count, positive } from './arguments.js'
 import { attack } from './attack.js'
 import type { Benchmark, Flags } from './benchmark.js'
 import { burst } from './burst.js'
@@ -34,9 +35,9 @@ export async function main(argv: string[], _env: NodeJS.ProcessEnv): Promise<voi
       .command(benchmark.name)
       .description(benchmark.question)
       .option('--duration <seconds>', 'that one run measures', positive, 15)
-      .option('--size <bytes>', 'of one comment, as an edge writes it', positive, 140)
-      .option('--checked <count>', 'viewers whose every event is checked; the others are counted', positive, 200)
-      .option('--threads <count>', 'of viewers', positive, Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))))
+      .option('--size <bytes>', 'of one comment, as an edge writes it', count, 140)
+      .option('--checked <count>', 'viewers whose every event is checked; the others are counted', count, 200)
+      .option('--threads <count>', 'of viewers', count, Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))))
       .option('--profile <folder>', 'the parts write CPU profiles there when they stop', folder => resolve(folder))
       .option('--json <file>', 'write what was found')
       .option('--svg <file>', 'draw what was found')
@@ -61,9 +62,4 @@ async function run(benchmark: Benchmark, flags: Flags): Promise<void> {
     writeChart(flags['svg'], chart)
   }
   process.exitCode = correct ? 0 : 1
-}
-
-function positive(text: string): number {
-  if (!/^[0-9]+(\.[0-9]+)?$/.test(text) || Number(text) <= 0) throw new InvalidArgumentError('It must be a number above 0.')
-  return Number(text)
 }

@@ -3,6 +3,7 @@ import { place } from '../gateway/placement.js'
 import { number, table } from '../registry/cli/table.js'
 import { WIRE_VERSION } from '../registry/contract/wire.js'
 import { View } from '../registry/view.js'
+import { count } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 
 const NONE_ASIDE = () => false
@@ -12,9 +13,9 @@ export const placement: Benchmark = {
   question: 'what does it cost a gateway to find a viewer\'s edge, with a large cluster in view?',
   flags: command =>
     command
-      .option('--edges <count>', 'in view', Number, 1_000)
-      .option('--videos <count>', 'that they hold', Number, 1_000_000)
-      .option('--joins <count>', 'that are timed, of each kind', Number, 20_000),
+      .option('--edges <count>', 'in view', count, 1_000)
+      .option('--videos <count>', 'that they hold', count, 1_000_000)
+      .option('--joins <count>', 'that are timed, of each kind', count, 20_000),
   run(flags, progress) {
     const [edges, videos, joins] = ['edges', 'videos', 'joins'].map(name => numberOf(flags, name)) as [number, number, number]
     progress.title(`${edges} edges, ${videos} videos`)

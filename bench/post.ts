@@ -1,4 +1,5 @@
 import { table } from '../registry/cli/table.js'
+import { count, positive } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { Poster } from './load/poster.js'
 import { endsAt, wallMs, type Schedule } from './load/schedule.js'
@@ -24,9 +25,9 @@ export const post: Benchmark = {
   question: 'how many comments a second can be stored for good, and how long does one take?',
   flags: command =>
     command
-      .option('--connections <count>', 'each with one post under way', Number, 512)
-      .option('--videos <count>', 'posted to in turn', Number, 100)
-      .option('--share <part>', 'of the most that could be had: the rate of the second run, which keeps a schedule', Number, 0.5),
+      .option('--connections <count>', 'each with one post under way', count, 512)
+      .option('--videos <count>', 'posted to in turn', count, 100)
+      .option('--share <part>', 'of the most that could be had: the rate of the second run, which keeps a schedule', positive, 0.5),
   async run(flags, progress) {
     progress.title('durable posts')
     progress.step('starting a cluster')

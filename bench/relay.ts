@@ -1,3 +1,4 @@
+import { count, positive } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { workOf } from './fanout.js'
 import { resultTable } from './report/result-table.js'
@@ -10,9 +11,9 @@ export const relay: Benchmark = {
   question: 'what does the gateway add to a bare relay?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of the video', Number, 4_000)
+      .option('--viewers <count>', 'of the video', count, 4_000)
       // So few that the edge writes each at once: a comment is a chunk.
-      .option('--rate <count>', 'comments a second', Number, 8),
+      .option('--rate <count>', 'comments a second', positive, 8),
   async run(flags, progress) {
     const work = workOf(flags, { viewers: numberOf(flags, 'viewers'), rate: numberOf(flags, 'rate') })
     const outcomes: Outcome[] = []

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { number, table } from '../registry/cli/table.js'
+import { count } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { isFaultless } from './load/checker.js'
 import { Poster } from './load/poster.js'
@@ -23,7 +24,7 @@ const PATIENCE_MS = 30_000
 export const restart: Benchmark = {
   name: 'restart',
   question: 'how long until all viewers are served again when their edge is killed?',
-  flags: command => command.option('--viewers <count>', 'of the edge', Number, 10_000),
+  flags: command => command.option('--viewers <count>', 'of the edge', count, 10_000),
   async run(flags, progress) {
     const count = numberOf(flags, 'viewers')
     progress.title(`${count} viewers, whose edge is killed`)

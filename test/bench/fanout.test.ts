@@ -18,6 +18,14 @@ t.test('a short run delivers everything, and says so in a table, a file and a pi
 })
 
 t.test('wrong usage is told and ends with status 2', async t => {
-  t.match(await run(['bench', 'fanout', '--duration', 'long']), { status: 2, stderr: /duration/ })
+  const cases: [string[], RegExp][] = [
+    [['fanout', '--duration', 'long'], /--duration <seconds>.*above 0/],
+    [['fanout', '--viewers', '2.5'], /--viewers <count>.*whole number from 1/],
+    [['post', '--share', '0'], /--share <part>.*above 0/],
+    [['attack', '--deaf', '-1'], /--deaf <count>.*whole number from 0/],
+    [['idle', '--via', 'dispatcher'], /--via <part>.*edge, gateway/],
+    [['compare', '--only', 'live,nchan,ncahn'], /--only <names>.*Not one of live, .*: ncahn\./],
+  ]
+  for (const [argv, said] of cases) t.match(await run(['bench', ...argv]), { status: 2, stdout: '', stderr: said }, argv.join(' '))
   t.match(await run(['bench', '--help']), { status: 0, stdout: /compare/ })
 })
