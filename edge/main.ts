@@ -4,6 +4,7 @@ import { printHoldings, printNode, type EdgeNode } from '../registry/contract/no
 import { WIRE_VERSION } from '../registry/contract/wire.js'
 import { DrainWatch } from '../registry/drain-watch.js'
 import { openIdentity } from '../registry/identity/open.js'
+import { Clients } from '../registry/node/client-address.js'
 import { systemClock } from '../registry/node/clock.js'
 import { urlOf } from '../registry/node/config.js'
 import { Connections } from '../registry/node/connections.js'
@@ -62,7 +63,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     // Gateways come first: what they hold is not the public's.
     connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => descriptors - internal.connections, refusals }),
     streamsPerAddress: new StreamLimit('address', config.STREAMS_PER_ADDRESS, refusals),
-    trustedProxies: config.TRUSTED_PROXIES,
+    clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
     allowedOrigins: config.ALLOWED_ORIGINS,
     identity: auth,
     onBug,

@@ -5,8 +5,7 @@ import { parseBatch, WireError, type Batch } from '../registry/contract/wire.js'
 import type { Identity } from '../registry/identity/identity.js'
 import { publicHeaders, type AllowedOrigins } from '../registry/node/cors.js'
 import { LiveError } from '../registry/node/errors.js'
-import type { Networks } from '../registry/node/address.js'
-import { clientOf } from '../registry/node/client-address.js'
+import type { Clients } from '../registry/node/client-address.js'
 import type { Connections } from '../registry/node/connections.js'
 import { HttpServer, json, leaveCallback, type Exchange } from '../registry/node/http.js'
 import { readiness } from '../registry/node/internal.js'
@@ -39,7 +38,7 @@ export function internalRoutes(server: HttpServer, edge: Edge): void {
 export interface PublicOptions {
   readonly connections: Connections
   readonly streamsPerAddress: StreamLimit
-  readonly trustedProxies: Networks
+  readonly clients: Clients
   readonly allowedOrigins: AllowedOrigins
   /** Who may watch; undefined: anyone. */
   readonly identity: Identity | undefined
@@ -48,7 +47,7 @@ export interface PublicOptions {
 }
 
 /** The plain stream, for viewers that reach this edge by themselves. */
-export function publicServer(edge: Edge, { connections, streamsPerAddress, trustedProxies, allowedOrigins, identity, onBug, notReady }: PublicOptions): HttpServer {
+export function publicServer(edge: Edge, { connections, streamsPerAddress, clients, allowedOrigins, identity, onBug, notReady }: PublicOptions): HttpServer {
   const headers = publicHeaders(allowedOrigins, identity !== undefined)
   const server = new HttpServer({ onBug, headers, connections })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
@@ -59,7 +58,7 @@ export function publicServer(edge: Edge, { connections, streamsPerAddress, trust
     const after = parseCursor(exchange.header('last-event-id')) ?? readCursor(exchange.query.get('lastEventId'), 'lastEventId')
     const recent = readRecent(exchange)
     const encoding = acceptsGzip(exchange.header('accept-encoding')) ? 'gzip' : 'plain'
-    const client = clientOf(exchange, trustedProxies)
+    const client = clients.of(exchange)
     const own = headers(exchange)
     const open = (endsAt?: number) => {
       if (exchange.aborted) return undefined

@@ -1,4 +1,5 @@
 import { openIdentity } from '../registry/identity/open.js'
+import { Clients } from '../registry/node/client-address.js'
 import { systemClock } from '../registry/node/clock.js'
 import { urlOf } from '../registry/node/config.js'
 import { Connections } from '../registry/node/connections.js'
@@ -63,7 +64,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
       streamsPerAuthor: config.STREAMS_PER_AUTHOR,
       streamsPerAddress: config.STREAMS_PER_ADDRESS,
     }),
-    trustedProxies: config.TRUSTED_PROXIES,
+    clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
     notReady,
     viewLoaded: () => watcher.loaded,
     onBug,

@@ -3,8 +3,7 @@ import { parseCursor, type Cursor } from '../registry/contract/id.js'
 import { acceptsGzip } from '../registry/contract/gzip.js'
 import { retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
 import type { Identity, Watcher } from '../registry/identity/identity.js'
-import type { Networks } from '../registry/node/address.js'
-import { clientOf, type Client } from '../registry/node/client-address.js'
+import type { Client, Clients } from '../registry/node/client-address.js'
 import type { Connections } from '../registry/node/connections.js'
 import { publicHeaders, type AllowedOrigins } from '../registry/node/cors.js'
 import { LiveError } from '../registry/node/errors.js'
@@ -34,7 +33,7 @@ export interface ServerOptions {
   readonly connections: Connections
   /** What one client may do. */
   readonly limits: Limits
-  readonly trustedProxies: Networks
+  readonly clients: Clients
   /** Why it is not ready, or undefined when it is. */
   readonly notReady: () => string | undefined
   /** Whether the view has been read at all. */
@@ -97,13 +96,13 @@ export class PublicServer {
   /** 200 for a request that can ever succeed: EventSource gives up for good on anything else. One stream too many of
    * one address or author is told so all the same (429): that is for it to end, and coming back every few seconds does not. */
   #stream(exchange: Exchange, videoId: VideoId): Reply | Promise<Reply | undefined> | undefined {
-    const { identity, trustedProxies } = this.#options
+    const { identity, clients } = this.#options
     const after = cursorOf(exchange)
     const recent = recentOf(exchange)
     const gzip = acceptsGzip(exchange.header('accept-encoding'))
     const headers = [STREAM_HEADERS, this.#headers(exchange)]
     const request = { videoId, after, recent, gzip }
-    const client = clientOf(exchange, trustedProxies)
+    const client = clients.of(exchange)
     const open = (known?: Watcher) => (exchange.aborted ? undefined : this.#open(exchange, client, headers, request, known))
     return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(open) : open()
   }
@@ -140,8 +139,8 @@ export class PublicServer {
   /** Async only to reject where it throws: all of the request is read before anything is awaited. */
   async #accept(exchange: Exchange): Promise<Reply> {
     const videoId = checkVideoId(exchange.parameter(0))
-    const { limits, trustedProxies } = this.#options
-    const client = clientOf(exchange, trustedProxies)
+    const { limits, clients } = this.#options
+    const client = clients.of(exchange)
     limits.post(client)
     if (!JSON_TYPE.test(exchange.header('content-type'))) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
     const key = exchange.header('idempotency-key')

@@ -7,6 +7,8 @@ export type Address = ipaddr.IPv4 | ipaddr.IPv6
 /** RFC 4291, section 2.5.3. */
 const LOOPBACK: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('::1'), 128]
 
+const OWN_NETWORKS: ReadonlySet<string> = new Set(['loopback', 'private', 'uniqueLocal', 'linkLocal', 'carrierGradeNat'])
+
 /** Of 4 or 16 bytes, as the server has a peer's; undefined where it is gone already. IPv4 where it is one: a listener
  * on `::` has it mapped into IPv6. */
 export function addressOf(bytes: ArrayBuffer): Address | undefined {
@@ -25,6 +27,11 @@ export function parseAddress(text: string): Address | undefined {
 export function isLoopback(address: Address): boolean {
   // Not `range() === 'loopback'`: that looks through every range there is, for every connection and request.
   return address instanceof ipaddr.IPv4 ? address.octets[0] === 127 : address.match(LOOPBACK)
+}
+
+/** Of this machine, or of a network that the internet does not reach. */
+export function isOwnNetwork(address: Address): boolean {
+  return OWN_NETWORKS.has(address.range())
 }
 
 /** What is counted as one: an IPv4 address, or an IPv6 network of 64 bits, since that is what one customer is given. */

@@ -1,6 +1,10 @@
 import { parse as parseForwarded } from 'forwarded-parse'
-import { isLoopback, keyOf, parseAddress, type Address, type Networks } from './address.js'
+import { isLoopback, isOwnNetwork, keyOf, parseAddress, type Address, type Networks } from './address.js'
+import type { Clock } from './clock.js'
 import type { Exchange } from './http.js'
+import type { Log } from './log.js'
+
+const SAID_MS = 3_600_000
 
 /** Whom a request is counted against. */
 export interface Client {
@@ -8,6 +12,34 @@ export interface Client {
   readonly key: string
   /** It is on this machine, beyond doubt. */
   readonly local: boolean
+}
+
+/** Whom a public port's requests are counted against. A proxy nearby that nobody named makes all its viewers one client,
+ * or lifts their limits: the log says so, once an hour. */
+export class Clients {
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #trusted: Networks
+  #saidAt = -Infinity
+
+  constructor({ clock, log, trusted }: { clock: Clock; log: Log; trusted: Networks }) {
+    this.#clock = clock
+    this.#log = log
+    this.#trusted = trusted
+  }
+
+  of(exchange: Pick<Exchange, 'peer' | 'header' | 'headers'>): Client {
+    const header = exchange.header('x-forwarded-for') || exchange.header('forwarded')
+    if (header !== '') this.#suspect(exchange.peer())
+    return clientOf(exchange, this.#trusted)
+  }
+
+  /** From farther away anyone may write the header. */
+  #suspect(peer: Address | undefined): void {
+    if (!peer || this.#trusted.has(peer) || !isOwnNetwork(peer) || this.#clock.now() - this.#saidAt < SAID_MS) return
+    this.#saidAt = this.#clock.now()
+    this.#log.warn({ reason: `a proxy ${isLoopback(peer) ? 'on this machine' : 'in a private network'} tells for whom it asks, and TRUSTED_PROXIES does not name it` }, 'proxy_not_trusted')
+  }
 }
 
 /** The client of a request: the peer, or where that is a trusted proxy, the right-most address of its

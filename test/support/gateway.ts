@@ -10,7 +10,7 @@ import { InternalClient } from '../../registry/node/client.js'
 import { systemClock } from '../../registry/node/clock.js'
 import type { Limit } from '../../registry/node/limit.js'
 import { View, type Change } from '../../registry/view.js'
-import { connections, refusals, set, trusting } from './limits.js'
+import { clients, connections, refusals, set } from './limits.js'
 
 export interface RunningGateway {
   readonly url: string
@@ -22,7 +22,7 @@ export interface RunningGateway {
   readonly apply: (change: Change) => void
 }
 
-export interface GatewayGiven extends Partial<Omit<ServerOptions, 'gateway' | 'metrics' | 'connections' | 'limits' | 'trustedProxies'>> {
+export interface GatewayGiven extends Partial<Omit<ServerOptions, 'gateway' | 'metrics' | 'connections' | 'limits' | 'clients'>> {
   /** As it would be set in the environment: it holds for this machine too. 0 where it is not given. */
   readonly limits?: Partial<Record<'postsPerAuthor' | 'postsPerAddress' | 'streamsPerAuthor' | 'streamsPerAddress' | 'connectionsPerAddress', number | Limit>>
   readonly trustedProxies?: string
@@ -63,7 +63,7 @@ export function runGateway(t: Test, { edges = [], dispatchers = [], limits = {},
       streamsPerAuthor: limit('streamsPerAuthor'),
       streamsPerAddress: limit('streamsPerAddress'),
     }),
-    trustedProxies: trusting(trustedProxies),
+    clients: clients(trustedProxies),
     allowedOrigins: '*',
     viewerLimit: 1_000,
     notReady: () => undefined,

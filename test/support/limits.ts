@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import { networks } from '../../registry/node/address.js'
+import { Clients } from '../../registry/node/client-address.js'
 import { systemClock } from '../../registry/node/clock.js'
 import { Connections } from '../../registry/node/connections.js'
 import type { Limit } from '../../registry/node/limit.js'
@@ -9,7 +10,8 @@ import { Refusals } from '../../registry/node/refusals.js'
 /** As if it were set by hand: it holds for this machine too. 0: none. */
 export const set = (most = 0): Limit => ({ most, local: true })
 
-export const trusting = (list = '') => networks.parse(list)
+/** Of a public port that trusts those proxies. */
+export const clients = (trusted = '') => new Clients({ clock: systemClock, log: createLog('test', 'test', 'silent'), trusted: networks.parse(trusted) })
 
 /** Where nobody asks what was refused. */
 export function refusals(metrics = new Registry()): Refusals {
@@ -17,5 +19,5 @@ export function refusals(metrics = new Registry()): Refusals {
 }
 
 export function connections({ perAddress = set(), trusted = '', room = Infinity, counted = refusals() }: { perAddress?: Limit; trusted?: string; room?: number; counted?: Refusals } = {}): Connections {
-  return new Connections({ clock: systemClock, perAddress, trusted: trusting(trusted), room: () => room, refusals: counted })
+  return new Connections({ clock: systemClock, perAddress, trusted: networks.parse(trusted), room: () => room, refusals: counted })
 }

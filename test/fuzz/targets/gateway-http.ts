@@ -10,7 +10,7 @@ import { systemClock } from '../../../registry/node/clock.js'
 import { View } from '../../../registry/view.js'
 import { FakeDispatcher } from '../../support/fake-dispatcher.js'
 import { identityOf, Issuer } from '../../support/issuer.js'
-import { connections, refusals, set, trusting } from '../../support/limits.js'
+import { clients, connections, refusals, set } from '../../support/limits.js'
 import { bytes, FRAMING_WORDS, requests, text, videoId } from '../grammar.js'
 import { hostile } from '../mutate.js'
 import { checkRaw } from '../raw-server.js'
@@ -49,7 +49,7 @@ function target({ issuer, ...named }: { readonly name: string; readonly what: st
       const server = new PublicServer({
         connections: connections({ trusted: '127.0.0.1' }),
         limits: new Limits({ clock: systemClock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() }),
-        trustedProxies: trusting('127.0.0.1'),
+        clients: clients('127.0.0.1'),
         gateway, metrics: new GatewayMetrics(new Registry()), allowedOrigins: new Set(['https://a.example']), viewerLimit: 1_000, identity: issuer && identityOf(issuer),
         notReady: () => undefined, viewLoaded: () => true, onBug: error => bugs.push(error),
       })

@@ -1,8 +1,10 @@
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { keyOf, networks, parseAddress } from '../../../registry/node/address.js'
-import { clientOf, type Client } from '../../../registry/node/client-address.js'
+import { Clients, clientOf, type Client } from '../../../registry/node/client-address.js'
 import { HttpServer, json } from '../../../registry/node/http.js'
+import type { Log } from '../../../registry/node/log.js'
+import { FakeClock } from '../../support/fake-clock.js'
 
 /** Whom a server on the loopback address takes the sender of these header lines for. */
 async function client(t: Test, trusted: string, ...lines: string[]): Promise<Client> {
@@ -89,4 +91,25 @@ t.test('IPv6 is counted by the network of 64 bits', async t => {
   t.equal(key('2001:db8::1'), key('2001:db8:0:0:ffff::'))
   t.not(key('2001:db8::1'), key('2001:db8:0:1::1'))
   t.equal(key('::ffff:1.2.3.4'), '1.2.3.4')
+})
+
+t.test('a proxy nearby that nobody named is told of once an hour', async t => {
+  const lines: unknown[] = []
+  const log = { warn: (fields: object, event: string) => void lines.push({ event, ...fields }) } as unknown as Log
+  const clock = new FakeClock()
+  const clients = new Clients({ clock, log, trusted: networks.parse('10.0.0.1') })
+  const ask = (peer: string, headers: Record<string, string> = { 'x-forwarded-for': '192.0.2.1' }) =>
+    clients.of({ peer: () => parseAddress(peer), header: name => headers[name] ?? '', headers: name => (headers[name] === undefined ? [] : [headers[name]]) })
+  t.same(ask('10.0.0.1'), remote('192.0.2.1'))
+  ask('127.0.0.1', {})
+  ask('198.51.100.1')
+  t.same(lines, [], 'it is named, it is none, or it is anybody')
+  t.same(ask('127.0.0.1'), local)
+  ask('10.0.0.2')
+  t.match(lines, [{ event: 'proxy_not_trusted', reason: /on this machine .* TRUSTED_PROXIES/ }])
+  t.equal(lines.length, 1)
+  await clock.advance(3_600_000)
+  for (const peer of ['fd00::1', '10.0.0.2']) ask(peer, { forwarded: 'for=192.0.2.1' })
+  t.equal(lines.length, 2)
+  t.match(lines[1], { reason: /in a private network/ })
 })
