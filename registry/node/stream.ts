@@ -20,7 +20,8 @@ export interface StreamEvents {
 
 /** One open streaming response that never holds more than two writes in memory. */
 export class Stream {
-  /** True from a write that the socket did not take until it drains: write nothing meanwhile. */
+  /** True from a write that returned false until the socket drains: write nothing meanwhile, it would be lost. Nothing but
+   * such a write makes it true, or what its writer then wrote in good faith would be lost. */
   blocked = false
   gone = false
   readonly #res: HttpResponse
@@ -48,13 +49,17 @@ export class Stream {
 
   #writable(): boolean {
     if (this.gone) return true
+    // Of a write that the server took, a part may have stayed with it too: then nobody waits.
+    const awaited = this.blocked
     this.blocked = false
     const bytes = this.#events.nudge()
     if (bytes) this.write(bytes)
-    if (this.blocked) this.#events.progressed()
+    const moved = !this.blocked
+    if (!awaited) this.blocked = false
+    else if (!moved) this.#events.progressed()
     // Out of this callback, in which all writes would share one cork: several large ones in one lose data.
     else setImmediate(() => !this.gone && !this.blocked && this.#events.drained())
-    return !this.blocked
+    return moved
   }
 
   /** @returns false when the socket took the last it can for now (or the peer is gone) */

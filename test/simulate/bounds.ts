@@ -15,6 +15,14 @@ const ALWAYS_MS = 35_000
 const APART_MS: Partial<Record<Feature, number>> = { drain: QUIET_MS, strays: 5_000, crash: 4_000, freeze: 4_500, cut: 4_500 }
 const TOGETHER_MS: Partial<Record<Feature, number>> = { strays: ALWAYS_MS, loss: 6_000, cut: 12_000, drain: 10_000, crash: 10_000, freeze: 20_000, late: 20_000 }
 
+/** What a socket takes at a time arrives, and its writer learns of it, within this. */
+const ROUND_TRIP_MS = 20
+
+/** How long what a viewer missed may be on its way to it: where sockets take little, in many goes. */
+export function transferMs({ limitBytes }: Plan, bytes: number): number {
+  return (bytes / limitBytes) * ROUND_TRIP_MS
+}
+
 /** How late after its commit a comment may reach a viewer that was there and well. @param at when it was stored */
 export function boundOf({ features, apart, faultsUntil, mix }: Plan): (at: number) => number {
   const single = features.size <= 1

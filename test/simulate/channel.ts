@@ -14,17 +14,20 @@ export interface ChannelOptions {
   readonly from: Process
   readonly to: Process
   readonly reader: Reader
-  /** Bytes that the sockets between take before `write` says so. */
+  /** Bytes that the sockets between take; what is more the writer's server holds back. */
   readonly limitBytes: number
   readonly latencyMs: () => number
   /** How long nothing passes between the two any more, ms. */
   readonly cutMs: () => number
 }
 
-/** A TCP connection in one direction: ordered bytes that arrive in chunks cut anywhere, with back-pressure. A
- * writer that is killed may leave any first part of what it wrote; one that is frozen leaves all of it. */
+/** A TCP connection in one direction: ordered bytes that arrive in chunks cut anywhere, with back-pressure as
+ * uWebSockets.js tells it. A write in a cork succeeds although the sockets take only a part of it; the next one fails,
+ * unless what was held back could go first. What is held back goes with a further write alone, which may move a part of
+ * it and fail again. A writer that is killed may leave any first part of what the sockets took; one that is frozen leaves
+ * all of that. */
 export class Channel {
-  /** The writer's: all that was written has room again. */
+  /** The writer's: the sockets take something again, perhaps not all that was held back. */
   onWritable: () => void = () => {}
   /** The writer's: the reader is gone. */
   onAborted: () => void = () => {}
@@ -33,15 +36,19 @@ export class Channel {
   /** Most bytes that ever waited. */
   mostBuffered = 0
   readonly #o: ChannelOptions
+  /** What the sockets took. */
   #queue: Buffer[] = []
   #buffered = 0
-  #full = false
+  /** What they did not take. */
+  #held = Buffer.alloc(0)
   /** The writer is done, or dead. */
   #over: 'ended' | 'broken' | undefined
   /** The reader wants nothing more. */
   #aborted = false
   #paused = false
   #moving = false
+  /** The writer is about to learn that there is room. */
+  #telling = false
   readonly #forget: (() => void)[]
 
   constructor(options: ChannelOptions) {
@@ -53,24 +60,29 @@ export class Channel {
     return this.#over !== undefined || this.#aborted
   }
 
-  /** @returns false when this was the last that it takes for now */
+  /** @returns false when something was held back before, and still is */
   write(bytes: Uint8Array | string): boolean {
     if (this.closed) return true
-    this.#push(bytes)
-    if (this.#buffered > this.#o.limitBytes) this.#full = true
-    return !this.#full
+    this.#pushHeld()
+    const failed = this.#held.length > 0
+    this.#hold(bytes)
+    this.#pushHeld()
+    return !failed
   }
 
+  /** What is held back now goes by itself. */
   end(last?: Uint8Array | string): void {
     if (this.closed) return
-    if (last !== undefined) this.#push(last)
+    if (last !== undefined) this.#hold(last)
     this.#over = 'ended'
+    this.#pushHeld()
     this.#move()
   }
 
   /** The writer is gone without a word: some first part of what waits still arrives. */
   reset(): void {
     if (this.closed) return
+    this.#held = Buffer.alloc(0)
     const all = Buffer.concat(this.#queue)
     const kept = all.subarray(0, this.#o.world.random.below(all.length + 1))
     this.#queue = kept.length > 0 ? [kept] : []
@@ -90,6 +102,7 @@ export class Channel {
     if (this.#aborted) return
     this.#aborted = true
     this.#queue = []
+    this.#held = Buffer.alloc(0)
     this.#release()
     if (this.#over) return
     const { world, from, latencyMs } = this.#o
@@ -107,12 +120,18 @@ export class Channel {
     this.#move()
   }
 
-  #push(bytes: Uint8Array | string): void {
-    const copy = Buffer.from(bytes)
-    if (copy.length === 0) return
-    this.#queue.push(copy)
-    this.#buffered += copy.length
-    this.mostBuffered = Math.max(this.mostBuffered, this.#buffered)
+  #hold(bytes: Uint8Array | string): void {
+    this.#held = Buffer.concat([this.#held, Buffer.from(bytes)])
+    this.mostBuffered = Math.max(this.mostBuffered, this.#buffered + this.#held.length)
+  }
+
+  /** Gives the sockets as much as they take. */
+  #pushHeld(): void {
+    const taken = this.#held.subarray(0, Math.max(0, this.#o.limitBytes - this.#buffered))
+    if (taken.length === 0) return
+    this.#held = this.#held.subarray(taken.length)
+    this.#queue.push(taken)
+    this.#buffered += taken.length
     this.#move()
   }
 
@@ -140,9 +159,11 @@ export class Channel {
       const size = world.random.chance(0.85) ? all.length : world.random.whole(1, all.length)
       this.#queue = size < all.length ? [all.subarray(size)] : []
       this.#buffered -= size
-      if (this.#full && !this.#over && this.#buffered <= limitBytes / 2) {
-        this.#full = false
+      if (this.#over) this.#pushHeld()
+      else if (this.#held.length > 0 && !this.#telling && this.#buffered <= limitBytes / 2) {
+        this.#telling = true
         world.after(latencyMs(), () => from.run(() => {
+          this.#telling = false
           if (!this.closed) this.onWritable()
         }))
       }

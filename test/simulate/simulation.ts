@@ -1,6 +1,6 @@
 import type { Draft } from '../../registry/contract/comment.js'
 import { nextId, type Cursor } from '../../registry/contract/id.js'
-import { boundOf } from './bounds.js'
+import { boundOf, transferMs } from './bounds.js'
 import { Checker, type Violation } from './checker.js'
 import { Disk } from './disk.js'
 import { Faults } from './faults.js'
@@ -91,7 +91,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     const silent = new Set<string>()
     const addViewer = (i: number) => {
       const videoId = random.pick(plan.videos).id
-      const viewer = new Viewer({ ...person(`w${i}`), videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, gzip: random.chance(GZIP_SHARE) && seed % GZIP_SEEDS === 0, boundMs, historyMayFail: () => historyMayFail, wellSince })
+      const viewer = new Viewer({ ...person(`w${i}`), videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, gzip: random.chance(GZIP_SHARE) && seed % GZIP_SEEDS === 0, boundMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince })
       viewers.push(viewer)
       viewer.watch()
     }

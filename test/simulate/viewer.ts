@@ -25,6 +25,8 @@ export interface ViewerOptions {
   readonly gzip: boolean
   /** Whether a comment this late is a violation; at = when it was stored. */
   readonly boundMs: (at: number) => number
+  /** How long so many bytes that it missed may be on their way. */
+  readonly transferMs: (bytes: number) => number
   /** How long history may have been beyond reach when a gap is given for it. */
   readonly historyMayFail: () => boolean
   /** Since when a gateway has run without a break. */
@@ -59,6 +61,8 @@ export class Viewer {
   #gateway = ''
   /** Comments before its first `ready`. */
   #early = 0
+  /** Of this connection, before its ready. */
+  #earlyBytes = 0
   #everReady = false
   /** Since when it has been there and reading, with all that came before. */
   #wellSince = Infinity
@@ -148,6 +152,7 @@ export class Viewer {
     this.#wellSince = Infinity
     this.#progressAt = world.now
     this.#connectedAt = world.now
+    this.#earlyBytes = 0
     this.#pausedHere = this.#paused
     const current = () => connection === this.#connections
     const lost = () => {
@@ -187,6 +192,7 @@ export class Viewer {
   }
 
   #data(chunk: Buffer, packed: boolean): void {
+    if (!this.ready) this.#earlyBytes += chunk.length
     if (packed) this.#gunzip ??= new Gunzip()
     let text = chunk
     try {
@@ -262,8 +268,9 @@ export class Viewer {
     const waited = historyMayFail() && world.now - this.#progressAt >= PATIENCE_MS - 500
     const all = checker.count(this.videoId, 0, at)
     const tookMs = world.now - this.#connectedAt
-    if (!this.#pausedHere && this.#o.wellSince(this.#gateway) <= this.#connectedAt && tookMs > this.#o.boundMs(this.#connectedAt)) {
-      this.#violate('late', `was ready ${Math.round(tookMs)} ms after it came; ${this.#o.boundMs(this.#connectedAt)} are allowed`)
+    const allowedMs = this.#o.boundMs(this.#connectedAt) + this.#o.transferMs(this.#earlyBytes)
+    if (!this.#pausedHere && this.#o.wellSince(this.#gateway) <= this.#connectedAt && tookMs > allowedMs) {
+      this.#violate('late', `was ready ${Math.round(tookMs)} ms after it came; ${Math.round(allowedMs)} are allowed`)
     }
     if (this.ready) this.#violate('twice', 'a second ready in one connection')
     if (this.place === undefined) {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import type { HttpResponse } from 'uWebSockets.js'
 import { HttpServer } from '../../../registry/node/http.js'
 import { Stream } from '../../../registry/node/stream.js'
 import { whyNoNetwork } from '../../support/own-network.js'
@@ -111,6 +112,39 @@ t.test('what the server held back of a slow reader comes without a further write
   await until(() => opened.drained > 0)
   await until(() => bodyOf(text()).includes(`\n${written - 1} ${'x'.repeat(8_000)}\n`))
   t.notOk(opened.stream.blocked)
+})
+
+t.test('a nudge that moves only a part of what the server kept loses nothing for a writer that was told of nothing', async t => {
+  // When the kernel takes how much cannot be had at will: a response that does as the server's, and says so.
+  const sent: string[] = []
+  let takes = true
+  let writable: (written: number) => boolean = () => true
+  const response = {
+    cork: (write: () => void) => write(),
+    writeStatus: () => {},
+    writeHeader: () => {},
+    onAborted: () => {},
+    onWritable: (handler: typeof writable) => (writable = handler),
+    write: (chunk: string | Uint8Array) => (sent.push(Buffer.from(chunk as Uint8Array).toString()), takes),
+  } as unknown as HttpResponse
+  const told: string[] = []
+  const note = (what: string) => () => void told.push(what)
+  const stream = new Stream(response, [], 'first', { nudge: () => 'nudge', progressed: note('progressed'), drained: note('drained'), left: note('left') })
+  t.ok(stream.write('a part of it stays with the server'))
+  takes = false
+  writable(0)
+  t.notOk(stream.blocked)
+  t.notOk(stream.write('second'), 'it is taken, and the last for now')
+  t.same(sent.slice(1), ['a part of it stays with the server', 'nudge', 'second'])
+  t.same(told, [], 'who does not wait is told nothing')
+  t.notOk(stream.write('lost'))
+  writable(0)
+  takes = true
+  writable(0)
+  await until(() => told.includes('drained'))
+  t.same(told, ['progressed', 'drained'])
+  t.same(sent.slice(4), ['nudge', 'nudge'])
+  t.ok(stream.write('third'))
 })
 
 t.test('a kernel that takes part of a large write loses none of it', async t => {
