@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander'
+import { InvalidArgumentError } from 'commander'
 
 /** A flag that is a number above 0. */
 export function positive(text: string): number {
@@ -27,7 +27,8 @@ export function someOf(names: readonly string[]): (text: string) => string {
   }
 }
 
-/** `--via`: to which part viewers connect. */
-export function via(description: string): Option {
-  return new Option('--via <part>', description).choices(['edge', 'gateway']).default('edge')
+/** A flag that names a part that viewers connect to. */
+export function part(text: string): string {
+  if (text !== 'edge' && text !== 'gateway') throw new InvalidArgumentError('It must be edge or gateway.')
+  return text
 }

@@ -1,4 +1,4 @@
-import { count, positive, via } from './arguments.js'
+import { count, part, positive } from './arguments.js'
 import { numberOf, type Benchmark, type Flags } from './benchmark.js'
 import { lines } from './report/chart.js'
 import type { Progress } from './report/progress.js'
@@ -21,7 +21,7 @@ export const fanout: Benchmark = {
     command
       .option('--viewers <count>', 'of the video', count, 10_000)
       .option('--rate <count>', 'comments a second', positive, 100)
-      .addOption(via('edge: viewers connect to the edge; gateway: as the public does'))
+      .option('--via <part>', 'edge: viewers connect to the edge; gateway: as the public does', part, 'edge')
       .option('--gzip', 'viewers accept gzip')
       .option('--sweep', `rates ${SWEEP_RATES.join(', ')} by viewers ${SWEEP_VIEWERS.join(', ')}`),
   async run(flags, progress) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { number, table } from '../registry/cli/table.js'
-import { count, via } from './arguments.js'
+import { count, part } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { wallMs } from './load/schedule.js'
 import { Viewers } from './load/viewers.js'
@@ -18,7 +18,7 @@ export const idle: Benchmark = {
     command
       .option('--viewers <count>', 'of all videos together', count, 15_000)
       .option('--videos <count>', 'with as many viewers each', count, 1)
-      .addOption(via('edge, or gateway and edge')),
+      .option('--via <part>', 'edge, or gateway and edge', part, 'edge'),
   async run(flags, progress) {
     const count = numberOf(flags, 'viewers')
     const via = flags['via'] === 'gateway' ? 'gateway' : 'edge'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { number, table } from '../registry/cli/table.js'
-import { count, via } from './arguments.js'
+import { count, part } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { isFaultless } from './load/checker.js'
 import { Poster } from './load/poster.js'
@@ -24,7 +24,7 @@ export const join: Benchmark = {
     command
       .option('--viewers <count>', 'that come', count, 10_000)
       .option('--joins <count>', 'a second', count, 5_000)
-      .addOption(via('edge or gateway')),
+      .option('--via <part>', 'edge or gateway', part, 'edge'),
   async run(flags, progress) {
     const coming = numberOf(flags, 'viewers')
     const joinRate = numberOf(flags, 'joins')

@@ -23,7 +23,7 @@ t.test('wrong usage is told and ends with status 2', async t => {
     [['fanout', '--viewers', '2.5'], /--viewers <count>.*whole number from 1/],
     [['post', '--share', '0'], /--share <part>.*above 0/],
     [['attack', '--deaf', '-1'], /--deaf <count>.*whole number from 0/],
-    [['idle', '--via', 'dispatcher'], /--via <part>.*edge, gateway/],
+    [['idle', '--via', 'dispatcher'], /--via <part>.*edge or gateway/],
     [['compare', '--only', 'live,nchan,ncahn'], /--only <names>.*Not one of live, .*: ncahn\./],
   ]
   for (const [argv, said] of cases) t.match(await run(['bench', ...argv]), { status: 2, stdout: '', stderr: said }, argv.join(' '))
