@@ -3,7 +3,7 @@ import { DataFolder, FolderInUseError } from './cluster/folder.js'
 import { readOptions, type Options } from './cluster/options.js'
 import { StartError } from './cluster/part.js'
 import { Supervisor } from './cluster/supervisor.js'
-import { ConfigError } from './registry/node/config.js'
+import { ConfigError } from './runtime/config.js'
 
 /** One Ctrl-C may come twice: from the terminal, and passed on by npm. */
 const SAME_SIGNAL_MS = 500

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The one program: its first argument names the part to run, the others are that part's own. A part's code
  * is loaded only when it is the one to run. */
-import { VERSION } from './registry/node/version.js'
+import { VERSION } from './runtime/version.js'
 
 type Main = (argv: string[], env: NodeJS.ProcessEnv) => Promise<void>
 
@@ -37,7 +37,7 @@ if (load) {
 } else if (name === '--version') {
   process.stdout.write(`${VERSION}\n`)
 } else {
-  const { meant } = await import('./registry/node/meant.js')
+  const { meant } = await import('./runtime/did-you-mean.js')
   process.stderr.write(name ? `live-comments has no part ${JSON.stringify(name)}${meant(name, Object.keys(parts))}\n\n${usage}` : usage)
   process.exitCode = 2
 }

@@ -250,7 +250,7 @@ fi
 # npm leaves out a binary that it cannot get without a word, and may compile one for another Node.
 if ! problem=$(node --input-type=module -e '
   try {
-    await import("./dist/registry/node/uws.js")
+    await import("./dist/runtime/http/uws.js")
     const { default: Database } = await import("better-sqlite3")
     new Database(":memory:").close()
   } catch (err) {

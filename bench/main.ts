@@ -12,14 +12,14 @@ import { history } from './history.js'
 import { idle } from './idle.js'
 import { join } from './join.js'
 import { many } from './many.js'
+import { machine } from './measure/machine.js'
 import { placement } from './placement.js'
 import { post } from './post.js'
 import { relay } from './relay.js'
-import { restart } from './restart.js'
-import { sweep } from './sweep.js'
-import { machine } from './measure/machine.js'
 import { profileTables } from './report/profile.js'
 import { Progress } from './report/progress.js'
+import { restart } from './restart.js'
+import { sweep } from './sweep.js'
 
 const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, relay, placement, sweep, attack]
 

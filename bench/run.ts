@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isFaultless, type Faults } from './load/checker.js'
-import { Poster } from './load/poster.js'
 import type { Posted } from './load/poster-worker.js'
+import { Poster } from './load/poster.js'
 import { endsAt, measuredFrom, wallMs, type Schedule } from './load/schedule.js'
 import { Viewers } from './load/viewers.js'
 import { quantiles, type Quantiles } from './measure/histogram.js'

@@ -1,8 +1,9 @@
 import { Command, CommanderError } from 'commander'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { ConfigError, zookeeperConnect } from '../registry/node/config.js'
-import { meant } from '../registry/node/meant.js'
+import { zookeeperConnect } from '../registry/variables.js'
+import { ConfigError } from '../runtime/config.js'
+import { meant } from '../runtime/did-you-mean.js'
 
 /** What `npm start` may be told. */
 export interface Options {

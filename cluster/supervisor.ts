@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { urlOf } from '../registry/node/config.js'
+import { urlOf } from '../runtime/variables.js'
 import type { DataFolder, Member } from './folder.js'
 import { Guard } from './guard.js'
 import { endLeftOver } from './left-over.js'

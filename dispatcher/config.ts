@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { configure, count, nodeVariables, parsedBy } from '../registry/node/config.js'
-import { MAX_CONTENT } from '../registry/contract/comment.js'
+import { MAX_CONTENT } from '../protocol/comment.js'
+import { zookeeperVariables } from '../registry/variables.js'
+import { configure, parsedBy } from '../runtime/config.js'
+import { count, nodeVariables } from '../runtime/variables.js'
 import { readWords } from './words-file.js'
 
 const SQLITE = 'sqlite:'
@@ -10,6 +12,7 @@ const MAX_DUPLICATE_SECONDS = 86_400
 
 export const dispatcherVariables = {
   ...nodeVariables('dispatcher', 9082),
+  ...zookeeperVariables,
   STORE_URL: z
     .string()
     .regex(/^sqlite:(?!\/\/)[^?#\0]*[^/?#\0]$/, 'must be sqlite:PATH, the path of a file')

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { ANONYMOUS, type Draft } from '../registry/contract/comment.js'
+import { ANONYMOUS, type Draft } from '../protocol/comment.js'
 
 /** Entries kept, about 20 MB of them; beyond, the oldest are forgotten early. */
 const MAX_ENTRIES = 100_000

@@ -1,12 +1,11 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import { MAX_CURSOR, type Cursor } from '../registry/contract/id.js'
-import type { WireComment } from '../registry/contract/wire.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import { MAX_CURSOR, type Cursor } from '../protocol/id.js'
+import type { WireComment } from '../protocol/wire.js'
+import type { Clock } from '../runtime/clock.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { Ring } from './ring.js'
 import type { Rings } from './rings.js'
-import type { Range, Store } from './store/store.js'
-import { toWire } from './wire-comment.js'
+import { toWire, type Range, type Store } from './store/store.js'
 
 export interface HistoryQuery {
   readonly cursor: Cursor | undefined

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { SECONDS_BUCKETS } from '../registry/node/metrics.js'
+import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 
 const SIZE_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 

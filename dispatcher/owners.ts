@@ -1,8 +1,8 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import type { DispatcherNode } from '../registry/contract/nodes.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { DispatcherNode } from '../protocol/nodes.js'
 import { firstByRendezvous } from '../registry/rendezvous.js'
 import type { View } from '../registry/view.js'
+import type { Clock } from '../runtime/clock.js'
 
 /** A take-over is young for this long: whoever had the video may still be storing (rule 5). */
 export const TAKE_OVER_MS = 10_000

@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer'
-import type { VideoId } from '../registry/contract/comment.js'
-import type { CommentId } from '../registry/contract/id.js'
-import type { MemberNode } from '../registry/contract/nodes.js'
-import { printHint, type Hint } from '../registry/contract/wire.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { CommentId } from '../protocol/id.js'
+import { BATCH_BYTES } from '../protocol/limits.js'
+import type { MemberNode } from '../protocol/nodes.js'
+import { printHint, type Hint } from '../protocol/wire.js'
+import type { Clock } from '../runtime/clock.js'
 
 /** A comment on its way: its line on the wire, made once and shared by every pipe. */
 export interface Line {
@@ -30,8 +31,6 @@ export interface PipeOptions {
   readonly failed: (error: unknown) => void
 }
 
-/** A receiver takes bodies of at least this. */
-export const MAX_BATCH_BYTES = 512 * 1024
 /** Beyond so many videos a hint is not kept: their rooms' next sync finds out. */
 const MAX_HINTS = 20_000
 const FIRST_RETRY_MS = 50
@@ -115,7 +114,7 @@ export class Pipe {
     const hints: Hint[] = []
     for (const [videoId, id] of this.#hints) {
       const line = Buffer.from(printHint({ videoId, id }))
-      if (size + line.length > MAX_BATCH_BYTES) break
+      if (size + line.length > BATCH_BYTES) break
       hints.push({ videoId, id })
       parts.push(line)
       size += line.length
@@ -123,7 +122,7 @@ export class Pipe {
     for (const { videoId } of hints) this.#hints.delete(videoId)
     let count = 0
     for (const { bytes } of this.#lines) {
-      if (size + bytes.length > MAX_BATCH_BYTES && size > 0) break
+      if (size + bytes.length > BATCH_BYTES && size > 0) break
       parts.push(bytes)
       size += bytes.length
       count++

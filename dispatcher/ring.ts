@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
-import type { VideoId } from '../registry/contract/comment.js'
-import type { Cursor } from '../registry/contract/id.js'
-import type { WireComment } from '../registry/contract/wire.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { Cursor } from '../protocol/id.js'
+import type { WireComment } from '../protocol/wire.js'
 
 export const MAX_RING_COMMENTS = 1_000
 export const MAX_RING_BYTES = 256 * 1024

@@ -1,6 +1,6 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import type { Cursor } from '../registry/contract/id.js'
-import type { Hint, WireComment } from '../registry/contract/wire.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { Cursor } from '../protocol/id.js'
+import type { Hint, WireComment } from '../protocol/wire.js'
 import { Ring } from './ring.js'
 
 /** About what a ring and a comment cost besides the JSON. */

@@ -1,31 +1,29 @@
-import { checkVideoId } from '../registry/contract/comment.js'
-import { parseCursor } from '../registry/contract/id.js'
-import type { MemberNode } from '../registry/contract/nodes.js'
-import { parsePosts, printResults } from '../registry/contract/posts.js'
-import { parseBatch, parseReplay, parseSync, printAnswers, WireError } from '../registry/contract/wire.js'
-import { LiveError } from '../registry/node/errors.js'
-import { json, type Exchange, type HttpServer, type Reply } from '../registry/node/http.js'
+import { checkVideoId } from '../protocol/comment.js'
+import { LiveError } from '../protocol/errors.js'
+import { parseCursor } from '../protocol/id.js'
+import { DEFAULT_PAGE_SIZE, MAX_CALL_BYTES, MAX_PAGE_SIZE } from '../protocol/limits.js'
+import type { MemberNode } from '../protocol/nodes.js'
+import { parsePosts, printResults } from '../protocol/posts.js'
+import { parseBatch, parseReplay, parseSync, printAnswers, WireError } from '../protocol/wire.js'
+import type { Exchange } from '../runtime/http/exchange.js'
+import { json, type Reply } from '../runtime/http/reply.js'
+import type { HttpServer } from '../runtime/http/server.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { HistoryQuery } from './history.js'
 
-const MAX_POSTS_BYTES = 4 << 20
-const MAX_SYNC_BYTES = 4 << 20
 const MAX_REPLAY_BYTES = 1024
-const MAX_BATCH_BYTES = 4 << 20
-const MAX_PAGE = 200
-const DEFAULT_PAGE = 50
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
 
 /** The dispatcher's routes, on its internal server. */
 export function routeDispatcher(server: HttpServer, dispatcher: Dispatcher): void {
   server.route('POST', '/internal/posts', async exchange => {
-    const batch = parsePosts(await exchange.body(MAX_POSTS_BYTES))
+    const batch = parsePosts(await exchange.body(MAX_CALL_BYTES))
     return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printResults(await dispatcher.posts(batch)) }
   })
   server.route('POST', '/internal/sync', async exchange => {
     const edge = edgeOf(exchange)
-    const requests = readable(parseSync, await exchange.body(MAX_SYNC_BYTES))
+    const requests = readable(parseSync, await exchange.body(MAX_CALL_BYTES))
     return text(printAnswers(await dispatcher.sync(edge, requests)))
   })
   server.route('POST', '/internal/replay', async exchange => {
@@ -33,7 +31,7 @@ export function routeDispatcher(server: HttpServer, dispatcher: Dispatcher): voi
     return text(printAnswers([await dispatcher.replay(request)]))
   })
   server.route('POST', '/internal/batch', async exchange => {
-    dispatcher.batch(readable(parseBatch, await exchange.body(MAX_BATCH_BYTES)))
+    dispatcher.batch(readable(parseBatch, await exchange.body(MAX_CALL_BYTES)))
     return { status: 204 }
   })
   server.route('GET', '/internal/history/:videoId', async exchange => {
@@ -57,9 +55,9 @@ function queryOf(query: URLSearchParams): HistoryQuery {
   if (text !== '' && cursor === undefined) throw new LiveError('BAD_CURSOR', 'cursor must be a decimal number from 0 to 2^53 - 1')
   const direction = query.get('direction') || 'before'
   if (direction !== 'before' && direction !== 'after') throw new LiveError('BAD_DIRECTION', 'direction must be before or after')
-  const size = query.get('pageSize') || String(DEFAULT_PAGE)
+  const size = query.get('pageSize') || String(DEFAULT_PAGE_SIZE)
   const pageSize = Number(size)
-  if (!/^[0-9]{1,3}$/.test(size) || pageSize < 1 || pageSize > MAX_PAGE) throw new LiveError('BAD_PAGE_SIZE', `pageSize must be a whole number from 1 to ${MAX_PAGE}`)
+  if (!/^[0-9]{1,3}$/.test(size) || pageSize < 1 || pageSize > MAX_PAGE_SIZE) throw new LiveError('BAD_PAGE_SIZE', `pageSize must be a whole number from 1 to ${MAX_PAGE_SIZE}`)
   return { cursor, direction, pageSize }
 }
 

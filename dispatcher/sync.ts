@@ -1,14 +1,14 @@
 import { Buffer } from 'node:buffer'
-import type { VideoId } from '../registry/contract/comment.js'
-import { MAX_CURSOR, type Cursor } from '../registry/contract/id.js'
-import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../registry/contract/wire.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import { MAX_CURSOR, type Cursor } from '../protocol/id.js'
+import { MAX_REPLAY } from '../protocol/limits.js'
+import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
+import type { Clock } from '../runtime/clock.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { Owners } from './owners.js'
 import type { Ring } from './ring.js'
 import type { Rings } from './rings.js'
-import { StoreUnavailableError, type Store } from './store/store.js'
-import { toWire } from './wire-comment.js'
+import { StoreUnavailableError, toWire, type Store } from './store/store.js'
 
 export interface SyncDeps {
   readonly rings: Rings
@@ -27,7 +27,6 @@ export const COMPARED_UNSETTLED_MS = 1_000
 const MAX_ROOM_COMMENTS = 500
 const MAX_ROOM_BYTES = 256 * 1024
 const MAX_ANSWER_BYTES = 1024 * 1024
-export const MAX_REPLAY = 1_000
 /** Pages asked of the store at once for one sync. */
 const LANES = 16
 

@@ -1,6 +1,6 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import type { MemberNode } from '../registry/contract/nodes.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { MemberNode } from '../protocol/nodes.js'
+import type { Clock } from '../runtime/clock.js'
 
 /** A sync says "I hold these" for this long: edges sync every room every 2 s. */
 export const SYNC_HOLDS_MS = 5_000

@@ -1,6 +1,6 @@
-import type { RoomAnswer, SyncRequest, WireComment } from '../registry/contract/wire.js'
-import type { CommentId, Cursor } from '../registry/contract/id.js'
-import type { VideoId } from '../registry/contract/comment.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { CommentId, Cursor } from '../protocol/id.js'
+import type { RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
 
 /** Comments that came before the ones they follow, kept while the hole is filled. */
 const MAX_ASIDE = 100

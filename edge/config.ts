@@ -1,9 +1,12 @@
 import { z } from 'zod'
-import { identityConflicts, identityVariables } from '../registry/identity/config.js'
-import { configure, count, nodeVariables, publicVariables } from '../registry/node/config.js'
+import { zookeeperVariables } from '../registry/variables.js'
+import { identityConflicts, identityVariables } from '../runtime/auth/config.js'
+import { configure } from '../runtime/config.js'
+import { count, nodeVariables, publicVariables } from '../runtime/variables.js'
 
 export const edgeVariables = {
   ...nodeVariables('edge', 9081),
+  ...zookeeperVariables,
   ...publicVariables(8081),
   ...identityVariables,
   EDGE_CAPACITY: count(15_000).describe('viewers it takes'),

@@ -1,10 +1,11 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import { MAX_ZNODE_BYTES } from '../registry/contract/nodes.js'
-import type { Batch, WireComment } from '../registry/contract/wire.js'
-import { Expiries } from '../registry/identity/expiries.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import { SLOW_MS } from '../protocol/limits.js'
+import { MAX_ZNODE_BYTES } from '../protocol/nodes.js'
+import type { Batch, WireComment } from '../protocol/wire.js'
 import { ownerOf } from '../registry/ownership.js'
 import type { View } from '../registry/view.js'
+import { Expiries } from '../runtime/auth/expiries.js'
+import type { Clock } from '../runtime/clock.js'
 import { Dispatchers } from './dispatchers.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
@@ -17,8 +18,6 @@ import { Viewer, type Outlet, type Start } from './viewer.js'
 /** Every room is visited once in a turn of the wheel, so that their syncs spread over the 2 s of rule 7. */
 const WHEEL_SLOTS = 40
 const SLOT_MS = 50
-/** A viewer that takes nothing for this long is closed (rule 10). */
-const SLOW_MS = 6_000
 /** A room keeps its last id and ring this long after its last viewer left: a quick reconnect needs no history. */
 const KEEP_MS = 60_000
 const OWNERS_MS = 50

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
-import { frame, FrameKind, framesOf, type StreamEvent } from '../registry/contract/frame.js'
-import { blocks } from '../registry/contract/gzip.js'
-import type { Cursor } from '../registry/contract/id.js'
+import { frame, FrameKind, framesOf, type StreamEvent } from '../protocol/frame.js'
+import { blocks } from '../protocol/gzip.js'
+import type { Cursor } from '../protocol/id.js'
 
 /** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port, in frames towards a gateway. */
 export type Encoding = 'plain' | 'gzip' | 'frames' | 'gzipFrames'

@@ -1,5 +1,5 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { Clock } from '../runtime/clock.js'
 
 /** A video that appears or leaves is announced this soon, with all else that changed by then. */
 const SET_MS = 20

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { StreamEvent } from '../registry/contract/frame.js'
-import { timeOfId } from '../registry/contract/id.js'
-import { SECONDS_BUCKETS } from '../registry/node/metrics.js'
+import type { StreamEvent } from '../protocol/frame.js'
+import { timeOfId } from '../protocol/id.js'
+import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 
 /** What an edge counts. */
 export class EdgeMetrics {

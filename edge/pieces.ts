@@ -1,4 +1,4 @@
-import type { StreamEvent } from '../registry/contract/frame.js'
+import type { StreamEvent } from '../protocol/frame.js'
 import { encode, type Encoding } from './encoding.js'
 
 /** A catch-up is written in pieces of about this, each when the last was taken: what a slow viewer may cost (rule 10). */

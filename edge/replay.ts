@@ -1,14 +1,13 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import { streamEvent, type StreamEvent } from '../registry/contract/frame.js'
-import type { Cursor } from '../registry/contract/id.js'
-import { commentEvent, gapEvent } from '../registry/contract/sse.js'
-import type { ReplayRequest, RoomAnswer } from '../registry/contract/wire.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import { streamEvent, type StreamEvent } from '../protocol/frame.js'
+import type { Cursor } from '../protocol/id.js'
+import { MAX_REPLAY } from '../protocol/limits.js'
+import { commentEvent, gapEvent } from '../protocol/sse.js'
+import type { ReplayRequest, RoomAnswer } from '../protocol/wire.js'
+import type { Clock } from '../runtime/clock.js'
 import { after, type Run } from './ring.js'
 import type { Viewer } from './viewer.js'
 
-/** A viewer that missed more than this many is told of a gap, and gets the newest of them (rule 8). */
-export const MAX_REPLAY = 1000
 /** How long history may fall short before a viewer joins without it. */
 const PATIENCE_MS = 10_000
 const PAUSE_MS = 250

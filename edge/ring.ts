@@ -1,5 +1,5 @@
-import type { StreamEvent } from '../registry/contract/frame.js'
-import type { Cursor } from '../registry/contract/id.js'
+import type { StreamEvent } from '../protocol/frame.js'
+import type { Cursor } from '../protocol/id.js'
 
 /** A stretch of a video's comments without a hole: every comment in (base, last]. */
 export interface Run {

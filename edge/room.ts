@@ -1,20 +1,20 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import { streamEvent, type EndReason, type StreamEvent } from '../registry/contract/frame.js'
-import type { Cursor } from '../registry/contract/id.js'
-import { commentEvent, gapEvent, HEARTBEAT, readyEvent, viewersEvent } from '../registry/contract/sse.js'
-import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../registry/contract/wire.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import { streamEvent, type EndReason, type StreamEvent } from '../protocol/frame.js'
+import type { Cursor } from '../protocol/id.js'
+import { HEARTBEAT_MS, MAX_REPLAY } from '../protocol/limits.js'
+import { commentEvent, gapEvent, HEARTBEAT, readyEvent, viewersEvent } from '../protocol/sse.js'
+import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
+import type { Clock } from '../runtime/clock.js'
 import { Chain } from './chain.js'
 import { encode, encodeReady, Flush } from './encoding.js'
 import type { EdgeMetrics } from './metrics.js'
 import { Pace } from './pace.js'
 import type { Job, Pacer } from './pacer.js'
 import { pieceEnd, Pieces } from './pieces.js'
-import { MAX_REPLAY, missedBy, Replays } from './replay.js'
+import { missedBy, Replays } from './replay.js'
 import { after, Ring, type RingBudget, type Run } from './ring.js'
 import type { Viewer } from './viewer.js'
 
-export const HEARTBEAT_MS = 10_000
 /** At least every 15 s: found due by a tick, up to a second late, and written by the flush that follows. */
 const VIEWERS_AT_LEAST_MS = 14_000
 /** At most this often. By itself, with no comment's flush to go with, only after a millisecond for each viewer: where many

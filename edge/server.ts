@@ -1,25 +1,25 @@
-import { checkVideoId } from '../registry/contract/comment.js'
-import { acceptsGzip } from '../registry/contract/gzip.js'
-import { parseCursor, type Cursor } from '../registry/contract/id.js'
-import { parseBatch, WireError, type Batch } from '../registry/contract/wire.js'
-import type { Identity } from '../registry/identity/identity.js'
-import { publicHeaders, type AllowedOrigins } from '../registry/node/cors.js'
-import { LiveError } from '../registry/node/errors.js'
-import type { Clients } from '../registry/node/client-address.js'
-import type { Connections } from '../registry/node/connections.js'
-import { HttpServer, json, leaveCallback, type Exchange } from '../registry/node/http.js'
-import { readiness } from '../registry/node/internal.js'
-import type { StreamLimit } from '../registry/node/streams.js'
+import { checkVideoId } from '../protocol/comment.js'
+import { LiveError } from '../protocol/errors.js'
+import { acceptsGzip } from '../protocol/gzip.js'
+import { parseCursor, type Cursor } from '../protocol/id.js'
+import { MAX_CALL_BYTES, MAX_RECENT } from '../protocol/limits.js'
+import { parseBatch, WireError, type Batch } from '../protocol/wire.js'
+import type { Identity } from '../runtime/auth/identity.js'
+import type { Clients } from '../runtime/http/client-address.js'
+import type { Exchange } from '../runtime/http/exchange.js'
+import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
+import { json } from '../runtime/http/reply.js'
+import { HttpServer, leaveCallback } from '../runtime/http/server.js'
+import type { Connections } from '../runtime/limits/connections.js'
+import type { StreamLimit } from '../runtime/limits/streams.js'
+import { readiness } from '../runtime/peers/internal-server.js'
 import { connect } from './connection.js'
 import type { Edge } from './edge.js'
-
-const MAX_BATCH_BYTES = 16 * 1024 * 1024
-const MAX_RECENT = 200
 
 /** What dispatchers, gateways and operators ask of an edge, on its internal port. */
 export function internalRoutes(server: HttpServer, edge: Edge): void {
   server.route('POST', '/internal/batch', async exchange => {
-    const bytes = await exchange.body(MAX_BATCH_BYTES)
+    const bytes = await exchange.body(MAX_CALL_BYTES)
     const batch = readBatch(bytes)
     await leaveCallback() // a fan-out inside the server's callback costs four times the CPU
     edge.batch(batch)

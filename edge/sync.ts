@@ -1,13 +1,13 @@
-import { parseAnswers, printReplay, printSync, type ReplayRequest, type RoomAnswer, type SyncRequest } from '../registry/contract/wire.js'
-import type { DispatcherNode } from '../registry/contract/nodes.js'
-import type { Clock } from '../registry/node/clock.js'
+import { MAX_SYNC_ROOMS } from '../protocol/limits.js'
+import type { DispatcherNode } from '../protocol/nodes.js'
+import { parseAnswers, printReplay, printSync, type ReplayRequest, type RoomAnswer, type SyncRequest } from '../protocol/wire.js'
+import type { Clock } from '../runtime/clock.js'
 import type { Dispatchers } from './dispatchers.js'
 import type { EdgeMetrics } from './metrics.js'
 import type { Room } from './room.js'
 
 const SYNC_TIMEOUT_MS = 1_000
 const REPLAY_TIMEOUT_MS = 2_000
-const MAX_ROOMS = 1_000
 /** Between two tries for a room whose wanted comment the answer did not have, or that nobody answered. */
 const PAUSE_MS = 100
 
@@ -91,7 +91,7 @@ export class Syncs {
     }
     this.#due.clear()
     for (const [node, rooms] of byNode) {
-      for (let i = 0; i < rooms.length; i += MAX_ROOMS) void this.#ask(node, rooms.slice(i, i + MAX_ROOMS))
+      for (let i = 0; i < rooms.length; i += MAX_SYNC_ROOMS) void this.#ask(node, rooms.slice(i, i + MAX_SYNC_ROOMS))
     }
   }
 

@@ -1,5 +1,5 @@
-import type { EndReason } from '../registry/contract/frame.js'
-import type { CommentId, Cursor } from '../registry/contract/id.js'
+import type { EndReason } from '../protocol/frame.js'
+import type { CommentId, Cursor } from '../protocol/id.js'
 import type { Encoding } from './encoding.js'
 import type { Room } from './room.js'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../registry/node/clock.js'
+import type { Clock } from '../runtime/clock.js'
 
 /** Placing takes this long of a turn at most, so that an edge's 10,000 viewers do not stop the process when it dies. */
 const SLICE_MS = 5

@@ -1,7 +1,9 @@
 import { z } from 'zod'
-import { identityConflicts, identityVariables } from '../registry/identity/config.js'
-import { configure, count, nodeVariables, publicVariables } from '../registry/node/config.js'
-import { limit } from '../registry/node/limit.js'
+import { zookeeperVariables } from '../registry/variables.js'
+import { identityConflicts, identityVariables } from '../runtime/auth/config.js'
+import { configure } from '../runtime/config.js'
+import { limit } from '../runtime/limits/limit.js'
+import { count, nodeVariables, publicVariables } from '../runtime/variables.js'
 
 const postRate = (fallback: number) => limit(fallback, /^[0-9]{1,6}(\.[0-9]{1,3})?$/, 'must be a number of posts a second; 0: no limit')
 
@@ -9,6 +11,7 @@ const atLeastOne = z.string().regex(/^[1-9][0-9]{0,14}$/, 'must be a whole numbe
 
 export const gatewayVariables = {
   ...nodeVariables('gateway', 9080),
+  ...zookeeperVariables,
   ...publicVariables(8080),
   ...identityVariables,
   EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('viewers of one video that one edge is given'),

@@ -1,9 +1,9 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import type { DispatcherNode } from '../registry/contract/nodes.js'
-import type { PeerFailure } from '../registry/node/peer-error.js'
-import type { Clock } from '../registry/node/clock.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { DispatcherNode } from '../protocol/nodes.js'
 import { ownersOf } from '../registry/ownership.js'
 import type { View } from '../registry/view.js'
+import type { Clock } from '../runtime/clock.js'
+import type { PeerFailure } from '../runtime/peers/peer-error.js'
 
 const BACK_OFF_MS = 1_000
 const MAX_BACK_OFF_MS = 8_000

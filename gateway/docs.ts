@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Handler, HttpServer } from '../registry/node/http.js'
+import type { Handler, HttpServer } from '../runtime/http/server.js'
 import { openApi, type Content, type OpenApi, type Operation, type Parameter, type Response, type Schema } from './openapi.js'
 
 const STYLE = `:root{color-scheme:light dark;--line:#8884;--soft:#8881}

@@ -1,7 +1,7 @@
-import type { EdgeNode } from '../registry/contract/nodes.js'
-import type { Clock } from '../registry/node/clock.js'
-import type { PeerFailure } from '../registry/node/peer-error.js'
+import type { EdgeNode } from '../protocol/nodes.js'
 import type { View } from '../registry/view.js'
+import type { Clock } from '../runtime/clock.js'
+import type { PeerFailure } from '../runtime/peers/peer-error.js'
 
 const TICK_MS = 250
 /** How often an edge we relay from is asked for a sign of life. */

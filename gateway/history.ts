@@ -1,16 +1,15 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import { parseCursor } from '../registry/contract/id.js'
-import type { InternalClient } from '../registry/node/client.js'
-import { PeerError } from '../registry/node/peer-error.js'
-import type { Clock } from '../registry/node/clock.js'
-import { LiveError } from '../registry/node/errors.js'
-import type { Reply } from '../registry/node/http.js'
+import type { VideoId } from '../protocol/comment.js'
+import { LiveError } from '../protocol/errors.js'
+import { parseCursor } from '../protocol/id.js'
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../protocol/limits.js'
+import type { Clock } from '../runtime/clock.js'
+import type { Reply } from '../runtime/http/reply.js'
+import type { InternalClient } from '../runtime/peers/client.js'
+import { PeerError } from '../runtime/peers/peer-error.js'
 import type { Dispatchers } from './dispatchers.js'
 
 const TRY_MS = 2_000
 const OVERALL_MS = 6_000
-const DEFAULT_PAGE = 50
-const MAX_PAGE = 200
 
 export interface HistoryOptions {
   readonly client: InternalClient
@@ -54,9 +53,9 @@ function page(status: number, body: Uint8Array): Reply {
 function pageQuery(query: URLSearchParams): string {
   const cursor = query.get('cursor')
   const direction = query.get('direction') ?? 'before'
-  const pageSize = query.get('pageSize') ?? String(DEFAULT_PAGE)
+  const pageSize = query.get('pageSize') ?? String(DEFAULT_PAGE_SIZE)
   if (cursor !== null && parseCursor(cursor) === undefined) throw new LiveError('BAD_CURSOR', 'cursor must be a whole number from 0 to 2^53 - 1')
   if (direction !== 'before' && direction !== 'after') throw new LiveError('BAD_DIRECTION', 'direction must be before or after')
-  if (!/^[0-9]{1,3}$/.test(pageSize) || Number(pageSize) < 1 || Number(pageSize) > MAX_PAGE) throw new LiveError('BAD_PAGE_SIZE', `pageSize must be 1 to ${MAX_PAGE}`)
+  if (!/^[0-9]{1,3}$/.test(pageSize) || Number(pageSize) < 1 || Number(pageSize) > MAX_PAGE_SIZE) throw new LiveError('BAD_PAGE_SIZE', `pageSize must be 1 to ${MAX_PAGE_SIZE}`)
   return `${cursor === null ? '' : `cursor=${cursor}&`}direction=${direction}&pageSize=${pageSize}`
 }

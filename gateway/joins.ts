@@ -1,7 +1,8 @@
-import type { EdgeNode } from '../registry/contract/nodes.js'
-import { Expiries } from '../registry/identity/expiries.js'
-import type { Clock } from '../registry/node/clock.js'
+import { HEARTBEAT_MS, SLOW_MS } from '../protocol/limits.js'
+import type { EdgeNode } from '../protocol/nodes.js'
 import type { View } from '../registry/view.js'
+import { Expiries } from '../runtime/auth/expiries.js'
+import type { Clock } from '../runtime/clock.js'
 import { Admission } from './admission.js'
 import type { Edges } from './edges.js'
 import { Join, JoinCounts, type Connect, type JoinHost, type Sink } from './join.js'
@@ -10,9 +11,6 @@ import { place } from './placement.js'
 import type { StreamRequest } from './viewer.js'
 
 const TICK_MS = 1_000
-const HEARTBEAT_MS = 10_000
-/** A viewer that takes nothing for this long is closed (rule 10); the HTTP server would do so at 8–12 s. */
-const SLOW_MS = 6_000
 
 export interface JoinsOptions {
   readonly clock: Clock

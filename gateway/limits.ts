@@ -1,10 +1,10 @@
-import { Buckets } from '../registry/node/buckets.js'
-import type { Client } from '../registry/node/client-address.js'
-import type { Clock } from '../registry/node/clock.js'
-import { LiveError } from '../registry/node/errors.js'
-import { holdsFor, type Limit } from '../registry/node/limit.js'
-import type { Refusals } from '../registry/node/refusals.js'
-import { StreamLimit, type Counted } from '../registry/node/streams.js'
+import { LiveError } from '../protocol/errors.js'
+import type { Clock } from '../runtime/clock.js'
+import type { Client } from '../runtime/http/client-address.js'
+import { Buckets } from '../runtime/limits/buckets.js'
+import { holdsFor, type Limit } from '../runtime/limits/limit.js'
+import type { Refusals } from '../runtime/limits/refusals.js'
+import { StreamLimit, type Counted } from '../runtime/limits/streams.js'
 
 export interface LimitsOptions {
   readonly clock: Clock

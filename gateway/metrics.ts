@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { SECONDS_BUCKETS } from '../registry/node/metrics.js'
+import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 import type { Gateway } from './gateway.js'
 
 /** What a gateway counts of calls; of viewers the parts keep totals themselves, read when asked for. */

@@ -1,6 +1,6 @@
-import { MAX_AUTHOR, MAX_CONTENT } from '../registry/contract/comment.js'
-import type { ErrorCode } from '../registry/node/errors.js'
-import { VERSION } from '../registry/node/version.js'
+import { MAX_AUTHOR, MAX_CONTENT } from '../protocol/comment.js'
+import type { ErrorCode } from '../protocol/errors.js'
+import { VERSION } from '../runtime/version.js'
 
 /** The public API as OpenAPI 3.1 describes it, of which only what we use is typed. A test holds it against what the
  * gateway really answers. */

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AllowedOrigins } from '../registry/node/cors.js'
-import { LiveError } from '../registry/node/errors.js'
-import type { Handler, HttpServer, Reply } from '../registry/node/http.js'
-import { projectRoot } from '../registry/node/root.js'
+import { LiveError } from '../protocol/errors.js'
+import type { AllowedOrigins } from '../runtime/http/public-headers.js'
+import type { Reply } from '../runtime/http/reply.js'
+import type { Handler, HttpServer } from '../runtime/http/server.js'
+import { projectRoot } from '../runtime/root.js'
 
 const FOLDER = join(projectRoot, 'gateway', 'page')
 const MODULES = ['page.js', 'stream.js', 'history.js', 'list.js', 'row.js', 'outbox.js', 'crier.js', 'rate.js', 'token.js'] as const

@@ -1,5 +1,5 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import type { EdgeNode } from '../registry/contract/nodes.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { EdgeNode } from '../protocol/nodes.js'
 import type { Change } from '../registry/view.js'
 
 /** An announcement seen this long after a viewer arrived at its edge was made after it: what an edge writes is

@@ -1,6 +1,6 @@
-import type { VideoId } from '../registry/contract/comment.js'
-import type { EdgeNode } from '../registry/contract/nodes.js'
-import { WIRE_VERSION } from '../registry/contract/wire.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { EdgeNode } from '../protocol/nodes.js'
+import { WIRE_VERSION } from '../protocol/wire.js'
 import type { View } from '../registry/view.js'
 import type { Pending } from './pending.js'
 

@@ -1,12 +1,12 @@
 import { Buffer } from 'node:buffer'
-import type { Draft } from '../registry/contract/comment.js'
-import { parseResults, printPosts, type PostResult } from '../registry/contract/posts.js'
-import type { InternalClient } from '../registry/node/client.js'
-import { PeerError } from '../registry/node/peer-error.js'
-import { LiveError } from '../registry/node/errors.js'
+import type { Draft } from '../protocol/comment.js'
+import { LiveError } from '../protocol/errors.js'
+import { BATCH_BYTES } from '../protocol/limits.js'
+import { parseResults, printPosts, type PostResult } from '../protocol/posts.js'
+import type { InternalClient } from '../runtime/peers/client.js'
+import { PeerError } from '../runtime/peers/peer-error.js'
 
 const MAX_POSTS = 256
-const MAX_BATCH_BYTES = 512 * 1024
 /** Posts that may wait for their turn; beyond it a post is refused at once. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024
 const IN_FLIGHT = 2
@@ -72,7 +72,7 @@ export class PostPipe {
     let bytes = 0
     let count = 0
     for (const each of this.#waiting) {
-      if (count === MAX_POSTS || (count > 0 && bytes + each.bytes > MAX_BATCH_BYTES)) break
+      if (count === MAX_POSTS || (count > 0 && bytes + each.bytes > BATCH_BYTES)) break
       bytes += each.bytes
       count++
     }

@@ -1,7 +1,7 @@
 import { buildConnector, Client, type Dispatcher } from 'undici'
-import type { EdgeNode } from '../registry/contract/nodes.js'
-import { failureOf } from '../registry/node/client.js'
-import type { PeerFailure } from '../registry/node/peer-error.js'
+import type { EdgeNode } from '../protocol/nodes.js'
+import { failureOf } from '../runtime/peers/client.js'
+import type { PeerFailure } from '../runtime/peers/peer-error.js'
 import type { Connect, Upstream, UpstreamHandlers } from './join.js'
 import type { StreamRequest } from './viewer.js'
 

@@ -1,14 +1,17 @@
-import { checkKey, checkVideoId, type VideoId } from '../registry/contract/comment.js'
-import { parseCursor, type Cursor } from '../registry/contract/id.js'
-import { acceptsGzip } from '../registry/contract/gzip.js'
-import { retryLine, STREAM_HEADERS } from '../registry/contract/sse.js'
-import type { Identity, Watcher } from '../registry/identity/identity.js'
-import type { Client, Clients } from '../registry/node/client-address.js'
-import type { Connections } from '../registry/node/connections.js'
-import { publicHeaders, type AllowedOrigins } from '../registry/node/cors.js'
-import { LiveError } from '../registry/node/errors.js'
-import { HttpServer, json, type Exchange, type Reply } from '../registry/node/http.js'
-import { readiness } from '../registry/node/internal.js'
+import { checkKey, checkVideoId, type VideoId } from '../protocol/comment.js'
+import { LiveError } from '../protocol/errors.js'
+import { acceptsGzip } from '../protocol/gzip.js'
+import { parseCursor, type Cursor } from '../protocol/id.js'
+import { MAX_RECENT } from '../protocol/limits.js'
+import { retryLine, STREAM_HEADERS } from '../protocol/sse.js'
+import type { Identity, Watcher } from '../runtime/auth/identity.js'
+import type { Client, Clients } from '../runtime/http/client-address.js'
+import type { Exchange } from '../runtime/http/exchange.js'
+import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
+import { json, type Reply } from '../runtime/http/reply.js'
+import { HttpServer } from '../runtime/http/server.js'
+import type { Connections } from '../runtime/limits/connections.js'
+import { readiness } from '../runtime/peers/internal-server.js'
 import { routeDocs } from './docs.js'
 import type { Gateway } from './gateway.js'
 import { history } from './history.js'
@@ -19,7 +22,6 @@ import { routePage } from './page.js'
 import type { StreamRequest } from './viewer.js'
 
 const MAX_BODY_BYTES = 8_192
-const MAX_RECENT = 200
 const JSON_TYPE = /^application\/json\s*(;|$)/i
 
 export interface ServerOptions {

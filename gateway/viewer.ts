@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
-import type { VideoId } from '../registry/contract/comment.js'
-import { END_REASONS, FrameError, FrameKind, FrameReader, type EndReason } from '../registry/contract/frame.js'
-import type { Cursor } from '../registry/contract/id.js'
+import type { VideoId } from '../protocol/comment.js'
+import { END_REASONS, FrameError, FrameKind, FrameReader, type EndReason } from '../protocol/frame.js'
+import type { Cursor } from '../protocol/id.js'
 
 /** What a viewer asks of an edge; a cursor beats `recent`. */
 export interface StreamRequest {

@@ -1,4 +1,4 @@
-import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from './paths.js'
+import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../protocol/nodes.js'
 import type { Zk } from './zookeeper/client.js'
 import { isZk } from './zookeeper/zk-error.js'
 

@@ -1,4 +1,4 @@
-import type { Log } from './node/log.js'
+import type { Log } from '../runtime/log.js'
 import type { Zk } from './zookeeper/client.js'
 import { PersistentNode } from './zookeeper/persistent-node.js'
 

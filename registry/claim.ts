@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { parseHoldings, parseMember, RubbishError, type MemberNode } from './contract/nodes.js'
-import type { InternalClient } from './node/client.js'
-import { PeerError } from './node/peer-error.js'
+import { parseHoldings, parseMember, RubbishError, type MemberNode } from '../protocol/nodes.js'
+import type { InternalClient } from '../runtime/peers/client.js'
+import { PeerError } from '../runtime/peers/peer-error.js'
 import type { Announcer } from './announcer.js'
 
 /** Who may have an id. It is claimed at `/edges/<id>` or `/dispatchers/<id>`, whose data says where to ask; the

@@ -1,8 +1,7 @@
 import { CommanderError } from 'commander'
-import { Output, type Surroundings } from './cli/output.js'
-import { Problem } from './cli/problem.js'
+import { ConfigError } from '../runtime/config.js'
+import { Output, Problem, type Surroundings } from './cli/output.js'
 import { program } from './cli/program.js'
-import { ConfigError } from './node/config.js'
 
 /** The operators' commands. Sets the exit status, which {@link run} gives.
  * @param argv what follows the word `registry` */

@@ -1,6 +1,5 @@
-import { parseDrain, RubbishError } from './contract/nodes.js'
-import type { Log } from './node/log.js'
-import { DRAIN } from './paths.js'
+import { DRAIN, parseDrain, RubbishError } from '../protocol/nodes.js'
+import type { Log } from '../runtime/log.js'
 import type { Watch, Zk } from './zookeeper/client.js'
 import { isZk, ZkError } from './zookeeper/zk-error.js'
 

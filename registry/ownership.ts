@@ -1,6 +1,6 @@
-import type { VideoId } from './contract/comment.js'
-import type { DispatcherNode } from './contract/nodes.js'
-import { WIRE_VERSION } from './contract/wire.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { DispatcherNode } from '../protocol/nodes.js'
+import { WIRE_VERSION } from '../protocol/wire.js'
 import { byRendezvous, firstByRendezvous } from './rendezvous.js'
 import type { View } from './view.js'
 

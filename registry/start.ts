@@ -1,17 +1,19 @@
+import { randomBytes } from 'node:crypto'
 import type { Registry } from 'prom-client'
+import { systemClock } from '../runtime/clock.js'
+import { createLog, endOnBug, type Log } from '../runtime/log.js'
+import { createMetrics } from '../runtime/metrics.js'
+import { InternalClient } from '../runtime/peers/client.js'
+import { stopSignal } from '../runtime/stopping.js'
+import { VERSION } from '../runtime/version.js'
 import { refusal, refusalMessage } from './access.js'
-import { InternalClient } from './node/client.js'
-import { systemClock } from './node/clock.js'
-import { newInstance, zookeeperAuth } from './node/config.js'
-import { createLog, endOnBug, type Log } from './node/log.js'
-import { createMetrics } from './node/metrics.js'
-import { stopSignal } from './node/stop.js'
-import { VERSION } from './node/version.js'
-import { zookeeperReady } from './node/zookeeper-wait.js'
+import { zookeeperAuth } from './variables.js'
 import { RegistryWatcher, type Watched } from './watcher.js'
 import { Zk } from './zookeeper/client.js'
 import type { Credentials } from './zookeeper/credentials.js'
 import { ZkError } from './zookeeper/zk-error.js'
+
+const LINE_MS = 3_000
 
 export interface NodeConfig {
   readonly NODE_ID: string
@@ -94,5 +96,23 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
       watcher.close()
       await Promise.all([zk.close(), client.close()])
     },
+  }
+}
+
+/** Random at each start: tells this process from a former one of the same id. */
+export function newInstance(): string {
+  return randomBytes(8).toString('hex')
+}
+
+/** Resolves when ZooKeeper is connected, however long that takes; says every few seconds what it waits for.
+ * @param connect the connect string, for the log
+ * @throws AbortError when `signal` comes first */
+export async function zookeeperReady(zk: Zk, connect: string, log: Log, signal?: AbortSignal): Promise<void> {
+  const since = performance.now()
+  const timer = setInterval(() => log.warn({ zookeeper: connect, waitedMs: Math.round(performance.now() - since) }, 'waiting_for_zookeeper'), LINE_MS)
+  try {
+    await zk.ready(signal)
+  } finally {
+    clearInterval(timer)
   }
 }

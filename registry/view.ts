@@ -1,5 +1,5 @@
-import type { VideoId } from './contract/comment.js'
-import type { DispatcherNode, EdgeNode, Holdings } from './contract/nodes.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { DispatcherNode, EdgeNode, Holdings } from '../protocol/nodes.js'
 import { HashRing } from './hash-ring.js'
 
 /** A node that vanishes while `up` stays in view this long: a ZooKeeper that was frozen or away expires every

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
-import { projectRoot } from '../registry/node/root.js'
+import { projectRoot } from '../runtime/root.js'
 
 const LIMIT_MS = 60_000
 

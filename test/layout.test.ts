@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
-import { projectRoot } from '../registry/node/root.js'
+import { projectRoot } from '../runtime/root.js'
 
 /** A module by its path from the project's root, and the project's modules it imports, types included. */
 interface Module {
@@ -30,7 +30,7 @@ const modules: Module[] = [...sourceFiles()].map(path => {
   return { path, source, imports }
 })
 
-/** The first step of a path: a service, the floor, or a file at the root. */
+/** The first step of a path: a room, or a file at the root. */
 const part = (path: string): string => path.split('/')[0] ?? path
 
 /** Every import, as "from imports to", that `forbidden` says must not be. */
@@ -42,7 +42,7 @@ const services = ['gateway', 'dispatcher', 'edge']
 
 t.test('the test sees the sources and what they import', async t => {
   const view = modules.find(({ path }) => path === 'registry/view.ts')
-  t.ok(view?.imports.some(to => to.startsWith('registry/contract/')))
+  t.ok(view?.imports.some(to => to.startsWith('protocol/')))
   t.ok(modules.find(({ path }) => path === 'live-comments.ts')?.imports.includes('cluster.ts'), 'also by import()')
 })
 
@@ -50,8 +50,37 @@ t.test('a service never imports another service', async t => {
   t.same(offences((from, to) => services.includes(part(from)) && services.includes(part(to)) && part(from) !== part(to)), [])
 })
 
-t.test('the floor imports no service', async t => {
-  t.same(offences((from, to) => part(from) === 'registry' && services.includes(part(to))), [])
+/** From the ground up: a room imports those before it, and nothing above. */
+const floors = [['protocol'], ['runtime'], ['registry'], services, ['cluster', 'cluster.ts', 'bench'], ['live-comments.ts']]
+const floorOf = (path: string): number => floors.findIndex(rooms => rooms.includes(part(path)))
+
+t.test('imports run one way: from a room to those beneath it', async t => {
+  t.same(offences((from, to) => floorOf(from) >= 0 && floorOf(to) > floorOf(from)), [])
+  for (const room of floors.flat()) t.ok(modules.some(({ path }) => part(path) === room), `${room} is there`)
+})
+
+t.test('no file imports itself by way of others', async t => {
+  const circles: string[] = []
+  const done = new Set<string>()
+  const byPath = new Map(modules.map(module => [module.path, module]))
+  const visit = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path)
+    if (at >= 0) circles.push([...way.slice(at), path].join(' → '))
+    if (at >= 0 || done.has(path)) return
+    for (const to of byPath.get(path)?.imports ?? []) visit(to, [...way, path])
+    done.add(path)
+  }
+  for (const { path } of modules) visit(path, [])
+  t.same(circles, [])
+})
+
+t.test('no room is a quarter of the sources or more', async t => {
+  const lines = new Map<string, number>()
+  for (const { path, source } of modules) {
+    if (part(path) !== 'test') lines.set(part(path), (lines.get(part(path)) ?? 0) + source.split('\n').length)
+  }
+  const all = [...lines.values()].reduce((sum, each) => sum + each, 0)
+  t.same([...lines].filter(([, each]) => each * 4 >= all), [])
 })
 
 t.test('nothing imports the benchmarks, the tests or the local cluster', async t => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { projectRoot } from '../registry/node/root.js'
+import { projectRoot } from '../runtime/root.js'
 
 interface Entry {
   readonly version?: string

@@ -5,8 +5,8 @@ import type { z } from 'zod'
 import { dispatcherVariables } from '../dispatcher/config.js'
 import { edgeVariables } from '../edge/config.js'
 import { gatewayVariables } from '../gateway/config.js'
-import { isLimit } from '../registry/node/limit.js'
-import { projectRoot } from '../registry/node/root.js'
+import { isLimit } from '../runtime/limits/limit.js'
+import { projectRoot } from '../runtime/root.js'
 
 const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
 const parts: Record<string, z.ZodRawShape> = { gateway: gatewayVariables, edge: edgeVariables, dispatcher: dispatcherVariables }

@@ -1,26 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
-import { COUNTS, type Count } from './attackers.js'
+import { COUNTS, type AttackWorkerData, type Count } from './attackers.js'
 
 /** A thread that holds and floods one port with connections, as somebody would who means harm. See Attackers. */
-
-export interface AttackWorkerData {
-  readonly host: string
-  readonly port: number
-  /** Source addresses of all but the flood: what many machines would be. */
-  readonly sources: readonly string[]
-  /** Source address of the flood. */
-  readonly floodSource: string
-  /** Connections that send one header byte a second; one body byte; that watch and never read. */
-  readonly headers: number
-  readonly bodies: number
-  readonly deaf: number
-  /** New connections a second that say nothing. */
-  readonly floodRate: number
-  readonly videos: number
-  /** What is open now, and what was opened and closed in all, by `COUNTS`. */
-  readonly memory: SharedArrayBuffer
-}
 
 const OPENING_MS = 10
 /** Opened in each turn, of each kind: as fast as the server's backlog takes them. */

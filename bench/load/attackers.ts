@@ -1,10 +1,27 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import type { AttackWorkerData } from './attack-worker.js'
 
 export const COUNTS = ['headers', 'bodies', 'deaf', 'flood', 'opened', 'closed'] as const
 export type Count = (typeof COUNTS)[number]
+
+export interface AttackWorkerData {
+  readonly host: string
+  readonly port: number
+  /** Source addresses of all but the flood: what many machines would be. */
+  readonly sources: readonly string[]
+  /** Source address of the flood. */
+  readonly floodSource: string
+  /** Connections that send one header byte a second; one body byte; that watch and never read. */
+  readonly headers: number
+  readonly bodies: number
+  readonly deaf: number
+  /** New connections a second that say nothing. */
+  readonly floodRate: number
+  readonly videos: number
+  /** What is open now, and what was opened and closed in all, by `COUNTS`. */
+  readonly memory: SharedArrayBuffer
+}
 
 const POLL_MS = 50
 

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { SseParser } from '../../registry/contract/sse.js'
+import { SseParser } from '../../protocol/sse.js'
 import { numberIn } from './comment-text.js'
 
 /** One comment as a viewer read it. */

@@ -4,8 +4,8 @@ import { createGunzip, type Gunzip } from 'node:zlib'
 import type { BlockReader, SeenComment } from './block-reader.js'
 import { Dechunker } from './dechunker.js'
 import { wallMs } from './schedule.js'
-import type { StreamTarget } from './target.js'
 import { isPing, PONG, splitFrames, CONNECT } from './socket-io-frames.js'
+import type { StreamTarget } from './target.js'
 
 const BLANK_LINE = '\n\n'
 const EMPTY = Buffer.alloc(0)

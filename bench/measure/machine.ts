@@ -1,5 +1,5 @@
 import { cpus, loadavg, release, totalmem } from 'node:os'
-import { VERSION } from '../../registry/node/version.js'
+import { VERSION } from '../../runtime/version.js'
 
 /** Where and when a run was made. */
 export interface Machine {

@@ -1,6 +1,6 @@
 import { Agent, type Dispatcher } from 'undici'
 import type { HttpResponse } from 'uWebSockets.js'
-import { uws } from '../../registry/node/uws.js'
+import { uws } from '../../runtime/http/uws.js'
 
 /** The limit of a relay: what comes of an edge's plain stream is written to the viewer, one corked write a chunk, with
  * back-pressure both ways, and nothing else. No placement, no frames, no other edge when that one dies. */

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { HttpResponse } from 'uWebSockets.js'
-import { uws } from '../../registry/node/uws.js'
+import { uws } from '../../runtime/http/uws.js'
 
 /** The limit: a loop over open responses, one write each, and nothing else. No rooms, no order, no replay, no care for
  * slow viewers, no store. What is posted is stamped and given to everyone at once, or at the next beat. */

@@ -1,6 +1,6 @@
-import { hostAndPort, streamRequest, type PostTarget, type StreamTarget } from '../load/target.js'
-import { VERSION } from '../../registry/node/version.js'
+import { VERSION } from '../../runtime/version.js'
 import { Cluster } from '../../test/support/cluster.js'
+import { hostAndPort, streamRequest, type PostTarget, type StreamTarget } from '../load/target.js'
 import { temporaryFolder } from './child.js'
 import type { EdgeState, RunningSystem, ServerProcess } from './system.js'
 

@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import type { Comment, Draft, VideoId } from '../../registry/contract/comment.js'
-import { nextId, type Cursor } from '../../registry/contract/id.js'
+import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
+import { nextId, type Cursor } from '../../protocol/id.js'
 import { KEY_KEPT_MS, type Outcome, type Range, type Stored } from './store.js'
 
 /** The schema's version, in SQLite's `user_version`. Each step of `STEPS` brings a file from its index to the next. */

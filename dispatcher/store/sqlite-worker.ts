@@ -1,5 +1,5 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
-import type { Draft, VideoId } from '../../registry/contract/comment.js'
+import type { Draft, VideoId } from '../../protocol/comment.js'
 import { CommitError, NewerSchemaError, SqliteDatabase } from './sqlite-database.js'
 import type { Range } from './store.js'
 

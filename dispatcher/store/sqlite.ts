@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import type { Comment, Draft, VideoId } from '../../registry/contract/comment.js'
-import type { Cursor } from '../../registry/contract/id.js'
+import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
+import type { Cursor } from '../../protocol/id.js'
 import type { Operation, WorkerReply, WorkerSettings } from './sqlite-worker.js'
 import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from './store.js'
 

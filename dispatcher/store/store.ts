@@ -1,6 +1,7 @@
-import type { Comment, Draft, VideoId } from '../../registry/contract/comment.js'
-import type { Cursor } from '../../registry/contract/id.js'
-import { LiveError } from '../../registry/node/errors.js'
+import { toEventJson, type Comment, type Draft, type VideoId } from '../../protocol/comment.js'
+import { LiveError } from '../../protocol/errors.js'
+import type { Cursor } from '../../protocol/id.js'
+import type { WireComment } from '../../protocol/wire.js'
 
 /** A comment as stored: with its place in the chain. */
 export interface Stored {
@@ -60,4 +61,9 @@ export class StoreUnavailableError extends LiveError {
     super('STORE_UNAVAILABLE', `the comment store cannot be used now: ${reason}`, options)
     this.unknown = options.unknown ?? false
   }
+}
+
+/** A stored comment as the parts say it to each other: its JSON is made here, once. */
+export function toWire({ comment, prev }: Stored): WireComment {
+  return { videoId: comment.videoId, prev, id: comment.id, json: toEventJson(comment) }
 }

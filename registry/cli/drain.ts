@@ -1,8 +1,7 @@
-import { parseEdge, printNode, RubbishError, type EdgeNode } from '../contract/nodes.js'
-import { DRAIN, EDGES } from '../paths.js'
+import { DRAIN, EDGES, parseEdge, printNode, RubbishError, type EdgeNode } from '../../protocol/nodes.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZk } from '../zookeeper/zk-error.js'
-import { Problem } from './problem.js'
+import { Problem } from './output.js'
 import { unknownEdge } from './videos.js'
 
 /** What `drain --json` and `undrain --json` answer. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { GatewayAddress } from './gateway-address.js'
-import { Problem } from './problem.js'
+import { Problem } from './output.js'
 
 const LIMIT_MS = 5_000
 const TRY_MS = 9_000 // a gateway answers a post within 8 s

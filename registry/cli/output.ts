@@ -2,6 +2,11 @@ import type { EventEmitter } from 'node:events'
 import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
 
+/** What an operator is told and cannot be helped with: exit status 1, without a stack. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+}
+
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', text: string) => string
 
 /** Where a command is run: in a process of its own, that process's. */

@@ -1,7 +1,8 @@
 import { Argument, Command, InvalidArgumentError } from 'commander'
-import { checkVideoId } from '../contract/comment.js'
-import { isNodeId } from '../contract/nodes.js'
-import { LiveError } from '../node/errors.js'
+import { checkVideoId } from '../../protocol/comment.js'
+import { LiveError } from '../../protocol/errors.js'
+import { MAX_RECENT } from '../../protocol/limits.js'
+import { isNodeId } from '../../protocol/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
 import { examine, type Diagnosis } from './doctor/examination.js'
@@ -11,8 +12,8 @@ import { gatewayAddress } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable } from './nodes.js'
 import type { Output, Surroundings } from './output.js'
-import { secure } from './secure.js'
 import { runningCluster, runningToken } from './running-cluster.js'
+import { secure } from './secure.js'
 import { withLiveRegistry, withRegistry, withZookeeper, type Reading } from './session.js'
 import { counted } from './table.js'
 import { commentLine, tail } from './tail.js'
@@ -20,7 +21,6 @@ import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
 import { newsLine, watch } from './watch.js'
 import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './zookeeper-address.js'
 
-const MAX_RECENT = 200
 
 /** The operators' commands. A command whose check failed sets the status of `out`. */
 export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
@@ -122,7 +122,7 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
 
 async function diagnose(address: ZookeeperAddress, token: string | undefined, folder: string): Promise<Diagnosis> {
   // The HTTP client is a third of what a command would load, and this one alone needs it.
-  const { InternalClient } = await import('../node/client.js')
+  const { InternalClient } = await import('../../runtime/peers/client.js')
   const client = new InternalClient(token)
   try {
     return await examine({ address, client, cluster: runningCluster(folder) })

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { Problem } from './problem.js'
+import { Problem } from './output.js'
 
 /** One process, as `npm start` writes it down; its pid is null while it is down. */
 const member = z.object({ id: z.string(), pid: z.number().nullable(), url: z.string().nullable(), internalUrl: z.string().nullable() })

@@ -1,12 +1,14 @@
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { systemClock } from '../../runtime/clock.js'
 import { refusal, refusalMessage } from '../access.js'
-import { systemClock } from '../node/clock.js'
 import { RegistryWatcher, type Watched } from '../watcher.js'
 import { Zk } from '../zookeeper/client.js'
 import { isZk } from '../zookeeper/zk-error.js'
-import { Problem } from './problem.js'
+import { Problem } from './output.js'
 import type { ZookeeperAddress } from './zookeeper-address.js'
+
+const AT_A_TIME = 64
 
 const LIMIT_MS = 5_000
 const POLL_MS = 5
@@ -74,4 +76,15 @@ function away({ connect, source }: ZookeeperAddress, cause?: Error): Problem {
       'Is the cluster running (npm start)? If its ZooKeeper is elsewhere, name it with --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.',
     { cause },
   )
+}
+
+/** What `task` makes of each item, in the items' order; some tasks at a time. */
+export async function inParallel<T, R>(items: readonly T[], task: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length)
+  const queue = items.entries()
+  const worker = async () => {
+    for (const [i, item] of queue) results[i] = await task(item)
+  }
+  await Promise.all(Array.from({ length: AT_A_TIME }, worker))
+  return results
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { SseParser } from '../contract/sse.js'
+import { SseParser } from '../../protocol/sse.js'
 import type { GatewayAddress } from './gateway-address.js'
 import { between, GatewayAway, noGateway, parseComment, refusal, type PublicComment } from './gateway-client.js'
 import { clockTime, harmless, type Paint } from './output.js'

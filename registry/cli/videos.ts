@@ -1,6 +1,6 @@
-import type { VideoId } from '../contract/comment.js'
+import type { VideoId } from '../../protocol/comment.js'
 import type { View } from '../view.js'
-import { Problem } from './problem.js'
+import { Problem } from './output.js'
 import { counted, number, table } from './table.js'
 
 /** A video as `videos --json` and `video --json` have it. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { VideoId } from '../contract/comment.js'
+import type { VideoId } from '../../protocol/comment.js'
 import type { Change } from '../view.js'
 import type { RegistryWatcher } from '../watcher.js'
 import type { Zk } from '../zookeeper/client.js'

@@ -1,4 +1,5 @@
-import { readConfig, zookeeperAuth, zookeeperAuthVariables, zookeeperConnect } from '../node/config.js'
+import { readConfig } from '../../runtime/config.js'
+import { zookeeperAuth, zookeeperAuthVariables, zookeeperConnect } from '../variables.js'
 import type { Credentials } from '../zookeeper/credentials.js'
 import { runningCluster } from './running-cluster.js'
 

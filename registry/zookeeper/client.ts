@@ -1,10 +1,10 @@
 import { EventEmitter, once } from 'node:events'
 import zookeeper, { type ACL, type Client, type Event, type Stat } from 'node-zookeeper-client'
-import { type ConnectString, parseConnectString } from './connect-string.js'
+import { parseConnectString, type ConnectString } from './connect-string.js'
 import type { Credentials } from './credentials.js'
 import { abandon, harden, sync } from './harden.js'
 import { connectionManagerOf, type LibraryError } from './internals.js'
-import { type NodeStat, nodeStatOf } from './node-stat.js'
+import { nodeStatOf, type NodeStat } from './node-stat.js'
 import { ZkError, isZk } from './zk-error.js'
 
 /** Told once that something about the node at `path` changed: read it again. Pass the same function each time for one

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { projectRoot } from '../node/root.js'
+import { projectRoot } from '../../runtime/root.js'
 
 /** Where a ZooKeeper server's jars may lie, best first: what setup.sh fetched, Debian's package, Homebrew's. */
 export const jarFolders: readonly string[] = [

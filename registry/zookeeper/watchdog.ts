@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { type ConnectionManager, ConnectionState, jute } from './internals.js'
+import { ConnectionState, jute, type ConnectionManager } from './internals.js'
 
 /** Least time a server is given to answer the handshake, ms. */
 const minHandshakeMs = 500

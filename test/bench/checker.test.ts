@@ -2,9 +2,9 @@ import { Buffer } from 'node:buffer'
 import t from 'tap'
 import { BlockReader, type SeenComment } from '../../bench/load/block-reader.js'
 import { Checker } from '../../bench/load/checker.js'
-import { MarkCounter } from '../../bench/load/mark-counter.js'
 import { content, numberIn } from '../../bench/load/comment-text.js'
-import { commentEvent, viewersEvent } from '../../registry/contract/sse.js'
+import { MarkCounter } from '../../bench/load/mark-counter.js'
+import { commentEvent, viewersEvent } from '../../protocol/sse.js'
 
 const comments = (...numbers: number[]): SeenComment[] => numbers.map(number => ({ number, id: 1000 + number, createdAt: undefined }))
 const all = new Uint8Array(5).fill(1)

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { SseParser } from '../../registry/contract/sse.js'
+import { SseParser } from '../../protocol/sse.js'
 import type { Gap } from './notes.js'
 
 /** So little is taken from the kernel at a time that a slow viewer reads evenly. */

@@ -1,8 +1,8 @@
 import Table from 'cli-table3'
+import type { Outcome } from './run.js'
 import { faultName, schedule } from './schedule.js'
 import { longestAfter } from './silences.js'
 import { story } from './story.js'
-import type { Outcome } from './run.js'
 
 /** Bounds on the silence after a fault, ms, by the beginning of its name. */
 const BOUNDS: readonly (readonly [string, number])[] = [

@@ -1,5 +1,5 @@
 import { request, type ClientRequest, type IncomingMessage } from 'node:http'
-import { SseParser, type SseEvent } from '../../registry/contract/sse.js'
+import { SseParser, type SseEvent } from '../../protocol/sse.js'
 import { newNotes, type Connection, type End, type ViewerNotes } from './notes.js'
 
 /** A gateway as a viewer's address book has it. */

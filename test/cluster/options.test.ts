@@ -1,7 +1,7 @@
 import t from 'tap'
 import { resolve } from 'node:path'
 import { readOptions } from '../../cluster/options.js'
-import { ConfigError } from '../../registry/node/config.js'
+import { ConfigError } from '../../runtime/config.js'
 
 t.test('without flags the cluster is the one the README shows', async t => {
   t.same(readOptions([]), {

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { DISPATCHERS, EDGES } from '../../registry/paths.js'
+import { DISPATCHERS, EDGES } from '../../protocol/nodes.js'
 import { startCluster, tempFolder, type Cluster } from '../support/cluster.js'
 
 import { watchReady } from '../support/viewer.js'

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cluster, run, startCluster, tempFolder } from '../support/cluster.js'
+import { run, startCluster, tempFolder, type Cluster } from '../support/cluster.js'
 import { isAlive } from '../support/process.js'
 import { until } from '../support/until.js'
 import { watchReady } from '../support/viewer.js'

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import t from 'tap'
-import { ConfigError, readConfig } from '../../registry/node/config.js'
 import { dispatcherVariables, sqlitePath } from '../../dispatcher/config.js'
+import { ConfigError, readConfig } from '../../runtime/config.js'
 
 const pathOf = (env: NodeJS.ProcessEnv) => sqlitePath(readConfig(env, dispatcherVariables).STORE_URL)
 

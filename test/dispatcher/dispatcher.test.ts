@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parsePosts, printResults } from '../../registry/contract/posts.js'
+import { parsePosts, printResults } from '../../protocol/posts.js'
 import { firstByRendezvous } from '../../registry/rendezvous.js'
 import { dispatcherNode, draft, edgeNode, Scene } from './cast.js'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { MAX_CURSOR } from '../../registry/contract/id.js'
+import { MAX_CURSOR } from '../../protocol/id.js'
 import { draft, Scene } from './cast.js'
 
 const newest = { cursor: undefined, direction: 'before', pageSize: 50 } as const

@@ -1,6 +1,6 @@
-import type { Comment, Draft, VideoId } from '../../registry/contract/comment.js'
-import { nextId, type Cursor } from '../../registry/contract/id.js'
 import type { Outcome, Range, Store, Stored } from '../../dispatcher/store/store.js'
+import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
+import { nextId, type Cursor } from '../../protocol/id.js'
 
 /** A store in a few lines of memory, that a test can hold up, make fail and look into. It keeps the contract. */
 export class MemoryStore implements Store {

@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
 import t, { type Test } from 'tap'
-import { parseBatch, printComment, type Batch } from '../../registry/contract/wire.js'
-import { MAX_BATCH_BYTES, Pipe, type Line } from '../../dispatcher/pipe.js'
+import { Pipe, type Line } from '../../dispatcher/pipe.js'
+import { BATCH_BYTES } from '../../protocol/limits.js'
+import { parseBatch, printComment, type Batch } from '../../protocol/wire.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { edgeNode } from './cast.js'
 
@@ -31,7 +32,7 @@ function bench(t: Test, maxBytes = 1 << 20): Bench {
     maxBytes,
     send: body => {
       t.equal(inFlight.length, 0, 'rule 2: one batch in flight')
-      t.ok(body.length <= MAX_BATCH_BYTES)
+      t.ok(body.length <= BATCH_BYTES)
       batches.push(parseBatch(body))
       return new Promise((resolve, reject) => inFlight.push({ resolve, reject }))
     },

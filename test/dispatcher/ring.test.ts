@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { WireComment } from '../../registry/contract/wire.js'
 import { MAX_RING_BYTES, MAX_RING_COMMENTS, Ring } from '../../dispatcher/ring.js'
 import { Rings } from '../../dispatcher/rings.js'
+import type { WireComment } from '../../protocol/wire.js'
 
 const comment = (prev: number, id: number, size = 2): WireComment => ({ videoId: 'v', prev, id, json: `{${' '.repeat(size - 2)}}` })
 const chain = (n: number, size?: number): WireComment[] => Array.from({ length: n }, (_, i) => comment(i, i + 1, size))

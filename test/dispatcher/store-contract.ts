@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import type { Draft } from '../../registry/contract/comment.js'
-import { MAX_CURSOR } from '../../registry/contract/id.js'
 import type { Outcome, Range, Store, Stored } from '../../dispatcher/store/store.js'
+import type { Draft } from '../../protocol/comment.js'
+import { MAX_CURSOR } from '../../protocol/id.js'
 
 /** What a store needs to be held to its contract. */
 export interface StoreUnderTest {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import type { RoomAnswer, SyncRequest } from '../../registry/contract/wire.js'
+import type { RoomAnswer, SyncRequest } from '../../protocol/wire.js'
 import { draft, edgeNode, Scene } from './cast.js'
 
 const edge = edgeNode('e')

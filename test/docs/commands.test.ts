@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { readOptions as readClusterOptions } from '../../cluster/options.js'
-import { projectRoot } from '../../registry/node/root.js'
+import { projectRoot } from '../../runtime/root.js'
 import { readOptions as readChaosOptions } from '../chaos/options.js'
-import { startCluster, type Cluster, type Outcome } from '../support/cluster.js'
+import { startCluster, type Cluster } from '../support/cluster.js'
 import { commands as operatorsCommands } from '../support/operator.js'
+import type { Outcome } from '../support/program.js'
 import { commandsOf, documents, readDocument } from './documents.js'
 
 t.setTimeout(230_000)

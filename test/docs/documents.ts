@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { projectRoot } from '../../registry/node/root.js'
+import { projectRoot } from '../../runtime/root.js'
 
 /** A block between two lines of three backticks. */
 export interface Fence {

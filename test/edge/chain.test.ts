@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Chain } from '../../edge/chain.js'
-import type { Cursor } from '../../registry/contract/id.js'
-import type { RoomAnswer, SyncRequest } from '../../registry/contract/wire.js'
+import type { Cursor } from '../../protocol/id.js'
+import type { RoomAnswer, SyncRequest } from '../../protocol/wire.js'
 import { ModelStore } from '../support/model-store.js'
 
 /** A chain that must agree with its store after every step. */

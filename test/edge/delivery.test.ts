@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { MAX_CURSOR } from '../../registry/contract/id.js'
-import { EdgeStage, type Question, type Seat } from '../support/edge-stage.js'
 import type { Encoding } from '../../edge/encoding.js'
+import { MAX_CURSOR } from '../../protocol/id.js'
+import { EdgeStage, type Question, type Seat } from '../support/edge-stage.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
 import type { ModelStore } from '../support/model-store.js'
 

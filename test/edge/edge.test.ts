@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MAX_ZNODE_BYTES } from '../../registry/contract/nodes.js'
+import { MAX_ZNODE_BYTES } from '../../protocol/nodes.js'
 import { EdgeStage } from '../support/edge-stage.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
 

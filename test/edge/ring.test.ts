@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { after, Ring, RingBudget } from '../../edge/ring.js'
-import { streamEvent, type StreamEvent } from '../../registry/contract/frame.js'
+import { streamEvent, type StreamEvent } from '../../protocol/frame.js'
 
 const event = (id: number, bytes = 10): StreamEvent => streamEvent(id, 'x'.repeat(bytes))
 const ids = (events: readonly StreamEvent[]) => events.map(({ id }) => id)

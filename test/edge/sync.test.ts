@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ownersOf } from '../../registry/ownership.js'
-import { PeerError } from '../../registry/node/peer-error.js'
+import { PeerError } from '../../runtime/peers/peer-error.js'
 import { EdgeStage } from '../support/edge-stage.js'
 
 /** Ids of the dispatchers, owner first. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { projectRoot } from '../../registry/node/root.js'
+import { projectRoot } from '../../runtime/root.js'
 
 /** What was found, a file an input, in a folder for each target: played again at every `npm test`. */
 const FOLDER = join(projectRoot, 'test', 'fuzz', 'corpus')

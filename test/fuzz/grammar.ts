@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import fc from 'fast-check'
-import { toEventJson, type Draft } from '../../registry/contract/comment.js'
-import type { WireComment } from '../../registry/contract/wire.js'
+import { toEventJson, type Draft } from '../../protocol/comment.js'
+import type { WireComment } from '../../protocol/wire.js'
 
 /** What the parts say when all is well. */
 

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { projectRoot } from '../../registry/node/root.js'
+import { projectRoot } from '../../runtime/root.js'
 import { keep } from './corpus.js'
 import { run } from './run.js'
 import type { Target } from './target.js'

@@ -1,10 +1,10 @@
 import { connect } from 'node:net'
 import t from 'tap'
+import { LiveError } from '../../protocol/errors.js'
 import { ownersOf } from '../../registry/ownership.js'
-import { LiveError } from '../../registry/node/errors.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
-import { edgeNode } from '../support/nodes.js'
 import { runGateway } from '../support/gateway.js'
+import { edgeNode } from '../support/nodes.js'
 import { until } from '../support/until.js'
 
 const jsonType = { 'content-type': 'application/json' }

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { gatewayVariables } from '../../gateway/config.js'
 import { connectionLimit, viewerLimit } from '../../gateway/viewer-limit.js'
-import { parseAddress } from '../../registry/node/address.js'
-import { ConfigError, readConfig } from '../../registry/node/config.js'
-import { descriptorsForConnections } from '../../registry/node/descriptors.js'
+import { ConfigError, readConfig } from '../../runtime/config.js'
+import { parseAddress } from '../../runtime/http/address.js'
+import { descriptorsForConnections } from '../../runtime/limits/descriptors.js'
 
 const read = (env: NodeJS.ProcessEnv) => readConfig(env, gatewayVariables)
 

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { Edges, SILENT_MS, type JudgedEdge } from '../../gateway/edges.js'
-import type { PeerFailure } from '../../registry/node/peer-error.js'
 import { View } from '../../registry/view.js'
+import type { PeerFailure } from '../../runtime/peers/peer-error.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { edgeNode } from '../support/nodes.js'
 

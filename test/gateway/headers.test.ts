@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway } from '../support/gateway.js'
-import { watch } from '../support/viewer.js'
 import { until } from '../support/until.js'
+import { watch } from '../support/viewer.js'
 
 const LISTED = 'https://good.example'
 const API_POLICY = "default-src 'none'; frame-ancestors 'none'"

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { badTokens, identityOf, Issuer } from '../support/issuer.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { fakeEdge } from '../support/fake-edge.js'
 import { runGateway, type GatewayGiven } from '../support/gateway.js'
+import { badTokens, identityOf, Issuer } from '../support/issuer.js'
 import { until } from '../support/until.js'
 import { watch } from '../support/viewer.js'
 

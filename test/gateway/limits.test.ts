@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Limits } from '../../gateway/limits.js'
-import type { Limit } from '../../registry/node/limit.js'
+import type { Limit } from '../../runtime/limits/limit.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway, type GatewayGiven } from '../support/gateway.js'

@@ -2,10 +2,10 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { openApi, type Media, type Operation, type Schema } from '../../gateway/openapi.js'
 import { render } from '../../gateway/docs.js'
-import { SseParser } from '../../registry/contract/sse.js'
-import { projectRoot } from '../../registry/node/root.js'
+import { openApi, type Media, type Operation, type Schema } from '../../gateway/openapi.js'
+import { SseParser } from '../../protocol/sse.js'
+import { projectRoot } from '../../runtime/root.js'
 import { startCluster } from '../support/cluster.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway } from '../support/gateway.js'
@@ -176,7 +176,7 @@ t.test('the readable page tells all of it, loads nothing and runs nothing', asyn
 })
 
 t.test('the codes described are those of errors.ts', async t => {
-  const source = readFileSync(join(projectRoot, 'registry/node/errors.ts'), 'utf8')
+  const source = readFileSync(join(projectRoot, 'protocol/errors.ts'), 'utf8')
   for (const { name, operation } of operations) {
     for (const [status, { content }] of Object.entries(operation.responses)) {
       const codes = JSON.stringify(content ?? {}).match(/"[A-Z]{3,}(_[A-Z]+)*"/g) ?? []

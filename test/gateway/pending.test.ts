@@ -1,6 +1,6 @@
 import t from 'tap'
 import { FRESH_MS, Pending, SETTLE_MS } from '../../gateway/pending.js'
-import type { EdgeNode } from '../../registry/contract/nodes.js'
+import type { EdgeNode } from '../../protocol/nodes.js'
 import type { Change } from '../../registry/view.js'
 import { edgeNode } from '../support/nodes.js'
 

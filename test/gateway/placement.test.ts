@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Pending } from '../../gateway/pending.js'
 import { place, type Placement } from '../../gateway/placement.js'
-import type { EdgeNode } from '../../registry/contract/nodes.js'
+import type { EdgeNode } from '../../protocol/nodes.js'
 import { View } from '../../registry/view.js'
 import { edgeNode } from '../support/nodes.js'
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { RelayedViewer } from '../../gateway/viewer.js'
-import { frame, FrameError, FrameKind, framesOf, streamEvent } from '../../registry/contract/frame.js'
-import { commentEvent, HEARTBEAT, readyEvent, SseParser } from '../../registry/contract/sse.js'
+import { frame, FrameError, FrameKind, framesOf, streamEvent } from '../../protocol/frame.js'
+import { commentEvent, HEARTBEAT, readyEvent, SseParser } from '../../protocol/sse.js'
 
 const comment = (id: number) => streamEvent(id, commentEvent(id, `{"id":"${id}"}`))
 const ready = (id: number) => frame(FrameKind.ready, id, readyEvent(id, 'v', 1))

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import { TcpProxy } from '../support/tcp-proxy.js'
 import { Poster } from '../support/poster.js'
+import { TcpProxy } from '../support/tcp-proxy.js'
 import { until } from '../support/until.js'
 import { startPages } from '../support/viewer-page.js'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { WIRE_VERSION } from '../../registry/contract/wire.js'
+import { WIRE_VERSION } from '../../protocol/wire.js'
 import { ownerOf, ownersOf } from '../../registry/ownership.js'
 import { View } from '../../registry/view.js'
 import { dispatcherNode } from '../support/nodes.js'

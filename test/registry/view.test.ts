@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { DispatcherNode, EdgeNode, Holdings } from '../../registry/contract/nodes.js'
+import type { DispatcherNode, EdgeNode, Holdings } from '../../protocol/nodes.js'
 import { LINGER_MS, View, type Change } from '../../registry/view.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
 

@@ -1,6 +1,6 @@
-import type { Draft, VideoId } from '../../registry/contract/comment.js'
-import type { CommentId, Cursor } from '../../registry/contract/id.js'
 import type { Stored } from '../../dispatcher/store/store.js'
+import type { Draft, VideoId } from '../../protocol/comment.js'
+import type { CommentId, Cursor } from '../../protocol/id.js'
 import type { Disk } from './disk.js'
 import type { World } from './world.js'
 

@@ -1,6 +1,6 @@
-import type { Comment, Draft, VideoId } from '../../registry/contract/comment.js'
-import type { Cursor } from '../../registry/contract/id.js'
 import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from '../../dispatcher/store/store.js'
+import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
+import type { Cursor } from '../../protocol/id.js'
 import { MemoryStore } from '../dispatcher/memory-store.js'
 import type { Process } from './process.js'
 import type { World } from './world.js'

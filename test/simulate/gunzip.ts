@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { constants, gunzipSync, inflateRawSync } from 'node:zlib'
-import { GZIP_HEADER } from '../../registry/contract/gzip.js'
+import { GZIP_HEADER } from '../../protocol/gzip.js'
 
 const BLOCK_END = Buffer.from([0, 0, 0xff, 0xff])
 const finishFlush = constants.Z_SYNC_FLUSH

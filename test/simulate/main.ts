@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { mutate } from './mutate.js'
 import { MIXES, isMix, type Mix } from './mixes.js'
+import { mutate } from './mutate.js'
 import { simulate, type Result } from './simulation.js'
 import { storyOf } from './story.js'
 import { tableOf } from './table.js'

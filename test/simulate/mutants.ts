@@ -15,7 +15,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: '1', without: 'store before the acknowledgement', file: 'dispatcher/accept.ts', mixes: ['late', 'crash', 'hard'],
     find: '    let outcomes: Outcome[]\n',
-    replace: '    let outcomes: Outcome[]\n    const { nextId } = await import("../registry/contract/id.js")\n    const guessed = clock.wall()\n    for (const { draft, answer } of group) answer({ created: true, comment: { ...draft, id: nextId(guessed, 0), createdAt: guessed } } as never)\n',
+    replace: '    let outcomes: Outcome[]\n    const { nextId } = await import("../protocol/id.js")\n    const guessed = clock.wall()\n    for (const { draft, answer } of group) answer({ created: true, comment: { ...draft, id: nextId(guessed, 0), createdAt: guessed } } as never)\n',
   },
   {
     rule: '1', without: 'prev from the store alone (from the ring instead)', file: 'dispatcher/dispatcher.ts', mixes: ['strays', 'split', 'hard'],
@@ -45,6 +45,6 @@ export const MUTANTS: readonly Mutant[] = [
   { rule: '9', without: 'waiting at a cursor above L', file: 'edge/room.ts', mixes: ['strays', 'drain', 'hard'], find: 'if (viewer.place !== undefined && viewer.place > this.#flushed) {', replace: 'if (viewer.place !== undefined && viewer.place > Infinity) {' },
   { rule: '9', without: 'joining at L with a foreign cursor', file: 'edge/room.ts', mixes: ['foreign'], find: "if (answer.from === 'store' && !answer.more) this.#refuseForeign", replace: "if (this.videoId === '') this.#refuseForeign" },
   { rule: '10', without: 'nothing more until the socket is writable', file: 'edge/room.ts', mixes: ['slow'], find: 'if (viewer.live && viewer.blockedSince === undefined) {', replace: 'if (viewer.live) {' },
-  { rule: '10', without: 'a writer that knows whether it must wait', file: 'registry/node/stream.ts', mixes: ['slow'], find: 'if (!awaited) this.blocked = false\n    else if (!moved)', replace: 'if (!moved)' },
+  { rule: '10', without: 'a writer that knows whether it must wait', file: 'runtime/http/stream.ts', mixes: ['slow'], find: 'if (!awaited) this.blocked = false\n    else if (!moved)', replace: 'if (!moved)' },
   { rule: '10', without: 'catching up when it is', file: 'edge/room.ts', mixes: ['slow'], find: 'viewer.blockedSince = undefined\n    if (viewer.live) this.#advance(viewer)', replace: 'viewer.blockedSince = undefined' },
 ]

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import Table from 'cli-table3'
 import ts from 'typescript'
-import { projectRoot } from '../../registry/node/root.js'
+import { projectRoot } from '../../runtime/root.js'
 import { MUTANTS, type Mutant } from './mutants.js'
 import type { Result } from './simulation.js'
 
 /** The compiled project that this file belongs to. */
 const built = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-const NEEDED = ['dispatcher', 'edge', 'gateway', 'registry', 'test/dispatcher', 'test/simulate']
+const NEEDED = ['dispatcher', 'edge', 'gateway', 'protocol', 'registry', 'runtime', 'test/dispatcher', 'test/simulate']
 const MOST_OUTPUT_BYTES = 256 << 20
 
 /** Takes every rule, or the one named, out by itself and looks who notices: a table of what went red, in how many of so many seeds.

@@ -1,5 +1,5 @@
-import { FEATURES, type Feature, type Mix } from './mixes.js'
 import type { DiskKind } from './disk.js'
+import { FEATURES, type Feature, type Mix } from './mixes.js'
 import type { Settings } from './parts.js'
 import type { Random } from './random.js'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../registry/node/clock.js'
+import type { Clock } from '../../runtime/clock.js'
 import type { World } from './world.js'
 
 /** A step of `soon`: what else is due now has its turn first. */

@@ -1,4 +1,4 @@
-import type { DispatcherNode, EdgeNode, Holdings } from '../../registry/contract/nodes.js'
+import type { DispatcherNode, EdgeNode, Holdings } from '../../protocol/nodes.js'
 import { View, type Change } from '../../registry/view.js'
 import type { Process } from './process.js'
 import type { World } from './world.js'

@@ -1,6 +1,8 @@
 import type { Buffer } from 'node:buffer'
-import { errorReply, type Exchange, type Handler, type HttpServer, type Method, type Reply } from '../../registry/node/http.js'
-import { LiveError } from '../../registry/node/errors.js'
+import { LiveError } from '../../protocol/errors.js'
+import type { Exchange } from '../../runtime/http/exchange.js'
+import { errorReply, type Reply } from '../../runtime/http/reply.js'
+import type { Handler, HttpServer, Method } from '../../runtime/http/server.js'
 import type { Response } from './response.js'
 
 export interface Request {

@@ -1,5 +1,5 @@
-import type { Draft } from '../../registry/contract/comment.js'
-import { nextId, type Cursor } from '../../registry/contract/id.js'
+import type { Draft } from '../../protocol/comment.js'
+import { nextId, type Cursor } from '../../protocol/id.js'
 import { boundOf, transferMs } from './bounds.js'
 import { Checker, type Violation } from './checker.js'
 import { Disk } from './disk.js'

@@ -1,5 +1,5 @@
-import { Process } from './process.js'
 import type { Cluster, Running, Start } from './parts.js'
+import { Process } from './process.js'
 
 /** A part's place in the cluster: an id and an address, and one incarnation after the other. A supervisor starts
  * it again whenever it has ended. */

@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
 import { Guard } from '../../cluster/guard.js'
 import { isAlive } from './process.js'
-import { ENTRY, plainNode, PROGRAM } from './program.js'
+import { ENTRY, plainNode, PROGRAM, type Outcome } from './program.js'
 import { until } from './until.js'
 
 export interface Exit {
@@ -194,12 +194,6 @@ export function run(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promi
 /** Runs the program to its end in `folder`. */
 export function runIn(folder: string, argv: readonly string[]): Promise<Outcome> {
   return finished(spawn('env', [...PROGRAM, ...argv], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] }))
-}
-
-export interface Outcome {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
 }
 
 /** What a process wrote, when it has ended. */

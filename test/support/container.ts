@@ -1,7 +1,7 @@
 import { linkSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parse } from 'yaml'
-import { projectRoot } from '../../registry/node/root.js'
+import { projectRoot } from '../../runtime/root.js'
 
 export interface Service {
   readonly image: string

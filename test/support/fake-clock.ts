@@ -1,4 +1,4 @@
-import type { Clock } from '../../registry/node/clock.js'
+import type { Clock } from '../../runtime/clock.js'
 
 /** A clock that only moves when told to: tasks run in the order of their time, ties in the order they were set. */
 export class FakeClock implements Clock {

@@ -1,8 +1,10 @@
 import type { Test } from 'tap'
-import type { Draft } from '../../registry/contract/comment.js'
-import type { DispatcherNode } from '../../registry/contract/nodes.js'
-import { parsePosts, printResults, type PostResult } from '../../registry/contract/posts.js'
-import { HttpServer, json, type Exchange, type Reply } from '../../registry/node/http.js'
+import type { Draft } from '../../protocol/comment.js'
+import type { DispatcherNode } from '../../protocol/nodes.js'
+import { parsePosts, printResults, type PostResult } from '../../protocol/posts.js'
+import type { Exchange } from '../../runtime/http/exchange.js'
+import { json, type Reply } from '../../runtime/http/reply.js'
+import { HttpServer } from '../../runtime/http/server.js'
 import { dispatcherNode } from './nodes.js'
 
 /** A dispatcher's internal port, that answers what the test tells it to answer. */

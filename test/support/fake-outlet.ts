@@ -1,8 +1,8 @@
 import { constants, inflateRawSync } from 'node:zlib'
 import type { Encoding } from '../../edge/encoding.js'
 import type { Outlet } from '../../edge/viewer.js'
-import { FrameKind, FrameReader, type EndReason } from '../../registry/contract/frame.js'
-import { SseParser, type SseEvent } from '../../registry/contract/sse.js'
+import { FrameKind, FrameReader, type EndReason } from '../../protocol/frame.js'
+import { SseParser, type SseEvent } from '../../protocol/sse.js'
 
 /** A viewer's socket that keeps what it is given, in memory, and reads it as its peer would. */
 export class FakeOutlet implements Outlet {

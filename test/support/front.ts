@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
 import { Ports } from '../../cluster/ports.js'
-import { projectRoot } from '../../registry/node/root.js'
+import { projectRoot } from '../../runtime/root.js'
 import { tempFolder } from './cluster.js'
 import { until } from './until.js'
 

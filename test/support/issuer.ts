@@ -1,7 +1,7 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { SignJWT, UnsecuredJWT, type JWTPayload } from 'jose'
-import { Identity, type IdentityOptions } from '../../registry/identity/identity.js'
-import { parseJwks } from '../../registry/identity/keys.js'
+import { Identity, type IdentityOptions } from '../../runtime/auth/identity.js'
+import { parseJwks } from '../../runtime/auth/keys.js'
 
 export type Algorithm = 'RS256' | 'ES256' | 'EdDSA'
 

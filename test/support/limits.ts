@@ -1,11 +1,11 @@
 import { Registry } from 'prom-client'
-import { networks } from '../../registry/node/address.js'
-import { Clients } from '../../registry/node/client-address.js'
-import { systemClock } from '../../registry/node/clock.js'
-import { Connections } from '../../registry/node/connections.js'
-import type { Limit } from '../../registry/node/limit.js'
-import { createLog } from '../../registry/node/log.js'
-import { Refusals } from '../../registry/node/refusals.js'
+import { systemClock } from '../../runtime/clock.js'
+import { networks } from '../../runtime/http/address.js'
+import { Clients } from '../../runtime/http/client-address.js'
+import { Connections } from '../../runtime/limits/connections.js'
+import type { Limit } from '../../runtime/limits/limit.js'
+import { Refusals } from '../../runtime/limits/refusals.js'
+import { createLog } from '../../runtime/log.js'
 
 /** As if it were set by hand: it holds for this machine too. 0: none. */
 export const set = (most = 0): Limit => ({ most, local: true })

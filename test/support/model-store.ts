@@ -1,6 +1,6 @@
-import type { VideoId } from '../../registry/contract/comment.js'
-import type { CommentId, Cursor } from '../../registry/contract/id.js'
-import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../../registry/contract/wire.js'
+import type { VideoId } from '../../protocol/comment.js'
+import type { CommentId, Cursor } from '../../protocol/id.js'
+import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../../protocol/wire.js'
 
 /** What a dispatcher with the store at hand would say of one video, without any of its parts. */
 export class ModelStore {

@@ -1,4 +1,4 @@
-import type { DispatcherNode, EdgeNode } from '../../registry/contract/nodes.js'
+import type { DispatcherNode, EdgeNode } from '../../protocol/nodes.js'
 
 /** An edge as it would announce itself, of instance `i1`. */
 export function edgeNode(id: string, given: Partial<EdgeNode> = {}): EdgeNode {

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { run } from '../../registry/cli.js'
 import { Output, type Surroundings } from '../../registry/cli/output.js'
 import { program } from '../../registry/cli/program.js'
-import type { Outcome } from './cluster.js'
+import type { Outcome } from './program.js'
 
 /** Where an operators' command is run: nothing in the environment and no cluster in the folder, unless given. */
 export type Place = Partial<Pick<Surroundings, 'env' | 'folder'>>

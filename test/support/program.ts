@@ -14,3 +14,10 @@ export const NODE = plainNode()
 
 /** The same for our program; the name of a part comes next. */
 export const PROGRAM = [...NODE, ENTRY]
+
+/** What a program that ran to its end left. */
+export interface Outcome {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}

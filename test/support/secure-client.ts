@@ -2,7 +2,7 @@ import { connect, type ClientHttp2Session, type ClientHttp2Stream, type Incoming
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createGunzip } from 'node:zlib'
 import type { Test } from 'tap'
-import { SseParser, type SseEvent } from '../../registry/contract/sse.js'
+import { SseParser, type SseEvent } from '../../protocol/sse.js'
 import { NAME, type Front } from './front.js'
 
 type Headers = Readonly<Record<string, string>>

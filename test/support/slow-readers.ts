@@ -1,5 +1,5 @@
-import { HttpServer } from '../../registry/node/http.js'
-import { Stream } from '../../registry/node/stream.js'
+import { HttpServer } from '../../runtime/http/server.js'
+import { Stream } from '../../runtime/http/stream.js'
 import { PacedViewer } from '../chaos/paced-viewer.js'
 import { prepareNetwork } from './own-network.js'
 import { until } from './until.js'

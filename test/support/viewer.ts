@@ -1,6 +1,6 @@
 import { request, type ClientRequest, type IncomingHttpHeaders } from 'node:http'
 import type { Test } from 'tap'
-import { SseParser, type SseEvent } from '../../registry/contract/sse.js'
+import { SseParser, type SseEvent } from '../../protocol/sse.js'
 import { until, type UntilOptions } from './until.js'
 
 export interface ViewerOptions {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { Zk, type ZkOptions } from '../../registry/zookeeper/client.js'
-import { type LocalServer, startLocalServer } from '../../registry/zookeeper/local-server.js'
+import { startLocalServer, type LocalServer } from '../../registry/zookeeper/local-server.js'
 
 /** A real ZooKeeper of a test's own. */
 export class TestZooKeeper {

@@ -2,12 +2,12 @@ import { lookup } from 'node:dns/promises'
 import { BlockList, connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Zk } from '../../zookeeper/client.js'
-import { isZk } from '../../zookeeper/zk-error.js'
 import { parseConnectString } from '../../zookeeper/connect-string.js'
+import { isZk } from '../../zookeeper/zk-error.js'
 import { everyPath } from '../secure.js'
+import { inParallel } from '../session.js'
 import type { ZookeeperAddress } from '../zookeeper-address.js'
 import { note, problem, type Finding } from './finding.js'
-import { inParallel } from './in-parallel.js'
 
 const CONNECT_MS = 1_000
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { InternalClient } from '../../node/client.js'
-import { PeerError, type PeerFailure } from '../../node/peer-error.js'
+import type { InternalClient } from '../../../runtime/peers/client.js'
+import { PeerError, type PeerFailure } from '../../../runtime/peers/peer-error.js'
 import { note, problem, type Finding } from './finding.js'
 
 const TIMEOUT_MS = 1_000

@@ -1,11 +1,10 @@
-import { MAX_ZNODE_BYTES, parseDispatcher, parseDrain, parseEdge, parseHoldings, RubbishError, type DispatcherNode, type EdgeNode, type Holdings } from '../../contract/nodes.js'
-import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../paths.js'
+import { DISPATCHERS, DRAIN, EDGES, HOLDINGS, MAX_ZNODE_BYTES, parseDispatcher, parseDrain, parseEdge, parseHoldings, RubbishError, type DispatcherNode, type EdgeNode, type Holdings } from '../../../protocol/nodes.js'
 import type { Zk } from '../../zookeeper/client.js'
-import { isZk } from '../../zookeeper/zk-error.js'
 import type { ConnectString } from '../../zookeeper/connect-string.js'
+import { isZk } from '../../zookeeper/zk-error.js'
+import { inParallel } from '../session.js'
 import { number } from '../table.js'
 import { note, problem, type Finding } from './finding.js'
-import { inParallel } from './in-parallel.js'
 
 /** An edge takes no new video at 95%. */
 const BIG_BYTES = 0.8 * MAX_ZNODE_BYTES

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import type { Draft } from '../../../registry/contract/comment.js'
-import { MAX_CURSOR } from '../../../registry/contract/id.js'
 import { SCHEMA_VERSION, SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import { KEY_KEPT_MS, StoreUnavailableError } from '../../../dispatcher/store/store.js'
+import type { Draft } from '../../../protocol/comment.js'
+import { MAX_CURSOR } from '../../../protocol/id.js'
 import { storeContract } from '../store-contract.js'
 
 const NOW = Date.UTC(2026, 5, 1)

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { parseCursor } from '../../../registry/contract/id.js'
+import { parseCursor } from '../../../protocol/id.js'
 import { bytes, cursor } from '../grammar.js'
 import { hostile } from '../mutate.js'
 import { must, type Target } from '../target.js'

@@ -1,4 +1,4 @@
-import { parseBatch, type Batch } from '../../../registry/contract/wire.js'
+import { parseBatch, type Batch } from '../../../protocol/wire.js'
 import { EdgeStage } from '../../support/edge-stage.js'
 import { FakeOutlet } from '../../support/fake-outlet.js'
 import { bytes } from '../grammar.js'

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { KeySetError, parseJwks } from '../../../registry/identity/keys.js'
+import { KeySetError, parseJwks } from '../../../runtime/auth/keys.js'
 import { Issuer } from '../../support/issuer.js'
 import { bytes } from '../grammar.js'
 import { hostile } from '../mutate.js'

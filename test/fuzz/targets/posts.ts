@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { parsePosts, parseResults, printPosts, printResults } from '../../../registry/contract/posts.js'
+import { parsePosts, parseResults, printPosts, printResults } from '../../../protocol/posts.js'
 import { bytes, draft, id, text, videoId } from '../grammar.js'
 import { hostile } from '../mutate.js'
 import { must, readOrRefuse, type Target } from '../target.js'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, type WireComment } from '../../../registry/contract/wire.js'
-import { commentEvent, SseParser } from '../../../registry/contract/sse.js'
+import { commentEvent, SseParser } from '../../../protocol/sse.js'
+import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, type WireComment } from '../../../protocol/wire.js'
 import { bytes, cursor, id, videoId, wireComment } from '../grammar.js'
 import { hostile } from '../mutate.js'
 import { must, readOrRefuse, type Target } from '../target.js'

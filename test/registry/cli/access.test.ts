@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import t from 'tap'
-import { judgeAccess, judgeOpen, judgeReachable } from '../../../registry/cli/doctor/access.js'
 import { DIRECTORIES } from '../../../registry/access.js'
+import { judgeAccess, judgeOpen, judgeReachable } from '../../../registry/cli/doctor/access.js'
 import { openZk, startZooKeeper } from '../../support/zookeeper.js'
 
 const server = await startZooKeeper(t)

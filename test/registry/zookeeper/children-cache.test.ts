@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import type { Zk } from '../../../registry/zookeeper/client.js'
 import { ChildrenCache } from '../../../registry/zookeeper/children-cache.js'
+import type { Zk } from '../../../registry/zookeeper/client.js'
 import { expireSession } from '../../support/expire-session.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 import { until } from '../../support/until.js'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { type Client, createClient } from 'node-zookeeper-client'
+import { createClient, type Client } from 'node-zookeeper-client'
 import { Zk } from '../../../registry/zookeeper/client.js'
 import { abandon, harden } from '../../../registry/zookeeper/harden.js'
 import { connectionManagerOf, ConnectionState, jute, type LibraryError } from '../../../registry/zookeeper/internals.js'

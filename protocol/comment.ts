@@ -1,0 +1,116 @@
+import { LiveError } from './errors.js'
+import type { CommentId } from './id.js'
+
+/** 1–64 of `A–Z a–z 0–9 _ -`. */
+export type VideoId = string
+
+/** One accepted comment, as stored and as delivered. */
+export interface Comment {
+  /** Unique and ascending within its video, in the order of commit. */
+  readonly id: CommentId
+  readonly videoId: VideoId
+  /** 1–64 characters, `anonymous` where the poster gave none. */
+  readonly authorId: string
+  /** What is shown in its place, 1–64 characters: only where the poster's token gave one. */
+  readonly authorName?: string | undefined
+  /** 1–1,000 code points, trimmed, no control characters but newline and tab. */
+  readonly content: string
+  /** The accepting dispatcher's clock, Unix milliseconds. */
+  readonly createdAt: number
+}
+
+/** What a poster says; the store makes it a comment. */
+export interface Draft {
+  readonly videoId: VideoId
+  readonly authorId: string
+  readonly authorName?: string | undefined
+  readonly content: string
+  /** Idempotency key, 1–128 visible ASCII, unique for (video, author). */
+  readonly key: string
+}
+
+export const MAX_CONTENT = 1000
+export const MAX_AUTHOR = 64
+export const ANONYMOUS = 'anonymous'
+
+const VIDEO_ID = /^[A-Za-z0-9_-]{1,64}$/
+const KEY = /^[\x21-\x7e]{1,128}$/
+// Everything Unicode calls a control (Cc) but newline and tab, and lone surrogates, which UTF-8 cannot carry.
+const FORBIDDEN = /[^\P{Cc}\n\t]|\p{Cs}/u
+
+export function isVideoId(text: string): boolean {
+  return VIDEO_ID.test(text)
+}
+
+/** @throws LiveError BAD_VIDEO_ID */
+export function checkVideoId(text: string): VideoId {
+  if (!isVideoId(text)) throw new LiveError('BAD_VIDEO_ID', 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -')
+  return text
+}
+
+/** @throws LiveError BAD_IDEMPOTENCY_KEY */
+export function checkKey(text: string): string {
+  if (!KEY.test(text)) throw new LiveError('BAD_IDEMPOTENCY_KEY', 'Idempotency-Key must be 1 to 128 visible ASCII characters')
+  return text
+}
+
+/** Content and author of a post's body, trimmed and checked.
+ * @throws LiveError BAD_COMMENT, the message naming the field and the rule */
+export function checkBody(body: unknown): { content: string; authorId: string } {
+  const { content, authorId } = fieldsOf(body)
+  return { content: checkContent(content), authorId: authorId === undefined ? ANONYMOUS : checkAuthor(authorId, 'authorId') }
+}
+
+/** The content of a post whose author is known otherwise. @throws LiveError BAD_COMMENT, for an authorId too: it
+ * would not be who the comment is by */
+export function checkAuthoredBody(body: unknown): { content: string } {
+  const { content, authorId } = fieldsOf(body)
+  if (authorId !== undefined) throw bad('authorId must not be given: the token says who the author is')
+  return { content: checkContent(content) }
+}
+
+/** An author's id or name, trimmed. @param field its name in the message
+ * @throws LiveError BAD_COMMENT */
+export function checkAuthor(value: unknown, field: string): string {
+  if (typeof value !== 'string') throw bad(`${field} must be a string`)
+  const text = value.trim()
+  if (text === '' || codePoints(text) > MAX_AUTHOR) throw bad(`${field} must be 1 to ${MAX_AUTHOR} characters`)
+  if (FORBIDDEN.test(text) || /[\n\t]/.test(text)) throw bad(`${field} must not hold control characters`)
+  return text
+}
+
+function fieldsOf(body: unknown): Record<string, unknown> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw bad('the body must be a JSON object')
+  return body as Record<string, unknown>
+}
+
+function checkContent(value: unknown): string {
+  if (value === undefined) throw bad('content is missing')
+  if (typeof value !== 'string') throw bad('content must be a string')
+  const content = value.trim()
+  if (content === '') throw bad('content must not be empty')
+  if (codePoints(content) > MAX_CONTENT) throw bad(`content must be at most ${MAX_CONTENT} characters`)
+  if (FORBIDDEN.test(content)) throw bad('content must not hold control characters but newline and tab')
+  return content
+}
+
+function bad(message: string): LiveError {
+  return new LiveError('BAD_COMMENT', message)
+}
+
+function codePoints(text: string): number {
+  let count = 0
+  for (const _ of text) count++
+  return count
+}
+
+/** The comment as the public API answers it: the id a decimal string, no name where there is none. */
+export function toPublic({ id, videoId, authorId, authorName, content, createdAt }: Comment): Record<string, unknown> {
+  return { id: String(id), videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, createdAt }
+}
+
+/** The comment as its SSE event's data, and on every wire between the parts: one line of JSON, made once
+ * where it is stored and passed on as it is. */
+export function toEventJson({ id, authorId, authorName, content, createdAt }: Comment): string {
+  return JSON.stringify({ id: String(id), authorId, authorName, content, createdAt })
+}

@@ -1,0 +1,42 @@
+import type { Buffer } from 'node:buffer'
+import { z } from 'zod'
+import type { Comment, Draft } from './comment.js'
+import { LiveError, isErrorCode, type ErrorCode } from './errors.js'
+
+/** Posts on their way from a gateway to a dispatcher, or from one dispatcher to another: many in one request,
+ * each answered by itself. JSON both ways. */
+export interface PostBatch {
+  /** Set by a dispatcher that passed them on: whoever gets them handles them. */
+  readonly passedOn: boolean
+  readonly posts: readonly Draft[]
+}
+
+/** `created` tells a new comment from one that its key had made before. */
+export type PostResult = { readonly comment: Comment; readonly created: boolean } | { readonly error: { readonly code: ErrorCode; readonly message: string } }
+
+const draft = z.object({ videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), key: z.string() })
+const batch = z.object({ passedOn: z.boolean(), posts: z.array(draft) })
+const comment = z.object({ id: z.int().positive(), videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), createdAt: z.number() })
+const results = z.array(
+  z.union([
+    z.object({ comment, created: z.boolean() }),
+    z.object({ error: z.object({ code: z.string().refine(isErrorCode), message: z.string() }) }),
+  ]),
+)
+
+export const printPosts = (posts: PostBatch): string => JSON.stringify(posts)
+export const printResults = (list: readonly PostResult[]): string => JSON.stringify(list)
+
+/** The shape alone; the receiver checks each draft. @throws LiveError BAD_REQUEST */
+export const parsePosts = (bytes: Buffer): PostBatch => parse(batch, bytes)
+
+/** @throws LiveError BAD_REQUEST */
+export const parseResults = (bytes: Buffer): PostResult[] => parse(results, bytes)
+
+function parse<T>(schema: z.ZodType<T>, bytes: Buffer): T {
+  try {
+    return schema.parse(JSON.parse(bytes.toString()))
+  } catch (cause) {
+    throw new LiveError('BAD_REQUEST', 'the body is not what this route takes', { cause })
+  }
+}

@@ -1,0 +1,83 @@
+import type { VideoId } from './comment.js'
+import type { Cursor } from './id.js'
+
+/** Server-sent events as the stream has them (WHATWG HTML, section 9.2). */
+
+/** A comment line: keeps the connection and proxies alive, and clients ignore it. */
+export const HEARTBEAT = ':\n\n'
+
+export const STREAM_HEADERS: Readonly<Record<string, string>> = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no',
+}
+
+/** @param json one line, `toEventJson` of the comment */
+export function commentEvent(id: Cursor, json: string): string {
+  return `id: ${id}\ndata: ${json}\n\n`
+}
+
+export function readyEvent(id: Cursor, videoId: VideoId, viewers: number): string {
+  return `event: ready\nid: ${id}\ndata: ${JSON.stringify({ videoId, viewers })}\n\n`
+}
+
+export function viewersEvent(viewers: number): string {
+  return `event: viewers\ndata: ${JSON.stringify({ viewers })}\n\n`
+}
+
+/** The comments in (from, to] were not sent: read them from history. */
+export function gapEvent(from: Cursor, to: Cursor): string {
+  return `event: gap\nid: ${to}\ndata: ${JSON.stringify({ from: String(from), to: String(to) })}\n\n`
+}
+
+/** How long a client waits before it reconnects: 1–5 s, each its own, so that they spread. */
+export function retryLine(random: () => number = Math.random): string {
+  return `retry: ${1000 + Math.floor(random() * 4000)}\n\n`
+}
+
+/** One event as a client sees it. */
+export interface SseEvent {
+  /** `message` for an unnamed event. */
+  readonly event: string
+  /** The last event id in force when it was dispatched. */
+  readonly id: string
+  readonly data: string
+}
+
+/** Reads a stream as EventSource does; chunks may end anywhere. */
+export class SseParser {
+  /** The last `retry:` seen, ms. */
+  retryMs: number | undefined
+  /** Of the last whole event: one cut off before its end moves nothing. */
+  lastEventId = ''
+  readonly #decoder = new TextDecoder()
+  #rest = ''
+  #id = ''
+  #event = ''
+  #data: string[] = []
+
+  push(chunk: Uint8Array): SseEvent[] {
+    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split(/\r\n|\n|\r(?!$)/)
+    this.#rest = lines.pop() ?? ''
+    const events: SseEvent[] = []
+    for (const line of lines) {
+      if (line === '') {
+        this.lastEventId = this.#id
+        if (this.#data.length > 0) events.push({ event: this.#event || 'message', id: this.lastEventId, data: this.#data.join('\n') })
+        this.#event = ''
+        this.#data = []
+      } else this.#field(line)
+    }
+    return events
+  }
+
+  #field(line: string): void {
+    const colon = line.indexOf(':')
+    const name = colon < 0 ? line : line.slice(0, colon)
+    const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
+    if (name === 'data') this.#data.push(value)
+    else if (name === 'event') this.#event = value
+    else if (name === 'id' && !value.includes('\0')) this.#id = value
+    else if (name === 'retry' && /^[0-9]+$/.test(value)) this.retryMs = Number(value)
+  }
+}

@@ -1,0 +1,98 @@
+import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
+import { checkAuthor, type VideoId } from '../../protocol/comment.js'
+import { LiveError } from '../../protocol/errors.js'
+import type { Keys } from './keys.js'
+
+/** How far the issuer's clock may be from ours. */
+export const SKEW_MS = 30_000
+/** Longer ones are not looked at. */
+const MAX_TOKEN = 8_192
+
+export interface TokenRules {
+  readonly audience: string | undefined
+  readonly issuer: string | undefined
+}
+
+/** What a token says of who has it. */
+export interface Bearer {
+  /** Its `sub`, by the rule of authorId. */
+  readonly authorId: string
+  /** Its `name`. */
+  readonly authorName?: string
+  /** Its `exp`, Unix ms. */
+  readonly expiresAt: number
+}
+
+/** Who has the token, if it is a good one for this video.
+ * @param nowMs wall clock, Unix ms
+ * @throws LiveError UNAUTHORIZED, saying what is wrong; FORBIDDEN where it is for other videos */
+export async function readToken(token: string, videoId: VideoId, keys: Keys, { audience, issuer }: TokenRules, nowMs: number): Promise<Bearer> {
+  const claims = await verify(token, keys, {
+    ...(audience === undefined ? {} : { audience }),
+    ...(issuer === undefined ? {} : { issuer }),
+    requiredClaims: ['exp', 'sub'],
+    clockTolerance: SKEW_MS / 1000,
+    currentDate: new Date(nowMs),
+  })
+  const bearer = {
+    authorId: checkClaim(claims.sub, 'sub'),
+    ...(claims['name'] === undefined ? {} : { authorName: checkClaim(claims['name'], 'name') }),
+    expiresAt: claims.exp! * 1000,
+  }
+  if (!covers(claims['videos'], videoId)) throw forbidden('the token is for other videos')
+  return bearer
+}
+
+async function verify(token: string, keys: Keys, options: Parameters<typeof jwtVerify>[2]): Promise<JWTPayload> {
+  if (token.length > MAX_TOKEN) throw unauthorized('the token is too long')
+  try {
+    const { kid } = decodeProtectedHeader(token)
+    const key = keys.find(kid)
+    if (!key) throw unauthorized(kid === undefined ? 'the token names no key, and there are several' : 'the token\'s key is not known')
+    return (await jwtVerify(token, key.key, { ...options, algorithms: [...key.algorithms] })).payload
+  } catch (error) {
+    // Whatever else a token makes the library throw is the token's fault too.
+    throw error instanceof LiveError ? error : unauthorized(reasonOf(error))
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return 'the token has expired'
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    const { claim, reason } = error
+    if (reason === 'missing') return `the token has no ${claim}`
+    if (reason === 'check_failed' && claim in REASONS) return REASONS[claim]!
+    return `the token's ${claim} cannot be read`
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'the token\'s algorithm is not that of its key'
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'the token\'s signature is wrong'
+  return 'the token cannot be read'
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  nbf: 'the token is not valid yet',
+  aud: 'the token is for another audience',
+  iss: 'the token is from another issuer',
+}
+
+function checkClaim(value: unknown, claim: string): string {
+  try {
+    return checkAuthor(value, `the token's ${claim}`)
+  } catch (error) {
+    throw error instanceof LiveError ? unauthorized(error.message) : error
+  }
+}
+
+function covers(videos: unknown, videoId: VideoId): boolean {
+  return videos === undefined || videos === '*' || (Array.isArray(videos) && (videos.includes(videoId) || videos.includes('*')))
+}
+
+/** @param message no quotation marks: it stands in a header too (RFC 6750, section 3) */
+export function unauthorized(message: string, error: 'invalid_token' | undefined = 'invalid_token'): LiveError {
+  const said = error === undefined ? '' : `, error="${error}", error_description="${message}"`
+  return new LiveError('UNAUTHORIZED', message, { headers: { 'www-authenticate': `Bearer realm="live-comments"${said}` } })
+}
+
+function forbidden(message: string): LiveError {
+  return new LiveError('FORBIDDEN', message, { headers: { 'www-authenticate': `Bearer realm="live-comments", error="insufficient_scope", error_description="${message}"` } })
+}

@@ -1,0 +1,30 @@
+import { errorBody, type LiveError } from '../../protocol/errors.js'
+
+export interface Reply {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array
+  /** Close the connection after the answer, such as before a body was read to its end. */
+  readonly close?: boolean
+}
+
+/** An error as a reply; one that left a body unread closes the connection. */
+export function errorReply(error: LiveError): Reply {
+  const close = error.status === 413 || error.status === 415
+  return { ...json(errorBody(error), error.status, error.headers), close }
+}
+
+export function json(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Reply {
+  return { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body: JSON.stringify(value) }
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  200: 'OK', 201: 'Created', 204: 'No Content', 304: 'Not Modified',
+  400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 409: 'Conflict',
+  413: 'Content Too Large', 415: 'Unsupported Media Type', 421: 'Misdirected Request', 422: 'Unprocessable Content', 429: 'Too Many Requests',
+  500: 'Internal Server Error', 503: 'Service Unavailable',
+}
+
+export function statusLine(status: number): string {
+  return `${status} ${REASONS[status] ?? 'Status'}`
+}

@@ -1,0 +1,57 @@
+import { hostname } from 'node:os'
+import { z } from 'zod'
+import { isNodeId } from '../protocol/nodes.js'
+import { networks } from './http/address.js'
+import type { AllowedOrigins } from './http/public-headers.js'
+import { limit } from './limits/limit.js'
+
+const port = (fallback: number) => z.string().regex(/^[0-9]{1,9}$/, 'must be a port (0 to 65535)').transform(Number).refine(value => value <= 65535, 'must be a port (0 to 65535)').default(fallback)
+const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform(text => text.replace(/\/+$/, ''))
+
+export const count = (fallback: number) => z.string().regex(/^[0-9]{1,15}$/, 'must be a whole number, 0 or more').transform(Number).default(fallback)
+
+// A comma parts tokens; a header carries no more than visible ASCII for certain.
+const TOKENS = /^[\x21-\x2b\x2d-\x7e]{16,}(,[\x21-\x2b\x2d-\x7e]{16,})*$/
+
+/** What every node reads. @param role names the node where NODE_ID does not */
+export function nodeVariables(role: string, internalPort: number) {
+  return {
+    NODE_ID: z.string().refine(isNodeId, 'must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)').default(`${hostname().replace(/[^A-Za-z0-9_-]/g, '-')}-${role}`.slice(-64)).describe('this node\'s name in the registry'),
+    INTERNAL_HOST: z.string().min(1).default('127.0.0.1').describe('address the internal port listens on'),
+    INTERNAL_PORT: port(internalPort).describe('port for the other parts, metrics and health; 0: any free one'),
+    INTERNAL_URL: url.optional().describe('how the other parts reach the internal port; from host and port'),
+    INTERNAL_TOKEN: z.string().regex(TOKENS, 'must be at least 16 visible ASCII characters, several tokens parted by commas').optional().describe('secret that the parts share, several parted by commas: the first is sent, any is taken; none: not asked for'),
+    LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('least severe log lines to write'),
+  }
+}
+
+/** `*`, or origins as browsers send them, parted by commas. */
+const origins = z
+  .string()
+  .transform(text => text.split(',').map(part => part.trim()))
+  .refine(list => list.length === 1 && list[0] === '*' ? true : list.every(isOrigin), 'must be * or origins such as https://example.com, parted by commas')
+  .transform((list): AllowedOrigins => (list[0] === '*' ? '*' : new Set(list)))
+  .default('*')
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
+}
+
+/** What a node with a public port reads besides. */
+export function publicVariables(publicPort: number) {
+  return {
+    HOST: z.string().min(1).default('127.0.0.1').describe('address the public port listens on'),
+    PORT: port(publicPort).describe('public port; 0: any free one'),
+    PUBLIC_URL: url.optional().describe('how the public reaches it; from host and port'),
+    TRUSTED_PROXIES: networks.describe('addresses and networks, parted by commas, whose X-Forwarded-For or Forwarded names the client; none'),
+    CONNECTIONS_PER_ADDRESS: limit(4_000).describe('connections that one address may open, or keep open by asking again, in 12 s; 0: any number'),
+    STREAMS_PER_ADDRESS: limit(2_000).describe('streams that one address may have open; 0: any number'),
+    ALLOWED_ORIGINS: origins.describe('web origins whose pages may read answers: * or a list parted by commas'),
+  }
+}
+
+/** The URL others reach a listener at, where none is configured. A wildcard host is reached by this machine's name. */
+export function urlOf(host: string, port: number): string {
+  const name = host === '0.0.0.0' || host === '::' ? hostname() : host
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+}

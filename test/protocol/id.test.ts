@@ -1,0 +1,52 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { ID_EPOCH_MS, MAX_CURSOR, nextId, parseCursor, timeOfId } from '../../protocol/id.js'
+
+const DECADES = ID_EPOCH_MS + 2 ** 41 - 1
+
+t.test('ids ascend whatever the clock does, and say when where it ran on', async t => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: ID_EPOCH_MS, max: DECADES }), { minLength: 1 }), times => {
+      let last = 0
+      for (const now of times) {
+        const id = nextId(now, last)
+        if (id <= last || id > MAX_CURSOR) throw new Error(`${id} after ${last}`)
+        if (timeOfId(id) < now) throw new Error(`${id} is before ${now}`)
+        last = id
+      }
+    }),
+  )
+  t.equal(nextId(ID_EPOCH_MS + 1, 0), 4096)
+  t.equal(timeOfId(nextId(ID_EPOCH_MS + 1, 0)), ID_EPOCH_MS + 1)
+})
+
+t.test('4,096 ids in a millisecond stay in it; the next runs ahead of the clock', async t => {
+  const now = ID_EPOCH_MS + 1_000
+  let last = 0
+  for (let i = 0; i < 4096; i++) last = nextId(now, last)
+  t.equal(timeOfId(last), now)
+  t.equal(timeOfId(nextId(now, last)), now + 1)
+})
+
+t.test('a clock before the epoch still counts up from 1', async t => {
+  t.equal(nextId(0, 0), 1)
+  t.equal(nextId(0, 1), 2)
+})
+
+t.test('the last millisecond of the 41 bits fits', async t => {
+  t.ok(nextId(DECADES, 0) + 4095 <= MAX_CURSOR)
+})
+
+t.test('a cursor is read back as printed', async () => {
+  fc.assert(fc.property(fc.maxSafeNat(), cursor => parseCursor(String(cursor)) === cursor))
+})
+
+t.test('the largest cursor is 2^53 - 1', async t => {
+  t.equal(parseCursor('9007199254740991'), MAX_CURSOR)
+  for (const text of ['9007199254740992', '9007199254740993', '9999999999999999', '90071992547409910']) t.equal(parseCursor(text), undefined, text)
+})
+
+t.test('nothing but a decimal number is a cursor', async t => {
+  for (const text of ['', ' ', '-1', '+1', '1.0', '1e3', '0x1', ' 1', '1 ', '1\n', '\u0661', 'NaN', 'null', '1,000']) t.equal(parseCursor(text), undefined, JSON.stringify(text))
+  fc.assert(fc.property(fc.string(), text => /^[0-9]{1,16}$/.test(text) || parseCursor(text) === undefined))
+})

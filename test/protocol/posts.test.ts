@@ -1,0 +1,28 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { parsePosts, parseResults, printPosts, printResults, type PostBatch, type PostResult } from '../../protocol/posts.js'
+
+const text = fc.string({ unit: 'grapheme' })
+const draft = fc.record({ videoId: text, authorId: text, authorName: text, content: text, key: text }, { requiredKeys: ['videoId', 'authorId', 'content', 'key'] })
+const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
+
+t.test('posts are read as they were printed', async () => {
+  const batch: fc.Arbitrary<PostBatch> = fc.record({ passedOn: fc.boolean(), posts: fc.array(draft) })
+  fc.assert(fc.property(batch, posts => same(parsePosts(Buffer.from(printPosts(posts))), posts)))
+})
+
+t.test('results are read as they were printed', async () => {
+  const comment = fc.record({ id: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), videoId: text, authorId: text, authorName: fc.option(text, { nil: undefined }), content: text, createdAt: fc.nat() })
+  const result: fc.Arbitrary<PostResult> = fc.oneof(
+    fc.record({ comment, created: fc.boolean() }),
+    fc.record({ error: fc.record({ code: fc.constantFrom('KEY_REUSED' as const, 'OVERLOADED' as const), message: text }) }),
+  )
+  fc.assert(fc.property(fc.array(result), results => same(parseResults(Buffer.from(printResults(results))), results)))
+})
+
+t.test('what is not of this shape is refused', async t => {
+  const bad = { code: 'BAD_REQUEST', status: 400 }
+  for (const text of ['', '{', 'null', '[]', '{"posts":[]}', '{"passedOn":1,"posts":[]}', '{"passedOn":true,"posts":[{"videoId":"v"}]}']) t.throws(() => parsePosts(Buffer.from(text)), bad, text)
+  const comment = '"comment":{"id":0,"videoId":"v","authorId":"a","content":"c","createdAt":1}'
+  for (const text of ['{}', '[{}]', `[{${comment},"created":true}]`, '[{"error":{"code":"NO_SUCH_CODE","message":""}}]', '[{"error":{"code":"OVERLOADED"}}]']) t.throws(() => parseResults(Buffer.from(text)), bad, text)
+})

@@ -1,0 +1,128 @@
+import { Buffer } from 'node:buffer'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { constants, gunzipSync, inflateRawSync } from 'node:zlib'
+import { Registry } from 'prom-client'
+import t from 'tap'
+import type { Dispatcher } from '../../dispatcher/dispatcher.js'
+import { routeDispatcher } from '../../dispatcher/server.js'
+import type { Edge } from '../../edge/edge.js'
+import { internalRoutes } from '../../edge/server.js'
+import { toEventJson, toPublic } from '../../protocol/comment.js'
+import { frame, FrameReader } from '../../protocol/frame.js'
+import { GZIP_HEADER } from '../../protocol/gzip.js'
+import { nextId } from '../../protocol/id.js'
+import { DISPATCHERS, DRAIN, EDGES, HOLDINGS, parseDispatcher, parseDrain, parseEdge, parseHoldings, printHoldings, printNode } from '../../protocol/nodes.js'
+import { parsePosts, parseResults, printPosts, printResults } from '../../protocol/posts.js'
+import { commentEvent, gapEvent, readyEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
+import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
+import { internalServer } from '../../runtime/peers/internal-server.js'
+import { projectRoot } from '../../runtime/root.js'
+
+const protocol = readFileSync(join(projectRoot, 'protocol/PROTOCOL.md'), 'utf8')
+const unseen = new Map(Array.from(protocol.matchAll(/^```([a-z-]+)\n(.*?)^```$/gms), ([, name, text]) => [name!, text!]))
+
+/** The example of that name, its last line feed included. */
+function example(name: string): string {
+  const text = unseen.get(name)
+  if (text === undefined) throw new Error(`PROTOCOL.md has no example of ${name}`)
+  unseen.delete(name)
+  return text
+}
+
+const bytesOf = (text: string) => Buffer.from(text)
+const hex = (text: string) => Buffer.from(text.replace(/\s/g, ''), 'hex')
+
+t.test('a comment is printed as it stands there, at the id that its time gives', async t => {
+  const comment = { id: nextId(Date.UTC(2026, 0, 1), 0), videoId: 'demo', authorId: 'ada', content: 'hello', createdAt: Date.UTC(2026, 0, 1) }
+  t.equal([comment, { ...comment, authorName: 'Ada Lovelace' }].map(each => `${toEventJson(each)}\n`).join(''), example('comment'))
+  t.same(JSON.parse(example('history')), { comments: [toPublic(comment)], nextCursor: null })
+})
+
+t.test('lines of text are read and printed as they stand there', async t => {
+  const batch = example('batch')
+  const { comments, hints } = parseBatch(bytesOf(batch))
+  t.equal(hints.map(printHint).join('') + comments.map(printComment).join(''), batch)
+  t.equal(comments[1]!.prev, comments[0]!.id)
+  const sync = example('sync')
+  t.equal(printSync(parseSync(bytesOf(sync))), sync)
+  const answers = example('answers')
+  t.equal(printAnswers(parseAnswers(bytesOf(answers))), answers)
+  const replay = example('replay')
+  t.equal(printReplay(parseReplay(bytesOf(replay))), replay)
+})
+
+t.test('posts and their results are read and printed as they stand there', async t => {
+  const posts = example('posts')
+  t.equal(`${printPosts(parsePosts(bytesOf(posts)))}\n`, posts)
+  const results = example('results')
+  t.equal(`${printResults(parseResults(bytesOf(results)))}\n`, results)
+})
+
+t.test('frames are read and made as they stand there', async t => {
+  const bytes = hex(example('frames'))
+  const frames = new FrameReader().push(bytes)
+  t.same(frames.map(({ kind }) => kind), [1, 2, 1, 3])
+  t.same(Buffer.concat(frames.map(({ kind, id, payload }) => frame(kind, id, payload))), bytes)
+  t.equal(frames[1]!.payload.toString(), readyEvent(frames[1]!.id, 'demo', 3))
+  t.equal(frames[2]!.payload.toString(), viewersEvent(3))
+  t.equal(frames[3]!.payload.toString(), 'drain')
+})
+
+t.test('events are read and printed as they stand there', async t => {
+  const text = example('events')
+  const print: Record<string, (event: SseEvent) => string> = {
+    message: ({ id, data }) => commentEvent(Number(id), data),
+    ready: ({ id, data }) => readyEvent(Number(id), (JSON.parse(data) as { videoId: string }).videoId, (JSON.parse(data) as { viewers: number }).viewers),
+    viewers: ({ data }) => viewersEvent((JSON.parse(data) as { viewers: number }).viewers),
+    gap: ({ data }) => gapEvent(Number((JSON.parse(data) as { from: string }).from), Number((JSON.parse(data) as { to: string }).to)),
+  }
+  const events = new SseParser().push(bytesOf(text))
+  t.same(events.map(({ event }) => event), Object.keys(print))
+  t.equal(events.map(event => print[event.event]!(event)).join(''), text)
+})
+
+t.test('a compressed stream is what it says, and begins with our header', async t => {
+  const bytes = hex(example('gzip'))
+  t.same(bytes.subarray(0, GZIP_HEADER.length), GZIP_HEADER)
+  t.equal(gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString(), example('gunzipped'))
+})
+
+t.test('znodes are read and printed as they stand there', async t => {
+  for (const [name, parse] of [['edge', parseEdge], ['dispatcher', parseDispatcher], ['drain', parseDrain]] as const) {
+    const text = example(name)
+    t.equal(`${printNode(parse(bytesOf(text))).toString()}\n`, text, name)
+  }
+  const text = example('holdings')
+  const deflated = hex(example('deflated-holdings'))
+  t.equal(inflateRawSync(deflated).toString(), text)
+  t.equal(inflateRawSync(printHoldings(parseHoldings(deflated))).toString(), text)
+  for (const path of [EDGES, HOLDINGS, DISPATCHERS, DRAIN]) t.match(protocol, `| \`${path}/<id>\` |`)
+})
+
+t.test('every internal route, header and the version are named', async t => {
+  const server = internalServer({ token: undefined, metrics: new Registry(), identity: { id: 'a', instance: 'b', version: 'c' }, notReady: () => undefined, onBug: () => {} })
+  internalRoutes(server, {} as Edge)
+  routeDispatcher(server, {} as Dispatcher)
+  t.teardown(() => server.close())
+  for (const route of server.routes.filter(route => route.includes('/internal/'))) t.match(protocol, `\`${route}`, route)
+  for (const header of [WIRE_HEADER, TO_HEADER]) t.match(protocol, `\`${header}\``)
+  const named = new Set(Array.from(protocol.matchAll(/x-live-[a-z]+/g), ([header]) => header))
+  t.same([...named].sort(), ['x-live-edge', 'x-live-instance', 'x-live-to', 'x-live-url', 'x-live-wire'])
+  t.match(protocol, `The wire's version is **${WIRE_VERSION}**`)
+})
+
+t.test('a ping and asked holdings are answered as they stand there, but for the clock', async t => {
+  const { now: _, ...identity } = JSON.parse(example('ping')) as { now: number; id: string; instance: string; version: string }
+  const held = JSON.parse(example('held')) as { viewers: number; videos: Record<string, number> }
+  const server = internalServer({ token: undefined, metrics: new Registry(), identity, notReady: () => undefined, onBug: () => {} })
+  internalRoutes(server, { viewers: held.viewers, held: () => new Map(Object.entries(held.videos)) } as unknown as Edge)
+  t.teardown(() => server.close())
+  const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}`
+  const { now, ...answered } = (await (await fetch(`${url}/internal/ping`)).json()) as { now: number }
+  t.same(answered, identity)
+  t.ok(Math.abs(now - Date.now()) < 60_000)
+  t.same(await (await fetch(`${url}/internal/holdings`)).json(), held)
+})
+
+t.test('no example was left unread', async t => t.same([...unseen.keys()], []))

@@ -1,0 +1,77 @@
+import { Registry } from 'prom-client'
+import t from 'tap'
+import { networks } from '../../../runtime/http/address.js'
+import { Connections, type ConnectionOptions } from '../../../runtime/limits/connections.js'
+import { Refusals } from '../../../runtime/limits/refusals.js'
+import type { Log } from '../../../runtime/log.js'
+import { FakeClock } from '../../support/fake-clock.js'
+import { set } from '../../support/limits.js'
+
+const bytes = (...parts: number[]) => new Uint8Array(parts).buffer
+const ONE = bytes(192, 0, 2, 1)
+const OTHER = bytes(192, 0, 2, 2)
+const LOOPBACK = bytes(127, 0, 0, 1)
+
+function stage(given: Partial<ConnectionOptions> = {}) {
+  const clock = new FakeClock()
+  const lines: unknown[] = []
+  const metrics = new Registry()
+  const log = { warn: (fields: object, event: string) => lines.push([event, fields]) } as unknown as Log
+  const refusals = new Refusals({ clock, log, metrics, name: 'test' })
+  return { clock, lines, metrics, connections: new Connections({ clock, perAddress: set(12), trusted: networks.parse('10.0.0.0/8'), room: () => Infinity, refusals, ...given }) }
+}
+
+t.test('one address opens so many at once, then as they may have ended by silence', async t => {
+  const { clock, connections } = stage()
+  for (let i = 0; i < 12; i++) t.ok(connections.admits(ONE, i))
+  t.notOk(connections.admits(ONE, 13))
+  t.ok(connections.admits(OTHER, 14), 'another address is another matter')
+  await clock.advance(1_000)
+  t.ok(connections.admits(ONE, 15))
+  t.notOk(connections.admits(ONE, 16))
+})
+
+t.test('IPv6 is counted by the network of 64 bits, IPv4 in IPv6 as IPv4', async t => {
+  const { connections } = stage({ perAddress: set(1) })
+  const v6 = (...last: number[]) => bytes(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, ...last)
+  t.ok(connections.admits(v6(0, 0, 0, 0, 0, 0, 0, 1), 1))
+  t.notOk(connections.admits(v6(9, 9, 9, 9, 9, 9, 9, 9), 1))
+  t.ok(connections.admits(ONE, 1))
+  t.notOk(connections.admits(bytes(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1), 1))
+})
+
+t.test('what stays open after an answer counts apart', async t => {
+  const { connections } = stage({ perAddress: set(1) })
+  t.ok(connections.admits(ONE, 1))
+  t.ok(connections.keeps(ONE))
+  t.notOk(connections.keeps(ONE))
+})
+
+t.test('proxies open as many as they like, this machine too unless the limit was set', async t => {
+  const many = (connections: Connections, peer: ArrayBuffer) => Array.from({ length: 50 }, (_, i) => connections.admits(peer, i)).filter(Boolean).length
+  t.equal(many(stage().connections, bytes(10, 1, 1, 1)), 50)
+  t.equal(many(stage().connections, LOOPBACK), 12)
+  t.equal(many(stage({ perAddress: { most: 12, local: false } }).connections, LOOPBACK), 50)
+  t.equal(many(stage({ perAddress: set(0) }).connections, ONE), 50)
+})
+
+t.test('nobody, proxies neither, opens more than there is room for', async t => {
+  const { connections } = stage({ room: () => 100 })
+  t.ok(connections.admits(bytes(10, 1, 1, 1), 100))
+  t.notOk(connections.admits(bytes(10, 1, 1, 1), 101))
+})
+
+t.test('a flood is one line a second, and every refusal is counted by its kind', async t => {
+  const { clock, lines, metrics, connections } = stage({ room: () => 100 })
+  for (let i = 0; i < 1_012; i++) connections.admits(ONE, 1)
+  for (let i = 0; i < 5; i++) connections.admits(OTHER, 101)
+  t.same(lines, [])
+  await clock.advance(1_000)
+  t.same(lines, [['refused', { connections_per_address: 1_000, descriptors: 5 }]])
+  await clock.advance(10_000)
+  t.equal(lines.length, 1)
+  connections.admits(OTHER, 101)
+  await clock.advance(1_000)
+  t.same(lines[1], ['refused', { descriptors: 1 }])
+  t.match(await metrics.metrics(), /live_test_refused_total\{kind="connections_per_address"\} 1000\nlive_test_refused_total\{kind="descriptors"\} 6/)
+})
