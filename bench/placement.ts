@@ -30,7 +30,7 @@ export const placement: Benchmark = {
       const time = (from: number, count: number) => {
         const began = performance.now()
         for (let i = from; i < from + count; i++) {
-          const edge = place(view, video(i), pending, { videoShare: 10_000, setAside: NONE_ASIDE })
+          const edge = place(view, video(i), pending, { videoShare: 10_000, backedOff: NONE_ASIDE })
           if (typeof edge === 'string') throw new Error(`no edge: ${edge}`)
           pending.place(edge, video(i), i / 10).arrived(i / 10)
         }

@@ -10,8 +10,8 @@ import { History, type HistoryPage, type HistoryQuery } from './history.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { Owners } from './owners.js'
 import type { Send } from './pipe.js'
-import type { Ring } from './ring.js'
-import { Rings } from './rings.js'
+import type { RecentComments } from './recent-comments.js'
+import { RecentVideos } from './recent-videos.js'
 import { Route } from './route.js'
 import { Rules } from './rules.js'
 import { toWire, type Store, type Stored } from './store/store.js'
@@ -46,18 +46,18 @@ export interface Limits {
   readonly maxQueueBytes: number
   /** Most bytes that wait for one edge or dispatcher. */
   readonly maxPipeBytes: number
-  /** Most bytes of all rings. */
-  readonly maxRingBytes: number
+  /** Most bytes of all recentVideos. */
+  readonly maxRecentBytes: number
 }
 
-const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRingBytes: 128 << 20 }
+const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRecentBytes: 128 << 20 }
 const HAND_OVER_SLICE = 500
 
 /** A dispatcher without its sockets, files and timers: what it does with posts, syncs, batches and changes of
  * the view. server.ts maps routes to its methods, main.ts gives it the real store, clock and network. */
 export class Dispatcher {
   readonly #deps: DispatcherDeps
-  readonly #rings: Rings
+  readonly #recentVideos: RecentVideos
   readonly #owners: Owners
   readonly #synced: Synced
   readonly #forward: Forward
@@ -71,8 +71,8 @@ export class Dispatcher {
   constructor(deps: DispatcherDeps) {
     this.#deps = deps
     const { self, store, view, clock, random, send, metrics, onBug } = deps
-    const { maxQueueBytes, maxPipeBytes, maxRingBytes } = { ...LIMITS, ...deps.limits }
-    const rings = (this.#rings = new Rings(maxRingBytes))
+    const { maxQueueBytes, maxPipeBytes, maxRecentBytes } = { ...LIMITS, ...deps.limits }
+    const recentVideos = (this.#recentVideos = new RecentVideos(maxRecentBytes))
     const owners = (this.#owners = new Owners(view, clock, self))
     const synced = (this.#synced = new Synced(clock))
     const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes, trace: deps.trace }))
@@ -87,11 +87,11 @@ export class Dispatcher {
       repeated: ({ videoId, id }) => forward.hint({ videoId, id }),
     }))
     this.#route = new Route({ owners, view, clock, send, metrics, accept: drafts => accept.accept(drafts) })
-    this.#sync = new Sync({ rings, owners, store, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) })
-    this.#history = new History({ rings, store, clock, metrics })
+    this.#sync = new Sync({ recentVideos, owners, store, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) })
+    this.#history = new History({ recentVideos, store, clock, metrics })
     metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
     metrics.bytes('pipes', 'Comments that wait for edges and dispatchers.', () => forward.bytes)
-    metrics.bytes('rings', 'Recent comments in memory.', () => rings.bytes)
+    metrics.bytes('rings', 'Recent comments in memory.', () => recentVideos.bytes)
   }
 
   /** Stores posts here or has their owner store them. Each post's result, in order; an error is a result. */
@@ -122,15 +122,15 @@ export class Dispatcher {
 
   /** What another dispatcher stored of videos that are ours, or hands over. Its word is no comparison (rule 5). */
   batch({ comments, hints }: Batch): void {
-    for (const comment of comments) this.#rings.take(comment)
-    for (const hint of hints) this.#rings.hint(hint)
+    for (const comment of comments) this.#recentVideos.take(comment)
+    for (const hint of hints) this.#recentVideos.hint(hint)
   }
 
   /** To be called when a dispatcher came, went or changed: who stops being a video's owner sends its newest
    * comment to the new one (section 7). */
   viewChanged(): void {
     const takerOf = this.#owners.refresh()
-    if (takerOf) this.#handOver([...this.#rings.all()], takerOf)
+    if (takerOf) this.#handOver([...this.#recentVideos.all()], takerOf)
   }
 
   /** Resolves when all that was accepted is stored, acknowledged and forwarded, or after `limitMs`. */
@@ -156,18 +156,18 @@ export class Dispatcher {
   #stored(stored: Stored, asOf: number): void {
     const comment = toWire(stored)
     this.#deps.trace?.stored(comment)
-    this.#rings.take(comment)
-    this.#rings.compared(comment.videoId, comment.id, asOf) // rule 5: our own append is a comparison
+    this.#recentVideos.take(comment)
+    this.#recentVideos.compared(comment.videoId, comment.id, asOf) // rule 5: our own append is a comparison
     this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))
   }
 
-  /** In slices: there may be many rings, and posts go on meanwhile. */
-  #handOver(rings: readonly Ring[], takerOf: (videoId: VideoId) => MemberNode | undefined): void {
-    for (const { videoId, newest } of rings.slice(0, HAND_OVER_SLICE)) {
+  /** In slices: there may be many recentVideos, and posts go on meanwhile. */
+  #handOver(recentVideos: readonly RecentComments[], takerOf: (videoId: VideoId) => MemberNode | undefined): void {
+    for (const { videoId, newest } of recentVideos.slice(0, HAND_OVER_SLICE)) {
       const taker = newest && takerOf(videoId)
       if (taker) this.#forward.handOver(newest, taker)
     }
-    if (rings.length > HAND_OVER_SLICE) this.#deps.clock.soon(() => this.#handOver(rings.slice(HAND_OVER_SLICE), takerOf))
+    if (recentVideos.length > HAND_OVER_SLICE) this.#deps.clock.soon(() => this.#handOver(recentVideos.slice(HAND_OVER_SLICE), takerOf))
   }
 
   #viewersElsewhere(videoId: VideoId, edgeId: string | undefined): number {

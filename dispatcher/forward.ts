@@ -92,7 +92,7 @@ export class Forward {
 
   #edgesOf(videoId: VideoId): Map<string, MemberNode> {
     const targets = new Map<string, MemberNode>()
-    for (const { edge } of this.#deps.view.edgesHolding(videoId)) if (edge.wire === WIRE_VERSION) targets.set(keyOf(edge), edge)
+    for (const { edge } of this.#deps.view.subscriptionsOf(videoId)) if (edge.wire === WIRE_VERSION) targets.set(keyOf(edge), edge)
     for (const edge of this.#deps.synced.edgesOf(videoId)) targets.set(keyOf(edge), edge)
     return targets
   }

@@ -3,8 +3,8 @@ import { MAX_CURSOR, type Cursor } from '../protocol/id.js'
 import type { WireComment } from '../protocol/wire.js'
 import type { Clock } from '../runtime/clock.js'
 import type { DispatcherMetrics } from './metrics.js'
-import type { Ring } from './ring.js'
-import type { Rings } from './rings.js'
+import type { RecentComments } from './recent-comments.js'
+import type { RecentVideos } from './recent-videos.js'
 import { toWire, type Range, type Store } from './store/store.js'
 
 export interface HistoryQuery {
@@ -21,7 +21,7 @@ export interface HistoryPage {
 }
 
 export interface HistoryDeps {
-  readonly rings: Rings
+  readonly recentVideos: RecentVideos
   readonly store: Store
   readonly clock: Clock
   readonly metrics: DispatcherMetrics
@@ -30,7 +30,7 @@ export interface HistoryDeps {
 /** Rule 5: a page that reaches the newest comment comes from memory only if compared with the store so lately. */
 const NEWEST_COMPARED_MS = 1_000
 
-/** Pages of what was said: `before` newest first, `after` oldest first. What lies below a ring's head never
+/** Pages of what was said: `before` newest first, `after` oldest first. What lies below the head held in memory never
  * changes, so only a page that reaches the newest comment needs a comparison. */
 export class History {
   readonly #deps: HistoryDeps
@@ -41,9 +41,9 @@ export class History {
 
   /** @throws StoreUnavailableError */
   async page(videoId: VideoId, query: HistoryQuery): Promise<HistoryPage> {
-    const { rings, metrics } = this.#deps
-    const ring = rings.get(videoId)
-    const here = ring && this.#fromRing(ring, query)
+    const { recentVideos, metrics } = this.#deps
+    const recent = recentVideos.get(videoId)
+    const here = recent && this.#fromMemory(recent, query)
     metrics.historyPages.inc({ from: here ? 'memory' : 'store' })
     const found = here ?? (await this.#fromStore(videoId, query))
     const comments = found.slice(0, query.pageSize)
@@ -52,20 +52,20 @@ export class History {
   }
 
   /** One more than a page where there is more, or undefined where the store must be asked. */
-  #fromRing(ring: Ring, { cursor, direction, pageSize }: HistoryQuery): readonly WireComment[] | undefined {
-    if (cursor !== undefined && cursor > ring.head) return undefined // rule 4
+  #fromMemory(recent: RecentComments, { cursor, direction, pageSize }: HistoryQuery): readonly WireComment[] | undefined {
+    if (cursor !== undefined && cursor > recent.head) return undefined // rule 4
     if (direction === 'before') {
-      if (cursor === undefined && !this.#isCompared(ring)) return undefined
-      const older = ring.between(0, cursor === undefined ? ring.head : cursor - 1)
-      return older.length > pageSize || ring.floor === 0 ? older.slice(-pageSize - 1).reverse() : undefined
+      if (cursor === undefined && !this.#isCompared(recent)) return undefined
+      const older = recent.between(0, cursor === undefined ? recent.head : cursor - 1)
+      return older.length > pageSize || recent.floor === 0 ? older.slice(-pageSize - 1).reverse() : undefined
     }
-    if (!ring.reaches(cursor ?? 0)) return undefined
-    const newer = ring.between(cursor ?? 0, ring.head)
-    return newer.length > pageSize || this.#isCompared(ring) ? newer.slice(0, pageSize + 1) : undefined
+    if (!recent.reaches(cursor ?? 0)) return undefined
+    const newer = recent.between(cursor ?? 0, recent.head)
+    return newer.length > pageSize || this.#isCompared(recent) ? newer.slice(0, pageSize + 1) : undefined
   }
 
   async #fromStore(videoId: VideoId, { cursor, direction, pageSize }: HistoryQuery): Promise<WireComment[]> {
-    const { store, rings, clock } = this.#deps
+    const { store, recentVideos, clock } = this.#deps
     const asOf = clock.now()
     const limit = pageSize + 1
     const range: Range =
@@ -74,14 +74,14 @@ export class History {
         : { after: cursor ?? 0, until: MAX_CURSOR, newestFirst: false, limit }
     const rows = (await store.page(videoId, range)).map(toWire)
     if (direction === 'before' && cursor === undefined) {
-      for (const comment of rows.toReversed()) rings.take(comment)
-      rings.compared(videoId, rows[0]?.id ?? 0, asOf)
+      for (const comment of rows.toReversed()) recentVideos.take(comment)
+      recentVideos.compared(videoId, rows[0]?.id ?? 0, asOf)
     }
     return rows
   }
 
-  #isCompared(ring: Ring): boolean {
-    return this.#deps.clock.now() - ring.comparedAt <= NEWEST_COMPARED_MS
+  #isCompared(recent: RecentComments): boolean {
+    return this.#deps.clock.now() - recent.comparedAt <= NEWEST_COMPARED_MS
   }
 }
 

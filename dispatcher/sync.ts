@@ -6,12 +6,12 @@ import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../pro
 import type { Clock } from '../runtime/clock.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { Owners } from './owners.js'
-import type { Ring } from './ring.js'
-import type { Rings } from './rings.js'
+import type { RecentComments } from './recent-comments.js'
+import type { RecentVideos } from './recent-videos.js'
 import { StoreUnavailableError, toWire, type Store } from './store/store.js'
 
 export interface SyncDeps {
-  readonly rings: Rings
+  readonly recentVideos: RecentVideos
   readonly owners: Owners
   readonly store: Store
   readonly clock: Clock
@@ -30,7 +30,7 @@ const MAX_ANSWER_BYTES = 1024 * 1024
 /** Pages asked of the store at once for one sync. */
 const LANES = 16
 
-/** Answers syncs and replays, from the rings where rules 4 and 5 allow it and else from the store. A room that
+/** Answers syncs and replays, from memory where rules 4 and 5 allow it and else from the store. A room that
  * needs the store while it is away has no answer, and its edge asks again. */
 export class Sync {
   readonly #deps: SyncDeps
@@ -42,7 +42,7 @@ export class Sync {
   /** In no certain order. @param edgeId who asks
    * @throws StoreUnavailableError when no room at all could be answered */
   async sync(edgeId: string, requests: readonly SyncRequest[]): Promise<RoomAnswer[]> {
-    const { rings, store, clock, metrics } = this.#deps
+    const { recentVideos, store, clock, metrics } = this.#deps
     const allowance = new Allowance()
     const answers: RoomAnswer[] = []
     const answer = (request: SyncRequest, from: RoomAnswer['from'], head: Cursor, found: readonly WireComment[], more = false) => {
@@ -55,8 +55,8 @@ export class Sync {
 
     const rest: SyncRequest[] = []
     for (const request of requests) {
-      const ring = rings.get(request.videoId)
-      if (ring && holds(ring, request) && this.#isCompared(ring)) answer(request, 'memory', ring.head, after(ring, request))
+      const recent = recentVideos.get(request.videoId)
+      if (recent && holds(recent, request) && this.#isCompared(recent)) answer(request, 'memory', recent.head, after(recent, request))
       else rest.push(request)
     }
     if (rest.length === 0) return answers
@@ -64,20 +64,20 @@ export class Sync {
     const readStore = async (request: SyncRequest, head: Cursor, asOf: number): Promise<void> => {
       const { videoId, last } = request
       if (last === undefined || last >= head) {
-        rings.compared(videoId, head, asOf)
+        recentVideos.compared(videoId, head, asOf)
         return answer(request, 'store', head, [])
       }
-      // Behind only by what the ring has, and the ring is now known to be the store's equal.
-      const ring = rings.get(videoId)
-      if (ring && holds(ring, request) && ring.head >= head) {
-        rings.compared(videoId, head, asOf)
-        return answer(request, 'memory', ring.head, after(ring, request))
+      // Behind only by what memory has, and memory is now known to be the store's equal.
+      const recent = recentVideos.get(videoId)
+      if (recent && holds(recent, request) && recent.head >= head) {
+        recentVideos.compared(videoId, head, asOf)
+        return answer(request, 'memory', recent.head, after(recent, request))
       }
       if (allowance.full) return answer(request, 'store', head, [], true)
       const rows = (await store.page(videoId, { after: last, until: MAX_CURSOR, newestFirst: false, limit: MAX_ROOM_COMMENTS + 1 })).map(toWire)
-      for (const comment of rows) rings.take(comment)
-      // Cut or not, `head` was the newest at that time: a ring that this page did not bring there begins anew.
-      rings.compared(videoId, head, asOf)
+      for (const comment of rows) recentVideos.take(comment)
+      // Cut or not, `head` was the newest at that time: recent comments that this page did not bring there begin anew.
+      recentVideos.compared(videoId, head, asOf)
       answer(request, 'store', Math.max(head, rows.at(-1)?.id ?? 0), rows)
     }
 
@@ -94,19 +94,19 @@ export class Sync {
     return answers
   }
 
-  /** The newest `limit` in (after, until], at most MAX_REPLAY. What lies at or below a ring's head never changes,
+  /** The newest `limit` in (after, until], at most MAX_REPLAY. What lies at or below the head held in memory never changes,
    * so that needs no comparison; an `until` above the head is read from the store (rule 4).
    * @throws StoreUnavailableError */
   async replay({ videoId, after, until, limit }: ReplayRequest): Promise<RoomAnswer> {
-    const { rings, store, metrics } = this.#deps
+    const { recentVideos, store, metrics } = this.#deps
     const most = Math.min(limit, MAX_REPLAY)
     const others = this.#deps.viewersElsewhere(videoId, undefined)
-    const ring = rings.get(videoId)
-    if (ring && until <= ring.head) {
-      const here = ring.between(after, until)
-      if (after >= ring.floor || here.length > most) {
+    const recent = recentVideos.get(videoId)
+    if (recent && until <= recent.head) {
+      const here = recent.between(after, until)
+      if (after >= recent.floor || here.length > most) {
         metrics.syncRooms.inc({ from: 'memory' })
-        return { videoId, head: ring.head, others, from: 'memory', more: here.length > most, comments: here.slice(-most) }
+        return { videoId, head: recent.head, others, from: 'memory', more: here.length > most, comments: here.slice(-most) }
       }
     }
     const heads = await store.lastIds([videoId])
@@ -117,19 +117,19 @@ export class Sync {
   }
 
   /** Rule 5. */
-  #isCompared(ring: Ring): boolean {
-    const age = this.#deps.clock.now() - ring.comparedAt
-    return age <= COMPARED_UNSETTLED_MS || (age <= COMPARED_MS && this.#deps.owners.settled(ring.videoId))
+  #isCompared(recent: RecentComments): boolean {
+    const age = this.#deps.clock.now() - recent.comparedAt
+    return age <= COMPARED_UNSETTLED_MS || (age <= COMPARED_MS && this.#deps.owners.settled(recent.videoId))
   }
 }
 
-/** Rule 4: no id it names is above the head; and the ring reaches back to what it has. */
-function holds(ring: Ring, { last, want }: SyncRequest): boolean {
-  return (want ?? 0) <= ring.head && (last === undefined || ring.reaches(last))
+/** Rule 4: no id it names is above the head; and memory reaches back to what it has. */
+function holds(recent: RecentComments, { last, want }: SyncRequest): boolean {
+  return (want ?? 0) <= recent.head && (last === undefined || recent.reaches(last))
 }
 
-function after(ring: Ring, { last }: SyncRequest): WireComment[] {
-  return last === undefined ? [] : ring.between(last, ring.head)
+function after(recent: RecentComments, { last }: SyncRequest): WireComment[] {
+  return last === undefined ? [] : recent.between(last, recent.head)
 }
 
 /** What still fits into one answer: 500 comments or 256 KB a room, 1 MB in all, and a first comment always

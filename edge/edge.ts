@@ -10,7 +10,7 @@ import { Dispatchers } from './dispatchers.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
 import { Pacer } from './pacer.js'
-import { RingBudget } from './ring.js'
+import { ReplayBudget } from './replay-buffer.js'
 import { Room, type GzipPolicy, type RoomDeps } from './room.js'
 import { Syncs, type SyncDeps } from './sync.js'
 import { Viewer, type Outlet, type Start } from './viewer.js'
@@ -18,10 +18,10 @@ import { Viewer, type Outlet, type Start } from './viewer.js'
 /** Every room is visited once in a turn of the wheel, so that their syncs spread over the 2 s of rule 7. */
 const WHEEL_SLOTS = 40
 const SLOT_MS = 50
-/** A room keeps its last id and ring this long after its last viewer left: a quick reconnect needs no history. */
+/** A room keeps its last id and buffer this long after its last viewer left: a quick reconnect needs no history. */
 const KEEP_MS = 60_000
 const OWNERS_MS = 50
-const RING_BUDGET_BYTES = 128 * 1024 * 1024
+const REPLAY_BUDGET_BYTES = 128 * 1024 * 1024
 
 export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 'onPeerError'> {
   readonly view: View
@@ -64,11 +64,11 @@ export class Edge {
     this.#random = random
     this.#received = received
     this.#syncs = new Syncs({ clock, dispatchers: new Dispatchers(view, clock), send, metrics, onPeerError })
-    this.#holdings = new HoldingsAnnouncements({ clock, read: () => this.held(), write: announce })
+    this.#holdings = new HoldingsAnnouncements({ clock, read: () => this.subscriptions(), write: announce })
     this.#roomDeps = {
       clock,
       metrics,
-      budget: new RingBudget(RING_BUDGET_BYTES),
+      budget: new ReplayBudget(REPLAY_BUDGET_BYTES),
       pacer: new Pacer(clock),
       gzip,
       replay: request => this.#syncs.replay(request),
@@ -91,7 +91,7 @@ export class Edge {
   }
 
   /** videoId → viewers, of the videos that anyone here watches. */
-  held(): Map<VideoId, number> {
+  subscriptions(): Map<VideoId, number> {
     const held = new Map<VideoId, number>()
     for (const room of this.#rooms.values()) if (room.viewers.size > 0) held.set(room.videoId, room.viewers.size)
     return held

@@ -92,7 +92,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     zk,
     log,
     path: `${HOLDINGS}/${id}`,
-    data: printHoldings({ instance, videos: edge.held() }),
+    data: printHoldings({ instance, videos: edge.subscriptions() }),
     mayReplace: mayReplaceHoldings({ id, instance }, announcement),
   })
   const drain = async () => {

@@ -3,7 +3,7 @@ import { encode, type Encoding } from './encoding.js'
 
 /** A catch-up is written in pieces of about this, each when the last was taken: what a slow viewer may cost (rule 10). */
 const PIECE_BYTES = 64 * 1024
-/** Pieces kept for the next that misses the same: as much as a ring. */
+/** Pieces kept for the next that misses the same: as much as a replay buffer. */
 const KEPT = 4
 /** What does not fill a packet is not worth the compressor's time for one viewer. */
 const COMPRESS_BYTES = 1_024

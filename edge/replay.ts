@@ -5,7 +5,7 @@ import { MAX_REPLAY } from '../protocol/limits.js'
 import { commentEvent, gapEvent } from '../protocol/sse.js'
 import type { ReplayRequest, RoomAnswer } from '../protocol/wire.js'
 import type { Clock } from '../runtime/clock.js'
-import { after, type Run } from './ring.js'
+import { after, type Run } from './replay-buffer.js'
 import type { Viewer } from './viewer.js'
 
 /** How long history may fall short before a viewer joins without it. */
@@ -16,17 +16,17 @@ const PAUSE_MS = 250
 export function missedBy(viewer: Viewer, run: Run, until: Cursor): StreamEvent[] | undefined {
   const { base, events } = run
   const end = after(events, until)
-  const { place } = viewer
-  if (place === undefined) {
+  const { cursor } = viewer
+  if (cursor === undefined) {
     if (end < viewer.recent && base > 0) return undefined
     return events.slice(Math.max(0, end - viewer.recent), end)
   }
-  if (place >= until) return []
-  if (place < base && end < MAX_REPLAY) return undefined
-  const start = Math.max(after(events, place), end - MAX_REPLAY)
+  if (cursor >= until) return []
+  if (cursor < base && end < MAX_REPLAY) return undefined
+  const start = Math.max(after(events, cursor), end - MAX_REPLAY)
   const missed = events.slice(start, end)
   const reachesTo = start > 0 ? events[start - 1]!.id : base
-  return reachesTo > place ? [streamEvent(reachesTo, gapEvent(place, reachesTo)), ...missed] : missed
+  return reachesTo > cursor ? [streamEvent(reachesTo, gapEvent(cursor, reachesTo)), ...missed] : missed
 }
 
 export interface ReplayingRoom {
@@ -87,9 +87,9 @@ export class Replays {
   #request(until: Cursor): ReplayRequest {
     let lowest: Cursor | undefined
     let recent = 0
-    for (const { place, recent: wanted } of this.viewers) {
-      if (place === undefined) recent = Math.max(recent, wanted)
-      else if (lowest === undefined || place < lowest) lowest = place
+    for (const { cursor, recent: wanted } of this.viewers) {
+      if (cursor === undefined) recent = Math.max(recent, wanted)
+      else if (lowest === undefined || cursor < lowest) lowest = cursor
     }
     const videoId = this.#videoId
     return lowest === undefined ? { videoId, after: 0, until, limit: recent } : { videoId, after: lowest, until, limit: MAX_REPLAY }

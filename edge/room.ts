@@ -11,8 +11,8 @@ import type { EdgeMetrics } from './metrics.js'
 import { Pace } from './pace.js'
 import type { Job, Pacer } from './pacer.js'
 import { pieceEnd, Pieces } from './pieces.js'
+import { after, ReplayBuffer, type ReplayBudget, type Run } from './replay-buffer.js'
 import { missedBy, Replays } from './replay.js'
-import { after, Ring, type RingBudget, type Run } from './ring.js'
 import type { Viewer } from './viewer.js'
 
 /** At least every 15 s: found due by a tick, up to a second late, and written by the flush that follows. */
@@ -34,7 +34,7 @@ export interface GzipPolicy {
 export interface RoomDeps {
   readonly clock: Clock
   readonly metrics: EdgeMetrics
-  readonly budget: RingBudget
+  readonly budget: ReplayBudget
   readonly pacer: Pacer
   readonly gzip: GzipPolicy
   /** @throws when no dispatcher answers */
@@ -60,7 +60,7 @@ export class Room {
   /** L of rule 8: all up to it has been written, or is being written, to whoever is live. */
   #flushed: Cursor = 0
   #unflushed: StreamEvent[] = []
-  readonly #ring: Ring
+  readonly #buffer: ReplayBuffer
   readonly #replays: Replays
   /** Viewers whose cursor is above L (rule 9). */
   readonly #ahead = new Set<Viewer>()
@@ -82,10 +82,10 @@ export class Room {
     this.videoId = videoId
     this.#deps = deps
     this.#pieces = new Pieces(deps.gzip.level)
-    this.#ring = new Ring(0, { maxEvents: MAX_REPLAY, maxBytes: 256 * 1024 }, deps.budget)
+    this.#buffer = new ReplayBuffer(0, { maxEvents: MAX_REPLAY, maxBytes: 256 * 1024 }, deps.budget)
     this.chain = new Chain(videoId, {
       opened: at => {
-        if (this.#ring.last !== at) this.#ring.restart(at)
+        if (this.#buffer.last !== at) this.#buffer.restart(at)
       },
       appended: comment => this.#append(comment),
     })
@@ -148,9 +148,9 @@ export class Room {
    * answer is all that they missed, and nobody needs history. */
   syncRequest(): SyncRequest {
     this.#judged = [...this.#ahead]
-    if (this.#ring.last > 0) return this.chain.request(this.#ring.last)
+    if (this.#buffer.last > 0) return this.chain.request(this.#buffer.last)
     let lowest: Cursor | undefined
-    for (const { place } of this.#early) if (place !== undefined && (lowest === undefined || place < lowest)) lowest = place
+    for (const { cursor } of this.#early) if (cursor !== undefined && (lowest === undefined || cursor < lowest)) lowest = cursor
     return this.chain.request(lowest)
   }
 
@@ -193,13 +193,13 @@ export class Room {
 
   /** Gives the memory back; the room is not used again. */
   drop(): void {
-    this.#deps.budget.remove(this.#ring)
+    this.#deps.budget.remove(this.#buffer)
   }
 
   // --- joining (rules 8 and 9) ---
 
   #opened(): void {
-    // Nobody is live yet: what the opening sync brought is in the ring, and is everyone's replay.
+    // Nobody is live yet: what the opening sync brought is in the buffer, and is everyone's replay.
     this.#unflushed = []
     this.#flushed = this.chain.last
     for (const viewer of this.#early) this.#admit(viewer)
@@ -207,13 +207,13 @@ export class Room {
   }
 
   #admit(viewer: Viewer): void {
-    if (viewer.place !== undefined && viewer.place > this.#flushed) {
+    if (viewer.cursor !== undefined && viewer.cursor > this.#flushed) {
       this.#ahead.add(viewer)
-      this.chain.hint(viewer.place)
+      this.chain.hint(viewer.cursor)
       if (this.chain.behind) this.#deps.needsSync(this)
       return
     }
-    if (viewer.place === undefined && viewer.recent === 0) viewer.place = this.#flushed
+    if (viewer.cursor === undefined && viewer.recent === 0) viewer.cursor = this.#flushed
     this.#advance(viewer)
   }
 
@@ -221,17 +221,17 @@ export class Room {
   #refuseForeign(head: Cursor): void {
     for (const viewer of this.#judged) {
       // One that the room has reached meanwhile joins at that flush.
-      if (viewer.place! <= Math.max(head, this.chain.last) || !this.#ahead.delete(viewer)) continue
-      viewer.place = this.#flushed
+      if (viewer.cursor! <= Math.max(head, this.chain.last) || !this.#ahead.delete(viewer)) continue
+      viewer.cursor = this.#flushed
       this.#advance(viewer)
     }
   }
 
-  /** Brings a viewer up to L: from the ring, else from history. */
+  /** Brings a viewer up to L: from the buffer, else from history. */
   #advance(viewer: Viewer): void {
     if (viewer.gone) return
     if (viewer.blockedSince !== undefined) return this.#awaitDrain(viewer)
-    const events = missedBy(viewer, this.#ring, this.#flushed)
+    const events = missedBy(viewer, this.#buffer, this.#flushed)
     if (events) this.#catchUp(viewer, events)
     else {
       viewer.live = false
@@ -251,13 +251,13 @@ export class Room {
     const { encoding } = viewer.outlet
     let rest = events
     for (let end = pieceEnd(rest); end < rest.length; end = pieceEnd(rest)) {
-      viewer.place = rest[end - 1]!.id
+      viewer.cursor = rest[end - 1]!.id
       this.#write(viewer, this.#pieces.encode(encoding, rest.slice(0, end)))
       // What is left, and what has come by then, follows when it drains.
       if (viewer.blockedSince !== undefined || viewer.gone) return
       rest = rest.slice(end)
     }
-    viewer.place = this.#flushed
+    viewer.cursor = this.#flushed
     if (viewer.ready && rest.length === 0) return
     const bytes = this.#pieces.encode(encoding, rest)
     if (viewer.ready) return this.#write(viewer, bytes)
@@ -266,14 +266,14 @@ export class Room {
     this.#write(viewer, rest.length === 0 ? ready : Buffer.concat([bytes, ready]))
   }
 
-  /** History came: it serves all that wait for it, and the ring keeps it for those who come next. */
+  /** History came: it serves all that wait for it, and the buffer keeps it for those who come next. */
   #replayed(run: Run): void {
     const end = run.events.at(-1)?.id ?? run.base
-    const joined: Run = { base: run.base, events: [...run.events, ...this.#ring.events.slice(after(this.#ring.events, end))] }
-    const reaches = this.#ring.base <= end
-    if (reaches) this.#ring.extendBack(run)
+    const joined: Run = { base: run.base, events: [...run.events, ...this.#buffer.events.slice(after(this.#buffer.events, end))] }
+    const reaches = this.#buffer.base <= end
+    if (reaches) this.#buffer.extendBack(run)
     for (const viewer of [...this.#replays.viewers]) {
-      // Where the ring no longer reaches back to what was read, it is asked again.
+      // Where the buffer no longer reaches back to what was read, it is asked again.
       const events = reaches ? missedBy(viewer, joined, this.#flushed) : undefined
       if (!events) continue
       this.#replays.delete(viewer)
@@ -284,7 +284,7 @@ export class Room {
 
   /** History did not reach L in time: the viewer is told what it missed, and joins at L. */
   #giveUpReplay(viewer: Viewer): void {
-    const from = viewer.place
+    const from = viewer.cursor
     this.#catchUp(viewer, from === undefined || from === this.#flushed ? [] : [streamEvent(this.#flushed, gapEvent(from, this.#flushed))])
   }
 
@@ -292,7 +292,7 @@ export class Room {
 
   #append(comment: WireComment): void {
     const event = streamEvent(comment.id, commentEvent(comment.id, comment.json))
-    this.#ring.push(event)
+    this.#buffer.push(event)
     this.#unflushed.push(event)
     this.#scheduleFlush()
   }
@@ -325,7 +325,7 @@ export class Room {
       this.#nextFlushAt = now + intervalMs - Math.min(cost, intervalMs)
       metrics.flushed(cost, intervalMs)
       for (const viewer of this.#ahead) {
-        if (viewer.place! > this.#flushed) continue
+        if (viewer.cursor! > this.#flushed) continue
         this.#ahead.delete(viewer)
         this.#advance(viewer)
       }
@@ -364,8 +364,8 @@ export class Room {
         }
         const viewer = next.value
         if (viewer.live && viewer.blockedSince === undefined) {
-          if (viewer.place === from) {
-            viewer.place = to
+          if (viewer.cursor === from) {
+            viewer.cursor = to
             this.#write(viewer, flush.bytes(viewer.outlet.encoding))
             written++
           } else this.#advance(viewer)

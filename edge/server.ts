@@ -26,7 +26,7 @@ export function internalRoutes(server: HttpServer, edge: Edge): void {
     return { status: 204 }
   })
   // What it really holds, to be compared with what it has announced.
-  server.route('GET', '/internal/holdings', () => json({ viewers: edge.viewers, videos: Object.fromEntries(edge.held()) }))
+  server.route('GET', '/internal/holdings', () => json({ viewers: edge.viewers, videos: Object.fromEntries(edge.subscriptions()) }))
   server.route('GET', '/internal/stream/:videoId', exchange => {
     const videoId = checkVideoId(exchange.parameter(0))
     const after = readCursor(exchange.query.get('after'), 'after')

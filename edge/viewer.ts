@@ -28,7 +28,7 @@ export class Viewer {
   /** Where it is held; undefined before it is, and once it is no longer. */
   room: Room | undefined
   /** The last comment it was sent, or holds; undefined for a newcomer whose place is still to be found. */
-  place: Cursor | undefined
+  cursor: Cursor | undefined
   live = false
   /** Has had its `ready`. */
   ready = false
@@ -42,7 +42,7 @@ export class Viewer {
 
   constructor(outlet: Outlet, start: Start, now: number) {
     this.outlet = outlet
-    this.place = start.after
+    this.cursor = start.after
     this.recent = start.recent ?? 0
     this.heardAt = now
   }

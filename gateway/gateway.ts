@@ -4,11 +4,11 @@ import type { Clock } from '../runtime/clock.js'
 import { failureOf, type InternalClient } from '../runtime/peers/client.js'
 import { PeerError, type PeerFailure } from '../runtime/peers/peer-error.js'
 import { Dispatchers } from './dispatchers.js'
-import { Edges } from './edges.js'
-import type { Connect } from './join.js'
-import { Joins } from './joins.js'
 import { Pending } from './pending.js'
 import { Poster } from './post-comment.js'
+import type { Connect } from './session.js'
+import { Sessions } from './sessions.js'
+import { Upstreams } from './upstreams.js'
 
 const ASK_TIMEOUT_MS = 3_000
 /** The view may change hundreds of times a second; those that wait for an edge are looked at this often. */
@@ -30,8 +30,8 @@ export class Gateway {
   readonly view: View
   readonly client: InternalClient
   readonly clock: Clock
-  readonly edges: Edges
-  readonly joins: Joins
+  readonly upstreams: Upstreams
+  readonly sessions: Sessions
   readonly dispatchers: Dispatchers
   readonly poster: Poster
   readonly #pending = new Pending()
@@ -41,8 +41,8 @@ export class Gateway {
     this.view = view
     this.client = client
     this.clock = clock
-    this.edges = new Edges({ clock, random, view, ask: edge => ask(client, edge), onUsable: () => this.joins.placeWaiting() })
-    this.joins = new Joins({ clock, random, view, pending: this.#pending, edges: this.edges, connect, videoShare, joinRate })
+    this.upstreams = new Upstreams({ clock, random, view, ask: edge => ask(client, edge), onUsable: () => this.sessions.placeWaiting() })
+    this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, connect, videoShare, joinRate })
     this.dispatchers = new Dispatchers(view, clock)
     this.poster = new Poster({ client, dispatchers: this.dispatchers, clock })
   }
@@ -50,17 +50,17 @@ export class Gateway {
   /** The view has changed. */
   viewChanged(change: Change): void {
     this.#pending.seen(change, this.clock.now())
-    if (change.kind === 'dispatcher' || this.#placingSoon || this.joins.waitingCount === 0) return
+    if (change.kind === 'dispatcher' || this.#placingSoon || this.sessions.waitingCount === 0) return
     this.#placingSoon = true
     this.clock.after(WAITING_MS, () => {
       this.#placingSoon = false
-      this.joins.placeWaiting()
+      this.sessions.placeWaiting()
     })
   }
 
   close(): void {
-    this.joins.close()
-    this.edges.close()
+    this.sessions.close()
+    this.upstreams.close()
   }
 }
 

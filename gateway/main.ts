@@ -83,8 +83,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 
   draining = true
   server.stop()
-  log.info({ viewers: gateway.joins.size, posts: gateway.poster.inFlight }, 'draining')
-  await gateway.joins.endAll(config.DRAIN_MS)
+  log.info({ viewers: gateway.sessions.size, posts: gateway.poster.inFlight }, 'draining')
+  await gateway.sessions.endAll(config.DRAIN_MS)
   const until = systemClock.now() + POSTS_MS
   while (gateway.poster.inFlight > 0 && systemClock.now() < until) await delay(20)
   await delay(150) // the last answers leave

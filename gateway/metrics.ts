@@ -23,7 +23,7 @@ export class GatewayMetrics {
     for (const reason of ['stopping', 'viewer_limit', 'join_rate']) this.turnedAway.inc({ reason }, 0)
   }
 
-  watch(register: Registry, { joins, edges, poster }: Gateway): void {
+  watch(register: Registry, { sessions, upstreams, poster }: Gateway): void {
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({ name: `live_gateway_${name}`, help, registers: [register], collect() { this.set(read()) } })
     const total = (name: string, help: string, read: () => number) =>
@@ -47,12 +47,12 @@ export class GatewayMetrics {
           for (const [reason, value] of Object.entries(read())) this.inc({ reason }, value)
         },
       })
-    const { counts } = joins
-    gauge('viewers', 'Viewers with an open stream.', () => joins.size)
-    gauge('waiting_viewers', 'Viewers that wait for an edge.', () => joins.waitingCount)
-    gauge('viewers_in_line', 'Viewers that wait to be placed: more come than JOIN_RATE.', () => joins.inLine)
-    gauge('edges_relayed_from', 'Edges that viewers are relayed from.', () => edges.relayedFromCount)
-    gauge('edges_set_aside', 'Edges set aside because they could not be reached or were silent.', () => edges.setAsideCount)
+    const { counts } = sessions
+    gauge('viewers', 'Viewers with an open stream.', () => sessions.size)
+    gauge('waiting_viewers', 'Viewers that wait for an edge.', () => sessions.waitingCount)
+    gauge('viewers_in_line', 'Viewers that wait to be placed: more come than JOIN_RATE.', () => sessions.inLine)
+    gauge('edges_relayed_from', 'Edges that viewers are relayed from.', () => upstreams.relayedFromCount)
+    gauge('edges_set_aside', 'Edges backed off from because they could not be reached or were silent.', () => upstreams.backedOffCount)
     gauge('posts_in_flight', 'Posts not answered yet.', () => poster.inFlight)
     total('placements', 'Viewers placed on an edge, again too.', () => counts.placements)
     totals('replacements', 'Viewers that left an edge to be placed again.', () => counts.replacements)

@@ -4,8 +4,8 @@ import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../protocol/gzip
 import { HEARTBEAT, retryLine } from '../protocol/sse.js'
 import { Stream, type StreamEvents } from '../runtime/http/stream.js'
 import type { Counted } from '../runtime/limits/streams.js'
-import type { Join, Sink } from './join.js'
-import type { Joins } from './joins.js'
+import type { Session, Sink } from './session.js'
+import type { Sessions } from './sessions.js'
 import type { StreamRequest } from './viewer.js'
 
 export interface OpenStreamOptions {
@@ -18,14 +18,14 @@ export interface OpenStreamOptions {
 
 /** Answers a viewer at once, whatever state the cluster is in, and has it placed.
  * @param headers of the answer, but for what its encoding adds */
-export function openStream(joins: Joins, res: HttpResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt }: OpenStreamOptions = {}): void {
+export function openStream(sessions: Sessions, res: HttpResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt }: OpenStreamOptions = {}): void {
   const connection = new Connection(res, request.gzip === true, headers, retryLine(random) + HEARTBEAT, counted)
-  connection.join = joins.open(request, connection, endsAt)
+  connection.session = sessions.open(request, connection, endsAt)
 }
 
 /** A viewer's socket. One object, and no closures of its own: there are many of them. */
 class Connection implements Sink, StreamEvents {
-  join: Join | undefined
+  session: Session | undefined
   readonly #gzip: boolean
   readonly #stream: Stream
   readonly #counted: Counted | undefined
@@ -58,15 +58,15 @@ class Connection implements Sink, StreamEvents {
   }
 
   progressed(): void {
-    this.join?.progressed()
+    this.session?.progressed()
   }
 
   drained(): void {
-    this.join?.drained()
+    this.session?.drained()
   }
 
   left(): void {
-    this.join?.left()
+    this.session?.left()
   }
 
   #pack(bytes: Buffer | string): Buffer | string {

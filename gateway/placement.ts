@@ -14,7 +14,7 @@ export interface PlacementRules {
   /** Viewers of one video that one edge takes, so that a hot video spreads. */
   readonly videoShare: number
   /** Edges that this gateway cannot use now, whatever the view says. */
-  readonly setAside: (edge: EdgeNode) => boolean
+  readonly backedOff: (edge: EdgeNode) => boolean
 }
 
 /** An edge; `full`: there are edges to use, and none has room; `none`: there is no edge to use. */
@@ -24,7 +24,7 @@ export type Placement = EdgeNode | 'full' | 'none'
  * on as few edges as carry it; else to the first of the least loaded on the hash ring, from the video's point on. */
 export function place(view: View, videoId: VideoId, pending: Pending, rules: PlacementRules): Placement {
   const holders = new Set<string>()
-  const usable = (edge: EdgeNode) => edge.state === 'up' && edge.wire === WIRE_VERSION && !rules.setAside(edge)
+  const usable = (edge: EdgeNode) => edge.state === 'up' && edge.wire === WIRE_VERSION && !rules.backedOff(edge)
   let fullest: EdgeNode | undefined
   let most = -1
   let anyUsable = false
@@ -38,7 +38,7 @@ export function place(view: View, videoId: VideoId, pending: Pending, rules: Pla
     fullest = edge
     most = viewers
   }
-  for (const { edge, viewers } of view.edgesHolding(videoId)) consider(edge, viewers)
+  for (const { edge, viewers } of view.subscriptionsOf(videoId)) consider(edge, viewers)
   for (const { edgeId, instance } of pending.holders(videoId)) {
     const edge = view.edge(edgeId)
     if (edge?.instance === instance && !holders.has(edgeId)) consider(edge, 0)

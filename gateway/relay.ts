@@ -2,7 +2,7 @@ import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { EdgeNode } from '../protocol/nodes.js'
 import { failureOf } from '../runtime/peers/client.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
-import type { Connect, Upstream, UpstreamHandlers } from './join.js'
+import type { Connect, EdgeStream, EdgeStreamHandlers } from './session.js'
 import type { StreamRequest } from './viewer.js'
 
 /** What is read ahead of a viewer that takes nothing, beyond one read: 64 KB would be undici's. */
@@ -27,21 +27,21 @@ export function connectWith(headers: Readonly<Record<string, string>>): Connect 
   return (edge, request, handlers) => {
     let origin = origins.get(edge)
     if (!origin) origins.set(edge, (origin = new URL(new URL(edge.internalUrl).origin)))
-    const stream = new EdgeStream(new Client(origin, options), handlers)
+    const stream = new HttpEdgeStream(new Client(origin, options), handlers)
     stream.request(streamPath(request), headers)
     return stream
   }
 }
 
 /** One object, and no closures of its own: there are as many as relayed viewers. */
-class EdgeStream implements Upstream, Dispatcher.DispatchHandler {
+class HttpEdgeStream implements EdgeStream, Dispatcher.DispatchHandler {
   readonly #client: Client
-  readonly #handlers: UpstreamHandlers
+  readonly #handlers: EdgeStreamHandlers
   #controller: Dispatcher.DispatchController | undefined
   #done = false
   #paused = false
 
-  constructor(client: Client, handlers: UpstreamHandlers) {
+  constructor(client: Client, handlers: EdgeStreamHandlers) {
     this.#client = client
     this.#handlers = handlers
   }

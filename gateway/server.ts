@@ -113,13 +113,13 @@ export class PublicServer {
   #open(exchange: Exchange, client: Client, headers: readonly Readonly<Record<string, string>>[], request: StreamRequest, known?: Watcher): Reply | undefined {
     const { gateway, metrics, viewerLimit, limits } = this.#options
     if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
-    const reason = this.#stopping ? 'stopping' : gateway.joins.size >= viewerLimit ? 'viewer_limit' : gateway.joins.takesNewcomers ? undefined : 'join_rate'
+    const reason = this.#stopping ? 'stopping' : gateway.sessions.size >= viewerLimit ? 'viewer_limit' : gateway.sessions.takesNewcomers ? undefined : 'join_rate'
     if (reason) {
       metrics.turnedAway.inc({ reason })
       return { status: 200, headers: STREAM_HEADERS, body: retryLine(), close: this.#stopping }
     }
     const counted = limits.stream(client, known?.authorId)
-    openStream(gateway.joins, exchange.res, request, headers, { counted, endsAt: known?.endsAt })
+    openStream(gateway.sessions, exchange.res, request, headers, { counted, endsAt: known?.endsAt })
     return undefined
   }
 
@@ -159,7 +159,7 @@ export class PublicServer {
     const { gateway, viewLoaded } = this.#options
     await this.#mayRead(exchange, videoId)
     if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'who holds the video is not known yet')
-    return json({ videoId, viewers: gateway.view.viewersOf(videoId), edges: gateway.view.edgesHolding(videoId).length }, 200, { 'cache-control': 'no-store' })
+    return json({ videoId, viewers: gateway.view.viewersOf(videoId), edges: gateway.view.subscriptionsOf(videoId).length }, 200, { 'cache-control': 'no-store' })
   }
 
   async #counted(work: Promise<Reply>, count: (status: number) => void): Promise<Reply> {

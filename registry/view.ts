@@ -12,7 +12,7 @@ export type Change =
   | { readonly kind: 'dispatcher'; readonly id: string; readonly node: DispatcherNode | undefined }
 
 /** One video's viewers on one edge. */
-export interface Holding {
+export interface Subscription {
   readonly edge: EdgeNode
   readonly viewers: number
 }
@@ -82,7 +82,7 @@ export class View {
     return this.#dispatchers.get(id)?.node
   }
 
-  edgesHolding(videoId: VideoId): Holding[] {
+  subscriptionsOf(videoId: VideoId): Subscription[] {
     const holders = this.#holders.get(videoId)
     return holders ? holders.map(({ edge, viewers }) => ({ edge: edge.node!, viewers })) : []
   }

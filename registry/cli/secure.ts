@@ -2,8 +2,8 @@ import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../protocol/nodes.js'
 import { DIRECTORIES } from '../access.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZk } from '../zookeeper/zk-error.js'
+import { inParallel } from './connection.js'
 import { Problem } from './output.js'
-import { inParallel } from './session.js'
 import type { ZookeeperAddress } from './zookeeper-address.js'
 
 /** What `secure --json` answers. */

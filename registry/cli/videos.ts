@@ -46,7 +46,7 @@ export function videoTable({ videoId, viewers, edges }: VideoRow, colour: boolea
 }
 
 function videoRow(view: View, videoId: VideoId): VideoRow {
-  const edges = view.edgesHolding(videoId).map(({ edge, viewers }) => ({ id: edge.id, viewers }))
+  const edges = view.subscriptionsOf(videoId).map(({ edge, viewers }) => ({ id: edge.id, viewers }))
   edges.sort((a, b) => b.viewers - a.viewers || (a.id < b.id ? -1 : 1))
   return { videoId, viewers: view.viewersOf(videoId), edges }
 }

@@ -39,11 +39,11 @@ t.test('a refused connection is told to the view', async t => {
   const scene = new Scene(t)
   scene.edge('e', 'v')
   scene.view.apply({ kind: 'edge', id: 'e', node: undefined }, 0)
-  t.equal(scene.view.edgesHolding('v').length, 1, 'it lingers')
+  t.equal(scene.view.subscriptionsOf('v').length, 1, 'it lingers')
   await scene.id('v')
   scene.sent[0]!.fail('refused')
   await scene.clock.advance(0)
-  t.equal(scene.view.edgesHolding('v').length, 0)
+  t.equal(scene.view.subscriptionsOf('v').length, 0)
 })
 
 t.test('a pipe whose edge has gone for good ends, and begins again when the edge is back', async t => {
@@ -144,7 +144,7 @@ t.test('a dispatcher that drains hands all its videos over, to each its new owne
   }
 })
 
-t.test('a new owner that was handed a comment holds it, and extends its ring', async t => {
+t.test('a new owner that was handed a comment holds it, and extends its recent comments', async t => {
   const scene = new Scene(t)
   scene.dispatchers('d')
   await scene.clock.advance(10_000)

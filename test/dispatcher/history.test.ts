@@ -64,7 +64,7 @@ t.test('rule 5: so does a page after a cursor that reaches the newest comment', 
   t.same(page.comments.map(({ id }) => Number(id)), [second])
 })
 
-t.test('rule 4: a cursor above the ring is read from the store', async t => {
+t.test('rule 4: a cursor above the head in memory is read from the store', async t => {
   const scene = new Scene(t)
   const first = await scene.id('v')
   const second = await scene.elsewhere('v')

@@ -37,7 +37,7 @@ t.test('a room gets every comment after its last, in order and with its prev', a
   t.same(answer.comments.map(({ prev, id }) => [prev, id]), [[stored[0], stored[1]], [stored[1], stored[2]]])
 })
 
-t.test('rule 4: a `want` above the ring is answered from the store, however fresh the comparison', async t => {
+t.test('rule 4: a `want` above the head in memory is answered from the store, however fresh the comparison', async t => {
   const scene = await settled(t)
   const first = await scene.id('v')
   const second = await scene.elsewhere('v')
@@ -47,7 +47,7 @@ t.test('rule 4: a `want` above the ring is answered from the store, however fres
   t.same(ids(answer), [second])
 })
 
-t.test('rule 4: a `last` above the ring is answered from the store', async t => {
+t.test('rule 4: a `last` above the head in memory is answered from the store', async t => {
   const scene = await settled(t)
   await scene.id('v')
   const second = await scene.elsewhere('v')
@@ -115,7 +115,7 @@ t.test('rule 5: another dispatcher\'s word is no comparison', async t => {
   t.same(ids(await ask(scene, 'v', first)), [second])
 })
 
-t.test('rule 5: a hint above the ring ends what the comparison allowed', async t => {
+t.test('rule 5: a hint above the head in memory ends what the comparison allowed', async t => {
   const scene = await settled(t)
   const first = await scene.id('v')
   const second = await scene.elsewhere('v')

@@ -14,7 +14,7 @@ t.test('an edge takes as many viewers as it has room for', async t => {
   t.equal(stage.edge.viewers, 1)
   t.ok(stage.join('a').viewer)
   t.equal(b.outlet.ended, undefined)
-  t.same([...stage.edge.held()], [['a', 1], ['b', 1]])
+  t.same([...stage.edge.subscriptions()], [['a', 1], ['b', 1]])
   stage.edge.stop()
 })
 
@@ -110,7 +110,7 @@ t.test('a room is kept a minute after its last viewer left, and goes on taking w
   const again = stage.join('v', { after: 0 })
   await stage.clock.advance(0)
   t.same(again.outlet.story, [10, 20, 'ready 20'])
-  t.notOk(stage.questions.some(({ replay }) => replay), 'from the ring')
+  t.notOk(stage.questions.some(({ replay }) => replay), 'from the buffer')
   const asked = stage.questions.length
   stage.edge.leave(again.viewer!)
   await stage.clock.advance(59_000)

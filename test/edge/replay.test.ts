@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { Run } from '../../edge/replay-buffer.js'
 import { missedBy, Replays } from '../../edge/replay.js'
-import type { Run } from '../../edge/ring.js'
 import { Viewer } from '../../edge/viewer.js'
 import { streamEvent } from '../../protocol/frame.js'
 import { MAX_REPLAY } from '../../protocol/limits.js'

@@ -4,7 +4,7 @@ import type { Encoding } from '../../edge/encoding.js'
 import { EdgeMetrics } from '../../edge/metrics.js'
 import { Pace } from '../../edge/pace.js'
 import { Pacer } from '../../edge/pacer.js'
-import { RingBudget } from '../../edge/ring.js'
+import { ReplayBudget } from '../../edge/replay-buffer.js'
 import { Room } from '../../edge/room.js'
 import { Viewer, type Start } from '../../edge/viewer.js'
 import type { ReplayRequest, RoomAnswer, SyncRequest } from '../../protocol/wire.js'
@@ -42,7 +42,7 @@ class Stage {
     this.room = new Room('v', {
       clock: this.clock,
       metrics: new EdgeMetrics(new Registry()),
-      budget: new RingBudget(ringBytes),
+      budget: new ReplayBudget(ringBytes),
       pacer: new Pacer(this.clock),
       gzip: { level: 6, minViewers: 4 },
       replay: async request => {
@@ -123,7 +123,7 @@ for (const encoding of ['plain', 'gzip', 'frames', 'gzipFrames'] as const) {
       t.same(stage.replays, [])
     })
 
-    t.test('rule 8: the last few come from the ring where it has them, in one write with ready', async t => {
+    t.test('rule 8: the last few come from the buffer where it has them, in one write with ready', async t => {
       const stage = await Stage.open(3)
       await stage.push(5)
       const { outlet } = stage.join({ recent: 4 }, encoding)
@@ -132,7 +132,7 @@ for (const encoding of ['plain', 'gzip', 'frames', 'gzipFrames'] as const) {
       t.same(stage.replays, [])
     })
 
-    t.test('rule 8: the last few come from history where the ring is too short, cut at L', async t => {
+    t.test('rule 8: the last few come from history where the buffer is too short, cut at L', async t => {
       const stage = await Stage.open(10)
       await stage.push(1)
       const { outlet } = stage.join({ recent: 4 }, encoding)
@@ -151,7 +151,7 @@ for (const encoding of ['plain', 'gzip', 'frames', 'gzipFrames'] as const) {
       t.same(outlet.story, [10, 20, 30, 'ready 30'])
     })
 
-    t.test('rule 8: what follows a cursor comes from the ring', async t => {
+    t.test('rule 8: what follows a cursor comes from the buffer', async t => {
       const stage = await Stage.open(3)
       await stage.push(5)
       const { outlet } = stage.join({ after: 50, recent: 200 }, encoding)
@@ -174,12 +174,12 @@ for (const encoding of ['plain', 'gzip', 'frames', 'gzipFrames'] as const) {
       t.same(outlet.story, [80, 90, 100, 110, 120, 'ready 120'])
       await stage.push(1)
       t.same(outlet.story.slice(-2), ['ready 120', 130])
-      // The ring keeps what was read.
+      // The buffer keeps what was read.
       t.same(stage.join({ after: 70 }, encoding).outlet.story, [80, 90, 100, 110, 120, 130, 'ready 130'])
       t.equal(stage.replays.length, 1)
     })
 
-    t.test('rule 8: more than 1,000 missed: a gap that names the rest, and the newest 1,000, from history and from the ring', async t => {
+    t.test('rule 8: more than 1,000 missed: a gap that names the rest, and the newest 1,000, from history and from the buffer', async t => {
       const stage = await Stage.open(1500)
       const { outlet } = stage.join({ after: 20 }, encoding)
       await stage.clock.advance(0)
@@ -279,7 +279,7 @@ for (const encoding of ['plain', 'gzip', 'frames', 'gzipFrames'] as const) {
       t.same(slow.outlet.ids, stage.store.ids.slice(3))
     })
 
-    t.test('rule 10: one that was blocked for longer than the ring reaches gets the rest from history, or a gap', async t => {
+    t.test('rule 10: one that was blocked for longer than the buffer reaches gets the rest from history, or a gap', async t => {
       const stage = await Stage.open(3)
       const slow = stage.join({}, encoding)
       slow.outlet.stuck = true
@@ -414,7 +414,7 @@ t.test('one question serves all that wait for history, and one that left or is b
   t.same(blocked!.outlet.story, [980, 990, 1000, 'ready 1000'])
 })
 
-t.test('a ring that others pushed out is no reason to miss anything', async t => {
+t.test('a buffer that others pushed out is no reason to miss anything', async t => {
   const stage = await Stage.open(3, { ringBytes: 1 })
   const viewers = [stage.join(), stage.join({}, 'frames')]
   await stage.push(3)
@@ -541,7 +541,7 @@ t.test('a room that was empty for a while asks anew; a late answer to an old que
   await stage.clock.advance(0)
   t.same(newcomer.outlet.story, ['ready 80'])
   t.same(back.outlet.story, [50, 60, 70, 80, 'ready 80'])
-  t.same(stage.replays, [], 'the ring was kept')
+  t.same(stage.replays, [], 'the buffer was kept')
   t.equal(stage.room.emptySince, undefined)
 })
 

@@ -65,7 +65,7 @@ t.test('what must not get in gets neither to post nor to watch nor to read', asy
   const long = await issuer.token('ed', { more: 'x'.repeat(7_500) })
   t.ok(long.length > 10_000)
   for (const response of [await post(url, bearer(long)), await fetch(`${url}/comments/demo?access_token=${long}`, { headers: events })]) t.equal(response.status, 401, '10 KB')
-  t.same([dispatcher.batches.length, edge.streams.length, gateway.joins.size], [0, 0, 0])
+  t.same([dispatcher.batches.length, edge.streams.length, gateway.sessions.size], [0, 0, 0])
 })
 
 t.test('who only watches needs a token only where it is asked for', async t => {
@@ -125,7 +125,7 @@ t.test('a viewer that leaves while its token is looked at is none', async t => {
     setTimeout(() => controller.abort(), i / 5)
     await asked
   }
-  await until(() => gateway.joins.size === 0)
+  await until(() => gateway.sessions.size === 0)
 })
 
 t.test('a stream ends after its token, told to come back, and an older token does not let it in again', async t => {
@@ -137,7 +137,7 @@ t.test('a stream ends after its token, told to come back, and an older token doe
   await edge.stream()
   await viewer.closed
   t.ok(viewer.retryMs! >= 1_000)
-  t.equal(gateway.joins.counts.endings.expired, 1)
+  t.equal(gateway.sessions.counts.endings.expired, 1)
   now.ms += 15_000
   t.equal((await fetch(`${url}/comments/demo?access_token=${token}`, { headers: events })).status, 401)
 })

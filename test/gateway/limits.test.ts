@@ -107,7 +107,7 @@ t.test('streams beyond an address\'s number are 429 with Retry-After, until one 
   t.equal((await fetch(`${url}/comments/demo`, { method: 'HEAD', headers: { accept: 'text/event-stream', ...from('2001:db8::3') } })).status, 200)
   first.close()
   await until(async () => (await stream(t, url, from('2001:db8::1'))).status === 200, { what: 'a place is free when a viewer leaves' })
-  await gateway.joins.endAll(0)
+  await gateway.sessions.endAll(0)
   t.equal((await stream(t, url, from('2001:db8::1'))).status, 200, 'and when we end the stream')
 })
 

@@ -54,7 +54,7 @@ t.test('a video stays on one edge while it fits', async t => {
       all.announce(view)
       const where = new Map<number, string>()
       joins.forEach((video, i) => {
-        const found = place(view, `v${video}`, pending, { videoShare: 1_000, setAside: none }) as EdgeNode
+        const found = place(view, `v${video}`, pending, { videoShare: 1_000, backedOff: none }) as EdgeNode
         t.equal(found.id, where.get(video) ?? found.id)
         where.set(video, found.id)
         pending.place(found, `v${video}`, i).arrived(i)
@@ -75,7 +75,7 @@ t.test('a hot video spreads over as many edges as its share asks, and no edge is
       const used = new Map<string, number>()
       const most = Math.min(share, capacity)
       for (let i = 0; i < viewers; i++) {
-        const found = place(view, 'hot', pending, { videoShare: share, setAside: none })
+        const found = place(view, 'hot', pending, { videoShare: share, backedOff: none })
         if (typeof found === 'string') {
           if (i < most * 6) throw new Error(`said ${found} after ${i}`)
           continue
@@ -99,7 +99,7 @@ t.test('gateways that see the same choose the same', async t => {
   all.nodes.reverse()
   all.announce(views[1]!)
   for (let i = 0; i < 200; i++) {
-    const [a, b] = views.map(view => idOf(place(view, `video-${i}`, new Pending(), { videoShare: 10, setAside: none })))
+    const [a, b] = views.map(view => idOf(place(view, `video-${i}`, new Pending(), { videoShare: 10, backedOff: none })))
     t.equal(a, b)
   }
 })
@@ -113,7 +113,7 @@ t.test('gateways whose counts differ a little mostly choose the same', async t =
   all.announce(views[1]!)
   let same = 0
   for (let i = 0; i < 200; i++) {
-    const [a, b] = views.map(view => idOf(place(view, `video-${i}`, new Pending(), { videoShare: 10_000, setAside: none })))
+    const [a, b] = views.map(view => idOf(place(view, `video-${i}`, new Pending(), { videoShare: 10_000, backedOff: none })))
     if (a === b) same++
   }
   t.ok(same > 180, `${same} of 200`)
@@ -125,7 +125,7 @@ t.test('a burst of new videos between two announcements is spread level', async 
   const pending = new Pending()
   all.announce(view)
   for (let i = 0; i < 200; i++) {
-    const found = place(view, `video-${i % 20}`, pending, { videoShare: 10_000, setAside: none }) as EdgeNode
+    const found = place(view, `video-${i % 20}`, pending, { videoShare: 10_000, backedOff: none }) as EdgeNode
     pending.place(found, `video-${i % 20}`, 0)
     all.add(found.id, `video-${i % 20}`)
   }
@@ -133,16 +133,16 @@ t.test('a burst of new videos between two announcements is spread level', async 
   t.ok(Math.max(...loads) - Math.min(...loads) <= 30, loads.join(' '))
 })
 
-t.test('an edge that drains, is set aside or speaks another wire gets nobody', async t => {
+t.test('an edge that drains, is backed off from or speaks another wire gets nobody', async t => {
   const view = new View()
   view.apply({ kind: 'edge', id: 'a', node: edgeNode('a', { state: 'draining' }) }, 0)
   view.apply({ kind: 'edge', id: 'b', node: edgeNode('b') }, 0)
   view.apply({ kind: 'edge', id: 'c', node: edgeNode('c', { wire: 2 }) }, 0)
   for (const id of ['a', 'b', 'c']) view.apply({ kind: 'holdings', id, holdings: { instance: 'i1', videos: new Map([['v', 5]]) } }, 0)
-  t.equal(idOf(place(view, 'v', new Pending(), { videoShare: 10, setAside: none })), 'b')
-  t.equal(place(view, 'v', new Pending(), { videoShare: 10, setAside: ({ id }) => id === 'b' }), 'none')
-  t.equal(place(view, 'v', new Pending(), { videoShare: 5, setAside: none }), 'full')
-  t.equal(place(new View(), 'v', new Pending(), { videoShare: 5, setAside: none }), 'none')
+  t.equal(idOf(place(view, 'v', new Pending(), { videoShare: 10, backedOff: none })), 'b')
+  t.equal(place(view, 'v', new Pending(), { videoShare: 10, backedOff: ({ id }) => id === 'b' }), 'none')
+  t.equal(place(view, 'v', new Pending(), { videoShare: 5, backedOff: none }), 'full')
+  t.equal(place(new View(), 'v', new Pending(), { videoShare: 5, backedOff: none }), 'none')
 })
 
 t.test('the fullest holder is chosen, so that a cooling video shrinks back', async t => {
@@ -151,7 +151,7 @@ t.test('the fullest holder is chosen, so that a cooling video shrinks back', asy
   for (let i = 0; i < 3; i++) all.add('edge-0', 'v')
   for (let i = 0; i < 7; i++) all.add('edge-2', 'v')
   all.announce(view)
-  t.equal(idOf(place(view, 'v', new Pending(), { videoShare: 10, setAside: none })), 'edge-2')
+  t.equal(idOf(place(view, 'v', new Pending(), { videoShare: 10, backedOff: none })), 'edge-2')
 })
 
 t.test('a crowd between two announcements does not overfill an edge that others have nearly filled', async t => {
@@ -163,7 +163,7 @@ t.test('a crowd between two announcements does not overfill an edge that others 
   }
   const placed = { a: 0, b: 0 }
   for (let i = 0; i < 50; i++) {
-    const found = place(view, 'v', pending, { videoShare: 1_000, setAside: none }) as EdgeNode
+    const found = place(view, 'v', pending, { videoShare: 1_000, backedOff: none }) as EdgeNode
     pending.place(found, 'v', 0)
     placed[found.id as 'a' | 'b']++
   }

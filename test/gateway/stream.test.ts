@@ -143,7 +143,7 @@ t.test('an edge killed in the middle of a frame: the viewer goes on with another
   t.notOk(viewer.isClosed)
 })
 
-t.test('an edge that answers with an error is tried again, and not set aside', async t => {
+t.test('an edge that answers with an error is tried again, and not backed off from', async t => {
   const edge = fakeEdge(t, 'a')
   const { url, gateway } = runGateway(t, { edges: [edge.node] })
   let refused = 0
@@ -155,7 +155,7 @@ t.test('an edge that answers with an error is tried again, and not set aside', a
   ;(await edge.stream()).stream.write(readyFrame('demo', 0))
   await viewer.waitForEvent('ready')
   t.equal(refused, 3)
-  t.notOk(gateway.edges.isSetAside(edge.node))
+  t.notOk(gateway.upstreams.isBackedOff(edge.node))
 })
 
 t.test('with every edge full, beyond the viewer limit and while stopping: 200, retry, end', async t => {
@@ -175,11 +175,11 @@ t.test('stopping ends every stream with a retry', async t => {
   const viewers = Array.from({ length: 5 }, () => watch(t, `${url}/comments/demo`))
   await edge.stream(4)
   server.stop()
-  await gateway.joins.endAll(100)
+  await gateway.sessions.endAll(100)
   await Promise.all(viewers.map(({ closed }) => closed))
   t.ok(viewers.every(({ retryMs }) => retryMs !== undefined && retryMs >= 1_000))
   await until(() => edge.streams.every(({ left }) => left()))
-  t.equal(gateway.joins.size, 0)
+  t.equal(gateway.sessions.size, 0)
 })
 
 t.test('a viewer that stops reading is closed, its edge freed, and nothing piles up', async t => {
@@ -195,7 +195,7 @@ t.test('a viewer that stops reading is closed, its edge freed, and nothing piles
   const flush = framesOf(Array.from({ length: 200 }, (_, i) => streamEvent(i + 1, event)))
   stream.write(readyFrame('demo', 0))
   const before = process.memoryUsage.rss()
-  const closed = until(() => gateway.joins.size === 0)
+  const closed = until(() => gateway.sessions.size === 0)
   const writing = (async () => {
     while (!left()) {
       stream.write(flush)
@@ -204,7 +204,7 @@ t.test('a viewer that stops reading is closed, its edge freed, and nothing piles
   })()
   await closed
   await writing
-  t.equal(gateway.joins.counts.endings.slow, 1)
+  t.equal(gateway.sessions.counts.endings.slow, 1)
   t.ok(process.memoryUsage.rss() - before < 60e6)
 })
 
@@ -214,5 +214,5 @@ t.test('an edge that says slow is asked again: the viewer is the gateway\'s to j
   watch(t, `${url}/comments/demo`)
   ;(await edge.stream()).stream.end(frame(FrameKind.end, 0, 'slow'))
   await until(() => edge.streams.length === 2)
-  t.equal(gateway.joins.size, 1)
+  t.equal(gateway.sessions.size, 1)
 })

@@ -79,7 +79,7 @@ t.test('in a frame it asks the site for a token: to watch, to write, and for a n
   const asked = await page.evaluate<number>('window.wanted')
   given.now = () => Date.now() + 2 * 3_600_000 // the token has ended
   given.token = await issuer.token('rsa', { exp: seconds() + 3 * 3_600 })
-  await gateway.joins.endAll(0)
+  await gateway.sessions.endAll(0)
   const second = await edge.stream(1)
   t.equal(second.query, 'after=0&gzip=1', 'it goes on where it was')
   second.stream.write(Buffer.concat([ready, comment(2)]))

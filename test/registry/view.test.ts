@@ -12,7 +12,7 @@ const noHoldings = (id: string): Change => ({ kind: 'holdings', id, holdings: un
 const setDispatcher = (node: DispatcherNode): Change => ({ kind: 'dispatcher', id: node.id, node })
 const noDispatcher = (id: string): Change => ({ kind: 'dispatcher', id, node: undefined })
 
-const holdersOf = (view: View, videoId: string) => view.edgesHolding(videoId).map(({ edge, viewers }) => [edge.id, viewers])
+const holdersOf = (view: View, videoId: string) => view.subscriptionsOf(videoId).map(({ edge, viewers }) => [edge.id, viewers])
 
 t.test('an edge that vanishes while up lingers 10 s, with what it holds', async t => {
   const view = new View()

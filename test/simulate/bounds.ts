@@ -11,7 +11,7 @@ const ALWAYS_MS = 35_000
 
 /** One part at a time in trouble, with room on the others for its viewers. An edge is judged within 3 s and an edge
  * asks the next dispatcher after 1 s; a comment whose dispatcher died before it could forward it waits for a sync,
- * 2 s, and for the ring of whoever answers to be a second old. */
+ * 2 s, and for what whoever answers has in memory to be a second old. */
 const APART_MS: Partial<Record<Feature, number>> = { drain: QUIET_MS, strays: 5_000, crash: 4_000, freeze: 4_500, cut: 4_500 }
 const TOGETHER_MS: Partial<Record<Feature, number>> = { strays: ALWAYS_MS, loss: 6_000, cut: 12_000, drain: 10_000, crash: 10_000, freeze: 20_000, late: 20_000 }
 

@@ -15,7 +15,7 @@ const NEEDED = ['dispatcher', 'edge', 'gateway', 'protocol', 'registry', 'runtim
 const MOST_OUTPUT_BYTES = 256 << 20
 
 /** Takes every rule, or the one named, out by itself and looks who notices: a table of what went red, in how many of so many seeds.
- * @returns whether each removal was noticed. @throws Error when a mutant's text is not in its source, once */
+ * @returns whether each removal was noticed. @throws Error when a mutant's text is not in its source */
 export async function mutate(seeds: number, rule: string | undefined, say: (line: string) => void): Promise<boolean> {
   const patched = await Promise.all(MUTANTS.map(compiled))
   const table = new Table({ head: ['rule', 'without', 'red', 'of', 'what went red, in which mixes'], style: { head: [], border: [] }, wordWrap: true, colWidths: [6, 50, 5, 5, 60] })
@@ -38,10 +38,15 @@ export async function mutate(seeds: number, rule: string | undefined, say: (line
   return all
 }
 
-async function compiled({ file, find, replace, without }: Mutant): Promise<string> {
+/** The source with the rule taken out. @throws Error when the mutant's text is not in its source, exactly once */
+export async function mutated({ file, find, replace, without }: Mutant): Promise<string> {
   const source = await readFile(join(projectRoot, file), 'utf8')
   if (source.split(find).length !== 2) throw new Error(`${file} does not hold, exactly once, what is to be taken out for "${without}"`)
-  const { outputText } = ts.transpileModule(source.replace(find, () => replace), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 } })
+  return source.replace(find, () => replace)
+}
+
+async function compiled(mutant: Mutant): Promise<string> {
+  const { outputText } = ts.transpileModule(await mutated(mutant), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 } })
   return outputText
 }
 

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
-import type { Connect } from '../../gateway/join.js'
 import { streamPath } from '../../gateway/relay.js'
+import type { Connect } from '../../gateway/session.js'
 import type { EdgeNode } from '../../protocol/nodes.js'
 import type { Reply } from '../../runtime/http/reply.js'
 import type { Call, InternalClient } from '../../runtime/peers/client.js'

@@ -179,10 +179,10 @@ export const startGateway: Start = ({ world, network, registry, onBug, settings 
   routes.route('GET', '/comments/:videoId', exchange => {
     const videoId = exchange.parameter(0)
     if (exchange.header('accept') === '') return history(gateway, videoId, exchange.query)
-    if (stopping || !gateway.joins.takesNewcomers) return { status: 200, body: retryLine(random) }
+    if (stopping || !gateway.sessions.takesNewcomers) return { status: 200, body: retryLine(random) }
     const recent = exchange.query.get('recent')
     const gzip = acceptsGzip(exchange.header('accept-encoding'))
-    openStream(gateway.joins, exchange.res, { videoId, after: parseCursor(exchange.header('last-event-id')), recent: recent === null ? undefined : Number(recent), gzip }, [], { random })
+    openStream(gateway.sessions, exchange.res, { videoId, after: parseCursor(exchange.header('last-event-id')), recent: recent === null ? undefined : Number(recent), gzip }, [], { random })
     return undefined
   })
   routes.route('POST', '/comments/:videoId', exchange => gateway.poster.post(exchange.parameter(0), exchange.header('idempotency-key'), exchange.body(8_192)))
@@ -190,10 +190,10 @@ export const startGateway: Start = ({ world, network, registry, onBug, settings 
   return {
     process,
     session,
-    sizes: () => ({ waiting: gateway.joins.waitingCount, joins: gateway.joins.size }),
+    sizes: () => ({ waiting: gateway.sessions.waitingCount, joins: gateway.sessions.size }),
     async stop() {
       stopping = true
-      await gateway.joins.endAll(world.random.between(0, 2_000))
+      await gateway.sessions.endAll(world.random.between(0, 2_000))
       while (gateway.poster.inFlight > 0) await sleep(process, 20)
       gateway.close()
       session.close()

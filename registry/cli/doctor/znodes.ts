@@ -2,7 +2,7 @@ import { DISPATCHERS, DRAIN, EDGES, HOLDINGS, MAX_ZNODE_BYTES, parseDispatcher, 
 import type { Zk } from '../../zookeeper/client.js'
 import type { ConnectString } from '../../zookeeper/connect-string.js'
 import { isZk } from '../../zookeeper/zk-error.js'
-import { inParallel } from '../session.js'
+import { inParallel } from '../connection.js'
 import { number } from '../table.js'
 import { note, problem, type Finding } from './finding.js'
 

@@ -42,7 +42,7 @@ export const dispatcherHttp: Target = {
     const dispatcher = new Dispatcher({
       self: 'd', store, view: new View(), clock: systemClock, random: Math.random, metrics: new DispatcherMetrics(metrics), onBug,
       send: async () => Buffer.alloc(0),
-      limits: { maxRingBytes: 1 << 20 },
+      limits: { maxRecentBytes: 1 << 20 },
     })
     const server = internalServer({ token: undefined, metrics, identity: { id: 'd', instance: 'i1', version: '0' }, notReady: () => undefined, onBug })
     // What is under way is the store's: nothing else here takes time.

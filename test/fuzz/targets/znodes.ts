@@ -58,11 +58,11 @@ export const znodes: Target = {
         for (const { kind, id } of view.expire(now)) must(kind === 'edge' || kind === 'dispatcher' ? typeof id === 'string' : false, 'forgets what never lingers')
 
         for (const video of ['v', 'demo', ...[...view.videos()].slice(0, 5)]) {
-          const holders = view.edgesHolding(video)
+          const holders = view.subscriptionsOf(video)
           const sum = holders.reduce((all, { viewers }) => all + viewers, 0)
           must(view.viewersOf(video) === sum && Number.isSafeInteger(sum), 'viewers do not add up')
           for (const { edge, viewers } of holders) must(view.holdingsOf(edge.id).get(video) === viewers, 'a holder that holds nothing')
-          const placed = place(view, video, pending, { videoShare: 25, setAside: () => false })
+          const placed = place(view, video, pending, { videoShare: 25, backedOff: () => false })
           must(typeof placed === 'string' || (view.edge(placed.id) === placed && placed.viewers < placed.capacity), 'placed where there is no room')
           for (const owner of ownersOf(view, video)) must(owner.state === 'up', 'owned by one that leaves')
         }

@@ -5,9 +5,9 @@ import { HEARTBEAT, retryLine } from '../protocol/sse.js'
 import type { Clock } from '../runtime/clock.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
 import type { Arrival } from './admission.js'
-import type { Edges, JudgedEdge, Relay } from './edges.js'
 import type { Pending, PlacedViewer } from './pending.js'
 import type { Placement } from './placement.js'
+import type { Upstreams, Upstream, Relay } from './upstreams.js'
 import { RelayedViewer, type Passage, type StreamRequest } from './viewer.js'
 
 /** A stream that lived this long was a good one: the next failure is the first again. */
@@ -30,13 +30,13 @@ export interface Sink {
 }
 
 /** One stream from an edge. */
-export interface Upstream {
+export interface EdgeStream {
   abort(): void
   pause(): void
   resume(): void
 }
 
-export interface UpstreamHandlers {
+export interface EdgeStreamHandlers {
   data(chunk: Buffer): void
   /** It is over, whether answered or not. `refused` and `timeout` are said of the connect alone; all else that
    * went wrong, an end without a last frame too, is `lost`, `status`, `wire` or `local`. */
@@ -44,7 +44,7 @@ export interface UpstreamHandlers {
 }
 
 /** Opens a stream. Tells the handlers nothing before it has returned, and nothing after `abort`. */
-export type Connect = (edge: EdgeNode, request: StreamRequest, handlers: UpstreamHandlers) => Upstream
+export type Connect = (edge: EdgeNode, request: StreamRequest, handlers: EdgeStreamHandlers) => EdgeStream
 
 /** Why a viewer was placed again. */
 export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable'
@@ -52,7 +52,7 @@ export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unrea
 export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping' | 'expired'
 
 /** Totals since the start. */
-export class JoinCounts {
+export class SessionCounts {
   placements = 0
   readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0 }
   readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0, expired: 0 }
@@ -60,30 +60,30 @@ export class JoinCounts {
   bytes = 0
 }
 
-/** What a Join needs of all of them. */
-export interface JoinHost {
-  readonly options: { readonly clock: Clock; readonly random: () => number; readonly pending: Pending; readonly edges: Edges; readonly connect: Connect }
-  readonly counts: JoinCounts
-  find(join: Join): Placement
-  enqueue(join: Join): void
-  quiet(join: Join, quiet: boolean): void
-  waiting(join: Join, waiting: boolean): void
-  blocked(join: Join, blocked: boolean): void
-  gone(join: Join): void
+/** What a Session needs of all of them. */
+export interface SessionHost {
+  readonly options: { readonly clock: Clock; readonly random: () => number; readonly pending: Pending; readonly upstreams: Upstreams; readonly connect: Connect }
+  readonly counts: SessionCounts
+  find(session: Session): Placement
+  enqueue(session: Session): void
+  quiet(session: Session, quiet: boolean): void
+  waiting(session: Session, waiting: boolean): void
+  blocked(session: Session, blocked: boolean): void
+  gone(session: Session): void
 }
 
 /** A viewer's stay on one edge. */
 interface Stay {
-  readonly edge: JudgedEdge
-  readonly placed: PlacedViewer
   readonly upstream: Upstream
+  readonly placed: PlacedViewer
+  readonly stream: EdgeStream
   /** When its first byte came. */
   answeredAt: number | undefined
 }
 
 /** One viewer on its way through the edges. */
-export class Join implements Relay, Arrival {
-  readonly #host: JoinHost
+export class Session implements Relay, Arrival {
+  readonly #host: SessionHost
   readonly #viewer: RelayedViewer
   readonly #sink: Sink
   #stay: Stay | undefined
@@ -98,7 +98,7 @@ export class Join implements Relay, Arrival {
   /** Edge that said `full` → until when it is not asked again. */
   #full: Map<string, number> | undefined
 
-  constructor(host: JoinHost, request: StreamRequest, sink: Sink) {
+  constructor(host: SessionHost, request: StreamRequest, sink: Sink) {
     this.#host = host
     this.#viewer = new RelayedViewer(request)
     this.#sink = sink
@@ -109,11 +109,11 @@ export class Join implements Relay, Arrival {
   }
 
   /** What this viewer cannot use: what nobody here can, and what told it that it is full. */
-  avoids(setAside: (edge: EdgeNode) => boolean): (edge: EdgeNode) => boolean {
+  avoids(backedOff: (edge: EdgeNode) => boolean): (edge: EdgeNode) => boolean {
     const full = this.#full
-    if (!full) return setAside
+    if (!full) return backedOff
     const now = this.#now()
-    return edge => setAside(edge) || (full.get(edge.id) ?? -Infinity) > now
+    return edge => backedOff(edge) || (full.get(edge.id) ?? -Infinity) > now
   }
 
   /** Sends it to an edge. @returns whether there is one; else it waits for it, or its stream has ended */
@@ -136,7 +136,7 @@ export class Join implements Relay, Arrival {
   drained(): void {
     if (this.#gone || this.#blockedAt === undefined) return
     this.#setBlocked(undefined)
-    if (this.#stay) this.#stay.upstream.resume()
+    if (this.#stay) this.#stay.stream.resume()
     else if (!this.#cancelRetry) this.#host.enqueue(this)
   }
 
@@ -167,32 +167,32 @@ export class Join implements Relay, Arrival {
   }
 
   #attach(node: EdgeNode): void {
-    const { connect, pending, edges } = this.#host.options
+    const { connect, pending, upstreams } = this.#host.options
     const counts = this.#host.counts
     counts.placements++
     this.admitted = true
     this.#host.waiting(this, false)
-    const upstream = connect(node, this.#viewer.resume(), {
+    const stream = connect(node, this.#viewer.resume(), {
       data: chunk => {
         if (this.#stay === stay) this.#onData(stay, chunk)
       },
       lost: failure => {
         if (this.#stay !== stay) return
-        if (stay.answeredAt === undefined) edges.failed(stay.edge, failure)
+        if (stay.answeredAt === undefined) upstreams.failed(stay.upstream, failure)
         this.#placeAgain(stay.answeredAt === undefined ? 'unreachable' : 'lost')
       },
     })
-    const stay: Stay = { edge: edges.relay(node, this), placed: pending.place(node, this.videoId, this.#now()), upstream, answeredAt: undefined }
+    const stay: Stay = { upstream: upstreams.relay(node, this), placed: pending.place(node, this.videoId, this.#now()), stream, answeredAt: undefined }
     this.#stay = stay
   }
 
   #onData(stay: Stay, chunk: Buffer): void {
-    const { edges } = this.#host.options
+    const { upstreams } = this.#host.options
     if (stay.answeredAt === undefined) {
       stay.answeredAt = this.#now()
       stay.placed.arrived(stay.answeredAt)
-      edges.connected(stay.edge)
-    } else edges.heard(stay.edge)
+      upstreams.connected(stay.upstream)
+    } else upstreams.heard(stay.upstream)
     let passage: Passage
     try {
       passage = this.#viewer.push(chunk)
@@ -211,8 +211,8 @@ export class Join implements Relay, Arrival {
     if (passage.end === undefined || this.#gone) return
     // It says that we took nothing for long: the viewer that we wait for is ours to judge, and may read, slowly.
     if (passage.end === 'slow') return this.#placeAgain('slow')
-    if (passage.end === 'drain') edges.leaving(stay.edge)
-    else (this.#full ??= new Map()).set(stay.edge.node.id, this.#now() + FULL_MS)
+    if (passage.end === 'drain') upstreams.leaving(stay.upstream)
+    else (this.#full ??= new Map()).set(stay.upstream.node.id, this.#now() + FULL_MS)
     this.#placeAgain(passage.end)
   }
 
@@ -220,7 +220,7 @@ export class Join implements Relay, Arrival {
   #write(bytes: Buffer | string): void {
     if (this.#sink.write(bytes) || this.#gone) return
     this.#setBlocked(this.#now())
-    this.#stay?.upstream.pause()
+    this.#stay?.stream.pause()
   }
 
   #placeAgain(why: Replacement): void {
@@ -244,9 +244,9 @@ export class Join implements Relay, Arrival {
     const stay = this.#stay
     if (!stay) return
     this.#stay = undefined
-    stay.edge.relays.delete(this)
+    stay.upstream.relays.delete(this)
     stay.placed.left()
-    stay.upstream.abort()
+    stay.stream.abort()
   }
 
   #finish(why: Ending): void {

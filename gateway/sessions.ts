@@ -4,20 +4,20 @@ import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import type { Clock } from '../runtime/clock.js'
 import { Admission } from './admission.js'
-import type { Edges } from './edges.js'
-import { Join, JoinCounts, type Connect, type JoinHost, type Sink } from './join.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
+import { Session, SessionCounts, type Connect, type SessionHost, type Sink } from './session.js'
+import type { Upstreams } from './upstreams.js'
 import type { StreamRequest } from './viewer.js'
 
 const TICK_MS = 1_000
 
-export interface JoinsOptions {
+export interface SessionsOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly view: View
   readonly pending: Pending
-  readonly edges: Edges
+  readonly upstreams: Upstreams
   readonly connect: Connect
   readonly videoShare: number
   /** Newcomers a second that are placed. */
@@ -26,35 +26,35 @@ export interface JoinsOptions {
 
 /** All viewers of this gateway: each is placed on an edge, and placed again when that edge dies, falls silent or
  * hands it back, resuming after the last id that was passed on. The viewer's own connection stays. */
-export class Joins {
-  readonly counts = new JoinCounts()
-  readonly #options: JoinsOptions
-  readonly #joins = new Set<Join>()
+export class Sessions {
+  readonly counts = new SessionCounts()
+  readonly #options: SessionsOptions
+  readonly #sessions = new Set<Session>()
   /** Those that no edge has sent anything yet, or no longer: we keep their line alive. */
-  readonly #quiet = new Set<Join>()
-  readonly #waiting = new Set<Join>()
-  readonly #blocked = new Set<Join>()
-  readonly #expiries = new Expiries<Join>()
+  readonly #quiet = new Set<Session>()
+  readonly #waiting = new Set<Session>()
+  readonly #blocked = new Set<Session>()
+  readonly #expiries = new Expiries<Session>()
   readonly #admission: Admission
   #heartbeatAt: number
-  readonly #host: JoinHost
+  readonly #host: SessionHost
   #cancel: () => void
 
-  constructor(options: JoinsOptions) {
+  constructor(options: SessionsOptions) {
     this.#options = options
-    const { view, pending, edges, videoShare, clock, joinRate } = options
+    const { view, pending, upstreams, videoShare, clock, joinRate } = options
     this.#admission = new Admission({ clock, rate: joinRate })
-    const setAside = (edge: EdgeNode) => edges.isSetAside(edge)
+    const backedOff = (edge: EdgeNode) => upstreams.isBackedOff(edge)
     this.#host = {
       options,
       counts: this.counts,
-      find: join => place(view, join.videoId, pending, { videoShare, setAside: join.avoids(setAside) }),
-      enqueue: join => this.#admission.add(join),
-      quiet: (join, quiet) => toggle(this.#quiet, join, quiet),
-      waiting: (join, waiting) => toggle(this.#waiting, join, waiting),
-      blocked: (join, blocked) => toggle(this.#blocked, join, blocked),
-      gone: join => {
-        for (const set of [this.#joins, this.#quiet, this.#waiting, this.#blocked, this.#admission, this.#expiries]) set.delete(join)
+      find: session => place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(backedOff) }),
+      enqueue: session => this.#admission.add(session),
+      quiet: (session, quiet) => toggle(this.#quiet, session, quiet),
+      waiting: (session, waiting) => toggle(this.#waiting, session, waiting),
+      blocked: (session, blocked) => toggle(this.#blocked, session, blocked),
+      gone: session => {
+        for (const set of [this.#sessions, this.#quiet, this.#waiting, this.#blocked, this.#admission, this.#expiries]) set.delete(session)
       },
     }
     this.#heartbeatAt = clock.now() + HEARTBEAT_MS
@@ -63,7 +63,7 @@ export class Joins {
 
   /** Viewers with an open stream. */
   get size(): number {
-    return this.#joins.size
+    return this.#sessions.size
   }
 
   /** Viewers that wait for an edge. */
@@ -83,39 +83,39 @@ export class Joins {
 
   /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`.
    * @param endsAt when its stream must end, Unix ms */
-  open(request: StreamRequest, sink: Sink, endsAt?: number): Join {
-    const join = new Join(this.#host, request, sink)
-    this.#joins.add(join)
-    if (endsAt !== undefined) this.#expiries.add(join, endsAt)
-    this.#quiet.add(join)
-    this.#admission.add(join)
-    return join
+  open(request: StreamRequest, sink: Sink, endsAt?: number): Session {
+    const session = new Session(this.#host, request, sink)
+    this.#sessions.add(session)
+    if (endsAt !== undefined) this.#expiries.add(session, endsAt)
+    this.#quiet.add(session)
+    this.#admission.add(session)
+    return session
   }
 
   /** Places those that wait: an edge may have come. */
   placeWaiting(): void {
-    for (const join of this.#waiting) this.#admission.add(join)
+    for (const session of this.#waiting) this.#admission.add(session)
   }
 
   /** Ends every stream, spread over `windowMs`, each with its own `retry:`. */
   async endAll(windowMs: number): Promise<void> {
     const { clock } = this.#options
     const stepMs = 50
-    const perStep = Math.ceil(this.#joins.size / Math.max(1, Math.floor(windowMs / stepMs)))
-    while (this.#joins.size > 0) {
+    const perStep = Math.ceil(this.#sessions.size / Math.max(1, Math.floor(windowMs / stepMs)))
+    while (this.#sessions.size > 0) {
       let ended = 0
-      for (const join of this.#joins) {
+      for (const session of this.#sessions) {
         if (ended++ === perStep) break
-        join.end('stopping')
+        session.end('stopping')
       }
-      if (this.#joins.size > 0) await new Promise<void>(resolve => clock.after(stepMs, resolve))
+      if (this.#sessions.size > 0) await new Promise<void>(resolve => clock.after(stepMs, resolve))
     }
   }
 
   close(): void {
     this.#cancel()
     this.#admission.close()
-    for (const join of this.#joins) join.end('stopping')
+    for (const session of this.#sessions) session.end('stopping')
   }
 
   readonly #tick = (): void => {
@@ -124,15 +124,15 @@ export class Joins {
     const now = clock.now()
     pending.expire(now)
     this.placeWaiting()
-    for (const join of this.#blocked) if (join.blockedForMs(now) >= SLOW_MS) join.end('slow')
-    for (const join of this.#expiries.due(clock.wall())) join.end('expired')
+    for (const session of this.#blocked) if (session.blockedForMs(now) >= SLOW_MS) session.end('slow')
+    for (const session of this.#expiries.due(clock.wall())) session.end('expired')
     if (now < this.#heartbeatAt) return
     this.#heartbeatAt = now + HEARTBEAT_MS
-    for (const join of this.#quiet) join.heartbeat()
+    for (const session of this.#quiet) session.heartbeat()
   }
 }
 
-function toggle(set: Set<Join>, join: Join, member: boolean): void {
-  if (member) set.add(join)
-  else set.delete(join)
+function toggle(set: Set<Session>, session: Session, member: boolean): void {
+  if (member) set.add(session)
+  else set.delete(session)
 }

@@ -8,12 +8,12 @@ export interface Run {
   readonly events: readonly StreamEvent[]
 }
 
-/** Bytes that the rings of all rooms may hold together. */
-export class RingBudget {
+/** Bytes that the replay buffers of all rooms may hold together. */
+export class ReplayBudget {
   readonly #maxBytes: number
   #bytes = 0
   /** Least recently extended first. */
-  readonly #rings = new Set<Ring>()
+  readonly #buffers = new Set<ReplayBuffer>()
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
@@ -23,35 +23,35 @@ export class RingBudget {
     return this.#bytes
   }
 
-  /** Notes that `ring` changed its size; the rings that were longest untouched pay for what is too much. */
-  add(ring: Ring, bytes: number): void {
+  /** Notes that `buffer` changed its size; the buffers that were longest untouched pay for what is too much. */
+  add(buffer: ReplayBuffer, bytes: number): void {
     this.#bytes += bytes
     if (bytes <= 0) return
-    this.#rings.delete(ring)
-    this.#rings.add(ring)
-    for (const oldest of this.#rings) {
+    this.#buffers.delete(buffer)
+    this.#buffers.add(buffer)
+    for (const oldest of this.#buffers) {
       if (this.#bytes <= this.#maxBytes) break
-      this.#rings.delete(oldest)
+      this.#buffers.delete(oldest)
       oldest.clear()
     }
   }
 
-  remove(ring: Ring): void {
-    this.#rings.delete(ring)
-    ring.clear()
+  remove(buffer: ReplayBuffer): void {
+    this.#buffers.delete(buffer)
+    buffer.clear()
   }
 }
 
 /** A room's newest comments, at most `maxEvents` and `maxBytes`, as a run without holes. */
-export class Ring implements Run {
+export class ReplayBuffer implements Run {
   base: Cursor
   last: Cursor
   events: StreamEvent[] = []
   #bytes = 0
   readonly #limits: { readonly maxEvents: number; readonly maxBytes: number }
-  readonly #budget: RingBudget
+  readonly #budget: ReplayBudget
 
-  constructor(at: Cursor, limits: { maxEvents: number; maxBytes: number }, budget: RingBudget) {
+  constructor(at: Cursor, limits: { maxEvents: number; maxBytes: number }, budget: ReplayBudget) {
     this.base = at
     this.last = at
     this.#limits = limits
@@ -81,7 +81,7 @@ export class Ring implements Run {
     this.#grow(event.bytes)
   }
 
-  /** Lets the ring reach further back, where `run` ends at or above its base and it has the room. */
+  /** Lets the buffer reach further back, where `run` ends at or above its base and it has the room. */
   extendBack(run: Run): void {
     const older = run.events.slice(0, after(run.events, this.base))
     const end = run.events.at(-1)?.id ?? run.base

@@ -3,12 +3,12 @@ import type { VideoId } from '../protocol/comment.js'
 import type { Cursor } from '../protocol/id.js'
 import type { WireComment } from '../protocol/wire.js'
 
-export const MAX_RING_COMMENTS = 1_000
-export const MAX_RING_BYTES = 256 * 1024
+export const MAX_RECENT_COMMENTS = 1_000
+export const MAX_RECENT_BYTES = 256 * 1024
 
 /** A video's newest comments: a run without holes (rule 3). It holds every comment with floor < id ≤ head, and
  * only what the store has committed. Pure; times are the caller's monotonic ms. */
-export class Ring {
+export class RecentComments {
   readonly videoId: VideoId
   /** The id stored just before the oldest comment here; nothing is known of what lies at or below it. */
   floor: Cursor
@@ -41,7 +41,7 @@ export class Ring {
     this.#comments.push(comment)
     this.head = comment.id
     this.bytes += Buffer.byteLength(comment.json)
-    while (this.#comments.length > MAX_RING_COMMENTS || (this.bytes > MAX_RING_BYTES && this.#comments.length > 1)) {
+    while (this.#comments.length > MAX_RECENT_COMMENTS || (this.bytes > MAX_RECENT_BYTES && this.#comments.length > 1)) {
       const oldest = this.#comments.shift()!
       this.bytes -= Buffer.byteLength(oldest.json)
       this.floor = oldest.id

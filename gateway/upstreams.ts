@@ -28,23 +28,23 @@ export interface Relay {
   silent(): void
 }
 
-export interface EdgesOptions {
+export interface UpstreamsOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly view: View
   readonly ask: Ask
-  /** An edge that was set aside can be used again. */
+  /** An edge that was backed off from can be used again. */
   readonly onUsable: () => void
 }
 
 /** One instance of an edge, as this gateway has met it. Times are in own running time. */
-export class JudgedEdge {
+export class Upstream {
   readonly relays = new Set<Relay>()
   heardAt = -Infinity
   /** When its first relay of now began: before that nothing was to be heard. */
   watchedFrom = 0
   askedAt = -Infinity
-  /** Set aside until then, when one try decides; undefined: not set aside. */
+  /** Backed off from until then, when one ping decides; undefined: not backed off from. */
   tryAt: number | undefined
   trying = false
   /** Failures in a row, for the back-off. */
@@ -55,23 +55,23 @@ export class JudgedEdge {
   constructor(readonly node: EdgeNode) {}
 }
 
-/** Which edges this gateway can use now. Streams end for an edge's silence, never for its znode; an edge is set
- * aside only for refused or timed-out connects and missed signs of life.
+/** Which edges this gateway can use now. Streams end for an edge's silence, never for its znode; an edge is backed
+ * off from only for refused or timed-out connects and missed signs of life.
  *
  * Everything is measured in own running time, which a tick moves by at most its length: while this process did
  * not run, the edges were not silent, it was deaf. */
-export class Edges {
-  readonly #options: EdgesOptions
-  readonly #edges = new Map<string, JudgedEdge>()
+export class Upstreams {
+  readonly #options: UpstreamsOptions
+  readonly #edges = new Map<string, Upstream>()
   /** Instances that another of the same id came after, while they still have relays. */
-  readonly #former = new Set<JudgedEdge>()
-  /** False only when no edge is set aside: placement asks about every edge. */
-  #someAside = false
+  readonly #former = new Set<Upstream>()
+  /** False only when no edge is backed off from: placement asks about every edge. */
+  #someBackedOff = false
   #ran = 0
   #tickedAt: number
   #cancel: () => void
 
-  constructor(options: EdgesOptions) {
+  constructor(options: UpstreamsOptions) {
     this.#options = options
     this.#tickedAt = options.clock.now()
     this.#cancel = options.clock.after(TICK_MS, this.#tick)
@@ -82,7 +82,7 @@ export class Edges {
   }
 
   /** The edge, watched for as long as it has relays. */
-  relay(node: EdgeNode, relay: Relay): JudgedEdge {
+  relay(node: EdgeNode, relay: Relay): Upstream {
     const edge = this.#edge(node)
     if (edge.relays.size === 0) edge.watchedFrom = this.#ran
     edge.relays.add(relay)
@@ -90,37 +90,37 @@ export class Edges {
   }
 
   /** Any byte is a sign of life. */
-  heard(edge: JudgedEdge): void {
+  heard(edge: Upstream): void {
     edge.heardAt = this.#ran
   }
 
   /** A stream of ours was answered. */
-  connected(edge: JudgedEdge): void {
+  connected(edge: Upstream): void {
     edge.heardAt = this.#ran
     edge.failures = 0
   }
 
   /** A stream could not be had, or broke. Only a connect that was refused or timed out speaks of the edge:
    * resets, error statuses and our own lack of descriptors do not. */
-  failed(edge: JudgedEdge, failure: PeerFailure): void {
+  failed(edge: Upstream, failure: PeerFailure): void {
     if (failure === 'refused') this.#options.view.refused(edge.node.id, edge.node.instance)
-    if (failure === 'refused' || failure === 'timeout') this.#putAside(edge)
+    if (failure === 'refused' || failure === 'timeout') this.#backOff(edge)
   }
 
   /** The edge hands its viewers back: nobody is placed on it while the view may not say so yet. Not for ever: an
    * operator can call a drain off. */
-  leaving(edge: JudgedEdge): void {
+  leaving(edge: Upstream): void {
     edge.leavingUntil = this.#ran + LEAVING_MS
-    this.#someAside = true
+    this.#someBackedOff = true
   }
 
-  isSetAside(node: EdgeNode): boolean {
-    if (!this.#someAside) return false
+  isBackedOff(node: EdgeNode): boolean {
+    if (!this.#someBackedOff) return false
     const edge = this.#edges.get(node.id)
     return edge !== undefined && (edge.leavingUntil !== undefined || edge.tryAt !== undefined) && edge.node.instance === node.instance
   }
 
-  get setAsideCount(): number {
+  get backedOffCount(): number {
     let count = 0
     for (const edge of this.#edges.values()) if (edge.tryAt !== undefined) count++
     return count
@@ -132,25 +132,25 @@ export class Edges {
     return count
   }
 
-  *#all(): Generator<JudgedEdge> {
+  *#all(): Generator<Upstream> {
     yield* this.#edges.values()
     yield* this.#former
   }
 
-  #edge(node: EdgeNode): JudgedEdge {
+  #edge(node: EdgeNode): Upstream {
     const known = this.#edges.get(node.id)
     if (known?.node.instance === node.instance) return known
     if (known && known.relays.size > 0) this.#former.add(known)
-    const edge = new JudgedEdge(node)
+    const edge = new Upstream(node)
     this.#edges.set(node.id, edge)
     return edge
   }
 
-  #putAside(edge: JudgedEdge): void {
+  #backOff(edge: Upstream): void {
     if (edge.tryAt !== undefined) return // many viewers' connects fail for one reason
     const backOff = Math.min(BACK_OFF_MS * 2 ** edge.failures, MAX_BACK_OFF_MS)
     edge.failures++
-    this.#someAside = true
+    this.#someBackedOff = true
     edge.tryAt = this.#ran + backOff * (0.75 + this.#options.random() / 2)
   }
 
@@ -176,11 +176,11 @@ export class Edges {
     this.#forget()
   }
 
-  #silence(edge: JudgedEdge): number {
+  #silence(edge: Upstream): number {
     return this.#ran - Math.max(edge.heardAt, edge.watchedFrom)
   }
 
-  #ask(edge: JudgedEdge): void {
+  #ask(edge: Upstream): void {
     edge.askedAt = this.#ran
     void this.#options.ask(edge.node).then(failure => {
       if (failure === undefined) this.heard(edge)
@@ -190,7 +190,7 @@ export class Edges {
 
   /** Whether an edge is silent or we are deaf, only others can tell: some that we do not ask anyway. */
   #askWitnesses(): void {
-    const nodes = [...this.#options.view.edges()].filter(node => !this.isSetAside(node) && !this.#edges.get(node.id)?.relays.size)
+    const nodes = [...this.#options.view.edges()].filter(node => !this.isBackedOff(node) && !this.#edges.get(node.id)?.relays.size)
     for (let i = 0; i < WITNESSES && nodes.length > 0; i++) {
       const [node] = nodes.splice(Math.floor(this.#options.random() * nodes.length), 1)
       const witness = this.#edge(node!)
@@ -201,24 +201,24 @@ export class Edges {
   #judge(): void {
     for (const edge of this.#all()) {
       if (edge.relays.size === 0 || this.#silence(edge) < SILENT_MS || !this.#heardAnother(edge)) continue
-      this.#putAside(edge)
+      this.#backOff(edge)
       for (const relay of [...edge.relays]) relay.silent()
     }
   }
 
-  #heardAnother(than: JudgedEdge): boolean {
+  #heardAnother(than: Upstream): boolean {
     for (const edge of this.#all()) if (edge !== than && this.#ran - edge.heardAt < HEARD_MS) return true
     return false
   }
 
   /** Half-open: one question decides whether the edge is used again or waits on. */
-  #tryAgain(edge: JudgedEdge): void {
+  #tryAgain(edge: Upstream): void {
     if (edge.trying || this.#ran < edge.tryAt!) return
     edge.trying = true
     void this.#options.ask(edge.node).then(failure => {
       edge.trying = false
       edge.tryAt = undefined
-      if (failure !== undefined) return this.#putAside(edge)
+      if (failure !== undefined) return this.#backOff(edge)
       this.heard(edge)
       this.#options.onUsable()
     })
@@ -226,10 +226,10 @@ export class Edges {
 
   /** Keeps no edge that is neither relayed from nor in view. */
   #forget(): void {
-    this.#someAside = false
+    this.#someBackedOff = false
     for (const edge of this.#former) if (edge.relays.size === 0) this.#former.delete(edge)
     for (const [id, edge] of this.#edges) {
-      if (edge.leavingUntil !== undefined || edge.tryAt !== undefined) this.#someAside = true
+      if (edge.leavingUntil !== undefined || edge.tryAt !== undefined) this.#someBackedOff = true
       if (edge.relays.size === 0 && this.#options.view.edge(id)?.instance !== edge.node.instance) this.#edges.delete(id)
     }
   }

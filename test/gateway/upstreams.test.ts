@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { Edges, SILENT_MS, type JudgedEdge } from '../../gateway/edges.js'
+import { Upstreams, SILENT_MS, type Upstream } from '../../gateway/upstreams.js'
 import { View } from '../../registry/view.js'
 import type { PeerFailure } from '../../runtime/peers/peer-error.js'
 import { FakeClock } from '../support/fake-clock.js'
@@ -15,7 +15,7 @@ function setUp(t: Test, ids = ['a', 'b', 'c']) {
   const asked: string[] = []
   let usable = 0
   for (const id of ids) view.apply({ kind: 'edge', id, node: edgeNode(id) }, 0)
-  const edges = new Edges({
+  const edges = new Upstreams({
     clock,
     random: () => 0.5,
     view,
@@ -29,7 +29,7 @@ function setUp(t: Test, ids = ['a', 'b', 'c']) {
   })
   t.after(() => edges.close())
   const silenced: string[] = []
-  const relay = (id: string): JudgedEdge => {
+  const relay = (id: string): Upstream => {
     const edge = edges.relay(view.edge(id)!, {
       silent() {
         silenced.push(id)
@@ -38,7 +38,7 @@ function setUp(t: Test, ids = ['a', 'b', 'c']) {
     })
     return edge
   }
-  return { clock, view, edges, answers, asked, silenced, relay, usable: () => usable, isAside: (id: string) => edges.isSetAside(view.edge(id)!) }
+  return { clock, view, edges, answers, asked, silenced, relay, usable: () => usable, isAside: (id: string) => edges.isBackedOff(view.edge(id)!) }
 }
 
 t.test('an edge we relay from is asked for a sign of life once a second, others are not', async t => {
@@ -49,7 +49,7 @@ t.test('an edge we relay from is asked for a sign of life once a second, others 
   t.same([...new Set(asked)], ['a'])
 })
 
-t.test('an edge silent for 3 s is left and set aside, while another is heard', async t => {
+t.test('an edge silent for 3 s is left and backed off from, while another is heard', async t => {
   const { clock, answers, silenced, relay, isAside } = setUp(t)
   relay('a')
   relay('b')
@@ -127,7 +127,7 @@ t.test('a refused or timed-out connect sets an edge aside at once', async t => {
   edges.failed(relay('b'), 'timeout')
   t.ok(isAside('a'))
   t.ok(isAside('b'))
-  t.equal(edges.setAsideCount, 2)
+  t.equal(edges.backedOffCount, 2)
 })
 
 t.test('a reset, an error status, another wire and our own lack of descriptors set no edge aside', async t => {

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { Edges } from '../../gateway/edges.js'
-import type { Sink, UpstreamHandlers } from '../../gateway/join.js'
-import { Joins } from '../../gateway/joins.js'
 import { Pending } from '../../gateway/pending.js'
+import type { Sink, EdgeStreamHandlers } from '../../gateway/session.js'
+import { Sessions } from '../../gateway/sessions.js'
+import { Upstreams } from '../../gateway/upstreams.js'
 import type { StreamRequest } from '../../gateway/viewer.js'
 import { frame, FrameKind, framesOf, streamEvent, type EndReason } from '../../protocol/frame.js'
 import type { EdgeNode } from '../../protocol/nodes.js'
@@ -46,7 +46,7 @@ class FakeSink implements Sink {
 }
 
 /** One stream opened at an edge. */
-interface Opened extends UpstreamHandlers {
+interface Opened extends EdgeStreamHandlers {
   readonly edge: EdgeNode
   readonly request: StreamRequest
   state: 'open' | 'paused' | 'aborted'
@@ -61,13 +61,13 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
   const show = (node: EdgeNode) => view.apply({ kind: 'edge', id: node.id, node }, 0)
   nodes.forEach(show)
   const ask = ({ id }: EdgeNode) => (silent.has(id) ? new Promise<undefined>(() => {}) : Promise.resolve(undefined))
-  const edges = new Edges({ clock, random: () => 0.5, view, ask, onUsable: () => joins.placeWaiting() })
-  const joins: Joins = new Joins({
+  const upstreams = new Upstreams({ clock, random: () => 0.5, view, ask, onUsable: () => sessions.placeWaiting() })
+  const sessions: Sessions = new Sessions({
     clock,
     random: () => 0.5,
     view,
     pending,
-    edges,
+    upstreams,
     videoShare,
     joinRate: 1_000,
     connect(edge, request, handlers) {
@@ -81,34 +81,34 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
     },
   })
   t.after(() => {
-    joins.close()
-    edges.close()
+    sessions.close()
+    upstreams.close()
   })
   const open = (request = newcomer, endsAt?: number) => {
     const sink = new FakeSink()
-    return { sink, join: joins.open(request, sink, endsAt) }
+    return { sink, session: sessions.open(request, sink, endsAt) }
   }
-  return { clock, view, pending, edges, joins, opened, silent, show, open, last: () => opened.at(-1)! }
+  return { clock, view, pending, upstreams, sessions, opened, silent, show, open, last: () => opened.at(-1)! }
 }
 
 t.test('a stream that must end does so within two seconds of its time, told to come back, and the others go on', async t => {
-  const { clock, open, joins, opened } = setUp(t)
+  const { clock, open, sessions, opened } = setUp(t)
   const endsAt = clock.wall() + 3_600_000
   const [first, second, left, stays] = [open(newcomer, endsAt), open(newcomer, endsAt + 30_000), open(newcomer, endsAt), open()]
-  left.join.left()
+  left.session.left()
   await clock.advance(3_600_000 - 1)
-  t.same([first.sink.ended, joins.size], [undefined, 3])
+  t.same([first.sink.ended, sessions.size], [undefined, 3])
   await clock.advance(2_000)
   t.match([first.sink.ended, second.sink.ended], [/^retry: \d{4}\n\n$/, undefined])
   t.same(opened.map(({ state }) => state), ['aborted', 'open', 'aborted', 'open'])
   clock.step(60_000) // the wall clock is set: the token has ended all the same
   await clock.advance(1_000)
   t.match(second.sink.ended, /^retry/)
-  t.same([stays.sink.ended, joins.counts.endings.expired, joins.counts.endings.left], [undefined, 2, 1])
+  t.same([stays.sink.ended, sessions.counts.endings.expired, sessions.counts.endings.left], [undefined, 2, 1])
 })
 
 t.test('a viewer whose edge dies is placed again and resumes after the last id that was passed on', async t => {
-  const { clock, open, opened, last, joins } = setUp(t)
+  const { clock, open, opened, last, sessions } = setUp(t)
   const { sink } = open({ ...newcomer, recent: 5 })
   const first = last()
   t.same(first.request, { videoId: 'v', after: undefined, recent: 5 })
@@ -124,10 +124,10 @@ t.test('a viewer whose edge dies is placed again and resumes after the last id t
   t.same(sink.ids, [1, 2, 3, 4, 5])
   t.equal(sink.events.filter(({ event }) => event === 'ready').length, 1)
   t.equal(sink.ended, undefined)
-  t.same(joins.counts.replacements, { lost: 1, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0 })
+  t.same(sessions.counts.replacements, { lost: 1, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0 })
 })
 
-t.test('an edge that cannot be reached is set aside and the next is tried', async t => {
+t.test('an edge that cannot be reached is backed off from and the next is tried', async t => {
   const { clock, open, opened, last } = setUp(t)
   open()
   const first = last()
@@ -171,17 +171,17 @@ t.test('an edge that says slow does not end a viewer that reads: it is placed ag
 })
 
 t.test('with no room anywhere a newcomer is sent away, and one that was served waits for room', async t => {
-  const { clock, open, last, show, opened, joins } = setUp(t, [edgeNode('a', { capacity: 1 })])
+  const { clock, open, last, show, opened, sessions } = setUp(t, [edgeNode('a', { capacity: 1 })])
   const served = open()
   last().data(ready(3))
   const late = open()
   t.match(late.sink.ended, /^retry: /)
-  t.equal(joins.counts.endings.no_capacity, 1)
+  t.equal(sessions.counts.endings.no_capacity, 1)
   show(edgeNode('a', { capacity: 1, viewers: 1, state: 'draining' }))
   last().data(end('drain'))
   await clock.advance(30_000)
   t.equal(served.sink.ended, undefined)
-  t.equal(joins.waitingCount, 1)
+  t.equal(sessions.waitingCount, 1)
   t.match(served.sink.text, /:\n\n$/, 'heartbeats go on')
   show(edgeNode('b', { capacity: 1 }))
   await clock.advance(1_000)
@@ -212,34 +212,34 @@ t.test('an edge that says full is not asked again by that viewer, and a newcomer
 })
 
 t.test('a viewer that takes a little now and then is not slow; one that takes nothing for 6 s is', async t => {
-  const { clock, open, last, joins } = setUp(t)
-  const { sink, join } = open()
+  const { clock, open, last, sessions } = setUp(t)
+  const { sink, session } = open()
   sink.takes = false
   last().data(ready(1))
   for (let i = 0; i < 4; i++) {
     await clock.advance(5_000)
-    join.progressed()
+    session.progressed()
   }
-  t.equal(joins.counts.endings.slow, 0)
+  t.equal(sessions.counts.endings.slow, 0)
   await clock.advance(8_000)
-  t.equal(joins.counts.endings.slow, 1)
+  t.equal(sessions.counts.endings.slow, 1)
 })
 
 t.test('what the viewer does not take is not read from the edge', async t => {
   const { open, last } = setUp(t)
-  const { sink, join } = open()
+  const { sink, session } = open()
   sink.takes = false
   last().data(ready(1))
   t.equal(last().state, 'paused')
   sink.takes = true
-  join.drained()
+  session.drained()
   t.equal(last().state, 'open')
   last().data(comments(2))
   t.same(sink.ids, [2])
 })
 
 t.test('a viewer that takes nothing for 6 s is closed, and its edge is let go', async t => {
-  const { clock, open, last, joins } = setUp(t)
+  const { clock, open, last, sessions } = setUp(t)
   const { sink } = open()
   sink.takes = false
   last().data(ready(1))
@@ -248,29 +248,29 @@ t.test('a viewer that takes nothing for 6 s is closed, and its edge is let go', 
   await clock.advance(2_000)
   t.ok(sink.closed)
   t.equal(last().state, 'aborted')
-  t.equal(joins.size, 0)
+  t.equal(sessions.size, 0)
 })
 
 t.test('a blocked viewer that loses its edge is placed when it takes data again', async t => {
   const { clock, open, opened, last } = setUp(t)
-  const { sink, join } = open()
+  const { sink, session } = open()
   sink.takes = false
   last().data(ready(1))
   last().lost('lost')
   await clock.advance(1_000)
   t.equal(opened.length, 1)
   sink.takes = true
-  join.drained()
+  session.drained()
   t.equal(opened.length, 2)
 })
 
 t.test('a viewer that leaves frees its edge and its place at once', async t => {
-  const { open, last, joins, pending } = setUp(t)
-  const { join } = open()
+  const { open, last, sessions, pending } = setUp(t)
+  const { session } = open()
   last().data(ready(1))
-  join.left()
+  session.left()
   t.equal(last().state, 'aborted')
-  t.equal(joins.size, 0)
+  t.equal(sessions.size, 0)
   t.equal(pending.viewers(last().edge), 0)
 })
 
@@ -295,9 +295,9 @@ t.test('an edge that always breaks is tried more and more slowly', async t => {
 })
 
 t.test('all streams end over a window, each with a retry', async t => {
-  const { clock, open, joins } = setUp(t)
+  const { clock, open, sessions } = setUp(t)
   const sinks = Array.from({ length: 100 }, () => open().sink)
-  const done = joins.endAll(1_000)
+  const done = sessions.endAll(1_000)
   await clock.advance(200)
   const early = sinks.filter(({ ended }) => ended !== undefined).length
   t.ok(early > 0 && early < 100, `${early} ended`)
@@ -315,9 +315,9 @@ t.test('whatever edges do, a viewer of a model video sees each comment once, in 
     fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.integer({ min: 0, max: 3 }), async (steps, start) => {
       const scope = { after: (_: () => void) => {} } as unknown as Test
       const ids = ['a', 'b', 'c', 'd', 'e', 'f'].flatMap(id => [edgeNode(id), edgeNode(`${id}2`)])
-      const { clock, open, opened, last, joins, edges } = setUp(scope, ids)
+      const { clock, open, opened, last, sessions, upstreams } = setUp(scope, ids)
       let head = 3
-      const { sink, join } = open({ ...newcomer, after: start })
+      const { sink, session } = open({ ...newcomer, after: start })
       /** An edge answers what it is asked, from a store that holds 1 to head. */
       const served = new Map<Opened, number>()
       const serve = () => {
@@ -336,7 +336,7 @@ t.test('whatever edges do, a viewer of a model video sees each comment once, in 
         else if (each.kind === 'block') sink.takes = false
         else if (each.kind === 'unblock') {
           sink.takes = true
-          join.drained()
+          session.drained()
         } else if (isOpen && each.kind === 'torn') {
           stream.data(comments((served.get(stream) ?? stream.request.after!) + 1).subarray(0, 15))
           stream.lost('lost')
@@ -346,13 +346,13 @@ t.test('whatever edges do, a viewer of a model video sees each comment once, in 
         serve()
       }
       sink.takes = true
-      join.drained()
+      session.drained()
       await clock.advance(5_000)
       serve()
       const isOver = sink.ended !== undefined
-      joins.close()
-      edges.close()
-      if (isOver && joins.counts.endings.no_capacity === 1 && sink.ids.length === 0) return // every edge said full
+      sessions.close()
+      upstreams.close()
+      if (isOver && sessions.counts.endings.no_capacity === 1 && sink.ids.length === 0) return // every edge said full
       const expected = Array.from({ length: head - start }, (_, i) => start + 1 + i)
       if (isOver || JSON.stringify(sink.ids) !== JSON.stringify(expected)) throw new Error(`${sink.ids.join()} of ${expected.join()} over ${opened.length} streams`)
     }),
