@@ -1,5 +1,6 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { DispatcherNode } from '../protocol/nodes.js'
+import { candidates, othersStore } from '../registry/ownership.js'
 import { firstByRendezvous } from '../registry/rendezvous.js'
 import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
@@ -44,10 +45,10 @@ export class Owners {
     return owner?.id === this.#self ? undefined : owner
   }
 
-  /** Rule 5: ours, and for at least TAKE_OVER_MS. */
+  /** Rule 5: ours, and for at least TAKE_OVER_MS; and nobody stores what we are not told of. */
   settled(videoId: VideoId): boolean {
     this.#current()
-    return this.#memberships.every(({ nodes }) => firstByRendezvous(videoId, nodes)?.id === this.#self)
+    return !othersStore(this.#view) && this.#memberships.every(({ nodes }) => firstByRendezvous(videoId, nodes)?.id === this.#self)
   }
 
   /** Looks at the view again. @returns who has taken a video from us since the last call, where somebody may have */
@@ -72,17 +73,13 @@ export class Owners {
   #current(): Membership {
     const now = this.#clock.now()
     const last = this.#memberships.at(-1)!
-    if (!sameNodes(last.nodes, this.#view.dispatchers())) this.#memberships.push({ since: now, nodes: [...this.#view.dispatchers()] })
+    const nodes = candidates(this.#view)
+    if (!sameNodes(last.nodes, nodes)) this.#memberships.push({ since: now, nodes })
     while (this.#memberships.length > 1 && now - this.#memberships[1]!.since >= TAKE_OVER_MS) this.#memberships.shift()
     return this.#memberships.at(-1)!
   }
 }
 
-function sameNodes(nodes: readonly DispatcherNode[], others: Iterable<DispatcherNode>): boolean {
-  let count = 0
-  for (const other of others) {
-    const node = nodes[count++]
-    if (node?.id !== other.id || node.instance !== other.instance) return false
-  }
-  return count === nodes.length
+function sameNodes(nodes: readonly DispatcherNode[], others: readonly DispatcherNode[]): boolean {
+  return nodes.length === others.length && nodes.every(({ id, instance }, i) => id === others[i]!.id && instance === others[i]!.instance)
 }

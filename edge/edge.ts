@@ -2,11 +2,11 @@ import type { VideoId } from '../protocol/comment.js'
 import { SLOW_MS } from '../protocol/limits.js'
 import { MAX_ZNODE_BYTES } from '../protocol/nodes.js'
 import type { Batch, WireComment } from '../protocol/wire.js'
-import { ownerOf } from '../registry/ownership.js'
+import { ownerOf, ownersOf } from '../registry/ownership.js'
 import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import type { Clock } from '../runtime/clock.js'
-import { Dispatchers } from './dispatchers.js'
+import { Failover, type Ping } from '../runtime/peers/failover.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
 import { Pacer } from './pacer.js'
@@ -25,6 +25,7 @@ const REPLAY_BUDGET_BYTES = 128 * 1024 * 1024
 
 export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 'onPeerError'> {
   readonly view: View
+  readonly ping: Ping
   /** Viewers it takes. */
   readonly capacity: number
   readonly random: () => number
@@ -46,6 +47,7 @@ export class Edge {
   readonly #slots: Set<Room>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set())
   readonly #blocked = new Set<Viewer>()
   readonly #expiries = new Expiries<Viewer>()
+  readonly #failover: Failover
   readonly #syncs: Syncs
   readonly #received: EdgeDeps['received']
   readonly #holdings: HoldingsAnnouncements
@@ -56,14 +58,21 @@ export class Edge {
   #draining = false
   #stopped = false
 
-  constructor({ clock, send, metrics, onPeerError, view, capacity, random, gzip, received, announce }: EdgeDeps) {
+  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, received, announce }: EdgeDeps) {
     this.#clock = clock
     this.#metrics = metrics
     this.#view = view
     this.#capacity = capacity
     this.#random = random
     this.#received = received
-    this.#syncs = new Syncs({ clock, dispatchers: new Dispatchers(view, clock), send, metrics, onPeerError })
+    this.#failover = new Failover({
+      clock,
+      random,
+      ping,
+      known: ({ id, instance }) => view.dispatcher(id)?.instance === instance,
+      onRefused: ({ id, instance }) => void view.refused(id, instance),
+    })
+    this.#syncs = new Syncs({ clock, owners: videoId => ownersOf(view, videoId), failover: this.#failover, send, metrics, onPeerError })
     this.#holdings = new HoldingsAnnouncements({ clock, read: () => this.subscriptions(), write: announce })
     this.#roomDeps = {
       clock,
@@ -202,6 +211,7 @@ export class Edge {
   stop(): void {
     this.#stopped = true
     this.#holdings.stop()
+    this.#failover.close()
   }
 
   #deliver(comment: WireComment): void {

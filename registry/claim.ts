@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { parseHoldings, parseMember, RubbishError, type MemberNode } from '../protocol/nodes.js'
 import type { InternalClient } from '../runtime/peers/client.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
-import type { Announcer } from './announcer.js'
 
 /** Who may have an id. It is claimed at `/edges/<id>` or `/dispatchers/<id>`, whose data says where to ask; the
  * edge's `/holdings/<id>` follows that claim. A refusal costs little: a dead node's entry goes with its session,
@@ -32,7 +31,7 @@ export function mayReplaceNode(own: Claimant, client: InternalClient): (data: Bu
 }
 
 /** For `/holdings/<id>`: our own, or anybody's once the claim on the id is ours. */
-export function mayReplaceHoldings(own: Claimant, claim: Announcer): (data: Buffer) => Promise<boolean> {
+export function mayReplaceHoldings(own: Claimant, claim: { readonly up: boolean }): (data: Buffer) => Promise<boolean> {
   return data => Promise.resolve(claim.up || instanceOf(data) === own.instance)
 }
 

@@ -24,10 +24,16 @@ export interface NodeConfig {
   readonly ZOOKEEPER_AUTH_FILE?: Credentials | undefined
 }
 
+/** Who a node is: what `/internal/ping` answers. The instance is random at each start. */
+export interface NodeIdentity {
+  readonly id: string
+  readonly instance: string
+  readonly version: string
+}
+
 /** A process that has become a node of the cluster. */
 export interface LiveNode {
-  /** What `/internal/ping` answers; the instance is random at each start. */
-  readonly identity: { readonly id: string; readonly instance: string; readonly version: string }
+  readonly identity: NodeIdentity
   readonly log: Log
   /** Ends the process, with the error in the log. */
   readonly onBug: (error: unknown) => void

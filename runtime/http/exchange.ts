@@ -2,9 +2,33 @@ import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
 import { addressOf, type Address } from './address.js'
 import { framingOf, type Framing } from './framing.js'
+import type { StreamResponse } from './stream.js'
 
-/** One request. What is read of it (`header`, `body`) must be read before the handler's first await. */
-export class Exchange {
+/** One request, as a handler sees it. What is read of it (`header`, `body`) must be read before the handler's first await. */
+export interface Exchange {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  /** For an answer that goes on: see Stream. */
+  readonly res: StreamResponse
+  /** The client has left, or has been answered. */
+  readonly aborted: boolean
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal
+  /** The header's value, '' where absent. */
+  header(name: string): string
+  /** The header's values, a line each, '' too: a proxy may add a line of its own below the client's. */
+  headers(name: string): string[]
+  /** A part of the path that the route's pattern names, decoded; unreadable escapes are kept as they are. */
+  parameter(index: number): string
+  /** The peer's address, IPv4 where it is one; undefined once it has left. */
+  peer(): Address | undefined
+  /** The whole body. @throws LiveError BODY_TOO_LARGE, before the rest is read */
+  body(maxBytes: number): Promise<Buffer>
+}
+
+/** A request of uWebSockets.js. */
+export class HttpExchange implements Exchange {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
@@ -28,12 +52,10 @@ export class Exchange {
     })
   }
 
-  /** The header's value, '' where absent. */
   header(name: string): string {
     return this.#req.getHeader(name)
   }
 
-  /** A part of the path that the route's pattern names, decoded; unreadable escapes are kept as they are. */
   parameter(index: number): string {
     const raw = this.#req.getParameter(index) ?? ''
     try {
@@ -43,7 +65,6 @@ export class Exchange {
     }
   }
 
-  /** The header's values, a line each, '' too: a proxy may add a line of its own below the client's. */
   headers(name: string): string[] {
     const values: string[] = []
     this.#req.forEach((each, value) => {
@@ -52,21 +73,18 @@ export class Exchange {
     return values
   }
 
-  /** The peer's address, IPv4 where it is one; undefined once it has left. What a PROXY protocol header claims is never
-   * asked for: anyone may send one. */
+  /** What a PROXY protocol header claims is never asked for: anyone may send one. */
   peer(): Address | undefined {
     return addressOf(this.res.getRemoteAddress())
   }
 
-  /** Aborts when the client leaves. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()
     if (this.aborted) this.#controller.abort()
     return this.#controller.signal
   }
 
-  /** The whole body. A body that stops coming is closed by the server within 12 s.
-   * @throws LiveError BODY_TOO_LARGE, before the rest is read */
+  /** A body that stops coming is closed by the server within 12 s. */
   body(maxBytes: number): Promise<Buffer> {
     const tooLarge = () => new LiveError('BODY_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)
     const { signal } = this

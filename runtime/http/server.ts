@@ -1,6 +1,6 @@
 import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
-import { Exchange } from './exchange.js'
+import { HttpExchange, type Exchange } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
@@ -11,6 +11,12 @@ import { uws } from './uws.js'
 /** Answers at once, later, or not at all: undefined says that the handler took the response over. */
 export type Handler = (exchange: Exchange) => Reply | Promise<Reply | undefined> | undefined
 export type Method = 'GET' | 'POST' | 'DELETE'
+
+/** Where handlers are mounted: an HttpServer, or what stands in for it. */
+export interface Router {
+  /** @param pattern a path with `:name` parts */
+  route(method: Method, pattern: string, handler: Handler): Router
+}
 
 export interface ServerOptions {
   /** Headers of every reply to a request, such as CORS. Not of a response that a handler takes over. */
@@ -28,7 +34,7 @@ export interface ServerOptions {
   readonly onBug: (error: unknown) => void
 }
 
-export class HttpServer {
+export class HttpServer implements Router {
   readonly #app: TemplatedApp = uws.App()
   readonly #routes = new Map<string, Map<Method, Handler>>()
   readonly #options: ServerOptions
@@ -49,14 +55,14 @@ export class HttpServer {
     return this.#connections
   }
 
-  /** @param pattern a path with `:name` parts. HEAD, OPTIONS and 405 are answered from what is routed. */
+  /** HEAD, OPTIONS and 405 are answered from what is routed. */
   route(method: Method, pattern: string, handler: Handler): this {
     const known = this.#routes.get(pattern)
     if (known) known.set(method, handler)
     else {
       const methods = new Map<Method, Handler>([[method, handler]])
       this.#routes.set(pattern, methods)
-      this.#app.any(pattern, (res, req) => this.#serve(new Exchange(res, req), methods))
+      this.#app.any(pattern, (res, req) => this.#serve(new HttpExchange(res, req), methods))
     }
     return this
   }
@@ -68,7 +74,7 @@ export class HttpServer {
 
   /** Listens, alone on its port. @returns the port. @throws Error when the port is taken or the host is not ours */
   listen(host: string, port: number): number {
-    this.#app.any('/*', (res, req) => this.#serve(new Exchange(res, req), undefined))
+    this.#app.any('/*', (res, req) => this.#serve(new HttpExchange(res, req), undefined))
     // The library shares a taken port between processes unless told not to; the types lack this form.
     const app = this.#app as unknown as { listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void }
     app.listen(host, port, 1, socket => {
@@ -90,7 +96,7 @@ export class HttpServer {
     this.#app.close()
   }
 
-  #serve(exchange: Exchange, methods: Map<Method, Handler> | undefined): void {
+  #serve(exchange: HttpExchange, methods: Map<Method, Handler> | undefined): void {
     const headers = this.#options.headers?.(exchange) ?? {}
     let work: ReturnType<Handler>
     try {
@@ -116,7 +122,7 @@ export class HttpServer {
     )
   }
 
-  #send(exchange: Exchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
+  #send(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     const { fault, chunked } = exchange.framing
     // Of chunks the library reads more than the standard allows, unseen by us: nothing may come after them.
     const close = reply.close || fault !== undefined || chunked
@@ -126,7 +132,7 @@ export class HttpServer {
     setImmediate(() => this.#write(exchange, { ...reply, close }, headers))
   }
 
-  #write(exchange: Exchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
+  #write(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     if (exchange.aborted) return // any use of the response would throw
     const { res } = exchange
     const { body = '' } = reply
@@ -146,7 +152,7 @@ export class HttpServer {
 
   /** Sends a body as fast as the peer takes it. Until it has taken all, the request is under way: it is closed if it takes
    * nothing for 12 s, or asks again. With a plain `end`, what it asked for and does not read would pile up without limit. */
-  #sendWhole(exchange: Exchange, body: string | Uint8Array): void {
+  #sendWhole(exchange: HttpExchange, body: string | Uint8Array): void {
     const { res } = exchange
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
     const send = (from: number) => {

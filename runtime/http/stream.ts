@@ -1,10 +1,21 @@
-import type { HttpResponse } from 'uWebSockets.js'
-
 /** A cork holds 16 KB, with each chunk's header. What is more goes past it, and loses data where the socket takes only
  * some: seen with a single write of 20 KB, and never with less. */
 const CORK_BYTES = 15 * 1024
 
 type Headers = Readonly<Record<string, string>>
+
+/** As much of uWebSockets.js's HttpResponse as a stream uses. */
+export interface StreamResponse {
+  cork(write: () => void): unknown
+  writeStatus(status: string): unknown
+  writeHeader(name: string, value: string): unknown
+  /** @returns false when it was the last that the socket takes for now */
+  write(chunk: string | Uint8Array): boolean
+  end(last?: string | Uint8Array): unknown
+  close(): unknown
+  onAborted(handler: () => void): unknown
+  onWritable(handler: (offset: number) => boolean): unknown
+}
 
 export interface StreamEvents {
   /** Harmless bytes that may be sent right now, or null in the middle of an event. What the server holds back
@@ -24,12 +35,12 @@ export class Stream {
    * such a write makes it true, or what its writer then wrote in good faith would be lost. */
   blocked = false
   gone = false
-  readonly #res: HttpResponse
+  readonly #res: StreamResponse
 
   readonly #events: StreamEvents
 
   /** Sends status 200, the headers and `first` (not empty: headers leave with the first byte). */
-  constructor(res: HttpResponse, headers: readonly Headers[], first: string | Uint8Array, events: StreamEvents) {
+  constructor(res: StreamResponse, headers: readonly Headers[], first: string | Uint8Array, events: StreamEvents) {
     this.#res = res
     this.#events = events
     // One closure for both: it lives as long as the stream, and a process has as many as viewers. Called with how much
@@ -95,7 +106,7 @@ export class Stream {
 }
 
 /** Not in the constructor: a closure there would keep all of this for as long as the stream is open. */
-function start(res: HttpResponse, headers: readonly Headers[], first: string | Uint8Array): void {
+function start(res: StreamResponse, headers: readonly Headers[], first: string | Uint8Array): void {
   res.cork(() => {
     res.writeStatus('200 OK')
     for (const each of headers) for (const name in each) res.writeHeader(name, each[name]!)

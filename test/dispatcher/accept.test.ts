@@ -104,7 +104,7 @@ t.test('a commit whose outcome is unknown is not acknowledged; the same key find
   scene.edge('e', 'v')
   const post = draft('v')
   scene.store.committed = () => Promise.reject(new StoreUnavailableError('its thread ended', { unknown: true }))
-  t.match(await scene.post(post), [{ error: { code: 'STORE_UNAVAILABLE' } }])
+  t.match(await scene.post(post), [{ error: { code: 'OUTCOME_UNKNOWN' } }])
   t.equal(scene.sent.length, 0)
   scene.store.committed = () => {}
   t.match(await scene.post(post), [{ created: false }])

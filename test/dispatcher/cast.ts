@@ -64,6 +64,7 @@ export class Scene {
       onBug: error => this.bugs.push(error),
       limits,
       rules: this.rules,
+      ping: () => Promise.resolve(undefined),
       send: (target, path, body) =>
         new Promise((resolve, reject) => {
           const sent: Sent = {

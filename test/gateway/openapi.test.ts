@@ -132,7 +132,7 @@ t.test('every path, status and schema is what the gateway answers', async t => {
   })
 
   await t.test('what is away', async t => {
-    const { url } = runGateway(t, { notReady: () => 'waiting for the registry', viewLoaded: () => false })
+    const { url } = runGateway(t, { viewLoaded: () => false })
     await ask(t, comments, `${url}/comments/demo`)
     await ask(t, comments, `${url}/comments/demo`, body({ content: 'x' }))
     await ask(t, `${comments}/stats`, `${url}/comments/demo/stats`)

@@ -9,6 +9,7 @@ import { frame, FrameKind, framesOf, streamEvent, type EndReason } from '../../p
 import type { EdgeNode } from '../../protocol/nodes.js'
 import { commentEvent, readyEvent, SseParser, type SseEvent } from '../../protocol/sse.js'
 import { View } from '../../registry/view.js'
+import type { Ping } from '../../runtime/peers/failover.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { edgeNode } from '../support/nodes.js'
 
@@ -60,8 +61,8 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
   const silent = new Set<string>()
   const show = (node: EdgeNode) => view.apply({ kind: 'edge', id: node.id, node }, 0)
   nodes.forEach(show)
-  const ask = ({ id }: EdgeNode) => (silent.has(id) ? new Promise<undefined>(() => {}) : Promise.resolve(undefined))
-  const upstreams = new Upstreams({ clock, random: () => 0.5, view, ask, onUsable: () => sessions.placeWaiting() })
+  const ping: Ping = ({ id }) => (silent.has(id) ? new Promise<undefined>(() => {}) : Promise.resolve(undefined))
+  const upstreams = new Upstreams({ clock, random: () => 0.5, view, ping, onUsable: () => sessions.placeWaiting() })
   const sessions: Sessions = new Sessions({
     clock,
     random: () => 0.5,

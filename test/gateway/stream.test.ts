@@ -13,7 +13,7 @@ import { until } from '../support/until.js'
 import { watch } from '../support/viewer.js'
 
 t.test('the preamble comes at once, whatever state the cluster is in', async t => {
-  const { url } = runGateway(t, { notReady: () => 'no', viewLoaded: () => false })
+  const { url } = runGateway(t, { viewLoaded: () => false })
   const response = await fetch(`${url}/comments/demo`, { headers: { accept: 'text/event-stream' } })
   t.equal(response.status, 200)
   t.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8')
@@ -171,11 +171,10 @@ t.test('with every edge full, beyond the viewer limit and while stopping: 200, r
 
 t.test('stopping ends every stream with a retry', async t => {
   const edge = fakeEdge(t, 'a')
-  const { url, gateway, server } = runGateway(t, { edges: [edge.node] })
+  const { url, gateway, part } = runGateway(t, { edges: [edge.node] })
   const viewers = Array.from({ length: 5 }, () => watch(t, `${url}/comments/demo`))
   await edge.stream(4)
-  server.stop()
-  await gateway.sessions.endAll(100)
+  void part.stop(100)
   await Promise.all(viewers.map(({ closed }) => closed))
   t.ok(viewers.every(({ retryMs }) => retryMs !== undefined && retryMs >= 1_000))
   await until(() => edge.streams.every(({ left }) => left()))

@@ -42,6 +42,7 @@ export const dispatcherHttp: Target = {
     const dispatcher = new Dispatcher({
       self: 'd', store, view: new View(), clock: systemClock, random: Math.random, metrics: new DispatcherMetrics(metrics), onBug,
       send: async () => Buffer.alloc(0),
+      ping: async () => undefined,
       limits: { maxRecentBytes: 1 << 20 },
     })
     const server = internalServer({ token: undefined, metrics, identity: { id: 'd', instance: 'i1', version: '0' }, notReady: () => undefined, onBug })
