@@ -147,7 +147,7 @@ export class Failover {
         const peer = order[tried]
         const leftMs = deadline - clock.now()
         if (peer === undefined || leftMs <= 0) {
-          if (running === 0) end(() => reject(failure as Error))
+          if (running === 0) end(() => reject(failure))
           return
         }
         const first = tried++ === 0

@@ -8,6 +8,7 @@ import type { DispatcherNode, EdgeNode, MemberNode } from '../../protocol/nodes.
 import type { PostResult } from '../../protocol/posts.js'
 import { parseBatch, type Batch } from '../../protocol/wire.js'
 import { View } from '../../registry/view.js'
+import type { Ping } from '../../runtime/peers/failover.js'
 import { PeerError } from '../../runtime/peers/peer-error.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { MemoryStore } from './memory-store.js'
@@ -42,13 +43,15 @@ export interface Sent {
 export class Scene {
   readonly clock = new FakeClock()
   readonly view = new View()
-  readonly store = new MemoryStore()
+  readonly store = new MemoryStore(() => this.clock.now())
   readonly registry = new Registry()
   readonly bugs: unknown[] = []
   /** In the order it was sent. */
   readonly sent: Sent[] = []
   /** Answers at once where it is set. */
   reply: ((sent: Sent) => void) | undefined
+  /** By default everybody lives. */
+  pings: Ping = () => Promise.resolve(undefined)
   readonly rules: Rules
   readonly dispatcher: Dispatcher
 
@@ -64,7 +67,7 @@ export class Scene {
       onBug: error => this.bugs.push(error),
       limits,
       rules: this.rules,
-      ping: () => Promise.resolve(undefined),
+      ping: (peer, timeoutMs) => this.pings(peer, timeoutMs),
       send: (target, path, body) =>
         new Promise((resolve, reject) => {
           const sent: Sent = {
