@@ -137,7 +137,7 @@ export class Failover {
       let tried = 0
       let running = 0
       let over = false
-      let failure: unknown = new PeerError('local', 'no peer is known')
+      let failure: Error = new PeerError('local', 'no peer is known')
       const end = (say: () => void) => {
         over = true
         cancelDeadline()
@@ -179,7 +179,7 @@ export class Failover {
           (error: unknown) => settle(() => {
             if (error instanceof PeerError) this.failed(peer, error)
             else this.answered(peer)
-            failure = error
+            failure = error instanceof Error ? error : new Error(String(error))
             if (overtaken && running === 0 && !over) next()
             overtake()
           }),
