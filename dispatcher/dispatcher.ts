@@ -25,6 +25,8 @@ export interface DispatcherDeps {
   readonly self: string
   readonly store: Store
   readonly view: View
+  /** Whether the view shows the registry as it is now. */
+  readonly viewIsCurrent: () => boolean
   readonly clock: Clock
   /** 0 ≤ x < 1 */
   readonly random: () => number
@@ -79,7 +81,7 @@ export class Dispatcher {
     const { self, store, view, clock, random, send, ping, metrics, onBug } = deps
     const { maxQueueBytes, maxPipeBytes, maxRecentBytes } = { ...LIMITS, ...deps.limits }
     const recentVideos = (this.#recentVideos = new RecentVideos(maxRecentBytes))
-    const owners = (this.#owners = new Owners(view, clock, self))
+    const owners = (this.#owners = new Owners(view, clock, self, deps.viewIsCurrent))
     const synced = (this.#synced = new Synced(clock))
     const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes, trace: deps.trace }))
     const accept = (this.#accept = new Accept({
@@ -143,7 +145,8 @@ export class Dispatcher {
   /** What another dispatcher stored of videos that are ours, or hands over. Its word is no comparison (rule 5). */
   batch({ comments, hints }: Batch): void {
     for (const comment of comments) this.#recentVideos.take(comment)
-    for (const hint of hints) this.#recentVideos.hint(hint)
+    const now = this.#deps.clock.now()
+    for (const hint of hints) this.#recentVideos.hint(hint, now)
   }
 
   /** To be called when a dispatcher came, went or changed: who stops being a video's owner sends its newest

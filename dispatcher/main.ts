@@ -59,6 +59,7 @@ async function run(config: DispatcherConfig): Promise<void> {
     store,
     view: watcher.view,
     viewLoaded: () => watcher.loaded,
+    viewIsCurrent: () => watcher.stalenessMs() === 0,
     clock: systemClock,
     random: Math.random,
     client,

@@ -20,16 +20,19 @@ export class Owners {
   readonly #view: View
   readonly #clock: Clock
   readonly #self: string
+  readonly #isCurrent: () => boolean
   /** Oldest first; the last is in force, the first may have ended TAKE_OVER_MS ago. */
   #memberships: Membership[]
   /** The membership of the last `refresh`. */
   #refreshed: Membership
 
-  /** @param self our own id */
-  constructor(view: View, clock: Clock, self: string) {
+  /** @param self our own id
+   * @param isCurrent whether the view shows the registry as it is, or stands still as ZooKeeper cannot be reached */
+  constructor(view: View, clock: Clock, self: string, isCurrent: () => boolean) {
     this.#view = view
     this.#clock = clock
     this.#self = self
+    this.#isCurrent = isCurrent
     this.#refreshed = { since: clock.now(), nodes: [] } // a process that starts owns nothing
     this.#memberships = [this.#refreshed]
   }
@@ -45,10 +48,11 @@ export class Owners {
     return owner?.id === this.#self ? undefined : owner
   }
 
-  /** Rule 5: ours, and for at least TAKE_OVER_MS; and nobody stores what we are not told of. */
+  /** Rule 5: ours, and for at least TAKE_OVER_MS, as far as we can see; and nobody stores what we are not told of. To a
+   * dispatcher that has lost ZooKeeper its videos may belong to another by now, which does not know that we exist. */
   settled(videoId: VideoId): boolean {
     this.#current()
-    return !othersStore(this.#view) && this.#memberships.every(({ nodes }) => firstByRendezvous(videoId, nodes)?.id === this.#self)
+    return this.#isCurrent() && !othersStore(this.#view) && this.#memberships.every(({ nodes }) => firstByRendezvous(videoId, nodes)?.id === this.#self)
   }
 
   /** Looks at the view again. @returns who has taken a video from us since the last call, where somebody may have */

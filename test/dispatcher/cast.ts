@@ -50,6 +50,7 @@ export class Scene {
   readonly sent: Sent[] = []
   /** Answers at once where it is set. */
   reply: ((sent: Sent) => void) | undefined
+  viewIsCurrent = true
   /** By default everybody lives. */
   pings: Ping = () => Promise.resolve(undefined)
   readonly rules: Rules
@@ -61,6 +62,7 @@ export class Scene {
       self: 'd',
       store: this.store,
       view: this.view,
+      viewIsCurrent: () => this.viewIsCurrent,
       clock: this.clock,
       random: () => 0.5,
       metrics: new DispatcherMetrics(this.registry),

@@ -155,6 +155,23 @@ t.test('a dispatcher that speaks another wire version owns nothing, and while it
   }
 })
 
+t.test('rule 5: to a dispatcher that has lost ZooKeeper nothing is settled', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d')
+  await scene.id('v')
+  await scene.clock.advance(15_000)
+  const ask = () => scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: undefined, want: undefined }])
+  await ask()
+  const reads = scene.store.calls.lastIds
+  await scene.clock.advance(2_000)
+  await ask()
+  t.equal(scene.store.calls.lastIds, reads, 'settled: from memory')
+  scene.viewIsCurrent = false
+  const id = await scene.elsewhere('v') // whoever owns it now
+  await scene.clock.advance(2_000)
+  t.match(await ask(), [{ from: 'store', head: id }])
+})
+
 t.test('what was both stored by the owner and handled here after a lost answer is one comment', async t => {
   const scene = new Scene(t)
   scene.dispatchers('d', 'x')

@@ -45,6 +45,7 @@ function start(t: Test, id = 'd', path?: string) {
     self: id,
     store,
     view,
+    viewIsCurrent: () => true,
     clock: systemClock,
     random: Math.random,
     // However slow this machine is: what a time-out loses, a later sync or the post's key repairs, and is not asked here.

@@ -71,6 +71,7 @@ export const startDispatcher: Start = (cluster, process, url) => {
     store: disk.store(process),
     view: session.view,
     viewLoaded: () => session.loaded,
+    viewIsCurrent: () => session.isCurrent,
     clock: process.clock,
     random: world.random.fork().next,
     client: network.client(process),

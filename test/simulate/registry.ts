@@ -146,6 +146,11 @@ export class Session {
     }
   }
 
+  /** Connected, and nothing is known that was not read since. */
+  get isCurrent(): boolean {
+    return this.#alive && !this.#registry.faults.away
+  }
+
   /** Leaves the registry. */
   close(): void {
     this.closed = true
