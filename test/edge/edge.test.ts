@@ -59,7 +59,7 @@ t.test('rule 10: a viewer that reads slowly takes nothing more for long, and sta
   stage.post('v')
   for (let i = 0; i < 4; i++) {
     await stage.clock.advance(5_000)
-    stage.edge.progressed(slow.viewer!)
+    slow.viewer!.progressed()
   }
   t.equal(slow.outlet.ended, undefined)
   await stage.clock.advance(6_100)

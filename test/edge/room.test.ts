@@ -6,7 +6,7 @@ import { Pace } from '../../edge/pace.js'
 import { Pacer } from '../../edge/pacer.js'
 import { ReplayBudget } from '../../edge/replay-buffer.js'
 import { Room } from '../../edge/room.js'
-import { Viewer, type Start } from '../../edge/viewer.js'
+import type { Start, Viewer } from '../../edge/viewer.js'
 import type { ReplayRequest, RoomAnswer, SyncRequest } from '../../protocol/wire.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
@@ -50,7 +50,7 @@ class Stage {
         return this.history(request)
       },
       needsSync: () => void (this.needy = true),
-      blocked: () => {},
+      blocked: new Set(),
     })
   }
 
@@ -76,9 +76,7 @@ class Stage {
 
   join(start: Start = {}, encoding: Encoding = 'plain'): { viewer: Viewer; outlet: FakeOutlet } {
     const outlet = new FakeOutlet(encoding)
-    const viewer = new Viewer(outlet, start, this.clock.now())
-    this.room.join(viewer)
-    return { viewer, outlet }
+    return { viewer: this.room.join(start, outlet), outlet }
   }
 
   drain({ viewer, outlet }: { viewer: Viewer; outlet: FakeOutlet }): void {
@@ -379,11 +377,13 @@ t.test('rule 9: an answer to a question asked before a viewer came does not judg
 })
 
 t.test('viewers that wait for a cursor or for history are sent heartbeats', async t => {
-  const stage = await Stage.open(10)
+  const stage = new Stage()
+  stage.store.posts(10)
   stage.history = () => new Promise(() => {})
-  const ahead = stage.join({ after: 500 }, 'frames')
   const replaying = stage.join({ after: 10 }, 'frames')
-  replaying.viewer.heardAt -= 5000 // it had to wait for the room to open, too
+  await stage.seconds(5)
+  stage.sync({ limit: 1 }) // cut: it has to wait for history, too
+  const ahead = stage.join({ after: 500 }, 'frames')
   await stage.seconds(5)
   t.equal(replaying.outlet.heartbeats, 1)
   t.equal(ahead.outlet.heartbeats, 0)
@@ -393,13 +393,14 @@ t.test('viewers that wait for a cursor or for history are sent heartbeats', asyn
 })
 
 t.test('one question serves all that wait for history, and one that left or is blocked is not written to', async t => {
-  const stage = await Stage.open(100)
+  const stage = new Stage()
+  stage.store.posts(100)
   let answer: (() => void) | undefined
   stage.history = request => new Promise(resolve => (answer = () => resolve(stage.store.replay(request))))
   const [a, b, left, blocked] = [{ after: 500 }, { recent: 20 }, { after: 900 }, { after: 970 }].map(start => stage.join(start))
-  await stage.clock.advance(0)
   blocked!.outlet.stuck = true
-  blocked!.viewer.heardAt -= 9000
+  await stage.seconds(9)
+  stage.sync({ limit: 1 }) // cut: they have to wait for history, too
   await stage.seconds(1)
   t.equal(blocked!.outlet.blocked, true, 'by a heartbeat')
   stage.room.leave(left!.viewer)
