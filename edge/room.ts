@@ -67,9 +67,9 @@ export class Room {
   }
 
   join(start: Start, outlet: Outlet): Viewer {
-    if (this.viewers.size === 0) {
-      // Whoever was here before may have missed something while the room was empty: ask first (rule 7).
-      if (this.emptySince !== undefined) this.chain.reopen()
+    if (this.emptySince !== undefined) {
+      // Comments may have passed by while nobody was here: ask first (rule 7).
+      this.chain.reopen()
       this.emptySince = undefined
     }
     const viewer = new Viewer(this.#host, start, outlet)

@@ -5,7 +5,7 @@ import { missedBy, Replays, type ReplayingRoom } from '../../edge/replay.js'
 import { Viewer, type Start, type ViewerHost } from '../../edge/viewer.js'
 import { streamEvent } from '../../protocol/frame.js'
 import { MAX_REPLAY } from '../../protocol/limits.js'
-import { commentEvent } from '../../protocol/sse.js'
+import { commentEvent, gapEvent } from '../../protocol/sse.js'
 import type { ReplayRequest, RoomAnswer } from '../../protocol/wire.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
@@ -53,6 +53,13 @@ t.test('rule 8: what a viewer missed is sent whole, or the newest 1,000 after a 
     }),
     { numRuns: 1500 },
   )
+})
+
+t.test('rule 8: a run of 1,000 comments is as much as is sent, however far back the viewer is; one of 999 is not', async t => {
+  const events = Array.from({ length: MAX_REPLAY }, (_, i) => streamEvent(5010 + i * 10, commentEvent(5010 + i * 10, '{}')))
+  const until = events.at(-1)!.id
+  t.same(missedBy({ cursor: 20, recent: 0 }, { base: 5000, events }, until), [streamEvent(5000, gapEvent(20, 5000)), ...events])
+  t.equal(missedBy({ cursor: 20, recent: 0 }, { base: 5010, events: events.slice(1) }, until), undefined)
 })
 
 /** Viewers of a room that stands at its store's head, and the questions that are asked for them. */

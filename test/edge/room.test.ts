@@ -30,6 +30,7 @@ class Stage {
   readonly clock = new BusyClock()
   readonly store: ModelStore
   readonly replays: ReplayRequest[] = []
+  readonly blocked = new Set<Viewer>()
   /** How history answers. */
   history: (request: ReplayRequest) => RoomAnswer | Promise<RoomAnswer> = request => this.store.replay(request)
   /** Whether the room asked for a sync since the last one. */
@@ -50,7 +51,7 @@ class Stage {
         return this.history(request)
       },
       needsSync: () => void (this.needy = true),
-      blocked: new Set(),
+      blocked: this.blocked,
     })
   }
 
@@ -361,6 +362,50 @@ t.test('a viewer whose socket was blocked when the room opened, or when its curs
   for (const { outlet } of [early, ahead, foreign]) t.same(outlet.story.at(-1), 70)
 })
 
+t.test('rule 10: a viewer whose socket was blocked while it waited is sent nothing by the flushes that follow', async t => {
+  const opening = async (stage: Stage) => {
+    const seat = stage.join({ after: 80 })
+    seat.outlet.stuck = true
+    await stage.seconds(10)
+    stage.sync()
+    return seat
+  }
+  const ahead = async (stage: Stage) => {
+    stage.join()
+    stage.sync()
+    const seat = stage.join({ after: 110 })
+    seat.outlet.stuck = true
+    await stage.seconds(10)
+    await stage.push(1)
+    return seat
+  }
+  const replaying = async (stage: Stage) => {
+    let answer: (() => void) | undefined
+    stage.history = request => new Promise(resolve => (answer = () => resolve(stage.store.replay(request))))
+    const seat = stage.join({ after: 90 })
+    await stage.seconds(5)
+    stage.sync({ limit: 0 })
+    seat.outlet.stuck = true
+    await stage.seconds(5)
+    answer!()
+    await stage.clock.advance(0)
+    return seat
+  }
+  for (const wait of [opening, ahead, replaying]) {
+    const stage = new Stage()
+    stage.store.posts(10)
+    const seat = await wait(stage)
+    t.equal(seat.outlet.blocked, true, `${wait.name}: by a heartbeat`)
+    t.equal(seat.viewer.state.kind, 'live')
+    await stage.push(1)
+    t.same(seat.outlet.story, [])
+    t.same([...stage.blocked], [seat.viewer])
+    stage.drain(seat)
+    t.same(seat.outlet.story.slice(-2), [stage.store.head, `ready ${stage.store.head}`])
+    t.equal(stage.blocked.size, 0)
+  }
+})
+
 t.test('rule 9: an answer to a question asked before a viewer came does not judge its cursor', async t => {
   const stage = await Stage.open(3)
   const foreign = stage.join({ after: 1_000_000 })
@@ -423,6 +468,22 @@ t.test('a buffer that others pushed out is no reason to miss anything', async t 
   await stage.clock.advance(0)
   t.same(late.outlet.story, [50, 60, 'ready 60'])
   for (const { outlet } of viewers) t.same(outlet.ids, [40, 50, 60])
+})
+
+t.test('rule 8: history that the buffer has run away from is not used, and is asked for again', async t => {
+  const stage = await Stage.open(10, { ringBytes: 1 })
+  let answer: (() => void) | undefined
+  stage.history = request => new Promise(resolve => (answer = () => resolve(stage.store.replay(request))))
+  const { outlet } = stage.join({ after: 70 })
+  await stage.push(2)
+  answer!() // (70, 100]; the buffer begins after 120
+  await stage.clock.advance(0)
+  t.same(outlet.story, [])
+  await stage.clock.advance(250)
+  answer!()
+  await stage.clock.advance(0)
+  t.same(stage.replays.map(({ after, until }) => [after, until]), [[70, 100], [70, 120]])
+  t.same(outlet.story, [80, 90, 100, 110, 120, 'ready 120'])
 })
 
 t.test('viewers are told how many watch: at most once a second when it changed, at least every 15 s', async t => {
@@ -534,6 +595,7 @@ t.test('a room that was empty for a while asks anew; a late answer to an old que
   const newcomer = stage.join()
   const back = stage.join({ after: 40 })
   t.equal(stage.needy, true)
+  stage.needy = false
   stage.room.synced(stale, staleAnswer)
   await stage.clock.advance(0)
   t.same(newcomer.outlet.story, [])
