@@ -27,6 +27,7 @@ export class Room {
   readonly buffer: ReplayBuffer
   /** Everyone here, live or waiting. */
   readonly viewers = new Set<Viewer>()
+  /** Those of them that are not live. */
   readonly waiting = new Set<Viewer>()
   /** Viewers of the video on other edges, as of the last sync. */
   others = 0

@@ -40,6 +40,7 @@ t.test('rule 10: a viewer that takes nothing for 6 s is closed as slow, and the 
   await stage.clock.advance(5_900)
   t.equal(slow.outlet.ended, undefined)
   stage.drain(brief)
+  quick.viewer!.progressed() // nobody waited for it
   stage.post('v')
   await stage.clock.advance(200)
   t.equal(slow.outlet.ended, 'slow')

@@ -62,6 +62,10 @@ t.test('rule 8: a run of 1,000 comments is as much as is sent, however far back 
   t.equal(missedBy({ cursor: 20, recent: 0 }, { base: 5010, events: events.slice(1) }, until), undefined)
 })
 
+t.test('a viewer that is at L misses nothing, although the buffer has lost what is still to be flushed', async t => {
+  t.same(missedBy({ cursor: 30, recent: 0 }, { base: 40, events: [] }, 30), [])
+})
+
 /** Viewers of a room that stands at its store's head, and the questions that are asked for them. */
 class Stage implements ReplayingRoom, ViewerHost {
   readonly videoId = 'v'
@@ -105,7 +109,7 @@ class Stage implements ReplayingRoom, ViewerHost {
 
 t.test('one question at a time serves all that wait, whoever is furthest back first', async t => {
   const stage = new Stage(300)
-  for (const start of [{ after: 2000 }, { after: 500 }, { recent: 50 }, { recent: 290 }]) stage.replay(start)
+  for (const start of [{ after: 2000 }, { after: 500 }, { recent: 50 }, { recent: 290 }, { recent: 280 }]) stage.replay(start)
   await stage.clock.advance(0)
   t.same(stage.asked, [
     { videoId: 'v', after: 2000, until: 3000, limit: MAX_REPLAY },
@@ -135,6 +139,18 @@ t.test('an answer that ends below L is not used, and history is asked again afte
   await stage.clock.advance(200)
   t.equal(stage.asked.length, 1)
   t.equal(stage.served.length, 0)
+  stage.history = request => stage.store.replay(request)
+  await stage.clock.advance(100)
+  t.equal(stage.asked.length, 2)
+  t.equal(stage.waiting.size, 0)
+})
+
+t.test('where nobody answers, history is asked again after a pause', async t => {
+  const stage = new Stage(3)
+  stage.history = () => Promise.reject(new Error('nobody answers'))
+  stage.replay({ after: 0 })
+  await stage.clock.advance(200)
+  t.equal(stage.asked.length, 1)
   stage.history = request => stage.store.replay(request)
   await stage.clock.advance(100)
   t.equal(stage.asked.length, 2)
