@@ -81,7 +81,7 @@ class Connection implements Outlet, StreamEvents {
   }
 
   progressed(): void {
-    if (this.viewer) this.#edge.progressed(this.viewer)
+    this.viewer?.progressed()
   }
 
   drained(): void {

@@ -7,13 +7,14 @@ import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import type { Clock } from '../runtime/clock.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
+import type { GzipPolicy } from './encoding.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
 import { Pacer } from './pacer.js'
 import { ReplayBudget } from './replay-buffer.js'
-import { Room, type GzipPolicy, type RoomDeps } from './room.js'
+import { Room, type RoomDeps } from './room.js'
 import { Syncs, type SyncDeps } from './sync.js'
-import { Viewer, type Outlet, type Start } from './viewer.js'
+import type { Outlet, Start, Viewer } from './viewer.js'
 
 /** Every room is visited once in a turn of the wheel, so that their syncs spread over the 2 s of rule 7. */
 const WHEEL_SLOTS = 40
@@ -30,9 +31,9 @@ export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 
   readonly capacity: number
   readonly random: () => number
   readonly gzip: GzipPolicy
-  /** Told of every comment that is pushed, where anybody wants to know. */
+  /** Optional hook: called for each pushed comment. */
   readonly received?: ((comment: WireComment) => void) | undefined
-  /** Announces what is held. @returns the size of what was written, bytes */
+  /** Announces the videos that are watched here, with their viewers. @returns the size of what was written, bytes */
   readonly announce: (videos: ReadonlyMap<VideoId, number>) => number
 }
 
@@ -45,6 +46,7 @@ export class Edge {
   readonly #random: () => number
   readonly #rooms = new Map<VideoId, Room>()
   readonly #slots: Set<Room>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set())
+  /** Viewers whose sockets take nothing. */
   readonly #blocked = new Set<Viewer>()
   readonly #expiries = new Expiries<Viewer>()
   readonly #failover: Failover
@@ -82,7 +84,7 @@ export class Edge {
       gzip,
       replay: request => this.#syncs.replay(request),
       needsSync: room => this.#syncs.needs(room),
-      blocked: viewer => void this.#blocked.add(viewer),
+      blocked: this.#blocked,
     }
     this.#turn()
   }
@@ -99,14 +101,16 @@ export class Edge {
     return this.#draining
   }
 
-  /** videoId → viewers, of the videos that anyone here watches. */
+  /** Viewers of each video that anyone here watches. */
   subscriptions(): Map<VideoId, number> {
-    const held = new Map<VideoId, number>()
-    for (const room of this.#rooms.values()) if (room.viewers.size > 0) held.set(room.videoId, room.viewers.size)
-    return held
+    const subscriptions = new Map<VideoId, number>()
+    for (const { videoId, viewers } of this.#rooms.values()) {
+      if (viewers.size > 0) subscriptions.set(videoId, viewers.size)
+    }
+    return subscriptions
   }
 
-  /** @returns undefined where the viewer cannot be taken: its outlet was told why */
+  /** @returns undefined where the viewer cannot be taken: its outlet was ended with the reason */
   join(videoId: VideoId, start: Start, outlet: Outlet): Viewer | undefined {
     const known = this.#rooms.get(videoId)
     const noRoomInRegistry = (known?.viewers.size ?? 0) === 0 && this.#holdings.bytes > 0.95 * MAX_ZNODE_BYTES
@@ -116,33 +120,27 @@ export class Edge {
       return undefined
     }
     const room = known ?? this.#open(videoId)
-    const viewer = new Viewer(outlet, start, this.#clock.now())
-    viewer.room = room
     this.#viewers++
-    if (start.endsAt !== undefined) this.#expiries.add(viewer, start.endsAt)
     this.#metrics.joins.inc()
-    room.join(viewer)
+    const viewer = room.join(start, outlet)
+    if (start.endsAt !== undefined) this.#expiries.add(viewer, start.endsAt)
     this.#holdings.changed(videoId, room.viewers.size)
     return viewer
   }
 
   /** The viewer's socket is gone. */
   leave(viewer: Viewer): void {
-    const room = this.#forget(viewer)
-    if (!room) return
+    if (viewer.gone) return
+    const room = this.#rooms.get(viewer.videoId)!
+    this.#viewers--
+    this.#expiries.delete(viewer)
     room.leave(viewer)
     this.#holdings.changed(room.videoId, room.viewers.size)
   }
 
-  /** The viewer's socket took some of what it was given, but does not take more yet. */
-  progressed(viewer: Viewer): void {
-    if (viewer.blockedSince !== undefined) viewer.blockedSince = this.#clock.now()
-  }
-
   /** The viewer's socket takes bytes again. */
   drained(viewer: Viewer): void {
-    this.#blocked.delete(viewer)
-    viewer.room?.drained(viewer)
+    if (!viewer.gone) this.#rooms.get(viewer.videoId)!.drained(viewer)
   }
 
   /** What a dispatcher pushed. Rooms that are not here have no use for it. */
@@ -236,39 +234,54 @@ export class Edge {
     room.drop()
   }
 
-  #forget(viewer: Viewer): Room | undefined {
-    const { room } = viewer
-    if (!room) return undefined
-    viewer.room = undefined
-    this.#viewers--
-    this.#blocked.delete(viewer)
-    this.#expiries.delete(viewer)
-    return room
-  }
-
   #end(viewer: Viewer, reason: 'drain' | 'slow'): void {
-    const room = this.#forget(viewer)
-    if (!room) return
-    room.end(viewer, reason)
-    this.#holdings.changed(room.videoId, room.viewers.size)
+    this.leave(viewer)
+    viewer.outlet.end(reason)
   }
 
+  /** The wheel moves on by one slot. */
   #turn(): void {
     if (this.#stopped) return
     const now = this.#clock.now()
+    this.#closeSlow(now)
+    this.#endExpired()
+    this.#slot = (this.#slot + 1) % WHEEL_SLOTS
+    this.#syncSlot()
+    this.#dropEmpty(now)
+    this.#tickRooms()
+    this.#clock.after(SLOT_MS, () => this.#turn())
+  }
+
+  #closeSlow(now: number): void {
     for (const viewer of this.#blocked) {
-      if (now - viewer.blockedSince! < SLOW_MS) continue
+      if (viewer.blockedForMs(now) < SLOW_MS) continue
       this.#metrics.slow.inc()
       this.#end(viewer, 'slow')
     }
-    for (const viewer of this.#expiries.due(this.#clock.wall())) this.#end(viewer, 'drain') // told to come back, as in a drain
-    this.#slot = (this.#slot + 1) % WHEEL_SLOTS
+  }
+
+  /** Those whose time is over come back, as after a drain. */
+  #endExpired(): void {
+    for (const viewer of this.#expiries.due(this.#clock.wall())) this.#end(viewer, 'drain')
+  }
+
+  #syncSlot(): void {
+    for (const room of this.#slots[this.#slot]!) {
+      if (room.viewers.size > 0) this.#syncs.needs(room)
+    }
+  }
+
+  #dropEmpty(now: number): void {
     const slot = this.#slots[this.#slot]!
     for (const room of slot) {
-      if (room.viewers.size > 0) this.#syncs.needs(room)
-      else if (room.emptySince !== undefined && now - room.emptySince >= KEEP_MS) this.#drop(room, slot)
+      if (room.emptySince !== undefined && now - room.emptySince >= KEEP_MS) this.#drop(room, slot)
     }
-    for (const half of [0, WHEEL_SLOTS / 2]) for (const room of this.#slots[(this.#slot + half) % WHEEL_SLOTS]!) room.tick()
-    this.#clock.after(SLOT_MS, () => this.#turn())
+  }
+
+  /** Each room twice in a turn of the wheel: once a second. */
+  #tickRooms(): void {
+    for (const half of [0, WHEEL_SLOTS / 2]) {
+      for (const room of this.#slots[(this.#slot + half) % WHEEL_SLOTS]!) room.tick()
+    }
   }
 }
