@@ -21,6 +21,8 @@ export interface EdgePartDeps extends Pick<EdgeDeps, 'metrics' | 'gzip' | 'capac
   /** Whether the view has been read at all. */
   readonly viewLoaded: () => boolean
   readonly client: Caller
+  /** Optional hook: no dispatcher has answered for a while, or one answers again. */
+  readonly onStale?: ((stale: boolean) => void) | undefined
   /** Optional hook: called for each pushed comment. */
   readonly received?: ((comment: WireComment) => void) | undefined
   readonly announceNode: (node: EdgeNode) => Entry<EdgeNode>
@@ -51,6 +53,10 @@ export class EdgePart {
         this.#update({ viewers: this.edge.viewers })
         return bytes
       },
+      onStale: stale => {
+        deps.onStale?.(stale)
+        this.#update({ stale })
+      },
     })
   }
 
@@ -77,9 +83,15 @@ export class EdgePart {
     this.#announced = { node, nodeEntry, holdings: announceHoldings({ instance, videos: this.edge.subscriptions() }, nodeEntry) }
   }
 
+  /** What a ping of it says besides who it is. */
+  pong(): Record<string, unknown> {
+    return { syncAgeMs: Math.round(this.edge.freshness.ageMs) }
+  }
+
   /** Why it is not ready, or undefined when it is. */
   notReady(): string | undefined {
     if (this.edge.draining) return 'draining'
+    if (this.edge.freshness.stale) return `no dispatcher has answered for ${Math.floor(this.edge.freshness.ageMs / 1000)} s`
     return this.#deps.viewLoaded() && this.#announced?.nodeEntry.up ? undefined : 'waiting for the registry'
   }
 

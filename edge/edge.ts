@@ -2,12 +2,13 @@ import type { VideoId } from '../protocol/comment.js'
 import { SLOW_MS } from '../protocol/limits.js'
 import { MAX_ZNODE_BYTES } from '../protocol/nodes.js'
 import type { Batch, WireComment } from '../protocol/wire.js'
-import { ownerOf, ownersOf } from '../registry/ownership.js'
+import { candidates, ownerOf, ownersOf } from '../registry/ownership.js'
 import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import type { Clock } from '../runtime/clock.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
 import type { GzipPolicy } from './encoding.js'
+import { Freshness } from './freshness.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
 import { Pacer } from './pacer.js'
@@ -35,6 +36,8 @@ export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 
   readonly received?: ((comment: WireComment) => void) | undefined
   /** Announces the videos that are watched here, with their viewers. @returns the size of what was written, bytes */
   readonly announce: (videos: ReadonlyMap<VideoId, number>) => number
+  /** Optional hook: no dispatcher has answered for a while, or one answers again. */
+  readonly onStale?: ((stale: boolean) => void) | undefined
 }
 
 /** The edge without its sockets: rooms and viewers, fed by dispatchers' batches and its own syncs. */
@@ -50,6 +53,7 @@ export class Edge {
   readonly #blocked = new Set<Viewer>()
   readonly #expiries = new Expiries<Viewer>()
   readonly #failover: Failover
+  readonly freshness: Freshness
   readonly #syncs: Syncs
   readonly #received: EdgeDeps['received']
   readonly #holdings: HoldingsAnnouncements
@@ -60,7 +64,7 @@ export class Edge {
   #draining = false
   #stopped = false
 
-  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, received, announce }: EdgeDeps) {
+  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, received, announce, onStale = () => {} }: EdgeDeps) {
     this.#clock = clock
     this.#metrics = metrics
     this.#view = view
@@ -74,7 +78,8 @@ export class Edge {
       known: ({ id, instance }) => view.dispatcher(id)?.instance === instance,
       onRefused: ({ id, instance }) => void view.refused(id, instance),
     })
-    this.#syncs = new Syncs({ clock, owners: videoId => ownersOf(view, videoId), failover: this.#failover, send, metrics, onPeerError })
+    this.freshness = new Freshness({ clock, dispatchers: () => candidates(view), ping, changed: onStale })
+    this.#syncs = new Syncs({ clock, owners: videoId => ownersOf(view, videoId), failover: this.#failover, answered: () => this.freshness.answered(), send, metrics, onPeerError })
     this.#holdings = new HoldingsAnnouncements({ clock, read: () => this.subscriptions(), write: announce })
     this.#roomDeps = {
       clock,
@@ -249,6 +254,7 @@ export class Edge {
     this.#syncSlot()
     this.#dropEmpty(now)
     this.#tickRooms()
+    this.freshness.tick()
     this.#clock.after(SLOT_MS, () => this.#turn())
   }
 

@@ -40,6 +40,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     capacity: config.EDGE_CAPACITY,
     gzip: { level: config.EDGE_GZIP_LEVEL, minViewers: config.EDGE_GZIP_MIN_VIEWERS },
     received: log.isLevelEnabled('debug') ? ({ videoId, id }) => log.debug({ videoId, id: String(id) }, 'comment_received') : undefined,
+    onStale: stale => (stale ? log.error('dispatchers_unreachable') : log.info('dispatchers_reached')),
     onPeerError: (dispatcher, err) => log.warn({ dispatcherId: dispatcher.id, err }, 'dispatcher_failed'),
     announceNode: node => entry(node, printNode, data => new Announcer({ zk, log, path: `${EDGES}/${id}`, data, mayReplace: mayReplaceNode({ id, instance }, client) })),
     announceHoldings: (holdings, node) => entry(holdings, printHoldings, data => new Announcer({ zk, log, path: `${HOLDINGS}/${id}`, data, mayReplace: mayReplaceHoldings({ id, instance }, node) })),
@@ -49,7 +50,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   watcher.onChange(() => part.viewChanged())
 
   const notReady = () => part.notReady()
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug, log })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, pong: () => part.pong(), notReady, onBug, log })
   part.route(internal)
   const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'edge' })
   const descriptors = descriptorsForConnections()

@@ -23,6 +23,8 @@ export interface SyncDeps {
   /** A video's dispatchers, the owner first: any can answer. */
   readonly owners: (videoId: VideoId) => readonly DispatcherNode[]
   readonly failover: Failover
+  /** A dispatcher has answered. */
+  readonly answered: () => void
   readonly send: Send
   readonly metrics: EdgeMetrics
   /** What was asked could not be read: the peer's fault, to be logged. */
@@ -60,12 +62,13 @@ export class Syncs {
 
   /** What a viewer missed, from the first dispatcher that answers. @throws PeerError of the last one asked */
   replay(request: ReplayRequest): Promise<RoomAnswer> {
-    const { owners, failover, clock, send, metrics } = this.#deps
+    const { owners, failover, answered, clock, send, metrics } = this.#deps
     const attempt = async (node: MemberNode, timeoutMs: number): Promise<RoomAnswer> => {
       try {
         const [answer] = parseAnswers(await send(node, '/internal/replay', printReplay(request), timeoutMs))
         if (answer?.videoId !== request.videoId) throw new WireError('the answer is for another video')
         metrics.replays.inc()
+        answered()
         return answer
       } catch (error) {
         this.#noteFailure(node, error)
@@ -100,7 +103,7 @@ export class Syncs {
   }
 
   async #ask(node: DispatcherNode, rooms: Room[]): Promise<void> {
-    const { failover, send, metrics } = this.#deps
+    const { failover, answered, send, metrics } = this.#deps
     const asked = new Map<string, { room: Room; request: SyncRequest }>()
     for (const room of rooms) {
       this.#asking.add(room)
@@ -112,6 +115,7 @@ export class Syncs {
       const body = printSync(Array.from(asked.values(), ({ request }) => request))
       answers = parseAnswers(await send(node, '/internal/sync', body, SYNC_TIMEOUT_MS))
       failover.answered(node)
+      answered()
     } catch (error) {
       this.#noteFailure(node, error)
       failover.failed(node, asPeerError(error))

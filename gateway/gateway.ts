@@ -48,7 +48,7 @@ export class Gateway {
     this.client = client
     this.clock = clock
     this.random = random
-    const ping = pingWith(client)
+    const ping = pingWith(client, (peer, pong) => this.upstreams.pong(peer, pong))
     this.upstreams = new Upstreams({ clock, random, view, ping, onUsable: () => this.sessions.placeWaiting() })
     this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, connect, videoShare, joinRate })
     this.failover = new Failover({

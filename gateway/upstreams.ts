@@ -1,4 +1,5 @@
-import type { EdgeNode } from '../protocol/nodes.js'
+import type { EdgeNode, MemberNode } from '../protocol/nodes.js'
+import { WIRE_VERSION } from '../protocol/wire.js'
 import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
@@ -6,13 +7,15 @@ import type { PeerFailure } from '../runtime/peers/peer-error.js'
 
 const TICK_MS = 250
 /** How often an edge we relay from is pinged. */
-const PING_EACH_MS = 1_000
-const PING_TIMEOUT_MS = 3_000
+const PING_EACH_MS = 250
+const PING_TIMEOUT_MS = 1_000
 /** Without a sign of life for this long, an edge's viewers are placed again. */
-export const SILENT_MS = 3_000
+export const SILENT_MS = 1_000
 /** Proof that we can hear at all: some other edge was heard within this time. More than PING_EACH_MS, less than
  * SILENT_MS − PING_EACH_MS, so that edges that fell silent together are never proof for each other. */
-const HEARD_MS = 1_500
+const HEARD_MS = 600
+/** An edge says in its answer to a ping for how long no dispatcher has answered it: beyond this it is stale. */
+const STALE_MS = 3_000
 /** Others pinged when an edge we relay from misses a sign of life. */
 const WITNESSES = 3
 /** An edge that said it drains is believed this long; after that it is the view that knows. */
@@ -20,8 +23,8 @@ const LEAVING_MS = 2_000
 
 /** Whoever relays from an edge. */
 export interface Relay {
-  /** The edge is silent: leave it. */
-  silent(): void
+  /** Leave the edge: it is silent, or stale while others are not. */
+  leave(why: 'silent' | 'stale'): void
 }
 
 export interface UpstreamsOptions {
@@ -40,6 +43,8 @@ export class Upstream {
   /** When its first relay of now began: before that nothing was to be heard. */
   watchedFrom = 0
   pingedAt = -Infinity
+  /** No dispatcher answers it, by its own last answer to a ping. */
+  stale = false
   /** It said that it drains, and gets nobody until then. */
   leavingUntil: number | undefined
 
@@ -57,8 +62,9 @@ export class Upstreams {
   /** Instances that another of the same id came after, while they still have relays. */
   readonly #former = new Set<Upstream>()
   readonly #failover: Failover
-  /** False only when no edge is leaving: placement asks about every edge. */
+  /** False only when no edge is leaving, or stale: placement asks about every edge. */
   #someLeaving = false
+  #someStale = false
   #ran = 0
   #tickedAt: number
   #cancel: () => void
@@ -113,6 +119,22 @@ export class Upstreams {
     this.#someLeaving = true
   }
 
+  /** What an edge answered to a ping. */
+  pong(peer: MemberNode, { syncAgeMs }: Readonly<Record<string, unknown>>): void {
+    const edge = this.#edges.get(peer.id)
+    if (edge?.node.instance !== peer.instance) return
+    edge.stale = typeof syncAgeMs === 'number' && syncAgeMs >= STALE_MS
+    this.#someStale ||= edge.stale
+  }
+
+  /** Whether its viewers may be missing comments: no dispatcher answers it, as it says in the registry or to us. */
+  isStale(node: EdgeNode): boolean {
+    if (node.stale) return true
+    if (!this.#someStale) return false
+    const edge = this.#edges.get(node.id)
+    return edge?.stale === true && edge.node.instance === node.instance
+  }
+
   /** Whether nobody is placed on it now. */
   isBackedOff(node: EdgeNode): boolean {
     if (this.#failover.isBackedOff(node)) return true
@@ -157,12 +179,13 @@ export class Upstreams {
         edge.leavingUntil = undefined
         this.#options.onUsable()
       }
-      if (edge.relays.size === 0) continue
+      if (edge.relays.size === 0 && !edge.stale) continue
       if (this.#ran - edge.pingedAt >= PING_EACH_MS) this.#ping(edge)
-      missed ||= this.#silence(edge) > PING_EACH_MS
+      missed ||= edge.relays.size > 0 && this.#silence(edge) > PING_EACH_MS
     }
     if (missed) this.#pingWitnesses()
     this.#judge()
+    this.#leaveStale()
     this.#forget()
   }
 
@@ -188,11 +211,26 @@ export class Upstreams {
     }
   }
 
+  /** Viewers of a stale edge are better off on one that is not. */
+  #leaveStale(): void {
+    const { view } = this.#options
+    for (const edge of this.#all()) {
+      const node = view.edge(edge.node.id) ?? edge.node
+      if (edge.relays.size === 0 || !this.isStale(node.instance === edge.node.instance ? node : edge.node)) continue
+      if (!view.edges().some(other => this.#isBetter(other))) return
+      for (const relay of [...edge.relays]) relay.leave('stale')
+    }
+  }
+
+  #isBetter(node: EdgeNode): boolean {
+    return node.state === 'up' && node.wire === WIRE_VERSION && node.viewers < node.capacity && !this.isBackedOff(node) && !this.isStale(node)
+  }
+
   #judge(): void {
     for (const edge of this.#all()) {
       if (edge.relays.size === 0 || this.#silence(edge) < SILENT_MS || !this.#heardAnother(edge)) continue
       this.#failover.backOff(edge.node, 'timeout')
-      for (const relay of [...edge.relays]) relay.silent()
+      for (const relay of [...edge.relays]) relay.leave('silent')
     }
   }
 
@@ -204,9 +242,11 @@ export class Upstreams {
   /** Keeps no edge that is neither relayed from nor in view. */
   #forget(): void {
     this.#someLeaving = false
+    this.#someStale = false
     for (const edge of this.#former) if (edge.relays.size === 0) this.#former.delete(edge)
     for (const [id, edge] of this.#edges) {
       if (edge.leavingUntil !== undefined) this.#someLeaving = true
+      if (edge.stale) this.#someStale = true
       if (edge.relays.size === 0 && this.#options.view.edge(id)?.instance !== edge.node.instance) this.#edges.delete(id)
     }
   }
