@@ -16,6 +16,7 @@ export class EdgeMetrics {
   readonly syncFailures: Counter
   readonly repaired: Counter
   readonly replays: Counter
+  readonly restarts: Counter
   readonly holdingsFull: Counter
   readonly batchSize: Histogram
   readonly flushInterval: Gauge
@@ -35,6 +36,7 @@ export class EdgeMetrics {
     this.syncFailures = counter('sync_failures', 'Questions to a dispatcher that were not answered.')
     this.repaired = counter('comments_repaired', 'Comments that a sync brought and no push had.')
     this.replays = counter('replays', 'Times history was read for viewers.')
+    this.restarts = counter('rooms_restarted', 'Rooms that were ahead of the store, and began anew at its head: a backup was put back.')
     this.holdingsFull = counter('holdings_full', 'Viewers refused because the list of held videos has no room for another.')
     this.batchSize = new Histogram({ name: 'live_edge_batch_comments', help: 'Comments in a batch from a dispatcher.', buckets: [0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000], registers: [register] })
     this.flushInterval = new Gauge({ name: 'live_edge_flush_interval_seconds', help: 'Time between the starts of two flushes of a room, as chosen after the last flush.', registers: [register] })
