@@ -132,13 +132,17 @@ export class Checker {
     }
   }
 
-  /** Once all is quiet: what was answered 503 is not stored by that try, then or later. */
-  checkAnswers(): void {
+  /** Once all is quiet: what was answered 503 is not stored by that try, then or later, and nothing is stored that its
+   * poster has long given up. @param latestMs after the try that stored it began */
+  checkAnswers(latestMs: number): void {
     const landed = new Map<string, { readonly id: CommentId; readonly at: number }>()
     for (const [videoId, list] of this.#disk.model.videos) for (const { comment } of list) landed.set(comment.content, { id: comment.id, at: this.landedAt(videoId, comment.id) })
     for (const { draft, tries } of this.posts) {
       const stored = landed.get(draft.content)
       if (!stored) continue
+      const last = tries.findLast(({ begunAt }) => begunAt <= stored.at)
+      const lateMs = stored.at - (last?.begunAt ?? stored.at)
+      if (lateMs > latestMs) this.violate('answer', `${draft.content} was stored ${Math.round(lateMs)} ms after it was asked for last`, { videoId: draft.videoId, id: stored.id })
       // Once a try's outcome is unknown, what lands later may be its.
       for (const [i, { begunAt, status }] of tries.entries()) {
         if (status !== 503) break

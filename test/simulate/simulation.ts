@@ -1,6 +1,6 @@
 import type { Draft } from '../../protocol/comment.js'
 import { nextId, type Cursor } from '../../protocol/id.js'
-import { boundOf, transferMs } from './bounds.js'
+import { boundOf, latestCommitMs, transferMs } from './bounds.js'
 import { Checker, type Violation } from './checker.js'
 import { Disk } from './disk.js'
 import { Faults } from './faults.js'
@@ -152,7 +152,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       if (checker.violations.length === 0) {
         for (const viewer of viewers) viewer.checkEnd()
         checker.checkStored()
-        checker.checkAnswers()
+        checker.checkAnswers(latestCommitMs(plan))
         let left = plan.videos.length
         for (const { id } of plan.videos) void page(person('last'), id, 'before', true).then(done => {
           left--
