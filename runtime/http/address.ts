@@ -52,13 +52,13 @@ export class Networks {
   }
 }
 
-/** Addresses and networks, parted by commas. */
+/** A comma-separated list of addresses and networks. */
 export const networks = z
   .string()
   .transform((text, context) => {
     const ranges = text.split(',').map(part => part.trim()).filter(part => part !== '').map(rangeOf)
     if (ranges.every(range => range !== undefined)) return new Networks(ranges)
-    context.addIssue('must be addresses and networks such as 10.0.0.0/8 or fd00::/8, parted by commas')
+    context.addIssue('must be a comma-separated list of addresses and networks such as 10.0.0.0/8 or fd00::/8')
     return z.NEVER
   })
   .prefault('')
