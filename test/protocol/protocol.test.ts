@@ -116,7 +116,7 @@ t.test('a ping and asked holdings are answered as they stand there, but for the 
   const { now: _, ...identity } = JSON.parse(example('ping')) as { now: number; id: string; instance: string; version: string }
   const held = JSON.parse(example('held')) as { viewers: number; videos: Record<string, number> }
   const server = internalServer({ token: undefined, metrics: new Registry(), identity, notReady: () => undefined, onBug: () => {} })
-  internalRoutes(server, { viewers: held.viewers, held: () => new Map(Object.entries(held.videos)) } as unknown as Edge)
+  internalRoutes(server, { viewers: held.viewers, subscriptions: () => new Map(Object.entries(held.videos)) } as unknown as Edge)
   t.teardown(() => server.close())
   const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}`
   const { now, ...answered } = (await (await fetch(`${url}/internal/ping`)).json()) as { now: number }
