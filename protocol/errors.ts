@@ -1,4 +1,4 @@
-/** Every error that a caller may see, and its HTTP status. Codes are stable: clients match on them. */
+/** Error codes that callers may see, with their HTTP statuses. They are stable: clients match on them. */
 const STATUS = {
   BAD_REQUEST: 400,
   BAD_COMMENT: 400,
@@ -53,7 +53,7 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(STATUS, text)
 }
 
-/** An error as the public body has it. A bug's own words stay in the log. */
+/** The body of an error's answer. */
 export function errorBody(error: LiveError): { error: { code: ErrorCode; message: string } } {
   return { error: { code: error.code, message: error.message } }
 }

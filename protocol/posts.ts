@@ -3,15 +3,15 @@ import { z } from 'zod'
 import type { Comment, Draft } from './comment.js'
 import { LiveError, isErrorCode, type ErrorCode } from './errors.js'
 
-/** Posts on their way from a gateway to a dispatcher, or from one dispatcher to another: many in one request,
- * each answered by itself. JSON both ways. */
+/** Posts that a gateway sends a dispatcher, or a dispatcher passes on to another: many in one request, each with its own
+ * result. JSON both ways. */
 export interface PostBatch {
-  /** Set by a dispatcher that passed them on: whoever gets them handles them. */
+  /** Set by a dispatcher that passed them on: the receiver stores them itself. */
   readonly passedOn: boolean
   readonly posts: readonly Draft[]
 }
 
-/** `created` tells a new comment from one that its key had made before. */
+/** `created` is false if the key had made the comment before. */
 export type PostResult = { readonly comment: Comment; readonly created: boolean } | { readonly error: { readonly code: ErrorCode; readonly message: string } }
 
 const draft = z.object({ videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), key: z.string() })
@@ -27,7 +27,7 @@ const results = z.array(
 export const printPosts = (posts: PostBatch): string => JSON.stringify(posts)
 export const printResults = (list: readonly PostResult[]): string => JSON.stringify(list)
 
-/** The shape alone; the receiver checks each draft. @throws LiveError BAD_REQUEST */
+/** Checks the shape alone; the receiver checks each draft. @throws LiveError BAD_REQUEST */
 export const parsePosts = (bytes: Buffer): PostBatch => parse(batch, bytes)
 
 /** @throws LiveError BAD_REQUEST */
@@ -37,6 +37,6 @@ function parse<T>(schema: z.ZodType<T>, bytes: Buffer): T {
   try {
     return schema.parse(JSON.parse(bytes.toString()))
   } catch (cause) {
-    throw new LiveError('BAD_REQUEST', 'the body is not what this route takes', { cause })
+    throw new LiveError('BAD_REQUEST', 'the body does not have the shape that this route expects', { cause })
   }
 }

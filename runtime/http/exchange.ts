@@ -3,7 +3,7 @@ import { LiveError } from '../../protocol/errors.js'
 import { addressOf, type Address } from './address.js'
 import { framingOf, type Framing } from './framing.js'
 
-/** One request. What is read of it (`header`, `body`) must be read before the handler's first await. */
+/** One request. Call `header` and `body` before the handler's first await. */
 export class Exchange {
   readonly method: string
   readonly path: string
@@ -21,19 +21,19 @@ export class Exchange {
     this.path = req.getUrl()
     this.query = new URLSearchParams(req.getQuery())
     this.framing = framingOf(this.method, req)
-    // First thing, always: a handler without it ends the process when the client leaves.
+    // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
       this.aborted = true
       this.#controller?.abort()
     })
   }
 
-  /** The header's value, '' where absent. */
+  /** The header's value, '' if absent. */
   header(name: string): string {
     return this.#req.getHeader(name)
   }
 
-  /** A part of the path that the route's pattern names, decoded; unreadable escapes are kept as they are. */
+  /** The decoded value of a `:name` in the route's pattern; invalid escapes are kept. */
   parameter(index: number): string {
     const raw = this.#req.getParameter(index) ?? ''
     try {
@@ -43,7 +43,7 @@ export class Exchange {
     }
   }
 
-  /** The header's values, a line each, '' too: a proxy may add a line of its own below the client's. */
+  /** The header's values, one per line, also empty ones: a proxy may add its own line below the client's. */
   headers(name: string): string[] {
     const values: string[] = []
     this.#req.forEach((each, value) => {
@@ -52,8 +52,7 @@ export class Exchange {
     return values
   }
 
-  /** The peer's address, IPv4 where it is one; undefined once it has left. What a PROXY protocol header claims is never
-   * asked for: anyone may send one. */
+  /** The peer's address; undefined once it has left. A PROXY protocol header is ignored: anyone may send one. */
   peer(): Address | undefined {
     return addressOf(this.res.getRemoteAddress())
   }
@@ -65,7 +64,7 @@ export class Exchange {
     return this.#controller.signal
   }
 
-  /** The whole body. A body that stops coming is closed by the server within 12 s.
+  /** The whole body. If it stops coming, the server closes the connection within 12 s.
    * @throws LiveError BODY_TOO_LARGE, before the rest is read */
   body(maxBytes: number): Promise<Buffer> {
     const tooLarge = () => new LiveError('BODY_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)
@@ -79,7 +78,7 @@ export class Exchange {
       this.res.onData((chunk, isLast) => {
         size += chunk.byteLength
         if (size > maxBytes) return reject(tooLarge())
-        parts.push(Buffer.from(chunk.slice(0))) // copied: it is detached when this returns
+        parts.push(Buffer.from(chunk.slice(0))) // copied: the chunk is detached when this returns
         if (isLast) resolve(Buffer.concat(parts, size))
       })
     })

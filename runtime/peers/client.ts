@@ -5,33 +5,33 @@ import { PeerError, type PeerFailure } from './peer-error.js'
 
 export interface Call {
   readonly method?: 'GET' | 'POST'
-  /** The instance it is meant for; another one at that address refuses it. */
+  /** The instance that the call is meant for; another one at that address refuses it. */
   readonly to?: string
   /** Path and query. */
   readonly path: string
   readonly body?: string | Buffer
   readonly headers?: Readonly<Record<string, string>>
-  /** Until the whole answer is there. */
+  /** Limit until the whole answer has arrived. */
   readonly timeoutMs: number
 }
 
-/** Calls between the parts, on their internal ports: one keep-alive pool for each node. */
+/** Calls other parts on their internal ports, with a keep-alive pool for each node. */
 export class InternalClient {
   readonly agent: Agent
   readonly headers: Readonly<Record<string, string>>
 
-  /** @param token INTERNAL_TOKEN: the first of its tokens is sent */
+  /** @param token INTERNAL_TOKEN, of which the first token is sent */
   constructor(token: string | undefined) {
     this.agent = new Agent({
       connections: null,
       pipelining: 1,
       connect: { timeout: 1_000 },
-      keepAliveTimeout: 4_000, // below the server's 8 s, or a reused socket may be dying
+      keepAliveTimeout: 4_000, // below the server's 8 s, or the server may be closing a reused socket
     })
     this.headers = { [WIRE_HEADER]: String(WIRE_VERSION), ...(token === undefined ? {} : { authorization: `Bearer ${sentToken(token)}` }) }
   }
 
-  /** The answer's body. @throws PeerError */
+  /** @returns the answer's body @throws PeerError */
   async call(url: string, { method = 'POST', to, path, body, headers, timeoutMs }: Call): Promise<Buffer> {
     let response: Dispatcher.ResponseData
     let bytes: Buffer
@@ -62,11 +62,11 @@ export class InternalClient {
   }
 }
 
-/** What an error of undici or of a socket says about the peer. */
+/** The kind of failure that an error of undici or of a socket stands for. */
 export function failureOf(error: unknown): PeerFailure {
   const codes = new Set<unknown>()
   for (let e: unknown = error; e instanceof Error; e = e.cause) {
-    codes.add((e as NodeJS.ErrnoException).code).add(e.name) // both: a DOMException's code is a number
+    codes.add((e as NodeJS.ErrnoException).code).add(e.name) // a DOMException's code is a number, so its name is needed too
     if (e instanceof AggregateError) for (const inner of e.errors) codes.add((inner as NodeJS.ErrnoException).code)
   }
   const has = (...names: string[]) => names.some(name => codes.has(name))
