@@ -23,8 +23,8 @@ const PASS_ON_TIMEOUT_MS = 2_000
 /** An owner that could not be reached is left alone for this long; then one batch tries it. */
 const ASIDE_MS = 2_000
 
-/** Posts of a video that another dispatcher owns are passed on to it, once and marked; who receives a marked
- * post, or cannot reach the owner, handles it (section 7). The posts' keys make a second handling harmless. */
+/** Passes on the posts of a video that another dispatcher owns to that owner, marked. A dispatcher that receives a marked
+ * post, or cannot reach the owner, stores it itself. The posts' keys make it harmless if both store it. */
 export class Route {
   readonly #deps: RouteDeps
   /** Owners set aside: until when, monotonic ms. */

@@ -29,7 +29,7 @@ export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 
   readonly capacity: number
   readonly random: () => number
   readonly gzip: GzipPolicy
-  /** Told of every comment that is pushed, where anybody wants to know. */
+  /** Optional hook: called for each pushed comment. */
   readonly received?: ((comment: WireComment) => void) | undefined
   /** Announces what is held. @returns the size of what was written, bytes */
   readonly announce: (videos: ReadonlyMap<VideoId, number>) => number

@@ -11,7 +11,8 @@ import { PeerError } from '../runtime/peers/peer-error.js'
 import type { Dispatchers } from './dispatchers.js'
 import { PostPipe } from './post-pipe.js'
 
-/** After this a poster is told; what a batch under way still does, the key's repetition finds out. */
+/** The poster is answered within this time. A batch may still be under way then; a retry with the same key reveals its
+ * outcome. */
 const OVERALL_MS = 8_000
 const ROUND_PAUSE_MS = 200
 
