@@ -167,7 +167,7 @@ export const openApi: OpenApi = {
           200: { description: 'As this gateway sees it; exact within 2 s after the last change.', content: { 'application/json': { schema: ref('Stats'), example: { videoId: 'demo', viewers: 2, edges: 1 } } } },
           400: failure('The video id breaks its rule.', ['BAD_VIDEO_ID'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
           ...denied(toWatch),
-          503: failure('The registry has not been read yet.', ['UNAVAILABLE'], 'who holds the video is not known yet'),
+          503: failure('The registry has not been read yet.', ['UNAVAILABLE'], 'the registry has not been read yet'),
         },
       },
     },

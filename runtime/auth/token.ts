@@ -13,7 +13,7 @@ export interface TokenRules {
   readonly issuer: string | undefined
 }
 
-/** Whoever has a token, by its claims. */
+/** The author that a token names. */
 export interface Bearer {
   /** Its `sub`, checked like an authorId. */
   readonly authorId: string
