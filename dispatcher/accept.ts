@@ -4,7 +4,7 @@ import type { PostResult } from '../protocol/posts.js'
 import type { Clock } from '../runtime/clock.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { Rules } from './rules.js'
-import { StoreUnavailableError, type Outcome, type Store, type Stored } from './store/store.js'
+import { StoreUnavailableError, type Outcome, type Store, type Stored, type Timed } from './store/store.js'
 
 export interface AcceptDeps {
   readonly store: Store
@@ -25,8 +25,13 @@ export interface AcceptDeps {
 const MAX_GROUP = 500
 const POST_OVERHEAD_BYTES = 200
 
+/** A draft that must be in the store by its deadline, monotonic ms, or never. */
+export interface TimedPost extends Draft {
+  readonly deadline: number
+}
+
 interface Waiting {
-  readonly draft: Draft
+  readonly draft: Timed
   readonly bytes: number
   readonly answer: (result: PostResult) => void
 }
@@ -51,7 +56,7 @@ export class Accept {
   }
 
   /** Each post's result, in order: an error is a result. */
-  accept(drafts: readonly Draft[]): Promise<PostResult[]> {
+  accept(drafts: readonly Timed[]): Promise<PostResult[]> {
     const results = drafts.map(draft => this.#enqueue(draft))
     if (!this.#committing && this.#queue.length > 0) this.#idle = this.#commitAll()
     return Promise.all(results)
@@ -62,9 +67,9 @@ export class Accept {
     while (this.#committing) await this.#idle
   }
 
-  #enqueue(unchecked: Draft): Promise<PostResult> {
+  #enqueue(unchecked: Timed): Promise<PostResult> {
     const { metrics, maxQueueBytes, rules } = this.#deps
-    let draft: Draft
+    let draft: Timed
     try {
       draft = check(unchecked)
     } catch (error) {
@@ -98,11 +103,21 @@ export class Accept {
 
   async #commitAll(): Promise<void> {
     this.#committing = true
-    while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, MAX_GROUP))
+    while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, MAX_GROUP).filter(waiting => !this.#isLate(waiting)))
     this.#committing = false
   }
 
+  /** Nobody waits for it any more: it is refused before it can be stored. */
+  #isLate({ draft, bytes, answer }: Waiting): boolean {
+    if (draft.deadline === undefined || this.#deps.clock.now() < draft.deadline) return false
+    this.#bytes -= bytes
+    this.#deps.rules.release(draft)
+    answer(this.#refuse(tooLate()))
+    return true
+  }
+
   async #commit(group: readonly Waiting[]): Promise<void> {
+    if (group.length === 0) return
     const { store, clock, metrics } = this.#deps
     const startedAt = clock.now()
     metrics.groupComments.observe(group.length)
@@ -123,8 +138,10 @@ export class Accept {
   #answer({ draft, bytes, answer }: Waiting, outcome: Outcome): void {
     const { metrics, rules } = this.#deps
     this.#bytes -= bytes
-    if (outcome.kind === 'reused') rules.release(draft)
-    if (outcome.kind === 'reused') return answer(this.#refuse(new LiveError('KEY_REUSED', 'this Idempotency-Key was used with other content')))
+    if (outcome.kind === 'reused' || outcome.kind === 'expired') {
+      rules.release(draft)
+      return answer(this.#refuse(outcome.kind === 'reused' ? new LiveError('KEY_REUSED', 'this Idempotency-Key was used with other content') : tooLate()))
+    }
     metrics.posts.inc({ code: outcome.kind })
     if (outcome.kind === 'created') metrics.stored.inc()
     answer({ comment: outcome.comment, created: outcome.kind === 'created' })
@@ -143,7 +160,7 @@ export class Accept {
 
   /** What a poster is told of the store's failure. */
   #told(error: unknown): LiveError {
-    if (error instanceof StoreUnavailableError) return error
+    if (error instanceof StoreUnavailableError) return error.unknown ? new LiveError('OUTCOME_UNKNOWN', error.message, { cause: error }) : error
     this.#deps.onBug(error)
     return new LiveError('INTERNAL', 'something is wrong on our side')
   }
@@ -154,8 +171,12 @@ export class Accept {
   }
 }
 
+function tooLate(): LiveError {
+  return new LiveError('UNAVAILABLE', 'the post came too late to be stored in time')
+}
+
 /** @throws LiveError BAD_… */
-function check({ videoId, authorId, authorName, content, key }: Draft): Draft {
+function check({ videoId, authorId, authorName, content, key, deadline }: Timed): Timed {
   const name = authorName === undefined ? {} : { authorName: checkAuthor(authorName, 'authorName') }
-  return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), ...name, key: checkKey(key) }
+  return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), ...name, key: checkKey(key), deadline }
 }

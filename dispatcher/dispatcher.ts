@@ -4,6 +4,8 @@ import type { PostBatch, PostResult } from '../protocol/posts.js'
 import type { Batch, ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
 import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
+import { Pauses } from '../runtime/pauses.js'
+import { Failover, type Ping } from '../runtime/peers/failover.js'
 import { Accept } from './accept.js'
 import { Forward, type ForwardTrace } from './forward.js'
 import { History, type HistoryPage, type HistoryQuery } from './history.js'
@@ -23,10 +25,13 @@ export interface DispatcherDeps {
   readonly self: string
   readonly store: Store
   readonly view: View
+  /** Whether the view shows the registry as it is now. */
+  readonly viewIsCurrent: () => boolean
   readonly clock: Clock
   /** 0 ≤ x < 1 */
   readonly random: () => number
   readonly send: Send
+  readonly ping: Ping
   readonly metrics: DispatcherMetrics
   /** Told of an error that is a bug; the posts it met have been answered. */
   readonly onBug: (error: unknown) => void
@@ -63,6 +68,8 @@ export class Dispatcher {
   readonly #forward: Forward
   readonly #accept: Accept
   readonly #route: Route
+  readonly #failover: Failover
+  readonly #pauses: Pauses
   readonly #sync: Sync
   readonly #history: History
   /** Posts that are not answered yet. */
@@ -70,10 +77,11 @@ export class Dispatcher {
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps
-    const { self, store, view, clock, random, send, metrics, onBug } = deps
+    this.#pauses = new Pauses(deps.clock)
+    const { self, store, view, clock, random, send, ping, metrics, onBug } = deps
     const { maxQueueBytes, maxPipeBytes, maxRecentBytes } = { ...LIMITS, ...deps.limits }
     const recentVideos = (this.#recentVideos = new RecentVideos(maxRecentBytes))
-    const owners = (this.#owners = new Owners(view, clock, self))
+    const owners = (this.#owners = new Owners(view, clock, self, deps.viewIsCurrent))
     const synced = (this.#synced = new Synced(clock))
     const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes, trace: deps.trace }))
     const accept = (this.#accept = new Accept({
@@ -86,7 +94,15 @@ export class Dispatcher {
       stored: (stored, asOf) => this.#stored(stored, asOf),
       repeated: ({ videoId, id }) => forward.hint({ videoId, id }),
     }))
-    this.#route = new Route({ owners, view, clock, send, metrics, accept: drafts => accept.accept(drafts) })
+    const here: MemberNode = { id: self, instance: 'self', internalUrl: '' }
+    this.#failover = new Failover({
+      clock,
+      random,
+      ping: (peer, timeoutMs) => (peer === here ? Promise.resolve(undefined) : ping(peer, timeoutMs)),
+      known: ({ id, instance }) => view.dispatcher(id)?.instance === instance,
+      onRefused: ({ id, instance }) => void view.refused(id, instance),
+    })
+    this.#route = new Route({ owners, failover: this.#failover, self: here, clock, send, metrics, accept: posts => accept.accept(posts) })
     this.#sync = new Sync({ recentVideos, owners, store, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) })
     this.#history = new History({ recentVideos, store, clock, metrics })
     metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
@@ -94,9 +110,15 @@ export class Dispatcher {
     metrics.bytes('rings', 'Recent comments in memory.', () => recentVideos.bytes)
   }
 
-  /** Stores posts here or has their owner store them. Each post's result, in order; an error is a result. */
-  posts(batch: PostBatch): Promise<PostResult[]> {
-    const work = this.#route.posts(batch)
+  /** How long what is read now may have waited for this process to run, ms. */
+  lostMs(): number {
+    return this.#pauses.lostMs()
+  }
+
+  /** Stores posts here or has their owner store them. Each post's result, in order; an error is a result.
+   * @param lostMs what the batch waited before it was read */
+  posts(batch: PostBatch, lostMs = 0): Promise<PostResult[]> {
+    const work = this.#route.posts(batch, lostMs)
     this.#inHand.add(work)
     const done = () => this.#inHand.delete(work)
     work.then(done, done)
@@ -123,7 +145,8 @@ export class Dispatcher {
   /** What another dispatcher stored of videos that are ours, or hands over. Its word is no comparison (rule 5). */
   batch({ comments, hints }: Batch): void {
     for (const comment of comments) this.#recentVideos.take(comment)
-    for (const hint of hints) this.#recentVideos.hint(hint)
+    const now = this.#deps.clock.now()
+    for (const hint of hints) this.#recentVideos.hint(hint, now)
   }
 
   /** To be called when a dispatcher came, went or changed. The previous owner of a video sends its newest comment to the
@@ -145,6 +168,8 @@ export class Dispatcher {
 
   close(): void {
     this.#forward.close()
+    this.#failover.close()
+    this.#pauses.close()
   }
 
   async #finished(): Promise<void> {

@@ -1,24 +1,20 @@
-import { DISPATCHERS, printNode, type DispatcherNode } from '../protocol/nodes.js'
-import { WIRE_VERSION } from '../protocol/wire.js'
+import { DISPATCHERS, printNode } from '../protocol/nodes.js'
 import { Announcer } from '../registry/announcer.js'
 import { mayReplaceNode } from '../registry/claim.js'
+import { entry } from '../registry/entry.js'
 import { startNode } from '../registry/start.js'
 import { systemClock } from '../runtime/clock.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { urlOf } from '../runtime/variables.js'
 import { VERSION } from '../runtime/version.js'
+import { DispatcherPart } from './assemble.js'
 import { dispatcherConfig, sqlitePath, type DispatcherConfig } from './config.js'
-import { Dispatcher } from './dispatcher.js'
 import { DispatcherMetrics } from './metrics.js'
 import { Rules } from './rules.js'
-import { routeDispatcher } from './server.js'
 import { SqliteStore } from './store/sqlite.js'
 import { StoreUnavailableError } from './store/store.js'
 import { watchWords } from './words-file.js'
 
-/** How long the others have to learn that it drains; they go on sending meanwhile, and it goes on storing. */
-const LEARN_MS = 500
-const DRAIN_MS = 3_000
 const STOP_DEADLINE_MS = 10_000
 
 /** Runs a dispatcher until it is told to stop. A store that a later version wrote, or a taken port: a message and
@@ -58,13 +54,15 @@ async function run(config: DispatcherConfig): Promise<void> {
       error => log.error({ reason: error.message }, 'words_not_read'),
     )
   }
-  const dispatcher = new Dispatcher({
-    self: config.NODE_ID,
+  const part = new DispatcherPart({
+    identity,
     store,
     view: watcher.view,
+    viewLoaded: () => watcher.loaded,
+    viewIsCurrent: () => watcher.stalenessMs() === 0,
     clock: systemClock,
     random: Math.random,
-    send: (target, path, body, timeoutMs) => client.call(target.internalUrl, { to: target.instance, path, body, timeoutMs }),
+    client,
     rules,
     metrics: new DispatcherMetrics(metrics),
     onBug,
@@ -74,36 +72,21 @@ async function run(config: DispatcherConfig): Promise<void> {
           forwarded: ({ videoId, id }, to) => log.debug({ videoId, id: String(id), to }, 'comment_forwarded'),
         }
       : undefined,
+    announceNode: node => entry(node, printNode, data => new Announcer({ zk, log, path: `${DISPATCHERS}/${config.NODE_ID}`, data, mayReplace: mayReplaceNode(node, client) })),
   })
-  watcher.onChange(change => {
-    if (change.kind === 'dispatcher') dispatcher.viewChanged()
-  })
+  watcher.onChange(change => part.viewChanged(change))
 
-  // Posts and syncs may come before the registry has been read: the store referees.
-  let announcer: Announcer | undefined
-  const notReady = () => (!watcher.loaded ? 'the registry has not been read yet' : !announcer?.up ? 'not announced in the registry' : undefined)
-  const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady, onBug, log })
-  routeDispatcher(server, dispatcher)
+  const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => part.notReady(), onBug, log })
+  part.route(server)
   const port = server.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, port)
   log.info({ internalUrl, version: VERSION }, 'listening')
 
-  const node: DispatcherNode = { ...identity, internalUrl, state: 'up', startedAt: Date.now(), wire: WIRE_VERSION }
-  if (await live.connected()) {
-    announcer = new Announcer({ zk, log, path: `${DISPATCHERS}/${config.NODE_ID}`, data: printNode(node), mayReplace: mayReplaceNode(node, client) })
-  }
+  if (await live.connected()) part.announce(internalUrl)
   await live.stopping
 
-  // It says so, takes what still comes while the others learn, finishes, and leaves the registry.
-  if (announcer?.up) {
-    announcer.set(printNode({ ...node, state: 'draining' }))
-    await delay(LEARN_MS)
-  }
-  await dispatcher.drain(DRAIN_MS)
-  await announcer?.close()
-  await delay(50) // the last answers leave
+  await part.stop()
   server.close()
-  dispatcher.close()
   await Promise.all([live.close(), store.close()])
   log.info('stopped')
 }
@@ -115,8 +98,4 @@ async function usable(store: SqliteStore): Promise<void> {
   } catch (error) {
     if (!(error instanceof StoreUnavailableError)) throw error
   }
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }

@@ -1,5 +1,6 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { DispatcherNode } from '../protocol/nodes.js'
+import { candidates, othersStore } from '../registry/ownership.js'
 import { firstByRendezvous } from '../registry/rendezvous.js'
 import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
@@ -19,16 +20,19 @@ export class Owners {
   readonly #view: View
   readonly #clock: Clock
   readonly #self: string
+  readonly #isCurrent: () => boolean
   /** Oldest first; the last is in force, the first may have ended TAKE_OVER_MS ago. */
   #memberships: Membership[]
   /** The membership of the last `refresh`. */
   #refreshed: Membership
 
-  /** @param self our own id */
-  constructor(view: View, clock: Clock, self: string) {
+  /** @param self our own id
+   * @param isCurrent whether the view shows the registry as it is, or stands still as ZooKeeper cannot be reached */
+  constructor(view: View, clock: Clock, self: string, isCurrent: () => boolean) {
     this.#view = view
     this.#clock = clock
     this.#self = self
+    this.#isCurrent = isCurrent
     this.#refreshed = { since: clock.now(), nodes: [] } // a process that starts owns nothing
     this.#memberships = [this.#refreshed]
   }
@@ -44,10 +48,11 @@ export class Owners {
     return owner?.id === this.#self ? undefined : owner
   }
 
-  /** Rule 5: ours, and for at least TAKE_OVER_MS. */
+  /** Rule 5: ours, and for at least TAKE_OVER_MS, as far as we can see; and nobody stores what we are not told of. To a
+   * dispatcher that has lost ZooKeeper its videos may belong to another by now, which does not know that we exist. */
   settled(videoId: VideoId): boolean {
     this.#current()
-    return this.#memberships.every(({ nodes }) => firstByRendezvous(videoId, nodes)?.id === this.#self)
+    return this.#isCurrent() && !othersStore(this.#view) && this.#memberships.every(({ nodes }) => firstByRendezvous(videoId, nodes)?.id === this.#self)
   }
 
   /** Looks at the view again. @returns who has taken a video from us since the last call, where somebody may have */
@@ -72,17 +77,13 @@ export class Owners {
   #current(): Membership {
     const now = this.#clock.now()
     const last = this.#memberships.at(-1)!
-    if (!sameNodes(last.nodes, this.#view.dispatchers())) this.#memberships.push({ since: now, nodes: [...this.#view.dispatchers()] })
+    const nodes = candidates(this.#view)
+    if (!sameNodes(last.nodes, nodes)) this.#memberships.push({ since: now, nodes })
     while (this.#memberships.length > 1 && now - this.#memberships[1]!.since >= TAKE_OVER_MS) this.#memberships.shift()
     return this.#memberships.at(-1)!
   }
 }
 
-function sameNodes(nodes: readonly DispatcherNode[], others: Iterable<DispatcherNode>): boolean {
-  let count = 0
-  for (const other of others) {
-    const node = nodes[count++]
-    if (node?.id !== other.id || node.instance !== other.instance) return false
-  }
-  return count === nodes.length
+function sameNodes(nodes: readonly DispatcherNode[], others: readonly DispatcherNode[]): boolean {
+  return nodes.length === others.length && nodes.every(({ id, instance }, i) => id === others[i]!.id && instance === others[i]!.instance)
 }

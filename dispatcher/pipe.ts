@@ -14,7 +14,7 @@ export interface Line {
 }
 
 /** Sends a body to a node and answers with its answer's body. Rejects with a PeerError. */
-export type Send = (target: MemberNode, path: string, body: Buffer | string, timeoutMs: number) => Promise<Buffer>
+export type Send = (target: MemberNode, path: string, body: Buffer | string, timeoutMs: number, headers?: Readonly<Record<string, string>>) => Promise<Buffer>
 
 export interface PipeOptions {
   readonly target: MemberNode

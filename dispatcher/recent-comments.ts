@@ -15,6 +15,9 @@ export class RecentComments {
   head: Cursor
   /** At this time nothing above `head` was stored (rule 5): −∞ when that is not known of any. */
   comparedAt = -Infinity
+  /** The highest id that another dispatcher says is stored, and when we heard of it. */
+  #heard: Cursor = 0
+  #heardAt = -Infinity
   /** Of the comments' JSON. */
   bytes = 0
   #comments: WireComment[] = []
@@ -48,17 +51,22 @@ export class RecentComments {
     }
   }
 
-  /** The store was asked at time `at` and its newest id was `head`. A run that fell behind begins anew, empty. */
+  /** The store was asked at time `at` and its newest id was `head`. A run that fell behind begins anew, empty. A comparison
+   * that was asked for before we heard of a higher id, and does not show it, does not count: it is older than that id. */
   compared(head: Cursor, at: number): void {
     if (head > this.head) {
       this.#clear(head)
       this.head = head
     }
-    this.comparedAt = Math.max(this.comparedAt, at)
+    if (head >= this.#heard || at > this.#heardAt) this.comparedAt = Math.max(this.comparedAt, at)
   }
 
-  /** Somebody knows of a higher id than ours: only the store can tell now. */
-  distrust(): void {
+  /** Another dispatcher says at time `at` that this id is stored. Above our head it voids every comparison so far: only the
+   * store can tell now. */
+  hint(id: Cursor, at: number): void {
+    if (id <= this.head) return
+    this.#heard = Math.max(this.#heard, id)
+    this.#heardAt = at
     this.comparedAt = -Infinity
   }
 

@@ -42,10 +42,9 @@ export class RecentVideos {
     return this.#change(videoId, head, recent => recent.compared(head, at))
   }
 
-  /** Another dispatcher knows of this id. */
-  hint({ videoId, id }: Hint): void {
-    const recent = this.#recentVideos.get(videoId)
-    if (recent && id > recent.head) recent.distrust()
+  /** Another dispatcher says at time `at` that this id is stored. Kept of any video: a comparison may be on its way. */
+  hint({ videoId, id }: Hint, at: number): void {
+    this.#change(videoId, 0, recent => recent.hint(id, at))
   }
 
   /** In no order, and not counted as use. */

@@ -3,11 +3,11 @@ import { LiveError } from '../protocol/errors.js'
 import { parseCursor } from '../protocol/id.js'
 import { DEFAULT_PAGE_SIZE, MAX_CALL_BYTES, MAX_PAGE_SIZE } from '../protocol/limits.js'
 import type { MemberNode } from '../protocol/nodes.js'
-import { parsePosts, printResults } from '../protocol/posts.js'
+import { asRead, parsePosts, printResults, READS_HEADER } from '../protocol/posts.js'
 import { parseBatch, parseReplay, parseSync, printAnswers, WireError } from '../protocol/wire.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { json, type Reply } from '../runtime/http/reply.js'
-import type { HttpServer } from '../runtime/http/server.js'
+import type { Router } from '../runtime/http/server.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { HistoryQuery } from './history.js'
 
@@ -15,26 +15,28 @@ const MAX_REPLAY_BYTES = 1024
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
 
-/** The dispatcher's routes, on its internal server. */
-export function routeDispatcher(server: HttpServer, dispatcher: Dispatcher): void {
-  server.route('POST', '/internal/posts', async exchange => {
+/** The dispatcher's routes, on its internal port. */
+export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
+  router.route('POST', '/internal/posts', async exchange => {
+    const reads = exchange.header(READS_HEADER)
+    const lostMs = dispatcher.lostMs()
     const batch = parsePosts(await exchange.body(MAX_CALL_BYTES))
-    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printResults(await dispatcher.posts(batch)) }
+    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printResults(asRead(await dispatcher.posts(batch, lostMs), reads)) }
   })
-  server.route('POST', '/internal/sync', async exchange => {
+  router.route('POST', '/internal/sync', async exchange => {
     const edge = edgeOf(exchange)
     const requests = readable(parseSync, await exchange.body(MAX_CALL_BYTES))
     return text(printAnswers(await dispatcher.sync(edge, requests)))
   })
-  server.route('POST', '/internal/replay', async exchange => {
+  router.route('POST', '/internal/replay', async exchange => {
     const request = readable(parseReplay, await exchange.body(MAX_REPLAY_BYTES))
     return text(printAnswers([await dispatcher.replay(request)]))
   })
-  server.route('POST', '/internal/batch', async exchange => {
+  router.route('POST', '/internal/batch', async exchange => {
     dispatcher.batch(readable(parseBatch, await exchange.body(MAX_CALL_BYTES)))
     return { status: 204 }
   })
-  server.route('GET', '/internal/history/:videoId', async exchange => {
+  router.route('GET', '/internal/history/:videoId', async exchange => {
     return json(await dispatcher.history(checkVideoId(exchange.parameter(0)), queryOf(exchange.query)))
   })
 }

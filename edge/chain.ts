@@ -15,7 +15,7 @@ export interface ChainListener {
  * It says what it appends; it keeps only its place. */
 export class Chain {
   readonly videoId: VideoId
-  /** False until a sync has told where the video stands: before that nothing can be appended. */
+  /** False until a sync has said where the video stands: before that nothing can be appended. */
   open = false
   last: Cursor = 0
   /** The highest id heard of. */
@@ -26,11 +26,11 @@ export class Chain {
   #asked: SyncRequest | undefined
   /** The highest id heard of since that request was made. */
   #heard: Cursor = 0
-  readonly #told: ChainListener
+  readonly #listener: ChainListener
 
-  constructor(videoId: VideoId, told: ChainListener) {
+  constructor(videoId: VideoId, listener: ChainListener) {
     this.videoId = videoId
-    this.#told = told
+    this.#listener = listener
   }
 
   /** Nobody kept it up to date for a while: it opens again where a new sync says. */
@@ -98,13 +98,13 @@ export class Chain {
   #openAt(asked: SyncRequest, answer: RoomAnswer): void {
     this.open = true
     this.last = asked.last !== undefined && !answer.more && answer.head >= asked.last ? asked.last : answer.head
-    this.#told.opened(this.last)
+    this.#listener.opened(this.last)
   }
 
   #take(comment: WireComment): void {
     this.last = comment.id
     this.want = Math.max(this.want, comment.id)
-    this.#told.appended(comment)
+    this.#listener.appended(comment)
   }
 
   #takeAside(): void {

@@ -1,11 +1,10 @@
 import { Buffer } from 'node:buffer'
-import type { HttpResponse } from 'uWebSockets.js'
 import { frame, FrameKind, type EndReason } from '../protocol/frame.js'
 import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../protocol/gzip.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../protocol/sse.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import type { Reply } from '../runtime/http/reply.js'
-import { Stream, type StreamEvents } from '../runtime/http/stream.js'
+import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
 import type { Counted } from '../runtime/limits/streams.js'
 import type { Edge } from './edge.js'
 import type { Encoding } from './encoding.js'
@@ -58,7 +57,7 @@ class Connection implements Outlet, StreamEvents {
   /** Until it has ended. */
   #counted: Counted | undefined
 
-  constructor(edge: Edge, res: HttpResponse, encoding: Encoding, own: Readonly<Record<string, string>>, counted: Counted | undefined) {
+  constructor(edge: Edge, res: StreamResponse, encoding: Encoding, own: Readonly<Record<string, string>>, counted: Counted | undefined) {
     const { headers, first } = SHAPES[encoding]
     this.encoding = encoding
     this.#edge = edge
@@ -82,7 +81,7 @@ class Connection implements Outlet, StreamEvents {
   }
 
   progressed(): void {
-    if (this.viewer) this.#edge.progressed(this.viewer)
+    this.viewer?.progressed()
   }
 
   drained(): void {

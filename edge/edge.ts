@@ -2,18 +2,20 @@ import type { VideoId } from '../protocol/comment.js'
 import { SLOW_MS } from '../protocol/limits.js'
 import { MAX_ZNODE_BYTES } from '../protocol/nodes.js'
 import type { Batch, WireComment } from '../protocol/wire.js'
-import { ownerOf } from '../registry/ownership.js'
+import { candidates, ownerOf, ownersOf } from '../registry/ownership.js'
 import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import type { Clock } from '../runtime/clock.js'
-import { Dispatchers } from './dispatchers.js'
+import { Failover, type Ping } from '../runtime/peers/failover.js'
+import type { GzipPolicy } from './encoding.js'
+import { Freshness } from './freshness.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
 import { Pacer } from './pacer.js'
 import { ReplayBudget } from './replay-buffer.js'
-import { Room, type GzipPolicy, type RoomDeps } from './room.js'
+import { Room, type RoomDeps } from './room.js'
 import { Syncs, type SyncDeps } from './sync.js'
-import { Viewer, type Outlet, type Start } from './viewer.js'
+import type { Outlet, Start, Viewer } from './viewer.js'
 
 /** Every room is visited once in a turn of the wheel, so that their syncs spread over the 2 s of rule 7. */
 const WHEEL_SLOTS = 40
@@ -25,14 +27,17 @@ const REPLAY_BUDGET_BYTES = 128 * 1024 * 1024
 
 export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 'onPeerError'> {
   readonly view: View
+  readonly ping: Ping
   /** Viewers it takes. */
   readonly capacity: number
   readonly random: () => number
   readonly gzip: GzipPolicy
   /** Optional hook: called for each pushed comment. */
   readonly received?: ((comment: WireComment) => void) | undefined
-  /** Announces what is held. @returns the size of what was written, bytes */
+  /** Announces the videos that are watched here, with their viewers. @returns the size of what was written, bytes */
   readonly announce: (videos: ReadonlyMap<VideoId, number>) => number
+  /** Optional hook: no dispatcher has answered for a while, or one answers again. */
+  readonly onStale?: ((stale: boolean) => void) | undefined
 }
 
 /** The edge without its sockets: rooms and viewers, fed by dispatchers' batches and its own syncs. */
@@ -44,8 +49,11 @@ export class Edge {
   readonly #random: () => number
   readonly #rooms = new Map<VideoId, Room>()
   readonly #slots: Set<Room>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set())
+  /** Viewers whose sockets take nothing. */
   readonly #blocked = new Set<Viewer>()
   readonly #expiries = new Expiries<Viewer>()
+  readonly #failover: Failover
+  readonly freshness: Freshness
   readonly #syncs: Syncs
   readonly #received: EdgeDeps['received']
   readonly #holdings: HoldingsAnnouncements
@@ -56,14 +64,22 @@ export class Edge {
   #draining = false
   #stopped = false
 
-  constructor({ clock, send, metrics, onPeerError, view, capacity, random, gzip, received, announce }: EdgeDeps) {
+  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, received, announce, onStale = () => {} }: EdgeDeps) {
     this.#clock = clock
     this.#metrics = metrics
     this.#view = view
     this.#capacity = capacity
     this.#random = random
     this.#received = received
-    this.#syncs = new Syncs({ clock, dispatchers: new Dispatchers(view, clock), send, metrics, onPeerError })
+    this.#failover = new Failover({
+      clock,
+      random,
+      ping,
+      known: ({ id, instance }) => view.dispatcher(id)?.instance === instance,
+      onRefused: ({ id, instance }) => void view.refused(id, instance),
+    })
+    this.freshness = new Freshness({ clock, dispatchers: () => candidates(view), ping, changed: onStale })
+    this.#syncs = new Syncs({ clock, owners: videoId => ownersOf(view, videoId), failover: this.#failover, answered: () => this.freshness.answered(), send, metrics, onPeerError })
     this.#holdings = new HoldingsAnnouncements({ clock, read: () => this.subscriptions(), write: announce })
     this.#roomDeps = {
       clock,
@@ -73,7 +89,7 @@ export class Edge {
       gzip,
       replay: request => this.#syncs.replay(request),
       needsSync: room => this.#syncs.needs(room),
-      blocked: viewer => void this.#blocked.add(viewer),
+      blocked: this.#blocked,
     }
     this.#turn()
   }
@@ -90,14 +106,16 @@ export class Edge {
     return this.#draining
   }
 
-  /** videoId → viewers, of the videos that anyone here watches. */
+  /** Viewers of each video that anyone here watches. */
   subscriptions(): Map<VideoId, number> {
-    const held = new Map<VideoId, number>()
-    for (const room of this.#rooms.values()) if (room.viewers.size > 0) held.set(room.videoId, room.viewers.size)
-    return held
+    const subscriptions = new Map<VideoId, number>()
+    for (const { videoId, viewers } of this.#rooms.values()) {
+      if (viewers.size > 0) subscriptions.set(videoId, viewers.size)
+    }
+    return subscriptions
   }
 
-  /** @returns undefined where the viewer cannot be taken: its outlet was told why */
+  /** @returns undefined where the viewer cannot be taken: its outlet was ended with the reason */
   join(videoId: VideoId, start: Start, outlet: Outlet): Viewer | undefined {
     const known = this.#rooms.get(videoId)
     const noRoomInRegistry = (known?.viewers.size ?? 0) === 0 && this.#holdings.bytes > 0.95 * MAX_ZNODE_BYTES
@@ -107,33 +125,27 @@ export class Edge {
       return undefined
     }
     const room = known ?? this.#open(videoId)
-    const viewer = new Viewer(outlet, start, this.#clock.now())
-    viewer.room = room
     this.#viewers++
-    if (start.endsAt !== undefined) this.#expiries.add(viewer, start.endsAt)
     this.#metrics.joins.inc()
-    room.join(viewer)
+    const viewer = room.join(start, outlet)
+    if (start.endsAt !== undefined) this.#expiries.add(viewer, start.endsAt)
     this.#holdings.changed(videoId, room.viewers.size)
     return viewer
   }
 
   /** The viewer's socket is gone. */
   leave(viewer: Viewer): void {
-    const room = this.#forget(viewer)
-    if (!room) return
+    if (viewer.gone) return
+    const room = this.#rooms.get(viewer.videoId)!
+    this.#viewers--
+    this.#expiries.delete(viewer)
     room.leave(viewer)
     this.#holdings.changed(room.videoId, room.viewers.size)
   }
 
-  /** The viewer's socket took some of what it was given, but does not take more yet. */
-  progressed(viewer: Viewer): void {
-    if (viewer.blockedSince !== undefined) viewer.blockedSince = this.#clock.now()
-  }
-
   /** The viewer's socket takes bytes again. */
   drained(viewer: Viewer): void {
-    this.#blocked.delete(viewer)
-    viewer.room?.drained(viewer)
+    if (!viewer.gone) this.#rooms.get(viewer.videoId)!.drained(viewer)
   }
 
   /** What a dispatcher pushed. Rooms that are not here have no use for it. */
@@ -202,6 +214,7 @@ export class Edge {
   stop(): void {
     this.#stopped = true
     this.#holdings.stop()
+    this.#failover.close()
   }
 
   #deliver(comment: WireComment): void {
@@ -226,39 +239,55 @@ export class Edge {
     room.drop()
   }
 
-  #forget(viewer: Viewer): Room | undefined {
-    const { room } = viewer
-    if (!room) return undefined
-    viewer.room = undefined
-    this.#viewers--
-    this.#blocked.delete(viewer)
-    this.#expiries.delete(viewer)
-    return room
-  }
-
   #end(viewer: Viewer, reason: 'drain' | 'slow'): void {
-    const room = this.#forget(viewer)
-    if (!room) return
-    room.end(viewer, reason)
-    this.#holdings.changed(room.videoId, room.viewers.size)
+    this.leave(viewer)
+    viewer.outlet.end(reason)
   }
 
+  /** The wheel moves on by one slot. */
   #turn(): void {
     if (this.#stopped) return
     const now = this.#clock.now()
+    this.#closeSlow(now)
+    this.#endExpired()
+    this.#slot = (this.#slot + 1) % WHEEL_SLOTS
+    this.#syncSlot()
+    this.#dropEmpty(now)
+    this.#tickRooms()
+    this.freshness.tick()
+    this.#clock.after(SLOT_MS, () => this.#turn())
+  }
+
+  #closeSlow(now: number): void {
     for (const viewer of this.#blocked) {
-      if (now - viewer.blockedSince! < SLOW_MS) continue
+      if (viewer.blockedForMs(now) < SLOW_MS) continue
       this.#metrics.slow.inc()
       this.#end(viewer, 'slow')
     }
-    for (const viewer of this.#expiries.due(this.#clock.wall())) this.#end(viewer, 'drain') // told to come back, as in a drain
-    this.#slot = (this.#slot + 1) % WHEEL_SLOTS
+  }
+
+  /** Those whose time is over come back, as after a drain. */
+  #endExpired(): void {
+    for (const viewer of this.#expiries.due(this.#clock.wall())) this.#end(viewer, 'drain')
+  }
+
+  #syncSlot(): void {
+    for (const room of this.#slots[this.#slot]!) {
+      if (room.viewers.size > 0) this.#syncs.needs(room)
+    }
+  }
+
+  #dropEmpty(now: number): void {
     const slot = this.#slots[this.#slot]!
     for (const room of slot) {
-      if (room.viewers.size > 0) this.#syncs.needs(room)
-      else if (room.emptySince !== undefined && now - room.emptySince >= KEEP_MS) this.#drop(room, slot)
+      if (room.emptySince !== undefined && now - room.emptySince >= KEEP_MS) this.#drop(room, slot)
     }
-    for (const half of [0, WHEEL_SLOTS / 2]) for (const room of this.#slots[(this.#slot + half) % WHEEL_SLOTS]!) room.tick()
-    this.#clock.after(SLOT_MS, () => this.#turn())
+  }
+
+  /** Each room twice in a turn of the wheel: once a second. */
+  #tickRooms(): void {
+    for (const half of [0, WHEEL_SLOTS / 2]) {
+      for (const room of this.#slots[(this.#slot + half) % WHEEL_SLOTS]!) room.tick()
+    }
   }
 }

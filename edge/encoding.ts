@@ -6,6 +6,13 @@ import type { Cursor } from '../protocol/id.js'
 /** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port, in frames towards a gateway. */
 export type Encoding = 'plain' | 'gzip' | 'frames' | 'gzipFrames'
 
+/** When flushes are compressed: a room of fewer viewers gets stored blocks, which cost nothing to make. */
+export interface GzipPolicy {
+  /** Of zlib, 1–9. */
+  readonly level: number
+  readonly minViewers: number
+}
+
 /** @param level of compression, where the encoding has any */
 export function encode(encoding: Encoding, events: readonly StreamEvent[], level: number): Buffer {
   switch (encoding) {

@@ -1,8 +1,8 @@
-import { EDGES, HOLDINGS, printHoldings, printNode, type EdgeNode } from '../protocol/nodes.js'
-import { WIRE_VERSION } from '../protocol/wire.js'
+import { EDGES, HOLDINGS, printHoldings, printNode } from '../protocol/nodes.js'
 import { Announcer } from '../registry/announcer.js'
 import { mayReplaceHoldings, mayReplaceNode } from '../registry/claim.js'
 import { DrainWatch } from '../registry/drain-watch.js'
+import { entry } from '../registry/entry.js'
 import { startNode } from '../registry/start.js'
 import { openIdentity } from '../runtime/auth/open.js'
 import { systemClock } from '../runtime/clock.js'
@@ -13,13 +13,11 @@ import { Refusals } from '../runtime/limits/refusals.js'
 import { StreamLimit } from '../runtime/limits/streams.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { urlOf } from '../runtime/variables.js'
-import { VERSION } from '../runtime/version.js'
+import { EdgePart } from './assemble.js'
 import { edgeConfig } from './config.js'
-import { Edge } from './edge.js'
 import { EdgeMetrics } from './metrics.js'
-import { internalRoutes, publicServer } from './server.js'
+import { publicServer } from './server.js'
 
-const DRAIN_WINDOW_MS = 3_000
 const STOP_DEADLINE_MS = 15_000
 
 /** Runs an edge until it is told to stop. */
@@ -29,33 +27,31 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const { identity, log, onBug, client, zk, watcher } = live
   const { id, instance } = identity
   const auth = await openIdentity(config, systemClock, log)
-
-  let node: EdgeNode | undefined
-  const announced: { node?: Announcer; holdings?: Announcer } = {}
   const metrics = new EdgeMetrics(live.metrics)
-  const edge = new Edge({
+
+  const part = new EdgePart({
+    identity,
     clock: systemClock,
     random: Math.random,
     view: watcher.view,
+    viewLoaded: () => watcher.loaded,
+    client,
     metrics,
     capacity: config.EDGE_CAPACITY,
     gzip: { level: config.EDGE_GZIP_LEVEL, minViewers: config.EDGE_GZIP_MIN_VIEWERS },
-    send: (dispatcher, path, body, timeoutMs) => client.call(dispatcher.internalUrl, { to: dispatcher.instance, path, body, timeoutMs, headers: from() }),
     received: log.isLevelEnabled('debug') ? ({ videoId, id }) => log.debug({ videoId, id: String(id) }, 'comment_received') : undefined,
+    onStale: stale => (stale ? log.error('dispatchers_unreachable') : log.info('dispatchers_reached')),
     onPeerError: (dispatcher, err) => log.warn({ dispatcherId: dispatcher.id, err }, 'dispatcher_failed'),
-    announce(videos) {
-      const data = printHoldings({ instance, videos })
-      announced.holdings?.set(data)
-      update({ viewers: edge.viewers })
-      return data.length
-    },
+    announceNode: node => entry(node, printNode, data => new Announcer({ zk, log, path: `${EDGES}/${id}`, data, mayReplace: mayReplaceNode({ id, instance }, client) })),
+    announceHoldings: (holdings, node) => entry(holdings, printHoldings, data => new Announcer({ zk, log, path: `${HOLDINGS}/${id}`, data, mayReplace: mayReplaceHoldings({ id, instance }, node) })),
   })
+  const { edge } = part
   metrics.watch(live.metrics, edge, config.EDGE_CAPACITY)
-  watcher.onChange(() => edge.viewChanged())
+  watcher.onChange(() => part.viewChanged())
 
-  const notReady = () => (edge.draining ? 'draining' : watcher.loaded && announced.node?.up ? undefined : 'waiting for the registry')
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug, log })
-  internalRoutes(internal, edge)
+  const notReady = () => part.notReady()
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, pong: () => part.pong(), notReady, onBug, log })
+  part.route(internal)
   const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'edge' })
   const descriptors = descriptorsForConnections()
   const open = publicServer(edge, {
@@ -72,35 +68,16 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const publicPort = open.listen(config.HOST, config.PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
   const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, publicPort)
+  part.listens({ internalUrl, publicUrl })
   log.info({ internalUrl, publicUrl, instance }, 'listening')
 
-  function from(): Record<string, string> {
-    return { 'x-live-edge': id, 'x-live-instance': instance, 'x-live-url': internalUrl }
-  }
-
-  function update(change: Partial<EdgeNode>): void {
-    if (!node) return
-    node = { ...node, ...change }
-    announced.node?.set(printNode(node))
-  }
-
-  await live.connected()
-  node = { id, instance, internalUrl, publicUrl, capacity: config.EDGE_CAPACITY, viewers: edge.viewers, state: 'up', startedAt: Date.now(), version: VERSION, wire: WIRE_VERSION }
-  const announcement = new Announcer({ zk, log, path: `${EDGES}/${id}`, data: printNode(node), mayReplace: mayReplaceNode({ id, instance }, client) })
-  announced.node = announcement
-  announced.holdings = new Announcer({
-    zk,
-    log,
-    path: `${HOLDINGS}/${id}`,
-    data: printHoldings({ instance, videos: edge.subscriptions() }),
-    mayReplace: mayReplaceHoldings({ id, instance }, announcement),
-  })
   const drain = async () => {
     log.info({ viewers: edge.viewers }, 'draining')
-    update({ state: 'draining' })
-    await edge.drain(DRAIN_WINDOW_MS)
+    await part.drain()
     log.info('drained')
   }
+  await live.connected()
+  part.announce()
   const wish = new DrainWatch({
     zk,
     log,
@@ -109,8 +86,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     onWish(wished) {
       if (wished) return void drain()
       log.info('taking_viewers_again')
-      edge.resume()
-      update({ state: 'up' })
+      part.resume()
     },
   })
 
@@ -118,8 +94,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   wish.close()
   await drain()
   open.stopListening()
-  edge.stop()
-  await Promise.all([announced.holdings.close(), announcement.close()])
+  await part.leave()
   internal.close()
   open.close()
   auth?.close()

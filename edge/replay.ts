@@ -8,18 +8,15 @@ import type { Clock } from '../runtime/clock.js'
 import { after, type Run } from './replay-buffer.js'
 import type { Viewer } from './viewer.js'
 
-/** How long history may fall short before a viewer joins without it. */
-const PATIENCE_MS = 10_000
 const PAUSE_MS = 250
 
-/** What a viewer has to be sent to hold all up to `until`, or undefined where the run does not reach back far enough. */
-export function missedBy(viewer: Viewer, run: Run, until: Cursor): StreamEvent[] | undefined {
+/** What a viewer has to be sent to have all up to `until`, or undefined where the run does not reach back far enough. */
+export function missedBy({ cursor, recent }: Pick<Viewer, 'cursor' | 'recent'>, run: Run, until: Cursor): StreamEvent[] | undefined {
   const { base, events } = run
   const end = after(events, until)
-  const { cursor } = viewer
   if (cursor === undefined) {
-    if (end < viewer.recent && base > 0) return undefined
-    return events.slice(Math.max(0, end - viewer.recent), end)
+    if (end < recent && base > 0) return undefined
+    return events.slice(Math.max(0, end - recent), end)
   }
   if (cursor >= until) return []
   if (cursor < base && end < MAX_REPLAY) return undefined
@@ -29,90 +26,78 @@ export function missedBy(viewer: Viewer, run: Run, until: Cursor): StreamEvent[]
   return reachesTo > cursor ? [streamEvent(reachesTo, gapEvent(cursor, reachesTo)), ...missed] : missed
 }
 
+/** Whom history is asked for. */
 export interface ReplayingRoom {
+  readonly videoId: VideoId
   /** L: the room's last flush. */
-  readonly until: () => Cursor
-  readonly serve: (run: Run) => void
-  readonly giveUp: (viewer: Viewer) => void
+  readonly flushed: Cursor
+  /** Viewers that are not live: those that replay are among them. */
+  readonly waiting: ReadonlySet<Viewer>
 }
 
-/** Viewers of one room that wait for history: one question at a time serves all of them. */
+export interface ReplaysDeps {
+  readonly clock: Clock
+  /** @throws when no dispatcher answers */
+  readonly replay: (request: ReplayRequest) => Promise<RoomAnswer>
+}
+
+/** The questions to history for one room: one at a time, for all of its viewers that wait for it. */
 export class Replays {
-  readonly viewers = new Set<Viewer>()
-  readonly #videoId: VideoId
-  readonly #clock: Clock
-  readonly #read: (request: ReplayRequest) => Promise<RoomAnswer>
   readonly #room: ReplayingRoom
+  readonly #deps: ReplaysDeps
+  readonly #serve: (run: Run) => boolean
   #asking = false
 
-  constructor(videoId: VideoId, clock: Clock, read: (request: ReplayRequest) => Promise<RoomAnswer>, room: ReplayingRoom) {
-    this.#videoId = videoId
-    this.#clock = clock
-    this.#read = read
+  /** @param serve brings viewers up to L with what was read. @returns whether it served any */
+  constructor(room: ReplayingRoom, deps: ReplaysDeps, serve: (run: Run) => boolean) {
     this.#room = room
+    this.#deps = deps
+    this.#serve = serve
   }
 
-  add(viewer: Viewer): void {
-    viewer.replayingSince ??= this.#clock.now()
-    this.viewers.add(viewer)
-    this.#ask()
-  }
-
-  delete(viewer: Viewer): void {
-    this.viewers.delete(viewer)
-  }
-
-  /** Once a second: whoever has waited too long joins without history, whether nobody answered, the answers fell
-   * short of L, or the room ran ahead of them. */
-  tick(): void {
-    const now = this.#clock.now()
-    for (const viewer of this.viewers) {
-      if (viewer.blockedSince !== undefined || now - viewer.replayingSince! < PATIENCE_MS) continue
-      this.viewers.delete(viewer)
-      this.#room.giveUp(viewer)
-    }
-  }
-
-  /** Asks for what the one furthest back is missing, unless a question is already out. */
-  #ask(): void {
-    if (this.#asking || this.viewers.size === 0) return
+  /** Asks for what the viewer furthest back is missing, unless a question is already out. */
+  ask(): void {
+    if (this.#asking) return
+    const request = this.#request()
+    if (!request) return
     this.#asking = true
-    const request = this.#request(this.#room.until())
-    this.#read(request).then(
+    this.#deps.replay(request).then(
       answer => this.#answered(request, answer),
       () => this.#pause(),
     )
   }
 
-  #request(until: Cursor): ReplayRequest {
+  /** Undefined where nobody waits for history. */
+  #request(): ReplayRequest | undefined {
+    const { videoId, flushed: until, waiting } = this.#room
     let lowest: Cursor | undefined
-    let recent = 0
-    for (const { cursor, recent: wanted } of this.viewers) {
-      if (cursor === undefined) recent = Math.max(recent, wanted)
-      else if (lowest === undefined || cursor < lowest) lowest = cursor
+    let newest: number | undefined
+    for (const { state, cursor, recent } of waiting) {
+      if (state.kind !== 'replaying') continue
+      if (cursor === undefined) newest = Math.max(newest ?? 0, recent)
+      else lowest = Math.min(lowest ?? cursor, cursor)
     }
-    const videoId = this.#videoId
-    return lowest === undefined ? { videoId, after: 0, until, limit: recent } : { videoId, after: lowest, until, limit: MAX_REPLAY }
+    if (lowest !== undefined) return { videoId, after: lowest, until, limit: MAX_REPLAY }
+    return newest === undefined ? undefined : { videoId, after: 0, until, limit: newest }
   }
 
   #answered(request: ReplayRequest, { comments, more }: RoomAnswer): void {
-    const first = comments[0]
+    const [first] = comments
     if (comments.at(-1)?.id !== request.until) return this.#pause()
-    const waiting = this.viewers.size
-    this.#room.serve({
+    const served = this.#serve({
       base: more ? first!.id - 1 : request.after,
       events: comments.map(({ id, json }) => streamEvent(id, commentEvent(id, json))),
     })
-    if (this.viewers.size === waiting) return this.#pause()
+    if (!served) return this.#pause()
     this.#asking = false
-    this.#ask()
+    this.ask()
   }
 
   /** Nobody answered, what was read ends below L, or it served nobody: asking on at once would not help. */
   #pause(): void {
-    this.#clock.after(PAUSE_MS, () => {
+    this.#deps.clock.after(PAUSE_MS, () => {
       this.#asking = false
-      this.#ask()
+      this.ask()
     })
   }
 }

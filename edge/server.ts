@@ -9,7 +9,7 @@ import type { Clients } from '../runtime/http/client-address.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json } from '../runtime/http/reply.js'
-import { HttpServer, leaveCallback } from '../runtime/http/server.js'
+import { HttpServer, leaveCallback, type Router } from '../runtime/http/server.js'
 import type { Connections } from '../runtime/limits/connections.js'
 import type { StreamLimit } from '../runtime/limits/streams.js'
 import { readiness } from '../runtime/peers/internal-server.js'
@@ -17,8 +17,8 @@ import { connect } from './connection.js'
 import type { Edge } from './edge.js'
 
 /** What dispatchers, gateways and operators ask of an edge, on its internal port. */
-export function internalRoutes(server: HttpServer, edge: Edge): void {
-  server.route('POST', '/internal/batch', async exchange => {
+export function internalRoutes(router: Router, edge: Edge): void {
+  router.route('POST', '/internal/batch', async exchange => {
     const bytes = await exchange.body(MAX_CALL_BYTES)
     const batch = readBatch(bytes)
     await leaveCallback() // a fan-out inside the server's callback costs four times the CPU
@@ -26,8 +26,8 @@ export function internalRoutes(server: HttpServer, edge: Edge): void {
     return { status: 204 }
   })
   // What it really holds, to be compared with what it has announced.
-  server.route('GET', '/internal/holdings', () => json({ viewers: edge.viewers, videos: Object.fromEntries(edge.subscriptions()) }))
-  server.route('GET', '/internal/stream/:videoId', exchange => {
+  router.route('GET', '/internal/holdings', () => json({ viewers: edge.viewers, videos: Object.fromEntries(edge.subscriptions()) }))
+  router.route('GET', '/internal/stream/:videoId', exchange => {
     const videoId = checkVideoId(exchange.parameter(0))
     const after = readCursor(exchange.query.get('after'), 'after')
     const recent = readRecent(exchange)

@@ -1,26 +1,34 @@
+import type { VideoId } from '../protocol/comment.js'
 import { MAX_SYNC_ROOMS } from '../protocol/limits.js'
-import type { DispatcherNode } from '../protocol/nodes.js'
-import { parseAnswers, printReplay, printSync, type ReplayRequest, type RoomAnswer, type SyncRequest } from '../protocol/wire.js'
+import type { DispatcherNode, MemberNode } from '../protocol/nodes.js'
+import { parseAnswers, printReplay, printSync, WireError, type ReplayRequest, type RoomAnswer, type SyncRequest } from '../protocol/wire.js'
 import type { Clock } from '../runtime/clock.js'
-import type { Dispatchers } from './dispatchers.js'
+import type { Failover } from '../runtime/peers/failover.js'
+import { PeerError } from '../runtime/peers/peer-error.js'
 import type { EdgeMetrics } from './metrics.js'
 import type { Room } from './room.js'
 
 const SYNC_TIMEOUT_MS = 1_000
 const REPLAY_TIMEOUT_MS = 2_000
+/** Over all dispatchers. */
+const REPLAY_MS = 6_000
 /** Between two tries for a room whose wanted comment the answer did not have, or that nobody answered. */
 const PAUSE_MS = 100
 
 /** One call to a dispatcher's internal port. @throws PeerError */
-export type Send = (node: DispatcherNode, path: string, body: string, timeoutMs: number) => Promise<Buffer>
+export type Send = (node: MemberNode, path: string, body: string, timeoutMs: number) => Promise<Buffer>
 
 export interface SyncDeps {
   readonly clock: Clock
-  readonly dispatchers: Dispatchers
+  /** A video's dispatchers, the owner first: any can answer. */
+  readonly owners: (videoId: VideoId) => readonly DispatcherNode[]
+  readonly failover: Failover
+  /** A dispatcher has answered. */
+  readonly answered: () => void
   readonly send: Send
   readonly metrics: EdgeMetrics
   /** What was asked could not be read: the peer's fault, to be logged. */
-  readonly onPeerError: (node: DispatcherNode, error: unknown) => void
+  readonly onPeerError: (node: MemberNode, error: unknown) => void
 }
 
 /** Pulls what pushing missed (rule 7): many rooms in one question, one question at a time for each room. */
@@ -52,23 +60,22 @@ export class Syncs {
     this.#again.delete(room)
   }
 
-  /** What a viewer missed, from whoever answers first in hash order. @throws PeerError of the last one asked */
-  async replay(request: ReplayRequest): Promise<RoomAnswer> {
-    const { dispatchers, send, metrics } = this.#deps
-    let failure: unknown = new Error('no dispatcher is known')
-    for (const node of dispatchers.inOrder(request.videoId)) {
+  /** What a viewer missed, from the first dispatcher that answers. @throws PeerError of the last one asked */
+  replay(request: ReplayRequest): Promise<RoomAnswer> {
+    const { owners, failover, answered, clock, send, metrics } = this.#deps
+    const attempt = async (node: MemberNode, timeoutMs: number): Promise<RoomAnswer> => {
       try {
-        const [answer] = parseAnswers(await send(node, '/internal/replay', printReplay(request), REPLAY_TIMEOUT_MS))
-        if (answer?.videoId !== request.videoId) throw new Error('the answer is for another video')
-        dispatchers.answered(node)
+        const [answer] = parseAnswers(await send(node, '/internal/replay', printReplay(request), timeoutMs))
+        if (answer?.videoId !== request.videoId) throw new WireError('the answer is for another video')
         metrics.replays.inc()
+        answered()
         return answer
       } catch (error) {
-        failure = error
-        this.#failed(node, error)
+        this.#noteFailure(node, error)
+        throw asPeerError(error)
       }
     }
-    throw failure
+    return failover.ask(owners(request.videoId), attempt, { deadline: clock.now() + REPLAY_MS, tryMs: REPLAY_TIMEOUT_MS, hedged: true })
   }
 
   #schedule(): void {
@@ -84,7 +91,7 @@ export class Syncs {
     const byNode = new Map<DispatcherNode, Room[]>()
     for (const room of this.#due) {
       if (room.viewers.size === 0) continue
-      const node = this.#deps.dispatchers.first(room.videoId)
+      const node = this.#first(room.videoId)
       if (!node) this.#later(room)
       else if (byNode.has(node)) byNode.get(node)!.push(room)
       else byNode.set(node, [room])
@@ -96,7 +103,7 @@ export class Syncs {
   }
 
   async #ask(node: DispatcherNode, rooms: Room[]): Promise<void> {
-    const { dispatchers, send, metrics } = this.#deps
+    const { failover, answered, send, metrics } = this.#deps
     const asked = new Map<string, { room: Room; request: SyncRequest }>()
     for (const room of rooms) {
       this.#asking.add(room)
@@ -107,15 +114,17 @@ export class Syncs {
     try {
       const body = printSync(Array.from(asked.values(), ({ request }) => request))
       answers = parseAnswers(await send(node, '/internal/sync', body, SYNC_TIMEOUT_MS))
-      dispatchers.answered(node)
+      failover.answered(node)
+      answered()
     } catch (error) {
-      this.#failed(node, error)
+      this.#noteFailure(node, error)
+      failover.failed(node, asPeerError(error))
     }
     if (answers) this.#answered(asked, answers)
     else {
       // The next in hash order is asked at once; where all have just failed, after a pause.
       for (const room of rooms) {
-        if (dispatchers.hasNext(room.videoId, node)) this.#again.add(room)
+        if (this.#hasNext(room.videoId, node)) this.#again.add(room)
         else this.#later(room)
       }
     }
@@ -155,9 +164,25 @@ export class Syncs {
     })
   }
 
-  #failed(node: DispatcherNode, error: unknown): void {
+  /** Whom to ask about a video now. */
+  #first(videoId: VideoId): DispatcherNode | undefined {
+    const { owners, failover } = this.#deps
+    return failover.order(owners(videoId))[0]
+  }
+
+  /** Whether the one to ask now is another than `failed`, and has not just failed too. */
+  #hasNext(videoId: VideoId, failed: DispatcherNode): boolean {
+    const next = this.#first(videoId)
+    return next !== undefined && next.instance !== failed.instance && !this.#deps.failover.isBackedOff(next)
+  }
+
+  #noteFailure(node: MemberNode, error: unknown): void {
     this.#deps.metrics.syncFailures.inc()
-    this.#deps.dispatchers.failed(node, error)
     this.#deps.onPeerError(node, error)
   }
+}
+
+/** An answer that cannot be read is the peer's fault, like none. */
+function asPeerError(error: unknown): unknown {
+  return error instanceof WireError ? new PeerError('status', error.message, { cause: error }) : error
 }

@@ -1,7 +1,11 @@
-import type { EndReason } from '../protocol/frame.js'
+import type { VideoId } from '../protocol/comment.js'
+import { streamEvent, type EndReason } from '../protocol/frame.js'
 import type { CommentId, Cursor } from '../protocol/id.js'
-import type { Encoding } from './encoding.js'
-import type { Room } from './room.js'
+import { HEARTBEAT_MS } from '../protocol/limits.js'
+import { HEARTBEAT } from '../protocol/sse.js'
+import type { SyncRequest } from '../protocol/wire.js'
+import type { Clock } from '../runtime/clock.js'
+import { encode, type Encoding } from './encoding.js'
 
 /** A viewer's socket, as the room sees it. */
 export interface Outlet {
@@ -20,30 +24,174 @@ export interface Start {
   readonly endsAt?: number | undefined
 }
 
-/** One viewer of a room. It waits until it holds all up to the room's last flush, or only its socket is between,
- * then it is `live`. */
+/** What a viewer is doing. L is the last flush of its room (rule 8). */
+export type ViewerState = Opening | Ahead | Replaying | Live | Gone
+
+/** Until it is live, a viewer is sent heartbeats alone. */
+interface Waiting {
+  /** When it was last sent anything, monotonic ms. */
+  readonly heardAt: number
+  /** Since when its socket takes nothing, monotonic ms. */
+  readonly blockedSince: number | undefined
+}
+
+/** It waits for its room to open (rule 7). */
+export interface Opening extends Waiting {
+  readonly kind: 'opening'
+}
+
+/** Its cursor is above L: it waits for the flush that reaches it (rule 9). */
+export interface Ahead extends Waiting {
+  readonly kind: 'ahead'
+  /** The room's newest sync when it came. The answer to that one was perhaps read before, and cannot judge its cursor. */
+  readonly asked: SyncRequest | undefined
+}
+
+/** It waits for history (rule 8). */
+export interface Replaying extends Waiting {
+  readonly kind: 'replaying'
+  /** Monotonic ms. */
+  readonly since: number
+}
+
+/** It has all up to L, or will catch up when its socket takes bytes again (rule 10). */
+export interface Live {
+  readonly kind: 'live'
+  /** Since when its socket takes nothing, monotonic ms. */
+  readonly blockedSince: number | undefined
+}
+
+/** Its room has forgotten it. */
+export interface Gone {
+  readonly kind: 'gone'
+}
+
+/** Live, with a socket that takes bytes: the one state in which a viewer is written comments. Most viewers are in it, and
+ * share it. */
+export const LIVE: Live = Object.freeze({ kind: 'live', blockedSince: undefined })
+const GONE: Gone = Object.freeze({ kind: 'gone' })
+
+/** What the viewers of one room share: each enters and leaves the sets as its state changes. */
+export interface ViewerHost {
+  readonly videoId: VideoId
+  readonly clock: Clock
+  /** Viewers of the room that are not live. */
+  readonly waiting: Set<Viewer>
+  /** Viewers of all rooms whose sockets take nothing. */
+  readonly blocked: Set<Viewer>
+}
+
+/** One viewer of a room. */
 export class Viewer {
   readonly outlet: Outlet
   readonly recent: number
-  /** Where it is held; undefined before it is, and once it is no longer. */
-  room: Room | undefined
-  /** The last comment it was sent, or holds; undefined for a newcomer whose place is still to be found. */
+  /** The last comment it was sent, or has; undefined for a newcomer whose place is still to be found. */
   cursor: Cursor | undefined
-  live = false
-  /** Has had its `ready`. */
+  /** Whether it has had its `ready`, which comes once: one that was live may have to wait for history again. */
   ready = false
-  gone = false
-  /** Since when its socket takes nothing, monotonic ms; undefined while it can be written to. */
-  blockedSince: number | undefined
-  /** Since when its replay cannot be had, monotonic ms. */
-  replayingSince: number | undefined
-  /** When it was last sent anything, monotonic ms; kept only while it waits. */
-  heardAt: number
+  #state: ViewerState = GONE
+  readonly #host: ViewerHost
 
-  constructor(outlet: Outlet, start: Start, now: number) {
+  constructor(host: ViewerHost, start: Start, outlet: Outlet) {
+    this.#host = host
     this.outlet = outlet
-    this.cursor = start.after
     this.recent = start.recent ?? 0
-    this.heardAt = now
+    this.cursor = start.after
+    this.#become({ kind: 'opening', heardAt: host.clock.now(), blockedSince: undefined })
   }
+
+  get videoId(): VideoId {
+    return this.#host.videoId
+  }
+
+  get state(): ViewerState {
+    return this.#state
+  }
+
+  get gone(): boolean {
+    return this.#state.kind === 'gone'
+  }
+
+  get blocked(): boolean {
+    return blockedSince(this.#state) !== undefined
+  }
+
+  /** For how long its socket has taken nothing, ms; 0 where it takes bytes. */
+  blockedForMs(now: number): number {
+    return now - (blockedSince(this.#state) ?? now)
+  }
+
+  /** Its cursor is above L. @param asked the room's newest sync */
+  waitForFlush(asked: SyncRequest | undefined): void {
+    this.#become({ kind: 'ahead', asked, ...this.#line() })
+  }
+
+  /** What it missed is not in memory. */
+  waitForHistory(): void {
+    this.#become({ kind: 'replaying', since: this.#host.clock.now(), ...this.#line() })
+  }
+
+  /** It is about to be sent what it missed; one whose socket takes nothing, when it does again. */
+  goLive(): void {
+    const since = blockedSince(this.#state)
+    this.#become(since === undefined ? LIVE : { kind: 'live', blockedSince: since })
+  }
+
+  leave(): void {
+    this.#become(GONE)
+  }
+
+  /** One write: to a viewer whose socket takes bytes. */
+  write(bytes: Uint8Array): void {
+    if (!this.outlet.write(bytes)) this.#block()
+  }
+
+  /** Keeps the line of one that waits alive. */
+  heartbeat(now: number): void {
+    const state = this.#state
+    if (!waits(state) || state.blockedSince !== undefined || now - state.heardAt < HEARTBEAT_MS) return
+    this.#become({ ...state, heardAt: now })
+    this.write(encode(this.outlet.encoding, [streamEvent(0, HEARTBEAT)], 0))
+  }
+
+  /** Its socket took some of what it was given, but does not take more yet. */
+  progressed(): void {
+    if (this.blocked) this.#block()
+  }
+
+  /** Its socket takes bytes again. */
+  drained(): void {
+    const state = this.#state
+    if (state.kind === 'live') this.#become(LIVE)
+    else if (state.kind !== 'gone') this.#become({ ...state, blockedSince: undefined })
+  }
+
+  #block(): void {
+    const state = this.#state
+    if (state.kind !== 'gone') this.#become({ ...state, blockedSince: this.#host.clock.now() })
+  }
+
+  /** What one that goes on waiting, or has to wait again, keeps. */
+  #line(): Waiting {
+    const state = this.#state
+    return { heardAt: waits(state) ? state.heardAt : this.#host.clock.now(), blockedSince: blockedSince(state) }
+  }
+
+  /** The one place where the state changes. */
+  #become(state: ViewerState): void {
+    this.#state = state
+    const { waiting, blocked } = this.#host
+    if (waits(state)) waiting.add(this)
+    else waiting.delete(this)
+    if (blockedSince(state) === undefined) blocked.delete(this)
+    else blocked.add(this)
+  }
+}
+
+function waits(state: ViewerState): state is Opening | Ahead | Replaying {
+  return 'heardAt' in state
+}
+
+function blockedSince(state: ViewerState): number | undefined {
+  return state.kind === 'gone' ? undefined : state.blockedSince
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Handler, HttpServer } from '../runtime/http/server.js'
+import type { Handler, Router } from '../runtime/http/server.js'
 import { openApi, type Content, type OpenApi, type Operation, type Parameter, type Response, type Schema } from './openapi.js'
 
 const STYLE = `:root{color-scheme:light dark;--line:#8884;--soft:#8881}
@@ -13,7 +13,7 @@ a{color:inherit}summary{cursor:pointer}`
 const CSP = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'`
 
 /** The API's description: for programs at /openapi.json, for people at /docs. */
-export function routeDocs(server: HttpServer): void {
+export function routeDocs(server: Router): void {
   server
     .route('GET', '/openapi.json', document('application/json; charset=utf-8', JSON.stringify(openApi)))
     .route('GET', '/docs', document('text/html; charset=utf-8', render(openApi), { 'content-security-policy': CSP }))

@@ -1,16 +1,17 @@
-import type { EdgeNode } from '../protocol/nodes.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { DispatcherNode } from '../protocol/nodes.js'
+import { ownersOf } from '../registry/ownership.js'
 import type { Change, View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
-import { failureOf, type InternalClient } from '../runtime/peers/client.js'
-import { PeerError, type PeerFailure } from '../runtime/peers/peer-error.js'
-import { Dispatchers } from './dispatchers.js'
+import type { Caller } from '../runtime/peers/client.js'
+import { Failover } from '../runtime/peers/failover.js'
+import { pingWith } from '../runtime/peers/ping.js'
 import { Pending } from './pending.js'
 import { Poster } from './post-comment.js'
 import type { Connect } from './session.js'
 import { Sessions } from './sessions.js'
 import { Upstreams } from './upstreams.js'
 
-const ASK_TIMEOUT_MS = 3_000
 /** The view may change hundreds of times a second; those that wait for an edge are looked at this often. */
 const WAITING_MS = 250
 
@@ -18,7 +19,7 @@ export interface GatewayOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly view: View
-  readonly client: InternalClient
+  readonly client: Caller
   readonly connect: Connect
   readonly videoShare: number
   /** Newcomers a second that are placed on edges. */
@@ -28,12 +29,17 @@ export interface GatewayOptions {
 /** A gateway's parts, put together. */
 export class Gateway {
   readonly view: View
-  readonly client: InternalClient
+  readonly client: Caller
   readonly clock: Clock
+  /** 0 ≤ x < 1 */
+  readonly random: () => number
   readonly upstreams: Upstreams
   readonly sessions: Sessions
-  readonly dispatchers: Dispatchers
+  /** Which dispatcher to call. */
+  readonly failover: Failover
   readonly poster: Poster
+  /** A video's dispatchers, the owner first. */
+  readonly owners = (videoId: VideoId): DispatcherNode[] => ownersOf(this.view, videoId)
   readonly #pending = new Pending()
   #placingSoon = false
 
@@ -41,10 +47,18 @@ export class Gateway {
     this.view = view
     this.client = client
     this.clock = clock
-    this.upstreams = new Upstreams({ clock, random, view, ask: edge => ask(client, edge), onUsable: () => this.sessions.placeWaiting() })
+    this.random = random
+    const ping = pingWith(client, (peer, pong) => this.upstreams.pong(peer, pong))
+    this.upstreams = new Upstreams({ clock, random, view, ping, onUsable: () => this.sessions.placeWaiting() })
     this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, connect, videoShare, joinRate })
-    this.dispatchers = new Dispatchers(view, clock)
-    this.poster = new Poster({ client, dispatchers: this.dispatchers, clock })
+    this.failover = new Failover({
+      clock,
+      random,
+      ping,
+      known: ({ id, instance }) => view.dispatcher(id)?.instance === instance,
+      onRefused: ({ id, instance }) => void view.refused(id, instance),
+    })
+    this.poster = new Poster(this)
   }
 
   /** The view has changed. */
@@ -61,17 +75,6 @@ export class Gateway {
   close(): void {
     this.sessions.close()
     this.upstreams.close()
-  }
-}
-
-/** Any answer of this instance is a sign of life; one of another instance says that this one is no more. */
-async function ask(client: InternalClient, edge: EdgeNode): Promise<PeerFailure | undefined> {
-  try {
-    const answer = await client.call(edge.internalUrl, { method: 'GET', path: '/internal/ping', timeoutMs: ASK_TIMEOUT_MS })
-    const { instance } = JSON.parse(answer.toString()) as { instance?: unknown }
-    return instance === edge.instance ? undefined : 'lost'
-  } catch (error) {
-    if (!(error instanceof PeerError)) return error instanceof SyntaxError ? undefined : failureOf(error)
-    return error.failure === 'status' || error.failure === 'wire' ? undefined : error.failure
+    this.failover.close()
   }
 }

@@ -2,48 +2,50 @@ import type { VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { parseCursor } from '../protocol/id.js'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../protocol/limits.js'
+import type { DispatcherNode } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Reply } from '../runtime/http/reply.js'
-import type { InternalClient } from '../runtime/peers/client.js'
+import type { Caller } from '../runtime/peers/client.js'
+import type { Failover } from '../runtime/peers/failover.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
-import type { Dispatchers } from './dispatchers.js'
 
 const TRY_MS = 2_000
 const OVERALL_MS = 6_000
 
 export interface HistoryOptions {
-  readonly client: InternalClient
-  readonly dispatchers: Dispatchers
+  readonly client: Caller
+  /** A video's dispatchers, the owner first. */
+  readonly owners: (videoId: VideoId) => readonly DispatcherNode[]
+  readonly failover: Failover
   readonly clock: Clock
 }
 
 /** A page of a video's comments, from its owner, who has the recent ones in memory, or from whoever is next: any
  * dispatcher can read the store.
  * @throws LiveError BAD_CURSOR, BAD_DIRECTION, BAD_PAGE_SIZE, UNAVAILABLE */
-export function history(options: HistoryOptions, videoId: VideoId, query: URLSearchParams): Promise<Reply> {
+export async function history({ client, owners, failover, clock }: HistoryOptions, videoId: VideoId, query: URLSearchParams): Promise<Reply> {
   const path = `/internal/history/${videoId}?${pageQuery(query)}`
-  return read(options, videoId, path)
-}
-
-async function read({ client, dispatchers, clock }: HistoryOptions, videoId: VideoId, path: string): Promise<Reply> {
-  const deadline = clock.now() + OVERALL_MS
-  let last: Reply | undefined
-  for (const node of dispatchers.order(videoId)) {
-    if (clock.now() >= deadline) break
-    try {
-      const body = await client.call(node.internalUrl, { method: 'GET', path, timeoutMs: TRY_MS })
-      dispatchers.answered(node)
-      return page(200, body)
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error
-      dispatchers.failed(node, error.failure)
-      if (error.failure !== 'status') continue
-      last = page(error.status!, error.body!)
-      if (error.status! < 500) return last
-    }
+  let error: Reply | undefined
+  try {
+    return await failover.ask(
+      owners(videoId),
+      async (node, timeoutMs) => {
+        try {
+          return page(200, await client.call(node.internalUrl, { method: 'GET', path, timeoutMs }))
+        } catch (failure) {
+          if (!(failure instanceof PeerError) || failure.failure !== 'status') throw failure
+          error = page(failure.status!, failure.body!)
+          if (failure.status! < 500) return error
+          throw failure
+        }
+      },
+      { deadline: clock.now() + OVERALL_MS, tryMs: TRY_MS, hedged: true },
+    )
+  } catch (failure) {
+    if (!(failure instanceof PeerError)) throw failure
+    if (error) return error
+    throw new LiveError('UNAVAILABLE', 'no dispatcher can be reached', { cause: failure })
   }
-  if (last) return last
-  throw new LiveError('UNAVAILABLE', 'no dispatcher can be reached')
 }
 
 function page(status: number, body: Uint8Array): Reply {

@@ -2,22 +2,19 @@ import { startNode } from '../registry/start.js'
 import { openIdentity } from '../runtime/auth/open.js'
 import { systemClock } from '../runtime/clock.js'
 import { Clients } from '../runtime/http/client-address.js'
+import { HttpServer } from '../runtime/http/server.js'
 import { Connections } from '../runtime/limits/connections.js'
 import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { urlOf } from '../runtime/variables.js'
 import { VERSION } from '../runtime/version.js'
+import { GatewayPart } from './assemble.js'
 import { gatewayConfig } from './config.js'
-import { Gateway } from './gateway.js'
 import { Limits } from './limits.js'
-import { GatewayMetrics } from './metrics.js'
 import { connectWith } from './relay.js'
-import { PublicServer } from './server.js'
 import { connectionLimit, viewerLimit } from './viewer-limit.js'
 
-/** Posts in flight are answered within 8 s. */
-const POSTS_MS = 9_000
 const STOP_DEADLINE_MS = 20_000
 /** The public port opens when the registry has been read: a post that came before would find no dispatcher, and what
  * stands in front would send it. Without ZooKeeper it opens after this time all the same. */
@@ -27,35 +24,25 @@ const FIRST_READ_MS = 2_000
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const config = gatewayConfig(argv, env)
   const live = startNode('gateway', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
-  const { identity, log, onBug, client, watcher } = live
+  const { identity, log, onBug, client, watcher, metrics } = live
   const auth = await openIdentity(config, systemClock, log)
+  const refusals = new Refusals({ clock: systemClock, log, metrics, name: 'gateway' })
+  const descriptors = descriptorsForConnections()
+  const limit = viewerLimit(descriptors)
 
-  const gateway = new Gateway({
+  const part = new GatewayPart({
     clock: systemClock,
     random: Math.random,
     view: watcher.view,
+    viewLoaded: () => watcher.loaded,
     client,
     connect: connectWith(client.headers),
+    metrics,
     videoShare: config.EDGE_VIDEO_SHARE,
     joinRate: config.JOIN_RATE,
-  })
-  watcher.onChange(change => gateway.viewChanged(change))
-  const metrics = new GatewayMetrics(live.metrics)
-  metrics.watch(live.metrics, gateway)
-
-  let draining = false
-  const notReady = () => (draining ? 'draining' : watcher.loaded ? undefined : 'waiting for the registry')
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, notReady, onBug, log })
-  const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'gateway' })
-  const descriptors = descriptorsForConnections()
-  const limit = viewerLimit(descriptors)
-  const server = new PublicServer({
-    gateway,
-    metrics,
     allowedOrigins: config.ALLOWED_ORIGINS,
     identity: auth,
     viewerLimit: limit,
-    connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors), refusals }),
     limits: new Limits({
       clock: systemClock,
       refusals,
@@ -65,13 +52,18 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
       streamsPerAddress: config.STREAMS_PER_ADDRESS,
     }),
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
-    notReady,
-    viewLoaded: () => watcher.loaded,
-    onBug,
   })
+  watcher.onChange(change => part.viewChanged(change))
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => part.notReady(), onBug, log })
+  const server = new HttpServer({
+    onBug,
+    headers: part.headers,
+    connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors), refusals }),
+  })
+  part.route(server)
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const readBy = systemClock.now() + FIRST_READ_MS
-  while (!watcher.loaded && systemClock.now() < readBy) await delay(10)
+  while (!watcher.loaded && systemClock.now() < readBy) await new Promise(resolve => setTimeout(resolve, 10))
   const port = server.listen(config.HOST, config.PORT)
   log.info(
     { publicUrl: config.PUBLIC_URL ?? urlOf(config.HOST, port), internalUrl: config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort), viewerLimit: limit, version: VERSION, identity: auth ? 'on' : 'off' },
@@ -81,21 +73,12 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   await live.connected()
   await live.stopping
 
-  draining = true
-  server.stop()
-  log.info({ viewers: gateway.sessions.size, posts: gateway.poster.inFlight }, 'draining')
-  await gateway.sessions.endAll(config.DRAIN_MS)
-  const until = systemClock.now() + POSTS_MS
-  while (gateway.poster.inFlight > 0 && systemClock.now() < until) await delay(20)
-  await delay(150) // the last answers leave
+  server.stopListening()
+  log.info({ viewers: part.gateway.sessions.size, posts: part.gateway.poster.inFlight }, 'draining')
+  await part.stop(config.DRAIN_MS)
   server.close()
-  gateway.close()
   internal.close()
   auth?.close()
   await live.close()
   log.info('stopped')
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }

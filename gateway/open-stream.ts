@@ -1,8 +1,7 @@
 import { Buffer } from 'node:buffer'
-import type { HttpResponse } from 'uWebSockets.js'
 import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../protocol/gzip.js'
 import { HEARTBEAT, retryLine } from '../protocol/sse.js'
-import { Stream, type StreamEvents } from '../runtime/http/stream.js'
+import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
 import type { Counted } from '../runtime/limits/streams.js'
 import type { Session, Sink } from './session.js'
 import type { Sessions } from './sessions.js'
@@ -18,7 +17,7 @@ export interface OpenStreamOptions {
 
 /** Answers a viewer at once, whatever state the cluster is in, and has it placed.
  * @param headers of the answer, but for what its encoding adds */
-export function openStream(sessions: Sessions, res: HttpResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt }: OpenStreamOptions = {}): void {
+export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt }: OpenStreamOptions = {}): void {
   const connection = new Connection(res, request.gzip === true, headers, retryLine(random) + HEARTBEAT, counted)
   connection.session = sessions.open(request, connection, endsAt)
 }
@@ -30,7 +29,7 @@ class Connection implements Sink, StreamEvents {
   readonly #stream: Stream
   readonly #counted: Counted | undefined
 
-  constructor(res: HttpResponse, gzip: boolean, headers: readonly Readonly<Record<string, string>>[], preamble: string, counted: Counted | undefined) {
+  constructor(res: StreamResponse, gzip: boolean, headers: readonly Readonly<Record<string, string>>[], preamble: string, counted: Counted | undefined) {
     this.#gzip = gzip
     this.#counted = counted
     this.#stream = new Stream(res, gzip ? [...headers, GZIP_HEADERS] : headers, gzip ? Buffer.concat([GZIP_HEADER, blocks(preamble, 0)]) : preamble, this)

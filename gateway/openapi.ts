@@ -64,10 +64,13 @@ const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` })
 const object = (properties: Readonly<Record<string, Schema>>, required = Object.keys(properties)): Schema => ({ type: 'object', required, properties })
 const exampleComment = { id: '243901510635520', videoId: 'demo', authorId: 'anonymous', content: 'hello', createdAt: 1_795_235_867_245 }
 const { videoId: _, ...exampleEvent } = exampleComment
+const exampleKey = '0b9c6c6e-7d3b-4c1e-9d0e-5f2b7a1c8e44'
 
-function failure(description: string, codes: readonly ErrorCode[], message: string, headers?: Response['headers']): Response {
-  const error = object({ code: { type: 'string', enum: codes }, message: { type: 'string', description: 'For people; the text may change.' } })
-  return { description, ...(headers && { headers }), content: { 'application/json': { schema: object({ error }), example: { error: { code: codes[0], message } } } } }
+function failure(description: string, codes: readonly ErrorCode[], message: string, headers?: Response['headers'], details: Readonly<Record<string, { readonly schema: Schema; readonly example: string }>> = {}): Response {
+  const schemas = Object.fromEntries(Object.entries(details).map(([name, { schema }]) => [name, schema]))
+  const examples = Object.fromEntries(Object.entries(details).map(([name, { example }]) => [name, example]))
+  const error = object({ code: { type: 'string', enum: codes }, message: { type: 'string', description: 'For people; the text may change.' }, ...schemas })
+  return { description, ...(headers && { headers }), content: { 'application/json': { schema: object({ error }), example: { error: { code: codes[0], message, ...examples } } } } }
 }
 
 const retryAfter = { 'retry-after': { description: 'Seconds to wait; only with `OVERLOADED`.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
@@ -143,7 +146,7 @@ export const openApi: OpenApi = {
         security: [{}, { bearer: [] }, { cookie: [] }],
         summary: 'Post a comment',
         description: 'The answer comes once the comment is on disk. If it is lost, the post can safely be sent again with the same `Idempotency-Key`.',
-        parameters: [{ name: 'Idempotency-Key', in: 'header', description: 'Unique for video and author, and kept at least 24 h. A repeated key with the same content is answered with the first comment.', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' }, example: '0b9c6c6e-7d3b-4c1e-9d0e-5f2b7a1c8e44' }],
+        parameters: [{ name: 'Idempotency-Key', in: 'header', description: 'Unique for video and author, and kept at least 24 h. A repeated key with the same content is answered with the first comment.', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' }, example: exampleKey }],
         requestBody: { required: true, content: { 'application/json': { schema: ref('NewComment'), example: { content: 'hello', authorId: 'me' } } } },
         responses: {
           201: { description: 'Stored.', content: { 'application/json': { schema: ref('Comment'), example: exampleComment } } },
@@ -153,7 +156,10 @@ export const openApi: OpenApi = {
           415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
           422: failure('The key was used with other content, or the comment breaks a rule of this site; the code says which.', ['KEY_REUSED', 'CONTENT_TOO_LONG', 'LINKS_NOT_ALLOWED', 'WORD_NOT_ALLOWED', 'DUPLICATE_COMMENT'], 'this Idempotency-Key was used with other content'),
           429: tooMany('More posts per second than one author or one address may send.', 'at most 5 posts a second are taken from one author'),
-          503: { ...unavailable, description: 'Not stored, as far as is known. Send it again with the same key.' },
+          503: { ...unavailable, description: 'Not stored, and not about to be. Send it again.' },
+          504: failure('The comment may have been stored. A retry with the same key reveals the outcome.', ['OUTCOME_UNKNOWN'], 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome', undefined, {
+            idempotencyKey: { schema: { type: 'string', description: 'The key to retry with: the client\'s or, if it gave none, the gateway\'s.' }, example: exampleKey },
+          }),
         },
       },
     },

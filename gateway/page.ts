@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { LiveError } from '../protocol/errors.js'
 import type { AllowedOrigins } from '../runtime/http/public-headers.js'
 import type { Reply } from '../runtime/http/reply.js'
-import type { Handler, HttpServer } from '../runtime/http/server.js'
+import type { Handler, Router } from '../runtime/http/server.js'
 import { projectRoot } from '../runtime/root.js'
 
 const FOLDER = join(projectRoot, 'gateway', 'page')
@@ -17,7 +17,7 @@ const YEAR = 'public, max-age=31536000, immutable'
  * hash of all of it, so that the modules' plain imports of each other hold, a browser keeps them for good, and a page
  * never mixes two versions.
  * @param identity a token says who writes, so the page does not ask */
-export function routePage(server: HttpServer, allowedOrigins: AllowedOrigins, identity: boolean): void {
+export function routePage(server: Router, allowedOrigins: AllowedOrigins, identity: boolean): void {
   const files = new Map(['style.css', 'icon.svg', ...MODULES].map(name => [name, readFileSync(join(FOLDER, name))]))
   const hash = digest(...files.values())
   const assets = `/page/${hash}`

@@ -2,28 +2,33 @@ import type { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { checkAuthoredBody, checkBody, toPublic, type Draft, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
-import type { DispatcherNode } from '../protocol/nodes.js'
+import type { DispatcherNode, MemberNode } from '../protocol/nodes.js'
 import type { PostResult } from '../protocol/posts.js'
 import type { Clock } from '../runtime/clock.js'
 import { json, type Reply } from '../runtime/http/reply.js'
-import type { InternalClient } from '../runtime/peers/client.js'
+import type { Caller } from '../runtime/peers/client.js'
+import type { Failover } from '../runtime/peers/failover.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
-import type { Dispatchers } from './dispatchers.js'
 import { PostPipe } from './post-pipe.js'
 
-/** The poster is answered within this time. A batch may still be under way then; a retry with the same key reveals its
- * outcome. */
+/** A poster is answered within this time. */
 const OVERALL_MS = 8_000
+/** One try at one dispatcher. Longer than a dispatcher passes a post on, which is longer than its store tries. */
+const TRY_MS = 3_000
 const ROUND_PAUSE_MS = 200
 
 export interface PosterOptions {
-  readonly client: InternalClient
-  readonly dispatchers: Dispatchers
+  readonly client: Caller
+  /** A video's dispatchers, the owner first. */
+  readonly owners: (videoId: VideoId) => readonly DispatcherNode[]
+  readonly failover: Failover
   readonly clock: Clock
 }
 
-/** Posts to the video's owner and, where that fails, to the next in hash order, under one idempotency key: however
- * many dispatchers have seen the post, one comment comes of it. */
+type Refusal = Extract<PostResult, { error: unknown }>
+
+/** Posts to the video's owner and, where that fails or takes long, to the next in hash order, under one idempotency key:
+ * however many dispatchers have seen the post, one comment comes of it. */
 export class Poster {
   readonly #options: PosterOptions
   readonly #pipes = new Map<string, PostPipe>()
@@ -36,13 +41,15 @@ export class Poster {
 
   /** 201 and the comment. @param key the client's; made here where it gave none
    * @param author whom a token says it is by; without, the body does
-   * @throws LiveError BAD_COMMENT, what a dispatcher said, or UNAVAILABLE */
+   * @throws LiveError BAD_COMMENT, what a dispatcher said; UNAVAILABLE: it was not stored and will not be; OUTCOME_UNKNOWN:
+   * the comment may have been stored, and a retry with the key in the error's details reveals it */
   async post(videoId: VideoId, key: string | undefined, body: Promise<Buffer>, author?: Pick<Draft, 'authorId' | 'authorName'>): Promise<Reply> {
     this.inFlight++
     try {
       const said = parse(await body)
-      const result = await this.#store({ videoId, ...(author ? { authorId: author.authorId, authorName: author.authorName, ...checkAuthoredBody(said) } : checkBody(said)), key: key ?? randomUUID() })
-      if ('error' in result) throw toError(result.error)
+      const draft: Draft = { videoId, ...(author ? { authorId: author.authorId, authorName: author.authorName, ...checkAuthoredBody(said) } : checkBody(said)), key: key ?? randomUUID() }
+      const result = await this.#store(draft)
+      if ('error' in result) throw toError(result, draft.key)
       return json(toPublic(result.comment), 201)
     } finally {
       this.inFlight--
@@ -50,60 +57,141 @@ export class Poster {
   }
 
   async #store(draft: Draft): Promise<PostResult> {
-    const { clock, dispatchers } = this.#options
+    const { clock, owners } = this.#options
     const deadline = clock.now() + OVERALL_MS
-    let storeError: PostResult | undefined
+    const post = new Post(draft)
     for (;;) {
-      let reached = false
-      for (const node of dispatchers.order(draft.videoId)) {
-        if (clock.now() >= deadline) break
-        const result = await this.#try(node, draft)
-        if (!result) continue
-        reached = true
-        if (!('error' in result) || !isOfThisDispatcher(result.error.code)) return result
-        storeError = result
-      }
-      // Every dispatcher that could be reached has said why it cannot store: waiting would not help.
-      if (reached) return storeError!
-      if (clock.now() >= deadline - ROUND_PAUSE_MS || dispatchers.order(draft.videoId).length === 0) break
+      const declined = post.declined
+      const result = await this.#ask(post, deadline)
+      if (result) return result
+      // Every dispatcher that could be reached has said that it cannot store: waiting would not help.
+      if (post.declined !== declined || clock.now() >= deadline - ROUND_PAUSE_MS || owners(draft.videoId).length === 0) return post.refusal()
       await new Promise<void>(resolve => clock.after(ROUND_PAUSE_MS, resolve))
     }
-    return storeError ?? unavailable
   }
 
-  /** The dispatcher's answer, or undefined when there was none. */
-  async #try(node: DispatcherNode, draft: Draft): Promise<PostResult | undefined> {
-    const { dispatchers } = this.#options
+  /** Each dispatcher once. @returns undefined where none has stored the post, or would not for a reason of the post's */
+  async #ask(post: Post, deadline: number): Promise<PostResult | undefined> {
+    const { failover, owners } = this.#options
     try {
-      const result = await this.#pipe(node).send(draft)
-      dispatchers.answered(node)
-      return result
+      const result = await failover.ask(owners(post.draft.videoId), (node, timeoutMs) => this.#try(node, post, timeoutMs), { deadline, tryMs: TRY_MS, hedged: true })
+      if (!('error' in result)) return result
+      return isSaidByAll(result) ? result : await post.beaten(result)
     } catch (error) {
-      if (!(error instanceof PeerError)) throw error
-      if (error.failure === 'status' || error.failure === 'wire') dispatchers.answered(node)
-      else dispatchers.failed(node, error.failure)
+      if (!(error instanceof PeerError || error instanceof Declined)) throw error
       return undefined
     }
   }
 
-  #pipe(node: DispatcherNode): PostPipe {
+  /** @throws PeerError where there was no answer; Declined where another dispatcher may do what this one cannot */
+  async #try(node: MemberNode, post: Post, timeoutMs: number): Promise<PostResult> {
+    const { clock } = this.#options
+    const isTwin = post.tries > 0
+    post.begun()
+    try {
+      const result = await this.#pipe(node).send({ draft: post.draft, deadline: clock.now() + timeoutMs, isTwin, isOver: () => post.stored })
+      if ('error' in result && isOfThisDispatcher(result)) throw new Declined(result)
+      post.answered(result)
+      return result
+    } catch (cause) {
+      // Its pipe here is full, which says nothing of the dispatcher.
+      const error = cause instanceof LiveError ? new PeerError('local', cause.message, { cause }) : cause
+      if (cause instanceof LiveError) post.declined = { error: { code: cause.code, message: cause.message } }
+      post.failed(error)
+      throw error
+    }
+  }
+
+  #pipe(node: MemberNode): PostPipe {
     let pipe = this.#pipes.get(node.internalUrl)
     if (pipe) return pipe
     for (const [url, each] of this.#pipes) if (each.idle) this.#pipes.delete(url)
-    this.#pipes.set(node.internalUrl, (pipe = new PostPipe(this.#options.client, node.internalUrl)))
+    this.#pipes.set(node.internalUrl, (pipe = new PostPipe(this.#options.client, this.#options.clock, node.internalUrl)))
     return pipe
   }
 }
 
-const unavailable: PostResult = { error: { code: 'UNAVAILABLE', message: 'no dispatcher can be reached' } }
+/** What is known of one post, over all its tries. */
+class Post {
+  readonly draft: Draft
+  tries = 0
+  stored = false
+  /** What a dispatcher said that cannot store it now. */
+  declined: Refusal | undefined
+  /** Some dispatcher may have stored it, or may yet. */
+  #unknown = false
+  #running = 0
+  #result: PostResult | undefined
+  readonly #waiting: (() => void)[] = []
 
-/** Errors that another dispatcher may not have. */
-function isOfThisDispatcher(code: string): boolean {
-  return code === 'STORE_UNAVAILABLE' || code === 'UNAVAILABLE' || code === 'NOT_READY' || code === 'INTERNAL'
+  constructor(draft: Draft) {
+    this.draft = draft
+  }
+
+  begun(): void {
+    this.tries++
+    this.#running++
+  }
+
+  answered(result: PostResult): void {
+    if ('comment' in result) {
+      this.stored = true
+      this.#result = result
+    }
+    this.#ended()
+  }
+
+  failed(error: unknown): void {
+    if (error instanceof Declined) {
+      this.declined = error.refusal
+      if (error.refusal.error.code === 'OUTCOME_UNKNOWN') this.#unknown = true
+    } else if (error instanceof PeerError && error.sent) this.#unknown = true
+    this.#ended()
+  }
+
+  /** A stored comment beats any refusal: what a dispatcher takes for a repetition may be this post's own twin. */
+  async beaten(refusal: Refusal): Promise<PostResult> {
+    while (this.#running > 0 && !this.#result) await new Promise<void>(resolve => this.#waiting.push(resolve))
+    return this.#result ?? (this.#unknown ? unknown : refusal)
+  }
+
+  /** 503 says that it was not stored and never will be. */
+  refusal(): PostResult {
+    return this.#result ?? (this.#unknown || this.#running > 0 ? unknown : (this.declined ?? unavailable))
+  }
+
+  #ended(): void {
+    this.#running--
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
 }
 
-function toError({ code, message }: Extract<PostResult, { error: unknown }>['error']): LiveError {
-  return new LiveError(code, message, code === 'OVERLOADED' ? { headers: { 'retry-after': '1' } } : {})
+/** A dispatcher cannot store a post, and another may. */
+class Declined extends Error {
+  constructor(readonly refusal: Refusal) {
+    super(refusal.error.message)
+  }
+}
+
+const unavailable: Refusal = { error: { code: 'UNAVAILABLE', message: 'no dispatcher can be reached' } }
+const unknown: Refusal = { error: { code: 'OUTCOME_UNKNOWN', message: 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome' } }
+
+const OF_THIS_DISPATCHER: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'UNAVAILABLE', 'NOT_READY', 'INTERNAL', 'OUTCOME_UNKNOWN'])
+
+function isOfThisDispatcher({ error }: Refusal): boolean {
+  return OF_THIS_DISPATCHER.has(error.code)
+}
+
+/** What each dispatcher would say, whatever another one has stored. */
+function isSaidByAll({ error }: Refusal): boolean {
+  return error.code !== 'DUPLICATE_COMMENT' && error.code !== 'OVERLOADED'
+}
+
+function toError({ error: { code, message } }: Refusal, key: string): LiveError {
+  return new LiveError(code, message, {
+    ...(code === 'OVERLOADED' ? { headers: { 'retry-after': '1' } } : {}),
+    ...(code === 'OUTCOME_UNKNOWN' ? { details: { idempotencyKey: key } } : {}),
+  })
 }
 
 function parse(body: Buffer): unknown {

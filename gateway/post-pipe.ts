@@ -2,19 +2,29 @@ import { Buffer } from 'node:buffer'
 import type { Draft } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { BATCH_BYTES } from '../protocol/limits.js'
-import { parseResults, printPosts, type PostResult } from '../protocol/posts.js'
-import type { InternalClient } from '../runtime/peers/client.js'
+import { parseResults, printPosts, READS_HEADER, READS_OUTCOME_UNKNOWN, type PostResult } from '../protocol/posts.js'
+import type { Clock } from '../runtime/clock.js'
+import type { Caller } from '../runtime/peers/client.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 
 const MAX_POSTS = 256
 /** Posts that may wait for their turn; beyond it a post is refused at once. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024
 const IN_FLIGHT = 2
-/** Until a batch is answered: then its posts are tried elsewhere under their keys. */
-const TRY_MS = 2_000
+const HEADERS = { 'content-type': 'application/json', [READS_HEADER]: READS_OUTCOME_UNKNOWN }
 
-interface Waiting {
+/** One try of a post at one dispatcher. */
+export interface Try {
   readonly draft: Draft
+  /** Monotonic ms: past it, nothing must be stored. */
+  readonly deadline: number
+  /** Another dispatcher may be storing it: this one is to store it too, and not to pass it on to that one. */
+  readonly isTwin: boolean
+  /** Whether the post has been answered meanwhile: it need not be sent any more. */
+  readonly isOver: () => boolean
+}
+
+interface Waiting extends Try {
   readonly bytes: number
   readonly resolve: (result: PostResult) => void
   readonly reject: (error: unknown) => void
@@ -23,14 +33,16 @@ interface Waiting {
 /** Posts on their way to one dispatcher, many in one request: a post to an idle pipe goes at once, what comes
  * while two batches are under way gathers for the next. */
 export class PostPipe {
-  readonly #client: InternalClient
+  readonly #client: Caller
+  readonly #clock: Clock
   readonly #url: string
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #inFlight = 0
 
-  constructor(client: InternalClient, url: string) {
+  constructor(client: Caller, clock: Clock, url: string) {
     this.#client = client
+    this.#clock = clock
     this.#url = url
   }
 
@@ -38,14 +50,15 @@ export class PostPipe {
     return this.#inFlight === 0 && this.#waiting.length === 0
   }
 
-  /** The dispatcher's answer to this post. @throws PeerError when the batch failed; LiveError OVERLOADED */
-  send(draft: Draft): Promise<PostResult> {
-    const bytes = Buffer.byteLength(draft.content) + 256
+  /** The dispatcher's answer to this post.
+   * @throws PeerError when the batch failed, or its turn did not come in time; LiveError OVERLOADED */
+  send(post: Try): Promise<PostResult> {
+    const bytes = Buffer.byteLength(post.draft.content) + 256
     if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
       return Promise.reject(new LiveError('OVERLOADED', 'too many posts are waiting', { headers: { 'retry-after': '1' } }))
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ draft, bytes, resolve, reject })
+      this.#waiting.push({ ...post, bytes, resolve, reject })
       this.#waitingBytes += bytes
       if (this.#inFlight < IN_FLIGHT) void this.#flush()
     })
@@ -53,10 +66,13 @@ export class PostPipe {
 
   async #flush(): Promise<void> {
     const batch = this.#take()
+    if (batch.length === 0) return
     this.#inFlight++
+    const now = this.#clock.now()
     try {
-      const body = printPosts({ passedOn: false, posts: batch.map(({ draft }) => draft) })
-      const answer = await this.#client.call(this.#url, { path: '/internal/posts', body, headers: { 'content-type': 'application/json' }, timeoutMs: TRY_MS })
+      const posts = batch.map(({ draft, deadline }) => ({ ...draft, leftMs: Math.round(deadline - now) }))
+      const timeoutMs = Math.max(...posts.map(({ leftMs }) => leftMs))
+      const answer = await this.#client.call(this.#url, { path: '/internal/posts', body: printPosts({ passedOn: batch[0]!.isTwin, posts }), headers: HEADERS, timeoutMs })
       const results = parseResults(answer)
       if (results.length !== batch.length) throw new LiveError('BAD_REQUEST', 'the dispatcher answered other posts than it was sent')
       batch.forEach(({ resolve }, i) => resolve(results[i]!))
@@ -68,15 +84,23 @@ export class PostPipe {
     if (this.#waiting.length > 0) void this.#flush()
   }
 
+  /** The next batch: all of it twins, or none. What nobody waits for any more is left out. */
   #take(): Waiting[] {
+    const now = this.#clock.now()
+    const batch: Waiting[] = []
     let bytes = 0
-    let count = 0
+    let seen = 0
     for (const each of this.#waiting) {
-      if (count === MAX_POSTS || (count > 0 && bytes + each.bytes > BATCH_BYTES)) break
-      bytes += each.bytes
-      count++
+      const late = each.deadline - now < 1
+      if (!late && !each.isOver()) {
+        if (batch.length === MAX_POSTS || (batch.length > 0 && (bytes + each.bytes > BATCH_BYTES || each.isTwin !== batch[0]!.isTwin))) break
+        batch.push(each)
+        bytes += each.bytes
+      } else each.reject(new PeerError('timeout', 'its turn did not come in time', { sent: false }))
+      this.#waitingBytes -= each.bytes
+      seen++
     }
-    this.#waitingBytes -= bytes
-    return this.#waiting.splice(0, count)
+    this.#waiting.splice(0, seen)
+    return batch
   }
 }

@@ -9,8 +9,7 @@ import type { Client, Clients } from '../runtime/http/client-address.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json, type Reply } from '../runtime/http/reply.js'
-import { HttpServer } from '../runtime/http/server.js'
-import type { Connections } from '../runtime/limits/connections.js'
+import type { Router } from '../runtime/http/server.js'
 import { readiness } from '../runtime/peers/internal-server.js'
 import { routeDocs } from './docs.js'
 import type { Gateway } from './gateway.js'
@@ -24,15 +23,13 @@ import type { StreamRequest } from './viewer.js'
 const MAX_BODY_BYTES = 8_192
 const JSON_TYPE = /^application\/json\s*(;|$)/i
 
-export interface ServerOptions {
+export interface ApiOptions {
   readonly gateway: Gateway
   readonly metrics: GatewayMetrics
   readonly allowedOrigins: AllowedOrigins
   /** Who may post and watch; undefined: anyone. */
   readonly identity?: Identity | undefined
   readonly viewerLimit: number
-  /** Which connections are taken. */
-  readonly connections: Connections
   /** What one client may do. */
   readonly limits: Limits
   readonly clients: Clients
@@ -40,48 +37,35 @@ export interface ServerOptions {
   readonly notReady: () => string | undefined
   /** Whether the view has been read at all. */
   readonly viewLoaded: () => boolean
-  readonly onBug: (error: unknown) => void
 }
 
-/** The public API. */
-export class PublicServer {
-  readonly #options: ServerOptions
-  readonly #server: HttpServer
-  readonly #headers: (exchange: Exchange) => Readonly<Record<string, string>>
+/** The public API: what viewers and posters ask of a gateway. */
+export class PublicApi {
+  /** Of every answer. */
+  readonly headers: (exchange: Exchange) => Readonly<Record<string, string>>
+  readonly #options: ApiOptions
   #stopping = false
 
-  constructor(options: ServerOptions) {
+  constructor(options: ApiOptions) {
     this.#options = options
-    this.#headers = publicHeaders(options.allowedOrigins, options.identity !== undefined)
-    this.#server = new HttpServer({ onBug: options.onBug, headers: this.#headers, connections: options.connections })
-    routePage(this.#server, options.allowedOrigins, options.identity !== undefined)
-    routeDocs(this.#server)
-    this.#server
+    this.headers = publicHeaders(options.allowedOrigins, options.identity !== undefined)
+  }
+
+  route(router: Router): void {
+    const { allowedOrigins, identity, notReady } = this.#options
+    routePage(router, allowedOrigins, identity !== undefined)
+    routeDocs(router)
+    router
       .route('GET', '/healthz', () => json({ status: 'ok' }))
-      .route('GET', '/readyz', () => readiness(options.notReady))
+      .route('GET', '/readyz', () => readiness(notReady))
       .route('GET', '/comments/:videoId', exchange => this.#get(exchange))
       .route('POST', '/comments/:videoId', exchange => this.#post(exchange))
       .route('GET', '/comments/:videoId/stats', exchange => this.#stats(exchange))
   }
 
-  /** Method and pattern of everything routed. */
-  get routes(): string[] {
-    return this.#server.routes
-  }
-
-  /** @returns the port. @throws LiveError when it cannot */
-  listen(host: string, port: number): number {
-    return this.#server.listen(host, port)
-  }
-
-  /** Takes no new connections and no new viewers; posts on open connections are still taken. */
+  /** Takes no new viewers; posts on open connections are still taken. */
   stop(): void {
     this.#stopping = true
-    this.#server.stopListening()
-  }
-
-  close(): void {
-    this.#server.close()
   }
 
   #get(exchange: Exchange): Reply | Promise<Reply | undefined> | undefined {
@@ -102,7 +86,7 @@ export class PublicServer {
     const after = cursorOf(exchange)
     const recent = recentOf(exchange)
     const gzip = acceptsGzip(exchange.header('accept-encoding'))
-    const headers = [STREAM_HEADERS, this.#headers(exchange)]
+    const headers = [STREAM_HEADERS, this.headers(exchange)]
     const request = { videoId, after, recent, gzip }
     const client = clients.of(exchange)
     const open = (known?: Watcher) => (exchange.aborted ? undefined : this.#open(exchange, client, headers, request, known))
@@ -116,10 +100,10 @@ export class PublicServer {
     const reason = this.#stopping ? 'stopping' : gateway.sessions.size >= viewerLimit ? 'viewer_limit' : gateway.sessions.takesNewcomers ? undefined : 'join_rate'
     if (reason) {
       metrics.turnedAway.inc({ reason })
-      return { status: 200, headers: STREAM_HEADERS, body: retryLine(), close: this.#stopping }
+      return { status: 200, headers: STREAM_HEADERS, body: retryLine(gateway.random), close: this.#stopping }
     }
     const counted = limits.stream(client, known?.authorId)
-    openStream(gateway.sessions, exchange.res, request, headers, { counted, endsAt: known?.endsAt })
+    openStream(gateway.sessions, exchange.res, request, headers, { random: gateway.random, counted, endsAt: known?.endsAt })
     return undefined
   }
 

@@ -47,14 +47,14 @@ export interface EdgeStreamHandlers {
 export type Connect = (edge: EdgeNode, request: StreamRequest, handlers: EdgeStreamHandlers) => EdgeStream
 
 /** Why a viewer was placed again. */
-export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable'
+export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable' | 'stale'
 /** Why a viewer's stream ended. */
 export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping' | 'expired'
 
 /** Totals since the start. */
 export class SessionCounts {
   placements = 0
-  readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0 }
+  readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0, stale: 0 }
   readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0, expired: 0 }
   frames = 0
   bytes = 0
@@ -145,8 +145,8 @@ export class Session implements Relay, Arrival {
     if (!this.#gone) this.#finish('left')
   }
 
-  silent(): void {
-    if (this.#stay) this.#placeAgain('silent')
+  leave(why: 'silent' | 'stale'): void {
+    if (this.#stay) this.#placeAgain(why)
   }
 
   /** Ends the viewer's stream with a `retry:`; a slow one's is cut, it would not take that either. */
@@ -230,7 +230,7 @@ export class Session implements Relay, Arrival {
     this.#leaveEdge()
     this.#host.quiet(this, true)
     // An edge that hands over in order, or a stream that had been good, is followed at once.
-    const atOnce = why === 'drain' || why === 'full' || why === 'silent'
+    const atOnce = why === 'drain' || why === 'full' || why === 'silent' || why === 'stale'
     if (atOnce || (answeredAt !== undefined && this.#now() - answeredAt >= GOOD_MS)) this.#attempts = 0
     if (this.#attempts++ === 0) return this.#host.enqueue(this)
     const limit = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (this.#attempts - 2))

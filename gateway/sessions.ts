@@ -48,7 +48,11 @@ export class Sessions {
     this.#host = {
       options,
       counts: this.counts,
-      find: session => place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(backedOff) }),
+      find: session => {
+        const found = place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(edge => backedOff(edge) || upstreams.isStale(edge)) })
+        // Where all are stale, one is as good as another.
+        return found === 'none' ? place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(backedOff) }) : found
+      },
       enqueue: session => this.#admission.add(session),
       quiet: (session, quiet) => toggle(this.#quiet, session, quiet),
       waiting: (session, waiting) => toggle(this.#waiting, session, waiting),

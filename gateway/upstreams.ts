@@ -1,38 +1,37 @@
-import type { EdgeNode } from '../protocol/nodes.js'
+import type { EdgeNode, MemberNode } from '../protocol/nodes.js'
+import { WIRE_VERSION } from '../protocol/wire.js'
 import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
+import { Failover, type Ping } from '../runtime/peers/failover.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
 
 const TICK_MS = 250
-/** How often an edge we relay from is asked for a sign of life. */
-const ASK_MS = 1_000
+/** How often an edge we relay from is pinged. */
+const PING_EACH_MS = 250
+const PING_TIMEOUT_MS = 1_000
 /** Without a sign of life for this long, an edge's viewers are placed again. */
-export const SILENT_MS = 3_000
-/** Proof that we can hear at all: some other edge was heard within this time. More than ASK_MS, less than
- * SILENT_MS − ASK_MS, so that edges that fell silent together are never proof for each other. */
-const HEARD_MS = 1_500
-/** Others asked when an edge we relay from misses a sign of life. */
+export const SILENT_MS = 1_000
+/** Proof that we can hear at all: some other edge was heard within this time. More than PING_EACH_MS, less than
+ * SILENT_MS − PING_EACH_MS, so that edges that fell silent together are never proof for each other. */
+const HEARD_MS = 600
+/** An edge says in its answer to a ping for how long no dispatcher has answered it: beyond this it is stale. */
+const STALE_MS = 3_000
+/** Others pinged when an edge we relay from misses a sign of life. */
 const WITNESSES = 3
-const BACK_OFF_MS = 1_000
-const MAX_BACK_OFF_MS = 30_000
 /** An edge that said it drains is believed this long; after that it is the view that knows. */
 const LEAVING_MS = 2_000
 
-/** Asks an edge for a sign of life: undefined when this instance answered, whatever the status, else why it
- * did not. Never rejects. */
-export type Ask = (edge: EdgeNode) => Promise<PeerFailure | undefined>
-
 /** Whoever relays from an edge. */
 export interface Relay {
-  /** The edge is silent: leave it. */
-  silent(): void
+  /** Leave the edge: it is silent, or stale while others are not. */
+  leave(why: 'silent' | 'stale'): void
 }
 
 export interface UpstreamsOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly view: View
-  readonly ask: Ask
+  readonly ping: Ping
   /** An edge that was backed off from can be used again. */
   readonly onUsable: () => void
 }
@@ -43,12 +42,9 @@ export class Upstream {
   heardAt = -Infinity
   /** When its first relay of now began: before that nothing was to be heard. */
   watchedFrom = 0
-  askedAt = -Infinity
-  /** Backed off from until then, when one ping decides; undefined: not backed off from. */
-  tryAt: number | undefined
-  trying = false
-  /** Failures in a row, for the back-off. */
-  failures = 0
+  pingedAt = -Infinity
+  /** No dispatcher answers it, by its own last answer to a ping. */
+  stale = false
   /** It said that it drains, and gets nobody until then. */
   leavingUntil: number | undefined
 
@@ -65,20 +61,30 @@ export class Upstreams {
   readonly #edges = new Map<string, Upstream>()
   /** Instances that another of the same id came after, while they still have relays. */
   readonly #former = new Set<Upstream>()
-  /** False only when no edge is backed off from: placement asks about every edge. */
-  #someBackedOff = false
+  readonly #failover: Failover
+  /** False only when no edge is leaving, or stale: placement asks about every edge. */
+  #someLeaving = false
+  #someStale = false
   #ran = 0
   #tickedAt: number
   #cancel: () => void
 
   constructor(options: UpstreamsOptions) {
     this.#options = options
+    const { view, onUsable } = options
+    this.#failover = new Failover({
+      ...options,
+      known: ({ id, instance }) => view.edge(id)?.instance === instance,
+      onRefused: ({ id, instance }) => void view.refused(id, instance),
+      onUsable,
+    })
     this.#tickedAt = options.clock.now()
     this.#cancel = options.clock.after(TICK_MS, this.#tick)
   }
 
   close(): void {
     this.#cancel()
+    this.#failover.close()
   }
 
   /** The edge, watched for as long as it has relays. */
@@ -97,33 +103,48 @@ export class Upstreams {
   /** A stream of ours was answered. */
   connected(edge: Upstream): void {
     edge.heardAt = this.#ran
-    edge.failures = 0
+    this.#failover.answered(edge.node)
   }
 
   /** A stream could not be had, or broke. Only a connect that was refused or timed out speaks of the edge:
    * resets, error statuses and our own lack of descriptors do not. */
   failed(edge: Upstream, failure: PeerFailure): void {
-    if (failure === 'refused') this.#options.view.refused(edge.node.id, edge.node.instance)
-    if (failure === 'refused' || failure === 'timeout') this.#backOff(edge)
+    if (failure === 'refused' || failure === 'timeout') this.#failover.backOff(edge.node, failure)
   }
 
   /** The edge hands its viewers back: nobody is placed on it while the view may not say so yet. Not for ever: an
    * operator can call a drain off. */
   leaving(edge: Upstream): void {
     edge.leavingUntil = this.#ran + LEAVING_MS
-    this.#someBackedOff = true
+    this.#someLeaving = true
   }
 
-  isBackedOff(node: EdgeNode): boolean {
-    if (!this.#someBackedOff) return false
+  /** What an edge answered to a ping. */
+  pong(peer: MemberNode, { syncAgeMs }: Readonly<Record<string, unknown>>): void {
+    const edge = this.#edges.get(peer.id)
+    if (edge?.node.instance !== peer.instance) return
+    edge.stale = typeof syncAgeMs === 'number' && syncAgeMs >= STALE_MS
+    this.#someStale ||= edge.stale
+  }
+
+  /** Whether its viewers may be missing comments: no dispatcher answers it, as it says in the registry or to us. */
+  isStale(node: EdgeNode): boolean {
+    if (node.stale) return true
+    if (!this.#someStale) return false
     const edge = this.#edges.get(node.id)
-    return edge !== undefined && (edge.leavingUntil !== undefined || edge.tryAt !== undefined) && edge.node.instance === node.instance
+    return edge?.stale === true && edge.node.instance === node.instance
+  }
+
+  /** Whether nobody is placed on it now. */
+  isBackedOff(node: EdgeNode): boolean {
+    if (this.#failover.isBackedOff(node)) return true
+    if (!this.#someLeaving) return false
+    const edge = this.#edges.get(node.id)
+    return edge?.leavingUntil !== undefined && edge.node.instance === node.instance
   }
 
   get backedOffCount(): number {
-    let count = 0
-    for (const edge of this.#edges.values()) if (edge.tryAt !== undefined) count++
-    return count
+    return this.#failover.backedOffCount
   }
 
   get relayedFromCount(): number {
@@ -146,14 +167,6 @@ export class Upstreams {
     return edge
   }
 
-  #backOff(edge: Upstream): void {
-    if (edge.tryAt !== undefined) return // many viewers' connects fail for one reason
-    const backOff = Math.min(BACK_OFF_MS * 2 ** edge.failures, MAX_BACK_OFF_MS)
-    edge.failures++
-    this.#someBackedOff = true
-    edge.tryAt = this.#ran + backOff * (0.75 + this.#options.random() / 2)
-  }
-
   readonly #tick = (): void => {
     const { clock } = this.#options
     this.#cancel = clock.after(TICK_MS, this.#tick)
@@ -162,17 +175,17 @@ export class Upstreams {
     this.#tickedAt = now
     let missed = false
     for (const edge of this.#all()) {
-      if (edge.tryAt !== undefined) this.#tryAgain(edge)
       if (edge.leavingUntil !== undefined && this.#ran >= edge.leavingUntil) {
         edge.leavingUntil = undefined
         this.#options.onUsable()
       }
-      if (edge.relays.size === 0) continue
-      if (this.#ran - edge.askedAt >= ASK_MS) this.#ask(edge)
-      missed ||= this.#silence(edge) > ASK_MS
+      if (edge.relays.size === 0 && !edge.stale) continue
+      if (this.#ran - edge.pingedAt >= PING_EACH_MS) this.#ping(edge)
+      missed ||= edge.relays.size > 0 && this.#silence(edge) > PING_EACH_MS
     }
-    if (missed) this.#askWitnesses()
+    if (missed) this.#pingWitnesses()
     this.#judge()
+    this.#leaveStale()
     this.#forget()
   }
 
@@ -180,29 +193,44 @@ export class Upstreams {
     return this.#ran - Math.max(edge.heardAt, edge.watchedFrom)
   }
 
-  #ask(edge: Upstream): void {
-    edge.askedAt = this.#ran
-    void this.#options.ask(edge.node).then(failure => {
+  #ping(edge: Upstream): void {
+    edge.pingedAt = this.#ran
+    void this.#options.ping(edge.node, PING_TIMEOUT_MS).then(failure => {
       if (failure === undefined) this.heard(edge)
       else if (failure === 'refused') this.failed(edge, failure)
     })
   }
 
-  /** Whether an edge is silent or we are deaf, only others can tell: some that we do not ask anyway. */
-  #askWitnesses(): void {
+  /** Whether an edge is silent or we are deaf, only others can tell: some that we do not ping anyway. */
+  #pingWitnesses(): void {
     const nodes = [...this.#options.view.edges()].filter(node => !this.isBackedOff(node) && !this.#edges.get(node.id)?.relays.size)
     for (let i = 0; i < WITNESSES && nodes.length > 0; i++) {
       const [node] = nodes.splice(Math.floor(this.#options.random() * nodes.length), 1)
       const witness = this.#edge(node!)
-      if (this.#ran - witness.askedAt >= ASK_MS) this.#ask(witness)
+      if (this.#ran - witness.pingedAt >= PING_EACH_MS) this.#ping(witness)
     }
+  }
+
+  /** Viewers of a stale edge are better off on one that is not. */
+  #leaveStale(): void {
+    const { view } = this.#options
+    for (const edge of this.#all()) {
+      const node = view.edge(edge.node.id) ?? edge.node
+      if (edge.relays.size === 0 || !this.isStale(node.instance === edge.node.instance ? node : edge.node)) continue
+      if (!view.edges().some(other => this.#isBetter(other))) return
+      for (const relay of [...edge.relays]) relay.leave('stale')
+    }
+  }
+
+  #isBetter(node: EdgeNode): boolean {
+    return node.state === 'up' && node.wire === WIRE_VERSION && node.viewers < node.capacity && !this.isBackedOff(node) && !this.isStale(node)
   }
 
   #judge(): void {
     for (const edge of this.#all()) {
       if (edge.relays.size === 0 || this.#silence(edge) < SILENT_MS || !this.#heardAnother(edge)) continue
-      this.#backOff(edge)
-      for (const relay of [...edge.relays]) relay.silent()
+      this.#failover.backOff(edge.node, 'timeout')
+      for (const relay of [...edge.relays]) relay.leave('silent')
     }
   }
 
@@ -211,25 +239,14 @@ export class Upstreams {
     return false
   }
 
-  /** Half-open: one question decides whether the edge is used again or waits on. */
-  #tryAgain(edge: Upstream): void {
-    if (edge.trying || this.#ran < edge.tryAt!) return
-    edge.trying = true
-    void this.#options.ask(edge.node).then(failure => {
-      edge.trying = false
-      edge.tryAt = undefined
-      if (failure !== undefined) return this.#backOff(edge)
-      this.heard(edge)
-      this.#options.onUsable()
-    })
-  }
-
   /** Keeps no edge that is neither relayed from nor in view. */
   #forget(): void {
-    this.#someBackedOff = false
+    this.#someLeaving = false
+    this.#someStale = false
     for (const edge of this.#former) if (edge.relays.size === 0) this.#former.delete(edge)
     for (const [id, edge] of this.#edges) {
-      if (edge.leavingUntil !== undefined || edge.tryAt !== undefined) this.#someBackedOff = true
+      if (edge.leavingUntil !== undefined) this.#someLeaving = true
+      if (edge.stale) this.#someStale = true
       if (edge.relays.size === 0 && this.#options.view.edge(id)?.instance !== edge.node.instance) this.#edges.delete(id)
     }
   }

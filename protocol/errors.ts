@@ -28,7 +28,10 @@ const STATUS = {
   UNAVAILABLE: 503,
   NO_CAPACITY: 503,
   NOT_READY: 503,
+  OUTCOME_UNKNOWN: 504,
 } as const
+
+const NONE = {}
 
 export type ErrorCode = keyof typeof STATUS
 
@@ -36,12 +39,15 @@ export class LiveError extends Error {
   readonly code: ErrorCode
   /** Extra response headers, such as `allow` or `retry-after`. */
   readonly headers: Readonly<Record<string, string>>
+  /** More of the body's `error`, such as the key that finds out what became of a post. */
+  readonly details: Readonly<Record<string, string>>
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { headers?: Record<string, string> }) {
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { headers?: Record<string, string>; details?: Record<string, string> }) {
     super(message, options)
     this.name = 'LiveError'
     this.code = code
-    this.headers = options?.headers ?? {}
+    this.headers = options?.headers ?? NONE
+    this.details = options?.details ?? NONE
   }
 
   get status(): number {
@@ -54,6 +60,6 @@ export function isErrorCode(text: string): text is ErrorCode {
 }
 
 /** The body of an error's answer. */
-export function errorBody(error: LiveError): { error: { code: ErrorCode; message: string } } {
-  return { error: { code: error.code, message: error.message } }
+export function errorBody({ code, message, details }: LiveError): { error: { code: ErrorCode; message: string } } {
+  return { error: { code, message, ...details } }
 }

@@ -31,6 +31,8 @@ const edgeSchema = z.object({
   capacity: z.int().min(0),
   viewers: z.int().min(0),
   state,
+  /** No dispatcher has answered it for some seconds: its viewers are better off elsewhere. */
+  stale: z.boolean().optional(),
   /** Unix ms. */
   startedAt: z.number(),
   version: plain(0, 64),
@@ -38,7 +40,7 @@ const edgeSchema = z.object({
 })
 export type EdgeNode = z.infer<typeof edgeSchema>
 
-const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, viewers: true })
+const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, viewers: true, stale: true })
 export type DispatcherNode = z.infer<typeof dispatcherSchema>
 
 const memberSchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true })

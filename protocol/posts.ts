@@ -8,13 +8,24 @@ import { LiveError, isErrorCode, type ErrorCode } from './errors.js'
 export interface PostBatch {
   /** Set by a dispatcher that passed them on: the receiver stores them itself. */
   readonly passedOn: boolean
-  readonly posts: readonly Draft[]
+  readonly posts: readonly TimedDraft[]
 }
+
+/** A draft, and how long somebody still waits for its result. */
+export interface TimedDraft extends Draft {
+  /** Ms from when the request was sent, never a time of day, since hosts' clocks differ; undefined: the sender does not say.
+   * After this time the draft must not be stored. */
+  readonly leftMs?: number | undefined
+}
+
+/** A request has this header if its sender can read the code OUTCOME_UNKNOWN; other senders get STORE_UNAVAILABLE instead. */
+export const READS_HEADER = 'x-live-reads'
+export const READS_OUTCOME_UNKNOWN = 'outcome-unknown'
 
 /** `created` is false if the key had made the comment before. */
 export type PostResult = { readonly comment: Comment; readonly created: boolean } | { readonly error: { readonly code: ErrorCode; readonly message: string } }
 
-const draft = z.object({ videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), key: z.string() })
+const draft = z.object({ videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), key: z.string(), leftMs: z.number().min(0).optional() })
 const batch = z.object({ passedOn: z.boolean(), posts: z.array(draft) })
 const comment = z.object({ id: z.int().positive(), videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), createdAt: z.number() })
 const results = z.array(
@@ -25,7 +36,13 @@ const results = z.array(
 )
 
 export const printPosts = (posts: PostBatch): string => JSON.stringify(posts)
-export const printResults = (list: readonly PostResult[]): string => JSON.stringify(list)
+export const printResults = (results: readonly PostResult[]): string => JSON.stringify(results)
+
+/** Results in codes that the sender of the request reads. @param reads its READS_HEADER, '' where it has none */
+export function asRead(results: readonly PostResult[], reads: string): readonly PostResult[] {
+  if (reads === READS_OUTCOME_UNKNOWN) return results
+  return results.map(result => ('error' in result && result.error.code === 'OUTCOME_UNKNOWN' ? { error: { ...result.error, code: 'STORE_UNAVAILABLE' } } : result))
+}
 
 /** Checks the shape alone; the receiver checks each draft. @throws LiveError BAD_REQUEST */
 export const parsePosts = (bytes: Buffer): PostBatch => parse(batch, bytes)

@@ -30,9 +30,9 @@ export function gapEvent(from: Cursor, to: Cursor): string {
   return `event: gap\nid: ${to}\ndata: ${JSON.stringify({ from: String(from), to: String(to) })}\n\n`
 }
 
-/** Tells the client how long to wait before it reconnects: a random 1–5 s, so that clients spread out. */
+/** Tells the client how long to wait before it reconnects: a random 0.5–2.5 s, so that clients spread out. */
 export function retryLine(random: () => number = Math.random): string {
-  return `retry: ${1000 + Math.floor(random() * 4000)}\n\n`
+  return `retry: ${500 + Math.floor(random() * 2000)}\n\n`
 }
 
 /** One event as a client sees it. */

@@ -7,42 +7,47 @@ export interface AnnouncerOptions {
   readonly log: Log
   readonly path: string
   readonly data: Buffer
-  /** Whether a node at our path, kept by another session, may give way to ours: see claim.ts. */
+  /** Whether ours may take the place of another session's node at the path, which holds `data`: see claim.ts. */
   readonly mayReplace: (data: Buffer) => Promise<boolean>
 }
 
-/** Keeps one ephemeral node of ours present and current, across lost sessions and restarts of ZooKeeper. */
+/** Keeps one ephemeral node of ours present and current, through lost sessions and restarts of ZooKeeper, and logs what
+ * happens to it. */
 export class Announcer {
   readonly #node: PersistentNode
 
   /** @throws ZkError when `data` is over the limit of a node */
   constructor({ zk, log, path, data, mayReplace }: AnnouncerOptions) {
-    this.#node = new PersistentNode(zk, path, data, { mayReplace })
-    this.#node.on('up', () => log.info({ path }, 'announced'))
-    this.#node.on('down', () => log.warn({ path }, 'announcement_gone'))
-    this.#node.on('conflict', () => log.error({ path }, 'announcement_conflict'))
-    this.#node.on('warn', err => log.warn({ path, err }, 'announcement_refused'))
+    this.#node = new PersistentNode({
+      zk,
+      path,
+      data,
+      mayReplace,
+      onUp: () => log.info({ path }, 'announced'),
+      onDown: () => log.warn({ path }, 'announcement_gone'),
+      onConflict: () => log.error({ path }, 'announcement_conflict'),
+      onWarning: err => log.warn({ path, err }, 'announcement_refused'),
+    })
   }
 
-  /** The node stands, as last known; what was set last may still be on its way. */
+  /** The node stood when we last heard of it. Its data may still be older than what was set last. */
   get up(): boolean {
     return this.#node.up
   }
 
-  /** What was set last stands. */
+  /** The node stands with the data that was set last. */
   get current(): boolean {
     return this.#node.current
   }
 
-  /** Announces `data`, which must not be changed afterwards, in the next write.
+  /** Announces `data` with the next write. It must not be changed afterwards.
    * @throws ZkError when it is over the limit of a node */
   set(data: Buffer): void {
     this.#node.set(data)
   }
 
   /** Leaves the registry. */
-  async close(): Promise<void> {
-    this.#node.removeAllListeners('down') // gone is what it should be
-    await this.#node.close()
+  close(): Promise<void> {
+    return this.#node.close()
   }
 }

@@ -1,40 +1,45 @@
 import { DRAIN, parseDrain, RubbishError } from '../protocol/nodes.js'
 import type { Log } from '../runtime/log.js'
 import type { Watch, Zk } from './zookeeper/client.js'
-import { isZk, ZkError } from './zookeeper/zk-error.js'
+import { isZkError, ZkError } from './zookeeper/zk-error.js'
 
 export interface DrainWatchOptions {
   readonly zk: Zk
   readonly log: Log
   readonly edgeId: string
   readonly instance: string
-  /** An operator wishes this instance to leave, or (false) no longer does. Not called at start where nobody does. */
+  /** An operator wishes this instance to leave, or has taken that wish back (false). Called at each change; at start only
+   * for a wish. */
   readonly onWish: (wished: boolean) => void
 }
 
+/** Before a failed read is tried again. */
 const RETRY_MS = 1_000
 
-/** Watches for an operator's wish that an edge drain. One that names another instance of the id is not for us. */
+/** Watches for an operator's wish that this edge drain. A wish that names another instance of its id does not count. */
 export class DrainWatch {
   readonly #options: DrainWatchOptions
   readonly #path: string
+  readonly #stopListening: () => void
+  /** As `onWish` last said. */
   #wished = false
-  #closed = false
+  /** The wish is to be read. */
   #dirty = false
   #reading = false
-  #retry: NodeJS.Timeout | undefined
+  #retryTimer: NodeJS.Timeout | undefined
+  #closed = false
 
   constructor(options: DrainWatchOptions) {
     this.#options = options
     this.#path = `${DRAIN}/${options.edgeId}`
-    options.zk.on('connected', this.#read)
+    this.#stopListening = options.zk.session.listen({ onConnected: this.#read })
     this.#read()
   }
 
   close(): void {
     this.#closed = true
-    clearTimeout(this.#retry)
-    this.#options.zk.off('connected', this.#read)
+    clearTimeout(this.#retryTimer)
+    this.#stopListening()
   }
 
   readonly #read = (): void => {
@@ -42,7 +47,7 @@ export class DrainWatch {
     if (!this.#reading) void this.#run()
   }
 
-  /** One function for good: the library keeps every other one as a further listener. */
+  /** Always the same function: the library keeps every other one as one more listener. */
   readonly #onEvent: Watch = () => this.#read()
 
   async #run(): Promise<void> {
@@ -57,13 +62,14 @@ export class DrainWatch {
       }
     } catch (error) {
       if (!(error instanceof ZkError)) throw error
-      clearTimeout(this.#retry)
-      if (!this.#closed) this.#retry = setTimeout(this.#read, RETRY_MS).unref()
+      clearTimeout(this.#retryTimer)
+      if (!this.#closed) this.#retryTimer = setTimeout(this.#read, RETRY_MS).unref()
     } finally {
       this.#reading = false
     }
   }
 
+  /** Reads the wish, and watches it. */
   async #wish(): Promise<boolean> {
     const { zk, log, instance } = this.#options
     try {
@@ -74,8 +80,8 @@ export class DrainWatch {
         log.warn({ path: this.#path, reason: error.message }, 'registry_rubbish')
         return false
       }
-      if (!isZk(error, 'NO_NODE')) throw error
-      if (await zk.exists(this.#path, this.#onEvent)) this.#dirty = true // it came meanwhile: read it
+      if (!isZkError(error, 'NO_NODE')) throw error
+      if (await zk.exists(this.#path, this.#onEvent)) this.#dirty = true // made between the two looks: read it
       return false
     }
   }

@@ -13,8 +13,10 @@ import { Zk } from './zookeeper/client.js'
 import type { Credentials } from './zookeeper/credentials.js'
 import { ZkError } from './zookeeper/zk-error.js'
 
-const LINE_MS = 3_000
+/** Between two log lines about waiting for ZooKeeper. */
+const WAITING_LINE_MS = 3_000
 
+/** The variables that every part reads to become a node. */
 export interface NodeConfig {
   readonly NODE_ID: string
   readonly LOG_LEVEL: string
@@ -24,12 +26,18 @@ export interface NodeConfig {
   readonly ZOOKEEPER_AUTH_FILE?: Credentials | undefined
 }
 
+/** Who a node is: what `/internal/ping` answers. The instance is random at each start. */
+export interface NodeIdentity {
+  readonly id: string
+  readonly instance: string
+  readonly version: string
+}
+
 /** A process that has become a node of the cluster. */
 export interface LiveNode {
-  /** What `/internal/ping` answers; the instance is random at each start. */
-  readonly identity: { readonly id: string; readonly instance: string; readonly version: string }
+  readonly identity: NodeIdentity
   readonly log: Log
-  /** Ends the process, with the error in the log. */
+  /** Logs the error and ends the process. */
   readonly onBug: (error: unknown) => void
   readonly metrics: Registry
   readonly client: InternalClient
@@ -37,14 +45,14 @@ export interface LiveNode {
   readonly watcher: RegistryWatcher
   /** Resolves when it is time to drain. */
   readonly stopping: Promise<void>
-  /** Waits for ZooKeeper, however long that takes. Where it refuses us, the process ends with a message and exit status 2.
+  /** Waits for ZooKeeper, however long that takes. If ZooKeeper refuses us, the process ends with a message and exit status 2.
    * @returns false when it is time to stop before that */
   connected(): Promise<boolean>
-  /** Leaves the registry's connection and those to other nodes. */
+  /** Closes the connections to ZooKeeper and to other nodes. */
   close(): Promise<void>
 }
 
-/** What every part starts with. @param watch what of the registry it follows */
+/** Starts what every part is made of. @param watch the directories of the registry that it follows */
 export function startNode(role: string, config: NodeConfig, { watch, stopDeadlineMs }: { watch: readonly Watched[]; stopDeadlineMs: number }): LiveNode {
   const log = createLog(role, config.NODE_ID, config.LOG_LEVEL)
   const onBug = endOnBug(log)
@@ -53,18 +61,20 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
   const metrics = createMetrics()
   const client = new InternalClient(config.INTERNAL_TOKEN)
   const auth = zookeeperAuth(config)
-  const zk = new Zk(config.ZOOKEEPER_CONNECT, { auth })
-  zk.on('warn', err => log.warn({ err }, 'zookeeper_odd'))
-  zk.on('suspended', () => log.warn('zookeeper_lost'))
-  zk.on('session', () => log.info('zookeeper_session'))
-  /** Connected, and looked around. @returns the path that refuses us, if one does */
+  const zk = new Zk(config.ZOOKEEPER_CONNECT, {
+    auth,
+    onWarning: err => log.warn({ err }, 'zookeeper_odd'),
+    onSuspended: () => log.warn('zookeeper_lost'),
+    onSession: () => log.info('zookeeper_session'),
+  })
+  /** Waits for ZooKeeper and reads our directories. @returns the one that refuses us, if one does */
   const admitted = async (signal: AbortSignal): Promise<string | undefined> => {
     for (;;) {
       await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, log, signal)
       try {
         return await refusal(zk)
       } catch (error) {
-        if (!(error instanceof ZkError)) throw error // else the connection went again
+        if (!(error instanceof ZkError)) throw error // otherwise the connection was lost again
       }
     }
   }
@@ -99,17 +109,17 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
   }
 }
 
-/** Random at each start: tells this process from a former one of the same id. */
+/** Random: it tells this process from a former one of the same id. */
 export function newInstance(): string {
   return randomBytes(8).toString('hex')
 }
 
-/** Resolves when ZooKeeper is connected, however long that takes; says every few seconds what it waits for.
+/** Resolves when ZooKeeper is connected, however long that takes. Logs every few seconds that it waits.
  * @param connect the connect string, for the log
  * @throws AbortError when `signal` comes first */
 export async function zookeeperReady(zk: Zk, connect: string, log: Log, signal?: AbortSignal): Promise<void> {
   const since = performance.now()
-  const timer = setInterval(() => log.warn({ zookeeper: connect, waitedMs: Math.round(performance.now() - since) }, 'waiting_for_zookeeper'), LINE_MS)
+  const timer = setInterval(() => log.warn({ zookeeper: connect, waitedMs: Math.round(performance.now() - since) }, 'waiting_for_zookeeper'), WAITING_LINE_MS)
   try {
     await zk.ready(signal)
   } finally {

@@ -2,10 +2,11 @@ import type { VideoId } from '../protocol/comment.js'
 import type { DispatcherNode, EdgeNode, Holdings } from '../protocol/nodes.js'
 import { HashRing } from './hash-ring.js'
 
-/** A node that vanishes while `up` stays in view this long: a ZooKeeper that was frozen or away expires every
- * session at once, and nobody's viewers may be dropped for that. */
+/** How long a node stays in view after it vanished while `up`. A ZooKeeper that was frozen or away expires every session at
+ * once; no viewer may lose its stream for that. */
 export const LINGER_MS = 10_000
 
+/** One entry of the registry as it is now; undefined when it is gone. */
 export type Change =
   | { readonly kind: 'edge'; readonly id: string; readonly node: EdgeNode | undefined }
   | { readonly kind: 'holdings'; readonly id: string; readonly holdings: Holdings | undefined }
@@ -18,62 +19,66 @@ export interface Subscription {
 }
 
 interface Edge {
+  /** Undefined while only its holdings are announced. */
   node: EdgeNode | undefined
-  /** What the index holds of it: the holdings of the node's own instance. */
+  /** Its holdings as they are in `#holders`: those of the node's own instance, or none. */
   indexed: ReadonlyMap<VideoId, number>
+  /** As last announced. They are kept while the node is in view, also when their entry is gone. */
   holdings: Holdings | undefined
-  /** The holdings are announced; those that are not are kept while the node is in view. */
+  /** The entry of the holdings is there now. */
   holdingsAnnounced: boolean
-  /** When it vanished, monotonic ms; undefined while it is announced. */
+  /** When the node vanished, monotonic ms; undefined while it is announced. */
   vanishedAt: number | undefined
 }
 
 interface Dispatcher {
   node: DispatcherNode
+  /** When it vanished, monotonic ms; undefined while it is announced. */
   vanishedAt: number | undefined
 }
 
-const NOTHING: ReadonlyMap<VideoId, number> = new Map()
+const NO_VIDEOS: ReadonlyMap<VideoId, number> = new Map()
 
-/** Who is there and who holds what, as far as this process has seen. It may be late; it is never a proof of
- * life: a node in view may be dead, and one that is missing may be alive. */
+/** Who is there and who holds what, as far as this process has seen. The view may be late, and proves nothing about life: a
+ * node in view may be dead, and a node that is missing may be alive. */
 export class View {
   readonly #edges = new Map<string, Edge>()
-  /** What `edges` answers, until one changes: it is asked for every new video. */
+  /** The answer of `edges`, kept until an edge changes: every new video asks for it. */
   #edgeList: readonly EdgeNode[] | undefined
-  /** Of the edges in view, until one comes or goes. */
+  /** The ring of the edges in view, kept until one comes or goes. */
   #edgeRing: HashRing | undefined
   readonly #dispatchers = new Map<string, Dispatcher>()
-  /** videoId → edge id → viewers, as pairs: nearly every video is on one edge, and a Map each would cost more than the rest. */
+  /** videoId → the edges that hold it, with their viewers. Nearly every video is on one edge, so that a Map for each would
+   * take more memory than all the rest. */
   readonly #holders = new Map<VideoId, { edge: Edge; viewers: number }[]>()
 
   edge(id: string): EdgeNode | undefined {
     return this.#edges.get(id)?.node
   }
 
-  /** Edges that are announced or lingering, draining ones too. */
+  /** Edges that are announced or linger, draining ones included. */
   edges(): readonly EdgeNode[] {
     this.#edgeList ??= [...this.#edges.values()].flatMap(({ node }) => node ?? [])
     return this.#edgeList
   }
 
-  /** The same, in the order of a walk round the hash ring from the key's point on. */
+  /** The same edges, in the order of a walk around the hash ring from the key's point on. */
   *edgesFrom(key: string): Generator<EdgeNode> {
     this.#edgeRing ??= new HashRing(this.edges().map(({ id }) => id))
     for (const id of this.#edgeRing.from(key)) yield this.#edges.get(id)!.node!
   }
 
-  /** The videos an edge says it holds. */
+  /** The videos that an edge says it holds, with their viewers. */
   holdingsOf(edgeId: string): ReadonlyMap<VideoId, number> {
-    return this.#edges.get(edgeId)?.indexed ?? NOTHING
+    return this.#edges.get(edgeId)?.indexed ?? NO_VIDEOS
   }
 
-  /** Dispatchers that take work: announced or lingering, not draining. */
+  /** Dispatchers that take work: they are announced or linger, and do not drain. */
   *dispatchers(): Generator<DispatcherNode> {
     for (const { node } of this.#dispatchers.values()) if (node.state === 'up') yield node
   }
 
-  /** Every dispatcher, draining ones too. */
+  /** Dispatchers that are announced or linger, draining ones included. */
   *allDispatchers(): Generator<DispatcherNode> {
     for (const { node } of this.#dispatchers.values()) yield node
   }
@@ -93,7 +98,7 @@ export class View {
     return viewers
   }
 
-  /** Every video that some edge holds. */
+  /** Every video that an edge in view holds. */
   videos(): Iterable<VideoId> {
     return this.#holders.keys()
   }
@@ -114,7 +119,8 @@ export class View {
     }
   }
 
-  /** Forgets who has lingered long enough. @returns who: the same changes as when they vanished */
+  /** Forgets the nodes that have lingered long enough. @param now monotonic ms @returns for each the same change as when it
+   * vanished */
   expire(now: number): Change[] {
     const forgotten: Change[] = []
     const due = (vanishedAt: number | undefined) => vanishedAt !== undefined && now - vanishedAt >= LINGER_MS
@@ -131,7 +137,7 @@ export class View {
     return forgotten
   }
 
-  /** Connecting to a node was refused: if it has vanished it need not linger. @returns whether it was forgotten */
+  /** A connection to the node was refused: a node that has vanished lingers no longer. @returns whether it was forgotten */
   refused(id: string, instance: string): boolean {
     const edge = this.#edges.get(id)
     if (edge?.vanishedAt !== undefined && edge.node?.instance === instance) {
@@ -143,7 +149,7 @@ export class View {
     return false
   }
 
-  /** Whether the node has vanished and only lingers. */
+  /** Whether the node has vanished and is still in view. */
   lingers(id: string): boolean {
     return this.#edges.get(id)?.vanishedAt !== undefined || this.#dispatchers.get(id)?.vanishedAt !== undefined
   }
@@ -163,8 +169,8 @@ export class View {
     }
   }
 
-  /** Holdings that vanish change nothing: they and their edge's node go one by one when a session ends, and an
-   * edge that holds nothing says so. */
+  /** Holdings that vanish leave the index as it is. At the end of a session they and the edge's node go one after the other,
+   * and an edge that holds nothing announces that. */
   #applyHoldings(id: string, holdings: Holdings | undefined): void {
     const edge = this.#edges.get(id)
     if (holdings) {
@@ -186,13 +192,12 @@ export class View {
   }
 
   #newEdge(id: string): Edge {
-    const edge: Edge = { node: undefined, indexed: NOTHING, holdings: undefined, holdingsAnnounced: false, vanishedAt: undefined }
+    const edge: Edge = { node: undefined, indexed: NO_VIDEOS, holdings: undefined, holdingsAnnounced: false, vanishedAt: undefined }
     this.#edges.set(id, edge)
     return edge
   }
 
-  /** Holdings that are still announced wait for a node of their instance: an edge that announces itself again may
-   * write them first. */
+  /** Keeps holdings that are still announced: an edge that announces itself again may write them before its node. */
   #forgetEdge(id: string, edge: Edge): void {
     edge.node = undefined
     this.#edgeList = undefined
@@ -202,9 +207,9 @@ export class View {
     if (!edge.holdingsAnnounced) this.#edges.delete(id)
   }
 
-  /** Brings the index up to the edge's holdings, touching only what changed. */
+  /** Brings `#holders` up to date with the edge's holdings, where they have changed. */
   #index(edge: Edge): void {
-    const next = edge.node && edge.holdings?.instance === edge.node.instance ? edge.holdings.videos : NOTHING
+    const next = edge.node && edge.holdings?.instance === edge.node.instance ? edge.holdings.videos : NO_VIDEOS
     if (next === edge.indexed) return
     for (const videoId of edge.indexed.keys()) if (!next.has(videoId)) this.#setHolder(videoId, edge, undefined)
     for (const [videoId, viewers] of next) if (edge.indexed.get(videoId) !== viewers) this.#setHolder(videoId, edge, viewers)

@@ -6,6 +6,7 @@ import { View, type Change } from './view.js'
 import { ChildrenCache, type Entry } from './zookeeper/children-cache.js'
 import type { Zk } from './zookeeper/client.js'
 
+/** A directory of the registry that a watcher can follow. */
 export type Watched = 'edges' | 'holdings' | 'dispatchers'
 
 export interface WatcherOptions {
@@ -13,13 +14,14 @@ export interface WatcherOptions {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Registry
-  /** Holdings mean nothing without their edges. */
+  /** `holdings` needs `edges`: the view counts holdings only for an edge that it knows. */
   readonly watch: readonly Watched[]
 }
 
 interface Directory {
   readonly path: string
-  /** @throws RubbishError */
+  /** The change that an entry makes to the view; without an entry, the change that its deletion makes.
+   * @throws RubbishError */
   readonly changeOf: (id: string, entry: Entry | undefined) => Change
 }
 
@@ -30,32 +32,36 @@ const DIRECTORIES: Readonly<Record<Watched, Directory>> = {
 }
 
 const TICK_MS = 500
-/** While the view may be out of date, this often it is said. */
+/** Between two log lines about a view that may be out of date. */
 const STALE_LINE_MS = 30_000
 
-/** Keeps a View current with ZooKeeper. While ZooKeeper is away the view stays as it was last seen.
+/** Keeps a View current with ZooKeeper. While ZooKeeper is away, the view stays as it is.
  *
- * Lingering is counted in ticks during which the registry could be read: neither the absence of ZooKeeper nor a
- * pause of this process may use up the time that vanished nodes have to come back. */
+ * A vanished node has some time to come back. That time is counted in ticks during which the registry could be read, so
+ * that neither ZooKeeper's absence nor a pause of this process uses it up. */
 export class RegistryWatcher {
   readonly view = new View()
-  /** Paths that hold what no node of ours writes, as last read. */
+  /** Paths whose data, when last read, was none that a node of ours writes. */
   readonly rubbish: ReadonlySet<string>
-  /** Paths whose ACL is for others, as last tried. */
+  /** Paths whose ACL, when last tried, kept us from reading them. */
   readonly unreadable: ReadonlySet<string>
   readonly #rubbish = new Set<string>()
   readonly #unreadable = new Set<string>()
   readonly #rubbishTotal: Counter
   readonly #caches: ChildrenCache[]
-  /** Read to the end at least once since the connection was last lost. */
+  /** Caches that have been read completely since the connection was last lost. */
   readonly #fresh = new Set<ChildrenCache>()
   readonly #listeners = new Set<(change: Change) => void>()
   readonly #zk: Zk
   readonly #clock: Clock
   readonly #log: Log
+  readonly #stopListening: () => void
   #loaded = false
+  /** Since when the view may be out of date, monotonic ms; undefined while it is current. */
   #staleSince: number | undefined
+  /** Age of the view in its last log line. */
   #staleSaidMs = 0
+  /** The clock of lingering: ms during which the registry could be read. */
   #lingerMs = 0
   #cancelTick: () => void
 
@@ -67,23 +73,23 @@ export class RegistryWatcher {
     this.unreadable = this.#unreadable
     this.#rubbishTotal = this.#register(metrics)
     this.#staleSince = clock.now()
-    zk.on('suspended', this.#suspended)
+    this.#stopListening = zk.session.listen({ onSuspended: this.#suspended })
     this.#caches = watch.map(name => this.#open(DIRECTORIES[name]))
     this.#cancelTick = clock.after(TICK_MS, this.#tick)
   }
 
-  /** All that is watched has been read once. */
+  /** Everything that is watched has been read once. */
   get loaded(): boolean {
     return this.#loaded
   }
 
-  /** How long the view may have been out of date, ms: 0 while ZooKeeper is connected and all has been read since. */
+  /** How long the view may have been out of date, ms; 0 while ZooKeeper is connected and everything has been read since. */
   stalenessMs(): number {
     return this.#staleSince === undefined ? 0 : this.#clock.now() - this.#staleSince
   }
 
-  /** Told of each change after it is in the view. A node that vanishes is told twice: when it vanishes (it may
-   * still be in view, lingering) and when it is forgotten. @returns stops it */
+  /** Calls the listener with each change, after the change is in the view. For a node that vanishes it is called when the
+   * node vanishes, though the node may linger in view, and again when the node leaves the view. @returns stops that */
   onChange(listener: (change: Change) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -91,28 +97,31 @@ export class RegistryWatcher {
 
   close(): void {
     this.#cancelTick()
-    this.#zk.off('suspended', this.#suspended)
+    this.#stopListening()
     for (const cache of this.#caches) cache.close()
     this.#listeners.clear()
   }
 
   #open({ path, changeOf }: Directory): ChildrenCache {
-    const cache = new ChildrenCache(this.#zk, path)
-    cache.on('set', (id, entry) => {
-      this.#unreadable.delete(`${path}/${id}`)
-      this.#apply(`${path}/${id}`, () => changeOf(id, entry))
+    const cache: ChildrenCache = new ChildrenCache({
+      zk: this.#zk,
+      path,
+      onSet: (id, entry) => {
+        this.#unreadable.delete(`${path}/${id}`)
+        this.#apply(`${path}/${id}`, () => changeOf(id, entry))
+      },
+      onDelete: id => {
+        this.#rubbish.delete(`${path}/${id}`)
+        this.#unreadable.delete(`${path}/${id}`)
+        this.#apply(`${path}/${id}`, () => changeOf(id, undefined))
+      },
+      onSynced: () => this.#synced(cache),
+      onRefused: id => (id === undefined ? this.#directoryRefused(cache) : this.#refused(`${path}/${id}`)),
     })
-    cache.on('delete', id => {
-      this.#rubbish.delete(`${path}/${id}`)
-      this.#unreadable.delete(`${path}/${id}`)
-      this.#apply(`${path}/${id}`, () => changeOf(id, undefined))
-    })
-    cache.on('synced', () => this.#synced(cache))
-    cache.on('refused', id => this.#refused(cache, id === undefined ? path : `${path}/${id}`, id === undefined))
     return cache
   }
 
-  /** Rubbish leaves the view as it was. */
+  /** An entry that is rubbish leaves the view as it was. */
   #apply(path: string, changeOf: () => Change): void {
     let change: Change
     try {
@@ -143,11 +152,15 @@ export class RegistryWatcher {
     this.#staleSaidMs = 0
   }
 
-  /** An entry that may not be read is passed over, as rubbish is; a directory that may not is a view that stays as it was. */
-  #refused(cache: ChildrenCache, path: string, whole: boolean): void {
+  /** An entry that we may not read is passed over, as rubbish is. */
+  #refused(path: string): void {
     if (!this.#unreadable.has(path)) this.#log.error({ path }, 'registry_refused')
     this.#unreadable.add(path)
-    if (!whole) return
+  }
+
+  /** While we may not read a directory, the view may be out of date. */
+  #directoryRefused(cache: ChildrenCache): void {
+    this.#refused(cache.path)
     this.#fresh.delete(cache)
     this.#staleSince ??= this.#clock.now()
   }
@@ -164,7 +177,7 @@ export class RegistryWatcher {
     for (const change of this.view.expire(this.#lingerMs)) this.#tell(change)
   }
 
-  /** Before the first reading there is no view: whoever waits for it says so. */
+  /** Logs the view's age now and then. Before the first reading there is no view that could be out of date. */
   #sayStale(): void {
     const staleMs = Math.round(this.stalenessMs())
     if (!this.#loaded || staleMs < this.#staleSaidMs + STALE_LINE_MS) return
@@ -183,7 +196,7 @@ export class RegistryWatcher {
   }
 }
 
-/** @throws RubbishError when the node says it is another */
+/** @throws RubbishError when the node's id is not its name */
 function named<T extends { readonly id: string }>(id: string, node: T): T {
   if (node.id !== id) throw new RubbishError('its id is not its name')
   return node

@@ -36,7 +36,7 @@ function serve(t: Test, token: string): Record<'gateway' | 'edge' | 'dispatcher'
   const stage = new EdgeStage<Clock>({}, systemClock)
   t.after(() => stage.edge.stop())
   const registry = new Registry()
-  const dispatcher = new Dispatcher({ self: 'd', store: new MemoryStore(), view: new View(), clock: systemClock, random: Math.random, send: () => Promise.reject(new Error('nobody is there')), metrics: new DispatcherMetrics(registry), onBug: error => t.fail(String(error)) })
+  const dispatcher = new Dispatcher({ self: 'd', store: new MemoryStore(), view: new View(), viewIsCurrent: () => true, clock: systemClock, random: Math.random, send: () => Promise.reject(new Error('nobody is there')), ping: () => Promise.resolve('refused'), metrics: new DispatcherMetrics(registry), onBug: error => t.fail(String(error)) })
   t.after(() => dispatcher.close())
   return {
     gateway: part(new Registry(), () => {}),

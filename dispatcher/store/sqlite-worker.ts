@@ -1,30 +1,11 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
-import type { Draft, VideoId } from '../../protocol/comment.js'
+import type { VideoId } from '../../protocol/comment.js'
 import { CommitError, NewerSchemaError, SqliteDatabase } from './sqlite-database.js'
-import type { Range } from './store.js'
+import type { Outcome, Timed } from './store.js'
+import { threadsNow, type Operation, type WorkerFailure, type WorkerReply, type WorkerRequest, type WorkerSettings } from './worker-call.js'
 
 /** One connection to the file, in a thread of its own: a commit, or another process's lock, stops neither the
  * event loop nor, as reads have a thread too, a page. */
-
-export interface WorkerSettings {
-  readonly path: string
-  /** How long a call tries to get past another connection's lock. */
-  readonly deadlineMs: number
-}
-
-export type Operation =
-  | { readonly kind: 'open' }
-  | { readonly kind: 'append'; readonly drafts: readonly Draft[]; readonly nowMs: number }
-  | { readonly kind: 'madeBy'; readonly draft: Draft }
-  | { readonly kind: 'page'; readonly videoId: VideoId; readonly range: Range }
-  | { readonly kind: 'lastIds'; readonly videoIds: readonly VideoId[] }
-  | { readonly kind: 'close' }
-
-export type WorkerRequest = { readonly n: number; readonly operation: Operation }
-
-/** `unavailable`: the store's trouble, it may pass. `fatal`: trying again is of no use. */
-export type WorkerFailure = { readonly kind: 'unavailable' | 'fatal'; readonly reason: string; readonly unknown: boolean }
-export type WorkerReply = { readonly n: number } & ({ readonly result: unknown } | { readonly failure: WorkerFailure })
 
 /** SQLite waits this long by itself, blocking this thread; from then on it is a timer that tries again. */
 const BUSY_MS = 20
@@ -64,7 +45,7 @@ function run(operation: Operation): unknown {
     case 'open':
       return undefined
     case 'append':
-      return database.append(operation.drafts, operation.nowMs)
+      return append(database, operation.drafts, operation.nowMs)
     case 'madeBy':
       return database.madeBy(operation.draft)
     case 'page':
@@ -75,6 +56,16 @@ function run(operation: Operation): unknown {
       return last
     }
   }
+}
+
+/** What nobody waits for any more makes no comment: this process, or the disk, may have stood still since it was asked for. */
+function append(database: SqliteDatabase, drafts: readonly Timed[], nowMs: number): Outcome[] {
+  const now = threadsNow()
+  const outcomes: Outcome[] = drafts.map(() => ({ kind: 'expired' }))
+  const inTime = [...drafts.keys()].filter(i => drafts[i]!.deadline === undefined || drafts[i]!.deadline > now)
+  if (inTime.length === 0) return outcomes
+  database.append(inTime.map(i => drafts[i]!), nowMs).forEach((outcome, i) => (outcomes[inTime[i]!] = outcome))
+  return outcomes
 }
 
 function closeDatabase(): void {

@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import type { Cursor } from '../../protocol/id.js'
-import type { Operation, WorkerReply, WorkerSettings } from './sqlite-worker.js'
-import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from './store.js'
+import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from './store.js'
+import { threadsNow, type Operation, type WorkerReply, type WorkerSettings } from './worker-call.js'
 
 export interface SqliteOptions {
   /** How long a call tries to get past another process's lock before it is unavailable; 1 s by default: below what a gateway waits. */
@@ -30,8 +30,10 @@ export class SqliteStore implements Store {
     await this.#writer.call({ kind: 'open' })
   }
 
-  append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
-    return this.#writer.call<Outcome[]>({ kind: 'append', drafts, nowMs })
+  append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
+    const offset = threadsNow() - performance.now()
+    const timed = drafts.map(draft => (draft.deadline === undefined ? draft : { ...draft, deadline: draft.deadline + offset }))
+    return this.#writer.call<Outcome[]>({ kind: 'append', drafts: timed, nowMs })
   }
 
   madeBy(draft: Draft): Promise<Comment | undefined> {

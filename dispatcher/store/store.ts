@@ -10,12 +10,19 @@ export interface Stored {
   readonly prev: Cursor
 }
 
-/** What became of one draft: a new comment, the comment that its key had made before, or a key that had been
- * used with other content. */
+/** A draft on its way into the store. */
+export interface Timed extends Draft {
+  /** Monotonic ms of this process: once it has passed, nobody waits for the comment any more, and it must not be made. */
+  readonly deadline?: number | undefined
+}
+
+/** What became of one draft: a new comment, the comment that its key had made before, a key that had been used with
+ * other content, or nothing, as its deadline had passed when the transaction began. */
 export type Outcome =
   | { readonly kind: 'created'; readonly comment: Comment; readonly prev: Cursor }
   | { readonly kind: 'repeated'; readonly comment: Comment }
   | { readonly kind: 'reused' }
+  | { readonly kind: 'expired' }
 
 /** Comments with after < id ≤ until. */
 export interface Range {
@@ -33,10 +40,11 @@ export const KEY_KEPT_MS = 24 * 60 * 60 * 1000
  * below an id that anyone has read. test/dispatcher/store-contract.ts holds every store to what is said here. */
 export interface Store {
   /** Makes each draft a comment, in order: id = nextId(nowMs, last id of its video), createdAt = nowMs. Several
-   * drafts of one video and one key several times are fine. When it resolves, all of it is on disk.
+   * drafts of one video and one key several times are fine. One whose deadline has passed by the time the transaction
+   * begins makes none. When it resolves, all of it is on disk.
    * @param nowMs wall clock of the accepting dispatcher, Unix ms
    * @throws StoreUnavailableError when it did not commit, or when nobody can say whether it did */
-  append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]>
+  append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]>
 
   /** The comment that the draft's key has made, undefined where it has made none or one of other content; sees what
    * `page` sees. @throws StoreUnavailableError */

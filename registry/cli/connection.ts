@@ -4,7 +4,7 @@ import { systemClock } from '../../runtime/clock.js'
 import { refusal, refusalMessage } from '../access.js'
 import { RegistryWatcher, type Watched } from '../watcher.js'
 import { Zk } from '../zookeeper/client.js'
-import { isZk } from '../zookeeper/zk-error.js'
+import { isZkError } from '../zookeeper/zk-error.js'
 import { Problem } from './output.js'
 import type { ZookeeperAddress } from './zookeeper-address.js'
 
@@ -24,8 +24,8 @@ export async function withZookeeper<T>(address: ZookeeperAddress, task: (zk: Zk)
     if (refused !== undefined) throw refuses(address, refused)
     return await task(zk)
   } catch (error) {
-    if (isZk(error, 'NO_AUTH')) throw refuses(address, error.path, error)
-    if (isZk(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED')) throw away(address, error)
+    if (isZkError(error, 'NO_AUTH')) throw refuses(address, error.path, error)
+    if (isZkError(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED')) throw away(address, error)
     throw error
   } finally {
     await zk.close()

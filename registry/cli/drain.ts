@@ -1,6 +1,6 @@
 import { DRAIN, EDGES, parseEdge, printNode, RubbishError, type EdgeNode } from '../../protocol/nodes.js'
 import type { Zk } from '../zookeeper/client.js'
-import { isZk } from '../zookeeper/zk-error.js'
+import { isZkError } from '../zookeeper/zk-error.js'
 import { Problem } from './output.js'
 import { unknownEdge } from './videos.js'
 
@@ -24,7 +24,7 @@ export async function undrain(zk: Zk, edgeId: string): Promise<DrainAnswer> {
   try {
     await zk.remove(`${DRAIN}/${edgeId}`)
   } catch (error) {
-    if (!isZk(error, 'NO_NODE')) throw error
+    if (!isZkError(error, 'NO_NODE')) throw error
     await edgeNode(zk, edgeId)
   }
   return { id: edgeId, instance: null }
@@ -34,7 +34,7 @@ async function edgeNode(zk: Zk, edgeId: string): Promise<EdgeNode> {
   try {
     return parseEdge((await zk.getData(`${EDGES}/${edgeId}`)).data)
   } catch (error) {
-    if (isZk(error, 'NO_NODE')) throw unknownEdge(edgeId)
+    if (isZkError(error, 'NO_NODE')) throw unknownEdge(edgeId)
     if (error instanceof RubbishError) throw new Problem(`${EDGES}/${edgeId} was not written by an edge of this software`, { cause: error })
     throw error
   }

@@ -1,7 +1,7 @@
 import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../protocol/nodes.js'
 import { DIRECTORIES } from '../access.js'
 import type { Zk } from '../zookeeper/client.js'
-import { isZk } from '../zookeeper/zk-error.js'
+import { isZkError } from '../zookeeper/zk-error.js'
 import { inParallel } from './connection.js'
 import { Problem } from './output.js'
 import type { ZookeeperAddress } from './zookeeper-address.js'
@@ -30,7 +30,7 @@ async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call
   } catch (error) {
-    if (isZk(error, 'NO_NODE')) return undefined
+    if (isZkError(error, 'NO_NODE')) return undefined
     throw error
   }
 }

@@ -58,8 +58,10 @@ export async function watch(zk: Zk, registry: RegistryWatcher, tell: (news: News
   registry.onChange(change => {
     for (const each of room.news(change)) tell(each)
   })
-  zk.on('suspended', () => tell({ event: 'zookeeper', connected: false }))
-  zk.on('connected', () => tell({ event: 'zookeeper', connected: true }))
+  zk.session.listen({
+    onSuspended: () => tell({ event: 'zookeeper', connected: false }),
+    onConnected: () => tell({ event: 'zookeeper', connected: true }),
+  })
   if (!signal.aborted) await once(signal, 'abort')
 }
 

@@ -1,12 +1,12 @@
+/** A connect string, `host:port[,host:port…][/chroot]`, taken apart. */
 export interface ConnectString {
   /** `host:port,host:port`, as the library takes it. */
   readonly servers: string
-  /** The node all our paths lie under, such as `/live-comments`; empty: the root itself. */
+  /** The node that all our paths are below, such as `/live-comments`; empty for the root. */
   readonly chroot: string
 }
 
-/** Takes `host:port[,host:port…][/chroot]` apart.
- * @throws Error that says what is wrong with it. */
+/** @throws Error that says what is wrong with `text` */
 export function parseConnectString(text: string): ConnectString {
   const slash = text.indexOf('/')
   const servers = slash < 0 ? text : text.slice(0, slash)

@@ -1,7 +1,10 @@
 import { connect } from 'node:net'
 
-/** A ZooKeeper server's answer to a four-letter word such as `srvr`; empty where there is none within `timeoutMs`. */
-export function ask(host: string, port: number, word: string, timeoutMs = 1_000): Promise<string> {
+const TIMEOUT_MS = 1_000
+
+/** A ZooKeeper server's answer to a four-letter word such as `srvr`; empty when the server is away, or silent for
+ * `timeoutMs`. */
+export function ask(host: string, port: number, word: string, timeoutMs = TIMEOUT_MS): Promise<string> {
   return new Promise(resolve => {
     let answer = ''
     const socket = connect(port, host, () => socket.write(word))

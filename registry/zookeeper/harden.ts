@@ -13,23 +13,23 @@ import {
 import { watchConnection } from './watchdog.js'
 
 export interface HardenOptions {
-  /** Told of an answer that could not be read; the connection is then made anew. */
+  /** An answer could not be read. The connection is closed, and the library connects again. */
   readonly onProtocolError: (error: Error) => void
 }
 
-/** Repairs a node-zookeeper-client 1.1.3 in place; call it before `connect()`. Bare, the library hangs for ever, crashes
- * the process or corrupts the stream in ordinary faults; each function below names the fault it mends. */
+/** Repairs a client of node-zookeeper-client 1.1.3 in place; call it before `connect()`. Unrepaired, the library hangs for
+ * ever, crashes the process or corrupts the stream in ordinary faults. Each function below names the defect it repairs. */
 export function harden(client: Client, { onProtocolError }: HardenOptions): void {
   const manager = connectionManagerOf(client)
   wrapXid(manager)
   frameWhole(manager, onProtocolError)
   splitSetWatches(manager)
-  forgetOnDisconnect(manager)
+  failUnsentOnDisconnect(manager)
   watchConnection(manager)
 }
 
-/** Names of the codes that servers send and the library does not know. */
-const UNKNOWN_TO_LIBRARY: Readonly<Record<number, string>> = {
+/** Names of the error codes that servers send and the library lacks. */
+const MISSING_CODES: Readonly<Record<number, string>> = {
   [-12]: 'UNKNOWN_SESSION',
   [-13]: 'NEW_CONFIG_NO_QUORUM',
   [-14]: 'RECONFIG_IN_PROGRESS',
@@ -47,36 +47,40 @@ const UNKNOWN_TO_LIBRARY: Readonly<Record<number, string>> = {
 
 nameUnknownErrors()
 
-/** Defect: an error code the library does not know throws inside the socket's handler, uncaught. Repair: any code makes
- * an error. One table serves every client, so this is done once, for the whole process. */
+/** Defect: on an error code that it lacks, the library throws inside the socket's handler, uncaught. Repair: every code
+ * makes an error. All clients share the library's table, so this is done once, for the whole process. */
 function nameUnknownErrors(): void {
   const create = exceptions.create.bind(exceptions)
   exceptions.create = (code, path) => {
     try {
       return create(code, path)
     } catch {
-      const name = UNKNOWN_TO_LIBRARY[code] ?? 'UNKNOWN'
+      const name = MISSING_CODES[code] ?? 'UNKNOWN'
       return Object.assign(new Error(`ZooKeeper error ${code}`), { name, code, getCode: () => code })
     }
   }
 }
 
-/** Defect: the request counter passes 2^31 and every later call throws; and request 0, once closed early, crashes.
- * Repair: it counts from 1 and wraps to 1. */
+/** Largest request number; numbers are signed 32-bit integers, and the library adds 1 after each request. */
+const MAX_XID = 0x7ffffffe
+
+/** Defect: once the request counter passes 2^31, every later call throws; and after `close()` during the first handshake,
+ * the handshake's answer passes for that of request 0, which crashes the process. Repair: the counter starts at 1 and
+ * wraps to 1. */
 function wrapXid(manager: ConnectionManager): void {
   let xid = 1
   Object.defineProperty(manager, 'xid', {
     get: () => xid,
     set: (next: number) => {
-      xid = next > 0x7ffffffe ? 1 : next
+      xid = next > MAX_XID ? 1 : next
     },
   })
 }
 
-/** Defect: a connection cut in the middle of an answer leaves half a frame behind, which is read as the start of the next
- * connection: the session is lost in silence, or the process ends; many frames in one read recurse. Repair: the library
- * is handed one whole frame at a time, what remains is dropped at disconnect, and an unreadable frame costs the
- * connection only. `sync` is answered here too: the library can send it but hangs up on its answer. */
+/** Defect: when a connection is cut in the middle of an answer, the library takes that half frame for the start of the
+ * next connection's first answer: the session is lost without a word, or the process crashes. It also recurses once for
+ * each frame of a read. Repair: the library gets one whole frame at a time, a disconnect drops what is left over, and an
+ * unreadable frame costs the connection only. Answers to `sync` end here: the library hangs up on them. */
 function frameWhole(manager: ConnectionManager, onProtocolError: (error: Error) => void): void {
   const handleFrame = manager.onSocketData.bind(manager)
   let rest: Buffer | undefined
@@ -111,7 +115,7 @@ function frameWhole(manager: ConnectionManager, onProtocolError: (error: Error) 
   })
 }
 
-/** True where the frame was the answer to our oldest request, and that a `sync`. */
+/** @returns whether the frame answers our oldest request and that is a `sync` */
 function answerSync(manager: ConnectionManager, frame: Buffer): boolean {
   const oldest = manager.pendingQueue[0]
   const header = oldest?.request.header
@@ -122,11 +126,11 @@ function answerSync(manager: ConnectionManager, frame: Buffer): boolean {
   return true
 }
 
-/** Most bytes of paths in one SetWatches packet, as in the Java client. */
+/** A SetWatches packet is full from this many bytes of paths on, as in the Java client. */
 const SET_WATCHES_BYTES = 128 * 1024
 
-/** Defect: all watches go back to the server in one packet after a reconnect; over 1 MB the server hangs up, and so for
- * ever. Repair: several packets. */
+/** Defect: after a reconnect the library sends all watches in one packet. The server hangs up on one over 1 MB, at every
+ * reconnect. Repair: several packets. */
 function splitSetWatches(manager: ConnectionManager): void {
   const queue = manager.queue.bind(manager)
   manager.queue = (request, reply) => {
@@ -161,10 +165,10 @@ function partsOf(all: WatchLists): WatchLists[] {
   return parts
 }
 
-/** Defect: what was never sent stays queued while disconnected. A write then runs many seconds late, or its callback
- * never comes once the session has expired; and every failed handshake leaves another SetWatches packet behind.
- * Repair: a disconnect fails all of it at once. */
-function forgetOnDisconnect(manager: ConnectionManager): void {
+/** Defect: requests that were not sent stay queued while disconnected. A write then runs many seconds late, or never calls
+ * back if the session has expired; and every failed handshake adds a SetWatches packet to the queue. Repair: a disconnect
+ * fails everything that is queued. */
+function failUnsentOnDisconnect(manager: ConnectionManager): void {
   const failUnsent = (code: number) => {
     for (const packet of manager.packetQueue.queue.splice(0)) packet.callback?.(exceptions.create(code))
   }
@@ -174,7 +178,7 @@ function forgetOnDisconnect(manager: ConnectionManager): void {
   })
 }
 
-/** Asks the server to catch up with its leader on `path`; the library has the code of the call but not the call. */
+/** Asks the server to catch up with its leader on `path`. The library knows the request's number and has no such call. */
 export function sync(client: Client, path: string, done: (error: LibraryError | null) => void): void {
   const payload = Object.assign(new jute.protocol.GetACLRequest(), { path })
   const header = Object.assign(new jute.protocol.RequestHeader(), { type: jute.OP_CODES.SYNC })
@@ -182,11 +186,12 @@ export function sync(client: Client, path: string, done: (error: LibraryError | 
   connectionManagerOf(client).queue(new jute.Request(header, payload), reply)
 }
 
-/** A farewell unanswered for this long is cut short. */
-const farewellMs = 1_000
+/** How long the server may take to confirm the end of a session. */
+const FAREWELL_MS = 1_000
 
-/** Ends a client in whatever state it is: where connected, its session and its ephemeral nodes at once.
- * Defect: `close()` while not connected throws, or crashes the process later, and tells nobody. */
+/** Ends a client, whatever its state. If it is connected, the server ends its session and removes its ephemeral nodes.
+ * Defect: `close()` while not connected throws, or crashes the process later, and no event follows. Repair: a client that
+ * is not connected, or gets no confirmation, ends without the server. */
 export function abandon(client: Client): Promise<void> {
   const manager = connectionManagerOf(client)
   return new Promise(resolve => {
@@ -195,23 +200,24 @@ export function abandon(client: Client): Promise<void> {
       resolve()
       return
     }
-    const late = setTimeout(() => cut(manager), farewellMs)
+    const timer = setTimeout(() => cut(manager), FAREWELL_MS)
     manager.on('state', state => {
       if (state !== ConnectionState.closed) return
-      clearTimeout(late)
+      clearTimeout(timer)
       resolve()
     })
     client.close()
   })
 }
 
-/** Ends a client without a word to the server, also one whose next attempt to connect is already under way. */
+/** Ends a client without telling the server. An attempt to connect may be under way; its socket is closed once it is
+ * open. */
 function cut(manager: ConnectionManager): void {
-  const stopWaiting = () => clearTimeout(manager.connectTimeoutHandler ?? undefined)
-  stopWaiting()
+  const stopConnectTimer = () => clearTimeout(manager.connectTimeoutHandler ?? undefined)
+  stopConnectTimer()
   manager.connect = () => {}
   manager.onSocketConnected = () => {
-    stopWaiting()
+    stopConnectTimer()
     manager.socket?.destroy()
   }
   manager.setState(ConnectionState.closing)

@@ -2,14 +2,15 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import zookeeper, { type Client } from 'node-zookeeper-client'
 
-/** What the repairs touch inside node-zookeeper-client 1.1.3. Another version may differ: the version is pinned, and
+/** The parts of node-zookeeper-client 1.1.3 that the repairs touch. Another version may differ: the version is pinned, and
  * every repair has a test against a real server. */
+
 const require = createRequire(import.meta.url)
 
 /** The library's wire format. */
 export const jute = require('node-zookeeper-client/lib/jute/index.js') as Jute
 
-/** States of a {@link ConnectionManager}, finer than those of the client in front of it. */
+/** States of a {@link ConnectionManager}; those of the library's client are fewer. */
 export const ConnectionState = {
   disconnected: 0,
   connecting: 1,
@@ -20,8 +21,9 @@ export const ConnectionState = {
   authenticationFailed: -4,
 } as const
 
-/** An error of the library: `name` is the code in words, such as `NO_NODE`. */
+/** An error of the library; `name` is the name of its code, such as `NO_NODE`. */
 export interface LibraryError extends Error {
+  /** ZooKeeper's number for it, below 0. */
   readonly code: number
   getCode(): number
 }
@@ -32,8 +34,10 @@ export const exceptions = zookeeper.Exception as unknown as {
   readonly SESSION_EXPIRED: number
 }
 
+/** What the library calls when a request is answered, or failed. */
 export type Reply = (error: LibraryError | null, response?: unknown) => void
 
+/** Paths, by what is watched. */
 export interface WatchLists {
   dataWatches: string[]
   existWatches: string[]
@@ -71,23 +75,27 @@ interface Jute {
   readonly protocol: {
     readonly RequestHeader: new (xid?: number, type?: number) => RequestHeader
     readonly SetWatches: new () => SetWatchesPayload
-    /** The same shape as SyncRequest, which the library lacks: one path. */
+    /** Has the shape of SyncRequest, which the library lacks: one path. */
     readonly GetACLRequest: new () => Payload
   }
 }
 
-/** The library's connection to the servers: its socket, its queues and the session's credentials. */
+/** The library's connection to the servers: its socket, its queues and its session. */
 export interface ConnectionManager {
   readonly state: number
   readonly socket: Socket | undefined
+  /** ms; the server's, once it has granted one. */
   readonly sessionTimeout: number
+  /** ms. */
   readonly connectTimeout: number
   readonly connectTimeoutHandler: NodeJS.Timeout | null
-  /** Sent, answer awaited; oldest first. */
+  /** Sent and not yet answered, oldest first. */
   readonly pendingQueue: Packet[]
   /** Not sent yet. */
   readonly packetQueue: { readonly queue: Packet[] }
+  /** Number of the next request. */
   xid: number
+  /** Newest transaction seen, 8 bytes. */
   zxid: Buffer
   pendingBuffer: Buffer | null
   connect: () => void

@@ -8,16 +8,16 @@ import { ask } from './four-letter-word.js'
 import { findJars } from './jars.js'
 
 export interface LocalServerOptions {
-  /** Folder of this server alone: its configuration, its log and its data. Made if missing. */
+  /** Its configuration, its log and its data; for this server alone. Made if missing. */
   readonly folder: string
-  /** 0, the default: any free port. */
+  /** 0, the default, takes any free port. */
   readonly port?: number
-  /** Most memory for its heap, MB; 256 by default. It keeps the last 500 writes in memory: 64 MB + 1,000 × the size of a
-   * typical write is enough. */
+  /** Largest heap, MB; 256 by default. The server keeps its last 500 writes in memory: 64 MB + 1,000 × the size of a typical
+   * write is enough. */
   readonly heapMb?: number
   /** Most time from start to service, ms; 30 s by default. */
   readonly startTimeoutMs?: number
-  /** Told the JVM's pid as soon as there is one, long before it serves. */
+  /** The JVM runs; it serves much later. */
   readonly onSpawn?: (pid: number) => void
 }
 
@@ -27,9 +27,9 @@ export interface LocalServer {
   readonly port: number
   /** `host:port`, without a chroot. */
   readonly connect: string
-  /** Resolves when the process has ended, for whatever reason. */
+  /** Resolves when the process has ended. */
   readonly exited: Promise<ServerExit>
-  /** Ends it, by force after 3 s. What it acknowledged is on disk in any case. */
+  /** Ends it, after 3 s by force. What it has acknowledged is on disk in either case. */
   stop(): Promise<void>
 }
 
@@ -38,19 +38,25 @@ export interface ServerExit {
   readonly signal: NodeJS.Signals | null
 }
 
-const host = '127.0.0.1'
-const stopTimeoutMs = 3_000
+const HOST = '127.0.0.1'
+const HEAP_MB = 256
+const START_TIMEOUT_MS = 30_000
+const STOP_TIMEOUT_MS = 3_000
+/** Between two looks at whether the server serves, or has ended. */
+const POLL_MS = 30
+/** Free ports that are tried: another process may take one before the server does. */
+const PORT_TRIES = 3
 
-/** Starts a standalone ZooKeeper on this machine, on loopback, and waits until it serves. A server that a crash of ours
- * left running on the same folder is ended first.
- * @throws Error naming setup.sh when Java or ZooKeeper is missing; otherwise with the end of the server's log. */
+/** Starts a standalone ZooKeeper on this machine, on loopback, and resolves once it serves. First it ends a server that a
+ * crash of ours has left running on the same folder.
+ * @throws Error that names setup.sh when Java or ZooKeeper is missing; when the server does not start, one with the end of
+ * its log */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
   const classPath = findJars()
-  for (let triesLeft = 3; ; triesLeft--) {
+  for (let triesLeft = PORT_TRIES; ; triesLeft--) {
     try {
       return await launch(options, classPath)
     } catch (error) {
-      // Somebody took the free port before the server could.
       const lostRace = !options.port && (error as Error).message.includes('BindException')
       if (!lostRace || triesLeft === 1) throw error
     }
@@ -74,9 +80,10 @@ async function launch(options: LocalServerOptions, classPath: string): Promise<L
   const java = spawn(
     javaCommand(),
     [
-      `-Xmx${options.heapMb ?? 256}m`,
+      `-Xmx${options.heapMb ?? HEAP_MB}m`,
       '-XX:+UseSerialGC',
-      // For a server this small the optimising compiler costs more than it saves: without it 8,000 writes and reads took 40% less CPU.
+      // For a server this small the optimising compiler costs more than it saves: without it, 8,000 writes and reads took
+      // 40% less processor time.
       '-XX:TieredStopAtLevel=1',
       '-XX:+ExitOnOutOfMemoryError',
       '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
@@ -100,22 +107,22 @@ async function launch(options: LocalServerOptions, classPath: string): Promise<L
   })
 
   try {
-    await serving(java, port, files.data, options.startTimeoutMs ?? 30_000)
+    await serving(java, port, files.data, options.startTimeoutMs ?? START_TIMEOUT_MS)
   } catch (error) {
     await end(pid, exited)
     const tail = readFileSync(files.log, 'utf8').trim().split('\n').slice(-5).join('\n')
     throw new Error(`${(error as Error).message}; its log, ${files.log}, ends:\n${tail}`)
   }
-  return { pid, port, connect: `${host}:${port}`, exited, stop: () => end(pid, exited) }
+  return { pid, port, connect: `${HOST}:${port}`, exited, stop: () => end(pid, exited) }
 }
 
-/** tickTime bounds the session timeouts (2 to 20 ticks) and how late a dead session is noticed. `maxClientCnxns` would shut
- * out the 61st process of this machine without a word. */
+/** `tickTime` bounds the session timeouts (2 to 20 ticks) and how late a dead session is noticed. By default,
+ * `maxClientCnxns` shuts out the 61st connection from this machine without a word. */
 function configuration(dataFolder: string, port: number): string {
   return [
     'tickTime=500',
     `dataDir=${dataFolder}`,
-    `clientPortAddress=${host}`,
+    `clientPortAddress=${HOST}`,
     `clientPort=${port}`,
     'maxClientCnxns=0',
     'admin.enableServer=false',
@@ -126,7 +133,7 @@ function configuration(dataFolder: string, port: number): string {
   ].join('\n')
 }
 
-/** JAVA_HOME's; else Homebrew's, which it keeps out of the PATH; else the PATH's. */
+/** The `java` of JAVA_HOME, or else of Homebrew, which is not in the PATH, or else the one in the PATH. */
 function javaCommand(): string {
   const brewed = ['/opt/homebrew/opt/openjdk@17', '/usr/local/opt/openjdk@17']
   const home = process.env.JAVA_HOME || brewed.find(each => existsSync(join(each, 'bin', 'java')))
@@ -142,11 +149,11 @@ async function pidOf(java: ChildProcess): Promise<number> {
   }
 }
 
-/** @throws Error when the port is taken. */
+/** @returns `port`, or any free one for 0 @throws Error when the port is taken */
 async function freePort(port: number): Promise<number> {
   const probe = createServer()
   try {
-    probe.listen(port, host)
+    probe.listen(port, HOST)
     await once(probe, 'listening')
     return (probe.address() as { port: number }).port
   } catch (cause) {
@@ -156,26 +163,26 @@ async function freePort(port: number): Promise<number> {
   }
 }
 
-/** Resolves when the server on `port` serves, and is the one with our data: two that start at the same moment may both
- * find the port free, and the loser must not take the winner's answer for its own. */
+/** Resolves when the server on `port` serves and has our data. When two servers start at the same moment, both may find the
+ * port free; the one that loses must not take the other's answer for its own. */
 async function serving(java: ChildProcess, port: number, dataFolder: string, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs
-  const serves = async () => (await ask(host, port, 'srvr')).includes('Mode: standalone') && (await ask(host, port, 'conf')).includes(`dataDir=${dataFolder}`)
+  const serves = async () => (await ask(HOST, port, 'srvr')).includes('Mode: standalone') && (await ask(HOST, port, 'conf')).includes(`dataDir=${dataFolder}`)
   while (!(await serves())) {
     if (java.exitCode !== null || java.signalCode !== null) throw new Error('ZooKeeper ended while starting')
     if (performance.now() > deadline) throw new Error(`ZooKeeper did not serve within ${timeoutMs} ms`)
-    await sleep(30)
+    await sleep(POLL_MS)
   }
 }
 
 async function end(pid: number, exited: Promise<ServerExit>): Promise<void> {
   signal(pid, 'SIGTERM')
-  const force = setTimeout(() => signal(pid, 'SIGKILL'), stopTimeoutMs)
+  const force = setTimeout(() => signal(pid, 'SIGKILL'), STOP_TIMEOUT_MS)
   await exited
   clearTimeout(force)
 }
 
-/** Ends the server that still runs on this folder; a process that merely got its number is left alone. */
+/** Ends the server that still runs on this folder. Another process that now has its pid is left alone. */
 async function endLeftOver(pidFile: string, config: string): Promise<void> {
   let pid: number
   try {
@@ -184,8 +191,8 @@ async function endLeftOver(pidFile: string, config: string): Promise<void> {
     return
   }
   const isOurs = () => Number.isSafeInteger(pid) && pid > 1 && commandLine(pid).includes(config)
-  const deadline = performance.now() + stopTimeoutMs
-  for (let sent: NodeJS.Signals | undefined; isOurs(); await sleep(30)) {
+  const deadline = performance.now() + STOP_TIMEOUT_MS
+  for (let sent: NodeJS.Signals | undefined; isOurs(); await sleep(POLL_MS)) {
     const wanted = performance.now() < deadline ? 'SIGTERM' : 'SIGKILL'
     if (sent !== wanted) signal(pid, wanted)
     sent = wanted
@@ -197,7 +204,7 @@ function commandLine(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
   } catch {
-    // No /proc on macOS.
+    // macOS has no /proc.
     return spawnSync('ps', ['-ww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout ?? ''
   }
 }

@@ -1,16 +1,16 @@
 import type { Stat } from 'node-zookeeper-client'
 
-/** What ZooKeeper knows of a node beside its data. */
+/** What ZooKeeper says about a node besides its data. */
 export interface NodeStat {
-  /** Of the transaction that made the node: tells it from an earlier one at the same path. */
+  /** Transaction that made the node. It tells the node from an earlier one at the same path. */
   readonly czxid: bigint
-  /** Of the last transaction that set its data. */
+  /** Transaction that last set its data. */
   readonly mzxid: bigint
-  /** Counts the writes of its data, from 0. */
+  /** Number of writes of its data since it was made. */
   readonly version: number
   /** Unix ms, by the server's clock. */
   readonly modifiedAt: number
-  /** The session that keeps it; 0 for a persistent node. */
+  /** Session that the node ends with; 0 for a persistent node. */
   readonly ephemeralOwner: bigint
 }
 

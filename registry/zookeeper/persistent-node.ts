@@ -1,116 +1,121 @@
-import { EventEmitter } from 'node:events'
-import { maxDataBytes, type Watch, type Zk } from './client.js'
+import { MAX_DATA_BYTES, type Watch, type Zk } from './client.js'
 import type { NodeStat } from './node-stat.js'
-import { ZkError, isZk } from './zk-error.js'
+import { isZkError, ZkError } from './zk-error.js'
 
 export interface PersistentNodeOptions {
-  /** Asked about a node at our path that another session keeps: may we put ours in its place? It must settle; a rejection
-   * counts as no. It is asked again about once a second while it says no. */
+  readonly zk: Zk
+  readonly path: string
+  /** What the node holds until the first `set`. It must not be changed afterwards. */
+  readonly data: Buffer
+  /** Whether ours may take the place of another session's node at our path, which holds `data`. A rejection counts as no;
+   * while the answer is no, the question is asked again about once a second. It must settle. */
   readonly mayReplace: (data: Buffer) => Promise<boolean>
-}
-
-interface PersistentNodeEvents {
   /** The node stands, in our session. */
-  up: []
-  /** It is gone, or another's, or our session was lost. */
-  down: []
-  /** What was last set, as far as the node knew when it wrote, stands in ZooKeeper; also where it stood already. */
-  written: [data: Buffer]
-  /** Another's node stands at our path and may not be replaced; once for each such node. */
-  conflict: [data: Buffer]
-  /** ZooKeeper refused in a way that no reconnect mends; it is tried again all the same. */
-  warn: [error: Error]
+  readonly onUp?: () => void
+  /** The node is gone or another session's, or our session was lost; not called for `close`. */
+  readonly onDown?: () => void
+  /** The newest data, as of when the write began, stands in ZooKeeper. Called also when it stood there already. */
+  readonly onWritten?: (data: Buffer) => void
+  /** Another session's node stands at our path and may not be replaced. Called once for each such node. */
+  readonly onConflict?: (data: Buffer) => void
+  /** ZooKeeper refused a call for a reason that no reconnect mends. It is tried again all the same. */
+  readonly onWarning?: (error: ZkError) => void
 }
 
-/** The node as we last knew it to stand, with data of ours; kept over a reconnect, to spare the write. */
+/** Our node's data in ZooKeeper, as we wrote it last. */
 interface Written {
-  /** Undefined: we just made it and have not looked at it since. */
+  /** Undefined until the node was looked at after we made it. */
   readonly czxid: bigint | undefined
   readonly version: number
   readonly data: Buffer
 }
 
-/** Between two tries after a failure, ms. */
-const retryMs = 200
-/** Between two looks at a node that may not be replaced, and after a refusal of ZooKeeper's, ms. */
-const refusedRetryMs = 1_000
+/** What is known of the node.
+ * `down`: none of ours stands. `made`: we made it and have not looked at it since. `unchecked`: it stood when last looked
+ * at; since then the connection was opened anew, or something unexpected happened. `checked`: it stands and its end is
+ * watched, on this connection. */
+type Standing = { readonly state: 'down' } | { readonly state: 'made' | 'unchecked' | 'checked'; readonly written: Written }
 
-/** Keeps an ephemeral node present, holding what was last set, through disconnects, lost sessions and its deletion by
- * somebody. One write is in flight at a time, and it is a write of the newest data: whatever was set meanwhile goes in
- * the next. Knowing the node's version, a write is one round trip; anything unexpected leads back to a look first.
+const DOWN: Standing = { state: 'down' }
+
+/** Between two tries after a failure. */
+const RETRY_MS = 200
+/** Between two looks at a node that may not be replaced, and after ZooKeeper has refused a call. */
+const REFUSED_RETRY_MS = 1_000
+
+/** Keeps an ephemeral node present, with the data that was set last, through disconnects, lost sessions and its deletion
+ * by others. One write is in flight at a time, and it has the newest data: what is set meanwhile goes into the next one.
+ * While the node's version is known, a write is one round trip; after anything unexpected it looks at the node first.
  *
- * It watches its own end, not its data: somebody else's write to it is noticed, and undone, at our next one or at the
- * next reconnect. `up` is what was last known; while `zk.connected` is false it may be stale. */
-export class PersistentNode extends EventEmitter<PersistentNodeEvents> {
+ * It watches the node's end, not its data: a write by others is noticed, and undone, with our next write or at the next
+ * reconnect. While ZooKeeper is not connected, `up` says what was last known. */
+export class PersistentNode {
+  readonly #options: PersistentNodeOptions
+  readonly #stopListening: () => void
   #data: Buffer
-  #written: Written | undefined
-  /** The node was looked at and its end is watched, on this connection. */
-  #checked = false
+  #standing: Standing = DOWN
+  /** The czxid of the other session's node that `onConflict` was last called for. */
   #conflict: bigint | undefined
-  #up = false
-  #closed = false
+  /** There is something to look at or to write. */
   #dirty = false
   #running: Promise<void> | undefined
   #retryTimer: NodeJS.Timeout | undefined
+  #closed = false
 
-  /** @throws ZkError `BAD_ARGUMENTS` for data over the limit of a node. */
-  constructor(
-    readonly zk: Zk,
-    readonly path: string,
-    data: Buffer,
-    readonly options: PersistentNodeOptions,
-  ) {
-    super()
-    this.#data = this.#allowed(data)
-    zk.on('connected', this.#check)
-    zk.on('expired', this.#lost)
+  /** @throws ZkError `BAD_ARGUMENTS` when the data is over the limit of a node */
+  constructor(options: PersistentNodeOptions) {
+    this.#options = options
+    this.#data = this.#allowed(options.data)
+    this.#stopListening = options.zk.session.listen({ onConnected: this.#check, onLost: this.#lost })
     this.#kick()
   }
 
+  /** The node stands, in our session. Its data may still be older than what was set last. */
   get up(): boolean {
-    return this.#up
+    return this.#standing.state === 'unchecked' || this.#standing.state === 'checked'
   }
 
-  /** What was last set is known to stand. To wait for it: `while (!node.current) await once(node, 'written', { signal })`. */
+  /** The node stands with the data that was set last. */
   get current(): boolean {
-    return this.#up && this.#written !== undefined && this.#written.data.equals(this.#data)
+    return this.up && this.#written !== undefined && this.#written.data.equals(this.#data)
   }
 
-  /** Has `data`, which must not be changed afterwards, written as soon as the write under way is done.
-   * @throws ZkError `BAD_ARGUMENTS` when it is over the limit of a node. */
+  /** Writes `data`, which must not be changed afterwards, as soon as the write under way is done.
+   * @throws ZkError `BAD_ARGUMENTS` when it is over the limit of a node */
   set(data: Buffer): void {
     this.#data = this.#allowed(data)
     this.#kick()
   }
 
-  /** Removes the node, where it is ours and ZooKeeper can be reached; else it goes with the session. */
+  /** Removes the node if it is ours. When ZooKeeper cannot be reached, the node goes with the session. */
   async close(): Promise<void> {
+    const { zk, path } = this.#options
     this.#closed = true
     clearTimeout(this.#retryTimer)
-    this.zk.off('connected', this.#check)
-    this.zk.off('expired', this.#lost)
+    this.#stopListening()
     await this.#running
     try {
-      const stat = await this.zk.exists(this.path)
-      if (stat?.ephemeralOwner === this.zk.sessionId) await this.zk.remove(this.path, stat.version)
+      const stat = await zk.exists(path)
+      if (stat?.ephemeralOwner === zk.session.id) await zk.remove(path, stat.version)
     } catch (error) {
       if (!(error instanceof ZkError)) throw error
     }
-    this.#setUp(false)
+    this.#enter(DOWN)
   }
 
+  get #written(): Written | undefined {
+    return this.#standing.state === 'down' ? undefined : this.#standing.written
+  }
+
+  /** Looks at the node before the next write. */
   readonly #check = (): void => {
-    this.#checked = false
+    this.#uncheck()
     this.#kick()
   }
 
-  readonly #lost = (): void => {
-    this.#checked = false
-    this.#written = undefined
-    this.#setUp(false)
-  }
+  readonly #lost = (): void => this.#enter(DOWN)
 
-  /** One function for good: the library keeps every other one as a further listener. */
+  /** Always the same function: the library keeps every other one as one more listener. */
   readonly #onGone: Watch = () => this.#check()
 
   readonly #kick = (): void => {
@@ -119,19 +124,19 @@ export class PersistentNode extends EventEmitter<PersistentNodeEvents> {
   }
 
   async #run(): Promise<void> {
-    // Let the caller finish: what it sets in one go is one write.
+    // Lets the caller finish: what it sets in one go is one write.
     await Promise.resolve()
     clearTimeout(this.#retryTimer)
     try {
-      while (this.#dirty && !this.#closed && this.zk.connected) {
+      while (this.#dirty && !this.#closed && this.#options.zk.connected) {
         this.#dirty = false
-        await (this.#checked ? this.#write() : this.#look())
+        await (this.#standing.state === 'checked' ? this.#write(this.#standing.written) : this.#look())
       }
     } catch (error) {
-      this.#checked = false
+      this.#uncheck()
       if (!(error instanceof ZkError)) throw error
-      if (!error.retryable) this.emit('warn', error)
-      this.#kickIn(error.retryable ? retryMs : refusedRetryMs)
+      if (!error.retryable) this.#options.onWarning?.(error)
+      this.#kickIn(error.retryable ? RETRY_MS : REFUSED_RETRY_MS)
     } finally {
       this.#running = undefined
     }
@@ -142,16 +147,18 @@ export class PersistentNode extends EventEmitter<PersistentNodeEvents> {
     if (!this.#closed) this.#retryTimer = setTimeout(this.#kick, ms).unref()
   }
 
-  /** Makes sure of the node and of the watch on its end. A watch on its children does that: it has none, and a watch on
-   * its data would go off at every write of ours. */
+  /** Makes sure that the node stands and that its end is watched. It watches the node's children, of which there are
+   * none: a watch on the node's data would fire at every write of ours. */
   async #look(): Promise<void> {
-    const { epoch } = this.zk
+    const { zk, path } = this.#options
+    const { session } = zk
+    const { epoch } = session
     this.#dirty = true
     try {
-      const { stat } = await this.zk.getChildren(this.path, this.#onGone)
-      if (epoch !== this.zk.epoch) return
-      if (stat.ephemeralOwner !== this.zk.sessionId) {
-        this.#setUp(false)
+      const { stat } = await zk.getChildren(path, this.#onGone)
+      if (epoch !== session.epoch) return
+      if (stat.ephemeralOwner !== session.id) {
+        this.#enter(DOWN)
         await this.#replace()
         return
       }
@@ -159,23 +166,22 @@ export class PersistentNode extends EventEmitter<PersistentNodeEvents> {
       const written = this.#written
       const known = written?.version === stat.version && (written.czxid ?? stat.czxid) === stat.czxid
       const data = known ? written.data : this.#data
-      const { version } = known ? stat : await this.zk.setData(this.path, data, stat.version)
-      if (epoch !== this.zk.epoch) return
-      this.#written = { czxid: stat.czxid, version, data }
-      this.#checked = true
-      this.#setUp(true)
+      const { version } = known ? stat : await zk.setData(path, data, stat.version)
+      if (epoch !== session.epoch) return
+      this.#enter({ state: 'checked', written: { czxid: stat.czxid, version, data } })
     } catch (error) {
-      if (isZk(error, 'BAD_VERSION')) return
-      if (!isZk(error, 'NO_NODE')) throw error
-      this.#setUp(false)
+      if (isZkError(error, 'BAD_VERSION')) return
+      if (!isZkError(error, 'NO_NODE')) throw error
+      this.#enter(DOWN)
       await this.#create()
     }
   }
 
   async #replace(): Promise<void> {
-    const { data, stat } = await this.zk.getData(this.path)
-    if (stat.ephemeralOwner === this.zk.sessionId) return
-    const allowed = await this.options.mayReplace(data).catch(() => false)
+    const { zk, path, mayReplace, onConflict } = this.#options
+    const { data, stat } = await zk.getData(path)
+    if (stat.ephemeralOwner === zk.session.id) return
+    const allowed = await mayReplace(data).catch(() => false)
     if (this.#closed) return
     if (allowed) {
       await this.#create(stat)
@@ -183,59 +189,65 @@ export class PersistentNode extends EventEmitter<PersistentNodeEvents> {
     }
     if (this.#conflict !== stat.czxid) {
       this.#conflict = stat.czxid
-      this.emit('conflict', data)
+      onConflict?.(data)
     }
     this.#dirty = false
-    this.#kickIn(refusedRetryMs)
+    this.#kickIn(REFUSED_RETRY_MS)
   }
 
-  /** The loop comes back to {@link #look}, which sees the node with our session as its owner and watches it. */
+  /** Afterwards the loop looks again: it sees the node in our session and watches it. */
   async #create(insteadOf?: NodeStat): Promise<void> {
-    const { epoch } = this.zk
+    const { zk, path } = this.#options
+    const { epoch } = zk.session
     const data = this.#data
     try {
       if (insteadOf) {
-        // In one transaction, so that nobody sees neither.
-        await this.zk.multi([
-          { op: 'remove', path: this.path, version: insteadOf.version },
-          { op: 'create', path: this.path, data, ephemeral: true },
+        // In one transaction, so that nobody finds the path empty.
+        await zk.multi([
+          { op: 'remove', path, version: insteadOf.version },
+          { op: 'create', path, data, ephemeral: true },
         ])
       } else {
-        await this.zk.create(this.path, data, { ephemeral: true })
+        await zk.create(path, data, { ephemeral: true })
       }
-      if (epoch === this.zk.epoch) this.#written = { czxid: undefined, version: 0, data }
+      if (epoch === zk.session.epoch) this.#enter({ state: 'made', written: { czxid: undefined, version: 0, data } })
     } catch (error) {
-      if (isZk(error, 'NO_NODE')) await this.zk.ensure(this.path.slice(0, this.path.lastIndexOf('/')) || '/')
-      else if (!isZk(error, 'NODE_EXISTS', 'BAD_VERSION')) throw error
+      if (isZkError(error, 'NO_NODE')) await zk.ensure(path.slice(0, path.lastIndexOf('/')) || '/')
+      else if (!isZkError(error, 'NODE_EXISTS', 'BAD_VERSION')) throw error
     }
   }
 
-  async #write(): Promise<void> {
-    const { epoch } = this.zk
+  async #write(written: Written): Promise<void> {
+    const { zk, path, onWritten } = this.#options
     const data = this.#data
-    const written = this.#written!
     if (!written.data.equals(data)) {
       try {
-        const { version } = await this.zk.setData(this.path, data, written.version)
-        if (epoch !== this.zk.epoch || this.#written !== written) return
-        this.#written = { ...written, version, data }
+        const { version } = await zk.setData(path, data, written.version)
+        // The session was lost meanwhile.
+        if (this.#standing.state === 'down' || this.#standing.written !== written) return
+        this.#enter({ ...this.#standing, written: { ...written, version, data } })
       } catch (error) {
-        if (!isZk(error, 'BAD_VERSION', 'NO_NODE')) throw error
+        if (!isZkError(error, 'BAD_VERSION', 'NO_NODE')) throw error
         this.#check()
         return
       }
     }
-    this.emit('written', data)
+    onWritten?.(data)
   }
 
-  #setUp(up: boolean): void {
-    if (up === this.#up) return
-    this.#up = up
-    this.emit(up ? 'up' : 'down')
+  #uncheck(): void {
+    if (this.#standing.state === 'checked') this.#enter({ ...this.#standing, state: 'unchecked' })
+  }
+
+  #enter(standing: Standing): void {
+    const wasUp = this.up
+    this.#standing = standing
+    if (this.up && !wasUp) this.#options.onUp?.()
+    else if (wasUp && !this.up && !this.#closed) this.#options.onDown?.()
   }
 
   #allowed(data: Buffer): Buffer {
-    if (data.length <= maxDataBytes) return data
-    throw new ZkError('BAD_ARGUMENTS', 'set', this.path, false, { detail: `${data.length} bytes, at most ${maxDataBytes}` })
+    if (data.length <= MAX_DATA_BYTES) return data
+    throw new ZkError('BAD_ARGUMENTS', 'set', this.#options.path, false, { detail: `${data.length} bytes, at most ${MAX_DATA_BYTES}` })
   }
 }

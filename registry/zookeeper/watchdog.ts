@@ -1,60 +1,72 @@
 import type { Socket } from 'node:net'
 import { ConnectionState, jute, type ConnectionManager } from './internals.js'
 
-/** Least time a server is given to answer the handshake, ms. */
-const minHandshakeMs = 500
-/** The part of the session timeout that the first handshake after a loss is given; each one that fails doubles it. */
-const firstHandshakeShare = 1 / 8
+/** A tick is this part of the session timeout, within the two limits. */
+const TICK_SHARE = 1 / 20
+const MIN_TICK_MS = 50
+const MAX_TICK_MS = 500
+/** A tick that comes later than this many ticks after the last one: this process was stopped. */
+const STOPPED_TICKS = 3
+
+/** The parts of the session timeout after which a silent connection is closed, and after which an idle one is pinged. */
+const SILENT_SHARE = 2 / 3
+const PING_SHARE = 1 / 3
+
+/** Least time that a server has to answer the handshake. */
+const MIN_HANDSHAKE_MS = 500
+/** The part of the session timeout that the first handshake after a loss may take; each failed one doubles it. */
+const FIRST_HANDSHAKE_SHARE = 1 / 8
 
 /** Watches the connection of one client until that client ends.
  *
- * Defect: the library has no read time-out and none for the handshake. A frozen server keeps it "connected" with its
- * calls pending, a peer that accepts and is silent holds it for ever though another server is well; and while it only
- * receives, it sends no pings, so the server expires the session. Repair: a connection silent for 2/3 of the session
- * timeout, or an overdue handshake, is destroyed, whereupon the library tries the next server; a ping goes out whenever
- * nothing was sent for 1/3. Patience with the handshake begins small: a server that is just starting loses some, and
- * waiting the whole timeout for one of those would cost the session; it grows, so that a slow server is not hounded. */
+ * Defect: the library has no time limit for reads and none for the handshake. With a frozen server it stays "connected"
+ * and its calls pend; a peer that accepts and then says nothing holds it for ever, though another server may be well. And
+ * while it only receives, it sends no pings, so that the server expires the session. Repair: a connection that is silent
+ * for 2/3 of the session timeout, and one whose handshake is overdue, is destroyed, and the library tries the next server;
+ * when nothing was sent for 1/3, a ping is.
+ *
+ * A server that is just starting loses some handshakes. Waiting the whole timeout for one of those would cost the session,
+ * so the first limit is short; it grows, so that a slow server is not cut off again and again. */
 export function watchConnection(manager: ConnectionManager): void {
-  const everyMs = Math.max(50, Math.min(500, manager.sessionTimeout / 20))
-  let lastTick = performance.now()
-  let seen = sight(undefined, lastTick)
-  let handshakeMs = manager.sessionTimeout * firstHandshakeShare
+  const tickMs = Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, manager.sessionTimeout * TICK_SHARE))
+  let tickedAt = performance.now()
+  let traffic = newTraffic(undefined, tickedAt)
+  let handshakeMs = manager.sessionTimeout * FIRST_HANDSHAKE_SHARE
 
   const tick = () => {
     const now = performance.now()
-    const wasStopped = now - lastTick > 3 * everyMs
-    lastTick = now
+    const wasStopped = now - tickedAt > STOPPED_TICKS * tickMs
+    tickedAt = now
     const { socket, sessionTimeout } = manager
     if (!socket || socket.destroyed) return
-    // Where this process was stopped, the silence was ours: what the kernel holds for us is read first.
-    if (socket !== seen.socket || wasStopped) seen = sight(socket, now)
-    if (socket.bytesRead !== seen.bytesRead) Object.assign(seen, { bytesRead: socket.bytesRead, heardAt: now })
-    if (socket.bytesWritten !== seen.bytesWritten) Object.assign(seen, { bytesWritten: socket.bytesWritten, wroteAt: now })
+    // If this process was stopped, the silence was ours: what waits in the kernel is read first.
+    if (socket !== traffic.socket || wasStopped) traffic = newTraffic(socket, now)
+    if (socket.bytesRead !== traffic.bytesRead) Object.assign(traffic, { bytesRead: socket.bytesRead, heardAt: now })
+    if (socket.bytesWritten !== traffic.bytesWritten) Object.assign(traffic, { bytesWritten: socket.bytesWritten, wroteAt: now })
 
     if (manager.state === ConnectionState.connecting) {
-      if (now - seen.since < Math.max(minHandshakeMs, handshakeMs)) return
+      if (now - traffic.since < Math.max(MIN_HANDSHAKE_MS, handshakeMs)) return
       handshakeMs = Math.min(2 * handshakeMs, Math.max(handshakeMs, manager.connectTimeout))
       socket.destroy()
     } else if (manager.state === ConnectionState.connected) {
-      handshakeMs = sessionTimeout * firstHandshakeShare
-      if (now - seen.heardAt > (sessionTimeout * 2) / 3) socket.destroy()
-      else if (now - seen.wroteAt >= sessionTimeout / 3) ping(manager)
+      handshakeMs = sessionTimeout * FIRST_HANDSHAKE_SHARE
+      if (now - traffic.heardAt > sessionTimeout * SILENT_SHARE) socket.destroy()
+      else if (now - traffic.wroteAt >= sessionTimeout * PING_SHARE) ping(manager)
     }
   }
 
-  const timer = setInterval(tick, everyMs).unref()
+  const timer = setInterval(tick, tickMs).unref()
   manager.on('state', state => {
-    const ended: readonly number[] = [
-      ConnectionState.closed,
-      ConnectionState.sessionExpired,
-      ConnectionState.authenticationFailed,
-    ]
-    if (ended.includes(state)) clearInterval(timer)
+    if (ENDED.includes(state)) clearInterval(timer)
   })
 }
 
-interface Sight {
+const ENDED: readonly number[] = [ConnectionState.closed, ConnectionState.sessionExpired, ConnectionState.authenticationFailed]
+
+/** What one socket has carried, as seen at the last tick. Times are monotonic ms. */
+interface Traffic {
   readonly socket: Socket | undefined
+  /** When we first saw the socket, or last found that this process had been stopped. */
   readonly since: number
   bytesRead: number
   bytesWritten: number
@@ -62,7 +74,7 @@ interface Sight {
   wroteAt: number
 }
 
-function sight(socket: Socket | undefined, now: number): Sight {
+function newTraffic(socket: Socket | undefined, now: number): Traffic {
   return {
     socket,
     since: now,

@@ -1,29 +1,35 @@
-/** A call to ZooKeeper that failed. `code` is ZooKeeper's own (`NO_NODE`, `BAD_VERSION`, `CONNECTION_LOSS`, …), or
- * `TIMEOUT` (no answer in time), or `BAD_ARGUMENTS` (refused here, never sent). */
+/** Codes that speak of the connection, not of the call. */
+const RETRYABLE_CODES: readonly string[] = ['CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED', 'SESSION_MOVED']
+
+/** A call to ZooKeeper has failed. */
 export class ZkError extends Error {
+  override readonly name = 'ZkError'
+
   constructor(
+    /** ZooKeeper's own (`NO_NODE`, `BAD_VERSION`, `CONNECTION_LOSS`, …), or `TIMEOUT` (no answer in time), or `BAD_ARGUMENTS`
+     * (refused here and never sent). */
     readonly code: string,
     readonly op: string,
     readonly path: string,
-    /** False: the server cannot have seen it. True: it may have, a call still queued here included. */
+    /** False when the server cannot have seen the call. It may be true of a call that was still queued here. */
     readonly sent: boolean,
     options?: ErrorOptions & { detail?: string },
   ) {
     super(`${op} ${path}: ${code}${options?.detail ? ` (${options.detail})` : ''}`, options)
-    this.name = 'ZkError'
   }
 
-  /** Of the connection, not of the call: the same call may pass later. */
+  /** The same call may succeed later. */
   get retryable(): boolean {
-    return ['CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED', 'SESSION_MOVED'].includes(this.code)
+    return RETRYABLE_CODES.includes(this.code)
   }
 
-  /** The write may or may not have been applied: read back before trying again. */
+  /** The write may have been applied or not: read back before you try again. */
   get ambiguous(): boolean {
     return this.sent && this.retryable
   }
 }
 
-export function isZk(error: unknown, ...codes: string[]): error is ZkError {
+/** Whether a call to ZooKeeper failed with one of `codes`. */
+export function isZkError(error: unknown, ...codes: string[]): error is ZkError {
   return error instanceof ZkError && codes.includes(error.code)
 }

@@ -2,9 +2,33 @@ import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
 import { addressOf, type Address } from './address.js'
 import { framingOf, type Framing } from './framing.js'
+import type { StreamResponse } from './stream.js'
 
-/** One request. Call `header` and `body` before the handler's first await. */
-export class Exchange {
+/** One request, as a handler sees it. Call `header` and `body` before the handler's first await. */
+export interface Exchange {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  /** For a streaming answer: see Stream. */
+  readonly res: StreamResponse
+  /** True once the client has left or has been answered. */
+  readonly aborted: boolean
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal
+  /** The header's value, '' if absent. */
+  header(name: string): string
+  /** The header's values, one per line, also empty ones: a proxy may add its own line below the client's. */
+  headers(name: string): string[]
+  /** The decoded value of a `:name` in the route's pattern; invalid escapes are kept. */
+  parameter(index: number): string
+  /** The peer's address, IPv4 if it is mapped; undefined once the peer has left. */
+  peer(): Address | undefined
+  /** The whole body. @throws LiveError BODY_TOO_LARGE, before the rest is read */
+  body(maxBytes: number): Promise<Buffer>
+}
+
+/** A request of uWebSockets.js. */
+export class HttpExchange implements Exchange {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
@@ -28,12 +52,10 @@ export class Exchange {
     })
   }
 
-  /** The header's value, '' if absent. */
   header(name: string): string {
     return this.#req.getHeader(name)
   }
 
-  /** The decoded value of a `:name` in the route's pattern; invalid escapes are kept. */
   parameter(index: number): string {
     const raw = this.#req.getParameter(index) ?? ''
     try {
@@ -43,7 +65,6 @@ export class Exchange {
     }
   }
 
-  /** The header's values, one per line, also empty ones: a proxy may add its own line below the client's. */
   headers(name: string): string[] {
     const values: string[] = []
     this.#req.forEach((each, value) => {
@@ -52,20 +73,18 @@ export class Exchange {
     return values
   }
 
-  /** The peer's address; undefined once it has left. A PROXY protocol header is ignored: anyone may send one. */
+  /** A PROXY protocol header is ignored: anyone may send one. */
   peer(): Address | undefined {
     return addressOf(this.res.getRemoteAddress())
   }
 
-  /** Aborts when the client leaves. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()
     if (this.aborted) this.#controller.abort()
     return this.#controller.signal
   }
 
-  /** The whole body. If it stops coming, the server closes the connection within 12 s.
-   * @throws LiveError BODY_TOO_LARGE, before the rest is read */
+  /** If the body stops coming, the server closes the connection within 12 s. */
   body(maxBytes: number): Promise<Buffer> {
     const tooLarge = () => new LiveError('BODY_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)
     const { signal } = this

@@ -1,6 +1,6 @@
 import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
-import { Exchange } from './exchange.js'
+import { HttpExchange, type Exchange } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
@@ -11,6 +11,12 @@ import { uws } from './uws.js'
 /** Answers now or later; undefined if the handler took over the response. */
 export type Handler = (exchange: Exchange) => Reply | Promise<Reply | undefined> | undefined
 export type Method = 'GET' | 'POST' | 'DELETE'
+
+/** Where handlers are mounted: an HttpServer, or what stands in for it. */
+export interface Router {
+  /** @param pattern a path with `:name` parts */
+  route(method: Method, pattern: string, handler: Handler): Router
+}
 
 export interface ServerOptions {
   /** Headers of every reply, such as CORS; a handler that takes over the response sends its own. */
@@ -29,7 +35,7 @@ export interface ServerOptions {
   readonly onBug: (error: unknown) => void
 }
 
-export class HttpServer {
+export class HttpServer implements Router {
   readonly #app: TemplatedApp = uws.App()
   readonly #routes = new Map<string, Map<Method, Handler>>()
   readonly #options: ServerOptions
@@ -50,14 +56,14 @@ export class HttpServer {
     return this.#connections
   }
 
-  /** Adds a route; HEAD, OPTIONS and 405 follow from the routes. @param pattern a path with `:name` parts */
+  /** HEAD, OPTIONS and 405 follow from the routes. */
   route(method: Method, pattern: string, handler: Handler): this {
     const known = this.#routes.get(pattern)
     if (known) known.set(method, handler)
     else {
       const methods = new Map<Method, Handler>([[method, handler]])
       this.#routes.set(pattern, methods)
-      this.#app.any(pattern, (res, req) => this.#serve(new Exchange(res, req), methods))
+      this.#app.any(pattern, (res, req) => this.#serve(new HttpExchange(res, req), methods))
     }
     return this
   }
@@ -69,7 +75,7 @@ export class HttpServer {
 
   /** Listens, sharing the port with nobody. @returns the port @throws LiveError if the port is taken or the host not ours */
   listen(host: string, port: number): number {
-    this.#app.any('/*', (res, req) => this.#serve(new Exchange(res, req), undefined))
+    this.#app.any('/*', (res, req) => this.#serve(new HttpExchange(res, req), undefined))
     // The library shares a taken port between processes unless told not to; the types lack this form.
     const app = this.#app as unknown as { listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void }
     app.listen(host, port, 1, socket => {
@@ -91,7 +97,7 @@ export class HttpServer {
     this.#app.close()
   }
 
-  #serve(exchange: Exchange, methods: Map<Method, Handler> | undefined): void {
+  #serve(exchange: HttpExchange, methods: Map<Method, Handler> | undefined): void {
     const headers = this.#options.headers?.(exchange) ?? {}
     let work: ReturnType<Handler>
     try {
@@ -117,7 +123,7 @@ export class HttpServer {
     )
   }
 
-  #send(exchange: Exchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
+  #send(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     const { fault, chunked } = exchange.framing
     // The library accepts chunks that the standard forbids, unseen by us: no request may follow a chunked one.
     const close = reply.close || fault !== undefined || chunked
@@ -127,7 +133,7 @@ export class HttpServer {
     setImmediate(() => this.#write(exchange, { ...reply, close }, headers))
   }
 
-  #write(exchange: Exchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
+  #write(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     if (exchange.aborted) return // any use of the response would throw
     const { res } = exchange
     const { body = '' } = reply
@@ -147,7 +153,7 @@ export class HttpServer {
 
   /** Sends a body as fast as the peer takes it. Until then the request is under way: the connection is closed if the peer
    * takes nothing for 12 s or sends another request. With a plain `end`, unread answers would pile up without limit. */
-  #sendWhole(exchange: Exchange, body: string | Uint8Array): void {
+  #sendWhole(exchange: HttpExchange, body: string | Uint8Array): void {
     const { res } = exchange
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
     const send = (from: number) => {

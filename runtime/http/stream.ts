@@ -1,10 +1,21 @@
-import type { HttpResponse } from 'uWebSockets.js'
-
 /** A cork buffers 16 KB, including chunk headers. A larger write bypasses it and loses data if the socket takes only part
  * of it: seen with a single write of 20 KB, never with less. */
 const CORK_BYTES = 15 * 1024
 
 type Headers = Readonly<Record<string, string>>
+
+/** As much of uWebSockets.js's HttpResponse as a stream uses. */
+export interface StreamResponse {
+  cork(write: () => void): unknown
+  writeStatus(status: string): unknown
+  writeHeader(name: string, value: string): unknown
+  /** @returns false when it was the last that the socket takes for now */
+  write(chunk: string | Uint8Array): boolean
+  end(last?: string | Uint8Array): unknown
+  close(): unknown
+  onAborted(handler: () => void): unknown
+  onWritable(handler: (offset: number) => boolean): unknown
+}
 
 export interface StreamEvents {
   /** Meaningless bytes that may be sent now, or null in the middle of an event. The server sends bytes that it holds back
@@ -24,12 +35,12 @@ export class Stream {
    * may set it, so that its writer knows. */
   blocked = false
   gone = false
-  readonly #res: HttpResponse
+  readonly #res: StreamResponse
 
   readonly #events: StreamEvents
 
   /** Sends status 200, the headers and `first`, which must not be empty: headers leave with the first byte. */
-  constructor(res: HttpResponse, headers: readonly Headers[], first: string | Uint8Array, events: StreamEvents) {
+  constructor(res: StreamResponse, headers: readonly Headers[], first: string | Uint8Array, events: StreamEvents) {
     this.#res = res
     this.#events = events
     // One closure for both callbacks, since there is one per viewer. onWritable passes the bytes written so far, onAborted
@@ -95,7 +106,7 @@ export class Stream {
 }
 
 /** Not in the constructor, where the closure would keep its arguments alive as long as the stream. */
-function start(res: HttpResponse, headers: readonly Headers[], first: string | Uint8Array): void {
+function start(res: StreamResponse, headers: readonly Headers[], first: string | Uint8Array): void {
   res.cork(() => {
     res.writeStatus('200 OK')
     for (const each of headers) for (const name in each) res.writeHeader(name, each[name]!)

@@ -15,8 +15,14 @@ export interface Call {
   readonly timeoutMs: number
 }
 
-/** Calls other parts on their internal ports, with a keep-alive pool for each node. */
-export class InternalClient {
+/** Calls other parts on their internal ports. */
+export interface Caller {
+  /** @returns the answer's body @throws PeerError */
+  call(url: string, call: Call): Promise<Buffer>
+}
+
+/** Calls over HTTP, with a keep-alive pool for each node. */
+export class InternalClient implements Caller {
   readonly agent: Agent
   readonly headers: Readonly<Record<string, string>>
 
@@ -31,7 +37,6 @@ export class InternalClient {
     this.headers = { [WIRE_HEADER]: String(WIRE_VERSION), ...(token === undefined ? {} : { authorization: `Bearer ${sentToken(token)}` }) }
   }
 
-  /** @returns the answer's body @throws PeerError */
   async call(url: string, { method = 'POST', to, path, body, headers, timeoutMs }: Call): Promise<Buffer> {
     let response: Dispatcher.ResponseData
     let bytes: Buffer
@@ -48,7 +53,7 @@ export class InternalClient {
       })
       bytes = Buffer.from(await response.body.arrayBuffer())
     } catch (error) {
-      throw new PeerError(failureOf(error), `${method} ${path.split('?')[0]} to ${url} failed`, { cause: error })
+      throw new PeerError(failureOf(error), `${method} ${path.split('?')[0]} to ${url} failed`, { cause: error, ...(neverSent(error) ? { sent: false } : {}) })
     }
     const { statusCode } = response
     if (statusCode === 421) throw new PeerError('refused', `another instance is at ${url} now`, { status: statusCode, body: bytes })
@@ -64,14 +69,24 @@ export class InternalClient {
 
 /** The kind of failure that an error of undici or of a socket stands for. */
 export function failureOf(error: unknown): PeerFailure {
-  const codes = new Set<unknown>()
-  for (let e: unknown = error; e instanceof Error; e = e.cause) {
-    codes.add((e as NodeJS.ErrnoException).code).add(e.name) // a DOMException's code is a number, so its name is needed too
-    if (e instanceof AggregateError) for (const inner of e.errors) codes.add((inner as NodeJS.ErrnoException).code)
-  }
+  const codes = codesOf(error)
   const has = (...names: string[]) => names.some(name => codes.has(name))
   if (has('EMFILE', 'ENFILE', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED')) return 'local'
   if (has('ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENOTFOUND', 'EAI_AGAIN')) return 'refused'
   if (has('TimeoutError', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT')) return 'timeout'
   return 'lost'
+}
+
+/** The connection was never made. */
+function neverSent(error: unknown): boolean {
+  return codesOf(error).has('UND_ERR_CONNECT_TIMEOUT')
+}
+
+function codesOf(error: unknown): ReadonlySet<unknown> {
+  const codes = new Set<unknown>()
+  for (let e: unknown = error; e instanceof Error; e = e.cause) {
+    codes.add((e as NodeJS.ErrnoException).code).add(e.name) // both: a DOMException's code is a number
+    if (e instanceof AggregateError) for (const inner of e.errors) codes.add((inner as NodeJS.ErrnoException).code)
+  }
+  return codes
 }

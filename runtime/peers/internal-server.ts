@@ -13,6 +13,8 @@ export interface InternalOptions {
   readonly metrics: Registry
   /** The answer of `/internal/ping`, by which a caller knows whom it reached. */
   readonly identity: { readonly id: string; readonly instance: string; readonly version: string }
+  /** Further fields of a ping's answer; undefined: none. */
+  readonly pong?: () => Readonly<Record<string, unknown>>
   /** Why the node is not ready; undefined if it is. */
   readonly notReady: () => string | undefined
   readonly onBug: (error: unknown) => void
@@ -25,14 +27,14 @@ const SAID_MS = 60_000
 /** The internal port of every node: health (open to all), metrics and `/internal/…` (both with the token, if one is set).
  * A ping also answers with this node's clock, `now` in Unix ms. Callers of another wire version are refused, so that a
  * rolling upgrade fails loudly. */
-export function internalServer({ token, metrics, identity, notReady, onBug, log }: InternalOptions): HttpServer {
+export function internalServer({ token, metrics, identity, pong, notReady, onBug, log }: InternalOptions): HttpServer {
   const takes = token === undefined ? () => true : takesToken(token)
   const refused = tellRefusals(metrics, log)
   new Gauge({ name: 'live_ready', help: 'Whether /readyz says ready: 1 or 0.', registers: [metrics], collect() { this.set(Number(notReady() === undefined)) } })
   const server = new HttpServer({ onBug, guard: exchange => guard(exchange, takes, identity.instance, refused) })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
-  server.route('GET', '/internal/ping', () => json({ ...identity, now: Date.now() }))
+  server.route('GET', '/internal/ping', () => json({ ...identity, ...pong?.(), now: Date.now() }))
   server.route('GET', '/metrics', async () => ({ status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.metrics() }))
   return server
 }

@@ -10,14 +10,17 @@ export type PeerFailure = 'refused' | 'timeout' | 'lost' | 'status' | 'wire' | '
 export class PeerError extends Error {
   override readonly name = 'PeerError'
   readonly failure: PeerFailure
+  /** Whether the peer may have got the call, and done it: false where that is ruled out. */
+  readonly sent: boolean
   /** HTTP status of a `status` failure. */
   readonly status: number | undefined
   /** Body of a `status` failure. */
   readonly body: Buffer | undefined
 
-  constructor(failure: PeerFailure, message: string, options: ErrorOptions & { status?: number; body?: Buffer } = {}) {
+  constructor(failure: PeerFailure, message: string, options: ErrorOptions & { status?: number; body?: Buffer; sent?: boolean } = {}) {
     super(message, options)
     this.failure = failure
+    this.sent = options.sent ?? (failure !== 'refused' && failure !== 'local' && failure !== 'wire')
     this.status = options.status
     this.body = options.body
   }

@@ -209,14 +209,25 @@ export class Faults {
   /** Every process, one after the other, as an operator brings a new version out. */
   async #rolling(say: (detail: string) => void): Promise<void> {
     const { target } = this.#options
-    for (const role of ['dispatcher', 'edge', 'gateway'] as const) {
-      for (const { id } of target.members(role)) {
+    const { builds } = target
+    // With two builds, both ways; without, each process once.
+    for (const build of builds ? (['this', 'other'] as const) : [undefined]) {
+      if (build) builds!.use(build)
+      for (const id of this.#rollingOrder()) {
         const pid = target.member(id)?.pid
         if (!pid || !target.signal(id, pid, 'SIGTERM')) continue
-        say(`${id}, pid ${pid}`)
+        say(`${id}, pid ${pid}${build ? `, to ${build} build` : ''}`)
         await target.again(id, pid)
       }
     }
+  }
+
+  /** One of each part first, then the others the other way round: where two versions cannot talk to each other, each is
+   * whole all the time. */
+  #rollingOrder(): string[] {
+    const ids = (role: Role) => this.#options.target.members(role).map(({ id }) => id)
+    const [[dispatcher, ...dispatchers], [edge, ...edges], [gateway, ...gateways]] = [ids('dispatcher'), ids('edge'), ids('gateway')]
+    return [dispatcher!, edge!, gateway!, ...gateways, ...edges, ...dispatchers]
   }
 
   async #withZookeeper(task: (zk: Zk, port: number) => Promise<unknown>, patienceMs = ZOOKEEPER_PATIENCE_MS): Promise<void> {

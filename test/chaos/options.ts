@@ -18,6 +18,8 @@ export interface ChaosOptions {
   readonly edges: number
   /** Seconds; 0: never. */
   readonly watchdog: number
+  /** The folder of another compiled build: the parts begin with it, and `rolling` brings them to this one and back. */
+  readonly otherBuild?: string
 }
 
 export class UsageError extends Error {}
@@ -52,6 +54,7 @@ export function readOptions(argv: readonly string[]): ChaosOptions | undefined {
     .option('--dispatchers <n>', 'of its own cluster', whole(1, 10), 2)
     .option('--edges <n>', 'of its own cluster', whole(1, 10), 3)
     .option('--watchdog <seconds>', 'of its own cluster: ends parts frozen for so long; 0: never', whole(0, 600), 5)
+    .option('--other-build <folder>', 'a compiled build that the parts of its own cluster begin with: rolling upgrades them to this one and back')
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeErr: () => {} })

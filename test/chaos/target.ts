@@ -9,6 +9,7 @@ import { startLocalServer } from '../../registry/zookeeper/local-server.js'
 import { Cluster } from '../support/cluster.js'
 import { until } from '../support/until.js'
 import { TestZooKeeper } from '../support/zookeeper.js'
+import { Builds } from './builds.js'
 import { Network } from './network.js'
 import type { Address } from './viewer.js'
 
@@ -22,6 +23,8 @@ export interface OwnClusterOptions {
   readonly watchdog: number
   /** Whether parts reach each other through proxies too, not ZooKeeper alone. */
   readonly proxies: boolean
+  /** The folder of another compiled build, that the parts begin with. */
+  readonly otherBuild?: string | undefined
 }
 
 const POLL_MS = 50
@@ -30,6 +33,8 @@ const POLL_MS = 50
 export class Target {
   readonly data: string
   readonly network: Network | undefined
+  /** What its parts run, where there are two builds. */
+  readonly builds: Builds | undefined
   record: ClusterRecord
   readonly #cluster: Cluster | undefined
   readonly #zookeeper: OwnZooKeeper | undefined
@@ -39,11 +44,12 @@ export class Target {
   /** Processes of gateways that have been ready. */
   readonly #ready = new Set<number>()
 
-  private constructor(data: string, own?: { cluster: Cluster; network: Network; zookeeper: OwnZooKeeper }) {
+  private constructor(data: string, own?: { cluster: Cluster; network: Network; zookeeper: OwnZooKeeper; builds: Builds | undefined }) {
     this.data = data
     this.#cluster = own?.cluster
     this.#zookeeper = own?.zookeeper
     this.network = own?.network
+    this.builds = own?.builds
     this.record = read(data)!
     this.#askGateways()
     this.#timer = setInterval(() => this.#poll(), POLL_MS)
@@ -56,13 +62,14 @@ export class Target {
   }
 
   /** One of our own, in a new folder, on free ports. */
-  static async start({ gateways, dispatchers, edges, watchdog, proxies }: OwnClusterOptions): Promise<Target> {
+  static async start({ gateways, dispatchers, edges, watchdog, proxies, otherBuild }: OwnClusterOptions): Promise<Target> {
     const data = mkdtempSync(join(tmpdir(), 'live-chaos-'))
     const ids = (role: string, count: number) => Array.from({ length: count }, (_, i) => `${role}-${i + 1}`)
     const network = await Network.open(proxies ? [...ids('edge', edges), ...ids('dispatcher', dispatchers)] : [])
     const zookeeper = await OwnZooKeeper.start(join(data, 'zookeeper'))
     const counts = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges, '--watchdog', watchdog].map(String)
-    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeeper.url], { LOG_LEVEL: 'debug', ...network.env })
+    const builds = otherBuild === undefined ? undefined : new Builds(otherBuild)
+    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeeper.url], { LOG_LEVEL: 'debug', ...network.env }, [], builds?.entry)
     let up = false
     const ready = cluster.ready().finally(() => (up = true))
     try {
@@ -76,9 +83,10 @@ export class Target {
       await cluster.stop()
       await zookeeper.stop()
       await network.close()
+      builds?.close()
       throw error
     }
-    return new Target(data, { cluster, network, zookeeper })
+    return new Target(data, { cluster, network, zookeeper, builds })
   }
 
   /** Of the JVM; null while it is down, and where it is not the cluster's own. */
@@ -171,6 +179,7 @@ export class Target {
     await this.#cluster.stop()
     await this.#zookeeper?.stop()
     await this.network?.close()
+    this.builds?.close()
     if (!keep) rmSync(this.data, { recursive: true, force: true })
   }
 

@@ -104,7 +104,7 @@ t.test('a commit whose outcome is unknown is not acknowledged; the same key find
   scene.edge('e', 'v')
   const post = draft('v')
   scene.store.committed = () => Promise.reject(new StoreUnavailableError('its thread ended', { unknown: true }))
-  t.match(await scene.post(post), [{ error: { code: 'STORE_UNAVAILABLE' } }])
+  t.match(await scene.post(post), [{ error: { code: 'OUTCOME_UNKNOWN' } }])
   t.equal(scene.sent.length, 0)
   scene.store.committed = () => {}
   t.match(await scene.post(post), [{ created: false }])
@@ -116,4 +116,37 @@ t.test('an error of the store that is a bug is told, and answered', async t => {
   scene.store.before = () => Promise.reject(new TypeError('bug'))
   t.match(await scene.post(draft('v')), [{ error: { code: 'INTERNAL' } }])
   t.match(scene.bugs, [TypeError])
+})
+
+t.test('a post whose time has passed while it waited is refused, and never stored', async t => {
+  const scene = new Scene(t)
+  let release = () => {}
+  scene.store.before = () => new Promise(resolve => (release = resolve))
+  const first = scene.post(draft('v', 'first'))
+  await scene.clock.advance(0)
+  const second = scene.dispatcher.posts({ passedOn: false, posts: [{ ...draft('v', 'late'), leftMs: 500 }, { ...draft('v', 'in time'), leftMs: 5_000 }] })
+  await scene.clock.advance(1_000)
+  scene.store.before = () => {}
+  release()
+  t.match(await first, [{ created: true }])
+  t.match(await second, [{ error: { code: 'UNAVAILABLE' } }, { created: true }])
+  t.same(scene.store.videos.get('v')!.map(({ comment }) => comment.content), ['first', 'in time'])
+  t.equal(await scene.metric('accept_queue_bytes'), 0)
+})
+
+t.test('a store that stood still makes no comment that nobody waits for', async t => {
+  const scene = new Scene(t)
+  scene.store.before = call => (call === 'append' ? new Promise<void>(resolve => scene.clock.after(3_000, resolve)) : undefined)
+  const posted = scene.dispatcher.posts({ passedOn: false, posts: [{ ...draft('v'), leftMs: 2_000 }] })
+  await scene.clock.advance(3_000)
+  t.match(await posted, [{ error: { code: 'UNAVAILABLE' } }])
+  t.equal(scene.store.videos.size, 0)
+})
+
+t.test('what a batch waited in its socket while this process did not run comes off its posts\' time', async t => {
+  const scene = new Scene(t)
+  await scene.clock.freeze(30_000)
+  t.ok(scene.dispatcher.lostMs() > 29_000)
+  t.match(await scene.dispatcher.posts({ passedOn: false, posts: [{ ...draft('v'), leftMs: 3_000 }] }, scene.dispatcher.lostMs()), [{ error: { code: 'UNAVAILABLE' } }])
+  t.equal(scene.store.videos.size, 0)
 })

@@ -8,6 +8,7 @@ import type { DispatcherNode, EdgeNode, MemberNode } from '../../protocol/nodes.
 import type { PostResult } from '../../protocol/posts.js'
 import { parseBatch, type Batch } from '../../protocol/wire.js'
 import { View } from '../../registry/view.js'
+import type { Ping } from '../../runtime/peers/failover.js'
 import { PeerError } from '../../runtime/peers/peer-error.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { MemoryStore } from './memory-store.js'
@@ -42,13 +43,16 @@ export interface Sent {
 export class Scene {
   readonly clock = new FakeClock()
   readonly view = new View()
-  readonly store = new MemoryStore()
+  readonly store = new MemoryStore(() => this.clock.now())
   readonly registry = new Registry()
   readonly bugs: unknown[] = []
   /** In the order it was sent. */
   readonly sent: Sent[] = []
   /** Answers at once where it is set. */
   reply: ((sent: Sent) => void) | undefined
+  viewIsCurrent = true
+  /** By default everybody lives. */
+  pings: Ping = () => Promise.resolve(undefined)
   readonly rules: Rules
   readonly dispatcher: Dispatcher
 
@@ -58,12 +62,14 @@ export class Scene {
       self: 'd',
       store: this.store,
       view: this.view,
+      viewIsCurrent: () => this.viewIsCurrent,
       clock: this.clock,
       random: () => 0.5,
       metrics: new DispatcherMetrics(this.registry),
       onBug: error => this.bugs.push(error),
       limits,
       rules: this.rules,
+      ping: (peer, timeoutMs) => this.pings(peer, timeoutMs),
       send: (target, path, body) =>
         new Promise((resolve, reject) => {
           const sent: Sent = {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { StoreUnavailableError } from '../../dispatcher/store/store.js'
 import { parsePosts, printResults } from '../../protocol/posts.js'
 import { firstByRendezvous } from '../../registry/rendezvous.js'
 import { dispatcherNode, draft, edgeNode, Scene } from './cast.js'
@@ -70,7 +71,7 @@ t.test('a post of another\'s video is passed on, once and marked, with the other
   const drafts = [draft(theirs), draft(mine), draft(theirs)]
   const posted = scene.post(...drafts)
   t.match(scene.sent, [{ target: { id: 'x' }, path: '/internal/posts' }])
-  t.same(parsePosts(scene.sent[0]!.body), { passedOn: true, posts: [drafts[0], drafts[2]] })
+  t.same(parsePosts(scene.sent[0]!.body), { passedOn: true, posts: [drafts[0], drafts[2]].map(post => ({ ...post!, leftMs: 1_500 })) })
   const comment = { id: 7, videoId: theirs, authorId: 'ann', content: 'hello', createdAt: 1 }
   scene.sent[0]!.answer(printResults([{ comment, created: true }, { error: { code: 'OVERLOADED', message: 'later' } }]))
   t.match(await posted, [{ comment: { id: 7 } }, { comment: { videoId: mine } }, { error: { code: 'OVERLOADED' } }])
@@ -101,6 +102,74 @@ t.test('an owner that cannot be reached: the post is handled here, and it is lef
     await scene.post(draft(theirs))
     t.equal(passedOn(), 2)
   }
+})
+
+t.test('an owner that is frozen is overtaken here, and asked no more until it answers a ping', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const theirs = videoOf('x', 'd', 'x')
+  scene.pings = (_, timeoutMs) => new Promise(resolve => scene.clock.after(timeoutMs, () => resolve('timeout')))
+  const posted = scene.post(draft(theirs))
+  await scene.clock.advance(600)
+  t.match(await posted, [{ created: true }])
+  t.match(await scene.post(draft(theirs)), [{ created: true }])
+  t.equal(scene.sent.filter(({ path }) => path === '/internal/posts').length, 1)
+})
+
+t.test('what an owner may have stored, and we could not, is in doubt', async t => {
+  for (const [failure, code] of [['lost', 'OUTCOME_UNKNOWN'], ['timeout', 'OUTCOME_UNKNOWN'], ['refused', 'STORE_UNAVAILABLE']] as const) {
+    const scene = new Scene(t)
+    scene.dispatchers('d', 'x')
+    scene.store.before = () => Promise.reject(new StoreUnavailableError('away'))
+    scene.reply = sent => sent.fail(failure)
+    t.match(await scene.post(draft(videoOf('x', 'd', 'x'))), [{ error: { code } }], failure)
+  }
+})
+
+t.test('what an owner says is its word, refusals too', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  scene.reply = sent => sent.answer(printResults([{ error: { code: 'STORE_UNAVAILABLE', message: 'away' } }]))
+  t.match(await scene.post(draft(videoOf('x', 'd', 'x'))), [{ error: { code: 'STORE_UNAVAILABLE' } }])
+})
+
+t.test('a dispatcher that speaks another wire version owns nothing, and while it is there nothing is settled', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d')
+  await scene.id('v')
+  await scene.clock.advance(20_000)
+  await scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: undefined, want: undefined }])
+  const reads = () => scene.store.calls.lastIds
+  await scene.clock.advance(5_000)
+  const settled = reads()
+  await scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: undefined, want: undefined }])
+  t.equal(reads(), settled, 'from memory')
+  for (const state of ['up', 'draining'] as const) {
+    scene.view.apply({ kind: 'dispatcher', id: 'x', node: { ...dispatcherNode('x', state), wire: 2 } }, 0)
+    await scene.clock.advance(5_000)
+    const before = reads()
+    await scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: undefined, want: undefined }])
+    t.equal(reads(), before + 1, 'the other version may have stored something')
+    await scene.post(draft(videoOf('x', 'd', 'x')))
+    t.notOk(scene.sent.some(({ target }) => target.id === 'x'))
+  }
+})
+
+t.test('rule 5: to a dispatcher that has lost ZooKeeper nothing is settled', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d')
+  await scene.id('v')
+  await scene.clock.advance(15_000)
+  const ask = () => scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: undefined, want: undefined }])
+  await ask()
+  const reads = scene.store.calls.lastIds
+  await scene.clock.advance(2_000)
+  await ask()
+  t.equal(scene.store.calls.lastIds, reads, 'settled: from memory')
+  scene.viewIsCurrent = false
+  const id = await scene.elsewhere('v') // whoever owns it now
+  await scene.clock.advance(2_000)
+  t.match(await ask(), [{ from: 'store', head: id }])
 })
 
 t.test('what was both stored by the owner and handled here after a lost answer is one comment', async t => {

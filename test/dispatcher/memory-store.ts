@@ -1,4 +1,4 @@
-import type { Outcome, Range, Store, Stored } from '../../dispatcher/store/store.js'
+import type { Outcome, Range, Store, Stored, Timed } from '../../dispatcher/store/store.js'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import { nextId, type Cursor } from '../../protocol/id.js'
 
@@ -13,10 +13,17 @@ export class MemoryStore implements Store {
   /** Runs after an append has committed, before its answer. */
   committed: () => Promise<void> | void = () => {}
 
-  async append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
+  /** Monotonic ms, as deadlines are. */
+  readonly #now: () => number
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now
+  }
+
+  async append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
     this.calls.append++
     await this.before('append')
-    const outcomes = drafts.map(draft => this.#appendOne(draft, nowMs))
+    const outcomes = drafts.map(draft => (draft.deadline !== undefined && draft.deadline <= this.#now() ? { kind: 'expired' as const } : this.#appendOne(draft, nowMs)))
     await this.committed()
     return outcomes
   }

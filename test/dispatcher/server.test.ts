@@ -15,6 +15,7 @@ import type { HttpServer } from '../../runtime/http/server.js'
 import { createMetrics } from '../../runtime/metrics.js'
 import { InternalClient } from '../../runtime/peers/client.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
+import { pingWith } from '../../runtime/peers/ping.js'
 import { until } from '../support/until.js'
 import { dispatcherNode, draft } from './cast.js'
 
@@ -44,10 +45,12 @@ function start(t: Test, id = 'd', path?: string) {
     self: id,
     store,
     view,
+    viewIsCurrent: () => true,
     clock: systemClock,
     random: Math.random,
     // However slow this machine is: what a time-out loses, a later sync or the post's key repairs, and is not asked here.
     send: (target, path, body) => client.call(target.internalUrl, { path, body, timeoutMs: PATIENCE_MS }),
+    ping: pingWith(client),
     metrics: new DispatcherMetrics(metrics),
     onBug: error => t.fail('a bug', { error }),
   })

@@ -57,6 +57,15 @@ export function storeContract(t: Test, fixture: Fixture): void {
     t.match(await store.append([{ ...named, authorName: 'Ann' }], NOW), [{ kind: 'repeated', comment: { authorName: 'Ann Zoë 😀' } }], 'a repeated key is answered with the first')
   })
 
+  t.test('a draft whose time is up makes no comment, and those beside it do', async t => {
+    const store = await opened(t)
+    const now = performance.now()
+    const outcomes = await store.append([{ ...draft('v', 'late'), deadline: now - 1 }, { ...draft('v', 'in time'), deadline: now + 60_000 }, draft('v', 'any time')], NOW)
+    t.same(outcomes.map(({ kind }) => kind), ['expired', 'created', 'created'])
+    t.same((await store.page('v', ALL)).map(({ comment }) => comment.content), ['in time', 'any time'])
+    t.match(await store.append([{ ...draft('v', 'late too'), deadline: now }], NOW), [{ kind: 'expired' }])
+  })
+
   t.test('several drafts of one video in one append follow each other', async t => {
     const store = await opened(t)
     const outcomes = (await store.append([draft('v'), draft('w'), draft('v'), draft('v')], NOW)).map(created)

@@ -123,6 +123,32 @@ t.test('rule 5: a hint above the head in memory ends what the comparison allowed
   t.same(ids(await ask(scene, 'v', first)), [second])
 })
 
+t.test('rule 5: a hint is not forgotten for a comparison that was asked for before it, of a video in memory or not', async t => {
+  for (const known of [true, false]) {
+    const scene = await settled(t)
+    if (known) await scene.id('v')
+    else await scene.elsewhere('v')
+    await scene.clock.advance(31_000)
+    const head = scene.store.videos.get('v')!.at(-1)!.comment.id
+    // The store has been read, and its answer is on its way.
+    let release = (): void => {}
+    const lastIds = scene.store.lastIds.bind(scene.store)
+    scene.store.lastIds = async videoIds => {
+      const read = await lastIds(videoIds)
+      await new Promise<void>(resolve => (release = resolve))
+      return read
+    }
+    const asked = ask(scene, 'v', head)
+    await scene.clock.advance(0)
+    const second = await scene.elsewhere('v')
+    scene.dispatcher.batch({ comments: [], hints: [{ videoId: 'v', id: second }] })
+    release()
+    await asked
+    scene.store.lastIds = lastIds
+    t.same(ids(await ask(scene, 'v', head)), [second], known ? 'in memory' : 'not in memory')
+  }
+})
+
 t.test('rule 5: a comparison is as old as the moment it was asked for', async t => {
   const scene = await settled(t)
   let release = (): void => {}

@@ -1,17 +1,15 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Run } from '../../edge/replay-buffer.js'
-import { missedBy, Replays } from '../../edge/replay.js'
-import { Viewer } from '../../edge/viewer.js'
+import { missedBy, Replays, type ReplayingRoom } from '../../edge/replay.js'
+import { Viewer, type Start, type ViewerHost } from '../../edge/viewer.js'
 import { streamEvent } from '../../protocol/frame.js'
 import { MAX_REPLAY } from '../../protocol/limits.js'
-import { commentEvent } from '../../protocol/sse.js'
+import { commentEvent, gapEvent } from '../../protocol/sse.js'
 import type { ReplayRequest, RoomAnswer } from '../../protocol/wire.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
 import { ModelStore } from '../support/model-store.js'
-
-const viewerAt = (place: number | undefined, recent = 0) => new Viewer(new FakeOutlet(), { after: place, recent }, 0)
 
 t.test('rule 8: what a viewer missed is sent whole, or the newest 1,000 after a gap that names exactly the rest', async () => {
   const shape = fc.record({
@@ -28,7 +26,7 @@ t.test('rule 8: what a viewer missed is sent whole, or the newest 1,000 after a 
       const held = ids.slice(Math.max(0, count - ringed))
       const run: Run = { base: ids[count - held.length - 1] ?? 0, events: held.map(id => streamEvent(id, commentEvent(id, '{}'))) }
       const until = ids[count - 1 - Math.min(unflushed, held.length)] ?? 0
-      const given = missedBy(viewerAt(place, recent), run, until)
+      const given = missedBy({ cursor: place, recent }, run, until)
       const wanted = place === undefined ? ids.filter(id => id <= until).slice(recent === 0 ? count : -recent) : ids.filter(id => id > place && id <= until)
       const reaches = wanted.length === 0 || wanted[0]! > run.base
       if (!given) {
@@ -57,85 +55,112 @@ t.test('rule 8: what a viewer missed is sent whole, or the newest 1,000 after a 
   )
 })
 
-function replays(store: ModelStore, answer: (request: ReplayRequest) => Promise<RoomAnswer>) {
-  const clock = new FakeClock()
-  const asked: ReplayRequest[] = []
-  const served: Run[] = []
-  const gaveUp: Viewer[] = []
-  const all = new Replays('v', clock, request => {
-    asked.push(request)
-    return answer(request)
-  }, {
-    until: () => store.head,
-    serve(run) {
-      served.push(run)
-      for (const viewer of all.viewers) if (missedBy(viewer, run, store.head)) all.delete(viewer)
-    },
-    giveUp: viewer => void gaveUp.push(viewer),
-  })
-  return { clock, asked, served, gaveUp, all }
+t.test('rule 8: a run of 1,000 comments is as much as is sent, however far back the viewer is; one of 999 is not', async t => {
+  const events = Array.from({ length: MAX_REPLAY }, (_, i) => streamEvent(5010 + i * 10, commentEvent(5010 + i * 10, '{}')))
+  const until = events.at(-1)!.id
+  t.same(missedBy({ cursor: 20, recent: 0 }, { base: 5000, events }, until), [streamEvent(5000, gapEvent(20, 5000)), ...events])
+  t.equal(missedBy({ cursor: 20, recent: 0 }, { base: 5010, events: events.slice(1) }, until), undefined)
+})
+
+t.test('a viewer that is at L misses nothing, although the buffer has lost what is still to be flushed', async t => {
+  t.same(missedBy({ cursor: 30, recent: 0 }, { base: 40, events: [] }, 30), [])
+})
+
+/** Viewers of a room that stands at its store's head, and the questions that are asked for them. */
+class Stage implements ReplayingRoom, ViewerHost {
+  readonly videoId = 'v'
+  readonly clock = new FakeClock()
+  readonly store = new ModelStore('v')
+  readonly waiting = new Set<Viewer>()
+  readonly blocked = new Set<Viewer>()
+  readonly asked: ReplayRequest[] = []
+  readonly served: Run[] = []
+  readonly replays: Replays
+  /** How history answers. */
+  history: (request: ReplayRequest) => RoomAnswer | Promise<RoomAnswer> = request => this.store.replay(request)
+  /** Brings viewers up to the head. */
+  serve = (run: Run): boolean => {
+    const served = [...this.waiting].filter(viewer => missedBy(viewer, run, this.store.head))
+    for (const viewer of served) viewer.goLive()
+    return served.length > 0
+  }
+
+  constructor(comments: number) {
+    this.store.posts(comments)
+    const replay = async (request: ReplayRequest) => {
+      this.asked.push(request)
+      return this.history(request)
+    }
+    this.replays = new Replays(this, { clock: this.clock, replay }, run => {
+      this.served.push(run)
+      return this.serve(run)
+    })
+  }
+
+  get flushed(): number {
+    return this.store.head
+  }
+
+  replay(start: Start): void {
+    new Viewer(this, start, new FakeOutlet()).waitForHistory()
+    this.replays.ask()
+  }
 }
 
 t.test('one question at a time serves all that wait, whoever is furthest back first', async t => {
-  const store = new ModelStore('v')
-  store.posts(300)
-  const { clock, asked, served, all } = replays(store, async request => store.replay(request))
-  for (const viewer of [viewerAt(2000), viewerAt(500), viewerAt(undefined, 50), viewerAt(undefined, 290)]) all.add(viewer)
-  await clock.advance(0)
-  t.same(asked, [
+  const stage = new Stage(300)
+  for (const start of [{ after: 2000 }, { after: 500 }, { recent: 50 }, { recent: 290 }, { recent: 280 }]) stage.replay(start)
+  await stage.clock.advance(0)
+  t.same(stage.asked, [
     { videoId: 'v', after: 2000, until: 3000, limit: MAX_REPLAY },
     { videoId: 'v', after: 500, until: 3000, limit: MAX_REPLAY },
     { videoId: 'v', after: 0, until: 3000, limit: 290 },
   ])
-  t.equal(served.length, 3)
-  t.equal(all.viewers.size, 0)
-  await clock.advance(1000)
-  t.equal(asked.length, 3)
+  t.equal(stage.served.length, 3)
+  t.equal(stage.waiting.size, 0)
+  await stage.clock.advance(1000)
+  t.equal(stage.asked.length, 3)
+})
+
+t.test('nobody is asked for viewers that wait for something else than history', async t => {
+  const stage = new Stage(3)
+  new Viewer(stage, { after: 10 }, new FakeOutlet())
+  new Viewer(stage, { after: 50 }, new FakeOutlet()).waitForFlush(undefined)
+  stage.replays.ask()
+  t.same(stage.asked, [])
+  stage.replay({ after: 20 })
+  t.same(stage.asked, [{ videoId: 'v', after: 20, until: 30, limit: MAX_REPLAY }])
 })
 
 t.test('an answer that ends below L is not used, and history is asked again after a pause', async t => {
-  const store = new ModelStore('v')
-  store.posts(3)
-  let behind = true
-  const { clock, asked, served, all } = replays(store, async request => store.replay(behind ? { ...request, until: 20 } : request))
-  all.add(viewerAt(0))
-  await clock.advance(200)
-  t.equal(asked.length, 1)
-  t.equal(served.length, 0)
-  behind = false
-  await clock.advance(100)
-  t.equal(asked.length, 2)
-  t.equal(all.viewers.size, 0)
+  const stage = new Stage(3)
+  stage.history = request => stage.store.replay({ ...request, until: 20 })
+  stage.replay({ after: 0 })
+  await stage.clock.advance(200)
+  t.equal(stage.asked.length, 1)
+  t.equal(stage.served.length, 0)
+  stage.history = request => stage.store.replay(request)
+  await stage.clock.advance(100)
+  t.equal(stage.asked.length, 2)
+  t.equal(stage.waiting.size, 0)
 })
 
-t.test('rule 8: after 10 s a viewer is given up, even while a question stays without an answer', async t => {
-  const store = new ModelStore('v')
-  store.posts(3)
-  const { clock, gaveUp, all } = replays(store, () => new Promise(() => {}))
-  const viewer = viewerAt(0)
-  all.add(viewer)
-  await clock.advance(9_900)
-  all.tick()
-  t.same(gaveUp, [])
-  await clock.advance(200)
-  const blocked = viewerAt(0)
-  all.add(blocked)
-  blocked.replayingSince = 0
-  blocked.blockedSince = 1
-  all.tick()
-  t.same(gaveUp, [viewer], 'one that is blocked is not written to')
+t.test('where nobody answers, history is asked again after a pause', async t => {
+  const stage = new Stage(3)
+  stage.history = () => Promise.reject(new Error('nobody answers'))
+  stage.replay({ after: 0 })
+  await stage.clock.advance(200)
+  t.equal(stage.asked.length, 1)
+  stage.history = request => stage.store.replay(request)
+  await stage.clock.advance(100)
+  t.equal(stage.asked.length, 2)
+  t.equal(stage.waiting.size, 0)
 })
 
 t.test('an answer that serves nobody is followed by a pause', async t => {
-  const store = new ModelStore('v')
-  store.posts(3)
-  const clock = new FakeClock()
-  let asked = 0
-  const all = new Replays('v', clock, async request => {
-    asked++
-    return store.replay(request)
-  }, { until: () => store.head, serve: () => {}, giveUp: () => {} })
-  all.add(viewerAt(0))
-  await clock.advance(1000)
-  t.equal(asked, 5)
+  const stage = new Stage(3)
+  stage.serve = () => false
+  stage.replay({ after: 0 })
+  await stage.clock.advance(1000)
+  t.equal(stage.asked.length, 5)
 })

@@ -6,7 +6,7 @@ import { Pace } from '../../edge/pace.js'
 import { Pacer } from '../../edge/pacer.js'
 import { ReplayBudget } from '../../edge/replay-buffer.js'
 import { Room } from '../../edge/room.js'
-import { Viewer, type Start } from '../../edge/viewer.js'
+import type { Start, Viewer } from '../../edge/viewer.js'
 import type { ReplayRequest, RoomAnswer, SyncRequest } from '../../protocol/wire.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
@@ -29,7 +29,10 @@ class BusyClock extends FakeClock {
 class Stage {
   readonly clock = new BusyClock()
   readonly store: ModelStore
+  readonly metrics = new EdgeMetrics(new Registry())
+  readonly budget: ReplayBudget
   readonly replays: ReplayRequest[] = []
+  readonly blocked = new Set<Viewer>()
   /** How history answers. */
   history: (request: ReplayRequest) => RoomAnswer | Promise<RoomAnswer> = request => this.store.replay(request)
   /** Whether the room asked for a sync since the last one. */
@@ -39,10 +42,11 @@ class Stage {
   /** @param size of a comment's text, characters of two bytes */
   constructor({ ringBytes = 1_000_000, size = 1 } = {}) {
     this.store = new ModelStore('v', size)
+    this.budget = new ReplayBudget(ringBytes)
     this.room = new Room('v', {
       clock: this.clock,
-      metrics: new EdgeMetrics(new Registry()),
-      budget: new ReplayBudget(ringBytes),
+      metrics: this.metrics,
+      budget: this.budget,
       pacer: new Pacer(this.clock),
       gzip: { level: 6, minViewers: 4 },
       replay: async request => {
@@ -50,7 +54,7 @@ class Stage {
         return this.history(request)
       },
       needsSync: () => void (this.needy = true),
-      blocked: () => {},
+      blocked: this.blocked,
     })
   }
 
@@ -76,9 +80,7 @@ class Stage {
 
   join(start: Start = {}, encoding: Encoding = 'plain'): { viewer: Viewer; outlet: FakeOutlet } {
     const outlet = new FakeOutlet(encoding)
-    const viewer = new Viewer(outlet, start, this.clock.now())
-    this.room.join(viewer)
-    return { viewer, outlet }
+    return { viewer: this.room.join(start, outlet), outlet }
   }
 
   drain({ viewer, outlet }: { viewer: Viewer; outlet: FakeOutlet }): void {
@@ -304,14 +306,31 @@ t.test('rule 6: a pushed comment that does not follow is held back until a sync 
   stage.sync()
   await stage.clock.advance(0)
   t.same(outlet.ids, [40, 50])
+  const duplicates = async () => (await stage.metrics.duplicates.get()).values[0]!.value
+  t.equal(await duplicates(), 0)
   stage.room.deliver(second!)
   await stage.clock.advance(0)
   t.same(outlet.ids, [40, 50])
-  stage.needy = false
+  t.equal(await duplicates(), 1)
   stage.room.hint(50)
   t.equal(stage.needy, false)
   stage.room.hint(stage.store.post().id)
   t.equal(stage.needy, true)
+})
+
+t.test('rule 6: a pushed comment that follows needs no sync', async t => {
+  const stage = await Stage.open(3)
+  await stage.push(2)
+  t.equal(stage.needy, false)
+})
+
+t.test('what a sync brings after the opening is counted as repaired', async t => {
+  const stage = await Stage.open(3)
+  const repaired = async () => (await stage.metrics.repaired.get()).values[0]!.value
+  t.equal(await repaired(), 0)
+  stage.store.posts(2)
+  stage.sync()
+  t.equal(await repaired(), 2)
 })
 
 t.test('rule 7: viewers that come before the room is open wait, heartbeats going on, and join when the sync says where the video stands', async t => {
@@ -363,6 +382,72 @@ t.test('a viewer whose socket was blocked when the room opened, or when its curs
   for (const { outlet } of [early, ahead, foreign]) t.same(outlet.story.at(-1), 70)
 })
 
+t.test('rule 10: a viewer whose socket was blocked while it waited is sent nothing by the flushes that follow', async t => {
+  const opening = async (stage: Stage) => {
+    const seat = stage.join({ after: 80 })
+    seat.outlet.stuck = true
+    await stage.seconds(10)
+    stage.sync()
+    return seat
+  }
+  const ahead = async (stage: Stage) => {
+    stage.join()
+    stage.sync()
+    const seat = stage.join({ after: 110 })
+    seat.outlet.stuck = true
+    await stage.seconds(10)
+    await stage.push(1)
+    return seat
+  }
+  const replaying = async (stage: Stage) => {
+    let answer: (() => void) | undefined
+    stage.history = request => new Promise(resolve => (answer = () => resolve(stage.store.replay(request))))
+    const seat = stage.join({ after: 90 })
+    await stage.seconds(5)
+    stage.sync({ limit: 0 })
+    seat.outlet.stuck = true
+    await stage.seconds(5)
+    answer!()
+    await stage.clock.advance(0)
+    return seat
+  }
+  for (const wait of [opening, ahead, replaying]) {
+    const stage = new Stage()
+    stage.store.posts(10)
+    const seat = await wait(stage)
+    t.equal(seat.outlet.blocked, true, `${wait.name}: by a heartbeat`)
+    t.equal(seat.viewer.state.kind, 'live')
+    await stage.push(1)
+    t.same(seat.outlet.story, [])
+    t.same([...stage.blocked], [seat.viewer])
+    stage.drain(seat)
+    t.same(seat.outlet.story.slice(-2), [stage.store.head, `ready ${stage.store.head}`])
+    t.equal(stage.blocked.size, 0)
+  }
+})
+
+t.test('a viewer that waits, and whose socket was blocked, waits on when it drains', async t => {
+  const stage = new Stage()
+  stage.store.posts(3)
+  const opening = stage.join()
+  opening.outlet.stuck = true
+  await stage.seconds(10)
+  t.equal(opening.outlet.blocked, true, 'by a heartbeat')
+  stage.drain(opening)
+  t.same(opening.outlet.story, [])
+  stage.sync()
+  t.same(opening.outlet.story, ['ready 30'])
+
+  const ahead = stage.join({ after: 40 })
+  ahead.outlet.stuck = true
+  await stage.seconds(10)
+  t.equal(ahead.outlet.blocked, true, 'by a heartbeat')
+  stage.drain(ahead)
+  t.same(ahead.outlet.story, [])
+  await stage.push(2)
+  t.same(ahead.outlet.story, [50, 'ready 50'])
+})
+
 t.test('rule 9: an answer to a question asked before a viewer came does not judge its cursor', async t => {
   const stage = await Stage.open(3)
   const foreign = stage.join({ after: 1_000_000 })
@@ -378,12 +463,27 @@ t.test('rule 9: an answer to a question asked before a viewer came does not judg
   t.same(ours.outlet.story, ['ready 40'], 'not 40 a second time')
 })
 
+t.test('rule 9: an answer that was cut does not judge a cursor', async t => {
+  const stage = await Stage.open(3)
+  const [first, second] = stage.store.posts(2)
+  const { outlet } = stage.join({ after: second!.id })
+  const request = stage.ask()
+  stage.room.synced(request, { ...stage.store.sync(request, { limit: 1 }), head: first!.id })
+  await stage.clock.advance(0)
+  t.same(outlet.story, [])
+  stage.sync()
+  await stage.clock.advance(0)
+  t.same(outlet.story, ['ready 50'])
+})
+
 t.test('viewers that wait for a cursor or for history are sent heartbeats', async t => {
-  const stage = await Stage.open(10)
+  const stage = new Stage()
+  stage.store.posts(10)
   stage.history = () => new Promise(() => {})
-  const ahead = stage.join({ after: 500 }, 'frames')
   const replaying = stage.join({ after: 10 }, 'frames')
-  replaying.viewer.heardAt -= 5000 // it had to wait for the room to open, too
+  await stage.seconds(5)
+  stage.sync({ limit: 1 }) // cut: it has to wait for history, too
+  const ahead = stage.join({ after: 500 }, 'frames')
   await stage.seconds(5)
   t.equal(replaying.outlet.heartbeats, 1)
   t.equal(ahead.outlet.heartbeats, 0)
@@ -392,14 +492,29 @@ t.test('viewers that wait for a cursor or for history are sent heartbeats', asyn
   t.same(ahead.outlet.frameIds, [0])
 })
 
+t.test('one that has to wait for history again is sent heartbeats from then on', async t => {
+  const stage = await Stage.open(3, { ringBytes: 1 })
+  stage.history = () => new Promise(() => {})
+  const { viewer, outlet } = stage.join()
+  outlet.stuck = true
+  await stage.push(1)
+  await stage.push(1)
+  outlet.drain()
+  stage.room.drained(viewer)
+  t.equal(viewer.state.kind, 'replaying')
+  await stage.seconds(9)
+  t.equal(outlet.heartbeats, 0)
+})
+
 t.test('one question serves all that wait for history, and one that left or is blocked is not written to', async t => {
-  const stage = await Stage.open(100)
+  const stage = new Stage()
+  stage.store.posts(100)
   let answer: (() => void) | undefined
   stage.history = request => new Promise(resolve => (answer = () => resolve(stage.store.replay(request))))
   const [a, b, left, blocked] = [{ after: 500 }, { recent: 20 }, { after: 900 }, { after: 970 }].map(start => stage.join(start))
-  await stage.clock.advance(0)
   blocked!.outlet.stuck = true
-  blocked!.viewer.heardAt -= 9000
+  await stage.seconds(9)
+  stage.sync({ limit: 1 }) // cut: they have to wait for history, too
   await stage.seconds(1)
   t.equal(blocked!.outlet.blocked, true, 'by a heartbeat')
   stage.room.leave(left!.viewer)
@@ -422,6 +537,34 @@ t.test('a buffer that others pushed out is no reason to miss anything', async t 
   await stage.clock.advance(0)
   t.same(late.outlet.story, [50, 60, 'ready 60'])
   for (const { outlet } of viewers) t.same(outlet.ids, [40, 50, 60])
+})
+
+t.test('rule 8: a viewer is given up after 10 s, however often the room flushes meanwhile', async t => {
+  const stage = await Stage.open(10)
+  stage.history = () => Promise.reject(new Error('nobody answers'))
+  const { outlet } = stage.join({ after: 70 })
+  for (let i = 0; i < 10; i++) {
+    t.same(outlet.story, [])
+    await stage.push(1)
+    await stage.seconds(1)
+  }
+  t.same(outlet.story, ['gap 70..200', 'ready 200'])
+})
+
+t.test('rule 8: history that the buffer has run away from is not used, and is asked for again', async t => {
+  const stage = await Stage.open(10, { ringBytes: 1 })
+  let answer: (() => void) | undefined
+  stage.history = request => new Promise(resolve => (answer = () => resolve(stage.store.replay(request))))
+  const { outlet } = stage.join({ after: 70 })
+  await stage.push(2)
+  answer!() // (70, 100]; the buffer begins after 120
+  await stage.clock.advance(0)
+  t.same(outlet.story, [])
+  await stage.clock.advance(250)
+  answer!()
+  await stage.clock.advance(0)
+  t.same(stage.replays.map(({ after, until }) => [after, until]), [[70, 100], [70, 120]])
+  t.same(outlet.story, [80, 90, 100, 110, 120, 'ready 120'])
 })
 
 t.test('viewers are told how many watch: at most once a second when it changed, at least every 15 s', async t => {
@@ -533,6 +676,7 @@ t.test('a room that was empty for a while asks anew; a late answer to an old que
   const newcomer = stage.join()
   const back = stage.join({ after: 40 })
   t.equal(stage.needy, true)
+  stage.needy = false
   stage.room.synced(stale, staleAnswer)
   await stage.clock.advance(0)
   t.same(newcomer.outlet.story, [])
@@ -543,6 +687,26 @@ t.test('a room that was empty for a while asks anew; a late answer to an old que
   t.same(back.outlet.story, [50, 60, 70, 80, 'ready 80'])
   t.same(stage.replays, [], 'the buffer was kept')
   t.equal(stage.room.emptySince, undefined)
+})
+
+t.test('a room that was empty for a while asks from where it was: its buffer serves whoever comes next', async t => {
+  const stage = await Stage.open(3)
+  await stage.push(2)
+  stage.room.leave([...stage.room.viewers][0]!)
+  stage.store.post()
+  const { outlet } = stage.join({ recent: 3 })
+  stage.sync()
+  await stage.clock.advance(0)
+  t.same(outlet.story, [40, 50, 60, 'ready 60'])
+  t.same(stage.replays, [])
+})
+
+t.test('a room that is dropped gives its share of the budget back', async t => {
+  const stage = await Stage.open(3)
+  await stage.push(2)
+  t.ok(stage.budget.bytes > 0)
+  stage.room.drop()
+  t.equal(stage.budget.bytes, 0)
 })
 
 t.test('rule 9: a cursor that a long flush reaches is not refused by an answer that was read before it', async t => {

@@ -132,14 +132,14 @@ t.test('every path, status and schema is what the gateway answers', async t => {
   })
 
   await t.test('what is away', async t => {
-    const { url } = runGateway(t, { notReady: () => 'waiting for the registry', viewLoaded: () => false })
+    const { url } = runGateway(t, { viewLoaded: () => false })
     await ask(t, comments, `${url}/comments/demo`)
     await ask(t, comments, `${url}/comments/demo`, body({ content: 'x' }))
     await ask(t, `${comments}/stats`, `${url}/comments/demo/stats`)
     await ask(t, '/readyz', `${url}/readyz`)
     const dispatcher = fakeDispatcher(t, 'd')
     const busy = runGateway(t, { dispatchers: [dispatcher.node] })
-    for (const code of ['OVERLOADED', 'STORE_UNAVAILABLE'] as const) {
+    for (const code of ['OVERLOADED', 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'] as const) {
       dispatcher.answer = () => ({ error: { code, message: 'why' } })
       const { response } = await ask(t, comments, `${busy.url}/comments/demo`, body({ content: 'x' }))
       t.equal(response.headers.has('retry-after'), code === 'OVERLOADED')

@@ -19,7 +19,7 @@ function setUp(t: Test, ids = ['a', 'b', 'c']) {
     clock,
     random: () => 0.5,
     view,
-    ask({ id }) {
+    ping({ id }) {
       asked.push(id)
       const answer = answers.get(id) ?? 'alive'
       if (answer === 'never') return new Promise(() => {})
@@ -29,35 +29,37 @@ function setUp(t: Test, ids = ['a', 'b', 'c']) {
   })
   t.after(() => edges.close())
   const silenced: string[] = []
+  const left: string[] = []
   const relay = (id: string): Upstream => {
     const edge = edges.relay(view.edge(id)!, {
-      silent() {
+      leave(why) {
+        left.push(why)
         silenced.push(id)
         edge.relays.clear()
       },
     })
     return edge
   }
-  return { clock, view, edges, answers, asked, silenced, relay, usable: () => usable, isAside: (id: string) => edges.isBackedOff(view.edge(id)!) }
+  return { clock, view, edges, answers, asked, silenced, left, relay, usable: () => usable, isAside: (id: string) => edges.isBackedOff(view.edge(id)!) }
 }
 
-t.test('an edge we relay from is asked for a sign of life once a second, others are not', async t => {
+t.test('an edge we relay from is pinged four times a second, others are not', async t => {
   const { clock, asked, relay } = setUp(t)
   relay('a')
   await clock.advance(10_000)
-  t.ok(asked.length >= 9 && asked.length <= 11, `${asked.length} times`)
+  t.ok(asked.length >= 39 && asked.length <= 41, `${asked.length} times`)
   t.same([...new Set(asked)], ['a'])
 })
 
-t.test('an edge silent for 3 s is left and backed off from, while another is heard', async t => {
+t.test('an edge silent for a second is left and backed off from, while another is heard', async t => {
   const { clock, answers, silenced, relay, isAside } = setUp(t)
   relay('a')
   relay('b')
   await clock.advance(2_000)
   answers.set('a', 'never')
-  await clock.advance(SILENT_MS - 1_250) // it may have been heard last a second before
+  await clock.advance(SILENT_MS - 500) // it may have been heard last a quarter of a second before
   t.same(silenced, [])
-  await clock.advance(2_000)
+  await clock.advance(750)
   t.same(silenced, ['a'])
   t.ok(isAside('a'))
   t.notOk(isAside('b'))
@@ -112,12 +114,12 @@ t.test('time in which our own loop did not run does not count', async t => {
   relay('b')
   await clock.advance(1_000)
   answers.set('a', 'never')
-  await clock.advance(1_000)
+  await clock.advance(250)
   await clock.freeze(60_000)
   t.same(silenced, [])
-  await clock.advance(500)
+  await clock.advance(250)
   t.same(silenced, [])
-  await clock.advance(2_500)
+  await clock.advance(1_000)
   t.same(silenced, ['a'])
 })
 
@@ -146,21 +148,21 @@ t.test('a refused connect ends the lingering of an edge that has vanished', asyn
   t.notOk(view.edge('a'))
 })
 
-t.test('after the back-off one try decides, and the back-off grows', async t => {
+t.test('after the back-off one ping decides, and the back-off grows', async t => {
   const { clock, edges, answers, asked, relay, usable, isAside } = setUp(t)
   const a = relay('a')
   a.relays.clear()
   answers.set('a', 'refused')
   edges.failed(a, 'refused')
-  await clock.advance(900)
+  await clock.advance(499)
   t.equal(asked.length, 0)
-  await clock.advance(400)
+  await clock.advance(1)
   t.equal(asked.length, 1)
   t.ok(isAside('a'))
-  await clock.advance(1_500)
+  await clock.advance(999)
   t.equal(asked.length, 1, 'the second back-off is longer')
   answers.set('a', 'alive')
-  await clock.advance(1_000)
+  await clock.advance(1)
   t.equal(asked.length, 2)
   t.notOk(isAside('a'))
   t.equal(usable(), 1)
@@ -188,7 +190,7 @@ t.test('a former instance is still judged while viewers are on it', async t => {
   const { clock, view, silenced, relay, edges, answers } = setUp(t)
   relay('a')
   view.apply({ kind: 'edge', id: 'a', node: edgeNode('a', { instance: 'i2' }) }, 0)
-  edges.relay(view.edge('a')!, { silent: () => silenced.push('new a') })
+  edges.relay(view.edge('a')!, { leave: () => silenced.push('new a') })
   relay('b')
   answers.set('a', 'never')
   await clock.advance(6_000)
@@ -203,4 +205,50 @@ t.test('a set-aside edge that still has viewers is judged too', async t => {
   edges.failed(a, 'timeout')
   await clock.advance(5_000)
   t.same(silenced, ['a'])
+})
+
+t.test('a stale edge is left for one that is not, and watched until a dispatcher answers it again', async t => {
+  const { clock, view, edges, relay, left, silenced } = setUp(t, ['a', 'b'])
+  const pong = (id: string, syncAgeMs: number) => edges.pong(view.edge(id)!, { syncAgeMs })
+  relay('a')
+  await clock.advance(1_000)
+  pong('a', 2_900)
+  await clock.advance(500)
+  t.same(left, [], 'not yet')
+  pong('a', 3_100)
+  await clock.advance(250)
+  t.same([silenced, left], [['a'], ['stale']])
+  t.ok(edges.isStale(view.edge('a')!))
+  t.notOk(edges.isStale(view.edge('b')!))
+  t.notOk(edges.isBackedOff(view.edge('a')!), 'it answers')
+  await clock.advance(10_000)
+  t.ok(edges.isStale(view.edge('a')!), 'nobody is relayed from it, and it is still known')
+  pong('a', 10)
+  t.notOk(edges.isStale(view.edge('a')!))
+})
+
+t.test('where every other edge is stale, full, draining or backed off from, a stale edge keeps its viewers', async t => {
+  const { clock, view, edges, relay, left } = setUp(t, ['a', 'b', 'c', 'd', 'e'])
+  view.apply({ kind: 'edge', id: 'b', node: edgeNode('b', { stale: true }) }, 0)
+  view.apply({ kind: 'edge', id: 'c', node: edgeNode('c', { capacity: 10, viewers: 10 }) }, 0)
+  view.apply({ kind: 'edge', id: 'd', node: edgeNode('d', { state: 'draining' }) }, 0)
+  view.apply({ kind: 'edge', id: 'e', node: edgeNode('e', { wire: 2 }) }, 0)
+  relay('a')
+  edges.pong(view.edge('a')!, { syncAgeMs: 60_000 })
+  await clock.advance(2_000)
+  t.same(left, [])
+  view.apply({ kind: 'edge', id: 'c', node: edgeNode('c', { capacity: 10, viewers: 9 }) }, 0)
+  await clock.advance(250)
+  t.same(left, ['stale'])
+})
+
+t.test('an edge says in the registry too that it is stale', async t => {
+  const { clock, view, edges, relay, left } = setUp(t, ['a', 'b'])
+  relay('a')
+  view.apply({ kind: 'edge', id: 'a', node: edgeNode('a', { stale: true }) }, 0)
+  t.ok(edges.isStale(view.edge('a')!))
+  await clock.advance(250)
+  t.same(left, ['stale'])
+  view.apply({ kind: 'edge', id: 'a', node: edgeNode('a', { stale: false }) }, 0)
+  t.notOk(edges.isStale(view.edge('a')!))
 })

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parsePosts, parseResults, printPosts, printResults, type PostBatch, type PostResult } from '../../protocol/posts.js'
+import { asRead, parsePosts, parseResults, printPosts, printResults, READS_OUTCOME_UNKNOWN, type PostBatch, type PostResult } from '../../protocol/posts.js'
 
 const text = fc.string({ unit: 'grapheme' })
-const draft = fc.record({ videoId: text, authorId: text, authorName: text, content: text, key: text }, { requiredKeys: ['videoId', 'authorId', 'content', 'key'] })
+const draft = fc.record({ videoId: text, authorId: text, authorName: text, content: text, key: text, leftMs: fc.nat() }, { requiredKeys: ['videoId', 'authorId', 'content', 'key'] })
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
 
 t.test('posts are read as they were printed', async () => {
@@ -25,4 +25,10 @@ t.test('what is not of this shape is refused', async t => {
   for (const text of ['', '{', 'null', '[]', '{"posts":[]}', '{"passedOn":1,"posts":[]}', '{"passedOn":true,"posts":[{"videoId":"v"}]}']) t.throws(() => parsePosts(Buffer.from(text)), bad, text)
   const comment = '"comment":{"id":0,"videoId":"v","authorId":"a","content":"c","createdAt":1}'
   for (const text of ['{}', '[{}]', `[{${comment},"created":true}]`, '[{"error":{"code":"NO_SUCH_CODE","message":""}}]', '[{"error":{"code":"OVERLOADED"}}]']) t.throws(() => parseResults(Buffer.from(text)), bad, text)
+})
+
+t.test('who does not read OUTCOME_UNKNOWN gets what it reads in its place', async t => {
+  const results: PostResult[] = [{ error: { code: 'OUTCOME_UNKNOWN', message: 'm' } }, { error: { code: 'KEY_REUSED', message: 'n' } }]
+  t.same(asRead(results, READS_OUTCOME_UNKNOWN), results)
+  t.same(asRead(results, ''), [{ error: { code: 'STORE_UNAVAILABLE', message: 'm' } }, results[1]])
 })

@@ -13,7 +13,7 @@ import { frame, FrameReader } from '../../protocol/frame.js'
 import { GZIP_HEADER } from '../../protocol/gzip.js'
 import { nextId } from '../../protocol/id.js'
 import { DISPATCHERS, DRAIN, EDGES, HOLDINGS, parseDispatcher, parseDrain, parseEdge, parseHoldings, printHoldings, printNode } from '../../protocol/nodes.js'
-import { parsePosts, parseResults, printPosts, printResults } from '../../protocol/posts.js'
+import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import { commentEvent, gapEvent, readyEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
 import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
@@ -106,9 +106,9 @@ t.test('every internal route, header and the version are named', async t => {
   routeDispatcher(server, {} as Dispatcher)
   t.teardown(() => server.close())
   for (const route of server.routes.filter(route => route.includes('/internal/'))) t.match(protocol, `\`${route}`, route)
-  for (const header of [WIRE_HEADER, TO_HEADER]) t.match(protocol, `\`${header}\``)
+  for (const header of [WIRE_HEADER, TO_HEADER, READS_HEADER]) t.match(protocol, `\`${header}\``)
   const named = new Set(Array.from(protocol.matchAll(/x-live-[a-z]+/g), ([header]) => header))
-  t.same([...named].sort(), ['x-live-edge', 'x-live-instance', 'x-live-to', 'x-live-url', 'x-live-wire'])
+  t.same([...named].sort(), ['x-live-edge', 'x-live-instance', 'x-live-reads', 'x-live-to', 'x-live-url', 'x-live-wire'])
   t.match(protocol, `The wire's version is **${WIRE_VERSION}**`)
 })
 

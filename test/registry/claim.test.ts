@@ -45,9 +45,9 @@ t.test('our own entry, left by a lost session, is replaced', async t => {
   const server = await startZooKeeper(t)
   const { zk, edge, holdings } = await announce(t, server, 'i1', 'http://127.0.0.1:1')
   await until(() => edge.current && holdings.current)
-  await expireSession(zk.client, server.port)
-  await until(() => zk.epoch === 2 && edge.current && holdings.current)
-  t.equal((await zk.getData(`${EDGES}/e1`)).stat.ephemeralOwner, zk.sessionId)
+  await expireSession(zk.session.client, server.port)
+  await until(() => zk.session.epoch === 2 && edge.current && holdings.current)
+  t.equal((await zk.getData(`${EDGES}/e1`)).stat.ephemeralOwner, zk.session.id)
 })
 
 t.test('what is set is announced, and closing leaves the registry', async t => {
@@ -76,7 +76,7 @@ t.test('an id whose holder lives is not taken; once the holder refuses connectio
 
   // The first process dies without a word: its session, and so its entries, live on.
   old.stop()
-  const manager = connectionManagerOf(first.zk.client)
+  const manager = connectionManagerOf(first.zk.session.client)
   manager.connect = () => {}
   manager.socket?.destroy()
   await until(() => second.edge.current && second.holdings.current)

@@ -23,8 +23,8 @@ t.test('an edge learns that an operator wishes it to leave, and that he no longe
   await operator.remove(path)
   await until(() => told.length === 2)
 
-  await expireSession(zk.client, server.port)
-  await until(() => zk.connected && zk.epoch === 2)
+  await expireSession(zk.session.client, server.port)
+  await until(() => zk.connected && zk.session.epoch === 2)
   await operator.create(path, printNode({ instance: 'i2' }))
   await until(() => told.length === 3)
   t.same(told, [true, false, true])

@@ -1,4 +1,4 @@
-import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from '../../dispatcher/store/store.js'
+import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from '../../dispatcher/store/store.js'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import type { Cursor } from '../../protocol/id.js'
 import { MemoryStore } from '../dispatcher/memory-store.js'
@@ -25,7 +25,8 @@ const UNKNOWN_MS = 1_000
 /** The comments of a whole cluster, behind a store for each dispatcher. */
 export class Disk {
   readonly faults: DiskFaults = { away: false, slow: 1, late: 0, lost: 0 }
-  readonly model = new MemoryStore()
+  /** Its deadlines are judged by the stores, at 0. */
+  readonly model = new MemoryStore(() => 0)
   readonly kind: DiskKind
   readonly world: World
   /** Told who stored something new. */
@@ -52,7 +53,7 @@ export class Disk {
     return this.#freeAt - world.now
   }
 
-  async commit(by: string, drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
+  async commit(by: string, drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
     const outcomes = await this.model.append(drafts, nowMs)
     for (const outcome of outcomes) {
       if (outcome.kind !== 'created') continue
@@ -76,7 +77,7 @@ class DiskStore implements Store {
     this.#process = process
   }
 
-  append(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
+  append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
     const { kind } = this.#disk
     if (kind === 'serial') return this.#part(drafts, nowMs)
     const parts = new Map<VideoId, number[]>()
@@ -103,7 +104,7 @@ class DiskStore implements Store {
 
   async close(): Promise<void> {}
 
-  #part(drafts: readonly Draft[], nowMs: number): Promise<Outcome[]> {
+  #part(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
     const { world, faults, kind } = this.#disk
     const { random } = world
     return new Promise((resolve, reject) => {
@@ -115,13 +116,19 @@ class DiskStore implements Store {
       const retries = kind === 'per-video' && random.chance(0.1) ? random.between(1, 20) : 0
       world.after(this.#disk.landsIn() + retries + (late ? random.between(200, 6_000) : 0), () => {
         // An embedded store dies and freezes with its process; another's servers do not.
-        const land = () => void this.#disk.commit(this.#process.name, drafts, nowMs).then(outcomes => {
+        const land = () => void this.#disk.commit(this.#process.name, drafts.map(draft => this.#judged(draft, late)), nowMs).then(outcomes => {
           if (!late && !lost) this.#answer(random.between(0.1, 1), () => resolve(outcomes))
         })
         if (kind === 'per-video') land()
         else this.#process.run(land)
       })
     })
+  }
+
+  /** A commit that lands late began in time. */
+  #judged(draft: Timed, late: boolean): Timed {
+    const expired = !late && draft.deadline !== undefined && draft.deadline <= this.#process.clock.now()
+    return { ...draft, deadline: expired ? 0 : undefined }
   }
 
   #read<T>(read: () => Promise<T>): Promise<T> {

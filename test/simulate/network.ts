@@ -3,7 +3,7 @@ import { streamPath } from '../../gateway/relay.js'
 import type { Connect } from '../../gateway/session.js'
 import type { EdgeNode } from '../../protocol/nodes.js'
 import type { Reply } from '../../runtime/http/reply.js'
-import type { Call, InternalClient } from '../../runtime/peers/client.js'
+import type { Call, Caller } from '../../runtime/peers/client.js'
 import { PeerError, type PeerFailure } from '../../runtime/peers/peer-error.js'
 import { Channel, type Reader } from './channel.js'
 import type { Process } from './process.js'
@@ -69,8 +69,8 @@ export class Network {
   latencyMs = (): number => this.#world.random.between(0.2, 5)
 
   /** How a process calls others. */
-  client(from: Process): InternalClient {
-    return { headers: {}, call: (url: string, call: Call) => this.call(from, url, call) } as unknown as InternalClient
+  client(from: Process): Caller {
+    return { call: (url, call) => this.call(from, url, call) }
   }
 
   /** The body of the answer. @throws PeerError */

@@ -1,19 +1,15 @@
+import { pino } from 'pino'
 import { Registry as Metrics } from 'prom-client'
-import { Dispatcher } from '../../dispatcher/dispatcher.js'
+import { DispatcherPart } from '../../dispatcher/assemble.js'
 import { DispatcherMetrics } from '../../dispatcher/metrics.js'
-import { routeDispatcher } from '../../dispatcher/server.js'
-import { Edge } from '../../edge/edge.js'
+import { EdgePart } from '../../edge/assemble.js'
 import { EdgeMetrics } from '../../edge/metrics.js'
-import { internalRoutes } from '../../edge/server.js'
-import { Gateway } from '../../gateway/gateway.js'
-import { history } from '../../gateway/history.js'
-import { openStream } from '../../gateway/open-stream.js'
-import { acceptsGzip } from '../../protocol/gzip.js'
-import { parseCursor } from '../../protocol/id.js'
-import type { DispatcherNode, EdgeNode } from '../../protocol/nodes.js'
-import { retryLine } from '../../protocol/sse.js'
-import { WIRE_VERSION } from '../../protocol/wire.js'
+import { GatewayPart } from '../../gateway/assemble.js'
+import { Limits } from '../../gateway/limits.js'
+import { Networks } from '../../runtime/http/address.js'
+import { Clients } from '../../runtime/http/client-address.js'
 import { json } from '../../runtime/http/reply.js'
+import { Refusals } from '../../runtime/limits/refusals.js'
 import type { Disk } from './disk.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
@@ -52,81 +48,69 @@ export interface Running {
   readonly sizes: () => Record<string, number>
 }
 
-/** As the parts' main.ts put them together, with the simulation's clock, network, registry and disk. */
+/** A part as its own assemble.ts puts it together, with the simulation's clock, network, registry and disk. */
 export type Start = (cluster: Cluster, process: Process, url: string) => Running
 
-const idOf = ({ name }: Process): string => name.split('.')[0]!
+const identityOf = ({ name }: Process) => ({ id: name.split('.')[0]!, instance: name, version: '0' })
 
-const sleep = (process: Process, ms: number): Promise<void> => new Promise(resolve => process.clock.after(ms, resolve))
+/** What every part has on its internal port. */
+function internalRoutes({ onBug }: Cluster, process: Process): Routes {
+  const routes = new Routes(error => onBug(process.name, error))
+  routes.route('GET', '/internal/ping', () => json(identityOf(process)))
+  return routes
+}
 
-export const startDispatcher: Start = ({ world, network, registry, disk, onBug, settings }, process, url) => {
-  const id = idOf(process)
+export const startDispatcher: Start = (cluster, process, url) => {
+  const { world, network, registry, disk, onBug, settings } = cluster
   const sizes: Record<string, () => number> = {}
   const metrics = new DispatcherMetrics(new Metrics())
   metrics.bytes = (name, _, read) => void (sizes[name] = read)
-  const node: DispatcherNode = { id, instance: process.name, internalUrl: url, state: 'up', startedAt: 0, version: '0', wire: WIRE_VERSION }
-  const session = registry.open(process, ['edge', 'holdings', 'dispatcher'], change => {
-    if (change.kind === 'dispatcher') dispatcher.viewChanged()
-  })
-  const client = network.client(process)
-  const dispatcher = new Dispatcher({
-    self: id,
+  const session = registry.open(process, ['edge', 'holdings', 'dispatcher'], change => part.viewChanged(change))
+  const part = new DispatcherPart({
+    identity: identityOf(process),
     store: disk.store(process),
     view: session.view,
+    viewLoaded: () => session.loaded,
+    viewIsCurrent: () => session.isCurrent,
     clock: process.clock,
     random: world.random.fork().next,
-    send: (target, path, body, timeoutMs) => client.call(target.internalUrl, { path, body, timeoutMs }),
+    client: network.client(process),
     metrics,
     onBug: error => onBug(process.name, error),
     limits: { maxPipeBytes: settings.maxPipeBytes },
+    announceNode: node => session.entry('dispatcher', node.id, node),
   })
-  const routes = new Routes(error => onBug(process.name, error))
-  routeDispatcher(routes.asServer, dispatcher)
+  const routes = internalRoutes(cluster, process)
+  part.route(routes)
   network.listeners.set(url, { process, handle: request => routes.handle(request) })
-  session.announce('dispatcher', id, node)
+  part.announce(url)
   return {
     process,
     session,
     sizes: () => Object.fromEntries(Object.entries(sizes).map(([name, read]) => [name, read()])),
-    async stop() {
-      session.announce('dispatcher', id, { ...node, state: 'draining' })
-      await sleep(process, 300)
-      await dispatcher.drain(5_000)
-      session.close()
-      await sleep(process, 50)
-      dispatcher.close()
-    },
+    stop: () => part.stop(),
   }
 }
 
-export const startEdge: Start = ({ world, network, registry, onBug, settings }, process, url) => {
-  const id = idOf(process)
-  let node: EdgeNode = { id, instance: process.name, internalUrl: url, publicUrl: url, capacity: settings.edgeCapacity, viewers: 0, state: 'up', startedAt: 0, version: '0', wire: WIRE_VERSION }
-  const session = registry.open(process, ['dispatcher'], () => edge.viewChanged())
-  const client = network.client(process)
-  const headers = { 'x-live-edge': id, 'x-live-instance': process.name, 'x-live-url': url }
-  const update = (change: Partial<EdgeNode>) => {
-    node = { ...node, ...change }
-    session.announce('edge', id, node)
-  }
-  const edge = new Edge({
+export const startEdge: Start = (cluster, process, url) => {
+  const { world, network, registry, settings } = cluster
+  const session = registry.open(process, ['dispatcher'], () => part.viewChanged())
+  const part = new EdgePart({
+    identity: identityOf(process),
     clock: process.clock,
     random: world.random.fork().next,
     view: session.view,
+    viewLoaded: () => session.loaded,
+    client: network.client(process),
     metrics: new EdgeMetrics(new Metrics()),
     capacity: settings.edgeCapacity,
     gzip: { level: 1, minViewers: 2 },
-    send: (dispatcher, path, body, timeoutMs) => client.call(dispatcher.internalUrl, { path, body, timeoutMs, headers }),
     onPeerError: () => {},
-    announce(videos) {
-      session.announce('holdings', id, { instance: process.name, videos })
-      update({ viewers: edge.viewers })
-      return videos.size * 20
-    },
+    announceNode: node => session.entry('edge', node.id, node),
+    announceHoldings: holdings => session.entry('holdings', identityOf(process).id, holdings),
   })
-  const routes = new Routes(error => onBug(process.name, error))
-  internalRoutes(routes.asServer, edge)
-  routes.route('GET', '/internal/ping', () => json({ id, instance: process.name, version: '0' }))
+  const routes = internalRoutes(cluster, process)
+  part.route(routes)
   network.listeners.set(url, {
     process,
     handle(request, res) {
@@ -141,61 +125,55 @@ export const startEdge: Start = ({ world, network, registry, onBug, settings }, 
       return routes.handle(request, res)
     },
   })
-  update({})
-  session.announce('holdings', id, { instance: process.name, videos: new Map() })
+  part.listens({ internalUrl: url, publicUrl: url })
+  part.announce()
   return {
     process,
     session,
-    sizes: () => ({ viewers: edge.viewers, rooms: edge.rooms }),
+    sizes: () => ({ viewers: part.edge.viewers, rooms: part.edge.rooms }),
     wish(wished) {
-      update({ state: wished ? 'draining' : 'up' })
-      if (wished) void edge.drain(1_000)
-      else edge.resume()
+      if (wished) void part.drain()
+      else part.resume()
     },
     async stop() {
-      update({ state: 'draining' })
-      await edge.drain(world.random.between(200, 3_000))
-      edge.stop()
-      session.close()
+      await part.drain()
+      await part.leave()
     },
   }
 }
 
-export const startGateway: Start = ({ world, network, registry, onBug, settings }, process, url) => {
-  const session = registry.open(process, ['edge', 'holdings', 'dispatcher'], change => gateway.viewChanged(change))
-  const random = world.random.fork().next
-  const gateway = new Gateway({
-    clock: process.clock,
-    random,
+const UNLIMITED = { most: 0, local: false }
+
+export const startGateway: Start = (cluster, process, url) => {
+  const { world, network, registry, settings } = cluster
+  const { clock } = process
+  const session = registry.open(process, ['edge', 'holdings', 'dispatcher'], change => part.viewChanged(change))
+  const metrics = new Metrics()
+  const log = pino({ level: 'silent' })
+  const part = new GatewayPart({
+    clock,
+    random: world.random.fork().next,
     view: session.view,
+    viewLoaded: () => session.loaded,
     client: network.client(process),
     connect: network.connect(process),
+    metrics,
     videoShare: settings.videoShare,
     joinRate: settings.joinRate,
+    allowedOrigins: '*',
+    viewerLimit: Infinity,
+    limits: new Limits({ clock, refusals: new Refusals({ clock, log, metrics, name: 'gateway' }), postsPerAuthor: UNLIMITED, postsPerAddress: UNLIMITED, streamsPerAuthor: UNLIMITED, streamsPerAddress: UNLIMITED }),
+    clients: new Clients({ clock, log, trusted: new Networks([]) }),
   })
-  let stopping = false
-  const routes = new Routes(error => onBug(process.name, error))
-  // As gateway/server.ts has them; that one makes its HTTP server itself.
-  routes.route('GET', '/comments/:videoId', exchange => {
-    const videoId = exchange.parameter(0)
-    if (exchange.header('accept') === '') return history(gateway, videoId, exchange.query)
-    if (stopping || !gateway.sessions.takesNewcomers) return { status: 200, body: retryLine(random) }
-    const recent = exchange.query.get('recent')
-    const gzip = acceptsGzip(exchange.header('accept-encoding'))
-    openStream(gateway.sessions, exchange.res, { videoId, after: parseCursor(exchange.header('last-event-id')), recent: recent === null ? undefined : Number(recent), gzip }, [], { random })
-    return undefined
-  })
-  routes.route('POST', '/comments/:videoId', exchange => gateway.poster.post(exchange.parameter(0), exchange.header('idempotency-key'), exchange.body(8_192)))
+  const routes = internalRoutes(cluster, process)
+  part.route(routes)
   network.listeners.set(url, { process, handle: (request, res) => routes.handle(request, res) })
   return {
     process,
     session,
-    sizes: () => ({ waiting: gateway.sessions.waitingCount, joins: gateway.sessions.size }),
+    sizes: () => ({ waiting: part.gateway.sessions.waitingCount, joins: part.gateway.sessions.size }),
     async stop() {
-      stopping = true
-      await gateway.sessions.endAll(world.random.between(0, 2_000))
-      while (gateway.poster.inFlight > 0) await sleep(process, 20)
-      gateway.close()
+      await part.stop(world.random.between(0, 2_000))
       session.close()
     },
   }

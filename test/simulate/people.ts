@@ -39,7 +39,7 @@ export async function post({ world, network, checker, process, random, gateways 
         if (repeats-- === 0) return entry.id
         continue
       }
-      const answer = await network.call(process, random.pick(gateways), { path: `/comments/${videoId}`, body, headers: { 'idempotency-key': key }, timeoutMs: 10_000 })
+      const answer = await network.call(process, random.pick(gateways), { path: `/comments/${videoId}`, body, headers: { 'content-type': 'application/json', 'idempotency-key': key }, timeoutMs: 10_000 })
       checker.acknowledged(entry, Number((JSON.parse(answer.toString()) as { id: string }).id))
       if (repeats-- === 0) return entry.id
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { DispatcherNode, EdgeNode, Holdings } from '../../protocol/nodes.js'
+import type { Entry } from '../../registry/entry.js'
 import { View, type Change } from '../../registry/view.js'
 import type { Process } from './process.js'
 import type { World } from './world.js'
@@ -126,11 +127,28 @@ export class Session {
     process.clock.after(TICK_MS, this.#tick)
   }
 
-  /** Announces a node of this process, now and in every later session. */
-  announce(kind: Kind, id: string, value: Value): void {
+  /** Announces something of this process, now and in every later session. */
+  entry<T extends Value>(kind: Kind, id: string, value: T): Entry<T> {
     const key = `${kind} ${id}`
-    this.#mine.set(key, { kind, id, value })
-    this.#write(key)
+    const set = (value: T) => {
+      this.#mine.set(key, { kind, id, value })
+      this.#write(key)
+      return JSON.stringify(value).length
+    }
+    set(value)
+    const standing = () => this.#alive && this.#registry.get(key) !== undefined
+    return {
+      get up() {
+        return standing()
+      },
+      set,
+      close: () => Promise.resolve(this.close()),
+    }
+  }
+
+  /** Connected, and nothing is known that was not read since. */
+  get isCurrent(): boolean {
+    return this.#alive && !this.#registry.faults.away
   }
 
   /** Leaves the registry. */

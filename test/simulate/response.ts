@@ -1,9 +1,9 @@
-import type { HttpResponse } from 'uWebSockets.js'
+import type { StreamResponse } from '../../runtime/http/stream.js'
 import type { Channel } from './channel.js'
 
-/** As much of a uWebSockets.js response as a stream uses, over a channel. Like the real one it throws when it is
+/** A response over a channel. Like the real one it throws when it is
  * used after its end. */
-export class Response {
+export class Response implements StreamResponse {
   readonly #channel: Channel
   #over = false
   #aborted: () => void = () => {}
@@ -14,11 +14,6 @@ export class Response {
       this.#over = true
       this.#aborted()
     }
-  }
-
-  /** For code that takes the real one. */
-  get asHttp(): HttpResponse {
-    return this as unknown as HttpResponse
   }
 
   onAborted(handler: () => void): this {

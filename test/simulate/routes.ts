@@ -1,8 +1,8 @@
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import { LiveError } from '../../protocol/errors.js'
 import type { Exchange } from '../../runtime/http/exchange.js'
 import { errorReply, type Reply } from '../../runtime/http/reply.js'
-import type { Handler, HttpServer, Method } from '../../runtime/http/server.js'
+import type { Handler, Method, Router } from '../../runtime/http/server.js'
 import type { Response } from './response.js'
 
 export interface Request {
@@ -20,16 +20,12 @@ interface Route {
 }
 
 /** Stands in for the HTTP server under the parts' own routes. */
-export class Routes {
+export class Routes implements Router {
   readonly #routes: Route[] = []
   readonly #onBug: (error: unknown) => void
 
   constructor(onBug: (error: unknown) => void) {
     this.#onBug = onBug
-  }
-
-  get asServer(): HttpServer {
-    return this as unknown as HttpServer
   }
 
   route(method: Method, pattern: string, handler: Handler): this {
@@ -45,16 +41,23 @@ export class Routes {
     try {
       if (!route) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
       const parameters = parts.filter((_, i) => route.parts[i]!.startsWith(':'))
-      const exchange = {
+      const exchange: Exchange = {
         method,
         path: plain,
         query: new URLSearchParams(query),
-        res: res?.asHttp,
-        header: (name: string) => headers[name] ?? '',
-        parameter: (index: number) => parameters[index] ?? '',
-        body: () => Promise.resolve(body),
+        get res() {
+          if (!res) throw new Error('this call is not for a stream')
+          return res
+        },
+        aborted: false,
+        signal: new AbortController().signal,
+        header: name => headers[name] ?? '',
+        headers: name => (name in headers ? [headers[name]!] : []),
+        parameter: index => parameters[index] ?? '',
+        peer: () => undefined,
+        body: () => Promise.resolve(body ?? Buffer.alloc(0)),
       }
-      return await route.handler(exchange as unknown as Exchange)
+      return await route.handler(exchange)
     } catch (error) {
       if (error instanceof LiveError) return errorReply(error)
       this.#onBug(error)

@@ -42,9 +42,9 @@ export class Cluster {
   errors = ''
   readonly #process: ChildProcess
 
-  constructor(data: string, flags: readonly string[], env: NodeJS.ProcessEnv = {}, under: readonly string[] = []) {
+  constructor(data: string, flags: readonly string[], env: NodeJS.ProcessEnv = {}, under: readonly string[] = [], entry = ENTRY) {
     this.data = data
-    const [command, ...args] = [...under, 'env', ...plainNode(env['NODE_OPTIONS']), ENTRY, 'cluster', '--port', '0', '--data', this.data, ...flags]
+    const [command, ...args] = [...under, 'env', ...plainNode(env['NODE_OPTIONS']), entry, 'cluster', '--port', '0', '--data', this.data, ...flags]
     this.#process = spawn(command!, args, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -2,10 +2,11 @@ import { Registry } from 'prom-client'
 import { Edge } from '../../edge/edge.js'
 import { EdgeMetrics } from '../../edge/metrics.js'
 import type { Start, Viewer } from '../../edge/viewer.js'
-import type { DispatcherNode } from '../../protocol/nodes.js'
+import type { MemberNode } from '../../protocol/nodes.js'
 import { parseReplay, parseSync, printAnswers, type ReplayRequest, type RoomAnswer, type SyncRequest } from '../../protocol/wire.js'
 import { View } from '../../registry/view.js'
 import type { Clock } from '../../runtime/clock.js'
+import type { PeerFailure } from '../../runtime/peers/peer-error.js'
 import { FakeClock } from './fake-clock.js'
 import { FakeOutlet } from './fake-outlet.js'
 import { ModelStore } from './model-store.js'
@@ -13,7 +14,7 @@ import { dispatcherNode } from './nodes.js'
 
 export interface Question {
   readonly at: number
-  readonly node: DispatcherNode
+  readonly node: MemberNode
   /** The rooms of a sync; none in a replay. */
   readonly syncs: readonly SyncRequest[]
   readonly replay: ReplayRequest | undefined
@@ -47,6 +48,9 @@ export class EdgeStage<C extends Clock = FakeClock> {
   /** How a dispatcher answers; by default from the stores at once. */
   answer: (question: Question) => RoomAnswer[] | Promise<RoomAnswer[]> = question => this.fromStores(question)
 
+  /** What a ping of a dispatcher finds; by default that it lives. */
+  pings: (node: MemberNode) => PeerFailure | undefined = () => undefined
+
   constructor({ dispatchers = 1, capacity = 10_000, random = () => 0.9, announceBytes = 100 }: StageOptions = {}, clock: Clock = new FakeClock()) {
     this.clock = clock as C
     for (let i = 1; i <= dispatchers; i++) this.addDispatcher(`d${i}`)
@@ -63,6 +67,7 @@ export class EdgeStage<C extends Clock = FakeClock> {
         this.questions.push(question)
         return Buffer.from(printAnswers(await this.answer(question)))
       },
+      ping: node => Promise.resolve(this.pings(node)),
       onPeerError: (_node, error) => void this.peerErrors.push(error),
       announce: videos => {
         this.announced.push({ at: clock.now(), videos })

@@ -16,6 +16,7 @@ export class FakeDispatcher {
   answer: (draft: Draft) => PostResult | Promise<PostResult> | undefined = draft => this.stored(draft)
   history: (exchange: Exchange) => Reply = () => json({ comments: [], nextCursor: null })
   #last = 0
+  #frozen = false
   readonly #server = new HttpServer({ onBug: error => { throw error } })
 
   constructor(id: string) {
@@ -30,12 +31,18 @@ export class FakeDispatcher {
       this.histories.push(`${exchange.parameter(0)}?${exchange.query.toString()}`)
       return this.history(exchange)
     })
+    this.#server.route('GET', '/internal/ping', () => (this.#frozen ? new Promise<Reply>(() => {}) : json({ id, instance: this.node.instance })))
     const port = this.#server.listen('127.0.0.1', 0)
     this.node = dispatcherNode(id, { internalUrl: `http://127.0.0.1:${port}` })
   }
 
   stored({ videoId, authorId, authorName, content }: Draft): PostResult {
     return { comment: { id: ++this.#last, videoId, authorId, authorName, content, createdAt: 1_750_000_000_000 }, created: true }
+  }
+
+  /** It answers no ping any more. */
+  freeze(): void {
+    this.#frozen = true
   }
 
   close(): void {

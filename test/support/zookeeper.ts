@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { Zk, type ZkOptions } from '../../registry/zookeeper/client.js'
 import { startLocalServer, type LocalServer } from '../../registry/zookeeper/local-server.js'
+import type { SessionListener } from '../../registry/zookeeper/session.js'
 
 /** A real ZooKeeper of a test's own. */
 export class TestZooKeeper {
@@ -90,4 +91,18 @@ export async function openZk(t: Test, connect: string, options: ZkOptions = {}):
   t.after(() => zk.close())
   await zk.ready(AbortSignal.timeout(10_000))
   return zk
+}
+
+/** Resolves the next time that this happens to the client's session.
+ * @throws Error when that takes longer than `timeoutMs` */
+export function next(zk: Zk, event: Exclude<keyof SessionListener, 'onWarning'>, timeoutMs = 30_000): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => end(() => reject(new Error(`no ${event} within ${timeoutMs} ms`))), timeoutMs)
+    const stop = zk.session.listen({ [event]: () => end(resolve) })
+    const end = (settle: () => void) => {
+      clearTimeout(timer)
+      stop()
+      settle()
+    }
+  })
 }

@@ -3,7 +3,7 @@ import { BlockList, connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Zk } from '../../zookeeper/client.js'
 import { parseConnectString } from '../../zookeeper/connect-string.js'
-import { isZk } from '../../zookeeper/zk-error.js'
+import { isZkError } from '../../zookeeper/zk-error.js'
 import { inParallel } from '../connection.js'
 import { everyPath } from '../secure.js'
 import type { ZookeeperAddress } from '../zookeeper-address.js'
@@ -51,7 +51,7 @@ async function openPaths(zk: Zk): Promise<string[]> {
     try {
       return (await zk.getAcl(path)).some(({ scheme, mayChange }) => scheme === 'world' && mayChange) ? path : undefined
     } catch (error) {
-      if (isZk(error, 'NO_NODE', 'NO_AUTH')) return undefined
+      if (isZkError(error, 'NO_NODE', 'NO_AUTH')) return undefined
       throw error
     }
   })

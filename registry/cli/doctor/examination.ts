@@ -3,7 +3,7 @@ import type { InternalClient } from '../../../runtime/peers/client.js'
 import { refusal, refusalMessage } from '../../access.js'
 import { Zk } from '../../zookeeper/client.js'
 import { parseConnectString } from '../../zookeeper/connect-string.js'
-import { isZk } from '../../zookeeper/zk-error.js'
+import { isZkError } from '../../zookeeper/zk-error.js'
 import { inParallel } from '../connection.js'
 import type { RunningCluster } from '../running-cluster.js'
 import type { ZookeeperAddress } from '../zookeeper-address.js'
@@ -65,7 +65,7 @@ export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
     findings.push(...(await judgeAccess(zk, options.address)))
     return { healthy: findings.every(({ level }) => level === 'note'), zookeeper: { connect, sessionMs, readMs }, asked, findings: merged(findings) }
   } catch (error) {
-    if (!(error instanceof Error) || !(isZk(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED') || error.name === 'AbortError')) throw error
+    if (!(error instanceof Error) || !(isZkError(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED') || error.name === 'AbortError')) throw error
     return { healthy: false, zookeeper: { connect, sessionMs: null, readMs: null }, asked: nobody, findings: await away(options.address) }
   } finally {
     await zk.close()

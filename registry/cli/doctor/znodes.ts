@@ -1,7 +1,7 @@
 import { DISPATCHERS, DRAIN, EDGES, HOLDINGS, MAX_ZNODE_BYTES, parseDispatcher, parseDrain, parseEdge, parseHoldings, RubbishError, type DispatcherNode, type EdgeNode, type Holdings } from '../../../protocol/nodes.js'
 import type { Zk } from '../../zookeeper/client.js'
 import type { ConnectString } from '../../zookeeper/connect-string.js'
-import { isZk } from '../../zookeeper/zk-error.js'
+import { isZkError } from '../../zookeeper/zk-error.js'
 import { inParallel } from '../connection.js'
 import { number } from '../table.js'
 import { note, problem, type Finding } from './finding.js'
@@ -57,7 +57,7 @@ async function unlessGone<T>(read: Promise<T>): Promise<T | undefined> {
   try {
     return await read
   } catch (error) {
-    if (isZk(error, 'NO_NODE')) return undefined
+    if (isZkError(error, 'NO_NODE')) return undefined
     throw error
   }
 }
@@ -66,7 +66,7 @@ async function unlessRefused<T>(read: Promise<T>): Promise<T | 'refused'> {
   try {
     return await read
   } catch (error) {
-    if (isZk(error, 'NO_AUTH')) return 'refused'
+    if (isZkError(error, 'NO_AUTH')) return 'refused'
     throw error
   }
 }

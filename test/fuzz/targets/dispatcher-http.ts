@@ -40,8 +40,9 @@ export const dispatcherHttp: Target = {
     const store = new SqliteStore(join(folder, 'comments.db'))
     const metrics = new Registry()
     const dispatcher = new Dispatcher({
-      self: 'd', store, view: new View(), clock: systemClock, random: Math.random, metrics: new DispatcherMetrics(metrics), onBug,
+      self: 'd', store, view: new View(), viewIsCurrent: () => true, clock: systemClock, random: Math.random, metrics: new DispatcherMetrics(metrics), onBug,
       send: async () => Buffer.alloc(0),
+      ping: async () => undefined,
       limits: { maxRecentBytes: 1 << 20 },
     })
     const server = internalServer({ token: undefined, metrics, identity: { id: 'd', instance: 'i1', version: '0' }, notReady: () => undefined, onBug })

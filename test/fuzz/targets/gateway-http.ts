@@ -1,12 +1,11 @@
 import fc from 'fast-check'
 import { Registry } from 'prom-client'
-import { Gateway } from '../../../gateway/gateway.js'
+import { GatewayPart } from '../../../gateway/assemble.js'
 import { Limits } from '../../../gateway/limits.js'
-import { GatewayMetrics } from '../../../gateway/metrics.js'
 import { connectWith } from '../../../gateway/relay.js'
-import { PublicServer } from '../../../gateway/server.js'
 import { View } from '../../../registry/view.js'
 import { systemClock } from '../../../runtime/clock.js'
+import { HttpServer } from '../../../runtime/http/server.js'
 import { InternalClient } from '../../../runtime/peers/client.js'
 import { FakeDispatcher } from '../../support/fake-dispatcher.js'
 import { identityOf, Issuer } from '../../support/issuer.js'
@@ -44,15 +43,16 @@ function target({ issuer, ...named }: { readonly name: string; readonly what: st
       const view = new View()
       view.apply({ kind: 'dispatcher', id: 'd', node: dispatcher.node }, 0)
       const client = new InternalClient(undefined)
-      const gateway = new Gateway({ clock: systemClock, random: Math.random, view, client, connect: connectWith(client.headers), videoShare: 10, joinRate: 500 })
       // Behind a proxy that is believed, so that what it says of its clients is read as well.
-      const server = new PublicServer({
-        connections: connections({ trusted: '127.0.0.1' }),
+      const part = new GatewayPart({
+        clock: systemClock, random: Math.random, view, viewLoaded: () => true, client, connect: connectWith(client.headers), metrics: new Registry(), videoShare: 10, joinRate: 500,
         limits: new Limits({ clock: systemClock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() }),
         clients: clients('127.0.0.1'),
-        gateway, metrics: new GatewayMetrics(new Registry()), allowedOrigins: new Set(['https://a.example']), viewerLimit: 1_000, identity: issuer && identityOf(issuer),
-        notReady: () => undefined, viewLoaded: () => true, onBug: error => bugs.push(error),
+        allowedOrigins: new Set(['https://a.example']), viewerLimit: 1_000, identity: issuer && identityOf(issuer),
       })
+      const { gateway } = part
+      const server = new HttpServer({ headers: part.headers, connections: connections({ trusted: '127.0.0.1' }), onBug: error => bugs.push(error) })
+      part.route(server)
       const port = server.listen('127.0.0.1', 0)
       return {
         async check(input) {

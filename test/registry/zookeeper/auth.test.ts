@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { once } from 'node:events'
 import zookeeper, { type ACL } from 'node-zookeeper-client'
 import t from 'tap'
 import { ChildrenCache } from '../../../registry/zookeeper/children-cache.js'
@@ -8,7 +7,7 @@ import { CREDENTIALS_RULE, parseCredentials, readCredentials } from '../../../re
 import { PersistentNode } from '../../../registry/zookeeper/persistent-node.js'
 import { expireSession } from '../../support/expire-session.js'
 import { until } from '../../support/until.js'
-import { openZk, startZooKeeper } from '../../support/zookeeper.js'
+import { next, openZk, startZooKeeper } from '../../support/zookeeper.js'
 
 const server = await startZooKeeper(t)
 const ours = { auth: ['parts:right'] }
@@ -57,12 +56,10 @@ t.test('without credentials what is made is open to all, as before', async t => 
 t.test('the credentials are shown again after a reconnect and in every new session, ahead of all that waits', async t => {
   const zk = await openZk(t, `${server.connect}/again`, ours)
   await zk.ensure('/edges')
-  const node = new PersistentNode(zk, '/edges/a', Buffer.from('1'), { mayReplace })
+  const node = new PersistentNode({ zk, path: '/edges/a', data: Buffer.from('1'), mayReplace, onWarning: error => t.fail(error.message) })
   t.after(() => node.close())
-  node.on('warn', error => t.fail(error.message))
-  const cache = new ChildrenCache(zk, '/edges')
+  const cache = new ChildrenCache({ zk, path: '/edges', onRefused: () => t.fail('the cache was refused') })
   t.after(() => cache.close())
-  cache.on('refused', () => t.fail('the cache was refused'))
   await until(() => cache.entries.has('a'))
 
   await server.kill()
@@ -71,10 +68,10 @@ t.test('the credentials are shown again after a reconnect and in every new sessi
   await zk.setData('/edges/a', Buffer.from('2'))
   await until(() => cache.entries.get('a')?.data.toString() === '2')
 
-  const session = once(zk, 'session')
-  await expireSession(zk.client, server.port)
+  const session = next(zk, 'onSession')
+  await expireSession(zk.session.client, server.port)
   await session
-  await until(() => node.up && cache.entries.get('a')?.stat.ephemeralOwner === zk.sessionId, { what: 'the node stands in the new session' })
+  await until(() => node.up && cache.entries.get('a')?.stat.ephemeralOwner === zk.session.id, { what: 'the node stands in the new session' })
 })
 
 t.test('while credentials are changed, those with the old ones and those with both see each other', async t => {
@@ -98,15 +95,14 @@ t.test('a child that may not be read is passed over, and read once it may be', a
   await zk.create('/edges/open', Buffer.from('1'))
   const other = await openZk(t, connect, ours)
   await other.create('/edges/closed', Buffer.from('2'))
-  const cache = new ChildrenCache(zk, '/edges')
-  t.after(() => cache.close())
   const refused: (string | undefined)[] = []
-  cache.on('refused', name => refused.push(name))
+  const cache = new ChildrenCache({ zk, path: '/edges', onRefused: name => refused.push(name) })
+  t.after(() => cache.close())
   await until(() => cache.synced)
   t.same([...cache.entries.keys()], ['open'])
   t.same(refused, ['closed'])
   const open = (zookeeper.ACL as unknown as { OPEN_ACL_UNSAFE: ACL[] }).OPEN_ACL_UNSAFE
-  await new Promise(resolve => other.client.setACL('/mixed/edges/closed', open, resolve))
+  await new Promise(resolve => other.session.client.setACL('/mixed/edges/closed', open, resolve))
   await until(() => cache.entries.has('closed'))
 })
 

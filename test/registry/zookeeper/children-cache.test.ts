@@ -1,19 +1,21 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import t, { type Test } from 'tap'
-import { ChildrenCache } from '../../../registry/zookeeper/children-cache.js'
+import { ChildrenCache, type ChildrenCacheOptions } from '../../../registry/zookeeper/children-cache.js'
 import type { Zk } from '../../../registry/zookeeper/client.js'
 import { expireSession } from '../../support/expire-session.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 import { until } from '../../support/until.js'
-import { openZk, startZooKeeper } from '../../support/zookeeper.js'
+import { next, openZk, startZooKeeper } from '../../support/zookeeper.js'
 
 const server = await startZooKeeper(t)
 const writer = await openZk(t, server.connect)
 
-function watchChildren(t: Test, zk: Zk, path: string): ChildrenCache {
-  const cache = new ChildrenCache(zk, path)
+/** A cache, closed when `t` ends; `synced` resolves the next time that it is. */
+function watchChildren(t: Test, zk: Zk, path: string, options: Partial<ChildrenCacheOptions> = {}) {
+  const events = new EventEmitter()
+  const cache = new ChildrenCache({ zk, path, onSynced: () => events.emit('synced'), ...options })
   t.after(() => cache.close())
-  return cache
+  return { cache, synced: () => once(events, 'synced') }
 }
 
 function contents(cache: ChildrenCache): Record<string, string> {
@@ -29,11 +31,12 @@ async function shows(cache: ChildrenCache, wanted: Record<string, string>): Prom
 
 t.test('it follows children that come, change and go, also before their parent is there', async t => {
   const zk = await openZk(t, server.connect)
-  const cache = watchChildren(t, zk, '/edges')
   const events: string[] = []
-  cache.on('set', (name, { data }, previous) => events.push(`${name}=${data.toString()} was ${previous?.data.toString()}`))
-  cache.on('delete', (name, { data }) => events.push(`${name} gone, was ${data.toString()}`))
-  await once(cache, 'synced')
+  const { cache, synced } = watchChildren(t, zk, '/edges', {
+    onSet: (name, { data }, previous) => events.push(`${name}=${data.toString()} was ${previous?.data.toString()}`),
+    onDelete: (name, { data }) => events.push(`${name} gone, was ${data.toString()}`),
+  })
+  await synced()
   t.same(contents(cache), {})
 
   await writer.ensure('/edges')
@@ -57,8 +60,8 @@ t.test('a thousand children and as many changes come to the last state', async t
   const names = Array.from({ length: 1_000 }, (_, i) => String(i))
   await Promise.all(names.map(name => writer.create(`/many/${name}`, Buffer.from('0'))))
   const zk = await openZk(t, server.connect)
-  const cache = watchChildren(t, zk, '/many')
-  await once(cache, 'synced')
+  const { cache, synced } = watchChildren(t, zk, '/many')
+  await synced()
   t.equal(cache.entries.size, 1_000)
   await Promise.all(names.map(name => writer.setData(`/many/${name}`, Buffer.from('1'))))
   await Promise.all(names.map(name => writer.setData(`/many/${name}`, Buffer.from('2'))))
@@ -70,21 +73,21 @@ t.test('what changed while it was disconnected is seen after the reconnect', asy
   for (const name of ['stays', 'changes', 'goes']) await writer.create(`/away/${name}`, Buffer.from('1'))
   const proxy = await TcpProxy.open(t, server.port)
   const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
-  const cache = watchChildren(t, zk, '/away')
-  await once(cache, 'synced')
+  const { cache, synced } = watchChildren(t, zk, '/away')
+  await synced()
   proxy.refusing = true
   proxy.cut()
-  await once(zk, 'suspended')
+  await next(zk, 'onSuspended')
   t.equal(cache.synced, false)
   t.equal(cache.entries.size, 3, 'it goes on showing what it last saw')
   await writer.setData('/away/changes', Buffer.from('2'))
   await writer.remove('/away/goes')
   await writer.create('/away/comes', Buffer.from('1'))
-  const reconnected = once(zk, 'connected')
+  const reconnected = next(zk, 'onConnected')
   proxy.refusing = false
   await reconnected
   t.equal(cache.synced, false, 'it does not pass old news for new')
-  await once(cache, 'synced')
+  await synced()
   t.same(contents(cache), { changes: '2', comes: '1', stays: '1' })
 })
 
@@ -92,13 +95,15 @@ t.test('after an expired session all is watched again, and only what changed is 
   await writer.ensure('/expired')
   for (const name of ['a', 'b', 'c']) await writer.create(`/expired/${name}`, Buffer.from('1'))
   const zk = await openZk(t, server.connect)
-  const cache = watchChildren(t, zk, '/expired')
-  await once(cache, 'synced')
   const told: string[] = []
-  cache.on('set', name => told.push(`set ${name}`))
-  cache.on('delete', name => told.push(`delete ${name}`))
-  zk.once('expired', () => void writer.setData('/expired/a', Buffer.from('2')))
-  await expireSession(zk.client, server.port)
+  const { cache, synced } = watchChildren(t, zk, '/expired', {
+    onSet: name => told.push(`set ${name}`),
+    onDelete: name => told.push(`delete ${name}`),
+  })
+  await synced()
+  told.length = 0
+  void next(zk, 'onLost').then(() => writer.setData('/expired/a', Buffer.from('2')))
+  await expireSession(zk.session.client, server.port)
   await shows(cache, { a: '2', b: '1', c: '1' })
   t.same(told, ['set a'])
 
@@ -112,7 +117,7 @@ t.test('it converges through cuts in the middle of answers', async t => {
   await writer.ensure('/rough')
   const proxy = await TcpProxy.open(t, server.port)
   const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
-  const cache = watchChildren(t, zk, '/rough')
+  const { cache } = watchChildren(t, zk, '/rough')
   for (let round = 0; round < 20; round++) {
     const name = `n${round % 5}`
     if (await writer.exists(`/rough/${name}`)) await writer.remove(`/rough/${name}`)
@@ -126,7 +131,7 @@ t.test('it converges after a restart of the server, and after one that lost its 
   const zk = await openZk(t, server.connect, { sessionTimeoutMs: 1_000 })
   await writer.ensure('/restart')
   await writer.create('/restart/a', Buffer.from('1'))
-  const cache = watchChildren(t, zk, '/restart')
+  const { cache } = watchChildren(t, zk, '/restart')
   await shows(cache, { a: '1' })
 
   await server.kill()

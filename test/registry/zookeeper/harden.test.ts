@@ -7,7 +7,7 @@ import { abandon, harden } from '../../../registry/zookeeper/harden.js'
 import { connectionManagerOf, ConnectionState, jute, type LibraryError } from '../../../registry/zookeeper/internals.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 import { until } from '../../support/until.js'
-import { openZk, startZooKeeper } from '../../support/zookeeper.js'
+import { next, openZk, startZooKeeper } from '../../support/zookeeper.js'
 
 const server = await startZooKeeper(t)
 const setUp = await openZk(t, server.connect)
@@ -32,13 +32,13 @@ async function zkBehindProxy(t: Test, sessionTimeoutMs = 4_000): Promise<{ zk: Z
 t.test('a frozen server is noticed within the session timeout', async t => {
   const zk = await openZk(t, server.connect, { sessionTimeoutMs: 1_500 })
   const pending = t.rejects(
-    once(zk, 'suspended').then(() => zk.exists('/')),
+    next(zk, 'onSuspended').then(() => zk.exists('/')),
     { code: 'CONNECTION_LOSS', sent: false },
   )
   server.freeze()
   t.after(() => server.thaw())
   const call = t.rejects(zk.exists('/'), { code: 'CONNECTION_LOSS', ambiguous: true })
-  await once(zk, 'suspended', { signal: AbortSignal.timeout(1_500) })
+  await next(zk, 'onSuspended', 1_500)
   await Promise.all([pending, call])
   server.thaw()
   await zk.ready(AbortSignal.timeout(10_000))
@@ -57,8 +57,8 @@ t.test('a peer that accepts and never answers is given up long before the sessio
 
 t.test('an answer cut in the middle costs the connection, not the session', async t => {
   const { zk, proxy } = await zkBehindProxy(t)
-  const { sessionId, epoch } = zk
-  zk.on('warn', error => t.fail(error.message))
+  const { id, epoch } = zk.session
+  zk.session.listen({ onWarning: error => t.fail(error.message) })
   await zk.create('/big', Buffer.alloc(5_000, 7))
   for (const bytes of [2, 10, 30, 3_000]) {
     proxy.cutAfter(bytes)
@@ -66,7 +66,7 @@ t.test('an answer cut in the middle costs the connection, not the session', asyn
     await zk.ready(AbortSignal.timeout(5_000))
     t.equal((await zk.getData('/big')).data.length, 5_000)
   }
-  t.same([zk.sessionId, zk.epoch], [sessionId, epoch])
+  t.same([zk.session.id, zk.session.epoch], [id, epoch])
 })
 
 t.test('a client is ended in whatever state it is', async t => {
@@ -92,7 +92,7 @@ t.test('a client is ended in whatever state it is', async t => {
     const { zk, proxy } = await zkBehindProxy(t)
     proxy.refusing = true
     proxy.cut()
-    await once(zk, 'suspended')
+    await next(zk, 'onSuspended')
     const { accepted } = proxy
     await until(() => proxy.accepted > accepted, { what: 'another attempt' })
     await zk.close()
@@ -142,7 +142,7 @@ t.test('more watches than fit one packet are set again after a reconnect', async
   const paths = Array.from({ length: 1_200 }, (_, i) => `/${String(i).padStart(nameBytes, 'x')}`)
   await Promise.all(paths.map(path => zk.exists(path, watch)))
   proxy.cut()
-  await once(zk, 'suspended')
+  await next(zk, 'onSuspended')
   await zk.ready(AbortSignal.timeout(5_000))
   // Answered behind the watches: they are set.
   await zk.exists('/')
@@ -164,14 +164,14 @@ t.test('a client that only receives keeps its session by pings', async t => {
     await sleep(100)
   }
   await until(() => fired === paths.length, { what: 'every notice' })
-  t.same([zk.epoch, proxy.accepted], [1, 1])
+  t.same([zk.session.epoch, proxy.accepted], [1, 1])
 })
 
 t.test('the request counter wraps', async t => {
   const zk = await openZk(t, server.connect)
-  connectionManagerOf(zk.client).xid = 0x7ffffffe - 3
+  connectionManagerOf(zk.session.client).xid = 0x7ffffffe - 3
   for (let i = 0; i < 8; i++) t.type(await zk.exists('/'), Object)
-  t.ok(connectionManagerOf(zk.client).xid < 100)
+  t.ok(connectionManagerOf(zk.session.client).xid < 100)
 })
 
 t.test('an error the library does not know is an error like any other', async t => {

@@ -1,11 +1,12 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import t, { type Test } from 'tap'
-import { maxDataBytes, type Zk } from '../../../registry/zookeeper/client.js'
+import { MAX_DATA_BYTES, type Zk } from '../../../registry/zookeeper/client.js'
 import { PersistentNode } from '../../../registry/zookeeper/persistent-node.js'
+import { ZkError } from '../../../registry/zookeeper/zk-error.js'
 import { expireSession } from '../../support/expire-session.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 import { until } from '../../support/until.js'
-import { openZk, startZooKeeper } from '../../support/zookeeper.js'
+import { next, openZk, startZooKeeper } from '../../support/zookeeper.js'
 
 const server = await startZooKeeper(t)
 const observer = await openZk(t, server.connect)
@@ -13,15 +14,33 @@ const observer = await openZk(t, server.connect)
 const never = () => Promise.resolve(false)
 const always = () => Promise.resolve(true)
 
-function keep(t: Test, zk: Zk, path: string, data: string, mayReplace: (data: Buffer) => Promise<boolean> = never) {
-  const node = new PersistentNode(zk, path, Buffer.from(data), { mayReplace })
-  t.after(() => node.close())
-  node.on('warn', error => t.fail(error.message))
-  return node
+interface NodeEvents {
+  up: []
+  down: []
+  written: [data: Buffer]
+  conflict: [data: Buffer]
 }
 
-async function written(node: PersistentNode): Promise<void> {
-  while (!node.current) await once(node, 'written', { signal: AbortSignal.timeout(5_000) })
+/** A node, closed when `t` ends, and what it tells. */
+function keep(t: Test, zk: Zk, path: string, data: string, mayReplace: (data: Buffer) => Promise<boolean> = never) {
+  const events = new EventEmitter<NodeEvents>()
+  const node = new PersistentNode({
+    zk,
+    path,
+    data: Buffer.from(data),
+    mayReplace,
+    onUp: () => events.emit('up'),
+    onDown: () => events.emit('down'),
+    onWritten: data => events.emit('written', data),
+    onConflict: data => events.emit('conflict', data),
+    onWarning: error => t.fail(error.message),
+  })
+  t.after(() => node.close())
+  /** Resolves once the node stands with what was set last. */
+  const written = async () => {
+    while (!node.current) await once(events, 'written', { signal: AbortSignal.timeout(5_000) })
+  }
+  return { node, events, written }
 }
 
 async function seen(path: string): Promise<string> {
@@ -45,10 +64,10 @@ function countCalls(zk: Zk): Record<string, number> {
 
 t.test('it makes its node, with its parents, and removes it when closed', async t => {
   const zk = await openZk(t, `${server.connect}/fresh`)
-  const node = keep(t, zk, '/edges/e1', 'a')
-  await once(node, 'up')
-  await written(node)
-  t.match((await observer.getData('/fresh/edges/e1')).stat, { version: 0, ephemeralOwner: zk.sessionId })
+  const { node, events, written } = keep(t, zk, '/edges/e1', 'a')
+  await once(events, 'up')
+  await written()
+  t.match((await observer.getData('/fresh/edges/e1')).stat, { version: 0, ephemeralOwner: zk.session.id })
   await node.close()
   t.equal(node.up, false)
   t.equal(await observer.exists('/fresh/edges/e1'), null)
@@ -56,39 +75,39 @@ t.test('it makes its node, with its parents, and removes it when closed', async 
 
 t.test('sets that come faster than writes are written as one, the newest, at one round trip each', async t => {
   const zk = await openZk(t, server.connect)
-  const node = keep(t, zk, '/busy', '0')
-  await written(node)
+  const { node, events, written } = keep(t, zk, '/busy', '0')
+  await written()
   const counts = countCalls(zk)
   for (let i = 1; i <= 1_000; i++) node.set(Buffer.from(String(i)))
-  await written(node)
+  await written()
   t.equal(await seen('/busy'), '1000')
   t.same(counts, { setData: 1 })
 
   for (let i = 0; i < 20; i++) {
     node.set(Buffer.from(`again ${i}`))
-    await written(node)
+    await written()
   }
   t.same(counts, { setData: 21 })
 
   node.set(Buffer.from('again 19'))
-  await once(node, 'written')
+  await once(events, 'written')
   t.same(counts, { setData: 21 }, 'what stands already is not written')
 })
 
 t.test('one write is in flight at a time, and what is set meanwhile goes in the next', async t => {
   const proxy = await TcpProxy.open(t, server.port)
   const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
-  const node = keep(t, zk, '/slow', 'a')
-  await written(node)
+  const { node, events, written } = keep(t, zk, '/slow', 'a')
+  await written()
   const writes: string[] = []
-  node.on('written', data => writes.push(data.toString()))
+  events.on('written', data => writes.push(data.toString()))
   const counts = countCalls(zk)
   proxy.delayMs = 20
   node.set(Buffer.from('b'))
   await until(() => counts.setData === 1, { what: 'the first write' })
   node.set(Buffer.from('c'))
   node.set(Buffer.from('d'))
-  await written(node)
+  await written()
   t.same(writes, ['b', 'd'])
   t.same(counts, { setData: 2 })
 })
@@ -96,19 +115,19 @@ t.test('one write is in flight at a time, and what is set meanwhile goes in the 
 t.test('it is current again after a disconnect', async t => {
   const proxy = await TcpProxy.open(t, server.port)
   const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
-  const node = keep(t, zk, '/cut-off', 'a')
-  await written(node)
+  const { node, events, written } = keep(t, zk, '/cut-off', 'a')
+  await written()
   let downs = 0
-  node.on('down', () => downs++)
+  events.on('down', () => downs++)
   proxy.refusing = true
   proxy.cut()
-  await once(zk, 'suspended')
+  await next(zk, 'onSuspended')
   node.set(Buffer.from('b'))
   proxy.refusing = false
   await until(async () => (await seen('/cut-off')) === 'b' && node.current)
 
   const counts = countCalls(zk)
-  const checked = once(node, 'written')
+  const checked = once(events, 'written')
   proxy.cut()
   await checked
   t.same(counts, { getChildren: 1 }, 'a reconnect alone writes nothing')
@@ -118,36 +137,36 @@ t.test('it is current again after a disconnect', async t => {
 t.test('a write whose answer was lost is settled', async t => {
   const proxy = await TcpProxy.open(t, server.port)
   const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
-  const node = keep(t, zk, '/unknown', '0')
+  const { node, written } = keep(t, zk, '/unknown', '0')
   for (let i = 1; i <= 10; i++) {
-    await written(node)
+    await written()
     proxy.cutAfter(1 + i * 7)
     node.set(Buffer.from(String(i)))
-    await written(node)
+    await written()
     t.equal(await seen('/unknown'), String(i))
   }
 })
 
 t.test('an expired session is replaced, without asking anyone', async t => {
   const zk = await openZk(t, server.connect)
-  const node = keep(t, zk, '/expiring', 'a', () => Promise.reject(new Error('not to be asked')))
-  await written(node)
-  const events: string[] = []
-  node.on('down', () => events.push('down')).on('up', () => events.push('up'))
-  await expireSession(zk.client, server.port)
+  const { node, events, written } = keep(t, zk, '/expiring', 'a', () => Promise.reject(new Error('not to be asked')))
+  await written()
+  const told: string[] = []
+  events.on('down', () => told.push('down')).on('up', () => told.push('up'))
+  await expireSession(zk.session.client, server.port)
   node.set(Buffer.from('b'))
   await until(async () => (await observer.exists('/expiring')) && (await seen('/expiring')) === 'b')
-  await written(node)
-  t.same(events, ['down', 'up'])
-  t.equal((await observer.exists('/expiring'))?.ephemeralOwner, zk.sessionId)
+  await written()
+  t.same(told, ['down', 'up'])
+  t.equal((await observer.exists('/expiring'))?.ephemeralOwner, zk.session.id)
 })
 
 t.test('deleted by somebody, it is made again at once', async t => {
   const zk = await openZk(t, server.connect)
-  const node = keep(t, zk, '/deleted', 'a')
-  await written(node)
+  const { events, written } = keep(t, zk, '/deleted', 'a')
+  await written()
   for (let i = 0; i < 3; i++) {
-    const up = once(node, 'up', { signal: AbortSignal.timeout(2_000) })
+    const up = once(events, 'up', { signal: AbortSignal.timeout(2_000) })
     await observer.remove('/deleted')
     await up
     t.equal(await seen('/deleted'), 'a')
@@ -156,11 +175,11 @@ t.test('deleted by somebody, it is made again at once', async t => {
 
 t.test('overwritten by somebody, it is right again with the next set', async t => {
   const zk = await openZk(t, server.connect)
-  const node = keep(t, zk, '/overwritten', 'a')
-  await written(node)
+  const { node, written } = keep(t, zk, '/overwritten', 'a')
+  await written()
   await observer.setData('/overwritten', Buffer.from('rubbish'))
   node.set(Buffer.from('b'))
-  await written(node)
+  await written()
   t.equal(await seen('/overwritten'), 'b')
 })
 
@@ -169,14 +188,14 @@ t.test("another session's node is replaced in one step where that is allowed", a
   const before = await observer.exists('/left-over')
   const asked: string[] = []
   const zk = await openZk(t, server.connect)
-  const node = keep(t, zk, '/left-over', 'new', data => {
+  const { written } = keep(t, zk, '/left-over', 'new', data => {
     asked.push(data.toString())
     return always()
   })
-  await written(node)
+  await written()
   t.same(asked, ['old'])
   const after = await observer.exists('/left-over')
-  t.match(after, { ephemeralOwner: zk.sessionId, version: 0 })
+  t.match(after, { ephemeralOwner: zk.session.id, version: 0 })
   t.not(after?.czxid, before?.czxid)
 })
 
@@ -185,38 +204,62 @@ t.test("another's node stays while it may not be replaced, and is reported once"
   let asked = 0
   const conflicts: string[] = []
   const zk = await openZk(t, server.connect)
-  const node = keep(t, zk, '/taken', 'ours', () => {
+  const { node, events, written } = keep(t, zk, '/taken', 'ours', () => {
     asked++
     return asked === 1 ? never() : Promise.reject(new Error('cannot tell'))
   })
-  node.on('conflict', data => conflicts.push(data.toString()))
+  events.on('conflict', data => conflicts.push(data.toString()))
   await until(() => asked === 2, { what: 'a second question' })
   t.equal(node.up, false)
   t.equal(await seen('/taken'), 'theirs')
   t.same(conflicts, ['theirs'])
 
   await observer.remove('/taken')
-  await written(node)
+  await written()
   t.equal(await seen('/taken'), 'ours')
+})
+
+t.test('made anew by a write whose answer was lost, it is not taken for the node that was there before', async t => {
+  const zk = await openZk(t, server.connect)
+  const getChildren = zk.getChildren.bind(zk)
+  const create = zk.create.bind(zk)
+  let [looks, creations] = [0, 0]
+  zk.getChildren = async (...args) => {
+    if (++looks === 2) {
+      node.set(Buffer.from('b'))
+      await observer.remove('/again')
+    }
+    return getChildren(...args)
+  }
+  zk.create = async (...args) => {
+    await create(...args)
+    if (++creations === 1) return
+    node.set(Buffer.from('a'))
+    throw new ZkError('CONNECTION_LOSS', 'create', '/again', true)
+  }
+  const { node, written } = keep(t, zk, '/again', 'a')
+  await written()
+  t.equal(creations, 2)
+  t.equal(await seen('/again'), 'a')
 })
 
 t.test('data over the limit is refused where it is set', async t => {
   const zk = await openZk(t, server.connect)
-  const node = keep(t, zk, '/limit', 'a')
-  t.throws(() => node.set(Buffer.alloc(maxDataBytes + 1)), { code: 'BAD_ARGUMENTS' })
-  node.set(Buffer.alloc(maxDataBytes))
-  await written(node)
-  t.equal((await observer.getData('/limit')).data.length, maxDataBytes)
+  const { node, written } = keep(t, zk, '/limit', 'a')
+  t.throws(() => node.set(Buffer.alloc(MAX_DATA_BYTES + 1)), { code: 'BAD_ARGUMENTS' })
+  node.set(Buffer.alloc(MAX_DATA_BYTES))
+  await written()
+  t.equal((await observer.getData('/limit')).data.length, MAX_DATA_BYTES)
 })
 
 t.test('it is there again after the server lost all its data', async t => {
   const zk = await openZk(t, `${server.connect}/lost`, { sessionTimeoutMs: 1_000 })
-  const node = keep(t, zk, '/edges/e1', 'a')
-  await written(node)
+  const { events, written } = keep(t, zk, '/edges/e1', 'a')
+  await written()
   await server.kill()
   server.wipe()
   await server.start()
-  await once(node, 'up', { signal: AbortSignal.timeout(8_000) })
+  await once(events, 'up', { signal: AbortSignal.timeout(8_000) })
   t.equal((await zk.getData('/edges/e1')).data.toString(), 'a')
 })
 

@@ -1,0 +1,115 @@
+import { Buffer } from 'node:buffer'
+import type { VideoId } from '../protocol/comment.js'
+import { streamEvent, type StreamEvent } from '../protocol/frame.js'
+import type { Cursor } from '../protocol/id.js'
+import { gapEvent, readyEvent } from '../protocol/sse.js'
+import { encodeReady, type GzipPolicy } from './encoding.js'
+import { pieceEnd, Pieces } from './pieces.js'
+import { after, type ReplayBuffer, type Run } from './replay-buffer.js'
+import { missedBy, Replays, type ReplaysDeps } from './replay.js'
+import { LIVE, type Viewer } from './viewer.js'
+
+/** How long history may fall short before a viewer joins without it. */
+const PATIENCE_MS = 10_000
+
+/** The room whose viewers catch up. */
+export interface CatchUpRoom {
+  readonly videoId: VideoId
+  /** L: the room's last flush. */
+  readonly flushed: Cursor
+  readonly buffer: ReplayBuffer
+  /** Viewers that are not live. */
+  readonly waiting: ReadonlySet<Viewer>
+  /** Viewers of the video, here and on other edges. */
+  readonly total: number
+}
+
+export interface CatchUpDeps extends ReplaysDeps {
+  readonly gzip: GzipPolicy
+}
+
+/** Brings a room's viewers up to L, from the replay buffer or from history (rules 8 and 10). */
+export class CatchUp {
+  readonly #room: CatchUpRoom
+  readonly #clock: CatchUpDeps['clock']
+  readonly #pieces: Pieces
+  readonly #replays: Replays
+
+  constructor(room: CatchUpRoom, deps: CatchUpDeps) {
+    this.#room = room
+    this.#clock = deps.clock
+    this.#pieces = new Pieces(deps.gzip.level)
+    this.#replays = new Replays(room, deps, run => this.#serve(run))
+  }
+
+  /** From now on the viewer is live, or waits for history first. */
+  advance(viewer: Viewer): void {
+    if (viewer.blocked) return viewer.goLive()
+    const { buffer, flushed } = this.#room
+    const missed = missedBy(viewer, buffer, flushed)
+    if (missed) return this.#send(viewer, missed)
+    viewer.waitForHistory()
+    this.#replays.ask()
+  }
+
+  /** Once a second. */
+  tick(): void {
+    const now = this.#clock.now()
+    for (const viewer of this.#room.waiting) {
+      const { state } = viewer
+      if (state.kind === 'replaying' && state.blockedSince === undefined && now - state.since >= PATIENCE_MS) this.#giveUp(viewer)
+      else viewer.heartbeat(now)
+    }
+    this.#pieces.forget()
+  }
+
+  /** Sends what the viewer missed up to L, and `ready` where it has not had it. */
+  #send(viewer: Viewer, missed: readonly StreamEvent[]): void {
+    viewer.goLive()
+    const { videoId, flushed, total } = this.#room
+    const { encoding } = viewer.outlet
+    let rest = missed
+    for (let end = pieceEnd(rest); end < rest.length; end = pieceEnd(rest)) {
+      viewer.cursor = rest[end - 1]!.id
+      viewer.write(this.#pieces.encode(encoding, rest.slice(0, end)))
+      // What is left, and what has come by then, follows when the socket drains.
+      if (viewer.state !== LIVE) return
+      rest = rest.slice(end)
+    }
+    viewer.cursor = flushed
+    if (viewer.ready && rest.length === 0) return
+    const bytes = this.#pieces.encode(encoding, rest)
+    if (viewer.ready) return viewer.write(bytes)
+    viewer.ready = true
+    const ready = encodeReady(encoding, flushed, readyEvent(flushed, videoId, total))
+    viewer.write(rest.length === 0 ? ready : Buffer.concat([bytes, ready]))
+  }
+
+  /** History came: it serves all that wait for it, and the buffer keeps it for those who come next. */
+  #serve(run: Run): boolean {
+    const { buffer, flushed, waiting } = this.#room
+    const end = run.events.at(-1)?.id ?? run.base
+    // The buffer no longer reaches back to what was read, and comments between them are missing: ask again.
+    if (buffer.base > end) return false
+    const joined: Run = { base: run.base, events: [...run.events, ...buffer.events.slice(after(buffer.events, end))] }
+    buffer.extendBack(run)
+    let served = false
+    for (const viewer of waiting) {
+      if (viewer.state.kind !== 'replaying') continue
+      const missed = missedBy(viewer, joined, flushed)
+      if (!missed) continue
+      served = true
+      if (viewer.blocked) viewer.goLive()
+      else this.#send(viewer, missed)
+    }
+    return served
+  }
+
+  /** Nobody answered in time, the answers fell short of L, or the room ran ahead of them: the viewer is told what it
+   * missed, and joins at L. */
+  #giveUp(viewer: Viewer): void {
+    const { flushed } = this.#room
+    const { cursor } = viewer
+    this.#send(viewer, cursor === undefined ? [] : [streamEvent(flushed, gapEvent(cursor, flushed))])
+  }
+}

@@ -1,0 +1,70 @@
+import type { Registry as Metrics } from 'prom-client'
+import type { Change } from '../registry/view.js'
+import type { Clock } from '../runtime/clock.js'
+import type { Exchange } from '../runtime/http/exchange.js'
+import type { Router } from '../runtime/http/server.js'
+import { Gateway, type GatewayOptions } from './gateway.js'
+import { GatewayMetrics } from './metrics.js'
+import { PublicApi, type ApiOptions } from './server.js'
+
+/** Posts under way are answered within 8 s. */
+const POSTS_MS = 9_000
+const ANSWERS_LEAVE_MS = 150
+
+export interface GatewayPartDeps extends GatewayOptions, Pick<ApiOptions, 'allowedOrigins' | 'identity' | 'viewerLimit' | 'limits' | 'clients' | 'viewLoaded'> {
+  readonly metrics: Metrics
+}
+
+/** A gateway without its sockets and its process: main.ts gives it real ones, test/simulate virtual ones. */
+export class GatewayPart {
+  readonly gateway: Gateway
+  readonly #clock: Clock
+  readonly #viewLoaded: () => boolean
+  readonly #api: PublicApi
+  #draining = false
+
+  constructor(deps: GatewayPartDeps) {
+    this.#clock = deps.clock
+    this.#viewLoaded = deps.viewLoaded
+    this.gateway = new Gateway(deps)
+    const metrics = new GatewayMetrics(deps.metrics)
+    metrics.watch(deps.metrics, this.gateway)
+    this.#api = new PublicApi({ ...deps, gateway: this.gateway, metrics, notReady: () => this.notReady() })
+  }
+
+  /** Headers of every answer of the public API. */
+  get headers(): (exchange: Exchange) => Readonly<Record<string, string>> {
+    return this.#api.headers
+  }
+
+  /** Mounts the public API. */
+  route(router: Router): void {
+    this.#api.route(router)
+  }
+
+  viewChanged(change: Change): void {
+    this.gateway.viewChanged(change)
+  }
+
+  /** Why it is not ready, or undefined when it is. */
+  notReady(): string | undefined {
+    if (this.#draining) return 'draining'
+    return this.#viewLoaded() ? undefined : 'waiting for the registry'
+  }
+
+  /** Takes no new viewers, ends all streams over `windowMs`, waits for the posts under way, and closes. */
+  async stop(windowMs: number): Promise<void> {
+    const { sessions, poster } = this.gateway
+    this.#draining = true
+    this.#api.stop()
+    await sessions.endAll(windowMs)
+    const until = this.#clock.now() + POSTS_MS
+    while (poster.inFlight > 0 && this.#clock.now() < until) await sleep(this.#clock, 20)
+    await sleep(this.#clock, ANSWERS_LEAVE_MS)
+    this.gateway.close()
+  }
+}
+
+function sleep(clock: Clock, ms: number): Promise<void> {
+  return new Promise(resolve => clock.after(ms, resolve))
+}

@@ -1,0 +1,247 @@
+import type { MemberNode } from '../../protocol/nodes.js'
+import type { Clock } from '../clock.js'
+import { PeerError, type PeerFailure } from './peer-error.js'
+
+/** Doubled at each further failure. Short, since what ends a back-off is a ping and costs no user anything. */
+const FIRST_BACK_OFF_MS = 500
+const MAX_BACK_OFF_MS = 8_000
+/** A peer that has not answered a call by then is pinged, and the next one is asked too where the call may be hedged. */
+export const PATIENCE_MS = 250
+/** A peer that takes long over a call and does not answer a ping within this time is backed off from. */
+export const PING_MS = 300
+/** A peer that is backed off from has this long to answer a ping: it may be busy. */
+const HALF_OPEN_PING_MS = 1_000
+/** Hedged calls: at most this share of all, so that an overload does not double itself; and so many at once. */
+const HEDGED_SHARE = 0.05
+const HEDGED_AT_ONCE = 10
+const MAX_TROUBLES = 1_000
+
+/** Asks a peer for a sign of life. Resolves with undefined when this instance answered, whatever the status, else with
+ * why it did not. Never rejects. */
+export type Ping = (peer: MemberNode, timeoutMs: number) => Promise<PeerFailure | undefined>
+
+/** One try at one peer. A PeerError says that the peer failed; any other error, that it answered and cannot do it.
+ * Both make the next peer be asked.
+ * @param timeoutMs the time that this try has
+ * @param first false where another peer has been tried before: it may still be at it */
+export type Attempt<T> = (peer: MemberNode, timeoutMs: number, first: boolean) => Promise<T>
+
+export interface AskOptions {
+  /** Monotonic ms: the call has ended by then. */
+  readonly deadline: number
+  /** Most time for one peer, ms. */
+  readonly tryMs: number
+  /** The call may be done twice: a peer that takes long is overtaken by the next. */
+  readonly hedged?: boolean
+}
+
+export interface FailoverOptions {
+  readonly clock: Clock
+  /** 0 ≤ x < 1 */
+  readonly random: () => number
+  readonly ping: Ping
+  /** Whether the registry still shows this instance; one that it does not show is forgotten. */
+  readonly known: (peer: MemberNode) => boolean
+  /** Nothing listens where the peer was, or another instance does. */
+  readonly onRefused: (peer: MemberNode) => void
+  /** A back-off has ended. */
+  readonly onUsable?: () => void
+}
+
+interface Trouble {
+  /** Failures since its last answer to a call. A ping does not reset them: a peer may answer pings and nothing else. */
+  failures: number
+  /** Ends the wait for the next ping. */
+  cancel: (() => void) | undefined
+  backedOff: boolean
+}
+
+/** Which of several peers to call, for every call between the parts. Candidates come in an order (the owner first); one
+ * that fails is backed off from: asked after all others, never not at all, since any of us may be wrong about it. A
+ * back-off ends when the peer answers a ping, never by a user's call (a circuit breaker whose half-open state is a
+ * ping; Nygard, Release It!, 2007). Hedging is that of Dean and Barroso, The Tail at Scale, 2013. */
+export class Failover {
+  readonly #options: FailoverOptions
+  /** By id and instance: a restarted peer does not pay for its former self. */
+  readonly #troubles = new Map<string, Trouble>()
+  /** Calls under way, by peer: what to do when the peer is backed off from. */
+  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #pinging = new Set<string>()
+  #backedOff = 0
+  /** Hedged calls that may be made now. */
+  #hedges = HEDGED_AT_ONCE
+  #closed = false
+
+  constructor(options: FailoverOptions) {
+    this.#options = options
+  }
+
+  /** Peers that are backed off from. */
+  get backedOffCount(): number {
+    return this.#backedOff
+  }
+
+  isBackedOff(peer: MemberNode): boolean {
+    return this.#backedOff > 0 && this.#troubles.get(keyOf(peer))?.backedOff === true
+  }
+
+  /** The same peers, those that are backed off from last. */
+  order<P extends MemberNode>(peers: readonly P[]): readonly P[] {
+    if (this.#backedOff === 0) return peers
+    return [...peers.filter(peer => !this.isBackedOff(peer)), ...peers.filter(peer => this.isBackedOff(peer))]
+  }
+
+  /** The peer answered a call. */
+  answered(peer: MemberNode): void {
+    if (this.#troubles.size === 0) return
+    const key = keyOf(peer)
+    const trouble = this.#troubles.get(key)
+    if (!trouble) return
+    this.#troubles.delete(key)
+    if (!trouble.backedOff) return
+    this.#end(trouble)
+    this.#options.onUsable?.()
+  }
+
+  /** A call failed. Who could not even try has learnt nothing about the peer; an error that the peer answered with
+   * counts where it says that the peer is ill. */
+  failed(peer: MemberNode, error: unknown): void {
+    if (!(error instanceof PeerError) || error.failure === 'local') return
+    if (error.failure === 'status' && (error.status ?? 500) < 500) return this.answered(peer)
+    this.backOff(peer, error.failure)
+  }
+
+  /** No call and no ping gets through to the peer. */
+  backOff(peer: MemberNode, failure: PeerFailure): void {
+    const { clock, random, onRefused } = this.#options
+    if (failure === 'refused') onRefused(peer)
+    const key = keyOf(peer)
+    const trouble = this.#troubles.get(key) ?? { failures: 0, cancel: undefined, backedOff: false }
+    if (trouble.backedOff || this.#closed) return // many calls fail for one reason
+    this.#troubles.set(key, trouble)
+    this.#forgetOld()
+    trouble.backedOff = true
+    this.#backedOff++
+    const waitMs = Math.min(MAX_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** trouble.failures++) * (0.75 + random() / 2)
+    trouble.cancel = clock.after(waitMs, () => void this.#halfOpen(peer, trouble))
+    for (const overtake of [...(this.#waiting.get(key) ?? [])]) overtake()
+  }
+
+  /** Asks one peer after the other until one has an answer; the error is the last peer's.
+   * @throws PeerError `timeout` at the deadline, what the last peer's attempt threw, or PeerError `local` without a peer */
+  ask<T>(peers: readonly MemberNode[], attempt: Attempt<T>, { deadline, tryMs, hedged = false }: AskOptions): Promise<T> {
+    const { clock } = this.#options
+    const order = this.order(peers)
+    this.#hedges = Math.min(HEDGED_AT_ONCE, this.#hedges + HEDGED_SHARE)
+    return new Promise((resolve, reject) => {
+      let tried = 0
+      let running = 0
+      let over = false
+      let failure: Error = new PeerError('local', 'no peer is known')
+      const end = (say: () => void) => {
+        over = true
+        cancelDeadline()
+        say()
+      }
+      const next = () => {
+        const peer = order[tried]
+        const leftMs = deadline - clock.now()
+        if (peer === undefined || leftMs <= 0) {
+          if (running === 0) end(() => reject(failure))
+          return
+        }
+        const first = tried++ === 0
+        running++
+        let overtaken = false
+        const overtake = () => {
+          if (over || overtaken) return
+          overtaken = true
+          next()
+        }
+        const unwatch = this.#watch(peer, overtake)
+        const cancelPatience = clock.after(PATIENCE_MS, () => {
+          this.#suspect(peer)
+          if (!hedged || order[tried] === undefined || this.#hedges < 1 || overtaken) return
+          this.#hedges--
+          overtake()
+        })
+        const settle = (then: () => void) => {
+          unwatch()
+          cancelPatience()
+          running--
+          then()
+        }
+        attempt(peer, Math.min(leftMs, tryMs), first).then(
+          answer => settle(() => {
+            this.answered(peer)
+            if (!over) end(() => resolve(answer))
+          }),
+          (error: unknown) => settle(() => {
+            if (error instanceof PeerError) this.failed(peer, error)
+            else this.answered(peer)
+            failure = error instanceof Error ? error : new Error(String(error))
+            if (overtaken && running === 0 && !over) next()
+            overtake()
+          }),
+        )
+      }
+      const cancelDeadline = clock.after(Math.max(0, deadline - clock.now()), () => end(() => reject(new PeerError('timeout', 'no answer before the deadline', { cause: failure }))))
+      next()
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const { cancel } of this.#troubles.values()) cancel?.()
+    this.#troubles.clear()
+    this.#backedOff = 0
+  }
+
+  #watch(peer: MemberNode, overtake: () => void): () => void {
+    const key = keyOf(peer)
+    const waiting = this.#waiting.get(key) ?? new Set()
+    this.#waiting.set(key, waiting)
+    waiting.add(overtake)
+    return () => {
+      if (waiting.delete(overtake) && waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key)
+    }
+  }
+
+  /** A call takes long: busy or dead, a ping tells. */
+  #suspect(peer: MemberNode): void {
+    const key = keyOf(peer)
+    if (this.isBackedOff(peer) || this.#pinging.has(key)) return
+    this.#pinging.add(key)
+    void this.#options.ping(peer, PING_MS).then(failure => {
+      this.#pinging.delete(key)
+      if (failure !== undefined && failure !== 'local') this.backOff(peer, failure)
+    })
+  }
+
+  async #halfOpen(peer: MemberNode, trouble: Trouble): Promise<void> {
+    const failure = await this.#options.ping(peer, HALF_OPEN_PING_MS)
+    if (this.#closed || this.#troubles.get(keyOf(peer)) !== trouble || !trouble.backedOff) return
+    this.#end(trouble)
+    if (failure === undefined) this.#options.onUsable?.()
+    else if (this.#options.known(peer)) this.backOff(peer, failure)
+    else this.#troubles.delete(keyOf(peer))
+  }
+
+  #end(trouble: Trouble): void {
+    trouble.cancel?.()
+    trouble.backedOff = false
+    this.#backedOff--
+  }
+
+  /** What is known of peers that have not been called since they failed. */
+  #forgetOld(): void {
+    for (const [key, { backedOff }] of this.#troubles) {
+      if (this.#troubles.size <= MAX_TROUBLES) return
+      if (!backedOff) this.#troubles.delete(key)
+    }
+  }
+}
+
+function keyOf({ id, instance }: MemberNode): string {
+  return `${id} ${instance}`
+}

@@ -1,0 +1,77 @@
+import t from 'tap'
+import { CatchUp, type CatchUpRoom } from '../../edge/catch-up.js'
+import { ReplayBudget, ReplayBuffer } from '../../edge/replay-buffer.js'
+import { Viewer, type Start, type ViewerHost } from '../../edge/viewer.js'
+import { streamEvent } from '../../protocol/frame.js'
+import { MAX_REPLAY } from '../../protocol/limits.js'
+import { commentEvent } from '../../protocol/sse.js'
+import type { ReplayRequest, RoomAnswer } from '../../protocol/wire.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { FakeOutlet } from '../support/fake-outlet.js'
+import { ModelStore } from '../support/model-store.js'
+
+/** A room that has flushed all of its store, and remembers what a test says. */
+class Stage implements CatchUpRoom, ViewerHost {
+  readonly videoId = 'v'
+  readonly total = 7
+  readonly clock = new FakeClock()
+  readonly store = new ModelStore('v')
+  readonly waiting = new Set<Viewer>()
+  readonly blocked = new Set<Viewer>()
+  readonly asked: ReplayRequest[] = []
+  readonly buffer = new ReplayBuffer(0, { maxEvents: MAX_REPLAY, maxBytes: 1_000_000 }, new ReplayBudget(1_000_000))
+  readonly catchUp: CatchUp
+  /** How history answers. */
+  history: (request: ReplayRequest) => RoomAnswer | Promise<RoomAnswer> = request => this.store.replay(request)
+
+  constructor() {
+    const replay = async (request: ReplayRequest) => {
+      this.asked.push(request)
+      return this.history(request)
+    }
+    this.catchUp = new CatchUp(this, { clock: this.clock, gzip: { level: 6, minViewers: 4 }, replay })
+  }
+
+  get flushed(): number {
+    return this.store.head
+  }
+
+  /** Comments in the store and in the buffer. */
+  posts(count: number): void {
+    for (const { id, json } of this.store.posts(count)) this.buffer.push(streamEvent(id, commentEvent(id, json)))
+  }
+
+  come(start: Start): { viewer: Viewer; outlet: FakeOutlet } {
+    const outlet = new FakeOutlet()
+    return { viewer: new Viewer(this, start, outlet), outlet }
+  }
+
+  /** Time passes, with a tick at its end. */
+  async tick(ms: number): Promise<void> {
+    await this.clock.advance(ms)
+    this.catchUp.tick()
+  }
+}
+
+t.test('rule 8: after 10 s a viewer is given up, even while a question stays without an answer', async t => {
+  const stage = new Stage()
+  stage.store.posts(3)
+  stage.buffer.restart(30)
+  stage.history = () => new Promise(() => {})
+  const [first, later] = [stage.come({ after: 0 }), stage.come({ after: 10 })]
+  stage.catchUp.advance(first.viewer)
+  await stage.tick(5_000)
+  stage.catchUp.advance(later.viewer)
+  await stage.tick(4_900)
+  t.same(first.outlet.story, [])
+  later.outlet.stuck = true
+  await stage.tick(200)
+  t.same(first.outlet.story, ['gap 0..30', 'ready 30'])
+  t.equal(later.outlet.blocked, true, 'by a heartbeat')
+  await stage.tick(10_000)
+  t.same(later.outlet.story, [], 'one that is blocked is not written to')
+  later.outlet.drain()
+  later.viewer.drained()
+  await stage.tick(0)
+  t.same(later.outlet.story, ['gap 10..30', 'ready 30'])
+})

@@ -1,0 +1,201 @@
+import { Buffer } from 'node:buffer'
+import t from 'tap'
+import { Poster } from '../../gateway/post-comment.js'
+import type { LiveError } from '../../protocol/errors.js'
+import { parsePosts, printResults, READS_HEADER, READS_OUTCOME_UNKNOWN, type PostBatch, type PostResult } from '../../protocol/posts.js'
+import type { Reply } from '../../runtime/http/reply.js'
+import type { Call } from '../../runtime/peers/client.js'
+import { Failover } from '../../runtime/peers/failover.js'
+import { PeerError, type PeerFailure } from '../../runtime/peers/peer-error.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { dispatcherNode } from '../support/nodes.js'
+
+interface Batch extends PostBatch {
+  readonly to: string
+  readonly at: number
+  readonly headers: Call['headers']
+  answer(...results: PostResult[]): void
+  fail(failure: PeerFailure | PeerError): void
+}
+
+const stored = (id: number): PostResult => ({ comment: { id, videoId: 'v', authorId: 'ann', content: 'hello', createdAt: 1 }, created: true })
+const error = (code: 'STORE_UNAVAILABLE' | 'UNAVAILABLE' | 'OUTCOME_UNKNOWN' | 'DUPLICATE_COMMENT' | 'WORD_NOT_ALLOWED' | 'OVERLOADED'): PostResult => ({ error: { code, message: code } })
+
+/** A poster before dispatchers d1, d2, … that answer what the test says; those in `frozen` answer no ping either. */
+function stage(count = 2, frozen: ReadonlySet<string> = new Set(), reply: (batch: Batch) => void = () => {}) {
+  const clock = new FakeClock()
+  const nodes = Array.from({ length: count }, (_, i) => dispatcherNode(`d${i + 1}`, { internalUrl: `http://d${i + 1}` }))
+  const batches: Batch[] = []
+  const failover = new Failover({
+    clock,
+    random: () => 0.5,
+    ping: ({ id }, timeoutMs) => new Promise(resolve => clock.after(frozen.has(id) ? timeoutMs : 1, () => resolve(frozen.has(id) ? 'timeout' : undefined))),
+    known: () => true,
+    onRefused: () => {},
+  })
+  const client = {
+    call: (url: string, { body, timeoutMs, headers }: Call) =>
+      new Promise<Buffer>((resolve, reject) => {
+        const cancel = clock.after(timeoutMs, () => reject(new PeerError('timeout', 'timeout')))
+        const batch: Batch = {
+          ...parsePosts(Buffer.from(body!)),
+          to: url.slice(7),
+          at: clock.now(),
+          headers,
+          answer(...results) {
+            cancel()
+            resolve(Buffer.from(printResults(results)))
+          },
+          fail(failure) {
+            cancel()
+            reject(typeof failure === 'string' ? new PeerError(failure, failure) : failure)
+          },
+        }
+        batches.push(batch)
+        reply(batch)
+      }),
+  }
+  const poster = new Poster({ client, clock, failover, owners: () => nodes })
+  const post = (key?: string) => {
+    const outcome: { reply?: Reply; error?: LiveError; at?: number } = {}
+    poster.post('v', key, Promise.resolve(Buffer.from('{"content":"hello","authorId":"ann"}'))).then(
+      reply => Object.assign(outcome, { reply, at: clock.now() }),
+      (error: unknown) => Object.assign(outcome, { error, at: clock.now() }),
+    )
+    return outcome
+  }
+  return { clock, batches, failover, poster, post, tried: () => batches.map(({ to }) => to) }
+}
+
+t.test('a post says how long its poster waits, and that its sender reads OUTCOME_UNKNOWN', async t => {
+  const { clock, batches, post } = stage()
+  const outcome = post('k')
+  await clock.advance(0)
+  t.match(batches, [{ to: 'd1', passedOn: false, posts: [{ content: 'hello', key: 'k', leftMs: 3_000 }], headers: { [READS_HEADER]: READS_OUTCOME_UNKNOWN } }])
+  batches[0]!.answer(stored(7))
+  await clock.advance(0)
+  t.equal(outcome.reply?.status, 201)
+})
+
+t.test('503 where nobody was reached at all, or every dispatcher refused', async t => {
+  const { clock, batches, post } = stage(2, new Set(), batch => batch.fail('refused'))
+  const outcome = post()
+  await clock.advance(8_000)
+  t.match(outcome.error, { code: 'UNAVAILABLE', status: 503 })
+  t.ok(batches.length > 20, 'it is tried again and again')
+  t.ok(outcome.at! <= 8_000, `${outcome.at}`)
+
+  const second = stage()
+  const refused = second.post()
+  await second.clock.advance(0)
+  second.batches[0]!.answer(error('STORE_UNAVAILABLE'))
+  await second.clock.advance(0)
+  second.batches[1]!.answer(error('UNAVAILABLE'))
+  await second.clock.advance(0)
+  t.match(refused.error, { code: 'UNAVAILABLE', status: 503 })
+})
+
+t.test('504 with the key where any dispatcher may have stored it', async t => {
+  for (const lost of ['lost', 'timeout', new PeerError('status', 'an error', { status: 500 })] as const) {
+    const { clock, batches, post } = stage()
+    const outcome = post('my-key')
+    await clock.advance(0)
+    batches[0]!.fail(lost)
+    await clock.advance(0)
+    batches[1]!.answer(error('STORE_UNAVAILABLE'))
+    await clock.advance(0)
+    t.match(outcome.error, { code: 'OUTCOME_UNKNOWN', status: 504, details: { idempotencyKey: 'my-key' } })
+  }
+  const { clock, batches, post } = stage(1)
+  const outcome = post()
+  await clock.advance(0)
+  const { key } = batches[0]!.posts[0]!
+  batches[0]!.answer(error('OUTCOME_UNKNOWN'))
+  await clock.advance(0)
+  t.match(outcome.error, { code: 'OUTCOME_UNKNOWN', details: { idempotencyKey: key } }, 'also the key that was made here')
+})
+
+t.test('a connect that never was is no doubt', async t => {
+  const { clock, post } = stage(1, new Set(), batch => batch.fail(new PeerError('timeout', 'no connection', { sent: false })))
+  const outcome = post()
+  await clock.advance(8_000)
+  t.match(outcome.error, { code: 'UNAVAILABLE' })
+})
+
+t.test('an owner that is frozen costs a post about half a second', async t => {
+  const { clock, batches, post, failover } = stage(3, new Set(['d1']))
+  for (let i = 0; i < 20; i++) post() // more than may be hedged
+  const outcome = post()
+  for (let ms = 0; ms < 1_000; ms += 10) {
+    await clock.advance(10)
+    for (const batch of batches) if (batch.to === 'd2') batch.answer(...batch.posts.map((_, i) => stored(i + 1)))
+  }
+  t.equal(outcome.reply?.status, 201)
+  t.ok(outcome.at! < 700, `${outcome.at} ms`)
+  t.ok(batches.filter(({ to }) => to === 'd2').every(({ passedOn }) => passedOn), 'the twin is not passed on to the owner')
+  t.ok(failover.isBackedOff(dispatcherNode('d1')))
+  const next = post()
+  await clock.advance(0)
+  batches.at(-1)!.answer(stored(99))
+  await clock.advance(0)
+  t.equal(next.reply?.status, 201, 'the next post does not wait at all')
+})
+
+t.test('a stored comment beats the refusal of a twin', async t => {
+  const { clock, batches, post } = stage()
+  const outcome = post()
+  await clock.advance(260)
+  t.same(batches.map(({ to }) => to), ['d1', 'd2'])
+  batches[1]!.answer(error('DUPLICATE_COMMENT'))
+  await clock.advance(0)
+  t.same(outcome, {})
+  batches[0]!.answer(stored(3))
+  await clock.advance(0)
+  t.equal(outcome.reply?.status, 201)
+})
+
+t.test('a refusal that rests on what is stored is none while another may have stored it', async t => {
+  const { clock, batches, post } = stage()
+  const outcome = post()
+  await clock.advance(260)
+  batches[1]!.answer(error('DUPLICATE_COMMENT'))
+  await clock.advance(3_000) // the first never answers
+  t.match(outcome.error, { code: 'OUTCOME_UNKNOWN' })
+})
+
+t.test('a refusal that every dispatcher would give is given at once', async t => {
+  const { clock, batches, post } = stage()
+  const outcome = post()
+  await clock.advance(260)
+  batches[1]!.answer(error('WORD_NOT_ALLOWED'))
+  await clock.advance(0)
+  t.match(outcome.error, { code: 'WORD_NOT_ALLOWED', status: 422 })
+})
+
+t.test('every poster is answered within 8 s, however frozen all are, and what waits here is not sent late', async t => {
+  const { clock, batches, post } = stage(2, new Set(['d1', 'd2']))
+  const outcomes = [post(), post(), post(), post()]
+  await clock.advance(8_000)
+  for (const outcome of outcomes) t.match(outcome, { error: { code: 'OUTCOME_UNKNOWN' } })
+  t.ok(outcomes.every(({ at }) => at! <= 8_000))
+  for (const { at, posts } of batches) for (const { leftMs } of posts) t.ok(at + leftMs! <= 8_000, `sent at ${at} with ${leftMs} ms left`)
+  const sent = batches.length
+  await clock.advance(20_000)
+  t.equal(batches.length, sent)
+})
+
+t.test('a post that was answered meanwhile is not sent once its turn comes', async t => {
+  const { clock, batches, post } = stage(2, new Set(['d1']))
+  post('a')
+  post('b')
+  const third = post('c') // waits: two batches are under way
+  await clock.advance(300)
+  t.equal(batches.filter(({ to }) => to === 'd1').length, 2)
+  for (const batch of batches.filter(({ to }) => to === 'd2')) batch.answer(...batch.posts.map((_, i) => stored(i + 1)))
+  await clock.advance(0)
+  for (const batch of batches.filter(({ to }) => to === 'd2')) batch.answer(...batch.posts.map((_, i) => stored(i + 1)))
+  await clock.advance(0)
+  t.equal(third.reply?.status, 201)
+  await clock.advance(10_000)
+  t.notOk(batches.some(({ to, posts }) => to === 'd1' && posts.some(({ key }) => key === 'c')))
+})
