@@ -39,7 +39,7 @@ export class LiveError extends Error {
   readonly code: ErrorCode
   /** Extra response headers, such as `allow` or `retry-after`. */
   readonly headers: Readonly<Record<string, string>>
-  /** More of the body's `error`, such as the key that finds out what became of a post. */
+  /** Further fields of the body's `error`, such as the key to retry a post with. */
   readonly details: Readonly<Record<string, string>>
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions & { headers?: Record<string, string>; details?: Record<string, string> }) {

@@ -31,7 +31,7 @@ const edgeSchema = z.object({
   capacity: z.int().min(0),
   viewers: z.int().min(0),
   state,
-  /** No dispatcher has answered it for some seconds: its viewers are better off elsewhere. */
+  /** True if no dispatcher has answered the edge for some seconds: its viewers are better off elsewhere. */
   stale: z.boolean().optional(),
   /** Unix ms. */
   startedAt: z.number(),

@@ -38,7 +38,7 @@ const results = z.array(
 export const printPosts = (posts: PostBatch): string => JSON.stringify(posts)
 export const printResults = (results: readonly PostResult[]): string => JSON.stringify(results)
 
-/** Results in codes that the sender of the request reads. @param reads its READS_HEADER, '' where it has none */
+/** The results in codes that the sender of the request can read. @param reads its READS_HEADER, '' if absent */
 export function asRead(results: readonly PostResult[], reads: string): readonly PostResult[] {
   if (reads === READS_OUTCOME_UNKNOWN) return results
   return results.map(result => ('error' in result && result.error.code === 'OUTCOME_UNKNOWN' ? { error: { ...result.error, code: 'STORE_UNAVAILABLE' } } : result))

@@ -12,7 +12,7 @@ import { uws } from './uws.js'
 export type Handler = (exchange: Exchange) => Reply | Promise<Reply | undefined> | undefined
 export type Method = 'GET' | 'POST' | 'DELETE'
 
-/** Where handlers are mounted: an HttpServer, or what stands in for it. */
+/** Where handlers are mounted: an HttpServer, or a simulation's replacement. */
 export interface Router {
   /** @param pattern a path with `:name` parts */
   route(method: Method, pattern: string, handler: Handler): Router

@@ -4,12 +4,12 @@ const CORK_BYTES = 15 * 1024
 
 type Headers = Readonly<Record<string, string>>
 
-/** As much of uWebSockets.js's HttpResponse as a stream uses. */
+/** The part of uWebSockets.js's HttpResponse that a stream uses. */
 export interface StreamResponse {
   cork(write: () => void): unknown
   writeStatus(status: string): unknown
   writeHeader(name: string, value: string): unknown
-  /** @returns false when it was the last that the socket takes for now */
+  /** @returns false if the socket takes no more for now */
   write(chunk: string | Uint8Array): boolean
   end(last?: string | Uint8Array): unknown
   close(): unknown

@@ -77,7 +77,7 @@ export function failureOf(error: unknown): PeerFailure {
   return 'lost'
 }
 
-/** The connection was never made. */
+/** Whether the connection was never made. */
 function neverSent(error: unknown): boolean {
   return codesOf(error).has('UND_ERR_CONNECT_TIMEOUT')
 }

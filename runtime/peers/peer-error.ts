@@ -10,7 +10,7 @@ export type PeerFailure = 'refused' | 'timeout' | 'lost' | 'status' | 'wire' | '
 export class PeerError extends Error {
   override readonly name = 'PeerError'
   readonly failure: PeerFailure
-  /** Whether the peer may have got the call, and done it: false where that is ruled out. */
+  /** Whether the peer may have received the call and done it; false if that is ruled out. */
   readonly sent: boolean
   /** HTTP status of a `status` failure. */
   readonly status: number | undefined
