@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-/** The one program: its first argument names the part to run, the others are that part's own. A part's code
- * is loaded only when it is the one to run. */
+/** The program: its first argument names the part to run, the others are passed to the part. Only that part's code is
+ * loaded. */
 import { VERSION } from './runtime/version.js'
 
 type Main = (argv: string[], env: NodeJS.ProcessEnv) => Promise<void>
@@ -20,10 +20,10 @@ const usage = `Usage: live-comments <part> [arguments]
   gateway      the public API and the page
   dispatcher   stores comments and sends them to the edges
   edge         delivers comments to viewers
-  registry     shows who is there and who holds what
-  bench        measures, beside other systems too
+  registry     the operators' commands: nodes, videos, doctor
+  bench        benchmarks, also of other systems
 
-live-comments <part> --help tells a part's arguments; gateway, dispatcher and edge are configured by environment.
+live-comments <part> --help lists a part's arguments; gateway, dispatcher and edge are configured by environment.
 `
 
 const [name = '', ...argv] = process.argv.slice(2)

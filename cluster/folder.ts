@@ -3,16 +3,16 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** One process of the cluster, as DATA/cluster.json has it. */
+/** A process of the cluster in DATA/cluster.json. */
 export interface Member {
   readonly id: string
-  /** Null while it is down, and of a ZooKeeper that is not ours. */
+  /** Null while it is down, and for a ZooKeeper that is not ours. */
   readonly pid: number | null
   readonly url: string | null
   readonly internalUrl: string | null
 }
 
-/** What runs, kept current: DATA/cluster.json. A zookeeper's url is what ZOOKEEPER_CONNECT takes. */
+/** DATA/cluster.json: the running processes, kept current. ZooKeeper's url is a value of ZOOKEEPER_CONNECT. */
 export interface ClusterRecord {
   readonly zookeeper: readonly Member[]
   readonly gateways: readonly Member[]
@@ -24,31 +24,31 @@ const MAX_LOG_BYTES = 10_000_000
 
 export class FolderInUseError extends Error {}
 
-/** The folder of one cluster's data, owned by one supervisor at a time. */
+/** The data folder of one cluster, owned by one supervisor at a time. */
 export class DataFolder {
   readonly comments: string
   readonly zookeeper: string
   readonly #lock: Database.Database
   readonly #path: string
 
-  /** @throws FolderInUseError when another supervisor runs on it; Error when it cannot be written */
+  /** @throws FolderInUseError if another supervisor uses it; Error if it cannot be written */
   constructor(path: string) {
     this.#path = path
     mkdirSync(join(path, 'logs'), { recursive: true })
     this.comments = join(path, 'comments.db')
     this.zookeeper = join(path, 'zookeeper')
-    // A lock of the kernel's, taken through SQLite: it is gone when its holder is, whatever became of it.
+    // A kernel lock, taken through SQLite: it disappears with its holder, however that ends.
     this.#lock = new Database(join(path, 'supervisor.lock'), { timeout: 0 })
     try {
       this.#lock.exec('BEGIN EXCLUSIVE')
     } catch (cause) {
       if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw cause
       const url = this.readRecord()?.gateways[0]?.url
-      throw new FolderInUseError(`a cluster runs on ${path} already${url ? `: ${url}` : ''}`, { cause })
+      throw new FolderInUseError(`a cluster is already running on ${path}${url ? `: ${url}` : ''}`, { cause })
     }
   }
 
-  /** The last record written, by us or by a supervisor before us. */
+  /** The last record that this supervisor or a former one wrote. */
   readRecord(): ClusterRecord | undefined {
     try {
       return JSON.parse(readFileSync(join(this.#path, 'cluster.json'), 'utf8')) as ClusterRecord
@@ -65,7 +65,7 @@ export class DataFolder {
     rmSync(join(this.#path, 'cluster.json'), { force: true })
   }
 
-  /** The token of the parts that a former supervisor started. */
+  /** The internal token of a former supervisor's parts. */
   readToken(): string | undefined {
     try {
       return readFileSync(join(this.#path, 'internal-token'), 'utf8').trim()
@@ -80,7 +80,7 @@ export class DataFolder {
     return token
   }
 
-  /** Where a part logs, without the file's ending. A log that has grown large is set aside; one former log is kept. */
+  /** The path of a part's log, without the suffix. A large log is rotated; one old log is kept. */
   logFile(id: string): string {
     const file = join(this.#path, 'logs', id)
     const size = statSync(`${file}.log`, { throwIfNoEntry: false })?.size ?? 0
@@ -92,7 +92,7 @@ export class DataFolder {
     this.#lock.close()
   }
 
-  /** A reader sees the old file or the new one, never half of one; only its owner reads it. */
+  /** Replaces a file atomically, with mode 0600. */
   #replace(name: string, text: string): void {
     const file = join(this.#path, name)
     rmSync(`${file}.new`, { force: true })

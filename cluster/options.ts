@@ -5,21 +5,21 @@ import { zookeeperConnect } from '../registry/variables.js'
 import { ConfigError } from '../runtime/config.js'
 import { meant } from '../runtime/did-you-mean.js'
 
-/** What `npm start` may be told. */
+/** The flags of `npm start`. */
 export interface Options {
   readonly gateways: number
   readonly dispatchers: number
   readonly edges: number
-  /** Of the first gateway; 0: any free port. */
+  /** The first gateway's public port; 0: any free port. */
   readonly port: number
   /** Absolute path. */
   readonly data: string
   readonly store: 'sqlite'
-  /** HOST:PORT/chroot of a ZooKeeper that runs already; undefined: one of our own. */
+  /** HOST:PORT/chroot of a ZooKeeper that is running already; undefined: the cluster starts its own. */
   readonly zookeeper: string | undefined
-  /** Start a part again that died. */
+  /** Whether a part that died is restarted. */
   readonly restart: boolean
-  /** How long a part may answer no health check, ms; 0: for ever. */
+  /** A part that has answered no health check for this long is killed, ms; 0: never. */
   readonly watchdogMs: number
 }
 
@@ -43,15 +43,15 @@ const shape = z.object({
 function command(): Command {
   return new Command('npm start --')
     .description('A whole cluster on this machine: real processes under one supervisor.')
-    .option('--gateways <count>', 'public addresses', '1')
-    .option('--dispatchers <count>', 'accept, store and forward comments', '2')
-    .option('--edges <count>', 'hold the streams of the viewers', '3')
-    .option('--port <port>', 'of the first gateway; 0: any free port', '8080')
-    .option('--data <folder>', 'comments, logs, cluster.json and the token between the parts', './data')
-    .option('--store <kind>', 'where comments are kept: sqlite', 'sqlite')
-    .option('--zookeeper <host:port/chroot>', 'one that runs already (without: starts one of its own)')
-    .option('--no-restart', 'leave a part that died dead')
-    .option('--watchdog <seconds>', 'end a part that answers no health check for so long; 0: never', '5')
+    .option('--gateways <count>', 'gateways: the public API and the page', '1')
+    .option('--dispatchers <count>', 'dispatchers: store and forward comments', '2')
+    .option('--edges <count>', 'edges: hold the viewers\' streams', '3')
+    .option('--port <port>', 'port of the first gateway; 0: any free port', '8080')
+    .option('--data <folder>', 'folder for comments, logs, cluster.json and the internal token', './data')
+    .option('--store <kind>', 'comment store: sqlite', 'sqlite')
+    .option('--zookeeper <host:port/chroot>', 'use this running ZooKeeper (default: start one)')
+    .option('--no-restart', 'do not restart a part that dies')
+    .option('--watchdog <seconds>', 'kill a part that answers no health check for this long; 0: never', '5')
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
 }
@@ -67,9 +67,9 @@ export function readOptions(argv: readonly string[]): Options | undefined {
   }
   try {
     const { operands, unknown } = flags.parseOptions([...argv])
-    for (const word of operands) bad.push(`${word}: belongs to no flag`)
+    for (const word of operands) bad.push(`${word}: unexpected argument`)
     // What follows an unknown flag is that flag's.
-    for (const word of unknown) if (word.startsWith('-')) bad.push(`${word}: there is no such flag${meant(word, flags.options.flatMap(({ long }) => long ?? []))}`)
+    for (const word of unknown) if (word.startsWith('-')) bad.push(`${word}: unknown flag${meant(word, flags.options.flatMap(({ long }) => long ?? []))}`)
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     bad.push(error.message.replace(/^error: /, ''))

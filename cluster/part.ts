@@ -5,23 +5,23 @@ import type { Member } from './folder.js'
 
 export interface PartOptions {
   readonly id: string
-  /** Script and arguments for node. */
+  /** Node's arguments: the script and its own. */
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
   readonly url: string | null
   readonly internalUrl: string
-  /** Without its ending: JSON lines are appended to `.log`; `.err` holds what its last start wrote to stderr. */
+  /** Path without the suffix: JSON lines are appended to `.log`; `.err` holds the last run's stderr. */
   readonly logFile: string
   readonly restart: boolean
-  /** How long it may answer no health check before it is ended, ms; 0: for ever. */
+  /** It is killed after answering no health check for this long, ms; 0: never. */
   readonly watchdogMs: number
-  /** A line for the human. */
+  /** Prints a line for people. */
   readonly say: (line: string) => void
-  /** Its pid changed. */
+  /** Called when its pid changes. */
   readonly changed: () => void
 }
 
-/** A part ended before it was ready, and starting it again would not help. */
+/** A part ended before it was ready, and a restart would not help. */
 export class StartError extends Error {
   readonly exitStatus: 1 | 2
 
@@ -31,17 +31,17 @@ export class StartError extends Error {
   }
 }
 
-/** How every part says that its configuration is bad. */
+/** Every part's exit status for a bad configuration. */
 const BAD_CONFIGURATION = 2
 const RESTART_MS = 1_000
 const PROBE_TIMEOUT_MS = 1_000
 const PROBE_EVERY_MS = 1_000
 const PROBE_EVERY_STARTING_MS = 50
-/** A process that starts on a busy machine answers nothing for a while. */
+/** The watchdog waits this many times longer for a first answer: starting takes long on a busy machine. */
 const START_PATIENCE = 4
 const WAITING_LINE_EVERY_MS = 5_000
 
-/** One supervised process: started, watched, started again with the same id and ports, and stopped. */
+/** A supervised process: started, watched, restarted with the same id and ports, and stopped. */
 export class Part implements Member {
   readonly id: string
   readonly url: string | null
@@ -67,20 +67,20 @@ export class Part implements Member {
     this.internalUrl = options.internalUrl
   }
 
-  /** Starts it and waits until it is ready for the first time, as long as that takes.
+  /** Starts it and waits, without limit, until it is ready for the first time.
    * @throws StartError */
   start(): Promise<void> {
     this.#spawn()
     return this.#ready
   }
 
-  /** Asks it to drain and waits until it is gone; after `deadlineMs` it is killed. */
+  /** Asks it to drain and waits until it has ended; kills it after `deadlineMs`. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true
     clearTimeout(this.#restarting)
     this.#signal('SIGTERM')
     const force = setTimeout(() => {
-      if (this.pid !== null) this.#options.say(`${this.id} did not stop in time and is ended`)
+      if (this.pid !== null) this.#options.say(`${this.id} did not stop in time and is killed`)
       this.kill()
     }, deadlineMs)
     await this.#exited
@@ -117,17 +117,17 @@ export class Part implements Member {
   #ended(code: number | null, signal: NodeJS.Signals | null, words: string): void {
     if (this.#stopping) return
     const { restart, say } = this.#options
-    const how = signal ? `was ended by ${signal}` : `ended with status ${code}`
+    const how = signal ? `was killed by ${signal}` : `ended with status ${code}`
     if (!this.#wasReady && code === BAD_CONFIGURATION) return this.#failed(new StartError(words || `${this.id} ${how}`, 2))
     if (!restart && !this.#wasReady) return this.#failed(new StartError(`${this.id} ${how}\n${words}`.trimEnd(), 1))
     if (!restart) return say(`${this.id} ${how}`)
-    say(`${this.id} ${how} and is started again in ${RESTART_MS / 1000} s`)
+    say(`${this.id} ${how}; restarting it in ${RESTART_MS / 1000} s`)
     if (words && words !== this.#lastWords) say(words)
     this.#lastWords = words
     this.#restarting = setTimeout(() => this.#spawn(), RESTART_MS)
   }
 
-  /** Says when this life of the process is ready and what it waits for before, and ends it when it falls silent. */
+  /** Watches one run of the process: reports what it waits for and when it is ready, and kills it when it falls silent. */
   async #watch(pid: number | undefined): Promise<void> {
     const { id, say, watchdogMs } = this.#options
     let ready = false
@@ -139,12 +139,12 @@ export class Part implements Member {
       const { alive, notReady } = await this.#probe(ready ? '/healthz' : '/readyz')
       if (this.pid !== pid || this.#stopping) return
       const now = performance.now()
-      // Only time in which we did ask counts: this process may have been suspended itself.
+      // Only time in which we asked counts: this process may have been suspended itself.
       silentMs = alive ? 0 : silentMs + Math.min(now - probed, PROBE_TIMEOUT_MS + PROBE_EVERY_MS)
       probed = now
       everAlive ||= alive
       if (watchdogMs > 0 && silentMs > watchdogMs * (everAlive ? 1 : START_PATIENCE)) {
-        say(`${id} answered no health check for ${(silentMs / 1000).toFixed(1)} s and is ended by the watchdog`)
+        say(`${id} answered no health check for ${(silentMs / 1000).toFixed(1)} s and is killed by the watchdog`)
         return this.#signal('SIGKILL')
       }
       if (!ready && alive && notReady === undefined) {
@@ -160,7 +160,7 @@ export class Part implements Member {
     }
   }
 
-  /** Any answer is a sign of life, also one that says it is not ready. */
+  /** Any answer is a sign of life, even "not ready". */
   async #probe(path: '/healthz' | '/readyz'): Promise<{ alive: boolean; notReady?: string }> {
     try {
       const response = await fetch(this.internalUrl + path, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })
@@ -181,7 +181,7 @@ export class Part implements Member {
   }
 }
 
-/** What the process wrote to stderr last. */
+/** The end of the process's stderr. */
 function lastWords(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim().slice(-2_000)

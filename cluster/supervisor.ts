@@ -12,10 +12,10 @@ type Role = 'gateway' | 'dispatcher' | 'edge'
 
 const ENTRY = fileURLToPath(new URL('../live-comments.js', import.meta.url))
 const LOOPBACK = '127.0.0.1'
-/** When, after the order to stop, each kind is ended by force: all are gone within 5 s. */
+/** Time from the order to stop until each kind is killed: all are gone within 5 s. */
 const STOP_BY_MS = { gateways: 1_800, edges: 2_800, dispatchers: 3_800, zookeeper: 4_600 }
 
-/** The processes of one cluster. */
+/** Starts, watches and stops the processes of one cluster. */
 export class Supervisor {
   readonly #options: Options
   readonly #env: NodeJS.ProcessEnv
@@ -35,14 +35,14 @@ export class Supervisor {
   }
 
   /** Starts everything and waits until every part is ready.
-   * @returns the public URL; undefined when it was stopped meanwhile
-   * @throws StartError when a part cannot be started, or the port is taken */
+   * @returns the public URL; undefined if it was stopped meanwhile
+   * @throws StartError if a part cannot be started or the port is taken */
   async start(): Promise<string | undefined> {
     const options = this.#options
     const host = publicHost(this.#env)
     if (options.port !== 0 && !(await isFree(host, options.port))) throw new StartError(`--port: ${host}:${options.port} is taken`, 1)
     const leftOver = endLeftOver(this.#folder)
-    if (leftOver > 0) this.#say(`ended ${leftOver} processes that a former run had left`)
+    if (leftOver > 0) this.#say(`killed ${leftOver} processes left over from a former run`)
     await this.#startZooKeeper()
     const token = this.#folder.newToken()
     for (const role of ['dispatcher', 'edge', 'gateway'] as const) {
@@ -67,7 +67,7 @@ export class Supervisor {
     this.#folder.removeRecord()
   }
 
-  /** Ends everything at once. */
+  /** Kills everything at once. */
   kill(): void {
     this.#stopping = true
     for (const part of this.#all()) part.kill()
@@ -75,7 +75,7 @@ export class Supervisor {
     this.#folder.removeRecord()
   }
 
-  /** What ZOOKEEPER_CONNECT takes. */
+  /** The value for ZOOKEEPER_CONNECT. */
   get zookeeperConnect(): string {
     return this.#zookeeper?.url ?? ''
   }
@@ -115,7 +115,7 @@ export class Supervisor {
         INTERNAL_URL: internalUrl,
         INTERNAL_TOKEN: token,
         PORT: port === undefined ? undefined : String(port),
-        PUBLIC_URL: undefined, // one value cannot be true of several parts
+        PUBLIC_URL: undefined, // several parts cannot share one value
         ZOOKEEPER_CONNECT: this.zookeeperConnect,
         STORE_URL: `${options.store}:${this.#folder.comments}`,
       },
@@ -150,7 +150,7 @@ function publicHost(env: NodeJS.ProcessEnv): string {
   return env.HOST || LOOPBACK
 }
 
-/** Where this machine reaches a listener of that host. */
+/** The address at which this machine reaches a listener on that host. */
 function reachable(host: string): string {
   return host === '0.0.0.0' ? LOOPBACK : host === '::' ? '::1' : host
 }

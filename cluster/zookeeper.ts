@@ -16,7 +16,7 @@ const USUAL_PORT = 2181
 const RESTART_MS = 1_000
 export const CHROOT = '/live-comments'
 
-/** A ZooKeeper of the cluster's own, started again on the same port when it dies. */
+/** The cluster's own ZooKeeper, restarted on the same port when it dies. */
 export class ZooKeeper implements Member {
   readonly id = 'zookeeper-1'
   readonly internalUrl = null
@@ -30,19 +30,19 @@ export class ZooKeeper implements Member {
     this.#options = options
   }
 
-  /** What ZOOKEEPER_CONNECT takes. */
+  /** The value for ZOOKEEPER_CONNECT. */
   get url(): string {
     return `${HOST}:${this.#port}${CHROOT}`
   }
 
-  /** Starts it and waits until it serves. @throws Error when Java or ZooKeeper is missing, or it does not come up */
+  /** Starts it and waits until it serves. @throws Error if Java or ZooKeeper is missing, or it does not come up */
   async start(): Promise<void> {
     const { ports, say } = this.#options
     this.#port = (await isFree(HOST, USUAL_PORT)) ? USUAL_PORT : await ports.take(HOST)
     try {
       await this.#launch()
     } catch (error) {
-      // Another cluster that starts at the same time was first to take the usual port.
+      // Another cluster that starts at the same time took the usual port first.
       if (this.#stopping || this.#port !== USUAL_PORT || (await isFree(HOST, USUAL_PORT))) throw error
       this.#port = await ports.take(HOST)
       await this.#launch()
@@ -51,7 +51,7 @@ export class ZooKeeper implements Member {
   }
 
   async stop(deadlineMs: number): Promise<void> {
-    if (!this.#server) return this.kill() // it is being started
+    if (!this.#server) return this.kill() // it is still starting
     this.#stopping = true
     const force = setTimeout(() => this.kill(), deadlineMs)
     await this.#server.stop()
@@ -72,7 +72,7 @@ export class ZooKeeper implements Member {
     const server = await startLocalServer({ folder: this.#options.folder, port: this.#port, onSpawn: pid => this.#setPid(pid) })
     this.#server = server
     if (this.#stopping) return server.stop()
-    void server.exited.then(({ code, signal }) => this.#ended(signal ? `was ended by ${signal}` : `ended with status ${code}`))
+    void server.exited.then(({ code, signal }) => this.#ended(signal ? `was killed by ${signal}` : `ended with status ${code}`))
   }
 
   #setPid(pid: number | null): void {
@@ -86,7 +86,7 @@ export class ZooKeeper implements Member {
     this.#setPid(null)
     if (this.#stopping) return
     if (!restart) return say(`${this.id} ${how}`)
-    say(`${this.id} ${how} and is started again in ${RESTART_MS / 1000} s`)
+    say(`${this.id} ${how}; restarting it in ${RESTART_MS / 1000} s`)
     for (;;) {
       await sleep(RESTART_MS)
       if (this.#stopping) return

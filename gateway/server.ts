@@ -142,7 +142,7 @@ export class PublicApi {
     const videoId = checkVideoId(exchange.parameter(0))
     const { gateway, viewLoaded } = this.#options
     await this.#mayRead(exchange, videoId)
-    if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'who holds the video is not known yet')
+    if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'the registry has not been read yet')
     return json({ videoId, viewers: gateway.view.viewersOf(videoId), edges: gateway.view.subscriptionsOf(videoId).length }, 200, { 'cache-control': 'no-store' })
   }
 

@@ -3,14 +3,14 @@ import { ConfigError } from '../runtime/config.js'
 import { Output, Problem, type Surroundings } from './cli/output.js'
 import { program } from './cli/program.js'
 
-/** The operators' commands. Sets the exit status, which {@link run} gives.
- * @param argv what follows the word `registry` */
+/** Runs an operators' command and sets the exit status that {@link run} returns.
+ * @param argv the arguments after `registry` */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const { stdout, stderr } = process
   process.exitCode = await run(argv, { env, folder: process.cwd(), stdout, stderr, signals: process })
 }
 
-/** Runs a command to its end. @returns the exit status: 0, 1 for a problem found, 2 for wrong usage */
+/** Runs a command to its end. @returns the exit status: 0; 1 if it found a problem; 2 for wrong usage */
 export async function run(argv: readonly string[], surroundings: Surroundings): Promise<number> {
   const out = new Output(surroundings)
   try {

@@ -1,6 +1,7 @@
 import type { Log } from './log.js'
 
-/** Resolves at the first SIGTERM or SIGINT: time to drain. A second one, or `deadlineMs` later, ends the process now. */
+/** Resolves at the first SIGTERM or SIGINT: time to drain. A second signal ends the process at once, and so does the
+ * deadline, `deadlineMs` after the first. */
 export function stopSignal(log: Log, deadlineMs: number): Promise<void> {
   return new Promise(resolve => {
     let stopping = false

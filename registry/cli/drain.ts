@@ -4,14 +4,14 @@ import { isZkError } from '../zookeeper/zk-error.js'
 import { Problem } from './output.js'
 import { unknownEdge } from './videos.js'
 
-/** What `drain --json` and `undrain --json` answer. */
+/** The output of `drain --json` and `undrain --json`. */
 export interface DrainAnswer {
   readonly id: string
-  /** The instance asked to leave, null where none is. */
+  /** The instance that is asked to drain; null if none is. */
   readonly instance: string | null
 }
 
-/** Wishes that the edge's present instance leave. @throws Problem when there is no such edge */
+/** Asks the edge's present instance to drain. @throws Problem if there is no such edge */
 export async function drain(zk: Zk, edgeId: string): Promise<DrainAnswer> {
   const { instance } = await edgeNode(zk, edgeId)
   await zk.ensure(`${DRAIN}/${edgeId}`)
@@ -19,7 +19,7 @@ export async function drain(zk: Zk, edgeId: string): Promise<DrainAnswer> {
   return { id: edgeId, instance }
 }
 
-/** Takes the wish back, also that of an edge that has left. @throws Problem when there is neither wish nor edge */
+/** Withdraws the request, also for an edge that is gone. @throws Problem if there is neither a request nor an edge */
 export async function undrain(zk: Zk, edgeId: string): Promise<DrainAnswer> {
   try {
     await zk.remove(`${DRAIN}/${edgeId}`)
@@ -35,7 +35,7 @@ async function edgeNode(zk: Zk, edgeId: string): Promise<EdgeNode> {
     return parseEdge((await zk.getData(`${EDGES}/${edgeId}`)).data)
   } catch (error) {
     if (isZkError(error, 'NO_NODE')) throw unknownEdge(edgeId)
-    if (error instanceof RubbishError) throw new Problem(`${EDGES}/${edgeId} does not hold what an edge of this software writes`, { cause: error })
+    if (error instanceof RubbishError) throw new Problem(`${EDGES}/${edgeId} was not written by an edge of this software`, { cause: error })
     throw error
   }
 }

@@ -1,9 +1,9 @@
 import { runningCluster } from './running-cluster.js'
 
 export interface GatewayAddress {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string
-  /** Where it was found, in words. */
+  /** Where it comes from, for messages. */
   readonly source: string
 }
 

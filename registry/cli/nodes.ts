@@ -1,24 +1,24 @@
 import type { View } from '../view.js'
 import { counted, number, table, uptime } from './table.js'
 
-/** An edge as `edges --json` has it. */
+/** An edge in the output of `edges --json`. */
 export interface EdgeRow {
   readonly id: string
   readonly state: 'up' | 'draining'
   readonly viewers: number
   readonly capacity: number
-  /** How many videos it holds. */
+  /** Number of videos it holds. */
   readonly videos: number
   readonly version: string
   /** Unix ms. */
   readonly startedAt: number
 }
 
-/** A dispatcher as `dispatchers --json` has it. */
+/** A dispatcher in the output of `dispatchers --json`. */
 export interface DispatcherRow {
   readonly id: string
   readonly state: 'up' | 'draining'
-  /** Where other nodes reach it. */
+  /** Its internal URL. */
   readonly url: string
   readonly version: string
   /** Unix ms. */

@@ -3,25 +3,25 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { Problem } from './output.js'
 
-/** One process, as `npm start` writes it down; its pid is null while it is down. */
+/** A process as `npm start` records it; its pid is null while it is down. */
 const member = z.object({ id: z.string(), pid: z.number().nullable(), url: z.string().nullable(), internalUrl: z.string().nullable() })
 const record = z.object({ zookeeper: z.array(member), gateways: z.array(member), dispatchers: z.array(member), edges: z.array(member) })
 
-/** What ./data/cluster.json holds. */
+/** The content of ./data/cluster.json. */
 export type RunningCluster = z.infer<typeof record>
 
-/** The cluster that runs on `folder`/data; undefined where none does. @throws Problem for a file that cannot be read */
+/** The cluster that runs on `folder`/data; undefined if none does. @throws Problem if the file cannot be read */
 export function runningCluster(folder: string): RunningCluster | undefined {
   const file = join(folder, 'data', 'cluster.json')
   if (!existsSync(file)) return undefined
   try {
     return record.parse(JSON.parse(readFileSync(file, 'utf8')))
   } catch (cause) {
-    throw new Problem('./data/cluster.json is not what npm start writes; remove it, or name what it would tell by flags (--help)', { cause })
+    throw new Problem('./data/cluster.json was not written by npm start; remove it, or give the addresses by flags (--help)', { cause })
   }
 }
 
-/** The token of its parts; undefined where there is none, or it is another user's. */
+/** Its internal token; undefined if there is none or it belongs to another user. */
 export function runningToken(folder: string): string | undefined {
   try {
     return readFileSync(join(folder, 'data', 'internal-token'), 'utf8').trim()

@@ -6,21 +6,21 @@ import { runningCluster } from './running-cluster.js'
 export interface ZookeeperAddress {
   /** HOST:PORT[,HOST:PORT…][/CHROOT] */
   readonly connect: string
-  /** Where it was found, in words. */
+  /** Where it comes from, for messages. */
   readonly source: string
-  /** Who we are to it, where we are anybody. */
+  /** Our credentials, if we have any. */
   readonly auth: Credentials | undefined
 }
 
-/** What may be said of ZooKeeper on the command line. The credentials are in a file: others see a command's arguments. */
+/** ZooKeeper's flags. The credentials are in a file, since other users can see a command's arguments. */
 export interface ZookeeperFlags {
   readonly zookeeper?: string
   readonly zookeeperAuthFile?: string
 }
 
-/** Finds ZooKeeper: by flag, environment, the cluster that runs in this folder, default, in that order; and our credentials
- * for it, by flag and environment.
- * @throws ConfigError for a bad variable, Problem for a cluster file that cannot be read */
+/** Finds ZooKeeper's address by flag, environment, the cluster that runs in this folder or default, in that order, and our
+ * credentials by flag or environment.
+ * @throws ConfigError for a bad variable, Problem if the cluster file cannot be read */
 export function zookeeperAddress(flags: ZookeeperFlags, env: NodeJS.ProcessEnv, folder: string): ZookeeperAddress {
   const given = flags.zookeeperAuthFile === undefined ? env : { ...env, ZOOKEEPER_AUTH: undefined, ZOOKEEPER_AUTH_FILE: flags.zookeeperAuthFile }
   const auth = zookeeperAuth(readConfig(given, zookeeperAuthVariables))

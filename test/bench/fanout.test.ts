@@ -20,9 +20,9 @@ t.test('a short run delivers everything, and says so in a table, a file and a pi
 t.test('wrong usage is told and ends with status 2', async t => {
   const cases: [string[], RegExp][] = [
     [['fanout', '--duration', 'long'], /--duration <seconds>.*above 0/],
-    [['fanout', '--viewers', '2.5'], /--viewers <count>.*whole number from 1/],
+    [['fanout', '--viewers', '2.5'], /--viewers <count>.*whole number, 1 or more/],
     [['post', '--share', '0'], /--share <part>.*above 0/],
-    [['attack', '--deaf', '-1'], /--deaf <count>.*whole number from 0/],
+    [['attack', '--deaf', '-1'], /--deaf <count>.*whole number, 0 or more/],
     [['idle', '--via', 'dispatcher'], /--via <part>.*edge or gateway/],
     [['compare', '--only', 'live,nchan,ncahn'], /--only <names>.*Not one of live, .*: ncahn\./],
   ]

@@ -16,7 +16,7 @@ t.test('an error that is a bug ends its process, with the stack in its log; it i
     const pid = cluster.kill(id, 'SIGUSR2')
     said.push(await cluster.say('demo', `while ${id} is down`))
     await cluster.again(id, pid)
-    t.match(cluster.output, `${id} ended with status 70 and is started again`)
+    t.match(cluster.output, `${id} ended with status 70; restarting it`)
     const bug = readFileSync(join(cluster.data, 'logs', `${id}.log`), 'utf8').split('\n').find(line => line.includes('"event":"bug"'))
     t.match(JSON.parse(bug ?? '{}'), { level: 'fatal', err: { message: 'planted', stack: /Error: planted\n.*at / } })
   }

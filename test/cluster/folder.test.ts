@@ -9,7 +9,7 @@ t.test('a folder belongs to one supervisor at a time', async t => {
   const path = t.testdir()
   const first = new DataFolder(path)
   first.writeRecord({ zookeeper: [], gateways: [member], dispatchers: [], edges: [] })
-  t.throws(() => new DataFolder(path), /a cluster runs on .* already: http:\/\/127\.0\.0\.1:8080/)
+  t.throws(() => new DataFolder(path), /a cluster is already running on .*: http:\/\/127\.0\.0\.1:8080/)
   first.unlock()
   new DataFolder(path).unlock()
 })

@@ -64,7 +64,7 @@ t.test('beside a cluster that runs', async t => {
   await t.test('a second start on the same folder says so', async t => {
     const second = await run(['cluster', '--port', '0', '--data', cluster.data])
     t.equal(second.status, 1)
-    t.match(second.stderr, `${cluster.data} already: ${cluster.url}`)
+    t.match(second.stderr, `already running on ${cluster.data}: ${cluster.url}`)
     t.equal((await fetch(`${cluster.url}/healthz`)).status, 200, 'the first one goes on')
   })
 

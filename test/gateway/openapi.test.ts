@@ -139,7 +139,7 @@ t.test('every path, status and schema is what the gateway answers', async t => {
     await ask(t, '/readyz', `${url}/readyz`)
     const dispatcher = fakeDispatcher(t, 'd')
     const busy = runGateway(t, { dispatchers: [dispatcher.node] })
-    for (const code of ['OVERLOADED', 'STORE_UNAVAILABLE'] as const) {
+    for (const code of ['OVERLOADED', 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'] as const) {
       dispatcher.answer = () => ({ error: { code, message: 'why' } })
       const { response } = await ask(t, comments, `${busy.url}/comments/demo`, body({ content: 'x' }))
       t.equal(response.headers.has('retry-after'), code === 'OVERLOADED')

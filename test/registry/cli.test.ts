@@ -143,7 +143,7 @@ t.test('ZooKeeper is found by flag, environment and the cluster in this folder, 
   t.match(await operate(['edges', '--json'], { folder, env: { ZOOKEEPER_CONNECT: connect } }), found, 'environment first')
   t.match(await operate(['edges', '--json', '--zookeeper', connect], { folder, env: { ZOOKEEPER_CONNECT: '127.0.0.1:1/wrong' } }), found, 'flag first')
   writeFileSync(join(folder, 'data', 'cluster.json'), '{')
-  t.match(await operate(['edges', '--json'], { folder }), { status: 1, stdout: '', stderr: /cluster\.json is not what npm start writes/ })
+  t.match(await operate(['edges', '--json'], { folder }), { status: 1, stdout: '', stderr: /cluster\.json was not written by npm start/ })
 })
 
 t.test('ZooKeeper away is said within 5 s, with the address tried', async t => {
