@@ -19,7 +19,7 @@ t.test('a full disk: nothing is acknowledged that is not stored, the rest goes o
   mkdirSync(disk)
   symlinkSync(join(disk, 'comments.db'), join(data, 'comments.db'))
   const mounted = `mount -t tmpfs -o size=${DISK_BYTES} tmpfs '${disk}' && exec "$@"`
-  const cluster = await startCluster(t, ['--edges', '1'], { data, under: [...MOUNT, 'sh', '-c', mounted, 'sh'] })
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { data, under: [...MOUNT, 'sh', '-c', mounted, 'sh'] })
   const pids = () => cluster.members().map(({ pid }) => pid).join()
   const before = pids()
   const said = await cluster.say('demo', 'before')
