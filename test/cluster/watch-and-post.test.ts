@@ -1,5 +1,4 @@
-import { connect } from 'node:net'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { startCluster } from '../support/cluster.js'
 import { until } from '../support/until.js'
 import { watch, watchReady } from '../support/viewer.js'
@@ -13,7 +12,6 @@ interface VideoRow {
 t.test('a cluster that people watch and post to', async t => {
   const cluster = await startCluster(t)
   t.match(cluster.output, /^identity +off: anyone may post/m)
-  const stalled = stalledBody(t, cluster.url) // looked at last: it takes the server 12 s
 
   await t.test('200 viewers over 20 videos: each video on one edge, the load level, and only holders are told', async t => {
     const videos = Array.from({ length: 20 }, (_, i) => `video-${i}`)
@@ -175,22 +173,7 @@ t.test('a cluster that people watch and post to', async t => {
     await bad.closed
     t.equal(bad.status, 400, 'a stream that can never succeed is an error too')
   })
-
-  await t.test('a body that stops coming is closed', async t => {
-    t.ok((await stalled) < 13_000, 'within 12 s')
-  })
 })
-
-/** Sends the half of a request, and no more. @returns for how long the server bore it, ms */
-function stalledBody(t: Test, url: string): Promise<number> {
-  const socket = connect(Number(new URL(url).port), '127.0.0.1')
-  t.after(() => socket.destroy())
-  socket.on('error', () => {})
-  socket.resume()
-  const began = performance.now()
-  socket.write('POST /comments/demo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"content":')
-  return new Promise(resolve => socket.once('close', () => resolve(performance.now() - began)))
-}
 
 function post(body: string, type = 'application/json'): RequestInit {
   return { method: 'POST', headers: { 'content-type': type }, body }
