@@ -31,7 +31,7 @@ export function startOneProcess(t: Test): OneProcess {
   const client = new InternalClient(undefined)
   t.after(() => client.close())
   const onBug = (error: unknown) => t.fail('a bug', { error })
-  const common = { view, client, onBug, clock: systemClock, random: Math.random, viewLoaded: () => true }
+  const common = { view, client, onBug, clock: systemClock, random: Math.random, viewLoaded: () => true, viewIsCurrent: () => true }
   const identityOf = (id: string) => ({ id, instance: `${id}-1`, version: '0' })
 
   /** The registry: what is entered is seen by all at once. */
