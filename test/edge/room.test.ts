@@ -560,6 +560,7 @@ t.test('rule 8: history that the buffer has run away from is not used, and is as
   answer!() // (70, 100]; the buffer begins after 120
   await stage.clock.advance(0)
   t.same(outlet.story, [])
+  t.equal(stage.replays.length, 1, 'not at once')
   await stage.clock.advance(250)
   answer!()
   await stage.clock.advance(0)
@@ -596,6 +597,36 @@ t.test('viewers are told how many watch: at most once a second when it changed, 
   t.notOk(outlet.of('viewers').some(({ id }) => id !== '0'), 'it moves no cursor')
 })
 
+t.test('viewers are not told how many watch twice in a second, although comments are flushed', async t => {
+  const stage = await Stage.open(0)
+  const { outlet } = stage.join()
+  await stage.seconds(1)
+  t.equal(outlet.of('viewers').length, 1)
+  stage.join()
+  stage.room.tick()
+  await stage.push(1)
+  t.equal(outlet.of('viewers').length, 1)
+  await stage.seconds(1)
+  t.equal(outlet.of('viewers').length, 2)
+})
+
+t.test('where no comment is flushed, a change of how many watch waits a millisecond for each viewer', async t => {
+  const stage = await Stage.open(0)
+  const { outlet } = stage.join()
+  for (let i = 0; i < 1_500; i++) stage.join()
+  await stage.seconds(2)
+  t.equal(outlet.of('viewers').length, 1)
+  stage.join()
+  await stage.seconds(1)
+  t.equal(outlet.of('viewers').length, 1)
+  await stage.seconds(1)
+  t.equal(outlet.of('viewers').length, 2)
+  stage.join()
+  await stage.seconds(1)
+  await stage.push(1)
+  t.equal(outlet.of('viewers').length, 3, 'it goes with a comment')
+})
+
 t.test('one encoding a flush: every viewer of an encoding is given the same bytes', async t => {
   const stage = await Stage.open(0)
   const plain = [stage.join(), stage.join(), stage.join()]
@@ -626,6 +657,25 @@ t.test('a quiet room flushes at once; then comments gather for as long as its pa
   await stage.clock.advance(1)
   t.same(outlet.ids, [10, 20, 30])
   t.equal(outlet.writes.length, 3)
+})
+
+t.test('a comment that comes during a flush gathers as long as its pace says, too', async t => {
+  const stage = await Stage.open(0)
+  const { outlet } = stage.join()
+  const costMs = 40
+  const write = outlet.write.bind(outlet)
+  outlet.write = bytes => {
+    outlet.write = write
+    stage.clock.spend(costMs)
+    stage.room.deliver(stage.store.post())
+    return write(bytes)
+  }
+  const restMs = new Pace().interval(costMs, costMs) - costMs
+  await stage.push(1)
+  await stage.clock.advance(Math.floor(restMs))
+  t.same(outlet.ids, [10])
+  await stage.clock.advance(1)
+  t.same(outlet.ids, [10, 20])
 })
 
 t.test('a long flush is cut in slices; who joins, leaves, blocks or drains between them gets each comment once', async t => {
