@@ -638,6 +638,26 @@ t.test('one encoding a flush: every viewer of an encoding is given the same byte
   }
 })
 
+t.test('a flush is compressed where the room has viewers enough', async t => {
+  const stage = await Stage.open(0, { size: 1_000 })
+  const { outlet } = stage.join({}, 'gzip')
+  stage.join()
+  await stage.push(1)
+  t.ok(outlet.writes.at(-1)!.length > 2_000, 'three viewers')
+  stage.join()
+  await stage.push(1)
+  t.ok(outlet.writes.at(-1)!.length < 200, 'four')
+})
+
+t.test('what is written is counted: a write for each viewer, and in it each comment', async t => {
+  const stage = await Stage.open(0)
+  stage.join()
+  for (const comment of stage.store.posts(3)) stage.room.deliver(comment)
+  await stage.clock.advance(0)
+  const { writes, deliveries } = stage.metrics
+  t.same([(await writes.get()).values[0]!.value, (await deliveries.get()).values[0]!.value], [2, 6])
+})
+
 t.test('a quiet room flushes at once; then comments gather for as long as its pace says', async t => {
   const stage = await Stage.open(0)
   const { outlet } = stage.join()
@@ -661,6 +681,7 @@ t.test('a quiet room flushes at once; then comments gather for as long as its pa
 
 t.test('a comment that comes during a flush gathers as long as its pace says, too', async t => {
   const stage = await Stage.open(0)
+  await stage.clock.advance(10_000)
   const { outlet } = stage.join()
   const costMs = 40
   const write = outlet.write.bind(outlet)
@@ -712,6 +733,8 @@ t.test('a long flush is cut in slices; who joins, leaves, blocks or drains betwe
     if (String(outlet.story) !== String(expected)) t.same(outlet.story, expected, `viewer ${i}`)
   })
   t.same(joined.map(({ outlet }) => outlet.story), [['ready 50', 60], [50, 'ready 50', 60], ['ready 50', 60], ['ready 60']])
+  const flushes = (await stage.metrics.flushSeconds.get()).values.find(({ metricName }) => metricName?.endsWith('_count'))
+  t.equal(flushes?.value, 3)
 })
 
 t.test('a room that was empty for a while asks anew; a late answer to an old question opens nothing', async t => {
