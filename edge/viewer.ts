@@ -87,13 +87,16 @@ export class Viewer {
   readonly recent: number
   /** The last comment it was sent, or has; undefined for a newcomer whose place is still to be found. */
   cursor: Cursor | undefined
+  /** The room's epoch that the cursor is of. */
+  epoch: number
   /** Whether it has had its `ready`, which comes once: one that was live may have to wait for history again. */
   ready = false
   #state: ViewerState = GONE
   readonly #host: ViewerHost
 
-  constructor(host: ViewerHost, start: Start, outlet: Outlet) {
+  constructor(host: ViewerHost, start: Start, outlet: Outlet, epoch: number) {
     this.#host = host
+    this.epoch = epoch
     this.outlet = outlet
     this.recent = start.recent ?? 0
     this.cursor = start.after

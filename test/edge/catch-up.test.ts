@@ -14,6 +14,8 @@ import { ModelStore } from '../support/model-store.js'
 class Stage implements CatchUpRoom, ViewerHost {
   readonly videoId = 'v'
   readonly total = 7
+  epoch = 0
+  restartedAt = 0
   readonly clock = new FakeClock()
   readonly store = new ModelStore('v')
   readonly waiting = new Set<Viewer>()
@@ -43,7 +45,7 @@ class Stage implements CatchUpRoom, ViewerHost {
 
   come(start: Start): { viewer: Viewer; outlet: FakeOutlet } {
     const outlet = new FakeOutlet()
-    return { viewer: new Viewer(this, start, outlet), outlet }
+    return { viewer: new Viewer(this, start, outlet, this.epoch), outlet }
   }
 
   /** Time passes, with a tick at its end. */
@@ -74,4 +76,23 @@ t.test('rule 8: after 10 s a viewer is given up, even while a question stays wit
   later.viewer.drained()
   await stage.tick(0)
   t.same(later.outlet.story, ['gap 10..30', 'ready 30'])
+})
+
+t.test('a viewer from before the room began anew is told so by a gap, whether it waits for history, gives up or catches up', async t => {
+  for (const way of ['advance', 'history', 'give up'] as const) {
+    const stage = new Stage()
+    stage.posts(3)
+    const { viewer, outlet } = stage.come({ after: 900 })
+    stage.epoch = 1
+    stage.restartedAt = 20
+    if (way !== 'advance') stage.buffer.restart(30) // it does not reach back to 20
+    if (way === 'give up') stage.history = () => Promise.reject(new Error('away'))
+    stage.catchUp.advance(viewer)
+    await stage.clock.advance(0)
+    if (way === 'give up') {
+      await stage.clock.advance(10_000)
+      stage.catchUp.tick()
+    }
+    t.same(outlet.story, way === 'give up' ? ['gap 900..20', 'gap 20..30', 'ready 30'] : ['gap 900..20', 30, 'ready 30'], way)
+  }
 })

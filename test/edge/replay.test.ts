@@ -102,7 +102,7 @@ class Stage implements ReplayingRoom, ViewerHost {
   }
 
   replay(start: Start): void {
-    new Viewer(this, start, new FakeOutlet()).waitForHistory()
+    new Viewer(this, start, new FakeOutlet(), 0).waitForHistory()
     this.replays.ask()
   }
 }
@@ -124,8 +124,8 @@ t.test('one question at a time serves all that wait, whoever is furthest back fi
 
 t.test('nobody is asked for viewers that wait for something else than history', async t => {
   const stage = new Stage(3)
-  new Viewer(stage, { after: 10 }, new FakeOutlet())
-  new Viewer(stage, { after: 50 }, new FakeOutlet()).waitForFlush(undefined)
+  new Viewer(stage, { after: 10 }, new FakeOutlet(), 0)
+  new Viewer(stage, { after: 50 }, new FakeOutlet(), 0).waitForFlush(undefined)
   stage.replays.ask()
   t.same(stage.asked, [])
   stage.replay({ after: 20 })

@@ -53,6 +53,7 @@ class Stage {
         this.replays.push(request)
         return this.history(request)
       },
+      restarted: () => {},
       needsSync: () => void (this.needy = true),
       blocked: this.blocked,
     })
@@ -123,6 +124,27 @@ for (const encoding of ['plain', 'gzip', 'frames', 'gzipFrames'] as const) {
       const { outlet: recent } = stage.join({ recent: 50 }, encoding)
       t.same(recent.story, ['ready 0'])
       t.same(stage.replays, [])
+    })
+
+    t.test('a room that is ahead of a store that was put back begins anew below, and a gap says so to everyone', async t => {
+      const stage = await Stage.open(3)
+      const live = stage.join({}, encoding)
+      const blocked = stage.join({}, encoding)
+      await stage.push(2)
+      blocked.outlet.stuck = true
+      await stage.push(1)
+      stage.store.comments.splice(2) // 10 and 20 are left
+      stage.sync()
+      await stage.clock.advance(200)
+      t.same(live.outlet.story.filter(each => each !== 'viewers'), ['ready 30', 40, 50, 60, 'gap 60..20'])
+      await stage.push(2)
+      await stage.clock.advance(200)
+      t.same(live.outlet.story.filter(each => each !== 'viewers').slice(-2), [30, 40], 'what is new has ids that are lower')
+      stage.drain(blocked)
+      const story = blocked.outlet.story.filter(each => each !== 'viewers')
+      t.match(story.at(-3), /^gap \d0\.\.20$/)
+      t.same(story.slice(-2), [30, 40])
+      t.same(stage.join({ after: 20 }, encoding).outlet.story, [30, 40, 'ready 40'])
     })
 
     t.test('rule 8: the last few come from the buffer where it has them, in one write with ready', async t => {
