@@ -130,7 +130,7 @@ export const openApi: OpenApi = {
                   message: { description: 'A comment. Events of this kind have no `event:` line.', id: 'the comment\'s', data: ref('StreamComment'), example: `id: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\n` },
                   ready: { description: 'The replay is complete; what follows is live.', id: 'the last comment sent, or the video\'s last; 0 in an empty video', data: ref('Ready'), example: `event: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n` },
                   viewers: { description: 'The number of viewers: after a change, at most once a second, and at least every 15 s.', id: 'none', data: ref('Viewers'), example: 'event: viewers\ndata: {"viewers":2}\n\n' },
-                  gap: { description: 'The client missed more comments than are replayed: those in (from, to] are in history.', id: 'to', data: ref('Gap'), example: 'event: gap\nid: 20\ndata: {"from":"10","to":"20"}\n\n' },
+                  gap: { description: 'The client missed more comments than are replayed: those in (from, to] are in history. If `to` is below `from`, the store went back to an older state: comments above `to` no longer exist.', id: 'to', data: ref('Gap'), example: 'event: gap\nid: 20\ndata: {"from":"10","to":"20"}\n\n' },
                 },
               },
             },
