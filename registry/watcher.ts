@@ -2,6 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import { DISPATCHERS, EDGES, HOLDINGS, parseDispatcher, parseEdge, parseHoldings, RubbishError } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Log } from '../runtime/log.js'
+import { CalmLog } from './calm-log.js'
 import { View, type Change } from './view.js'
 import { ChildrenCache, type Entry } from './zookeeper/children-cache.js'
 import type { Zk } from './zookeeper/client.js'
@@ -55,6 +56,7 @@ export class RegistryWatcher {
   readonly #zk: Zk
   readonly #clock: Clock
   readonly #log: Log
+  readonly #calm: CalmLog
   readonly #stopListening: () => void
   #loaded = false
   /** Since when the view may be out of date, monotonic ms; undefined while it is current. */
@@ -69,6 +71,7 @@ export class RegistryWatcher {
     this.#zk = zk
     this.#clock = clock
     this.#log = log
+    this.#calm = new CalmLog({ log, clock })
     this.rubbish = this.#rubbish
     this.unreadable = this.#unreadable
     this.#rubbishTotal = this.#register(metrics)
@@ -146,7 +149,7 @@ export class RegistryWatcher {
     this.#unreadable.delete(cache.path)
     this.#fresh.add(cache)
     if (this.#fresh.size < this.#caches.length) return
-    if (this.#loaded && this.#staleSince !== undefined) this.#log.info({ staleMs: Math.round(this.stalenessMs()) }, 'registry_current')
+    if (this.#loaded && this.#staleSince !== undefined) this.#calm.line('info', 'registry_current', { staleMs: Math.round(this.stalenessMs()) })
     this.#loaded = true
     this.#staleSince = undefined
     this.#staleSaidMs = 0

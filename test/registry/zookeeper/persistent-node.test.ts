@@ -136,7 +136,7 @@ t.test('it is current again after a disconnect', async t => {
 
 t.test('a write whose answer was lost is settled', async t => {
   const proxy = await TcpProxy.open(t, server.port)
-  const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
+  const zk = await openZk(t, `127.0.0.1:${proxy.port}`, { sessionTimeoutMs: 1_000 })
   const { node, written } = keep(t, zk, '/unknown', '0')
   for (let i = 1; i <= 10; i++) {
     await written()
