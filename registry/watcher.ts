@@ -86,6 +86,13 @@ export class RegistryWatcher {
     return this.#loaded
   }
 
+  /** Whether the view may be out of date: ZooKeeper is not connected, or not everything has been read since it was, or a read
+   * failed. Who owns a video is then not settled, however the view looks. A ZooKeeper that falls silent is noticed within two
+   * thirds of the session timeout, 3.4 s: for so long a view that is out of date can pass for current. */
+  get stale(): boolean {
+    return this.#staleSince !== undefined
+  }
+
   /** How long the view may have been out of date, ms; 0 while ZooKeeper is connected and everything has been read since. */
   stalenessMs(): number {
     return this.#staleSince === undefined ? 0 : this.#clock.now() - this.#staleSince
@@ -119,6 +126,7 @@ export class RegistryWatcher {
         this.#apply(`${path}/${id}`, () => changeOf(id, undefined))
       },
       onSynced: () => this.#synced(cache),
+      onBehind: () => this.#behind(cache),
       onRefused: id => (id === undefined ? this.#directoryRefused(cache) : this.#refused(`${path}/${id}`)),
     })
     return cache
@@ -164,6 +172,10 @@ export class RegistryWatcher {
   /** While we may not read a directory, the view may be out of date. */
   #directoryRefused(cache: ChildrenCache): void {
     this.#refused(cache.path)
+    this.#behind(cache)
+  }
+
+  #behind(cache: ChildrenCache): void {
     this.#fresh.delete(cache)
     this.#staleSince ??= this.#clock.now()
   }

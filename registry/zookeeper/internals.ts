@@ -92,6 +92,8 @@ export interface ConnectionManager {
   /** ms. */
   readonly connectTimeout: number
   readonly connectTimeoutHandler: NodeJS.Timeout | null
+  /** Calls the watches that a notice of the server is about. */
+  readonly watcherManager: { emit: (event: unknown) => void }
   /** Sent and not yet answered, oldest first. */
   readonly pendingQueue: Packet[]
   /** Not sent yet. */
