@@ -45,7 +45,7 @@ export class CatchUp {
     this.#replays = new Replays(room, deps, run => this.#serve(run))
   }
 
-  /** From now on the viewer is live, or waits for history first. */
+  /** Makes the viewer live, or lets it wait for history first. */
   advance(viewer: Viewer): void {
     if (viewer.blocked) return viewer.goLive()
     const { buffer, flushed } = this.#room
@@ -57,7 +57,7 @@ export class CatchUp {
     this.#replays.ask()
   }
 
-  /** Once a second. */
+  /** Once a second: heartbeats for those that wait; those that waited too long for history join without it. */
   tick(): void {
     const now = this.#clock.now()
     for (const viewer of this.#room.waiting) {

@@ -105,7 +105,7 @@ export class Room {
     if (what === 'aside') this.#deps.needsSync(this)
   }
 
-  /** Somebody has seen this id. */
+  /** The video has a comment with this id. */
   hint(id: Cursor): void {
     this.chain.hint(id)
     if (this.chain.behind) this.#deps.needsSync(this)
@@ -146,7 +146,7 @@ export class Room {
     this.#deps.budget.remove(this.buffer)
   }
 
-  /** A flush was written: those join whose cursor it reached (rule 9). */
+  /** After a flush: viewers whose cursor it reached join (rule 9). */
   reached(): void {
     for (const viewer of this.waiting) {
       if (viewer.state.kind === 'ahead' && viewer.cursor! <= this.flushed) this.#catchUp.advance(viewer)

@@ -44,7 +44,7 @@ t.test('the first argument names the part', async t => {
     return spawnSync(program, argv, { cwd: folder, encoding: 'utf8', env: {} })
   }
   t.match(run('--help'), { status: 0, stdout: /dispatcher +stores comments/ })
-  for (const part of ['gateway', 'edge', 'dispatcher']) t.match(run(part, '--help'), { status: 0, stdout: new RegExp(`live-comments ${part}[^]*INTERNAL_TOKEN`) })
+  t.match(run('gateway', '--help'), { status: 0, stdout: /live-comments gateway[^]*INTERNAL_TOKEN/ })
   t.match(run('registry', '--help'), { status: 0, stdout: /doctor/ })
   t.match(run('edges'), { status: 2, stderr: /has no part "edges"/ })
 })

@@ -112,7 +112,7 @@ t.test('a block of commands says that it is one', async t => {
 })
 
 t.test('every command of the documents works as it stands', async t => {
-  const cluster = await startCluster(t, ['--edges', '2', '--dispatchers', '1'], { env: { ZOOKEEPER_AUTH } })
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { env: { ZOOKEEPER_AUTH } })
   const folder = checkout(t.testdir(), cluster)
   const { gateways, dispatchers, edges } = cluster.record()
   const addresses: readonly (readonly [written: string, real: string])[] = [

@@ -128,6 +128,24 @@ t.test('comments that come before those they follow are kept, and taken when the
   t.equal(chain.deliver(second!), 'known')
 })
 
+t.test('nothing is appended before the chain is open, not even what would follow', async t => {
+  const { store, chain, appended } = new Checked()
+  t.equal(chain.deliver(store.post()), 'aside')
+  t.same(appended, [])
+  t.equal(chain.last, 0)
+})
+
+t.test('a question names what is wanted only where that is above what is here', async t => {
+  const { store, chain } = new Checked().open()
+  chain.deliver(store.post())
+  t.strictSame(chain.request(), { videoId: 'v', last: 10, want: undefined })
+  chain.hint(20)
+  t.strictSame(chain.request(), { videoId: 'v', last: 10, want: 20 })
+  const { chain: closed } = new Checked()
+  closed.hint(20)
+  t.strictSame(closed.request(), { videoId: 'v', last: undefined, want: 20 })
+})
+
 t.test('a hundred comments are kept aside and no more: the oldest of them go', async t => {
   const { store, chain } = new Checked().open()
   const comments = store.posts(150)

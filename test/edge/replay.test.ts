@@ -109,7 +109,7 @@ class Stage implements ReplayingRoom, ViewerHost {
 
 t.test('one question at a time serves all that wait, whoever is furthest back first', async t => {
   const stage = new Stage(300)
-  for (const start of [{ after: 2000 }, { after: 500 }, { recent: 50 }, { recent: 290 }, { recent: 280 }]) stage.replay(start)
+  for (const start of [{ after: 2000 }, { after: 500 }, { after: 900 }, { recent: 50 }, { recent: 290 }, { recent: 280 }]) stage.replay(start)
   await stage.clock.advance(0)
   t.same(stage.asked, [
     { videoId: 'v', after: 2000, until: 3000, limit: MAX_REPLAY },

@@ -110,7 +110,13 @@ t.test('rule 7: when its video\'s owner changes, a room is synced with the new o
   await stage.clock.advance(50)
   const moved = videos.filter(videoId => order(stage, videoId)[0] === 'd2')
   t.ok(moved.length > 0 && moved.length < 20)
-  t.same(stage.questions.map(({ node, syncs }) => [node.id, syncs.map(({ videoId }) => videoId).sort()]), [['d2', moved.sort()]])
+  const asked = () => stage.questions.map(({ node, syncs }) => [node.id, syncs.map(({ videoId }) => videoId).sort()])
+  t.same(asked(), [['d2', moved.sort()]])
+  stage.questions.length = 0
+  stage.addDispatcher('d3')
+  stage.edge.viewChanged()
+  await stage.clock.advance(50)
+  t.same(asked(), [['d3', videos.filter(videoId => order(stage, videoId)[0] === 'd3').sort()]])
   stage.edge.stop()
 })
 
