@@ -36,7 +36,7 @@ export class EdgeMetrics {
     this.syncFailures = counter('sync_failures', 'Syncs and replays that a dispatcher did not answer.')
     this.repaired = counter('comments_repaired', 'Comments that came by sync and not by push.')
     this.replays = counter('replays', 'Replays read from dispatchers for viewers.')
-    this.restarts = counter('rooms_restarted', 'Rooms that were ahead of the store and restarted at its head: a backup was restored.')
+    this.restarts = counter('rooms_restarted', 'Rooms that were ahead of the store and restarted at its head, because the store was restored from a backup.')
     this.holdingsFull = counter('holdings_full', 'Viewers refused because the holdings znode has no room for another video.')
     this.batchSize = new Histogram({ name: 'live_edge_batch_comments', help: 'Comments in a batch from a dispatcher.', buckets: [0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000], registers: [register] })
     this.flushInterval = new Gauge({ name: 'live_edge_flush_interval_seconds', help: 'Time from the start of a flush to that of the next in the same room, as chosen after the last flush.', registers: [register] })

@@ -121,6 +121,21 @@ export class Scene {
     return outcome.comment.id
   }
 
+  /** The next read of that kind is done when it is asked for, and answered when the function returned is called. */
+  holdAnswer(call: 'page' | 'lastIds'): () => void {
+    let release = (): void => {}
+    const released = new Promise<void>(resolve => (release = resolve))
+    const read = this.store[call].bind(this.store) as (...given: unknown[]) => Promise<unknown>
+    const held = async (...given: unknown[]) => {
+      delete (this.store as Partial<MemoryStore>)[call]
+      const answer = await read(...given)
+      await released
+      return answer
+    }
+    Object.assign(this.store, { [call]: held })
+    return release
+  }
+
   /** The batches sent to a node so far. */
   batches(id: string): Batch[] {
     return this.sent.filter(({ target, path }) => target.id === id && path === '/internal/batch').map(({ body }) => parseBatch(body))

@@ -176,6 +176,7 @@ t.test('the hook for received comments is called for each of them, watched or no
     gzip: { level: 6, minViewers: 4 },
     random: () => 0,
     send: () => Promise.reject(new Error('nobody is asked')),
+    ping: () => Promise.resolve('refused'),
     received: ({ id }) => void received.push(id),
     onPeerError: () => {},
     announce: () => 0,

@@ -88,6 +88,7 @@ t.test('while nobody answers, tries pause and do not multiply; one answer then i
 t.test('without any dispatcher viewers wait, and join when one comes', async t => {
   const stage = new EdgeStage({ dispatchers: 0 })
   const { outlet } = stage.join('v')
+  stage.edge.viewChanged()
   await stage.clock.advance(11_000)
   t.same(outlet.story, [])
   t.equal(outlet.heartbeats, 1)

@@ -125,7 +125,7 @@ t.test('a viewer that leaves while its token is looked at is none', async t => {
     setTimeout(() => controller.abort(), i / 5)
     await asked
   }
-  await until(() => gateway.sessions.size === 0)
+  await t.resolves(until(() => gateway.sessions.size === 0))
 })
 
 t.test('a stream ends after its token, told to come back, and an older token does not let it in again', async t => {

@@ -68,5 +68,5 @@ t.test('a posting client that leaves in mid-body holds nothing', async t => {
   socket.write(`${POST}content-length: 100\r\n\r\n{`)
   await until(() => gateway.poster.inFlight === 1)
   socket.destroy()
-  await until(() => gateway.poster.inFlight === 0)
+  await t.resolves(until(() => gateway.poster.inFlight === 0))
 })

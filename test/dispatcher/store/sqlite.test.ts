@@ -84,6 +84,26 @@ t.test('a comment that was acknowledged is there after the process was killed', 
   t.equal((await open(t, path).lastIds(['v'])).get('v'), id)
 })
 
+t.test('a commit is on the disk, not only with the kernel, before it is answered', async t => {
+  // What a power failure would show cannot be seen here: what the writer's own connection is told can.
+  const opened = new Set<Database.Database>()
+  const plain = Object.getOwnPropertyDescriptor(Database.prototype, 'pragma')!
+  const pragma = plain.value as (this: Database.Database, ...given: unknown[]) => unknown
+  Object.defineProperty(Database.prototype, 'pragma', {
+    ...plain,
+    value(this: Database.Database, ...given: unknown[]) {
+      opened.add(this)
+      return pragma.apply(this, given)
+    },
+  })
+  t.teardown(() => Object.defineProperty(Database.prototype, 'pragma', plain))
+  const database = new SqliteDatabase(join(folder(t), 'comments.db'), 20)
+  t.teardown(() => database.close())
+  const [connection] = opened
+  t.equal(connection!.pragma('journal_mode', { simple: true }), 'wal')
+  t.equal(connection!.pragma('synchronous', { simple: true }), 2, 'FULL')
+})
+
 t.test('a file of the first version is brought up to date, with what is in it', async t => {
   const path = join(folder(t), 'comments.db')
   const old = new Database(path)

@@ -266,7 +266,7 @@ t.test('who is slow is closed within 12 s', async t => {
     const { socket } = raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
     socket.pause()
     await until(() => server.connections === 1)
-    await until(() => server.connections === 0, { timeoutMs: 14_000 })
+    await t.resolves(until(() => server.connections === 0, { timeoutMs: 14_000 }))
   })
 })
 
@@ -280,7 +280,7 @@ t.test('answers that many do not read have a bound together: the longest under w
     },
   })
   const sockets = Array.from({ length: 4 }, () => raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n').socket.pause())
-  await until(() => asked === 4 && server.connections === 2)
+  await t.resolves(until(() => asked === 4 && server.connections === 2))
   for (const socket of sockets) socket.destroy()
   await until(() => server.connections === 0)
 })
