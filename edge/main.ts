@@ -51,7 +51,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   watcher.onChange(() => part.viewChanged())
 
   const notReady = () => part.notReady()
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, pong: () => part.pong(), notReady, onBug, log })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, pong: () => part.pong(), notReady: () => live.notReady(notReady()), onBug, log })
   part.route(internal)
   const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'edge' })
   const descriptors = descriptorsForConnections()

@@ -54,7 +54,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
   })
   watcher.onChange(change => part.viewChanged(change))
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => part.notReady(), onBug, log })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => live.notReady(part.notReady()), onBug, log })
   const server = new HttpServer({
     onBug,
     headers: part.headers,

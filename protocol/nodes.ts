@@ -11,6 +11,7 @@ export const HOLDINGS = '/holdings'
 export const DISPATCHERS = '/dispatchers'
 export const DRAIN = '/control/drain'
 
+/** Most bytes of data in one write. A server hangs up on a request over about 1,048,500 bytes. */
 export const MAX_ZNODE_BYTES = 1_000_000
 const MAX_HOLDINGS_BYTES = 64 * 1024 * 1024
 const HOLDING = /^([A-Za-z0-9_-]{1,64}) ([0-9]{1,10})$/

@@ -1,6 +1,7 @@
 import { DRAIN, parseDrain, RubbishError } from '../protocol/nodes.js'
 import type { Log } from '../runtime/log.js'
 import type { Watch, Zk } from './zookeeper/client.js'
+import { LOOK_AGAIN_MS, nowAndThen } from './zookeeper/now-and-then.js'
 import { isZkError, ZkError } from './zookeeper/zk-error.js'
 
 export interface DrainWatchOptions {
@@ -21,6 +22,7 @@ export class DrainWatch {
   readonly #options: DrainWatchOptions
   readonly #path: string
   readonly #stopListening: () => void
+  readonly #stopLooking: () => void
   /** As `onWish` last said. */
   #wished = false
   /** The wish is to be read. */
@@ -33,6 +35,7 @@ export class DrainWatch {
     this.#options = options
     this.#path = `${DRAIN}/${options.edgeId}`
     this.#stopListening = options.zk.session.listen({ onConnected: this.#read })
+    this.#stopLooking = nowAndThen(LOOK_AGAIN_MS, this.#read)
     this.#read()
   }
 
@@ -40,6 +43,7 @@ export class DrainWatch {
     this.#closed = true
     clearTimeout(this.#retryTimer)
     this.#stopListening()
+    this.#stopLooking()
   }
 
   readonly #read = (): void => {

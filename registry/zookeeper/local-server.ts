@@ -15,6 +15,8 @@ export interface LocalServerOptions {
   /** Largest heap, MB; 256 by default. The server keeps its last 500 writes in memory: 64 MB + 1,000 × the size of a typical
    * write is enough. */
   readonly heapMb?: number
+  /** Further flags of the JVM, such as `-Djute.maxbuffer=4096`. */
+  readonly jvmFlags?: readonly string[]
   /** Most time from start to service, ms; 30 s by default. */
   readonly startTimeoutMs?: number
   /** The JVM runs; it serves much later. */
@@ -86,6 +88,7 @@ async function launch(options: LocalServerOptions, classPath: string): Promise<L
       // 40% less processor time.
       '-XX:TieredStopAtLevel=1',
       '-XX:+ExitOnOutOfMemoryError',
+      ...(options.jvmFlags ?? []),
       '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
       '-Dorg.slf4j.simpleLogger.showDateTime=true',
       '-cp',

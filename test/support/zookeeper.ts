@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { Zk, type ZkOptions } from '../../registry/zookeeper/client.js'
-import { startLocalServer, type LocalServer } from '../../registry/zookeeper/local-server.js'
+import { startLocalServer, type LocalServer, type LocalServerOptions } from '../../registry/zookeeper/local-server.js'
 import type { SessionListener } from '../../registry/zookeeper/session.js'
 
 /** A real ZooKeeper of a test's own. */
@@ -74,12 +74,12 @@ export class TestZooKeeper {
 }
 
 /** Starts one on a free port, in a folder of its own; both are gone when `t` ends. */
-export async function startZooKeeper(t: Test): Promise<TestZooKeeper> {
+export async function startZooKeeper(t: Test, options: Pick<LocalServerOptions, 'jvmFlags'> = {}): Promise<TestZooKeeper> {
   const folder = mkdtempSync(join(tmpdir(), 'zookeeper-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const guard = new Guard()
   t.after(() => guard.close())
-  const server = await startLocalServer({ folder, heapMb: 128, onSpawn: pid => guard.protect([pid]) })
+  const server = await startLocalServer({ ...options, folder, heapMb: 128, onSpawn: pid => guard.protect([pid]) })
   const zookeeper = new TestZooKeeper(folder, server, guard)
   t.after(() => zookeeper.stop())
   return zookeeper
