@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { joinConnectStrings } from '../zookeeper/connect-string.js'
 import { Problem } from './output.js'
 
 /** One process, as `npm start` writes it down; its pid is null while it is down. */
@@ -19,6 +20,11 @@ export function runningCluster(folder: string): RunningCluster | undefined {
   } catch (cause) {
     throw new Problem('./data/cluster.json is not what npm start writes; remove it, or name what it would tell by flags (--help)', { cause })
   }
+}
+
+/** What ZOOKEEPER_CONNECT takes for that cluster: all its servers. */
+export function zookeeperOf({ zookeeper }: RunningCluster): string | undefined {
+  return joinConnectStrings(zookeeper.flatMap(({ url }) => url ?? [])) || undefined
 }
 
 /** The token of its parts; undefined where there is none, or it is another user's. */
