@@ -15,6 +15,8 @@ export interface Options {
   /** Absolute path. */
   readonly data: string
   readonly store: 'sqlite'
+  /** Servers of the ZooKeeper that the cluster starts. */
+  readonly zookeepers: number
   /** HOST:PORT/chroot of a ZooKeeper that is running already; undefined: the cluster starts its own. */
   readonly zookeeper: string | undefined
   /** Whether a part that died is restarted. */
@@ -35,6 +37,7 @@ const shape = z.object({
   port: whole(0, 65_535),
   data: z.string().min(1, 'must be a folder').transform(path => resolve(path)),
   store: z.literal('sqlite', 'must be sqlite'),
+  zookeepers: z.string().regex(/^[135]$/, 'must be 1, 3 or 5').transform(Number),
   zookeeper: zookeeperConnect.unwrap().optional(),
   restart: z.boolean(),
   watchdog: z.string().regex(/^\d{1,6}(\.\d+)?$/, 'must be seconds, 0 or more').transform(seconds => Number(seconds) * 1000),
@@ -49,6 +52,7 @@ function command(): Command {
     .option('--port <port>', 'port of the first gateway; 0: any free port', '8080')
     .option('--data <folder>', 'folder for comments, logs, cluster.json and the internal token', './data')
     .option('--store <kind>', 'comment store: sqlite', 'sqlite')
+    .option('--zookeepers <count>', 'servers of the ZooKeeper that it starts: 1, 3 or 5', '1')
     .option('--zookeeper <host:port/chroot>', 'use this running ZooKeeper (default: start one)')
     .option('--no-restart', 'do not restart a part that dies')
     .option('--watchdog <seconds>', 'kill a part that answers no health check for this long; 0: never', '5')
@@ -75,6 +79,7 @@ export function readOptions(argv: readonly string[]): Options | undefined {
     bad.push(error.message.replace(/^error: /, ''))
   }
   const result = shape.safeParse(flags.opts())
+  if (flags.opts()['zookeeper'] !== undefined && flags.getOptionValueSource('zookeepers') === 'cli') bad.push('--zookeepers: is for a ZooKeeper of its own, and --zookeeper names one')
   if (!result.success) bad.push(...result.error.issues.map(issue => `--${issue.path.join('.')}: ${issue.message}`))
   if (!result.success || bad.length > 0) throw new ConfigError(bad.join('\n'))
   const { watchdog: watchdogMs, zookeeper, ...rest } = result.data

@@ -1,12 +1,13 @@
 import { fileURLToPath } from 'node:url'
 import { urlOf } from '../runtime/variables.js'
+import { Ensemble } from './ensemble.js'
 import type { DataFolder, Member } from './folder.js'
 import { Guard } from './guard.js'
 import { endLeftOver } from './left-over.js'
 import type { Options } from './options.js'
 import { Part, StartError } from './part.js'
 import { isFree, Ports } from './ports.js'
-import { ZooKeeper } from './zookeeper.js'
+import { CHROOT } from './zookeeper.js'
 
 type Role = 'gateway' | 'dispatcher' | 'edge'
 
@@ -23,7 +24,8 @@ export class Supervisor {
   readonly #say: (line: string) => void
   readonly #ports = new Ports()
   readonly #guard = new Guard()
-  #zookeeper: ZooKeeper | Member | undefined
+  /** Undefined where a ZooKeeper is used that runs already. */
+  readonly #ensemble: Ensemble | undefined
   readonly #parts: Record<Role, Part[]> = { gateway: [], dispatcher: [], edge: [] }
   #stopping = false
 
@@ -32,6 +34,8 @@ export class Supervisor {
     this.#env = env
     this.#folder = folder
     this.#say = say
+    const { zookeeper, zookeepers: servers, restart } = options
+    if (zookeeper === undefined) this.#ensemble = new Ensemble({ servers, folder: folder.zookeeper, chroot: CHROOT, ports: this.#ports, restart, say, changed: this.#changed })
   }
 
   /** Starts everything and waits until every part is ready.
@@ -62,7 +66,7 @@ export class Supervisor {
     await Promise.all(gateway.map(part => part.stop(left(STOP_BY_MS.gateways))))
     await Promise.all(edge.map(part => part.stop(left(STOP_BY_MS.edges))))
     await Promise.all(dispatcher.map(part => part.stop(left(STOP_BY_MS.dispatchers))))
-    if (this.#zookeeper instanceof ZooKeeper) await this.#zookeeper.stop(left(STOP_BY_MS.zookeeper))
+    await this.#ensemble?.stop(left(STOP_BY_MS.zookeeper))
     this.#guard.close()
     this.#folder.removeRecord()
   }
@@ -71,25 +75,18 @@ export class Supervisor {
   kill(): void {
     this.#stopping = true
     for (const part of this.#all()) part.kill()
-    if (this.#zookeeper instanceof ZooKeeper) this.#zookeeper.kill()
+    this.#ensemble?.kill()
     this.#folder.removeRecord()
   }
 
   /** The value for ZOOKEEPER_CONNECT. */
   get zookeeperConnect(): string {
-    return this.#zookeeper?.url ?? ''
+    return this.#options.zookeeper ?? this.#ensemble!.connect
   }
 
   async #startZooKeeper(): Promise<void> {
-    const { zookeeper, restart } = this.#options
-    if (zookeeper !== undefined) {
-      this.#zookeeper = { id: 'zookeeper', pid: null, url: zookeeper, internalUrl: null }
-      return
-    }
-    const own = new ZooKeeper({ folder: this.#folder.zookeeper, ports: this.#ports, restart, say: this.#say, changed: this.#changed })
-    this.#zookeeper = own
     try {
-      await own.start()
+      await this.#ensemble?.start()
     } catch (cause) {
       if (this.#stopping) return
       throw new StartError((cause as Error).message, 1)
@@ -135,7 +132,7 @@ export class Supervisor {
 
   readonly #changed = (): void => {
     const { gateway, dispatcher, edge } = this.#parts
-    const zookeeper = this.#zookeeper ? [this.#zookeeper] : []
+    const zookeeper = this.#ensemble?.members ?? [{ id: 'zookeeper', pid: null, url: this.zookeeperConnect, internalUrl: null }]
     this.#guard.protect([...zookeeper, ...this.#all()].map(member => member.pid).filter(pid => pid !== null))
     const plain = ({ id, pid, url, internalUrl }: Member): Member => ({ id, pid, url, internalUrl })
     try {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { joinConnectStrings } from '../zookeeper/connect-string.js'
 import { Problem } from './output.js'
 
 /** A process as `npm start` records it; its pid is null while it is down. */
@@ -19,6 +20,11 @@ export function runningCluster(folder: string): RunningCluster | undefined {
   } catch (cause) {
     throw new Problem('./data/cluster.json was not written by npm start; remove it, or give the addresses by flags (--help)', { cause })
   }
+}
+
+/** The value of ZOOKEEPER_CONNECT for that cluster: all its servers. */
+export function zookeeperOf({ zookeeper }: RunningCluster): string | undefined {
+  return joinConnectStrings(zookeeper.flatMap(({ url }) => url ?? [])) || undefined
 }
 
 /** Its internal token; undefined if there is none or it belongs to another user. */

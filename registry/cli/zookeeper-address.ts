@@ -1,7 +1,7 @@
 import { readConfig } from '../../runtime/config.js'
 import { zookeeperAuth, zookeeperAuthVariables, zookeeperConnect } from '../variables.js'
 import type { Credentials } from '../zookeeper/credentials.js'
-import { runningCluster } from './running-cluster.js'
+import { runningCluster, zookeeperOf } from './running-cluster.js'
 
 export interface ZookeeperAddress {
   /** HOST:PORT[,HOST:PORT…][/CHROOT] */
@@ -27,7 +27,8 @@ export function zookeeperAddress(flags: ZookeeperFlags, env: NodeJS.ProcessEnv, 
   if (flags.zookeeper !== undefined) return { connect: flags.zookeeper, source: 'from --zookeeper', auth }
   const { ZOOKEEPER_CONNECT: connect } = readConfig(env, { ZOOKEEPER_CONNECT: zookeeperConnect })
   if (env['ZOOKEEPER_CONNECT']) return { connect, source: 'from ZOOKEEPER_CONNECT', auth }
-  const running = runningCluster(folder)?.zookeeper[0]?.url
-  if (running) return { connect: running, source: 'from ./data/cluster.json', auth }
+  const running = runningCluster(folder)
+  const all = running && zookeeperOf(running)
+  if (all) return { connect: all, source: 'from ./data/cluster.json', auth }
   return { connect, source: 'the default', auth }
 }

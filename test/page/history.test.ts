@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { Poster } from '../support/poster.js'
 import { startOneProcess } from '../support/one-process.js'
+import { Poster } from '../support/poster.js'
 import { until } from '../support/until.js'
 import { startPages } from '../support/viewer-page.js'
 

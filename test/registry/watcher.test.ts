@@ -138,7 +138,7 @@ t.test('a view of which something could not be read is stale, though ZooKeeper i
   await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')))
   const { watcher } = watch(t, own)
   await until(() => watcher.loaded)
-  const { getData } = own
+  const getData = own.getData.bind(own)
   own.getData = path => Promise.reject(new ZkError('THROTTLED_OP', 'getData', path, true))
   await other.setData(`${EDGES}/e1`, printNode(edgeNode('e1', { viewers: 9 })))
   await until(() => watcher.stale)

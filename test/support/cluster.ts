@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
 import { Guard } from '../../cluster/guard.js'
+import { joinConnectStrings } from '../../registry/zookeeper/connect-string.js'
 import { Api } from './api.js'
 import { isAlive } from './process.js'
 import { ENTRY, plainNode, PROGRAM, type Outcome } from './program.js'
@@ -119,7 +120,7 @@ export class Cluster extends Api {
   /** An operators' command, against this cluster's ZooKeeper. */
   async registry(...argv: string[]): Promise<Outcome> {
     const { operate } = await import('./operator.js') // most tests need none of it
-    return operate(argv, { env: { ZOOKEEPER_CONNECT: this.record().zookeeper[0]!.url! } })
+    return operate(argv, { env: { ZOOKEEPER_CONNECT: joinConnectStrings(this.record().zookeeper.map(({ url }) => url!)) } })
   }
 
   /** Ctrl-C, as the supervisor sees it. */

@@ -41,8 +41,8 @@ export class TestZooKeeper {
   }
 
   /** On the same port, with the data it had. */
-  async start(): Promise<void> {
-    this.#server = await startLocalServer({ folder: this.folder, port: this.port, heapMb: 128, onSpawn: pid => this.#guard.protect([pid]) })
+  async start(options: Pick<LocalServerOptions, 'jvmFlags'> = {}): Promise<void> {
+    this.#server = await startLocalServer({ ...options, folder: this.folder, port: this.port, heapMb: 128, onSpawn: pid => this.#guard.protect([pid]) })
   }
 
   /** Throws the data away; to be called between kill and start. */

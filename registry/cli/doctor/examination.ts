@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { InternalClient } from '../../../runtime/peers/client.js'
 import { refusal, refusalMessage } from '../../access.js'
 import { Zk } from '../../zookeeper/client.js'
-import { parseConnectString } from '../../zookeeper/connect-string.js'
+import { parseConnectString, parseServers, printServer } from '../../zookeeper/connect-string.js'
 import { isZkError } from '../../zookeeper/zk-error.js'
 import { inParallel } from '../connection.js'
-import type { RunningCluster } from '../running-cluster.js'
+import { zookeeperOf, type RunningCluster } from '../running-cluster.js'
 import type { ZookeeperAddress } from '../zookeeper-address.js'
 import { judgeAccess, takesConnections } from './access.js'
 import { drift } from './drift.js'
@@ -95,7 +95,7 @@ function expected(znodes: Znodes, cluster: RunningCluster | undefined): Expected
 
 /** Ignores the cluster.json of a cluster with another registry. */
 function ofThisRegistry({ connect }: ZookeeperAddress, cluster: RunningCluster | undefined): RunningCluster | undefined {
-  return cluster?.zookeeper[0]?.url === connect ? cluster : undefined
+  return cluster && zookeeperOf(cluster) === connect ? cluster : undefined
 }
 
 /** Finds parts of the cluster in this folder that are down or not in the registry. */
@@ -134,12 +134,11 @@ function slow(connect: string, readMs: number): Finding {
 async function away({ connect, source }: ZookeeperAddress): Promise<Finding[]> {
   const { servers } = parseConnectString(connect)
   return Promise.all(
-    servers.split(',').map(async server => {
-      const [host = '', port = '2181'] = server.split(':')
-      const taken = await takesConnections(host, Number(port))
+    parseServers(servers).map(async server => {
+      const taken = await takesConnections(server.host, server.port)
       return problem(
         'zookeeper_away',
-        server,
+        printServer(server),
         taken ? `ZooKeeper accepts connections but does not answer (${source})` : `nothing listens where ZooKeeper should (${source})`,
         taken
           ? 'It is frozen, stopped (kill -CONT resumes it) or overloaded, or something else listens there. The cluster goes on with its last view; nodes that come or go are not noticed until ZooKeeper is back.'
