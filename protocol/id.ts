@@ -11,9 +11,13 @@ export const MAX_CURSOR = Number.MAX_SAFE_INTEGER
 const PER_MS = 4096
 
 /** The id that follows `last` in its video for a comment accepted at `nowMs` (Unix ms). A clock that steps
- * back, or more than 4,096 comments in a millisecond, only make the counter run ahead of the clock. */
+ * back, or more than 4,096 comments in a millisecond, only make the counter run ahead of the clock. A clock outside
+ * the 41 bits, before 2025 or after September 2094, has no say: the counter goes on.
+ * @throws RangeError when `last` is MAX_CURSOR or beyond: there is no id left */
 export function nextId(nowMs: number, last: Cursor): CommentId {
-  return Math.max((nowMs - ID_EPOCH_MS) * PER_MS, last + 1)
+  if (last >= MAX_CURSOR) throw new RangeError('no id is left in this video')
+  const byClock = (nowMs - ID_EPOCH_MS) * PER_MS
+  return Math.max(byClock <= MAX_CURSOR ? byClock : 0, last + 1)
 }
 
 /** When the comment was accepted by its store's clock (Unix ms, the id's own claim). */
