@@ -138,24 +138,29 @@ export class Accept {
   #answer({ draft, bytes, answer }: Waiting, outcome: Outcome): void {
     const { metrics, rules } = this.#deps
     this.#bytes -= bytes
-    if (outcome.kind === 'reused' || outcome.kind === 'expired') {
+    if (outcome.kind !== 'created' && outcome.kind !== 'repeated') {
       rules.release(draft)
-      return answer(this.#refuse(outcome.kind === 'reused' ? new LiveError('KEY_REUSED', 'this Idempotency-Key was used with other content') : tooLate()))
+      return answer(this.#refuse(refusalOf(outcome)))
     }
     metrics.posts.inc({ code: outcome.kind })
     if (outcome.kind === 'created') metrics.stored.inc()
     answer({ comment: outcome.comment, created: outcome.kind === 'created' })
   }
 
-  /** What waited behind it fails with it: a store that could not commit for its whole deadline would keep each
-   * of the next groups as long. None of it is acknowledged or forwarded; the retry's key finds out. */
+  /** What waited behind it is refused with it: a store that could not commit for its whole deadline would keep each of
+   * the next groups as long. None of it is acknowledged or forwarded; whether the group itself was stored all the same, the
+   * retry's key finds out. */
   #fail(group: readonly Waiting[], error: unknown): void {
     const answer = this.#told(error)
-    for (const waiting of [...group, ...this.#queue.splice(0)]) {
-      this.#bytes -= waiting.bytes
-      this.#deps.rules.release(waiting.draft)
-      waiting.answer(this.#refuse(answer))
-    }
+    const answerBehind = error instanceof StoreUnavailableError ? new StoreUnavailableError('the posts before this one could not be stored') : answer
+    for (const waiting of group) this.#failOne(waiting, answer)
+    for (const waiting of this.#queue.splice(0)) this.#failOne(waiting, answerBehind)
+  }
+
+  #failOne({ draft, bytes, answer }: Waiting, error: LiveError): void {
+    this.#bytes -= bytes
+    this.#deps.rules.release(draft)
+    answer(this.#refuse(error))
   }
 
   /** What a poster is told of the store's failure. */
@@ -168,6 +173,17 @@ export class Accept {
   #refuse({ code, message }: LiveError): PostResult {
     this.#deps.metrics.posts.inc({ code })
     return { error: { code, message } }
+  }
+}
+
+function refusalOf(outcome: Exclude<Outcome, { comment: Comment }>): LiveError {
+  switch (outcome.kind) {
+    case 'reused':
+      return new LiveError('KEY_REUSED', 'this Idempotency-Key was used with other content')
+    case 'expired':
+      return tooLate()
+    case 'failed':
+      return new StoreUnavailableError(`this video cannot be written: ${outcome.reason}`)
   }
 }
 

@@ -9,6 +9,7 @@ import { urlOf } from '../runtime/variables.js'
 import { VERSION } from '../runtime/version.js'
 import { DispatcherPart } from './assemble.js'
 import { dispatcherConfig, sqlitePath, type DispatcherConfig } from './config.js'
+import { DamageLog } from './damage-log.js'
 import { DispatcherMetrics } from './metrics.js'
 import { Rules } from './rules.js'
 import { SqliteStore } from './store/sqlite.js'
@@ -33,8 +34,10 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 async function run(config: DispatcherConfig): Promise<void> {
   const live = startNode('dispatcher', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
   const { identity, log, onBug, metrics, client, zk, watcher } = live
+  const damage = new DamageLog(log, systemClock)
   const store = new SqliteStore(sqlitePath(config.STORE_URL), {
     onTrouble: reason => (reason === undefined ? log.info('store_available') : log.error({ reason }, 'store_unavailable')),
+    onDamage: (videoId, reason) => damage.met(videoId, reason),
   })
   await usable(store)
 

@@ -39,8 +39,8 @@ export class Sync {
     this.#deps = deps
   }
 
-  /** In no certain order. @param edgeId who asks
-   * @throws StoreUnavailableError when no room at all could be answered */
+  /** In no certain order. A room whose video alone cannot be read has none. @param edgeId who asks
+   * @throws StoreUnavailableError when the store is away and no room could be answered from memory */
   async sync(edgeId: string, requests: readonly SyncRequest[]): Promise<RoomAnswer[]> {
     const { recentVideos, store, clock, metrics } = this.#deps
     const allowance = new Allowance()
@@ -61,8 +61,9 @@ export class Sync {
     }
     if (rest.length === 0) return answers
 
-    const readStore = async (request: SyncRequest, head: Cursor, asOf: number): Promise<void> => {
+    const readStore = async (request: SyncRequest, head: Cursor | undefined, asOf: number): Promise<void> => {
       const { videoId, last } = request
+      if (head === undefined) return // it alone cannot be read
       if (last === undefined || last >= head) {
         recentVideos.compared(videoId, head, asOf)
         return answer(request, 'store', head, [])
@@ -85,12 +86,12 @@ export class Sync {
       const asOf = clock.now()
       const heads = await store.lastIds([...new Set(rest.map(({ videoId }) => videoId))])
       for (let i = 0; i < rest.length; i += LANES) {
-        await Promise.all(rest.slice(i, i + LANES).map(request => readStore(request, heads.get(request.videoId) ?? 0, asOf)))
+        await Promise.all(rest.slice(i, i + LANES).map(request => readStore(request, heads.get(request.videoId), asOf).catch(unlessAlone)))
       }
     } catch (error) {
       if (!(error instanceof StoreUnavailableError) || answers.length === 0) throw error
-      metrics.syncRooms.inc({ from: 'none' }, requests.length - answers.length)
     }
+    metrics.syncRooms.inc({ from: 'none' }, requests.length - answers.length)
     return answers
   }
 
@@ -109,9 +110,10 @@ export class Sync {
         return { videoId, head: recent.head, others, from: 'memory', more: here.length > most, comments: here.slice(-most) }
       }
     }
-    const heads = await store.lastIds([videoId])
+    const lastId = (await store.lastIds([videoId])).get(videoId)
+    if (lastId === undefined) throw new StoreUnavailableError('the video cannot be read', { videoId })
     const rows = (await store.page(videoId, { after, until, newestFirst: true, limit: most + 1 })).map(toWire)
-    const head = Math.max(heads.get(videoId) ?? 0, rows[0]?.id ?? 0)
+    const head = Math.max(lastId, rows[0]?.id ?? 0)
     metrics.syncRooms.inc({ from: 'store' })
     return { videoId, head, others, from: 'store', more: rows.length > most, comments: rows.slice(0, most).reverse() }
   }
@@ -121,6 +123,11 @@ export class Sync {
     const age = this.#deps.clock.now() - recent.comparedAt
     return age <= COMPARED_UNSETTLED_MS || (age <= COMPARED_MS && this.#deps.owners.settled(recent.videoId))
   }
+}
+
+/** A room whose video alone cannot be read has no answer, and leaves the others theirs. */
+function unlessAlone(error: unknown): void {
+  if (!(error instanceof StoreUnavailableError) || error.videoId === undefined) throw error
 }
 
 /** Rule 4: no id it names is above the head; and memory reaches back to what it has. */

@@ -11,9 +11,13 @@ export const MAX_CURSOR = Number.MAX_SAFE_INTEGER
 const PER_MS = 4096
 
 /** The id after `last` for a comment accepted at `nowMs` (Unix ms). If the clock steps back, or a millisecond has more
- * than 4,096 comments, ids run ahead of the clock. */
+ * than 4,096 comments, ids run ahead of the clock. A clock outside the 41 bits, before 2025 or after September 2094, is
+ * ignored.
+ * @throws RangeError if `last` is MAX_CURSOR or beyond: no id is left */
 export function nextId(nowMs: number, last: Cursor): CommentId {
-  return Math.max((nowMs - ID_EPOCH_MS) * PER_MS, last + 1)
+  if (last >= MAX_CURSOR) throw new RangeError('no id is left in this video')
+  const byClock = (nowMs - ID_EPOCH_MS) * PER_MS
+  return Math.max(byClock <= MAX_CURSOR ? byClock : 0, last + 1)
 }
 
 /** The time in the id, Unix ms: when a dispatcher accepted the comment. */

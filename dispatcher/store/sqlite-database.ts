@@ -2,8 +2,9 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
-import { nextId, type Cursor } from '../../protocol/id.js'
-import { KEY_KEPT_MS, type Outcome, type Range, type Stored } from './store.js'
+import { MAX_CURSOR, nextId, type Cursor } from '../../protocol/id.js'
+import { KEY_AGES, KeyExpiry } from './key-expiry.js'
+import type { Outcome, Range, Stored } from './store.js'
 
 /** The schema's version, in SQLite's `user_version`. Each step of `STEPS` brings a file from its index to the next. */
 export const SCHEMA_VERSION = 2
@@ -31,14 +32,23 @@ const STEPS: readonly string[] = [
   'ALTER TABLE comments ADD COLUMN author_name TEXT',
 ]
 
+/** Tables beside the schema: software that knows nothing of them opens the file as before. */
+const TABLES: Readonly<Record<string, string>> = { key_ages: KEY_AGES }
+
+/** As the file has it: of a damaged one, any value of SQLite's may come for any column. */
 interface Row {
-  readonly id: number
-  readonly prev: number
-  readonly author_id: string
-  readonly author_name: string | null
-  readonly content: string
-  readonly created_at: number
+  readonly id: unknown
+  readonly prev: unknown
+  readonly author_id: unknown
+  readonly author_name: unknown
+  readonly content: unknown
+  readonly created_at: unknown
 }
+
+/** A page or a row cannot be read, or holds what it should not: other videos may be well. */
+const DAMAGE = /^(SQLITE_(CORRUPT|CONSTRAINT|MISMATCH|TOOBIG|IOERR_READ|IOERR_SHORT_READ|IOERR_CORRUPTFS)|ROW_DAMAGED$)/
+/** A group is begun anew so often without the videos that have met damage. */
+const MAX_TRIES = 8
 
 /** The file was written by a later version of this software. */
 export class NewerSchemaError extends Error {
@@ -50,10 +60,27 @@ export class NewerSchemaError extends Error {
 /** An error of COMMIT itself: whether the transaction is on disk is not known. */
 export class CommitError extends Error {}
 
+/** A row holds what no version of this software writes. */
+class RowDamagedError extends Error {
+  readonly code = 'ROW_DAMAGED'
+}
+
+/** A transaction has met damage: that of a video, or of none. */
+class DamageError extends Error {
+  constructor(
+    override readonly cause: unknown,
+    readonly videoId?: VideoId,
+  ) {
+    super('a transaction has met damage', { cause })
+  }
+}
+
 /** Comments in one SQLite file, that several processes may share. Synchronous: it lives in a worker thread. */
 export class SqliteDatabase {
   readonly #db: Database.Database
   readonly #statements: ReturnType<typeof prepare>
+  /** Undefined once it met damage: keys are then kept for as long as the file is open. */
+  #keyExpiry: KeyExpiry | undefined
 
   /** Opens the file, makes it and its folder where they are missing, and brings its schema up to date.
    * @param busyMs how long a call waits, blocking, for another connection's lock
@@ -65,21 +92,74 @@ export class SqliteDatabase {
       this.#db.pragma('journal_mode = WAL')
       this.#db.pragma('synchronous = FULL') // an fsync before each acknowledgement
       this.#db.pragma('journal_size_limit = 67108864')
+      this.#db.pragma('cell_size_check = ON') // a damaged page is found before it is used
       migrate(this.#db, path)
       this.#statements = prepare(this.#db)
+      this.#keyExpiry = new KeyExpiry(this.#db)
     } catch (error) {
       this.#db.close()
       throw error
     }
   }
 
-  /** All drafts in one transaction. @throws CommitError, or an error of SQLite after which nothing is stored */
+  /** All drafts in one transaction. What hits damage fails with its video, and the others are stored.
+   * @throws CommitError, or an error of SQLite after which nothing is stored */
   append(drafts: readonly Draft[], nowMs: number): Outcome[] {
+    this.#keyExpiry?.commitsAt(nowMs)
+    const damaged = new Map<VideoId, string>()
+    for (let tries = 0; ; tries++) {
+      try {
+        return this.#transact(drafts, draft => {
+          const reason = damaged.get(draft.videoId)
+          return reason === undefined ? this.#appendOne(draft, nowMs) : { kind: 'failed', reason }
+        })
+      } catch (error) {
+        if (!(error instanceof DamageError)) throw error
+        if (tries === MAX_TRIES) throw error.cause
+        // A savepoint would not do: SQLite commits no transaction that has met damage.
+        if (error.videoId !== undefined) damaged.set(error.videoId, codeOf(error.cause))
+        this.#findDamage(drafts, damaged)
+      }
+    }
+  }
+
+  madeBy({ videoId, authorId, content, key }: Draft): Comment | undefined {
+    const first = this.#first(videoId, authorId, key)
+    return first?.content === content ? first : undefined
+  }
+
+  page(videoId: VideoId, { after, until, newestFirst, limit }: Range): Stored[] {
+    const { descending, ascending } = this.#statements
+    const rows = (newestFirst ? descending : ascending).all(videoId, after, until, limit)
+    const page = rows.map(row => storedOf(videoId, row))
+    for (let i = 1; i < page.length; i++) {
+      if (page[i]!.comment.id > page[i - 1]!.comment.id === newestFirst) throw new RowDamagedError('the ids of a page do not ascend')
+    }
+    return page
+  }
+
+  /** An id that no reader could take, which a clock beyond the 41 bits once made, does not count: no page shows it either. */
+  lastId(videoId: VideoId): Cursor {
+    return cursorOf(this.#statements.lastId.get(videoId, MAX_CURSOR) ?? 0)
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  /** @throws DamageError; CommitError; another error of SQLite */
+  #transact(drafts: readonly Draft[], append: (draft: Draft) => Outcome): Outcome[] {
     this.#statements.begin.run()
     let outcomes: Outcome[]
     try {
-      outcomes = drafts.map(draft => this.#appendOne(draft, nowMs))
-      this.#statements.prune.run({ before: nowMs - KEY_KEPT_MS, limit: 2 * drafts.length })
+      outcomes = drafts.map(draft => {
+        try {
+          return append(draft)
+        } catch (cause) {
+          throw isDamage(cause) ? new DamageError(cause, draft.videoId) : cause
+        }
+      })
+      this.#expireKeys(2 * drafts.length) // twice as many as came in, at most
     } catch (error) {
       this.#rollback()
       throw error
@@ -93,31 +173,28 @@ export class SqliteDatabase {
     return outcomes
   }
 
-  madeBy({ videoId, authorId, content, key }: Draft): Comment | undefined {
-    const first = this.#first(videoId, authorId, key)
-    return first?.content === content ? first : undefined
-  }
-
-  page(videoId: VideoId, { after, until, newestFirst, limit }: Range): Stored[] {
-    const { descending, ascending } = this.#statements
-    const rows = (newestFirst ? descending : ascending).all(videoId, after, until, limit)
-    return rows.map(row => ({ comment: commentOf(videoId, row), prev: row.prev }))
-  }
-
-  lastId(videoId: VideoId): Cursor {
-    return this.#statements.lastId.get(videoId) ?? 0
-  }
-
-  close(): void {
-    this.#db.close()
+  /** Looks where each draft would go, so that damage to many videos is known at once. */
+  #findDamage(drafts: readonly Draft[], damaged: Map<VideoId, string>): void {
+    for (const { videoId, authorId, key } of drafts) {
+      if (damaged.has(videoId)) continue
+      try {
+        this.#first(videoId, authorId, key)
+        this.#statements.newestId.get(videoId)
+      } catch (error) {
+        if (!isDamage(error)) throw error
+        damaged.set(videoId, codeOf(error))
+      }
+    }
   }
 
   /** One statement at a time finds the last id anew: the drafts before it are already in. */
   #appendOne({ videoId, authorId, authorName, content, key }: Draft, nowMs: number): Outcome {
-    const { insertComment, insertKey } = this.#statements
+    const { newestId, insertComment, insertKey } = this.#statements
     const first = this.#first(videoId, authorId, key)
     if (first) return first.content === content ? { kind: 'repeated', comment: first } : { kind: 'reused' }
-    const prev = this.lastId(videoId)
+    const last = newestId.get(videoId) ?? 0
+    if (typeof last === 'number' && last >= MAX_CURSOR) return { kind: 'failed', reason: 'IDS_EXHAUSTED' }
+    const prev = cursorOf(last)
     const id = nextId(nowMs, prev)
     insertComment.run(videoId, id, prev, authorId, authorName ?? null, content, nowMs)
     insertKey.run(videoId, authorId, key, id, nowMs)
@@ -128,7 +205,20 @@ export class SqliteDatabase {
   #first(videoId: VideoId, authorId: string, key: string): Comment | undefined {
     const { findKey, findComment } = this.#statements
     const id = findKey.get(videoId, authorId, key)
-    return id === undefined ? undefined : commentOf(videoId, findComment.get(videoId, id)!)
+    if (id === undefined) return undefined
+    const row = findComment.get(videoId, id)
+    if (!row) throw new RowDamagedError('a key names a comment that is not there')
+    return storedOf(videoId, row).comment
+  }
+
+  /** Damage among the old keys is no reason to refuse a post, but this transaction cannot be committed any more. */
+  #expireKeys(limit: number): void {
+    try {
+      this.#keyExpiry?.expire(limit)
+    } catch (error) {
+      this.#keyExpiry = undefined
+      throw isDamage(error) ? new DamageError(error) : error
+    }
   }
 
   #rollback(): void {
@@ -142,34 +232,57 @@ function prepare(db: Database.Database) {
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
     rollback: db.prepare('ROLLBACK'),
-    lastId: db.prepare<[string], number>('SELECT id FROM comments WHERE video_id = ? ORDER BY id DESC LIMIT 1').pluck(),
-    findComment: db.prepare<[string, number], Row>(`${columns} AND id = ?`),
+    newestId: db.prepare<[string], unknown>('SELECT id FROM comments WHERE video_id = ? ORDER BY id DESC LIMIT 1').pluck(),
+    lastId: db.prepare<[string, number], unknown>('SELECT id FROM comments WHERE video_id = ? AND id <= ? ORDER BY id DESC LIMIT 1').pluck(),
+    findComment: db.prepare<[string, unknown], Row>(`${columns} AND id = ?`),
     ascending: db.prepare<[string, number, number, number], Row>(`${columns} AND id > ? AND id <= ? ORDER BY id LIMIT ?`),
     descending: db.prepare<[string, number, number, number], Row>(`${columns} AND id > ? AND id <= ? ORDER BY id DESC LIMIT ?`),
     insertComment: db.prepare('INSERT INTO comments (video_id, id, prev, author_id, author_name, content, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)'),
-    findKey: db.prepare<[string, string, string], number>('SELECT id FROM keys WHERE video_id = ? AND author_id = ? AND key = ?').pluck(),
+    findKey: db.prepare<[string, string, string], unknown>('SELECT id FROM keys WHERE video_id = ? AND author_id = ? AND key = ?').pluck(),
     insertKey: db.prepare('INSERT INTO keys (video_id, author_id, key, id, created_at) VALUES (?, ?, ?, ?, ?)'),
-    // Twice as many as came in, at most: a backlog shrinks, and no commit is long for it.
-    prune: db.prepare('DELETE FROM keys WHERE n IN (SELECT n FROM keys ORDER BY n LIMIT @limit) AND created_at < @before'),
   }
 }
 
 /** In one transaction, so that of several processes that open a new file at once only one makes the tables. */
 function migrate(db: Database.Database, path: string): void {
   const version = () => db.pragma('user_version', { simple: true }) as number
-  if (version() === SCHEMA_VERSION) return
+  const tables = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck()
+  const missing = () => Object.keys(TABLES).filter(name => !tables.all().includes(name))
+  if (version() === SCHEMA_VERSION && missing().length === 0) return
   db.transaction(() => {
     const from = version()
     if (from > SCHEMA_VERSION) throw new NewerSchemaError(path, from)
     for (const step of STEPS.slice(from)) db.exec(step)
+    for (const name of missing()) db.exec(TABLES[name]!)
     db.pragma(`user_version = ${SCHEMA_VERSION}`)
   }).immediate()
 }
 
-function commentOf(videoId: VideoId, row: Row): Comment {
-  return { id: row.id, videoId, authorId: row.author_id, ...nameOf(row.author_name), content: row.content, createdAt: row.created_at }
+/** @throws RowDamagedError */
+function storedOf(videoId: VideoId, { id, prev, author_id, author_name, content, created_at }: Row): Stored {
+  if (typeof author_id !== 'string' || typeof content !== 'string' || typeof created_at !== 'number' || (author_name !== null && typeof author_name !== 'string')) throw new RowDamagedError('a comment is not one')
+  const stored = { comment: { id: cursorOf(id), videoId, authorId: author_id, ...nameOf(author_name), content, createdAt: created_at }, prev: cursorOf(prev) }
+  if (stored.prev >= stored.comment.id) throw new RowDamagedError('a chain leads back')
+  return stored
+}
+
+/** @throws RowDamagedError */
+function cursorOf(value: unknown): Cursor {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw new RowDamagedError('an id is not one')
+  return value
 }
 
 function nameOf(authorName: string | null | undefined): Pick<Comment, 'authorName'> {
   return authorName === null || authorName === undefined ? {} : { authorName }
+}
+
+/** Whether the error may be of one video alone. */
+export function isDamage(error: unknown): boolean {
+  return DAMAGE.test(codeOf(error))
+}
+
+/** SQLite's, the file system's or our own; '' where it has none. */
+export function codeOf(error: unknown): string {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : ''
 }

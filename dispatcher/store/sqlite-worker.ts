@@ -1,8 +1,8 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import type { VideoId } from '../../protocol/comment.js'
-import { CommitError, NewerSchemaError, SqliteDatabase } from './sqlite-database.js'
+import { codeOf, CommitError, isDamage, NewerSchemaError, SqliteDatabase } from './sqlite-database.js'
 import type { Outcome, Timed } from './store.js'
-import { threadsNow, type Operation, type WorkerFailure, type WorkerReply, type WorkerRequest, type WorkerSettings } from './worker-call.js'
+import { threadsNow, type LastIds, type Operation, type WorkerFailure, type WorkerReply, type WorkerRequest, type WorkerSettings } from './worker-call.js'
 
 /** One connection to the file, in a thread of its own: a commit, or another process's lock, stops neither the
  * event loop nor, as reads have a thread too, a page. */
@@ -10,8 +10,8 @@ import { threadsNow, type Operation, type WorkerFailure, type WorkerReply, type 
 /** SQLite waits this long by itself, blocking this thread; from then on it is a timer that tries again. */
 const BUSY_MS = 20
 const RETRY_MS = 2
-// What is wrong with the disk, the file or its rights, and not with our SQL.
-const TROUBLE = /^(SQLITE_(BUSY|LOCKED|PROTOCOL|FULL|READONLY|IOERR|CANTOPEN|CORRUPT|NOTADB|PERM|NOMEM)|E[A-Z]+$)/
+// What is wrong with the disk, the file, what is in it or its rights: damage can make SQLite say anything.
+const TROUBLE = /^(SQLITE_[A-Z]|E[A-Z]+$|ROW_DAMAGED$)/
 const BUSY = /^SQLITE_(BUSY|LOCKED|PROTOCOL)/
 
 const { path, deadlineMs } = workerData as WorkerSettings
@@ -25,14 +25,15 @@ function attempt(n: number, operation: Operation, deadline: number): void {
   try {
     reply = { n, result: run(operation) }
   } catch (error) {
-    const code = codeOf(error)
+    const code = codeOf(error instanceof CommitError ? error.cause : error)
     if (BUSY.test(code) && performance.now() < deadline) {
       setTimeout(attempt, RETRY_MS * Math.random(), n, operation, deadline)
       return
     }
+    const failure = failureOf(error, code, operation)
     // A connection that has seen the disk fail is not trusted again: the next call opens a new one.
-    if (!BUSY.test(code)) closeDatabase()
-    reply = { n, failure: failureOf(error, code) }
+    if (!BUSY.test(code) && failure.kind !== 'damaged') closeDatabase()
+    reply = { n, failure }
   }
   port.postMessage(reply)
   if (operation.kind === 'close') port.close()
@@ -50,12 +51,24 @@ function run(operation: Operation): unknown {
       return database.madeBy(operation.draft)
     case 'page':
       return database.page(operation.videoId, operation.range)
-    case 'lastIds': {
-      const last = new Map<VideoId, number>()
-      for (const videoId of operation.videoIds) last.set(videoId, database.lastId(videoId))
-      return last
+    case 'lastIds':
+      return lastIds(database, operation.videoIds)
+  }
+}
+
+/** A video whose last id cannot be read leaves the others as they are. */
+function lastIds(database: SqliteDatabase, videoIds: readonly VideoId[]): LastIds {
+  const ids = new Map<VideoId, number>()
+  const damaged = new Map<VideoId, string>()
+  for (const videoId of videoIds) {
+    try {
+      ids.set(videoId, database.lastId(videoId))
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      damaged.set(videoId, codeOf(error))
     }
   }
+  return { ids, damaged }
 }
 
 /** What nobody waits for any more makes no comment: this process, or the disk, may have stood still since it was asked for. */
@@ -78,14 +91,10 @@ function closeDatabase(): void {
   }
 }
 
-/** The failure's code, also of an error that COMMIT gave. */
-function codeOf(error: unknown): string {
-  const { code } = (error instanceof CommitError ? error.cause : error) as { code?: unknown }
-  return typeof code === 'string' ? code : ''
-}
-
-function failureOf(error: unknown, code: string): WorkerFailure {
-  if (error instanceof NewerSchemaError) return { kind: 'fatal', reason: error.message, unknown: false }
+function failureOf(error: unknown, code: string, { kind }: Operation): WorkerFailure {
+  // Only a start may end over it: a file that is replaced later is trouble like any other.
+  if (error instanceof NewerSchemaError) return { kind: kind === 'open' ? 'fatal' : 'unavailable', reason: error.message, unknown: false }
+  if ((kind === 'page' || kind === 'madeBy') && isDamage(error)) return { kind: 'damaged', reason: code, unknown: false }
   if (TROUBLE.test(code)) return { kind: 'unavailable', reason: code, unknown: error instanceof CommitError }
   return { kind: 'fatal', reason: error instanceof Error ? (error.stack ?? error.message) : String(error), unknown: false }
 }

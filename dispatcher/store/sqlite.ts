@@ -2,13 +2,15 @@ import { Worker } from 'node:worker_threads'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import type { Cursor } from '../../protocol/id.js'
 import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from './store.js'
-import { threadsNow, type Operation, type WorkerReply, type WorkerSettings } from './worker-call.js'
+import { threadsNow, type LastIds, type Operation, type WorkerReply, type WorkerSettings } from './worker-call.js'
 
 export interface SqliteOptions {
   /** How long a call tries to get past another process's lock before it is unavailable; 1 s by default: below what a gateway waits. */
   readonly deadlineMs?: number
   /** Told when calls begin to fail for the store's sake, with the reason, and when they succeed again. */
   readonly onTrouble?: (reason: string | undefined) => void
+  /** Told of each call that failed for one video alone, with the reason: a code. */
+  readonly onDamage?: (videoId: VideoId, reason: string) => void
 }
 
 /** The embedded store: one file that the dispatchers of one machine share. Writes and reads have a thread each,
@@ -16,9 +18,11 @@ export interface SqliteOptions {
 export class SqliteStore implements Store {
   readonly #writer: Thread
   readonly #reader: Thread
+  readonly #onDamage: (videoId: VideoId, reason: string) => void
 
   /** Does not touch the file yet: `open` says at start whether it can be used, and each call tries anew. */
-  constructor(path: string, { deadlineMs = 1_000, onTrouble = () => {} }: SqliteOptions = {}) {
+  constructor(path: string, { deadlineMs = 1_000, onTrouble = () => {}, onDamage = () => {} }: SqliteOptions = {}) {
+    this.#onDamage = onDamage
     this.#writer = new Thread({ path, deadlineMs }, onTrouble)
     this.#reader = new Thread({ path, deadlineMs }, onTrouble)
   }
@@ -30,22 +34,38 @@ export class SqliteStore implements Store {
     await this.#writer.call({ kind: 'open' })
   }
 
-  append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
+  async append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
     const offset = threadsNow() - performance.now()
     const timed = drafts.map(draft => (draft.deadline === undefined ? draft : { ...draft, deadline: draft.deadline + offset }))
-    return this.#writer.call<Outcome[]>({ kind: 'append', drafts: timed, nowMs })
+    const outcomes = await this.#writer.call<Outcome[]>({ kind: 'append', drafts: timed, nowMs })
+    outcomes.forEach((outcome, i) => {
+      if (outcome.kind === 'failed') this.#onDamage(drafts[i]!.videoId, outcome.reason)
+    })
+    return outcomes
   }
 
   madeBy(draft: Draft): Promise<Comment | undefined> {
-    return this.#reader.call<Comment | undefined>({ kind: 'madeBy', draft })
+    return this.#readOne<Comment | undefined>(draft.videoId, { kind: 'madeBy', draft })
   }
 
   page(videoId: VideoId, range: Range): Promise<Stored[]> {
-    return this.#reader.call<Stored[]>({ kind: 'page', videoId, range })
+    return this.#readOne<Stored[]>(videoId, { kind: 'page', videoId, range })
   }
 
-  lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
-    return this.#reader.call<ReadonlyMap<VideoId, Cursor>>({ kind: 'lastIds', videoIds })
+  async lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
+    const { ids, damaged } = await this.#reader.call<LastIds>({ kind: 'lastIds', videoIds })
+    for (const [videoId, reason] of damaged) this.#onDamage(videoId, reason)
+    return ids
+  }
+
+  async #readOne<T>(videoId: VideoId, operation: Operation): Promise<T> {
+    try {
+      return await this.#reader.call<T>(operation)
+    } catch (error) {
+      if (!(error instanceof DamageError)) throw error
+      this.#onDamage(videoId, error.message)
+      throw new StoreUnavailableError(error.message, { cause: error, videoId })
+    }
   }
 
   /** Calls under way are finished first. */
@@ -53,6 +73,9 @@ export class SqliteStore implements Store {
     await Promise.all([this.#writer.close(), this.#reader.close()])
   }
 }
+
+/** One video cannot be read. */
+class DamageError extends Error {}
 
 interface Call {
   readonly append: boolean
@@ -110,6 +133,7 @@ class Thread {
       return call.resolve(reply.result)
     }
     const { kind, reason, unknown } = reply.failure
+    if (kind === 'damaged') return call.reject(new DamageError(reason))
     this.#tell(reason)
     if (kind === 'unavailable') call.reject(new StoreUnavailableError(reason, { unknown }))
     else call.reject(new Error(reason))

@@ -17,12 +17,15 @@ export interface Timed extends Draft {
 }
 
 /** What became of one draft: a new comment, the comment that its key had made before, a key that had been used with
- * other content, or nothing, as its deadline had passed when the transaction began. */
+ * other content, or nothing, as its deadline had passed when the transaction began, or as this draft alone could not be
+ * stored. */
 export type Outcome =
   | { readonly kind: 'created'; readonly comment: Comment; readonly prev: Cursor }
   | { readonly kind: 'repeated'; readonly comment: Comment }
   | { readonly kind: 'reused' }
   | { readonly kind: 'expired' }
+  /** @property reason a code, such as SQLite's of a damaged page or `IDS_EXHAUSTED` */
+  | { readonly kind: 'failed'; readonly reason: string }
 
 /** Comments with after < id ≤ until. */
 export interface Range {
@@ -41,7 +44,8 @@ export const KEY_KEPT_MS = 24 * 60 * 60 * 1000
 export interface Store {
   /** Makes each draft a comment, in order: id = nextId(nowMs, last id of its video), createdAt = nowMs. Several
    * drafts of one video and one key several times are fine. One whose deadline has passed by the time the transaction
-   * begins makes none. When it resolves, all of it is on disk.
+   * begins makes none, and one that cannot be stored for a reason of its own leaves the others as they are. When it
+   * resolves, all of it is on disk.
    * @param nowMs wall clock of the accepting dispatcher, Unix ms
    * @throws StoreUnavailableError when it did not commit, or when nobody can say whether it did */
   append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]>
@@ -50,11 +54,12 @@ export interface Store {
    * `page` sees. @throws StoreUnavailableError */
   madeBy(draft: Draft): Promise<Comment | undefined>
 
-  /** Sees every append that had resolved, to anyone, when it was called. @throws StoreUnavailableError */
+  /** Sees every append that had resolved, to anyone, when it was called.
+   * @throws StoreUnavailableError, with the video where the others can be read */
   page(videoId: VideoId, range: Range): Promise<Stored[]>
 
-  /** The newest id of each, 0 for an empty video; cheap for many at once. Sees what `page` sees.
-   * @throws StoreUnavailableError */
+  /** The newest id of each, 0 for an empty video; cheap for many at once. Sees what `page` sees. A video that alone
+   * cannot be read is absent. @throws StoreUnavailableError */
   lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>>
 
   close(): Promise<void>
@@ -64,10 +69,13 @@ export interface Store {
 export class StoreUnavailableError extends LiveError {
   /** It may have committed all the same: the same key, sent again, finds out. */
   readonly unknown: boolean
+  /** The only video that cannot be read; undefined where it is the whole store. */
+  readonly videoId: VideoId | undefined
 
-  constructor(reason: string, options: ErrorOptions & { unknown?: boolean } = {}) {
+  constructor(reason: string, options: ErrorOptions & { unknown?: boolean; videoId?: VideoId | undefined } = {}) {
     super('STORE_UNAVAILABLE', `the comment store cannot be used now: ${reason}`, options)
     this.unknown = options.unknown ?? false
+    this.videoId = options.videoId
   }
 }
 

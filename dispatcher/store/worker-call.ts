@@ -1,4 +1,5 @@
 import type { Draft, VideoId } from '../../protocol/comment.js'
+import type { Cursor } from '../../protocol/id.js'
 import type { Range, Timed } from './store.js'
 
 /** What SqliteStore and its threads say to each other. Deadlines are in `threadsNow`. */
@@ -19,8 +20,16 @@ export type Operation =
 
 export type WorkerRequest = { readonly n: number; readonly operation: Operation }
 
-/** `unavailable`: the store's trouble, it may pass. `fatal`: trying again is of no use. */
-export type WorkerFailure = { readonly kind: 'unavailable' | 'fatal'; readonly reason: string; readonly unknown: boolean }
+/** What a `lastIds` answers with. */
+export interface LastIds {
+  readonly ids: ReadonlyMap<VideoId, Cursor>
+  /** The videos that cannot be read, and why. */
+  readonly damaged: ReadonlyMap<VideoId, string>
+}
+
+/** `unavailable`: the store's trouble, it may pass. `damaged`: the same of one video, while others can be used. `fatal`:
+ * trying again is of no use. */
+export type WorkerFailure = { readonly kind: 'unavailable' | 'damaged' | 'fatal'; readonly reason: string; readonly unknown: boolean }
 export type WorkerReply = { readonly n: number } & ({ readonly result: unknown } | { readonly failure: WorkerFailure })
 
 /** Monotonic ms, the same in every thread of this process; `performance.now()` begins with its thread. */

@@ -99,6 +99,35 @@ t.test('while the store is away posts are refused, what waits with them, and not
   t.match(await scene.post(draft('v')), [{ created: true }], 'and taken again when it is back')
 })
 
+t.test('a post that alone cannot be stored is refused alone: those beside it and behind it are stored', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v', 'bad')
+  scene.store.damaged = videoId => (videoId === 'bad' ? 'SQLITE_CORRUPT' : undefined)
+  const held = holdAppends(scene)
+  const posts = [scene.post(draft('v')), scene.post(draft('bad'), draft('v'), draft('w'), draft('bad')), scene.post(draft('w'))]
+  held.release()
+  await scene.clock.advance(0)
+  held.release()
+  const codes = (await Promise.all(posts)).flat().map(result => ('error' in result ? result.error.code : 'created'))
+  t.same(codes, ['created', 'STORE_UNAVAILABLE', 'created', 'created', 'STORE_UNAVAILABLE', 'created'])
+  t.equal(await scene.metric('posts_total', { code: 'STORE_UNAVAILABLE' }), 2)
+  t.equal(await scene.metric('accept_queue_bytes'), 0)
+  t.same(scene.bugs, [])
+})
+
+t.test('what waits behind a commit whose outcome is unknown was not stored, and is told so', async t => {
+  const scene = new Scene(t)
+  let fail = (): void => {}
+  scene.store.committed = () => new Promise((_, reject) => (fail = () => reject(new StoreUnavailableError('its thread ended', { unknown: true }))))
+  const first = scene.post(draft('v'))
+  await scene.clock.advance(0)
+  const behind = scene.post(draft('v'))
+  fail()
+  t.match(await first, [{ error: { code: 'OUTCOME_UNKNOWN' } }])
+  t.match(await behind, [{ error: { code: 'STORE_UNAVAILABLE' } }])
+  t.equal(scene.store.videos.get('v')!.length, 1)
+})
+
 t.test('a commit whose outcome is unknown is not acknowledged; the same key finds out', async t => {
   const scene = new Scene(t)
   scene.edge('e', 'v')

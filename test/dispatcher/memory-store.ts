@@ -1,4 +1,4 @@
-import type { Outcome, Range, Store, Stored, Timed } from '../../dispatcher/store/store.js'
+import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from '../../dispatcher/store/store.js'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import { nextId, type Cursor } from '../../protocol/id.js'
 
@@ -10,6 +10,8 @@ export class MemoryStore implements Store {
   readonly calls = { append: 0, madeBy: 0, page: 0, lastIds: 0 }
   /** Runs before each call does its work, which waits for it and fails as it does. */
   before: (call: keyof MemoryStore['calls']) => Promise<void> | void = () => {}
+  /** Why this video alone can be neither written nor read, where it cannot. */
+  damaged: (videoId: VideoId) => string | undefined = () => undefined
   /** Runs after an append has committed, before its answer. */
   committed: () => Promise<void> | void = () => {}
 
@@ -38,6 +40,8 @@ export class MemoryStore implements Store {
   async page(videoId: VideoId, { after, until, newestFirst, limit }: Range): Promise<Stored[]> {
     this.calls.page++
     await this.before('page')
+    const reason = this.damaged(videoId)
+    if (reason !== undefined) throw new StoreUnavailableError(reason, { videoId })
     const found = (this.videos.get(videoId) ?? []).filter(({ comment }) => comment.id > after && comment.id <= until)
     return (newestFirst ? found.reverse() : found).slice(0, limit)
   }
@@ -45,7 +49,7 @@ export class MemoryStore implements Store {
   async lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
     this.calls.lastIds++
     await this.before('lastIds')
-    return new Map(videoIds.map(videoId => [videoId, this.#last(videoId)]))
+    return new Map(videoIds.filter(videoId => this.damaged(videoId) === undefined).map(videoId => [videoId, this.#last(videoId)]))
   }
 
   async close(): Promise<void> {}
@@ -55,6 +59,8 @@ export class MemoryStore implements Store {
   }
 
   #appendOne({ videoId, authorId, authorName, content, key }: Draft, nowMs: number): Outcome {
+    const reason = this.damaged(videoId)
+    if (reason !== undefined) return { kind: 'failed', reason }
     const place = JSON.stringify([videoId, authorId, key])
     const first = this.#keys.get(place)
     if (first) return first.content === content ? { kind: 'repeated', comment: first } : { kind: 'reused' }

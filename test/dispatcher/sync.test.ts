@@ -241,6 +241,22 @@ t.test('while the store is away rooms in memory are answered, others are left ou
   await t.rejects(ask(scene, 'w', 0), { code: 'STORE_UNAVAILABLE' })
 })
 
+t.test('a room whose video cannot be read has no answer; each of the others has its own', async t => {
+  for (const readable of ['neither', 'its head alone'] as const) {
+    const scene = new Scene(t)
+    const videos = Array.from({ length: 40 }, (_, i) => `v${i}`)
+    for (const videoId of videos) await scene.elsewhere(videoId)
+    scene.store.damaged = videoId => (videoId === 'v1' || videoId === 'v20' ? 'SQLITE_CORRUPT' : undefined)
+    if (readable === 'its head alone') scene.store.lastIds = videoIds => Promise.resolve(new Map(videoIds.map(videoId => [videoId, scene.store.videos.get(videoId)!.at(-1)!.comment.id])))
+    const answers = await scene.dispatcher.sync(edge, videos.map(videoId => ({ videoId, last: 0, want: undefined })))
+    t.same(answers.map(({ videoId }) => videoId).sort(), videos.filter(videoId => videoId !== 'v1' && videoId !== 'v20').sort(), readable)
+    t.ok(answers.every(({ comments }) => comments.length === 1))
+    t.equal(await scene.metric('sync_rooms_total', { from: 'none' }), 2)
+    t.same(await scene.dispatcher.sync(edge, [{ videoId: 'v1', last: 0, want: undefined }]), [])
+    await t.rejects(scene.dispatcher.replay({ videoId: 'v1', after: 0, until: 5, limit: 10 }), { code: 'STORE_UNAVAILABLE' })
+  }
+})
+
 t.test('whoever stores what, an edge that names what it knows of gets all of it, in order', async t => {
   const step = fc.constantFrom('here', 'elsewhere', 'told', 'wait', 'sync')
   await fc.assert(

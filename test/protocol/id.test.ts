@@ -37,6 +37,24 @@ t.test('the last millisecond of the 41 bits fits', async t => {
   t.ok(nextId(DECADES, 0) + 4095 <= MAX_CURSOR)
 })
 
+t.test('a clock beyond the 41 bits has no say', async t => {
+  for (const now of [DECADES + 1, Date.UTC(2106, 1, 7), 8.64e15, Infinity]) {
+    t.equal(nextId(now, 0), 1)
+    t.equal(nextId(now, 4096), 4097)
+  }
+})
+
+t.test('an id never leaves 1 to 2^53 - 1, whatever the clock says and whatever came last', async t => {
+  fc.assert(
+    fc.property(fc.oneof(fc.maxSafeInteger(), fc.integer({ min: -1_000, max: 1_000 }).map(d => DECADES + d)), fc.oneof(fc.maxSafeNat(), fc.nat(1_000).map(d => MAX_CURSOR - d)), (now, last) => {
+      if (last === MAX_CURSOR) return
+      const id = nextId(now, last)
+      if (!Number.isSafeInteger(id) || id <= last) throw new Error(`${id} after ${last} at ${now}`)
+    }),
+  )
+  for (const last of [MAX_CURSOR, MAX_CURSOR + 1, Infinity]) t.throws(() => nextId(DECADES, last), RangeError)
+})
+
 t.test('a cursor is read back as printed', async () => {
   fc.assert(fc.property(fc.maxSafeNat(), cursor => parseCursor(String(cursor)) === cursor))
 })

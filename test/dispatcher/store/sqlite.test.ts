@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { SCHEMA_VERSION, SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
+import { SCHEMA_VERSION } from '../../../dispatcher/store/sqlite-database.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
-import { KEY_KEPT_MS, StoreUnavailableError } from '../../../dispatcher/store/store.js'
+import { StoreUnavailableError } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
 import { storeContract } from '../store-contract.js'
@@ -214,23 +214,6 @@ t.test('a file that is no database is unavailable, and left as it is', async t =
   const path = join(folder(t), 'comments.db')
   writeFileSync(path, 'this is a letter to my aunt and not a database, but it is long enough to look at'.repeat(20))
   await t.rejects(open(t, path).open(), UNAVAILABLE)
-})
-
-t.test('old keys go in small steps, young ones stay', async t => {
-  const path = join(folder(t), 'comments.db')
-  const database = new SqliteDatabase(path, 0)
-  t.teardown(() => database.close())
-  const reader = new Database(path, { readonly: true })
-  t.teardown(() => reader.close())
-  const kept = () => reader.prepare('SELECT count(*) FROM keys').pluck().get()
-  database.append(Array.from({ length: 100 }, () => draft()), NOW)
-  t.equal(kept(), 100)
-  database.append([draft()], NOW + KEY_KEPT_MS)
-  t.equal(kept(), 101, 'none is older than 24 hours')
-  database.append([draft()], NOW + KEY_KEPT_MS + 1)
-  t.equal(kept(), 100, 'two went for the one that came')
-  database.append(Array.from({ length: 60 }, () => draft()), NOW + KEY_KEPT_MS + 1)
-  t.equal(kept(), 62)
 })
 
 t.test('closing waits for what is under way', async t => {

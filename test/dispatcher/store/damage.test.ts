@@ -1,0 +1,105 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
+import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
+import type { Draft } from '../../../protocol/comment.js'
+import { MAX_CURSOR } from '../../../protocol/id.js'
+
+const NOW = Date.UTC(2026, 5, 1)
+const ALL = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 1_000 }
+const PAGE_BYTES = 4096
+const VIDEOS = Array.from({ length: 20 }, (_, i) => `video-${i}`)
+let keys = 0
+const draft = (videoId: string, content = 'hello'): Draft => ({ videoId, authorId: 'ann', content, key: `key-${keys++}` })
+
+/** A closed file with 30 long comments of each video. */
+function filled(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'live-damage-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'comments.db')
+  const database = new SqliteDatabase(path, 0)
+  for (let i = 0; i < 30; i++) database.append(VIDEOS.map(video => draft(video, `${video} says ${i} ${'.'.repeat(700)}`)), NOW)
+  database.close()
+  return path
+}
+
+/** Numbers of the pages that hold this text, from 0. */
+function pagesWith(path: string, text: string): number[] {
+  const bytes = readFileSync(path)
+  return Array.from({ length: bytes.length / PAGE_BYTES }, (_, i) => i).filter(i => bytes.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES).includes(text))
+}
+
+function overwrite(path: string, page: number): void {
+  const file = openSync(path, 'r+')
+  writeSync(file, Buffer.alloc(PAGE_BYTES, 0xaa), 0, PAGE_BYTES, page * PAGE_BYTES)
+  closeSync(file)
+}
+
+function open(t: Test, path: string) {
+  const damaged: [string, string][] = []
+  const troubles: (string | undefined)[] = []
+  const store = new SqliteStore(path, { deadlineMs: 60_000, onDamage: (videoId, reason) => damaged.push([videoId, reason]), onTrouble: reason => troubles.push(reason) })
+  t.teardown(() => store.close())
+  return { store, damaged, troubles }
+}
+
+t.test('a damaged page is the trouble of its own video: posts, pages and last ids of the others are as ever', async t => {
+  const path = filled(t)
+  // Where the next comment of this video would go.
+  const [page] = pagesWith(path, 'video-7 says 29')
+  overwrite(path, page!)
+  const { store, damaged, troubles } = open(t, path)
+  const outcomes = await store.append(VIDEOS.map(video => draft(video)), NOW)
+  t.match(outcomes.map(({ kind }, i) => [VIDEOS[i], kind]), VIDEOS.map(video => [video, video === 'video-7' ? 'failed' : 'created']))
+  t.match(outcomes[7], { reason: 'SQLITE_CORRUPT' })
+  const last = await store.lastIds(VIDEOS)
+  t.same([...last.keys()], VIDEOS.filter(video => video !== 'video-7'))
+  for (const [i, video] of VIDEOS.entries()) {
+    const read = store.page(video, { ...ALL, newestFirst: true, limit: 20 })
+    if (video === 'video-7') t.match(await read.catch((error: unknown) => error), { code: 'STORE_UNAVAILABLE', videoId: 'video-7', unknown: false })
+    else t.equal((await read)[0]!.comment.id, (outcomes[i] as { comment: { id: number } }).comment.id)
+  }
+  t.match(damaged, [['video-7', 'SQLITE_CORRUPT'], ['video-7', 'SQLITE_CORRUPT'], ['video-7', 'SQLITE_CORRUPT']])
+  t.same(troubles, [], 'the store as a whole is well')
+})
+
+t.test('what one draft of a group cannot have does not cost the others a thing, in whatever order, again and again', async t => {
+  const path = filled(t)
+  for (const video of ['video-3', 'video-11']) overwrite(path, pagesWith(path, `${video} says 29`)[0]!)
+  const { store } = open(t, path)
+  for (let round = 0; round < 3; round++) {
+    for (const order of [VIDEOS, VIDEOS.toReversed()]) {
+      const drafts = order.flatMap(video => [draft(video), draft(video)])
+      const outcomes = await store.append(drafts, NOW)
+      const failed = drafts.filter((_, i) => outcomes[i]!.kind === 'failed').map(({ videoId }) => videoId)
+      t.same([...new Set(failed)].sort(), ['video-11', 'video-3'])
+      t.ok(outcomes.every(({ kind }) => kind === 'created' || kind === 'failed'))
+      // Each is there, once, in its chain.
+      for (const video of ['video-2', 'video-12']) {
+        const newest = await store.page(video, { ...ALL, newestFirst: true, limit: 3 })
+        t.same(newest.slice(0, 2).map(({ comment }) => comment), drafts.flatMap((each, i) => (each.videoId === video ? [(outcomes[i] as { comment: object }).comment] : [])).reverse())
+        t.equal(newest[0]!.prev, newest[1]!.comment.id)
+      }
+    }
+  }
+})
+
+t.test('a video whose ids are used up takes no more posts; what can be read of it is read, and other videos are as ever', async t => {
+  const path = filled(t)
+  const poison = new Database(path)
+  const { newest } = poison.prepare("SELECT max(id) AS newest FROM comments WHERE video_id = 'video-1'").get() as { newest: number }
+  // As a clock of 2106 left it.
+  poison.exec(`INSERT INTO comments VALUES ('video-1', 10482706022400000, ${newest}, 'ann', 'poison', 4294944000000, NULL)`)
+  poison.exec(`INSERT INTO comments VALUES ('video-2', ${MAX_CURSOR}, 5, 'ann', 'the last there is', 4294944000000, NULL)`)
+  poison.close()
+  const { store, damaged } = open(t, path)
+  for (let i = 0; i < 2; i++) {
+    t.match(await store.append([draft('video-0'), draft('video-1'), draft('video-2'), draft('video-3')], NOW), [{ kind: 'created' }, { kind: 'failed', reason: 'IDS_EXHAUSTED' }, { kind: 'failed', reason: 'IDS_EXHAUSTED' }, { kind: 'created' }])
+  }
+  t.same((await store.lastIds(['video-1', 'video-2'])), new Map([['video-1', newest], ['video-2', MAX_CURSOR]]))
+  t.equal((await store.page('video-1', ALL)).at(-1)!.comment.id, newest)
+  t.same(damaged, Array.from({ length: 2 }, () => [['video-1', 'IDS_EXHAUSTED'], ['video-2', 'IDS_EXHAUSTED']]).flat())
+})
