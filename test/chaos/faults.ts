@@ -38,6 +38,7 @@ export class Faults {
   readonly skipped: string[] = []
   readonly #options: FaultsOptions
   readonly #ending = new AbortController()
+  #zookeeperBroken = false
 
   constructor(options: FaultsOptions) {
     this.#options = options
@@ -148,28 +149,36 @@ export class Faults {
     })
   }
 
-  async #zookeeper({ way, which, durationMs }: Fault, say: (detail: string) => void): Promise<void> {
+  async #zookeeper(fault: Fault, say: (detail: string) => void): Promise<void> {
     const { target, random } = this.#options
-    if (way === 'cut') {
+    if (fault.way === 'cut') {
       if (!target.network) throw new Skipped('it takes a cluster of our own')
       const bytes = random.whole(1, 2_000)
       say(`after ${bytes} bytes`)
       return random.pick(target.network.zookeepers).cutAfter(bytes)
     }
+    if (this.#zookeeperBroken) throw new Skipped('another fault of ZooKeeper is under way')
     if (target.zookeepers.some(({ pid }) => pid === null)) throw new Skipped('a server is down, or not the cluster\'s own')
-    if (target.zookeepers.length > 1) await this.#zookeepersServe()
+    this.#zookeeperBroken = true
+    try {
+      await this.#breakZookeeper(fault, say)
+      await this.#zookeepersServe()
+    } finally {
+      this.#zookeeperBroken = false
+    }
+  }
+
+  async #breakZookeeper({ way, which, durationMs }: Fault, say: (detail: string) => void): Promise<void> {
     if (way === 'rolling') return this.#rollingZookeepers(say)
     const servers = await this.#servers(way, which)
     const names = servers.map(({ id, pid }) => `${id}, pid ${pid}`).join(', ')
-    const freezes = way.endsWith('frozen') || (way === 'quorum lost' && which < 0.5)
-    if (freezes) {
+    if (way.endsWith('frozen') || (way === 'quorum lost' && which < 0.5)) {
       say(`${names}, frozen for ${durationMs} ms`)
       await Promise.all(servers.map(server => this.#freeze(server, durationMs, () => {})))
-    } else {
-      say(`${names}, killed, for ${durationMs} ms`)
-      await target.withoutZookeepers(servers.map(({ id }) => id), this.#keep(durationMs))
+      return
     }
-    await this.#zookeepersServe()
+    say(`${names}, killed, for ${durationMs} ms`)
+    await this.#options.target.withoutZookeepers(servers.map(({ id }) => id), this.#keep(durationMs))
   }
 
   /** The servers that a fault is about. @throws Skipped where there is no leader */

@@ -54,7 +54,7 @@ const NEEDS_ZOOKEEPER: readonly FaultKind[] = ['expire', 'drain', 'zookeeper']
 /** How long it takes ZooKeeper to serve again: one server, and all of an ensemble. */
 const RESTART_MS = { one: 3_000, ensemble: 8_000 }
 /** How long a rolling restart of an ensemble takes. */
-const ROLLING_ZOOKEEPERS_MS = 12_000
+const ROLLING_ZOOKEEPERS_MS = 20_000
 
 /** What a report calls it. */
 export function faultName({ kind, way }: Pick<Fault, 'kind' | 'way'>): string {
