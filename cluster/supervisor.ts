@@ -5,7 +5,7 @@ import { Guard } from './guard.js'
 import { endLeftOver } from './left-over.js'
 import type { Options } from './options.js'
 import { Part, StartError } from './part.js'
-import { isFree, Ports } from './ports.js'
+import { isFree, Ports, reachable } from './ports.js'
 import { ZooKeeper } from './zookeeper.js'
 
 type Role = 'gateway' | 'dispatcher' | 'edge'
@@ -136,7 +136,7 @@ export class Supervisor {
   readonly #changed = (): void => {
     const { gateway, dispatcher, edge } = this.#parts
     const zookeeper = this.#zookeeper ? [this.#zookeeper] : []
-    this.#guard.protect([...zookeeper, ...this.#all()].map(member => member.pid).filter(pid => pid !== null))
+    this.#guard.protect([...zookeeper.flatMap(({ pid }) => pid ?? []), ...this.#all().flatMap(({ groups }) => groups)])
     const plain = ({ id, pid, url, internalUrl }: Member): Member => ({ id, pid, url, internalUrl })
     try {
       this.#folder.writeRecord({ zookeeper: zookeeper.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
@@ -148,9 +148,4 @@ export class Supervisor {
 
 function publicHost(env: NodeJS.ProcessEnv): string {
   return env.HOST || LOOPBACK
-}
-
-/** Where this machine reaches a listener of that host. */
-function reachable(host: string): string {
-  return host === '0.0.0.0' ? LOOPBACK : host === '::' ? '::1' : host
 }

@@ -4,7 +4,7 @@ export type Shell = 'bash' | 'zsh' | 'fish'
 export const SHELLS: readonly Shell[] = ['bash', 'zsh', 'fish']
 
 /** What may follow `live-comments`; its --help says what each is. */
-const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench']
+const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench', 'watchdog']
 
 /** A script for `shell` that completes the `live-comments` command. It is made from the commands themselves and knows
  * all there is by heart: pressing Tab starts no process. */
