@@ -5,6 +5,7 @@ import { isFree, type Ports } from './ports.js'
 
 export interface ZooKeeperOptions {
   readonly folder: string
+  readonly chroot: string
   readonly ports: Ports
   readonly restart: boolean
   readonly say: (line: string) => void
@@ -14,7 +15,6 @@ export interface ZooKeeperOptions {
 const HOST = '127.0.0.1'
 const USUAL_PORT = 2181
 const RESTART_MS = 1_000
-export const CHROOT = '/live-comments'
 
 /** A ZooKeeper of the cluster's own, started again on the same port when it dies. */
 export class ZooKeeper implements Member {
@@ -32,7 +32,7 @@ export class ZooKeeper implements Member {
 
   /** What ZOOKEEPER_CONNECT takes. */
   get url(): string {
-    return `${HOST}:${this.#port}${CHROOT}`
+    return `${HOST}:${this.#port}${this.#options.chroot}`
   }
 
   /** Starts it and waits until it serves. @throws Error when Java or ZooKeeper is missing, or it does not come up */

@@ -10,6 +10,7 @@ export const EDGES = '/edges'
 export const HOLDINGS = '/holdings'
 export const DISPATCHERS = '/dispatchers'
 export const DRAIN = '/control/drain'
+export const CLUSTER = '/control/cluster'
 
 export const MAX_ZNODE_BYTES = 1_000_000
 const MAX_HOLDINGS_BYTES = 64 * 1024 * 1024
@@ -49,6 +50,15 @@ const drainSchema = z.object({ instance: plain(1, 64) })
 /** An operator's wish, at /control/drain/<edgeId>: the instance named leaves; a later one of that id does not. */
 export type DrainWish = z.infer<typeof drainSchema>
 
+const clusterSchema = z.object({
+  /** Random, and the cluster's for as long as it lives. */
+  id: plain(1, 64),
+  /** What its operators call it. */
+  name: plain(1, 64),
+})
+/** Which cluster the registry is of, at /control/cluster. */
+export type ClusterIdentity = z.infer<typeof clusterSchema>
+
 /** What one edge holds: it speaks for one instance, so that a restarted edge never owns its former self's viewers. */
 export interface Holdings {
   readonly instance: string
@@ -69,7 +79,8 @@ export const parseEdge = (data: Buffer): EdgeNode => parse(edgeSchema, data)
 export const parseDispatcher = (data: Buffer): DispatcherNode => parse(dispatcherSchema, data)
 export const parseMember = (data: Buffer): MemberNode => parse(memberSchema, data)
 export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
-export const printNode = (node: EdgeNode | DispatcherNode | DrainWish): Buffer => Buffer.from(JSON.stringify(node))
+export const parseCluster = (data: Buffer): ClusterIdentity => parse(clusterSchema, data)
+export const printNode = (node: EdgeNode | DispatcherNode | DrainWish | ClusterIdentity): Buffer => Buffer.from(JSON.stringify(node))
 
 /** A line with the instance, then lines `videoId viewers`, deflated. The caller holds the result against MAX_ZNODE_BYTES. */
 export function printHoldings({ instance, videos }: Holdings): Buffer {

@@ -7,12 +7,17 @@ export class Problem extends Error {
   override readonly name = 'Problem'
 }
 
+/** A command that was not told all it must be: exit status 2, without a stack. */
+export class Misuse extends Error {
+  override readonly name = 'Misuse'
+}
+
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', text: string) => string
 
 /** Where a command is run: in a process of its own, that process's. */
 export interface Surroundings {
   readonly env: NodeJS.ProcessEnv
-  /** Where ./data of a local cluster may be. */
+  /** Where we are: ./data of a local cluster may be there. */
   readonly folder: string
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: Writable

@@ -5,29 +5,32 @@ import { MAX_RECENT } from '../../protocol/limits.js'
 import { isNodeId } from '../../protocol/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
-import { withLiveRegistry, withRegistry, withZookeeper, type Reading } from './connection.js'
+import { clusterLine } from './cluster-at.js'
+import { withLiveRegistry, withRegistry, type Reading } from './connection.js'
 import { examine, type Diagnosis } from './doctor/examination.js'
 import { report } from './doctor/report.js'
 import { drain, undrain } from './drain.js'
-import { gatewayAddress } from './gateway-address.js'
+import { gatewayAddress, meantGateway } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
+import { withMeantCluster } from './meant-cluster.js'
+import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable } from './nodes.js'
 import type { Output, Surroundings } from './output.js'
-import { runningCluster, runningToken } from './running-cluster.js'
-import { secure } from './secure.js'
+import { dataFolder, runningCluster, runningToken, type RunningCluster } from './running-cluster.js'
+import { secure, withCredentials } from './secure.js'
 import { counted } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
 import { newsLine, watch } from './watch.js'
 import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './zookeeper-address.js'
 
-
 /** The operators' commands. A command whose check failed sets the status of `out`. */
 export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
   const self = calledAs(env)
   const all = new Command(self)
     .description('Who is in the cluster and who watches what, as ZooKeeper has it; and the cluster as a viewer sees it.')
-    .option('--zookeeper <HOST:PORT/CHROOT>', 'where ZooKeeper is (else ZOOKEEPER_CONNECT, ./data/cluster.json, 127.0.0.1:2181/live-comments)', connectString)
+    .option('--data <FOLDER>', 'the data folder of a cluster of npm start, which has its addresses and its token')
+    .option('--zookeeper <HOST:PORT/CHROOT>', 'where ZooKeeper is (else --data, ZOOKEEPER_CONNECT, ./data; to read also 127.0.0.1:2181/live-comments)', connectString)
     .option('--zookeeper-auth-file <FILE>', 'a file with our USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE)')
     .option('--json', 'print JSON, and nothing else on stdout')
     .configureHelp({ showGlobalOptions: true })
@@ -35,9 +38,11 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     .showHelpAfterError('(--help lists commands and options)')
     .helpCommand(false)
     .exitOverride()
-  const options = () => all.opts<ZookeeperFlags & { json?: true }>()
-  const address = (): ZookeeperAddress => zookeeperAddress(options(), env, folder)
-  const reading = (): Reading => ({ address: address(), note: line => out.note(line) })
+  const options = () => all.opts<ZookeeperFlags & { json?: true; data?: string }>()
+  const data = () => dataFolder(options().data, folder)
+  const note = (line: string) => out.note(line)
+  const address = (): ZookeeperAddress => zookeeperAddress(options(), env, data())
+  const reading = (): Reading => ({ address: address(), note })
   const jsonLine = (value: unknown) => `${JSON.stringify(value)}\n`
   /** Prints `value` as JSON, or what `text` makes of it. */
   const print = <T>(value: T, text: (value: T) => string) => out.write(options().json ? jsonLine(value) : text(value))
@@ -45,7 +50,7 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   const command = (name: string, description: string, ...examples: string[]) =>
     all.command(name).description(description).addHelpText('after', examplesOf(examples.map(example => `${name} ${example}`.trimEnd())))
   const examplesOf = (lines: readonly string[]) => `\nExamples:\n${lines.map(line => `  ${self} ${line}\n`).join('')}`
-  const gatewayOption = ['--gateway <URL>', 'the gateway (else ./data/cluster.json, http://127.0.0.1:8080)', httpUrl] as const
+  const gatewayOption = ['--gateway <URL>', 'the gateway (else --data, ./data; to read also http://127.0.0.1:8080)', httpUrl] as const
 
   command('edges', 'the edges, their state, viewers and videos', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
@@ -74,19 +79,21 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     )
   command('drain', 'ask an edge to hand its viewers to other edges and leave; once it starts again it takes viewers', 'edge-1')
     .argument('<EDGE>', 'the edge', nodeId)
-    .action(async (id: string) => print(await withZookeeper(address(), zk => drain(zk, id)), () => `${id} is asked to drain; the command edges shows how far it is.\n`))
+    .action(async (id: string) => print(await withMeantCluster(reading(), zk => drain(zk, id)), () => `${id} is asked to drain; the command edges shows how far it is.\n`))
   command('undrain', 'take that wish back', 'edge-1')
     .argument('<EDGE>', 'the edge', nodeId)
-    .action(async (id: string) => print(await withZookeeper(address(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
+    .action(async (id: string) => print(await withMeantCluster(reading(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
   command('secure', 'let only whoever has our credentials read and change what is ours in ZooKeeper', '--zookeeper-auth-file ./zookeeper-auth')
-    .action(async () => {
-      const where = address()
-      await print(await withZookeeper(where, zk => secure(zk, where)), ({ secured }) => `${counted(secured.length, 'znode')} can now be read and changed with these credentials alone.\n`)
-    })
+    .action(async () => print(await withMeantCluster(reading(), secure, withCredentials), ({ secured }) => `${counted(secured.length, 'znode')} can now be read and changed with these credentials alone.\n`))
+  command('name', 'what the cluster is called, on stderr of every command that changes it', 'production')
+    .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
+    .action(async (name: string) => print(await withMeantCluster(reading(), zk => nameCluster(zk, name)), ({ id }) => `It is called ${name} (${id}).\n`))
   command('doctor', 'look at the whole cluster and say what is wrong and what to do about it; exit status 1 if anything is', '', '--json')
     .option('--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)')
     .action(async ({ token }: { token?: string }) => {
-      const diagnosis = await diagnose(address(), token ?? (env['INTERNAL_TOKEN'] || runningToken(folder)), folder)
+      const where = address()
+      const diagnosis = await diagnose(where, token ?? (env['INTERNAL_TOKEN'] || runningToken(data())), runningCluster(data()))
+      if (where.isDefault) note(clusterLine(diagnosis.cluster ?? undefined, where))
       await print(diagnosis, diagnosis => report(diagnosis, out.paint))
       if (!diagnosis.healthy) out.status = 1
     })
@@ -95,37 +102,41 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     .option('--recent <N>', `begin with its last N comments, at most ${MAX_RECENT}`, recent, 10)
     .option(...gatewayOption)
     .action((videoId: string, { recent, gateway }: { recent: number; gateway?: string }) =>
-      out.untilInterrupted(signal =>
-        tail({
-          gateway: gatewayAddress(gateway, folder),
+      out.untilInterrupted(signal => {
+        const address = gatewayAddress(gateway, data())
+        if (address.isDefault) note(`the gateway at ${address.url} (the default)`)
+        return tail({
+          gateway: address,
           videoId,
           recent,
           signal,
           show: comment => print(comment, comment => commentLine(comment, out.paint)),
-          notice: line => out.note(line),
-        }),
-      ),
+          notice: note,
+        })
+      }),
     )
   command('post', 'post a comment', 'demo \'hello from a terminal\'', 'demo \'on air in five\' --author studio --json')
     .argument('<VIDEO>', 'the video', videoId)
     .argument('<TEXT>', 'the comment')
     .option('--author <NAME>', 'who says it (else anonymous)')
     .option(...gatewayOption)
-    .action(async (videoId: string, content: string, { author: authorId, gateway }: { author?: string; gateway?: string }) =>
-      print(await postComment(gatewayAddress(gateway, folder), videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`),
-    )
+    .action(async (videoId: string, content: string, { author: authorId, gateway }: { author?: string; gateway?: string }) => {
+      const to = meantGateway(gatewayAddress(gateway, data()))
+      note(`the gateway at ${to.url} (${to.source})`)
+      await print(await postComment(to, videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`)
+    })
   command('completion', 'a script by which a shell completes the live-comments command', ...SHELLS)
     .addArgument(new Argument('<SHELL>', 'bash: source <(live-comments registry completion bash)').choices(SHELLS))
     .action((shell: Shell) => out.write(completion(shell, all)))
   return all.addHelpText('after', examplesOf(['doctor', 'videos --top 10', 'tail demo', 'post demo \'hello\'']))
 }
 
-async function diagnose(address: ZookeeperAddress, token: string | undefined, folder: string): Promise<Diagnosis> {
+async function diagnose(address: ZookeeperAddress, token: string | undefined, cluster: RunningCluster | undefined): Promise<Diagnosis> {
   // The HTTP client is a third of what a command would load, and this one alone needs it.
   const { InternalClient } = await import('../../runtime/peers/client.js')
   const client = new InternalClient(token)
   try {
-    return await examine({ address, client, cluster: runningCluster(folder) })
+    return await examine({ address, client, cluster })
   } finally {
     await client.close()
   }
@@ -162,6 +173,11 @@ function recent(text: string): number {
 
 function nodeId(text: string): string {
   if (!isNodeId(text)) throw new InvalidArgumentError('An id is 1 to 64 of A-Z a-z 0-9 _ -')
+  return text
+}
+
+function clusterName(text: string): string {
+  if (!/^[\x20-\x7e]{1,64}$/.test(text) || text.trim() !== text) throw new InvalidArgumentError('A name is 1 to 64 visible ASCII characters, and blanks between them.')
   return text
 }
 
