@@ -1,10 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ClusterRecord, Member } from '../../cluster/folder.js'
+import { FORMER_CHROOT, type ClusterRecord, type Member } from '../../cluster/folder.js'
 import { Guard } from '../../cluster/guard.js'
 import { Ports } from '../../cluster/ports.js'
-import { CHROOT } from '../../cluster/zookeeper.js'
 import { startLocalServer } from '../../registry/zookeeper/local-server.js'
 import { Cluster } from '../support/cluster.js'
 import { until } from '../support/until.js'
@@ -226,7 +225,7 @@ class OwnZooKeeper {
   }
 
   get url(): string {
-    return `${this.#server.connect}${CHROOT}`
+    return `${this.#server.connect}${FORMER_CHROOT}`
   }
 
   async kill(): Promise<void> {
