@@ -1,4 +1,4 @@
-import { Random } from './random.js'
+import { Random } from '../support/random.js'
 
 /** What can go wrong, each in one or more ways. */
 const WAYS = {

@@ -11,21 +11,14 @@ import { View } from '../../registry/view.js'
 import type { Ping } from '../../runtime/peers/failover.js'
 import { PeerError } from '../../runtime/peers/peer-error.js'
 import { FakeClock } from '../support/fake-clock.js'
+import * as nodes from '../support/nodes.js'
 import { MemoryStore } from './memory-store.js'
 
 /** The others a dispatcher meets, as one plays them in a test. */
 
-export const dispatcherNode = (id: string, state: 'up' | 'draining' = 'up'): DispatcherNode => ({
-  id,
-  instance: `${id}-1`,
-  internalUrl: `http://${id}`,
-  state,
-  startedAt: 0,
-  version: '0',
-  wire: 1,
-})
-
-export const edgeNode = (id: string): EdgeNode => ({ ...dispatcherNode(id), publicUrl: `http://${id}`, capacity: 100, viewers: 0 })
+const place = (id: string) => ({ instance: `${id}-1`, internalUrl: `http://${id}` })
+export const dispatcherNode = (id: string, state: 'up' | 'draining' = 'up'): DispatcherNode => nodes.dispatcherNode(id, { ...place(id), state })
+export const edgeNode = (id: string): EdgeNode => nodes.edgeNode(id, place(id))
 
 let keys = 0
 export const draft = (videoId: string, content = 'hello', more: Partial<Draft> = {}): Draft => ({ videoId, authorId: 'ann', content, key: `key-${keys++}`, ...more })

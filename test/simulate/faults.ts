@@ -3,7 +3,7 @@ import { ownerOf } from '../../registry/ownership.js'
 import type { Feature } from './mixes.js'
 import type { Cluster } from './parts.js'
 import type { Plan } from './plan.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 import type { Slot } from './slot.js'
 import type { Viewer } from './viewer.js'
 

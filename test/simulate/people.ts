@@ -5,7 +5,7 @@ import { PeerError } from '../../runtime/peers/peer-error.js'
 import type { Checker, Post, Try } from './checker.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 import type { World } from './world.js'
 
 export interface PersonOptions {

@@ -10,7 +10,7 @@ import { startDispatcher, startEdge, startGateway, type Cluster } from './parts.
 import { page, post, type PersonOptions } from './people.js'
 import { planOf } from './plan.js'
 import { Process } from './process.js'
-import { Random } from './random.js'
+import { Random } from '../support/random.js'
 import { Registry } from './registry.js'
 import { Slot } from './slot.js'
 import { Viewer } from './viewer.js'
