@@ -34,7 +34,7 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   say(identity(env))
   try {
     const url = await Promise.race([supervisor.start(), stopped])
-    if (url !== undefined) welcome(url, supervisor, options)
+    if (url !== undefined) welcome(url, options)
     await stopped
     return 0
   } catch (error) {
@@ -75,8 +75,8 @@ function identity(env: NodeJS.ProcessEnv): string {
   return `identity     on: a token is needed to post${env['AUTH_REQUIRE_TO_WATCH'] === 'true' ? ', to read and to watch' : ''}`
 }
 
-function welcome(url: string, supervisor: Supervisor, { data }: Options): void {
-  const where = relative(process.cwd(), data) === 'data' ? '' : ` --zookeeper ${supervisor.zookeeperConnect}`
+function welcome(url: string, { data }: Options): void {
+  const where = relative(process.cwd(), data) === 'data' ? '' : ` --data ${data}`
   const video = `${url}comments/demo`
   say(
     [

@@ -22,14 +22,23 @@ const usage = `Usage: live-comments <part> [arguments]
   edge         delivers comments to viewers
   registry     the operators' commands: nodes, videos, doctor
   bench        benchmarks, also of other systems
+  watchdog     before gateway, dispatcher or edge: kills that part when it stops answering
 
-live-comments <part> --help lists a part's arguments; gateway, dispatcher and edge are configured by environment.
+live-comments <part> --help lists a part's arguments; gateway, dispatcher and edge are configured by environment, and
+so is their watchdog: it kills a part that is silent for WATCHDOG_SECONDS (default 5; 0: no watchdog).
 `
 
-const [name = '', ...argv] = process.argv.slice(2)
+const words = process.argv.slice(2)
+/** Before anything else that can be run the word changes nothing, so that an image can begin with it. */
+const isWatched = words[0] === 'watchdog'
+const [name = '', ...argv] = isWatched ? words.slice(1) : words
 const load = Object.hasOwn(parts, name) ? parts[name] : undefined
 
 if (load) {
+  if (isWatched && argv.length === 0) {
+    const { watchPart } = await import('./cluster/watchdog.js')
+    await watchPart(name, process.env)
+  }
   const { main } = await load()
   await main(argv, process.env)
 } else if (name === '--help' || name === '-h') {
@@ -38,6 +47,6 @@ if (load) {
   process.stdout.write(`${VERSION}\n`)
 } else {
   const { meant } = await import('./runtime/did-you-mean.js')
-  process.stderr.write(name ? `live-comments has no part ${JSON.stringify(name)}${meant(name, Object.keys(parts))}\n\n${usage}` : usage)
+  process.stderr.write(name ? `live-comments has no part ${JSON.stringify(name)}${meant(name, [...Object.keys(parts), 'watchdog'])}\n\n${usage}` : usage)
   process.exitCode = 2
 }

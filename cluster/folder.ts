@@ -1,7 +1,10 @@
 import Database from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { z } from 'zod'
+import type { ClusterIdentity } from '../protocol/nodes.js'
+import { ConfigError } from '../runtime/config.js'
 
 /** A process of the cluster in DATA/cluster.json. */
 export interface Member {
@@ -14,12 +17,21 @@ export interface Member {
 
 /** DATA/cluster.json: the running processes, kept current. ZooKeeper's url is a value of ZOOKEEPER_CONNECT. */
 export interface ClusterRecord {
+  /** As its registry has it. */
+  readonly cluster?: ClusterIdentity
   readonly zookeeper: readonly Member[]
   readonly gateways: readonly Member[]
   readonly dispatchers: readonly Member[]
   readonly edges: readonly Member[]
 }
 
+const identitySchema = z.object({ id: z.string(), name: z.string(), chroot: z.string() })
+/** Which cluster's the folder is, and where its registry is in a ZooKeeper of its own: DATA/identity.json. It is written
+ * once, so that two clusters never share a registry by default. */
+export type FolderIdentity = z.infer<typeof identitySchema>
+
+/** Where the registry was before each folder had a place of its own. */
+export const FORMER_CHROOT = '/live-comments'
 const MAX_LOG_BYTES = 10_000_000
 
 export class FolderInUseError extends Error {}
@@ -28,10 +40,12 @@ export class FolderInUseError extends Error {}
 export class DataFolder {
   readonly comments: string
   readonly zookeeper: string
+  readonly identity: FolderIdentity
   readonly #lock: Database.Database
   readonly #path: string
 
-  /** @throws FolderInUseError if another supervisor uses it; Error if it cannot be written */
+  /** @throws FolderInUseError if another supervisor uses it; ConfigError if identity.json is damaged; Error if it cannot be
+   * written */
   constructor(path: string) {
     this.#path = path
     mkdirSync(join(path, 'logs'), { recursive: true })
@@ -46,6 +60,7 @@ export class DataFolder {
       const url = this.readRecord()?.gateways[0]?.url
       throw new FolderInUseError(`a cluster is already running on ${path}${url ? `: ${url}` : ''}`, { cause })
     }
+    this.identity = this.#identify()
   }
 
   /** The last record that this supervisor or a former one wrote. */
@@ -92,6 +107,23 @@ export class DataFolder {
     this.#lock.close()
   }
 
+  /** A folder that is older than identities keeps its chroot: parts elsewhere may use it. */
+  #identify(): FolderIdentity {
+    const file = join(this.#path, 'identity.json')
+    if (existsSync(file)) {
+      try {
+        return identitySchema.parse(JSON.parse(readFileSync(file, 'utf8')))
+      } catch (cause) {
+        throw new ConfigError(`--data: ${file} was not written by npm start`, { cause })
+      }
+    }
+    const id = randomBytes(4).toString('hex')
+    const isOlder = existsSync(this.comments) || existsSync(this.zookeeper)
+    const identity = { id, name: nameOf(this.#path), chroot: isOlder ? FORMER_CHROOT : `${FORMER_CHROOT}-${id}` }
+    this.#replace('identity.json', `${JSON.stringify(identity)}\n`)
+    return identity
+  }
+
   /** Replaces a file atomically, with mode 0600. */
   #replace(name: string, text: string): void {
     const file = join(this.#path, name)
@@ -104,4 +136,10 @@ export class DataFolder {
     }
     renameSync(`${file}.new`, file)
   }
+}
+
+/** What people call a folder: `live` for /srv/live and for /srv/live/data. */
+function nameOf(path: string): string {
+  const name = basename(path) === 'data' ? basename(dirname(path)) : basename(path)
+  return name.replace(/[^\x20-\x7e]/g, '-').slice(0, 64) || 'live-comments'
 }

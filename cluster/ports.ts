@@ -34,3 +34,8 @@ export async function isFree(host: string, port: number): Promise<boolean> {
     server.close()
   }
 }
+
+/** Where this machine reaches a listener of that host. */
+export function reachable(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+}

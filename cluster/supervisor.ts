@@ -1,13 +1,17 @@
 import { fileURLToPath } from 'node:url'
+import type { ClusterIdentity } from '../protocol/nodes.js'
+import { zookeeperAuth, zookeeperAuthVariables } from '../registry/variables.js'
+import { ZkError } from '../registry/zookeeper/zk-error.js'
+import { ConfigError, readConfig } from '../runtime/config.js'
 import { urlOf } from '../runtime/variables.js'
+import { describe } from './description.js'
 import { Ensemble } from './ensemble.js'
 import type { DataFolder, Member } from './folder.js'
 import { Guard } from './guard.js'
 import { endLeftOver } from './left-over.js'
 import type { Options } from './options.js'
 import { Part, StartError } from './part.js'
-import { isFree, Ports } from './ports.js'
-import { CHROOT } from './zookeeper.js'
+import { isFree, Ports, reachable } from './ports.js'
 
 type Role = 'gateway' | 'dispatcher' | 'edge'
 
@@ -24,6 +28,8 @@ export class Supervisor {
   readonly #say: (line: string) => void
   readonly #ports = new Ports()
   readonly #guard = new Guard()
+  readonly #stopped = new AbortController()
+  #cluster: ClusterIdentity
   /** Undefined where a ZooKeeper is used that runs already. */
   readonly #ensemble: Ensemble | undefined
   readonly #parts: Record<Role, Part[]> = { gateway: [], dispatcher: [], edge: [] }
@@ -33,9 +39,11 @@ export class Supervisor {
     this.#options = options
     this.#env = env
     this.#folder = folder
+    const { id, name } = folder.identity
+    this.#cluster = { id, name }
     this.#say = say
     const { zookeeper, zookeepers: servers, restart } = options
-    if (zookeeper === undefined) this.#ensemble = new Ensemble({ servers, folder: folder.zookeeper, chroot: CHROOT, ports: this.#ports, restart, say, changed: this.#changed })
+    if (zookeeper === undefined) this.#ensemble = new Ensemble({ servers, folder: folder.zookeeper, chroot: folder.identity.chroot, ports: this.#ports, restart, say, changed: this.#changed })
   }
 
   /** Starts everything and waits until every part is ready.
@@ -53,13 +61,14 @@ export class Supervisor {
       for (let number = 1; number <= options[`${role}s`]; number++) this.#parts[role].push(await this.#part(role, number, token))
     }
     if (this.#stopping) return undefined
-    await Promise.all(this.#all().map(part => part.start()))
+    await Promise.all([this.#describe(), ...this.#all().map(part => part.start())])
     return `${this.#parts.gateway[0]!.url}/`
   }
 
   /** Stops gateways, edges, dispatchers and ZooKeeper, in that order. */
   async stop(): Promise<void> {
     this.#stopping = true
+    this.#stopped.abort()
     const began = performance.now()
     const left = (by: number) => Math.max(0, by - (performance.now() - began))
     const { gateway, edge, dispatcher } = this.#parts
@@ -91,6 +100,22 @@ export class Supervisor {
       if (this.#stopping) return
       throw new StartError((cause as Error).message, 1)
     }
+  }
+
+  /** Whose registry it is. What keeps us from writing it keeps the parts from starting, and they say it better. */
+  async #describe(): Promise<void> {
+    const own = this.#cluster
+    try {
+      const auth = zookeeperAuth(readConfig(this.#env, zookeeperAuthVariables))
+      this.#cluster = await describe({ connect: this.zookeeperConnect, auth, identity: own, signal: this.#stopped.signal })
+    } catch (error) {
+      if (error instanceof ConfigError || this.#stopping) return
+      if (!(error instanceof ZkError)) throw error
+      return this.#say(`the registry is not told which cluster it is of: ${error.message}`)
+    }
+    const { id, name } = this.#cluster
+    this.#say(`${'cluster'.padEnd(12)} ${id === own.id ? '' : 'joined: '}${name}, ${this.zookeeperConnect}`)
+    this.#changed()
   }
 
   async #part(role: Role, number: number, token: string): Promise<Part> {
@@ -133,10 +158,10 @@ export class Supervisor {
   readonly #changed = (): void => {
     const { gateway, dispatcher, edge } = this.#parts
     const zookeeper = this.#ensemble?.members ?? [{ id: 'zookeeper', pid: null, url: this.zookeeperConnect, internalUrl: null }]
-    this.#guard.protect([...zookeeper, ...this.#all()].map(member => member.pid).filter(pid => pid !== null))
+    this.#guard.protect([...zookeeper.flatMap(({ pid }) => pid ?? []), ...this.#all().flatMap(({ groups }) => groups)])
     const plain = ({ id, pid, url, internalUrl }: Member): Member => ({ id, pid, url, internalUrl })
     try {
-      this.#folder.writeRecord({ zookeeper: zookeeper.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
+      this.#folder.writeRecord({ cluster: this.#cluster, zookeeper: zookeeper.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
     } catch (error) {
       this.#say(`cluster.json cannot be written: ${(error as Error).message}`) // a full disk stops no viewer
     }
@@ -145,9 +170,4 @@ export class Supervisor {
 
 function publicHost(env: NodeJS.ProcessEnv): string {
   return env.HOST || LOOPBACK
-}
-
-/** The address at which this machine reaches a listener on that host. */
-function reachable(host: string): string {
-  return host === '0.0.0.0' ? LOOPBACK : host === '::' ? '::1' : host
 }

@@ -24,7 +24,6 @@ const RESTART_MS = 1_000
 const POLL_MS = 100
 /** MB; one that stands alone has the usual one. */
 const ENSEMBLE_HEAP_MB = 128
-export const CHROOT = '/live-comments'
 
 /** One ZooKeeper server of the cluster's own, restarted on the same port when it dies. */
 export class ZooKeeper implements Member {

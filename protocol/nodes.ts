@@ -10,6 +10,7 @@ export const EDGES = '/edges'
 export const HOLDINGS = '/holdings'
 export const DISPATCHERS = '/dispatchers'
 export const DRAIN = '/control/drain'
+export const CLUSTER = '/control/cluster'
 
 /** Most bytes of data in one write. A server hangs up on a request over about 1,048,500 bytes. */
 export const MAX_ZNODE_BYTES = 1_000_000
@@ -52,6 +53,15 @@ const drainSchema = z.object({ instance: plain(1, 64) })
 /** An operator's request at /control/drain/<edgeId>: this instance is to drain, a later one of that id is not. */
 export type DrainWish = z.infer<typeof drainSchema>
 
+const clusterSchema = z.object({
+  /** Random, and the cluster's for as long as it lives. */
+  id: plain(1, 64),
+  /** What its operators call it. */
+  name: plain(1, 64),
+})
+/** Which cluster the registry is of, at /control/cluster. */
+export type ClusterIdentity = z.infer<typeof clusterSchema>
+
 /** The videos that one instance of an edge holds. A restarted edge is not taken to have the former instance's viewers. */
 export interface Holdings {
   readonly instance: string
@@ -72,7 +82,8 @@ export const parseEdge = (data: Buffer): EdgeNode => parse(edgeSchema, data)
 export const parseDispatcher = (data: Buffer): DispatcherNode => parse(dispatcherSchema, data)
 export const parseMember = (data: Buffer): MemberNode => parse(memberSchema, data)
 export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
-export const printNode = (node: EdgeNode | DispatcherNode | DrainWish): Buffer => Buffer.from(JSON.stringify(node))
+export const parseCluster = (data: Buffer): ClusterIdentity => parse(clusterSchema, data)
+export const printNode = (node: EdgeNode | DispatcherNode | DrainWish | ClusterIdentity): Buffer => Buffer.from(JSON.stringify(node))
 
 /** A line with the instance, then lines `videoId viewers`, deflated. The result may exceed MAX_ZNODE_BYTES. */
 export function printHoldings({ instance, videos }: Holdings): Buffer {

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander'
 import { ConfigError } from '../runtime/config.js'
-import { Output, Problem, type Surroundings } from './cli/output.js'
+import { Misuse, Output, Problem, type Surroundings } from './cli/output.js'
 import { program } from './cli/program.js'
 
 /** Runs an operators' command and sets the exit status that {@link run} returns.
@@ -18,9 +18,8 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
     return out.status
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    if (!(error instanceof ConfigError || error instanceof Problem)) throw error
-    const isUsage = error instanceof ConfigError
-    out.note(`registry: ${isUsage ? 'bad configuration\n' : ''}${error.message}`)
-    return isUsage ? 2 : 1
+    if (!(error instanceof ConfigError || error instanceof Misuse || error instanceof Problem)) throw error
+    out.note(`registry: ${error instanceof ConfigError ? 'bad configuration\n' : ''}${error.message}`)
+    return error instanceof Problem ? 1 : 2
   }
 }

@@ -5,6 +5,7 @@ import { refusal, refusalMessage } from '../access.js'
 import { RegistryWatcher, type Watched } from '../watcher.js'
 import { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
+import { clusterAt, clusterLine } from './cluster-at.js'
 import { Problem } from './output.js'
 import type { ZookeeperAddress } from './zookeeper-address.js'
 
@@ -34,7 +35,7 @@ export async function withZookeeper<T>(address: ZookeeperAddress, task: (zk: Zk)
 
 export interface Reading {
   readonly address: ZookeeperAddress
-  /** Called with a line about each entry that is skipped. */
+  /** Called with a line for people beside the answer: which cluster it is, which entries are skipped. */
   readonly note: (line: string) => void
 }
 
@@ -50,6 +51,8 @@ export function withLiveRegistry<T>(reading: Reading, task: (zk: Zk, registry: R
 
 function withWatcher<T>({ address, note }: Reading, watch: readonly Watched[], task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
   return withZookeeper(address, async zk => {
+    const cluster = await clusterAt(zk, address)
+    if (address.isDefault) note(clusterLine(cluster, address))
     const watcher = new RegistryWatcher({ zk, clock: systemClock, log: pino({ level: 'silent' }), metrics: new Registry(), watch })
     try {
       const deadline = performance.now() + LIMIT_MS
@@ -73,7 +76,7 @@ function refuses({ connect, auth }: ZookeeperAddress, path: string, cause?: Erro
 function away({ connect, source }: ZookeeperAddress, cause?: Error): Problem {
   return new Problem(
     `no answer from ZooKeeper at ${connect} (${source}) within ${LIMIT_MS / 1000} s.\n` +
-      'Is the cluster running (npm start)? If its ZooKeeper is elsewhere, name it with --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.',
+      'Is the cluster running (npm start)? If its ZooKeeper is elsewhere, name it with --data FOLDER, --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.',
     { cause },
   )
 }

@@ -7,6 +7,11 @@ export class Problem extends Error {
   override readonly name = 'Problem'
 }
 
+/** A command that was not told all it must be: exit status 2, without a stack. */
+export class Misuse extends Error {
+  override readonly name = 'Misuse'
+}
+
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', text: string) => string
 
 /** What a command needs of its process. */

@@ -5,16 +5,19 @@ import { MAX_RECENT } from '../../protocol/limits.js'
 import { isNodeId } from '../../protocol/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
-import { withLiveRegistry, withRegistry, withZookeeper, type Reading } from './connection.js'
+import { clusterLine } from './cluster-at.js'
+import { withLiveRegistry, withRegistry, type Reading } from './connection.js'
 import { examine, type Diagnosis } from './doctor/examination.js'
 import { report } from './doctor/report.js'
 import { drain, undrain } from './drain.js'
-import { gatewayAddress } from './gateway-address.js'
+import { gatewayAddress, meantGateway } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
+import { withMeantCluster } from './meant-cluster.js'
+import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable } from './nodes.js'
 import type { Output, Surroundings } from './output.js'
-import { runningCluster, runningToken } from './running-cluster.js'
-import { secure } from './secure.js'
+import { dataFolder, runningCluster, runningToken, type RunningCluster } from './running-cluster.js'
+import { secure, withCredentials } from './secure.js'
 import { counted } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
@@ -26,7 +29,8 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   const self = calledAs(env)
   const all = new Command(self)
     .description('Inspects the cluster: its nodes and watched videos by ZooKeeper, and comments as a viewer sees them.')
-    .option('--zookeeper <HOST:PORT/CHROOT>', 'ZooKeeper\'s address (else ZOOKEEPER_CONNECT, ./data/cluster.json, 127.0.0.1:2181/live-comments)', connectString)
+    .option('--data <FOLDER>', 'data folder of an npm start, for its addresses and its token')
+    .option('--zookeeper <HOST:PORT/CHROOT>', 'ZooKeeper\'s address (else --data, ZOOKEEPER_CONNECT, ./data; only for reading: 127.0.0.1:2181/live-comments)', connectString)
     .option('--zookeeper-auth-file <FILE>', 'file with the USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE)')
     .option('--json', 'print only JSON on stdout')
     .configureHelp({ showGlobalOptions: true })
@@ -34,9 +38,11 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     .showHelpAfterError('(--help lists commands and options)')
     .helpCommand(false)
     .exitOverride()
-  const options = () => all.opts<ZookeeperFlags & { json?: true }>()
-  const address = (): ZookeeperAddress => zookeeperAddress(options(), env, folder)
-  const reading = (): Reading => ({ address: address(), note: line => out.note(line) })
+  const options = () => all.opts<ZookeeperFlags & { json?: true; data?: string }>()
+  const data = () => dataFolder(options().data, folder)
+  const note = (line: string) => out.note(line)
+  const address = (): ZookeeperAddress => zookeeperAddress(options(), env, data())
+  const reading = (): Reading => ({ address: address(), note })
   const jsonLine = (value: unknown) => `${JSON.stringify(value)}\n`
   /** Prints `value` as JSON, or what `text` makes of it. */
   const print = <T>(value: T, text: (value: T) => string) => out.write(options().json ? jsonLine(value) : text(value))
@@ -44,7 +50,7 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   const command = (name: string, description: string, ...examples: string[]) =>
     all.command(name).description(description).addHelpText('after', examplesOf(examples.map(example => `${name} ${example}`.trimEnd())))
   const examplesOf = (lines: readonly string[]) => `\nExamples:\n${lines.map(line => `  ${self} ${line}\n`).join('')}`
-  const gatewayOption = ['--gateway <URL>', 'the gateway\'s URL (else ./data/cluster.json, http://127.0.0.1:8080)', httpUrl] as const
+  const gatewayOption = ['--gateway <URL>', 'the gateway\'s URL (else --data, ./data; only for reading: http://127.0.0.1:8080)', httpUrl] as const
 
   command('edges', 'list the edges with their state, viewers and videos', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
@@ -73,19 +79,21 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     )
   command('drain', 'ask an edge to hand its viewers to other edges; after a restart it takes viewers again', 'edge-1')
     .argument('<EDGE>', 'the edge\'s id', nodeId)
-    .action(async (id: string) => print(await withZookeeper(address(), zk => drain(zk, id)), () => `${id} is asked to drain; the command edges shows its progress.\n`))
+    .action(async (id: string) => print(await withMeantCluster(reading(), zk => drain(zk, id)), () => `${id} is asked to drain; the command edges shows its progress.\n`))
   command('undrain', 'withdraw a drain', 'edge-1')
     .argument('<EDGE>', 'the edge\'s id', nodeId)
-    .action(async (id: string) => print(await withZookeeper(address(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
+    .action(async (id: string) => print(await withMeantCluster(reading(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
   command('secure', 'restrict all our znodes in ZooKeeper to these credentials', '--zookeeper-auth-file ./zookeeper-auth')
-    .action(async () => {
-      const where = address()
-      await print(await withZookeeper(where, zk => secure(zk, where)), ({ secured }) => `${counted(secured.length, 'znode')} can now be read and changed only with these credentials.\n`)
-    })
+    .action(async () => print(await withMeantCluster(reading(), secure, withCredentials), ({ secured }) => `${counted(secured.length, 'znode')} can now be read and changed only with these credentials.\n`))
+  command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
+    .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
+    .action(async (name: string) => print(await withMeantCluster(reading(), zk => nameCluster(zk, name)), ({ id }) => `The name of cluster ${id} is ${name}.\n`))
   command('doctor', 'examine the whole cluster; name each problem and what to do about it (exit status 1 if there is one)', '', '--json')
     .option('--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)')
     .action(async ({ token }: { token?: string }) => {
-      const diagnosis = await diagnose(address(), token ?? (env['INTERNAL_TOKEN'] || runningToken(folder)), folder)
+      const where = address()
+      const diagnosis = await diagnose(where, token ?? (env['INTERNAL_TOKEN'] || runningToken(data())), runningCluster(data()))
+      if (where.isDefault) note(clusterLine(diagnosis.cluster ?? undefined, where))
       await print(diagnosis, diagnosis => report(diagnosis, out.paint))
       if (!diagnosis.healthy) out.status = 1
     })
@@ -94,37 +102,41 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     .option('--recent <N>', `begin with the last N comments, at most ${MAX_RECENT}`, recent, 10)
     .option(...gatewayOption)
     .action((videoId: string, { recent, gateway }: { recent: number; gateway?: string }) =>
-      out.untilInterrupted(signal =>
-        tail({
-          gateway: gatewayAddress(gateway, folder),
+      out.untilInterrupted(signal => {
+        const address = gatewayAddress(gateway, data())
+        if (address.isDefault) note(`the gateway at ${address.url} (the default)`)
+        return tail({
+          gateway: address,
           videoId,
           recent,
           signal,
           show: comment => print(comment, comment => commentLine(comment, out.paint)),
-          notice: line => out.note(line),
-        }),
-      ),
+          notice: note,
+        })
+      }),
     )
   command('post', 'post a comment', 'demo \'hello from a terminal\'', 'demo \'on air in five\' --author studio --json')
     .argument('<VIDEO>', 'the video\'s id', videoId)
     .argument('<TEXT>', 'the comment')
     .option('--author <NAME>', 'the author (else anonymous)')
     .option(...gatewayOption)
-    .action(async (videoId: string, content: string, { author: authorId, gateway }: { author?: string; gateway?: string }) =>
-      print(await postComment(gatewayAddress(gateway, folder), videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`),
-    )
+    .action(async (videoId: string, content: string, { author: authorId, gateway }: { author?: string; gateway?: string }) => {
+      const to = meantGateway(gatewayAddress(gateway, data()))
+      note(`the gateway at ${to.url} (${to.source})`)
+      await print(await postComment(to, videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`)
+    })
   command('completion', 'print a script with which a shell completes the live-comments command', ...SHELLS)
     .addArgument(new Argument('<SHELL>', 'bash: source <(live-comments registry completion bash)').choices(SHELLS))
     .action((shell: Shell) => out.write(completion(shell, all)))
   return all.addHelpText('after', examplesOf(['doctor', 'videos --top 10', 'tail demo', 'post demo \'hello\'']))
 }
 
-async function diagnose(address: ZookeeperAddress, token: string | undefined, folder: string): Promise<Diagnosis> {
+async function diagnose(address: ZookeeperAddress, token: string | undefined, cluster: RunningCluster | undefined): Promise<Diagnosis> {
   // Only this command needs the HTTP client, a third of all code that would be loaded.
   const { InternalClient } = await import('../../runtime/peers/client.js')
   const client = new InternalClient(token)
   try {
-    return await examine({ address, client, cluster: runningCluster(folder) })
+    return await examine({ address, client, cluster })
   } finally {
     await client.close()
   }
@@ -161,6 +173,11 @@ function recent(text: string): number {
 
 function nodeId(text: string): string {
   if (!isNodeId(text)) throw new InvalidArgumentError('An id is 1 to 64 of A-Z a-z 0-9 _ -')
+  return text
+}
+
+function clusterName(text: string): string {
+  if (!/^[\x20-\x7e]{1,64}$/.test(text) || text.trim() !== text) throw new InvalidArgumentError('A name is 1 to 64 visible ASCII characters, and blanks between them.')
   return text
 }
 

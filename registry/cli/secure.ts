@@ -1,5 +1,5 @@
 import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../protocol/nodes.js'
-import { DIRECTORIES } from '../access.js'
+import { DIRECTORIES, SETTINGS } from '../access.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
 import { inParallel } from './connection.js'
@@ -12,18 +12,21 @@ export interface SecureAnswer {
   readonly secured: readonly string[]
 }
 
-/** Restricts every znode of ours to our credentials, including those made without any or with former ones.
- * @throws Problem without credentials */
-export async function secure(zk: Zk, { auth }: ZookeeperAddress): Promise<SecureAnswer> {
-  if (!auth) throw new Problem('there are no credentials to secure the registry with: set ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE')
+/** Restricts every znode of ours to our credentials, including those made without any or with former ones. */
+export async function secure(zk: Zk): Promise<SecureAnswer> {
   const done = await inParallel(await everyPath(zk), async path => ((await unlessGone(zk.setAcl(path).then(() => true))) ? path : undefined))
   return { secured: done.filter(path => path !== undefined) }
 }
 
-/** The paths of every znode of ours, parents first. */
+/** @throws Problem without credentials: the znodes would stay open to everybody */
+export function withCredentials({ auth }: ZookeeperAddress): void {
+  if (!auth) throw new Problem('there are no credentials to secure the registry with: set ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE')
+}
+
+/** The paths of every znode of ours, parents first; some may not exist. */
 export async function everyPath(zk: Zk): Promise<string[]> {
   const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, DRAIN].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
-  return [...DIRECTORIES, ...children.flat()]
+  return [...DIRECTORIES, ...SETTINGS, ...children.flat()]
 }
 
 async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {

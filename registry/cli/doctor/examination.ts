@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClusterIdentity } from '../../../protocol/nodes.js'
 import type { InternalClient } from '../../../runtime/peers/client.js'
 import { refusal, refusalMessage } from '../../access.js'
 import { Zk } from '../../zookeeper/client.js'
 import { parseConnectString, parseServers, printServer } from '../../zookeeper/connect-string.js'
 import { isZkError } from '../../zookeeper/zk-error.js'
+import { clusterAt } from '../cluster-at.js'
 import { inParallel } from '../connection.js'
 import { zookeeperOf, type RunningCluster } from '../running-cluster.js'
 import type { ZookeeperAddress } from '../zookeeper-address.js'
@@ -30,6 +32,8 @@ export interface ExaminationOptions {
 export interface Diagnosis {
   /** True if there is no problem; notes do not count. */
   readonly healthy: boolean
+  /** Which cluster's registry it is; null where it has no name, absent where it could not be read. */
+  readonly cluster?: ClusterIdentity | null
   readonly zookeeper: {
     readonly connect: string
     /** Time to open a session, which is a write, ms; null if ZooKeeper is unreachable. */
@@ -53,6 +57,7 @@ export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
     const sessionMs = rounded(performance.now() - since)
     const refused = await refusal(zk)
     if (refused !== undefined) return { healthy: false, zookeeper: { connect, sessionMs, readMs: null }, asked: nobody, findings: [refuses(options.address, refused)] }
+    const identity = (await clusterAt(zk, options.address)) ?? null
     const readMs = rounded(await readTime(zk))
     let { findings, asked } = await look(zk, options)
     if (findings.some(({ level }) => level === 'problem')) {
@@ -63,7 +68,7 @@ export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
     }
     if (readMs > SLOW_MS) findings.push(slow(connect, readMs))
     findings.push(...(await judgeAccess(zk, options.address)))
-    return { healthy: findings.every(({ level }) => level === 'note'), zookeeper: { connect, sessionMs, readMs }, asked, findings: merged(findings) }
+    return { healthy: findings.every(({ level }) => level === 'note'), cluster: identity, zookeeper: { connect, sessionMs, readMs }, asked, findings: merged(findings) }
   } catch (error) {
     if (!(error instanceof Error) || !(isZkError(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED') || error.name === 'AbortError')) throw error
     return { healthy: false, zookeeper: { connect, sessionMs: null, readMs: null }, asked: nobody, findings: await away(options.address) }
