@@ -8,9 +8,6 @@ import { Ports } from '../../cluster/ports.js'
 import { isAlive } from '../support/process.js'
 import { until } from '../support/until.js'
 
-/** Each has a part and a port of its own, and most of them wait: they do so together. */
-t.jobs = 5
-
 /** Listens on PORT and says that it is well; REPLY 503 says that it is not ready. */
 const WELL = `require('http').createServer((q, s) => {
   s.statusCode = q.url === '/readyz' && require('fs').existsSync(process.env.NOT_READY ?? '') ? 503 : 200
