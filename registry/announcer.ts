@@ -27,9 +27,9 @@ export class Announcer {
       data,
       mayReplace,
       onUp: () => log.info({ path }, 'announced'),
-      onDown: () => calm.line('warn', 'announcement_gone', { path }),
+      onDown: () => calm.warn({ path }, 'announcement_gone'),
       onConflict: () => log.error({ path }, 'announcement_conflict'),
-      onWarning: err => calm.line('warn', 'announcement_refused', { path, err }, err.code),
+      onWarning: err => calm.warn({ path, code: err.code, err }, 'announcement_refused'),
     })
   }
 

@@ -6,26 +6,40 @@ const LINE_MS = 30_000
 
 interface Said {
   /** When it was last logged, monotonic ms. */
-  at: number
+  readonly at: number
   /** How often it came since. */
   times: number
 }
 
-/** Lines about what may come again and again. The first of an event is logged at once; those that follow within half a minute
- * are only counted, and the next line has their number, itself included, as `times`. */
+type Level = 'info' | 'warn' | 'error'
+interface Fields {
+  /** What is told apart by it is counted apart; there must be few. */
+  readonly code?: string | undefined
+  readonly [field: string]: unknown
+}
+
+/** Lines about what may come again and again. The first of an event and its `code` is logged at once; those that follow within
+ * half a minute are only counted, and the next line has their number, itself included, as `times`. */
 export class CalmLog {
-  readonly #log: Pick<Log, 'info' | 'warn' | 'error'>
+  readonly #log: Pick<Log, Level>
   readonly #clock: Clock
   readonly #said = new Map<string, Said>()
 
-  constructor({ log, clock }: { readonly log: Pick<Log, 'info' | 'warn' | 'error'>; readonly clock: Clock }) {
+  constructor({ log, clock }: { readonly log: Pick<Log, Level>; readonly clock: Clock }) {
     this.#log = log
     this.#clock = clock
   }
 
-  /** @param kind tells apart what is counted by itself, such as an error's code; there must be few */
-  line(level: 'info' | 'warn' | 'error', event: string, fields: object, kind = ''): void {
-    const key = `${event} ${kind}`
+  info(fields: Fields, event: string): void {
+    this.#line('info', fields, event)
+  }
+
+  warn(fields: Fields, event: string): void {
+    this.#line('warn', fields, event)
+  }
+
+  #line(level: Level, fields: Fields, event: string): void {
+    const key = `${event} ${fields.code ?? ''}`
     const now = this.#clock.now()
     const said = this.#said.get(key)
     if (said && now - said.at < LINE_MS) {

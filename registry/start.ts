@@ -70,9 +70,9 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
   const auth = zookeeperAuth(config)
   const zk = new Zk(config.ZOOKEEPER_CONNECT, {
     auth,
-    onWarning: err => calm.line('warn', 'zookeeper_odd', { err }, err.message),
-    onSuspended: loss => calm.line('warn', 'zookeeper_lost', { ...loss }, loss?.code),
-    onSession: () => calm.line('info', 'zookeeper_session', {}),
+    onWarning: err => calm.warn({ err }, 'zookeeper_odd'),
+    onSuspended: loss => calm.warn({ ...loss }, 'zookeeper_lost'),
+    onSession: () => calm.info({}, 'zookeeper_session'),
   })
   /** Waits for ZooKeeper and reads our directories. @returns the one that refuses us, if one does */
   const admitted = async (signal: AbortSignal): Promise<string | undefined> => {
@@ -83,7 +83,7 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
       } catch (error) {
         if (!(error instanceof ZkError)) throw error
         // Otherwise the connection was lost again.
-        if (!error.retryable) calm.line('warn', 'zookeeper_refuses', { code: error.code, op: error.op, path: error.path }, error.code)
+        if (!error.retryable) calm.warn({ code: error.code, op: error.op, path: error.path }, 'zookeeper_refuses')
         await sleep(REFUSED_RETRY_MS, undefined, { signal })
       }
     }
@@ -133,10 +133,7 @@ export function newInstance(): string {
  * @throws AbortError when `signal` comes first */
 export async function zookeeperReady(zk: Zk, connect: string, log: CalmLog, signal?: AbortSignal): Promise<void> {
   const since = performance.now()
-  const timer = setInterval(() => {
-    const { trouble } = zk.session
-    log.line('warn', 'waiting_for_zookeeper', { zookeeper: connect, waitedMs: Math.round(performance.now() - since), ...trouble }, trouble?.code)
-  }, WAITING_LINE_MS)
+  const timer = setInterval(() => log.warn({ zookeeper: connect, waitedMs: Math.round(performance.now() - since), ...zk.session.trouble }, 'waiting_for_zookeeper'), WAITING_LINE_MS)
   try {
     await zk.ready(signal)
   } finally {

@@ -157,7 +157,7 @@ export class RegistryWatcher {
     this.#unreadable.delete(cache.path)
     this.#fresh.add(cache)
     if (this.#fresh.size < this.#caches.length) return
-    if (this.#loaded && this.#staleSince !== undefined) this.#calm.line('info', 'registry_current', { staleMs: Math.round(this.stalenessMs()) })
+    if (this.#loaded && this.#staleSince !== undefined) this.#calm.info({ staleMs: Math.round(this.stalenessMs()) }, 'registry_current')
     this.#loaded = true
     this.#staleSince = undefined
     this.#staleSaidMs = 0
