@@ -1,4 +1,4 @@
-import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../protocol/nodes.js'
+import { DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS } from '../../protocol/nodes.js'
 import { DIRECTORIES, SETTINGS } from '../access.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
@@ -26,7 +26,7 @@ export function withCredentials({ auth }: ZookeeperAddress): void {
 
 /** Every node of ours that there may be, parents first. */
 export async function everyPath(zk: Zk): Promise<string[]> {
-  const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, DRAIN].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
+  const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, DRAIN].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
   return [...DIRECTORIES, ...SETTINGS, ...children.flat()]
 }
 
