@@ -82,7 +82,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const wish = new DrainWatch({
     zk,
     log,
-    edgeId: id,
+    id,
     instance,
     onWish(wished) {
       if (wished) return void drain()

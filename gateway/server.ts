@@ -68,6 +68,11 @@ export class PublicApi {
     this.#stopping = true
   }
 
+  /** Takes new viewers again. */
+  resume(): void {
+    this.#stopping = false
+  }
+
   #get(exchange: Exchange): Reply | Promise<Reply | undefined> | undefined {
     const videoId = checkVideoId(exchange.parameter(0))
     return exchange.header('accept').includes('text/event-stream') ? this.#stream(exchange, videoId) : this.#history(exchange, videoId)

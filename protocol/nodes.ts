@@ -9,6 +9,7 @@ import type { VideoId } from './comment.js'
 export const EDGES = '/edges'
 export const HOLDINGS = '/holdings'
 export const DISPATCHERS = '/dispatchers'
+export const GATEWAYS = '/gateways'
 export const DRAIN = '/control/drain'
 export const CLUSTER = '/control/cluster'
 
@@ -45,12 +46,17 @@ export type EdgeNode = z.infer<typeof edgeSchema>
 const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, viewers: true, stale: true })
 export type DispatcherNode = z.infer<typeof dispatcherSchema>
 
+const gatewaySchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true, publicUrl: true, viewers: true, state: true, startedAt: true, version: true, wire: true })
+/** A gateway is there for operators alone: no part looks at it. */
+export type GatewayNode = z.infer<typeof gatewaySchema>
+
 const memberSchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true })
 /** The fields that every kind of node announces. */
 export type MemberNode = z.infer<typeof memberSchema>
 
 const drainSchema = z.object({ instance: plain(1, 64) })
-/** An operator's request at /control/drain/<edgeId>: this instance is to drain, a later one of that id is not. */
+/** An operator's request at /control/drain/<id>, for an edge or a gateway: this instance is to drain, a later one of that
+ * id is not. */
 export type DrainWish = z.infer<typeof drainSchema>
 
 const clusterSchema = z.object({
@@ -80,10 +86,11 @@ export class RubbishError extends Error {
 
 export const parseEdge = (data: Buffer): EdgeNode => parse(edgeSchema, data)
 export const parseDispatcher = (data: Buffer): DispatcherNode => parse(dispatcherSchema, data)
+export const parseGateway = (data: Buffer): GatewayNode => parse(gatewaySchema, data)
 export const parseMember = (data: Buffer): MemberNode => parse(memberSchema, data)
 export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
 export const parseCluster = (data: Buffer): ClusterIdentity => parse(clusterSchema, data)
-export const printNode = (node: EdgeNode | DispatcherNode | DrainWish | ClusterIdentity): Buffer => Buffer.from(JSON.stringify(node))
+export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity): Buffer => Buffer.from(JSON.stringify(node))
 
 /** A line with the instance, then lines `videoId viewers`, deflated. The result may exceed MAX_ZNODE_BYTES. */
 export function printHoldings({ instance, videos }: Holdings): Buffer {

@@ -7,7 +7,8 @@ import { isZkError, ZkError } from './zookeeper/zk-error.js'
 export interface DrainWatchOptions {
   readonly zk: Zk
   readonly log: Log
-  readonly edgeId: string
+  /** Of the edge or the gateway. */
+  readonly id: string
   readonly instance: string
   /** An operator wishes this instance to leave, or has taken that wish back (false). Called at each change; at start only
    * for a wish. */
@@ -17,7 +18,7 @@ export interface DrainWatchOptions {
 /** Before a failed read is tried again. */
 const RETRY_MS = 1_000
 
-/** Watches for an operator's wish that this edge drain. A wish that names another instance of its id does not count. */
+/** Watches for an operator's wish that this node drain. A wish that names another instance of its id does not count. */
 export class DrainWatch {
   readonly #options: DrainWatchOptions
   readonly #path: string
@@ -33,7 +34,7 @@ export class DrainWatch {
 
   constructor(options: DrainWatchOptions) {
     this.#options = options
-    this.#path = `${DRAIN}/${options.edgeId}`
+    this.#path = `${DRAIN}/${options.id}`
     this.#stopListening = options.zk.session.listen({ onConnected: this.#read })
     this.#stopLooking = nowAndThen(LOOK_AGAIN_MS, this.#read)
     this.#read()

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { DISPATCHERS, EDGES, HOLDINGS, parseDispatcher, parseEdge, parseHoldings, RubbishError } from '../protocol/nodes.js'
+import { DISPATCHERS, EDGES, GATEWAYS, HOLDINGS, parseDispatcher, parseEdge, parseGateway, parseHoldings, RubbishError } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Log } from '../runtime/log.js'
 import { CalmLog } from './calm-log.js'
@@ -8,7 +8,7 @@ import { ChildrenCache, type Entry } from './zookeeper/children-cache.js'
 import type { Zk } from './zookeeper/client.js'
 
 /** A directory of the registry that a watcher can follow. */
-export type Watched = 'edges' | 'holdings' | 'dispatchers'
+export type Watched = 'edges' | 'holdings' | 'dispatchers' | 'gateways'
 
 export interface WatcherOptions {
   readonly zk: Zk
@@ -30,6 +30,7 @@ const DIRECTORIES: Readonly<Record<Watched, Directory>> = {
   edges: { path: EDGES, changeOf: (id, entry) => ({ kind: 'edge', id, node: entry && named(id, parseEdge(entry.data)) }) },
   holdings: { path: HOLDINGS, changeOf: (id, entry) => ({ kind: 'holdings', id, holdings: entry && parseHoldings(entry.data) }) },
   dispatchers: { path: DISPATCHERS, changeOf: (id, entry) => ({ kind: 'dispatcher', id, node: entry && named(id, parseDispatcher(entry.data)) }) },
+  gateways: { path: GATEWAYS, changeOf: (id, entry) => ({ kind: 'gateway', id, node: entry && named(id, parseGateway(entry.data)) }) },
 }
 
 const TICK_MS = 500

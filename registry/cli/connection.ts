@@ -46,7 +46,7 @@ export function withRegistry<T>(reading: Reading, watch: readonly Watched[], tas
 
 /** Runs `task` on the whole registry, which is kept current. @throws Problem if ZooKeeper is unreachable at first */
 export function withLiveRegistry<T>(reading: Reading, task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
-  return withWatcher(reading, ['edges', 'holdings', 'dispatchers'], task)
+  return withWatcher(reading, ['edges', 'holdings', 'dispatchers', 'gateways'], task)
 }
 
 function withWatcher<T>({ address, note }: Reading, watch: readonly Watched[], task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {

@@ -1,8 +1,7 @@
-import { DRAIN, EDGES, parseEdge, printNode, RubbishError, type EdgeNode } from '../../protocol/nodes.js'
+import { DRAIN, EDGES, GATEWAYS, parseEdge, parseGateway, printNode, RubbishError } from '../../protocol/nodes.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
 import { Problem } from './output.js'
-import { unknownEdge } from './videos.js'
 
 /** The output of `drain --json` and `undrain --json`. */
 export interface DrainAnswer {
@@ -11,31 +10,39 @@ export interface DrainAnswer {
   readonly instance: string | null
 }
 
-/** Asks the edge's present instance to drain. @throws Problem if there is no such edge */
-export async function drain(zk: Zk, edgeId: string): Promise<DrainAnswer> {
-  const { instance } = await edgeNode(zk, edgeId)
-  await zk.ensure(`${DRAIN}/${edgeId}`)
-  await zk.setData(`${DRAIN}/${edgeId}`, printNode({ instance }))
-  return { id: edgeId, instance }
+/** Asks the present instance of an edge or a gateway to drain. @throws Problem if there is none of that id, or one of each */
+export async function drain(zk: Zk, id: string): Promise<DrainAnswer> {
+  const instance = await presentInstance(zk, id)
+  await zk.ensure(`${DRAIN}/${id}`)
+  await zk.setData(`${DRAIN}/${id}`, printNode({ instance }))
+  return { id, instance }
 }
 
-/** Withdraws the request, also for an edge that is gone. @throws Problem if there is neither a request nor an edge */
-export async function undrain(zk: Zk, edgeId: string): Promise<DrainAnswer> {
+/** Withdraws the request, also for a node that is gone. @throws Problem if there is neither a request nor a node */
+export async function undrain(zk: Zk, id: string): Promise<DrainAnswer> {
   try {
-    await zk.remove(`${DRAIN}/${edgeId}`)
+    await zk.remove(`${DRAIN}/${id}`)
   } catch (error) {
     if (!isZkError(error, 'NO_NODE')) throw error
-    await edgeNode(zk, edgeId)
+    await presentInstance(zk, id)
   }
-  return { id: edgeId, instance: null }
+  return { id, instance: null }
 }
 
-async function edgeNode(zk: Zk, edgeId: string): Promise<EdgeNode> {
+async function presentInstance(zk: Zk, id: string): Promise<string> {
+  const [edge, gateway] = await Promise.all([instanceAt(zk, `${EDGES}/${id}`, parseEdge), instanceAt(zk, `${GATEWAYS}/${id}`, parseGateway)])
+  if (edge !== undefined && gateway !== undefined) throw new Problem(`both an edge and a gateway have the id ${id}: give each a NODE_ID of its own`)
+  const instance = edge ?? gateway
+  if (instance === undefined) throw new Problem(`there is no edge ${id}, and no gateway of that id; the commands edges and gateways list those there are`)
+  return instance
+}
+
+async function instanceAt(zk: Zk, path: string, parse: (data: Buffer) => { readonly instance: string }): Promise<string | undefined> {
   try {
-    return parseEdge((await zk.getData(`${EDGES}/${edgeId}`)).data)
+    return parse((await zk.getData(path)).data).instance
   } catch (error) {
-    if (isZkError(error, 'NO_NODE')) throw unknownEdge(edgeId)
-    if (error instanceof RubbishError) throw new Problem(`${EDGES}/${edgeId} was not written by an edge of this software`, { cause: error })
+    if (isZkError(error, 'NO_NODE')) return undefined
+    if (error instanceof RubbishError) throw new Problem(`${path} does not hold what a node of this software writes`, { cause: error })
     throw error
   }
 }

@@ -14,7 +14,7 @@ import { gatewayAddress, meantGateway } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
 import { withMeantCluster } from './meant-cluster.js'
 import { nameCluster } from './name.js'
-import { dispatcherRows, dispatchersTable, edgeRows, edgesTable } from './nodes.js'
+import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
 import type { Output, Surroundings } from './output.js'
 import { dataFolder, runningCluster, runningToken, type RunningCluster } from './running-cluster.js'
 import { secure, withCredentials } from './secure.js'
@@ -56,6 +56,8 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
   command('dispatchers', 'list the dispatchers with their state', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['dispatchers'], ({ view }) => dispatcherRows(view)), rows => dispatchersTable(rows, Date.now(), out.colour)))
+  command('gateways', 'list the gateways with their state and viewers', '', '--json')
+    .action(async () => print(await withRegistry(reading(), ['gateways'], ({ view }) => gatewayRows(view)), rows => gatewaysTable(rows, Date.now(), out.colour)))
   command('videos', 'list the watched videos and the edges of their viewers, most watched first', '--top 10', '--edge edge-1 --json')
     .option('--top <N>', 'only the first N', positive)
     .option('--edge <ID>', 'only videos that this edge holds', nodeId)
@@ -77,11 +79,11 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
         }),
       ),
     )
-  command('drain', 'ask an edge to hand its viewers to other edges; after a restart it takes viewers again', 'edge-1')
-    .argument('<EDGE>', 'the edge\'s id', nodeId)
-    .action(async (id: string) => print(await withMeantCluster(reading(), zk => drain(zk, id)), () => `${id} is asked to drain; the command edges shows its progress.\n`))
-  command('undrain', 'withdraw a drain', 'edge-1')
-    .argument('<EDGE>', 'the edge\'s id', nodeId)
+  command('drain', 'ask an edge to hand its viewers to other edges, or a gateway to send them away; after a restart it takes viewers again', 'edge-1', 'gateway-1')
+    .argument('<NODE>', 'the id of the edge or gateway', nodeId)
+    .action(async (id: string) => print(await withMeantCluster(reading(), zk => drain(zk, id)), () => `${id} is asked to drain; the commands edges and gateways show its progress.\n`))
+  command('undrain', 'withdraw a drain', 'edge-1', 'gateway-1')
+    .argument('<NODE>', 'the id of the edge or gateway', nodeId)
     .action(async (id: string) => print(await withMeantCluster(reading(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
   command('secure', 'restrict all our znodes in ZooKeeper to these credentials', '--zookeeper-auth-file ./zookeeper-auth')
     .action(async () => print(await withMeantCluster(reading(), secure, withCredentials), ({ secured }) => `${counted(secured.length, 'znode')} can now be read and changed only with these credentials.\n`))

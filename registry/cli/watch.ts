@@ -8,12 +8,12 @@ import { counted, number } from './table.js'
 
 /** A line of `watch --json`, without its time `at` (Unix ms). */
 export type News =
-  | { readonly event: 'joined' | 'restarted'; readonly kind: 'edge' | 'dispatcher'; readonly id: string; readonly instance: string; readonly url: string }
-  | { readonly event: 'left' | 'draining' | 'up'; readonly kind: 'edge' | 'dispatcher'; readonly id: string }
+  | { readonly event: 'joined' | 'restarted'; readonly kind: Member['kind']; readonly id: string; readonly instance: string; readonly url: string }
+  | { readonly event: 'left' | 'draining' | 'up'; readonly kind: Member['kind']; readonly id: string }
   | { readonly event: 'holdings'; readonly id: string; readonly videoId: VideoId; readonly viewers: number; readonly before: number }
   | { readonly event: 'zookeeper'; readonly connected: boolean }
 
-type Member = Extract<Change, { kind: 'edge' | 'dispatcher' }>
+type Member = Extract<Change, { kind: 'edge' | 'dispatcher' | 'gateway' }>
 
 /** Turns changes into news by comparing them with the last known state. A node that vanishes is news at once, although the
  * view keeps it for a while. */
@@ -54,6 +54,7 @@ export async function watch(zk: Zk, registry: RegistryWatcher, tell: (news: News
   const { view } = registry
   for (const node of view.edges()) room.news({ kind: 'edge', id: node.id, node })
   for (const node of view.allDispatchers()) room.news({ kind: 'dispatcher', id: node.id, node })
+  for (const node of view.gateways()) room.news({ kind: 'gateway', id: node.id, node })
   for (const { id, instance } of view.edges()) room.news({ kind: 'holdings', id, holdings: { instance, videos: view.holdingsOf(id) } })
   registry.onChange(change => {
     for (const each of room.news(change)) tell(each)

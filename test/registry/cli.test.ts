@@ -203,6 +203,6 @@ t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {
 })
 
 t.test('--help lists the commands, with status 0', async t => {
-  t.match(await operate(['--help']), { status: 0, stderr: '', stdout: /edges[\s\S]*dispatchers[\s\S]*videos[\s\S]*video <ID>[\s\S]*drain <EDGE>[\s\S]*undrain <EDGE>/ })
+  t.match(await operate(['--help']), { status: 0, stderr: '', stdout: /edges[\s\S]*dispatchers[\s\S]*videos[\s\S]*video <ID>[\s\S]*drain <NODE>[\s\S]*undrain <NODE>/ })
   t.match(await operate(['videos', '--help']), { status: 0, stdout: /--top <N>[\s\S]*--edge <ID>[\s\S]*--json/ })
 })
