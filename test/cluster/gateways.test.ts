@@ -30,7 +30,7 @@ t.test('gateways are listed, and drained and taken back by their id', async t =>
   t.match((await cluster.registry('gateways')).stdout, /^gateway-2 +up +3 {2}http:.*\n\n2 gateways, 3 viewers$/m)
 
   const { status, stdout } = await cluster.registry('drain', 'gateway-2')
-  t.same([status, stdout], [0, 'gateway-2 is asked to drain; the commands edges and gateways show how far it is.\n'])
+  t.same([status, stdout], [0, 'gateway-2 is asked to drain; the commands edges and gateways show its progress.\n'])
   await Promise.all(viewers.map(({ closed }) => closed))
   for (const { retryMs } of viewers) t.ok(retryMs! >= 1_000)
   await until(async () => (await row(cluster, 'gateway-2'))?.state === 'draining')
