@@ -78,7 +78,7 @@ function throughNpmOnce(command: string): string {
 /** What starts costs a second or two; what it declares can be read. @throws Error where it has no such flag, or is not there */
 function flagsIn(source: string, argv: readonly string[]): void {
   const declared = readFileSync(join(projectRoot, source), 'utf8')
-  for (const flag of argv.filter(word => word.startsWith('--'))) if (!new RegExp(`\\.option\\('(-\\w, )?${flag}\\b`).test(declared)) throw new Error(`${source} has no flag ${flag}`)
+  for (const flag of argv.filter(word => word.startsWith('--'))) if (!new RegExp(`\\.(option|requiredOption)\\('(-\\w, )?${flag}\\b`).test(declared)) throw new Error(`${source} has no flag ${flag}`)
 }
 
 /** A test that is cut short leaves no command running. */
