@@ -3,7 +3,7 @@ import { WIRE_VERSION } from '../protocol/wire.js'
 import type { Entry } from '../registry/entry.js'
 import type { NodeIdentity } from '../registry/start.js'
 import type { Change } from '../registry/view.js'
-import type { Clock } from '../runtime/clock.js'
+import { sleep } from '../runtime/clock.js'
 import type { Router } from '../runtime/http/server.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { pingWith } from '../runtime/peers/ping.js'
@@ -76,8 +76,4 @@ export class DispatcherPart {
     await sleep(clock, ANSWERS_LEAVE_MS)
     this.dispatcher.close()
   }
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise(resolve => clock.after(ms, resolve))
 }

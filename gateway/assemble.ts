@@ -1,6 +1,6 @@
 import type { Registry as Metrics } from 'prom-client'
 import type { Change } from '../registry/view.js'
-import type { Clock } from '../runtime/clock.js'
+import { sleep, type Clock } from '../runtime/clock.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import type { Router } from '../runtime/http/server.js'
 import { Gateway, type GatewayOptions } from './gateway.js'
@@ -76,8 +76,4 @@ export class GatewayPart {
     await sleep(this.#clock, ANSWERS_LEAVE_MS)
     this.gateway.close()
   }
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise(resolve => clock.after(ms, resolve))
 }
