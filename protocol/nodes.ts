@@ -54,6 +54,11 @@ const memberSchema = edgeSchema.pick({ id: true, instance: true, internalUrl: tr
 /** The fields that every kind of node announces. */
 export type MemberNode = z.infer<typeof memberSchema>
 
+/** A restarted node is another one. */
+export function instanceKey({ id, instance }: MemberNode): string {
+  return `${id} ${instance}`
+}
+
 const drainSchema = z.object({ instance: plain(1, 64) })
 /** An operator's request at /control/drain/<id>, for an edge or a gateway: this instance is to drain, a later one of that
  * id is not. */
