@@ -1,9 +1,6 @@
-import { GATEWAYS, printNode } from '../protocol/nodes.js'
+import { GATEWAYS } from '../protocol/nodes.js'
 import { WIRE_VERSION } from '../protocol/wire.js'
-import { Announcer } from '../registry/announcer.js'
-import { mayReplaceNode } from '../registry/claim.js'
 import { DrainWatch } from '../registry/drain-watch.js'
-import { entry } from '../registry/entry.js'
 import { startNode } from '../registry/start.js'
 import { openIdentity } from '../runtime/auth/open.js'
 import { sleep, systemClock } from '../runtime/clock.js'
@@ -82,7 +79,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const announcement = new Announcement({ id, instance, internalUrl, publicUrl, startedAt: Date.now(), version, wire: WIRE_VERSION }, {
     clock: systemClock,
     viewers: () => sessions.size,
-    announce: node => entry(node, printNode, data => new Announcer({ zk, log, path: `${GATEWAYS}/${id}`, data, mayReplace: mayReplaceNode({ id, instance }, client) })),
+    announce: node => live.announce(GATEWAYS, node),
   })
   const draining = () => {
     log.info({ viewers: sessions.size, posts: poster.inFlight }, 'draining')
