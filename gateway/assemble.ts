@@ -30,7 +30,7 @@ export class GatewayPart {
     this.gateway = new Gateway(deps)
     const metrics = new GatewayMetrics(deps.metrics)
     metrics.watch(deps.metrics, this.gateway)
-    this.#api = new PublicApi({ ...deps, gateway: this.gateway, metrics, notReady: () => this.notReady() })
+    this.#api = new PublicApi({ ...deps, gateway: this.gateway, metrics, notReady: () => this.notReady(), draining: () => this.#drain !== undefined })
   }
 
   /** Headers of every answer of the public API. */
@@ -57,14 +57,12 @@ export class GatewayPart {
    * no stream is left, or the drain was called off. */
   async drain(windowMs: number): Promise<void> {
     const drain = (this.#drain = {})
-    this.#api.stop()
     await this.gateway.sessions.endAll(windowMs, () => this.#drain === drain)
   }
 
   /** Takes viewers again, after a drain that was called off. */
   resume(): void {
     this.#drain = undefined
-    this.#api.resume()
   }
 
   /** Drains, waits for the posts under way, and closes. */
