@@ -2,7 +2,7 @@ import type { VideoId } from '../protocol/comment.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostBatch, PostResult } from '../protocol/posts.js'
 import type { Batch, ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
-import type { View } from '../registry/view.js'
+import { peersIn, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { Pauses } from '../runtime/pauses.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
@@ -99,8 +99,7 @@ export class Dispatcher {
       clock,
       random,
       ping: (peer, timeoutMs) => (peer === here ? Promise.resolve(undefined) : ping(peer, timeoutMs)),
-      known: ({ id, instance }) => view.dispatcher(id)?.instance === instance,
-      onRefused: ({ id, instance }) => void view.refused(id, instance),
+      ...peersIn(view, id => view.dispatcher(id)),
     })
     this.#route = new Route({ owners, failover: this.#failover, self: here, clock, send, metrics, accept: posts => accept.accept(posts) })
     this.#sync = new Sync({ recentVideos, owners, store, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) })

@@ -1,7 +1,7 @@
 import { STALE_MS } from '../protocol/limits.js'
 import type { EdgeNode, MemberNode } from '../protocol/nodes.js'
 import { WIRE_VERSION } from '../protocol/wire.js'
-import type { View } from '../registry/view.js'
+import { peersIn, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
@@ -70,13 +70,8 @@ export class Upstreams {
 
   constructor(options: UpstreamsOptions) {
     this.#options = options
-    const { view, onUsable } = options
-    this.#failover = new Failover({
-      ...options,
-      known: ({ id, instance }) => view.edge(id)?.instance === instance,
-      onRefused: ({ id, instance }) => void view.refused(id, instance),
-      onUsable,
-    })
+    const { view } = options
+    this.#failover = new Failover({ ...options, ...peersIn(view, id => view.edge(id)) })
     this.#tickedAt = options.clock.now()
     this.#cancel = options.clock.after(TICK_MS, this.#tick)
   }
