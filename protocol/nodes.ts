@@ -10,6 +10,10 @@ export const EDGES = '/edges'
 export const HOLDINGS = '/holdings'
 export const DISPATCHERS = '/dispatchers'
 export const DRAIN = '/control/drain'
+/** The store that is expected. */
+export const STORE = '/control/store'
+/** One ephemeral node for each dispatcher, to read ZooKeeper's clock from. */
+export const CLOCKS = '/control/clocks'
 
 export const MAX_ZNODE_BYTES = 1_000_000
 const MAX_HOLDINGS_BYTES = 64 * 1024 * 1024
@@ -40,7 +44,25 @@ const edgeSchema = z.object({
 })
 export type EdgeNode = z.infer<typeof edgeSchema>
 
-const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, viewers: true, stale: true })
+const storeSchema = z.object({
+  /** Of the store's file, random; its copies have it too. */
+  id: plain(1, 64),
+  /** Random, and another one when a backup takes the store's place. */
+  generation: plain(1, 64),
+  /** Where the file is: machine, device and inode. */
+  file: plain(1, 256),
+  /** The store has made at least so many idempotency keys: a copy from earlier has less. */
+  stored: z.int().min(0),
+})
+/** The store that dispatchers are to have, at /control/store. */
+export type ExpectedStore = z.infer<typeof storeSchema>
+
+const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, viewers: true, stale: true }).extend({
+  /** Its store, once that was accepted as the expected one. */
+  store: storeSchema.omit({ stored: true }).optional(),
+  /** False: it can store nothing at present. */
+  stores: z.boolean().optional(),
+})
 export type DispatcherNode = z.infer<typeof dispatcherSchema>
 
 const memberSchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true })
@@ -71,7 +93,8 @@ export const parseEdge = (data: Buffer): EdgeNode => parse(edgeSchema, data)
 export const parseDispatcher = (data: Buffer): DispatcherNode => parse(dispatcherSchema, data)
 export const parseMember = (data: Buffer): MemberNode => parse(memberSchema, data)
 export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
-export const printNode = (node: EdgeNode | DispatcherNode | DrainWish): Buffer => Buffer.from(JSON.stringify(node))
+export const parseStore = (data: Buffer): ExpectedStore => parse(storeSchema, data)
+export const printNode = (node: EdgeNode | DispatcherNode | DrainWish | ExpectedStore): Buffer => Buffer.from(JSON.stringify(node))
 
 /** A line with the instance, then lines `videoId viewers`, deflated. The caller holds the result against MAX_ZNODE_BYTES. */
 export function printHoldings({ instance, videos }: Holdings): Buffer {

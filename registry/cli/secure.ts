@@ -1,4 +1,4 @@
-import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../../protocol/nodes.js'
+import { CLOCKS, DISPATCHERS, DRAIN, EDGES, HOLDINGS, STORE } from '../../protocol/nodes.js'
 import { DIRECTORIES } from '../access.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
@@ -23,7 +23,7 @@ export async function secure(zk: Zk, { auth }: ZookeeperAddress): Promise<Secure
 /** Every node of ours, parents first. */
 export async function everyPath(zk: Zk): Promise<string[]> {
   const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, DRAIN].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
-  return [...DIRECTORIES, ...children.flat()]
+  return [...DIRECTORIES, STORE, CLOCKS, ...children.flat()]
 }
 
 async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {

@@ -69,6 +69,7 @@ export class Disk {
 }
 
 class DiskStore implements Store {
+  readonly generation = undefined
   readonly #disk: Disk
   readonly #process: Process
 

@@ -20,7 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: '1', without: 'prev from the store alone (from memory instead)', file: 'dispatcher/dispatcher.ts', mixes: ['strays', 'split', 'hard'],
     find: 'const comment = toWire(stored)',
-    replace: 'const comment = { ...toWire(stored), prev: this.#recentVideos.get(stored.comment.videoId)?.head ?? stored.prev }',
+    replace: 'const comment = { ...toWire(stored), prev: this.#current().recentVideos.get(stored.comment.videoId)?.head ?? stored.prev }',
   },
   { rule: '2', without: 'a hint for what a pipe drops', file: 'dispatcher/pipe.ts', mixes: ['pipe'], find: '> this.#options.maxBytes) this.#keepHint(line)', replace: '> this.#options.maxBytes) void 0' },
   { rule: '2', without: 'the bound on a pipe', file: 'dispatcher/pipe.ts', mixes: ['hard'], find: '> this.#options.maxBytes)', replace: '> Infinity)' },
