@@ -21,5 +21,6 @@ USER node
 EXPOSE 8080 9080
 # Alive, not ready: whoever ends what is unhealthy must not end every part because ZooKeeper is away.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.INTERNAL_PORT}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/start.js"]
+# A small parent process ends its part when that answers no more, and itself with it; WATCHDOG_SECONDS=0: there is none.
+ENTRYPOINT ["node", "/app/start.js", "watchdog"]
 CMD ["--help"]

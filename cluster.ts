@@ -5,14 +5,14 @@ import { StartError } from './cluster/part.js'
 import { Supervisor } from './cluster/supervisor.js'
 import { ConfigError } from './runtime/config.js'
 
-/** One Ctrl-C may come twice: from the terminal, and passed on by npm. */
+/** One Ctrl-C may arrive twice: from the terminal, and again through npm. */
 const SAME_SIGNAL_MS = 500
 const OPEN_FOLDER_CODES = ['EACCES', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOSPC', 'EPERM', 'SQLITE_CANTOPEN', 'SQLITE_READONLY']
 
-/** A whole cluster on this machine, until a signal ends it. Ends the process: status 0 after a signal, 2 when the
- * flags or a part's configuration are bad, 1 when it cannot run for another reason. */
+/** Runs a whole cluster on this machine until a signal, then ends the process: status 0 after a signal, 2 if the flags or
+ * a part's configuration are bad, 1 if it cannot run for another reason. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
-  process.stdout.on('error', () => {}) // whoever read it went away; the cluster goes on
+  process.stdout.on('error', () => {}) // its reader went away; the cluster goes on
   process.exit(await run(argv, env))
 }
 
@@ -34,7 +34,7 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   say(identity(env))
   try {
     const url = await Promise.race([supervisor.start(), stopped])
-    if (url !== undefined) welcome(url, supervisor, options)
+    if (url !== undefined) welcome(url, options)
     await stopped
     return 0
   } catch (error) {
@@ -49,7 +49,7 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   }
 }
 
-/** Resolves when a signal has stopped everything; a second one ends everything now. */
+/** Resolves when a signal has stopped everything. A second signal kills everything at once. */
 function stopOnSignal(supervisor: Supervisor): Promise<undefined> {
   return new Promise(resolve => {
     let first: number | undefined
@@ -68,15 +68,15 @@ function stopOnSignal(supervisor: Supervisor): Promise<undefined> {
   })
 }
 
-/** Who may come in: what one had better know before the port is open. */
+/** Whether identity is on, which is printed before the port opens. */
 function identity(env: NodeJS.ProcessEnv): string {
   const on = Boolean(env['AUTH_JWT_SECRET'] || env['AUTH_JWKS_FILE'])
   if (!on) return 'identity     off: anyone may post, under any name (AUTH_JWT_SECRET or AUTH_JWKS_FILE turns it on)'
   return `identity     on: a token is needed to post${env['AUTH_REQUIRE_TO_WATCH'] === 'true' ? ', to read and to watch' : ''}`
 }
 
-function welcome(url: string, supervisor: Supervisor, { data }: Options): void {
-  const where = relative(process.cwd(), data) === 'data' ? '' : ` --zookeeper ${supervisor.zookeeperConnect}`
+function welcome(url: string, { data }: Options): void {
+  const where = relative(process.cwd(), data) === 'data' ? '' : ` --data ${data}`
   const video = `${url}comments/demo`
   say(
     [

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-/** The one program: its first argument names the part to run, the others are that part's own. A part's code
- * is loaded only when it is the one to run. */
+/** The program: its first argument names the part to run, the others are passed to the part. Only that part's code is
+ * loaded. */
 import { VERSION } from './runtime/version.js'
 
 type Main = (argv: string[], env: NodeJS.ProcessEnv) => Promise<void>
@@ -20,16 +20,25 @@ const usage = `Usage: live-comments <part> [arguments]
   gateway      the public API and the page
   dispatcher   stores comments and sends them to the edges
   edge         delivers comments to viewers
-  registry     shows who is there and who holds what
-  bench        measures, beside other systems too
+  registry     the operators' commands: nodes, videos, doctor
+  bench        benchmarks, also of other systems
+  watchdog     before gateway, dispatcher or edge: kills that part when it stops answering
 
-live-comments <part> --help tells a part's arguments; gateway, dispatcher and edge are configured by environment.
+live-comments <part> --help lists a part's arguments; gateway, dispatcher and edge are configured by environment, and
+so is their watchdog: it kills a part that is silent for WATCHDOG_SECONDS (default 5; 0: no watchdog).
 `
 
-const [name = '', ...argv] = process.argv.slice(2)
+const words = process.argv.slice(2)
+/** Before anything else that can be run the word changes nothing, so that an image can begin with it. */
+const isWatched = words[0] === 'watchdog'
+const [name = '', ...argv] = isWatched ? words.slice(1) : words
 const load = Object.hasOwn(parts, name) ? parts[name] : undefined
 
 if (load) {
+  if (isWatched && argv.length === 0) {
+    const { watchPart } = await import('./cluster/watchdog.js')
+    await watchPart(name, process.env)
+  }
   const { main } = await load()
   await main(argv, process.env)
 } else if (name === '--help' || name === '-h') {
@@ -38,6 +47,6 @@ if (load) {
   process.stdout.write(`${VERSION}\n`)
 } else {
   const { meant } = await import('./runtime/did-you-mean.js')
-  process.stderr.write(name ? `live-comments has no part ${JSON.stringify(name)}${meant(name, Object.keys(parts))}\n\n${usage}` : usage)
+  process.stderr.write(name ? `live-comments has no part ${JSON.stringify(name)}${meant(name, [...Object.keys(parts), 'watchdog'])}\n\n${usage}` : usage)
   process.exitCode = 2
 }

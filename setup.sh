@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Gets what Live comments needs, with apt or Homebrew, Maven and npm alone, then installs and builds.
-# Every step says what it does before it does it, and is skipped when it is done. Never asks anything:
-# without root (or sudo without a password) it prints the commands to run and stops with status 1.
+# Gets what Live comments needs, with apt or Homebrew, Maven and npm alone, then installs and builds it.
+# Each step says what it is about to do, and is skipped if it is done. It asks nothing: without root (or
+# sudo without a password) it prints the commands to run and stops with status 1.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -56,7 +56,7 @@ install() {
   esac
 }
 
-# ---- What is there already -------------------------------------------------------------------------------
+# ---- Checks for what is installed ------------------------------------------------------------------------
 
 # Node 20.19 is the first that the tests' and the linter's tools run on; 21 and 25 have no HTTP server binary.
 node_fits() {
@@ -65,7 +65,7 @@ node_fits() {
     process.exit((major === 20 && minor >= 19) || [22, 23, 24, 26].includes(major) ? 0 : 1)'
 }
 
-# JAVA_HOME's, else Homebrew's, else the PATH's: the one that the server will be started with.
+# JAVA_HOME's Java, else Homebrew's, else the PATH's: the one that will run the server.
 java_fits() {
   local java=java version home
   for home in /usr/local/opt/openjdk@17 /opt/homebrew/opt/openjdk@17 "${JAVA_HOME:-}"; do
@@ -115,8 +115,8 @@ if ! node_fits; then
     esac
   fi
   node_fits || stop \
-    "Live comments needs npm and Node 20.19 or later, 22, 23, 24 or 26 (21 and 25 have no build of its HTTP server); this is $(node --version 2>/dev/null || echo 'no Node')." \
-    'The packages of this system are no help. Node 22 without root, with nvm:' '' \
+    "Live comments needs npm and Node 20.19 or later, 22, 23, 24 or 26 (21 and 25 have no build of its HTTP server); found $(node --version 2>/dev/null || echo 'no Node')." \
+    'This system has no package of them. To install Node 22 without root, with nvm:' '' \
     '  curl -fsSL https://raw.githubusercontent.com/nvm-sh/nvm/v0.40.3/install.sh | bash' \
     '  . "$HOME/.nvm/nvm.sh" && nvm install 22' '' \
     'and then ./setup.sh again.'
@@ -138,38 +138,37 @@ if ! java_fits; then
   esac
 fi
 if [ $need_maven = yes ]; then
-  # Without Maven the packaged server does, though it is an older one.
+  # Without Maven, the system's older ZooKeeper package will do.
   if [ $manager = apt ] && [ -z "$(apt_version maven)" ] && [ -n "$(apt_version zookeeper)" ]; then want ZooKeeper zookeeper
   else want 'Maven (it fetches ZooKeeper)' maven; fi
 fi
 if ! find_chromium; then
   if is_ubuntu; then
-    # There the package is a snap in disguise, which does not start in containers or over ssh: Playwright's own
-    # build, once npm has brought Playwright.
+    # Ubuntu's package is a snap, which does not start in containers or over ssh: use Playwright's build, once npm has
+    # installed Playwright.
     chromium_by_playwright=yes
   elif [ $manager = brew ]; then
-    say 'Installing Google Chrome, which the page is tested in'
+    say 'Installing Google Chrome, in which the page is tested'
     brew install --cask google-chrome </dev/null
-  else want 'Chromium (the page is tested in it)' chromium; fi
+  else want 'Chromium (to test the page)' chromium; fi
 fi
 # shellcheck disable=SC2086
 if [ -n "$packages" ]; then install "$reasons" $packages; fi
 
-# ---- nginx and Caddy, which the gateways are tested behind ------------------------------------------------
+# ---- nginx and Caddy, behind which the gateways are tested ------------------------------------------------
 
-# Installed, Debian's packages start a server on port 80 and at each boot. Their programs alone are enough, and need
-# no root.
+# Debian's packages would start a server on port 80 and at each boot. The programs alone are enough, and need no root.
 for front in nginx caddy; do
   if find_front $front; then continue; fi
-  if [ $manager = brew ]; then install "$front, which the gateways are tested behind" $front
+  if [ $manager = brew ]; then install "$front, behind which the gateways are tested" $front
   elif [ $manager = apt ]; then
     refresh_apt
     if [ -z "$(apt_version $front)" ]; then
-      [ $front = caddy ] || stop "Missing: $front, which the gateways are tested behind, and apt has none. Install it, then run ./setup.sh again."
-      say 'This system has no package of Caddy: its configuration is not tested here'
+      [ $front = caddy ] || stop "Missing: $front, behind which the gateways are tested; apt has no package. Install it, then run ./setup.sh again."
+      say 'This system has no Caddy package: its configuration is not tested here'
       continue
     fi
-    say "Unpacking $front, which the gateways are tested behind, into .cache/$front; nothing is installed or started"
+    say "Unpacking $front, behind which the gateways are tested, into .cache/$front; nothing is installed or started"
     rm -rf .cache/$front.part
     mkdir -p .cache/$front.part
     for package in $front $front-core; do # Ubuntu 22.04 has the program in nginx-core
@@ -179,7 +178,7 @@ for front in nginx caddy; do
     done
     rm -rf .cache/$front
     mv .cache/$front.part .cache/$front
-  elif [ $front = nginx ]; then stop "Missing: nginx, which the gateways are tested behind. Install it with this system's package manager, then run ./setup.sh again."
+  elif [ $front = nginx ]; then stop "Missing: nginx, behind which the gateways are tested. Install it with this system's package manager, then run ./setup.sh again."
   fi
 done
 
@@ -199,19 +198,19 @@ fi
 
 # ---- npm -------------------------------------------------------------------------------------------------
 
-# The binaries fit one ABI on one platform: a change of any of them, or of the lock, installs anew.
+# Binaries fit one ABI on one platform: a change of either, or of the lock file, reinstalls them.
 stamp=node_modules/.setup
 installed=$(node -p '
   [process.versions.modules, process.platform, process.arch,
     require("crypto").createHash("sha256").update(fs.readFileSync("package-lock.json")).digest("hex")].join(" ")')
 if [ "$(cat $stamp 2>/dev/null)" != "$installed" ]; then
-  say 'Installing the npm packages that package-lock.json names'
+  say 'Installing the npm packages in package-lock.json'
   if ! npm ci --no-audit --no-fund --loglevel=warn </dev/null; then
     if have python3 && have make && { have g++ || have clang++; }; then stop 'npm ci failed; see above.'; fi
     if [ "$(uname -s)" = Darwin ]; then
-      stop 'npm ci failed. Where better-sqlite3 has no ready binary it is compiled; run' '' '  xcode-select --install' '' 'and then ./setup.sh again.'
+      stop 'npm ci failed. better-sqlite3 may have to be compiled here; run' '' '  xcode-select --install' '' 'and then ./setup.sh again.'
     fi
-    install "what compiles better-sqlite3, which has no ready binary for this machine" python3 make g++
+    install "a compiler for better-sqlite3, which has no prebuilt binary for this machine" python3 make g++
     say 'Installing the npm packages again'
     npm ci --no-audit --no-fund --loglevel=warn </dev/null
   fi
@@ -222,8 +221,8 @@ fi
 
 if [ $chromium_by_playwright = yes ]; then
   command='node_modules/.bin/playwright-core install --with-deps chromium'
-  if [ $may_install = no ]; then stop 'Missing: Chromium, which the page is tested in. Its libraries need root; run' '' "  $command" '' 'and then ./setup.sh again.'; fi
-  say "Installing Chromium, which the page is tested in: $command"
+  if [ $may_install = no ]; then stop 'Missing: Chromium, in which the page is tested. Its libraries need root; run' '' "  $command" '' 'and then ./setup.sh again.'; fi
+  say "Installing Chromium, in which the page is tested: $command"
   $command </dev/null
 fi
 
@@ -232,7 +231,7 @@ fi
 built=dist/.setup
 build() {
   mkdir -p dist
-  echo "$sources" >$built.new # as old as the start: what changes meanwhile is built the next time
+  echo "$sources" >$built.new # dated at the start: a file that changes during the build is built the next time
   npm run -s build
   mv $built.new $built
 }
@@ -240,14 +239,14 @@ inputs() { find . \( -name node_modules -o -name dist -o -name '.?*' \) -prune -
 sources=$(inputs)
 if [ "$(cat $built 2>/dev/null)" != "$sources" ]; then
   say 'Building'
-  rm -rf dist # what a removed source left would still be run
+  rm -rf dist # the output of a removed source would still be run
   build
 elif [ -n "$(echo "$sources" | tr '\n' '\0' | xargs -0 sh -c 'find "$@" -newer dist/.setup' sh)" ]; then
   say 'Building what changed'
   build
 fi
 
-# npm leaves out a binary that it cannot get without a word, and may compile one for another Node.
+# npm silently skips a binary that it cannot get, and may compile one for another Node.
 if ! problem=$(node --input-type=module -e '
   try {
     await import("./dist/runtime/http/uws.js")
@@ -260,7 +259,7 @@ if ! problem=$(node --input-type=module -e '
   rm -f $stamp
   case $problem in
     uWebSockets*) hint="If it should run here, npm's registry lacks @uwsjs/$(node -p 'process.platform + "-" + process.arch + "-" + process.versions.node.split(".")[0]').";;
-    *) hint='What npm installed does not run here; the next ./setup.sh installs it anew.' ;;
+    *) hint='The installed npm packages do not run here; the next ./setup.sh reinstalls them.' ;;
   esac
   stop "$problem" '' "$hint"
 fi

@@ -1,24 +1,24 @@
 import { InvalidArgumentError } from 'commander'
 
-/** A flag that is a number above 0. */
+/** Parses a number above 0. */
 export function positive(text: string): number {
   if (!/^[0-9]+(\.[0-9]+)?$/.test(text) || Number(text) <= 0) throw new InvalidArgumentError('It must be a number above 0.')
   return Number(text)
 }
 
-/** A flag that counts something of which there must be one at least. */
+/** Parses a whole number, 1 or more. */
 export function count(text: string): number {
-  if (!/^[0-9]{1,9}$/.test(text) || Number(text) < 1) throw new InvalidArgumentError('It must be a whole number from 1.')
+  if (!/^[0-9]{1,9}$/.test(text) || Number(text) < 1) throw new InvalidArgumentError('It must be a whole number, 1 or more.')
   return Number(text)
 }
 
-/** A flag that counts something that may be left out. */
+/** Parses a whole number, 0 or more. */
 export function countOrNone(text: string): number {
-  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 0.')
+  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 0 or more.')
   return Number(text)
 }
 
-/** A flag that names some of those, parted by commas. It stays the text it was. */
+/** Checks a comma-separated list of some of `names`. */
 export function someOf(names: readonly string[]): (text: string) => string {
   return text => {
     const unknown = text.split(',').filter(name => !names.includes(name))
@@ -27,7 +27,7 @@ export function someOf(names: readonly string[]): (text: string) => string {
   }
 }
 
-/** A flag that names a part that viewers connect to. */
+/** Checks the part that viewers connect to. */
 export function part(text: string): string {
   if (text !== 'edge' && text !== 'gateway') throw new InvalidArgumentError('It must be edge or gateway.')
   return text

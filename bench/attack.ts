@@ -12,21 +12,21 @@ import { LiveSystem } from './systems/live.js'
 const SAMPLE_MS = 500
 const HOLDING_MS = 20_000
 const MEGABYTE = 1024 * 1024
-/** The viewers and posters are 127.0.0.1. */
+/** Addresses of the attackers; viewers and posters are 127.0.0.1. */
 const SOURCES = Array.from({ length: 20 }, (_, i) => `127.0.1.${i + 1}`)
 const FLOOD_SOURCE = '127.0.2.1'
 
 export const attack: Benchmark = {
   name: 'attack',
-  question: 'what do the others notice when thousands of connections mean harm?',
+  question: 'what do other viewers notice of thousands of malicious connections?',
   flags: command =>
     command
-      .option('--viewers <count>', 'that read', count, 300)
-      .option('--rate <count>', 'comments a second', count, 50)
-      .option('--headers <count>', 'connections that send one byte of a header a second', countOrNone, 5_000)
-      .option('--bodies <count>', 'connections that send one byte of a body a second', countOrNone, 1_000)
+      .option('--viewers <count>', 'viewers that read', count, 300)
+      .option('--rate <count>', 'comments per second', count, 50)
+      .option('--headers <count>', 'connections that send one byte of a header per second', countOrNone, 5_000)
+      .option('--bodies <count>', 'connections that send one byte of a body per second', countOrNone, 1_000)
       .option('--deaf <count>', 'viewers that never read', countOrNone, 1_000)
-      .option('--flood <count>', 'new connections a second from one address', countOrNone, 1_000)
+      .option('--flood <count>', 'new connections per second from one address', countOrNone, 1_000)
       .option('--connections <count>', 'the gateway\'s CONNECTIONS_PER_ADDRESS', count, 800),
   async run(flags, progress) {
     const runs = [await attackOnce(flags, progress, false), await attackOnce(flags, progress, true)]
@@ -34,18 +34,18 @@ export const attack: Benchmark = {
   },
 }
 
-/** What came of one run, and the most that the gateway used in it. */
+/** The outcome of one run, and the most that the gateway used in it. */
 interface Run {
   readonly attacked: boolean
   readonly outcome: Outcome
   readonly descriptors: number
   readonly descriptorLimit: number
   readonly memoryBytes: number
-  /** Of the whole machine's TCP: both ends. */
+  /** TCP memory of the whole machine, both ends of each connection. */
   readonly kernelMemoryBytes: number
   /** The gateway's refusals, by kind. */
   readonly refused: Readonly<Record<string, number>>
-  /** Connections of the attackers that were open at a time, at most, and that were opened and closed in all. */
+  /** The attackers' connections: the most open at a time, and all that were opened and closed. */
   readonly held: number
   readonly opened: number
   readonly closed: number
@@ -58,7 +58,7 @@ async function attackOnce(flags: Flags, progress: Progress, attacked: boolean): 
   await using system = await LiveSystem.start({
     via: 'gateway',
     profile: flags.profile,
-    // Set: so that they hold for this machine too.
+    // Set, so that the limits hold for this machine too.
     env: { CONNECTIONS_PER_ADDRESS: String(given('connections')), STREAMS_PER_ADDRESS: '1000', POST_RATE_LIMIT_PER_ADDRESS: String(given('rate') * 2) },
   })
   const gateway = system.cluster.record().gateways[0]!

@@ -2,21 +2,21 @@ import type { Command } from 'commander'
 import type { EChartsOption } from 'echarts'
 import type { Progress } from './report/progress.js'
 
-/** One question, and how it is answered: a subcommand of `npm run bench`. */
+/** A subcommand of `npm run bench`: a question and how to answer it. */
 export interface Benchmark {
   readonly name: string
   readonly question: string
-  /** Its own flags, besides those that all have. */
+  /** Adds its own flags to the common ones. */
   readonly flags: (command: Command) => Command
   readonly run: (flags: Flags, progress: Progress) => Promise<Findings>
 }
 
-/** What the command line says; numbers are numbers. */
+/** The parsed command line. */
 export interface Flags {
   readonly [name: string]: number | string | boolean | undefined
-  /** Seconds that one run measures. */
+  /** Measured time of a run, s. */
   readonly duration: number
-  /** Of viewers. */
+  /** Threads of viewers. */
   readonly threads: number
   readonly checked: number
   readonly size: number
@@ -25,16 +25,16 @@ export interface Flags {
 }
 
 export interface Findings {
-  /** For the terminal. */
+  /** Printed on the terminal. */
   readonly text: string
-  /** For the file. */
+  /** Written to the JSON file. */
   readonly runs: readonly object[]
   readonly chart?: EChartsOption
-  /** Nothing was lost, doubled or misplaced. */
+  /** True if nothing was lost, duplicated or misplaced. */
   readonly correct: boolean
 }
 
-/** A flag's number. */
+/** The value of a numeric flag. */
 export function numberOf(flags: Flags, name: string): number {
   return flags[name] as number
 }

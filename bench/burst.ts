@@ -6,7 +6,7 @@ import { bars } from './report/chart.js'
 import { startBare } from './systems/bare.js'
 import { LiveSystem } from './systems/live.js'
 
-/** From the warm-up to the burst: nothing is under way any more. */
+/** Between the warm-up and the burst, so that nothing is under way any more. */
 const PAUSE_MS = 2_000
 
 export const burst: Benchmark = {
@@ -14,8 +14,8 @@ export const burst: Benchmark = {
   question: 'how long do viewers wait when a quiet video gets all its comments within one second?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of the video', count, 10_000)
-      .option('--comments <count>', 'within the second', count, 100)
+      .option('--viewers <count>', 'viewers of the video', count, 10_000)
+      .option('--comments <count>', 'comments within the second', count, 100)
       .option('--gzip', 'viewers accept gzip'),
   async run(flags, progress) {
     const gzip = flags['gzip'] === true

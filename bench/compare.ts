@@ -16,10 +16,10 @@ import { startRedis } from './systems/redis.js'
 import { startSocketIo } from './systems/socket-io.js'
 import type { RunningSystem } from './systems/system.js'
 
-/** A system by its name on the command line. */
+/** Starts a system. */
 type Start = (flags: Flags, flushIntervalMs: number) => Promise<RunningSystem>
 
-// The cluster first: the bare loop gathers comments for as long as its edge chose to.
+// Ours runs first: the bare loop gathers comments for as long as our edge did.
 const systems: Readonly<Record<string, Start>> = {
   live: ({ profile }) => LiveSystem.start({ via: 'edge', profile }),
   'live-gzip': ({ profile }) => LiveSystem.start({ via: 'edge', gzip: true, profile }),
@@ -34,13 +34,13 @@ const systems: Readonly<Record<string, Start>> = {
 
 export const compare: Benchmark = {
   name: 'compare',
-  question: 'how does it do beside what people would use instead, and beside the limit?',
+  question: 'how does it compare with other systems, and with a bare write loop?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of the video', count, 10_000)
-      .option('--rate <count>', 'comments a second', positive, 100)
-      .option('--only <names>', `some of ${Object.keys(systems).join(',')}`, someOf(Object.keys(systems)))
-      .addHelpText('after', `\nA system that falls behind is waited for until ${PATIENCE_MS / 1000} s after its last post was due, and shown with what it did.\nEach takes --duration and a minute at most, besides the two minutes at most that its viewers have to connect.`),
+      .option('--viewers <count>', 'viewers of the video', count, 10_000)
+      .option('--rate <count>', 'comments per second', positive, 100)
+      .option('--only <names>', `systems to run, comma-separated: ${Object.keys(systems).join(',')}`, someOf(Object.keys(systems)))
+      .addHelpText('after', `\nA system that falls behind has until ${PATIENCE_MS / 1000} s after its last post was due; the table shows what it did by then.\nEach system takes at most --duration and a minute, plus up to two minutes for its viewers to connect.`),
   async run(flags, progress) {
     const only = typeof flags['only'] === 'string' ? flags['only'].split(',') : Object.keys(systems)
     const chosen = Object.entries(systems).filter(([name]) => only.includes(name))
@@ -54,7 +54,7 @@ export const compare: Benchmark = {
 
 export interface Candidate {
   readonly name: string
-  /** @param flushIntervalMs for how long our edge let comments gather; 0 when it has not run */
+  /** @param flushIntervalMs how long our edge let comments gather; 0 if it has not run */
   readonly start: (flushIntervalMs: number) => Promise<RunningSystem>
 }
 
@@ -62,8 +62,8 @@ export interface Comparison extends Findings {
   readonly runs: readonly Outcome[]
 }
 
-/** The same work for each, one after the other. One that fails has no row but a line, and the others go on; the run has
- * failed when it is ours. */
+/** Gives each the same work, one after the other. One that fails gets a line instead of a row, and the others go on; if it
+ * is ours, the run has failed. */
 export async function sideBySide(candidates: readonly Candidate[], work: Work, progress: Progress): Promise<Comparison> {
   const outcomes: Outcome[] = []
   const notes: string[] = []
@@ -103,7 +103,7 @@ function isOurs({ system }: Pick<Outcome, 'system'>): boolean {
   return system.startsWith('live')
 }
 
-/** What the issue of all this is: our edge as a share of the bare loop, and as a multiple of the best of the others. */
+/** The summary: our edge as a share of the bare loop, and as a multiple of the best other system. */
 function ratios(outcomes: readonly Outcome[]): string {
   const ours = outcomes.find(isOurs)
   if (!ours) return ''
@@ -112,6 +112,6 @@ function ratios(outcomes: readonly Outcome[]): string {
   const best = others.sort((a, b) => b.deliveriesPerCpuSecond - a.deliveriesPerCpuSecond)[0]
   const lines = ['']
   if (bare) lines.push(`The edge makes ${((100 * ours.deliveriesPerCpuSecond) / bare.deliveriesPerCpuSecond).toFixed(0)}% of the bare loop's deliveries per CPU-second (both gather for ${(ours.flushIntervalMs ?? 0).toFixed(0)} ms).`)
-  if (best && best.deliveriesPerCpuSecond > 0) lines.push(`It makes ${(ours.deliveriesPerCpuSecond / best.deliveriesPerCpuSecond).toFixed(1)} times those of the best of the others, ${best.system}.`)
+  if (best && best.deliveriesPerCpuSecond > 0) lines.push(`It makes ${(ours.deliveriesPerCpuSecond / best.deliveriesPerCpuSecond).toFixed(1)} times as many as the best of the others, ${best.system}.`)
   return lines.length > 1 ? `${lines.join('\n')}\n` : ''
 }

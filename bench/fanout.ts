@@ -8,22 +8,22 @@ import { LiveSystem } from './systems/live.js'
 
 const SWEEP_RATES = [10, 100, 1000]
 const SWEEP_VIEWERS = [100, 1000, 10_000]
-/** What a gateway holds with 20,000 descriptors. */
+/** The viewers that a gateway holds with 20,000 descriptors. */
 const GATEWAY_VIEWERS = 9_500
 const WARM_SECONDS = 3
-/** What waits longer is not told from what waits for ever: viewers have gone. */
+/** A delivery that takes longer counts as never: by then viewers have gone. */
 export const PATIENCE_MS = 20_000
 
 export const fanout: Benchmark = {
   name: 'fanout',
-  question: 'what does it cost to give one video\'s comments to all its viewers?',
+  question: 'what does it cost to deliver one video\'s comments to all its viewers?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of the video', count, 10_000)
-      .option('--rate <count>', 'comments a second', positive, 100)
-      .option('--via <part>', 'edge: viewers connect to the edge; gateway: as the public does', part, 'edge')
+      .option('--viewers <count>', 'viewers of the video', count, 10_000)
+      .option('--rate <count>', 'comments per second', positive, 100)
+      .option('--via <part>', 'part that viewers connect to: edge, or gateway as the public does', part, 'edge')
       .option('--gzip', 'viewers accept gzip')
-      .option('--sweep', `rates ${SWEEP_RATES.join(', ')} by viewers ${SWEEP_VIEWERS.join(', ')}`),
+      .option('--sweep', `all combinations of rates ${SWEEP_RATES.join(', ')} and viewers ${SWEEP_VIEWERS.join(', ')}`),
   async run(flags, progress) {
     const outcomes: Outcome[] = []
     const rates = flags['sweep'] ? SWEEP_RATES : [numberOf(flags, 'rate')]
@@ -51,7 +51,7 @@ async function fanoutOnce(flags: Flags, progress: Progress, wanted: number, rate
   return await fanOut(system, workOf(flags, { viewers, rate, opaque: gzip }), progress)
 }
 
-/** The usual work, by the flags that all benchmarks have. */
+/** The usual work, from the common flags. */
 export function workOf(flags: Flags, change: Pick<Work, 'viewers' | 'rate'> & Partial<Work>): Work {
   return { videos: 1, seconds: flags.duration, warmSeconds: WARM_SECONDS, patienceMs: PATIENCE_MS, eventBytes: flags.size, checked: flags.checked, threads: flags.threads, ...change }
 }

@@ -12,17 +12,17 @@ import { LiveSystem } from './systems/live.js'
 
 const PAGE_SIZE = 50
 const POST_RATE = 2_000
-/** For an answer: a gateway that needs longer has failed. */
+/** Limit for an answer; a gateway that needs longer has failed. */
 const ANSWER_MS = 10_000
 
 export const history: Benchmark = {
   name: 'history',
-  question: 'how many pages of history a second, the newest and older ones?',
+  question: 'how many pages of history per second, the newest and older ones?',
   flags: command =>
     command
-      .option('--videos <count>', 'that are read in turn', count, 10)
-      .option('--comments <count>', 'that each has', count, 500)
-      .option('--connections <count>', 'each with one page under way', count, 32),
+      .option('--videos <count>', 'videos, read in turn', count, 10)
+      .option('--comments <count>', 'comments of each video', count, 500)
+      .option('--connections <count>', 'connections, each with one page under way', count, 32),
   async run(flags, progress) {
     progress.title('history')
     progress.step('starting a cluster')

@@ -13,12 +13,12 @@ const SETTLE_MS = 2_000
 
 export const idle: Benchmark = {
   name: 'idle',
-  question: 'what does a viewer cost to whom nothing is said?',
+  question: 'what does an idle viewer cost?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of all videos together', count, 15_000)
-      .option('--videos <count>', 'with as many viewers each', count, 1)
-      .option('--via <part>', 'edge, or gateway and edge', part, 'edge'),
+      .option('--viewers <count>', 'viewers of all videos together', count, 15_000)
+      .option('--videos <count>', 'videos, with equally many viewers', count, 1)
+      .option('--via <part>', 'part that viewers connect to: edge, or gateway (both are measured)', part, 'edge'),
   async run(flags, progress) {
     const count = numberOf(flags, 'viewers')
     const via = flags['via'] === 'gateway' ? 'gateway' : 'edge'

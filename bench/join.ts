@@ -12,19 +12,19 @@ import { ms, whole } from './report/result-table.js'
 import { waitUntil } from './run.js'
 import { LiveSystem } from './systems/live.js'
 
-/** Who is there before: their comments go on, and are checked. */
+/** Viewers that are there before: their comments go on and are checked. */
 const PRESENT = 1_000
 const RATE = 20
 const READY_TIMEOUT_MS = 60_000
 
 export const join: Benchmark = {
   name: 'join',
-  question: 'how many viewers a second can come to one edge, and what do those notice who are there?',
+  question: 'how many viewers per second can join one edge, and what do its present viewers notice?',
   flags: command =>
     command
-      .option('--viewers <count>', 'that come', count, 10_000)
-      .option('--joins <count>', 'a second', count, 5_000)
-      .option('--via <part>', 'edge or gateway', part, 'edge'),
+      .option('--viewers <count>', 'viewers that join', count, 10_000)
+      .option('--joins <count>', 'joins per second', count, 5_000)
+      .option('--via <part>', 'part that viewers connect to: edge or gateway', part, 'edge'),
   async run(flags, progress) {
     const coming = numberOf(flags, 'viewers')
     const joinRate = numberOf(flags, 'joins')
@@ -56,7 +56,7 @@ export const join: Benchmark = {
       const correct = isFaultless(faults)
       return {
         text: table(
-          [{ head: 'joins/s wanted', align: 'right' }, { head: 'had', align: 'right' }, { head: 'join p50 ms', align: 'right' }, { head: 'p99', align: 'right' }, { head: 'CPU µs/join', align: 'right' }, { head: 'those there: p50 ms', align: 'right' }, { head: 'p99', align: 'right' }, { head: 'verdict' }],
+          [{ head: 'joins/s wanted', align: 'right' }, { head: 'joins/s', align: 'right' }, { head: 'join p50 ms', align: 'right' }, { head: 'p99', align: 'right' }, { head: 'CPU µs/join', align: 'right' }, { head: 'present viewers: p50 ms', align: 'right' }, { head: 'p99', align: 'right' }, { head: 'verdict' }],
           [[number(joinRate), whole(outcome.joinsPerSecond), ms(outcome.joinMs?.p50), ms(outcome.joinMs?.p99), whole(outcome.cpuMicrosecondsPerJoin), ms(outcome.presentLatencyMs?.p50), ms(outcome.presentLatencyMs?.p99), correct ? 'nothing missed' : `FAILED: ${JSON.stringify(faults)}`]],
           false,
         ),

@@ -23,24 +23,24 @@ import { sweep } from './sweep.js'
 
 const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, relay, placement, sweep, attack]
 
-/** The benchmarks. Sets the exit status: 0; 1 when a run of ours lost, doubled or misplaced a comment; 2 for wrong usage.
- * @param argv what follows the word `bench` */
+/** Runs a benchmark and sets the exit status: 0; 1 if a run of ours lost, duplicated or misplaced a comment; 2 for wrong usage.
+ * @param argv the arguments after `bench` */
 export async function main(argv: string[], _env: NodeJS.ProcessEnv): Promise<void> {
   const program = new Command('npm run bench --')
-    .description('How fast, how much, how long: each benchmark starts what it needs, and stops it.')
+    .description('Benchmarks. Each starts the processes it needs and stops them.')
     .showHelpAfterError('(--help lists the benchmarks)')
     .exitOverride()
   for (const benchmark of benchmarks) {
     const command = program
       .command(benchmark.name)
       .description(benchmark.question)
-      .option('--duration <seconds>', 'that one run measures', positive, 15)
-      .option('--size <bytes>', 'of one comment, as an edge writes it', count, 140)
-      .option('--checked <count>', 'viewers whose every event is checked; the others are counted', count, 200)
-      .option('--threads <count>', 'of viewers', count, Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))))
-      .option('--profile <folder>', 'the parts write CPU profiles there when they stop', folder => resolve(folder))
-      .option('--json <file>', 'write what was found')
-      .option('--svg <file>', 'draw what was found')
+      .option('--duration <seconds>', 'measured time of a run', positive, 15)
+      .option('--size <bytes>', 'size of a comment as an edge writes it', count, 140)
+      .option('--checked <count>', 'viewers whose events are all checked; the others only count comments', count, 200)
+      .option('--threads <count>', 'threads of viewers', count, Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))))
+      .option('--profile <folder>', 'folder for CPU profiles, which the parts write when they stop', folder => resolve(folder))
+      .option('--json <file>', 'file for all numbers')
+      .option('--svg <file>', 'file for a chart')
     benchmark.flags(command).action((flags: Flags) => run(benchmark, flags))
   }
   try {

@@ -10,9 +10,9 @@ export const many: Benchmark = {
   question: 'what do many small videos cost?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of all videos together', count, 10_000)
-      .option('--videos <count>', 'with as many viewers each', count, 1_000)
-      .option('--rate <count>', 'comments a second, over all videos', positive, 1_000),
+      .option('--viewers <count>', 'viewers of all videos together', count, 10_000)
+      .option('--videos <count>', 'videos, with equally many viewers', count, 1_000)
+      .option('--rate <count>', 'comments per second, over all videos', positive, 1_000),
   async run(flags, progress) {
     const viewers = numberOf(flags, 'viewers')
     const videos = numberOf(flags, 'videos')

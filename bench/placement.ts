@@ -6,16 +6,16 @@ import { View } from '../registry/view.js'
 import { count } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 
-const NONE_ASIDE = () => false
+const NONE_BACKED_OFF = () => false
 
 export const placement: Benchmark = {
   name: 'placement',
-  question: 'what does it cost a gateway to find a viewer\'s edge, with a large cluster in view?',
+  question: 'what does it cost a gateway to find a viewer\'s edge in a large cluster?',
   flags: command =>
     command
-      .option('--edges <count>', 'in view', count, 1_000)
-      .option('--videos <count>', 'that they hold', count, 1_000_000)
-      .option('--joins <count>', 'that are timed, of each kind', count, 20_000),
+      .option('--edges <count>', 'edges in view', count, 1_000)
+      .option('--videos <count>', 'videos that they hold', count, 1_000_000)
+      .option('--joins <count>', 'timed joins of each kind', count, 20_000),
   run(flags, progress) {
     const [edges, videos, joins] = ['edges', 'videos', 'joins'].map(name => numberOf(flags, name)) as [number, number, number]
     progress.title(`${edges} edges, ${videos} videos`)
@@ -30,7 +30,7 @@ export const placement: Benchmark = {
       const time = (from: number, count: number) => {
         const began = performance.now()
         for (let i = from; i < from + count; i++) {
-          const edge = place(view, video(i), pending, { videoShare: 10_000, backedOff: NONE_ASIDE })
+          const edge = place(view, video(i), pending, { videoShare: 10_000, backedOff: NONE_BACKED_OFF })
           if (typeof edge === 'string') throw new Error(`no edge: ${edge}`)
           pending.place(edge, video(i), i / 10).arrived(i / 10)
         }
@@ -48,7 +48,7 @@ export const placement: Benchmark = {
   },
 }
 
-/** A cluster in which the videos lie evenly on the edges. */
+/** A view in which the videos are spread evenly over the edges. */
 function viewOf(edges: number, videos: number): View {
   const view = new View()
   for (let number = 0; number < edges; number++) {

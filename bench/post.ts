@@ -22,12 +22,12 @@ interface PostOutcome {
 
 export const post: Benchmark = {
   name: 'post',
-  question: 'how many comments a second can be stored for good, and how long does one take?',
+  question: 'how many comments per second can be stored durably, and how long does one take?',
   flags: command =>
     command
-      .option('--connections <count>', 'each with one post under way', count, 512)
-      .option('--videos <count>', 'posted to in turn', count, 100)
-      .option('--share <part>', 'of the most that could be had: the rate of the second run, which keeps a schedule', positive, 0.5),
+      .option('--connections <count>', 'connections, each with one post under way', count, 512)
+      .option('--videos <count>', 'videos, posted to in turn', count, 100)
+      .option('--share <part>', 'rate of the second run, which keeps a schedule, as a share of the first run\'s', positive, 0.5),
   async run(flags, progress) {
     progress.title('durable posts')
     progress.step('starting a cluster')

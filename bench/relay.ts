@@ -11,9 +11,9 @@ export const relay: Benchmark = {
   question: 'what does the gateway add to a bare relay?',
   flags: command =>
     command
-      .option('--viewers <count>', 'of the video', count, 4_000)
-      // So few that the edge writes each at once: a comment is a chunk.
-      .option('--rate <count>', 'comments a second', positive, 8),
+      .option('--viewers <count>', 'viewers of the video', count, 4_000)
+      // So few that the edge writes each comment at once, as a chunk of its own.
+      .option('--rate <count>', 'comments per second', positive, 8),
   async run(flags, progress) {
     const work = workOf(flags, { viewers: numberOf(flags, 'viewers'), rate: numberOf(flags, 'rate') })
     const outcomes: Outcome[] = []

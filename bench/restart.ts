@@ -11,20 +11,20 @@ import { ms } from './report/result-table.js'
 import { drained, waitUntil } from './run.js'
 import { LiveSystem } from './systems/live.js'
 
-/** Low enough that writing to all of them leaves the processors to those that join again, and their readers here; high
- * enough to see when it goes on. */
+/** Low enough that the writes leave the processor to the viewers that rejoin and to the client, high enough to see when each
+ * is served again. */
 const RATE = 2
 const WARM_SECONDS = 4
-/** What a gateway holds with 20,000 descriptors. */
+/** The viewers that a gateway holds with 20,000 descriptors. */
 const PER_GATEWAY = 9_000
 const READY_TIMEOUT_MS = 120_000
-/** For what was posted last, once the run is over. */
+/** Limit for the last posts' delivery, once the run is over. */
 const PATIENCE_MS = 30_000
 
 export const restart: Benchmark = {
   name: 'restart',
-  question: 'how long until all viewers are served again when their edge is killed?',
-  flags: command => command.option('--viewers <count>', 'of the edge', count, 10_000),
+  question: 'how long until all viewers are served again after their edge is killed?',
+  flags: command => command.option('--viewers <count>', 'viewers', count, 10_000),
   async run(flags, progress) {
     const count = numberOf(flags, 'viewers')
     progress.title(`${count} viewers, whose edge is killed`)
@@ -53,7 +53,7 @@ export const restart: Benchmark = {
       const outcome = { viewers: count, onKilledEdge: fullest.viewers, back: back.total, backMs: quantiles(back), faults }
       return {
         text: table(
-          [{ head: 'viewers', align: 'right' }, { head: 'on the killed edge', align: 'right' }, { head: 'back', align: 'right' }, { head: 'p50 ms', align: 'right' }, { head: 'p99', align: 'right' }, { head: 'the last', align: 'right' }, { head: 'verdict' }],
+          [{ head: 'viewers', align: 'right' }, { head: 'on the killed edge', align: 'right' }, { head: 'back', align: 'right' }, { head: 'p50 ms', align: 'right' }, { head: 'p99', align: 'right' }, { head: 'max', align: 'right' }, { head: 'verdict' }],
           [[number(count), number(fullest.viewers), number(back.total), ms(outcome.backMs?.p50), ms(outcome.backMs?.p99), ms(outcome.backMs?.max), correct ? 'nothing missed' : `FAILED: ${JSON.stringify(faults)}`]],
           false,
         ),

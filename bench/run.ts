@@ -9,28 +9,28 @@ import { cpuSeconds, memoryBytes, tcpMemoryBytes } from './measure/process-usage
 import type { Progress } from './report/progress.js'
 import type { EdgeState, RunningSystem } from './systems/system.js'
 
-/** What is asked of a system. */
+/** The work that a system is given. */
 export interface Work {
   readonly viewers: number
   readonly videos: number
-  /** Comments a second, over all videos. */
+  /** Comments per second, over all videos. */
   readonly rate: number
-  /** How long is measured, and for how long comments flow before that. */
+  /** Measured time, and the time for which comments flow before it. */
   readonly seconds: number
   readonly warmSeconds: number
   /** Between warm-up and measurement. */
   readonly pauseMs?: number
-  /** Of one comment, as an edge writes it. */
+  /** Size of a comment as an edge writes it. */
   readonly eventBytes: number
-  /** Viewers that are checked event by event; the others are counted. */
+  /** Viewers whose events are all checked; the others only count comments. */
   readonly checked: number
   readonly threads: number
   readonly opaque?: boolean
-  /** How long after the end of its schedule a system is waited for: what it has not taken or delivered by then is given up. */
+  /** How long to wait after the end of the schedule; comments that have not been accepted or delivered by then are given up. */
   readonly patienceMs: number
 }
 
-/** What one process used while it was measured. */
+/** The resources that one process used in the measured time. */
 export interface Usage {
   readonly name: string
   readonly delivers: boolean
@@ -38,7 +38,7 @@ export interface Usage {
   readonly memoryBytes: number
 }
 
-/** What came of it. Rates are of the measured time alone. */
+/** The results of a run. Rates are those of the measured time. */
 export interface Outcome {
   readonly system: string
   readonly about: string
@@ -50,51 +50,52 @@ export interface Outcome {
   /** Comments delivered, one for each viewer. */
   readonly deliveries: number
   readonly deliveriesPerSecond: number
-  /** By the processes that write to viewers; and by all of the system's. 0 also where one of those ended meanwhile. */
+  /** Per CPU-second of the processes that write to viewers, and of all the system's; 0 if one of them ended meanwhile. */
   readonly deliveriesPerCpuSecond: number
   readonly deliveriesPerSystemCpuSecond: number
   readonly bytesPerDelivery: number
-  /** Of the delivering processes, by their viewers: their growth since they had none. */
+  /** Memory growth of the delivering processes since they had no viewers, per viewer. */
   readonly memoryPerViewer: number
   readonly kernelMemoryPerViewer: number
-  /** Post due to comment read; the system's own stamp to comment read, where it makes one; post due to answered. */
+  /** From the time a post was due to the reading of its comment; from the system's own stamp, if any, to the reading; from
+   * due to answered. */
   readonly latencyMs: Quantiles | undefined
   readonly acceptedLatencyMs: Quantiles | undefined
   readonly postLatencyMs: Quantiles | undefined
-  /** From the end of the schedule until the last comment was read; or, if that was given up, for how long it was waited for. */
+  /** From the end of the schedule until the last comment was read or given up. */
   readonly lagMs: number
-  /** Posts were not answered, or comments that were taken not delivered, until no more came or patience ended. */
+  /** Some posts were not answered, or some accepted comments not delivered, before no more came or patience ended. */
   readonly gaveUp: boolean
-  /** Of all that was posted and taken, the share that had reached its viewers by then. */
+  /** Share of the accepted comments' deliveries that had been made by then. */
   readonly deliveredShare: number
-  /** Of our edge, while it was measured: how long it let comments gather, on average, and the worst 99th percentile of its
-   * event loop's delay in 2 s (of which some 10 ms are the clock that takes it). */
+  /** Our edge in the measured time: how long it let comments gather on average, and the worst 99th percentile, over 2 s, of its
+   * event-loop delay (some 10 ms of which are the measuring timer's). */
   readonly flushIntervalMs: number | undefined
   readonly loopDelayMs: number | undefined
   readonly usage: readonly Usage[]
-  /** Of one core, what the load client itself used. */
+  /** Share of one core that the load client itself used. */
   readonly clientCpu: number
   readonly faults: Faults
   readonly firstError: string | undefined
-  /** Nothing missing, doubled or misplaced, no post refused. */
+  /** Nothing was missing, duplicated or misplaced, and no post was refused. */
   readonly correct: boolean
-  /** Something is wrong that not having kept up does not explain. */
+  /** Something is wrong that falling behind does not explain. */
   readonly failed: boolean
-  /** Correct, and never more than a second behind at the end. */
+  /** Correct, and at most a second behind at the end. */
   readonly keptUp: boolean
 }
 
 const READY_TIMEOUT_MS = 120_000
-/** A comment that has not come when none came for this long does not come. */
+/** If no comment comes for this long, no more are expected. */
 const SILENT_MS = 4_000
 const KEPT_UP_MS = 1_000
-/** Viewer counts and the like have been told by then. */
+/** By then viewer counts and the like have been sent. */
 const SETTLE_MS = 1_500
-/** Seldom: a scrape of metrics costs a process with 10,000 descriptors milliseconds. */
+/** Rarely, since a scrape of metrics costs a process with 10,000 descriptors milliseconds. */
 const EDGE_SAMPLE_MS = 2_000
 const POST_CONNECTIONS = 128
 
-/** Connects the viewers, posts by the schedule, and judges what came. */
+/** Connects the viewers, posts by the schedule and judges the deliveries. */
 export async function fanOut(system: RunningSystem, work: Work, progress: Progress): Promise<Outcome> {
   const viewers = new Viewers(work.threads)
   try {
@@ -122,8 +123,8 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
   await waitUntil(measuredFrom(schedule), share => progress.step('warming up', share))
   const from = snapshot(system, viewers)
   const states: EdgeState[] = []
-  await system.edgeState?.() // what came before is not asked about
-  const sample = async () => void (await system.edgeState?.().then(state => states.push(state), () => {})) // one less where it does not answer
+  await system.edgeState?.() // starts a new sample
+  const sample = async () => void (await system.edgeState?.().then(state => states.push(state), () => {})) // one fewer if it does not answer
   const sampling = setInterval(() => void sample(), EDGE_SAMPLE_MS)
   await waitUntil(endsAt(schedule), share => progress.step('measuring', share))
   clearInterval(sampling)
@@ -131,7 +132,7 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
   if (states.length === 0) await sample()
   const { posted, lagMs, gaveUp, deliveredShare } = await drained(viewers, work, endsAt(schedule), poster.done, progress)
   const accepted = posted.accepted.reduce((sum, each) => sum + each, 0)
-  // Where a post's fate is unknown, counts cannot be judged; the run has failed anyway.
+  // If a post's outcome is unknown, counts cannot be judged; the run has failed anyway.
   const verdict = await viewers.verify(posted.accepted, !posted.refused[0])
   const window = (to.at - from.at) / 1000
   const share = work.opaque ? work.viewers / Math.max(1, verdict.checked) : 1
@@ -144,7 +145,7 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
   }))
   const perCpuSecond = (all: readonly Usage[]) => {
     const used = all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0)
-    // A process that has ended has used less than before.
+    // For a process that has ended the difference is negative.
     return used > 0 && all.every(({ cpuSeconds }) => cpuSeconds >= 0) ? deliveries / used : 0
   }
   const { doubled, misplaced, malformed } = verdict.faults
@@ -193,10 +194,10 @@ function snapshot(system: RunningSystem, viewers: Viewers) {
   }
 }
 
-/** Waits until every post is answered and everyone has what was taken, or nothing more comes, or patience ends.
- * @param end of the schedule, Unix ms */
+/** Waits until every post is answered and every accepted comment is read, or nothing more comes, or patience ends.
+ * @param end end of the schedule, Unix ms */
 export async function drained(viewers: Viewers, { videos, viewers: count, opaque, checked, patienceMs }: Pick<Work, 'videos' | 'viewers' | 'opaque' | 'checked' | 'patienceMs'>, end: number, posting: Promise<Posted>, progress: Progress) {
-  // Of compressed streams only what checked viewers got is counted as it comes.
+  // In compressed streams only the checked viewers' comments are counted as they come.
   const readers = opaque ? Math.min(checked, count) : count
   let read = viewers.get('comments')
   let readAt = wallMs()
@@ -220,7 +221,7 @@ export async function drained(viewers: Viewers, { videos, viewers: count, opaque
     }
     const gaveUp = read < expected || posted.refused[0] !== undefined
     const lagMs = Math.max(0, (gaveUp ? wallMs() : readAt) - end)
-    // Compressed streams: those that are not read follow those that are.
+    // In compressed streams the unchecked viewers may be a moment behind the checked ones.
     if (opaque) await sleep(SETTLE_MS)
     return { posted, lagMs, gaveUp, deliveredShare: expected === 0 ? 0 : Math.min(1, read / expected) }
   } finally {
@@ -228,7 +229,7 @@ export async function drained(viewers: Viewers, { videos, viewers: count, opaque
   }
 }
 
-/** Bytes of memory of the processes that write to viewers. */
+/** Memory of the processes that write to viewers, bytes. */
 export function memoryOf(system: RunningSystem): number {
   return system.processes().reduce((sum, { pid, delivers }) => sum + (delivers ? memoryBytes(pid) : 0), 0)
 }

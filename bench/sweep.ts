@@ -6,7 +6,7 @@ import { resultTable } from './report/result-table.js'
 import { fanOut, type Outcome } from './run.js'
 import { LiveSystem } from './systems/live.js'
 
-/** Comments a second of each video: so few that each is written by itself, and nothing is won by gathering. */
+/** Comments per second of each video: so few that each is written by itself, and gathering gains nothing. */
 const RATE = 10
 
 interface Step {
@@ -15,7 +15,7 @@ interface Step {
   readonly edges?: number
 }
 
-/** One of the three grows, the others stay: viewers of a video; videos of 100 viewers each; edges of 2,500 viewers each. */
+/** One of the three grows while the others stay: viewers of a video; videos of 100 viewers each; edges of 2,500 viewers each. */
 const axes: readonly { readonly name: string; readonly steps: readonly Step[]; readonly size: (step: Step) => number }[] = [
   { name: 'viewers', steps: [100, 1_000, 10_000].map(viewers => ({ viewers })), size: ({ viewers }) => viewers },
   { name: 'videos', steps: [1, 10, 100].map(videos => ({ viewers: 100 * videos, videos })), size: ({ videos = 1 }) => videos },

@@ -1,54 +1,69 @@
 import Database from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { z } from 'zod'
+import type { ClusterIdentity } from '../protocol/nodes.js'
+import { ConfigError } from '../runtime/config.js'
 
-/** One process of the cluster, as DATA/cluster.json has it. */
+/** A process of the cluster in DATA/cluster.json. */
 export interface Member {
   readonly id: string
-  /** Null while it is down, and of a ZooKeeper that is not ours. */
+  /** Null while it is down, and for a ZooKeeper that is not ours. */
   readonly pid: number | null
   readonly url: string | null
   readonly internalUrl: string | null
 }
 
-/** What runs, kept current: DATA/cluster.json. A zookeeper's url is what ZOOKEEPER_CONNECT takes. */
+/** DATA/cluster.json: the running processes, kept current. ZooKeeper's url is a value of ZOOKEEPER_CONNECT. */
 export interface ClusterRecord {
+  /** As its registry has it. */
+  readonly cluster?: ClusterIdentity
   readonly zookeeper: readonly Member[]
   readonly gateways: readonly Member[]
   readonly dispatchers: readonly Member[]
   readonly edges: readonly Member[]
 }
 
+const identitySchema = z.object({ id: z.string(), name: z.string(), chroot: z.string() })
+/** Which cluster's the folder is, and where its registry is in a ZooKeeper of its own: DATA/identity.json. It is written
+ * once, so that two clusters never share a registry by default. */
+export type FolderIdentity = z.infer<typeof identitySchema>
+
+/** Where the registry was before each folder had a place of its own. */
+export const FORMER_CHROOT = '/live-comments'
 const MAX_LOG_BYTES = 10_000_000
 
 export class FolderInUseError extends Error {}
 
-/** The folder of one cluster's data, owned by one supervisor at a time. */
+/** The data folder of one cluster, owned by one supervisor at a time. */
 export class DataFolder {
   readonly comments: string
   readonly zookeeper: string
+  readonly identity: FolderIdentity
   readonly #lock: Database.Database
   readonly #path: string
 
-  /** @throws FolderInUseError when another supervisor runs on it; Error when it cannot be written */
+  /** @throws FolderInUseError if another supervisor uses it; ConfigError if identity.json is damaged; Error if it cannot be
+   * written */
   constructor(path: string) {
     this.#path = path
     mkdirSync(join(path, 'logs'), { recursive: true })
     this.comments = join(path, 'comments.db')
     this.zookeeper = join(path, 'zookeeper')
-    // A lock of the kernel's, taken through SQLite: it is gone when its holder is, whatever became of it.
+    // A kernel lock, taken through SQLite: it disappears with its holder, however that ends.
     this.#lock = new Database(join(path, 'supervisor.lock'), { timeout: 0 })
     try {
       this.#lock.exec('BEGIN EXCLUSIVE')
     } catch (cause) {
       if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw cause
       const url = this.readRecord()?.gateways[0]?.url
-      throw new FolderInUseError(`a cluster runs on ${path} already${url ? `: ${url}` : ''}`, { cause })
+      throw new FolderInUseError(`a cluster is already running on ${path}${url ? `: ${url}` : ''}`, { cause })
     }
+    this.identity = this.#identify()
   }
 
-  /** The last record written, by us or by a supervisor before us. */
+  /** The last record that this supervisor or a former one wrote. */
   readRecord(): ClusterRecord | undefined {
     try {
       return JSON.parse(readFileSync(join(this.#path, 'cluster.json'), 'utf8')) as ClusterRecord
@@ -65,7 +80,7 @@ export class DataFolder {
     rmSync(join(this.#path, 'cluster.json'), { force: true })
   }
 
-  /** The token of the parts that a former supervisor started. */
+  /** The internal token of a former supervisor's parts. */
   readToken(): string | undefined {
     try {
       return readFileSync(join(this.#path, 'internal-token'), 'utf8').trim()
@@ -80,7 +95,7 @@ export class DataFolder {
     return token
   }
 
-  /** Where a part logs, without the file's ending. A log that has grown large is set aside; one former log is kept. */
+  /** The path of a part's log, without the suffix. A large log is rotated; one old log is kept. */
   logFile(id: string): string {
     const file = join(this.#path, 'logs', id)
     const size = statSync(`${file}.log`, { throwIfNoEntry: false })?.size ?? 0
@@ -92,7 +107,24 @@ export class DataFolder {
     this.#lock.close()
   }
 
-  /** A reader sees the old file or the new one, never half of one; only its owner reads it. */
+  /** A folder that is older than identities keeps its chroot: parts elsewhere may use it. */
+  #identify(): FolderIdentity {
+    const file = join(this.#path, 'identity.json')
+    if (existsSync(file)) {
+      try {
+        return identitySchema.parse(JSON.parse(readFileSync(file, 'utf8')))
+      } catch (cause) {
+        throw new ConfigError(`--data: ${file} was not written by npm start`, { cause })
+      }
+    }
+    const id = randomBytes(4).toString('hex')
+    const isOlder = existsSync(this.comments) || existsSync(this.zookeeper)
+    const identity = { id, name: nameOf(this.#path), chroot: isOlder ? FORMER_CHROOT : `${FORMER_CHROOT}-${id}` }
+    this.#replace('identity.json', `${JSON.stringify(identity)}\n`)
+    return identity
+  }
+
+  /** Replaces a file atomically, with mode 0600. */
   #replace(name: string, text: string): void {
     const file = join(this.#path, name)
     rmSync(`${file}.new`, { force: true })
@@ -104,4 +136,10 @@ export class DataFolder {
     }
     renameSync(`${file}.new`, file)
   }
+}
+
+/** What people call a folder: `live` for /srv/live and for /srv/live/data. */
+function nameOf(path: string): string {
+  const name = basename(path) === 'data' ? basename(dirname(path)) : basename(path)
+  return name.replace(/[^\x20-\x7e]/g, '-').slice(0, 64) || 'live-comments'
 }

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { DataFolder } from './folder.js'
 
-/** Ends parts that a former supervisor of this folder left running, which takes its guard's death as well.
- * A part is known by the token in its environment: a process that merely got its number is left alone.
- * @returns how many there were */
+/** Kills parts that a former supervisor of this folder left running, which happens only if its guard died too. A part is
+ * identified by the token in its environment, so that a process that merely reuses its pid is left alone.
+ * @returns the number of parts killed */
 export function endLeftOver(folder: DataFolder): number {
   const token = folder.readToken()
   const record = folder.readRecord()

@@ -1,27 +1,29 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import type { Member } from './folder.js'
+import type { WatchdogNews } from './watchdog.js'
 
 export interface PartOptions {
   readonly id: string
-  /** Script and arguments for node. */
+  /** Node's arguments: the script and its own. */
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
   readonly url: string | null
   readonly internalUrl: string
-  /** Without its ending: JSON lines are appended to `.log`; `.err` holds what its last start wrote to stderr. */
+  /** Path without the suffix: JSON lines are appended to `.log`; `.err` holds the last run's stderr. */
   readonly logFile: string
   readonly restart: boolean
-  /** How long it may answer no health check before it is ended, ms; 0: for ever. */
+  /** Its watchdog kills it after it has answered no health check for this long, ms; 0: it has no watchdog. */
   readonly watchdogMs: number
-  /** A line for the human. */
+  /** Prints a line for people. */
   readonly say: (line: string) => void
-  /** Its pid changed. */
+  /** Called when its pid changes. */
   readonly changed: () => void
 }
 
-/** A part ended before it was ready, and starting it again would not help. */
+/** A part ended before it was ready, and a restart would not help. */
 export class StartError extends Error {
   readonly exitStatus: 1 | 2
 
@@ -31,21 +33,21 @@ export class StartError extends Error {
   }
 }
 
-/** How every part says that its configuration is bad. */
+const WATCHED = fileURLToPath(new URL('./watched.js', import.meta.url))
+/** Every part's exit status for a bad configuration. */
 const BAD_CONFIGURATION = 2
 const RESTART_MS = 1_000
+const WATCHDOG_ENDS_MS = 500
 const PROBE_TIMEOUT_MS = 1_000
-const PROBE_EVERY_MS = 1_000
-const PROBE_EVERY_STARTING_MS = 50
-/** A process that starts on a busy machine answers nothing for a while. */
-const START_PATIENCE = 4
+const PROBE_EVERY_MS = 50
 const WAITING_LINE_EVERY_MS = 5_000
 
-/** One supervised process: started, watched, started again with the same id and ports, and stopped. */
+/** One part: started under a watchdog, restarted with the same id and ports when it has ended, and stopped. */
 export class Part implements Member {
   readonly id: string
   readonly url: string | null
   readonly internalUrl: string
+  /** Of the part itself, not of its watchdog. */
   pid: number | null = null
   readonly #options: PartOptions
   #setReady!: () => void
@@ -54,6 +56,8 @@ export class Part implements Member {
     this.#setReady = resolve
     this.#failed = reject
   })
+  /** The watchdog's, or without one the part's. */
+  #process: ChildProcess | undefined
   #wasReady = false
   #stopping = false
   #lastWords = ''
@@ -67,20 +71,20 @@ export class Part implements Member {
     this.internalUrl = options.internalUrl
   }
 
-  /** Starts it and waits until it is ready for the first time, as long as that takes.
+  /** Starts it and waits, without limit, until it is ready for the first time.
    * @throws StartError */
   start(): Promise<void> {
     this.#spawn()
     return this.#ready
   }
 
-  /** Asks it to drain and waits until it is gone; after `deadlineMs` it is killed. */
+  /** Asks it to drain and waits until it has ended; kills it after `deadlineMs`. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true
     clearTimeout(this.#restarting)
-    this.#signal('SIGTERM')
+    this.#process?.kill('SIGTERM')
     const force = setTimeout(() => {
-      if (this.pid !== null) this.#options.say(`${this.id} did not stop in time and is ended`)
+      if (this.groups.length > 0) this.#options.say(`${this.id} did not stop in time and is killed`)
       this.kill()
     }, deadlineMs)
     await this.#exited
@@ -89,99 +93,112 @@ export class Part implements Member {
 
   kill(): void {
     this.#stopping = true
-    this.#signal('SIGKILL')
+    const [watchdog, part = watchdog] = this.groups
+    if (part === undefined) return
+    killGroup(part)
+    // It ends as the part has ended, and would leave the part's remains to nobody if it went first.
+    if (part !== watchdog) setTimeout(() => this.groups.forEach(killGroup), WATCHDOG_ENDS_MS).unref()
+  }
+
+  /** Its processes, each the leader of a group. */
+  get groups(): readonly number[] {
+    return [...new Set([this.#process?.pid, this.pid])].filter(pid => typeof pid === 'number')
   }
 
   #spawn(): void {
-    const { args, env, logFile, changed } = this.#options
+    const { args, env, logFile, watchdogMs, internalUrl, changed } = this.#options
+    const { hostname, port } = new URL(internalUrl)
+    const watched = watchdogMs > 0
     const log = openSync(`${logFile}.log`, 'a')
     const err = openSync(`${logFile}.err`, 'w')
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', log, err], detached: true })
+    const child = spawn(process.execPath, watched ? [WATCHED, hostname, port, String(watchdogMs), ...args] : args, {
+      env,
+      stdio: ['ignore', log, err, ...(watched ? (['ipc'] as const) : [])],
+      detached: true,
+    })
     closeSync(log)
     closeSync(err)
+    this.#process = child
     this.#exited = new Promise(resolve => {
       const ended = (code: number | null, signal: NodeJS.Signals | null) => {
+        this.#process = undefined
         this.pid = null
         resolve()
         this.#ended(code, signal, lastWords(`${logFile}.err`))
         changed()
       }
-      child.once('exit', ended)
-      child.once('error', () => child.pid ?? ended(null, null)) // it could not be started: no 'exit' follows
+      child.once('close', ended) // after all that the watchdog told
+      child.once('error', () => child.pid ?? ended(null, null)) // it could not be started
     })
-    this.pid = child.pid ?? null
+    if (!watched && child.pid !== undefined) this.#runs(child.pid)
+    child.on('message', (news: WatchdogNews) => ('pid' in news ? this.#runs(news.pid) : this.#endedByWatchdog(news.silentMs)))
     changed()
-    void this.#watch(child.pid)
+  }
+
+  #runs(pid: number): void {
+    this.pid = pid
+    this.#options.changed()
+    void this.#awaitReady(pid)
+  }
+
+  #endedByWatchdog(silentMs: number): void {
+    if (!this.#stopping) this.#options.say(`${this.id} answered no health check for ${(silentMs / 1000).toFixed(1)} s and is killed by the watchdog`)
   }
 
   #ended(code: number | null, signal: NodeJS.Signals | null, words: string): void {
     if (this.#stopping) return
     const { restart, say } = this.#options
-    const how = signal ? `was ended by ${signal}` : `ended with status ${code}`
+    const how = signal ? `was killed by ${signal}` : `ended with status ${code}`
     if (!this.#wasReady && code === BAD_CONFIGURATION) return this.#failed(new StartError(words || `${this.id} ${how}`, 2))
     if (!restart && !this.#wasReady) return this.#failed(new StartError(`${this.id} ${how}\n${words}`.trimEnd(), 1))
     if (!restart) return say(`${this.id} ${how}`)
-    say(`${this.id} ${how} and is started again in ${RESTART_MS / 1000} s`)
+    say(`${this.id} ${how}; restarting it in ${RESTART_MS / 1000} s`)
     if (words && words !== this.#lastWords) say(words)
     this.#lastWords = words
     this.#restarting = setTimeout(() => this.#spawn(), RESTART_MS)
   }
 
-  /** Says when this life of the process is ready and what it waits for before, and ends it when it falls silent. */
-  async #watch(pid: number | undefined): Promise<void> {
-    const { id, say, watchdogMs } = this.#options
-    let ready = false
-    let everAlive = false
-    let silentMs = 0
-    let probed = performance.now()
-    let spoken = probed
-    while (pid !== undefined && this.pid === pid && !this.#stopping) {
-      const { alive, notReady } = await this.#probe(ready ? '/healthz' : '/readyz')
+  /** Reports what this run of the process waits for, and when it is ready. */
+  async #awaitReady(pid: number): Promise<void> {
+    const { id, say } = this.#options
+    let spoken = performance.now()
+    for (;;) {
+      const waitsFor = await this.#notReady()
       if (this.pid !== pid || this.#stopping) return
+      if (waitsFor === undefined) break
       const now = performance.now()
-      // Only time in which we did ask counts: this process may have been suspended itself.
-      silentMs = alive ? 0 : silentMs + Math.min(now - probed, PROBE_TIMEOUT_MS + PROBE_EVERY_MS)
-      probed = now
-      everAlive ||= alive
-      if (watchdogMs > 0 && silentMs > watchdogMs * (everAlive ? 1 : START_PATIENCE)) {
-        say(`${id} answered no health check for ${(silentMs / 1000).toFixed(1)} s and is ended by the watchdog`)
-        return this.#signal('SIGKILL')
-      }
-      if (!ready && alive && notReady === undefined) {
-        ready = true
-        say(`${id.padEnd(12)} ready${this.#wasReady ? ' again' : ''}: pid ${pid}, ${this.url ?? this.internalUrl}`)
-        this.#wasReady = true
-        this.#setReady()
-      } else if (!ready && notReady !== undefined && now - spoken > WAITING_LINE_EVERY_MS) {
+      if (waitsFor !== '' && now - spoken > WAITING_LINE_EVERY_MS) {
         spoken = now
-        say(`${id.padEnd(12)} waits: ${notReady}`)
+        say(`${id.padEnd(12)} waits: ${waitsFor}`)
       }
-      await sleep(ready && alive ? PROBE_EVERY_MS : PROBE_EVERY_STARTING_MS)
+      await sleep(PROBE_EVERY_MS)
     }
+    say(`${id.padEnd(12)} ready${this.#wasReady ? ' again' : ''}: pid ${pid}, ${this.url ?? this.internalUrl}`)
+    this.#wasReady = true
+    this.#setReady()
   }
 
-  /** Any answer is a sign of life, also one that says it is not ready. */
-  async #probe(path: '/healthz' | '/readyz'): Promise<{ alive: boolean; notReady?: string }> {
+  /** What it waits for, empty if it does not answer; undefined when it is ready. */
+  async #notReady(): Promise<string | undefined> {
     try {
-      const response = await fetch(this.internalUrl + path, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })
+      const response = await fetch(`${this.internalUrl}/readyz`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })
       const body = (await response.json()) as { error?: { message?: string } }
-      return response.ok ? { alive: true } : { alive: true, notReady: body.error?.message ?? `it answers ${response.status}` }
+      return response.ok ? undefined : (body.error?.message ?? `it answers ${response.status}`)
     } catch {
-      return { alive: false }
-    }
-  }
-
-  #signal(signal: NodeJS.Signals): void {
-    if (this.pid === null) return
-    try {
-      process.kill(-this.pid, signal)
-    } catch {
-      // Gone already; 'exit' follows.
+      return ''
     }
   }
 }
 
-/** What the process wrote to stderr last. */
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch {
+    // Gone already; 'close' follows.
+  }
+}
+
+/** The end of the process's stderr. */
 function lastWords(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim().slice(-2_000)

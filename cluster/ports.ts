@@ -1,17 +1,17 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-// Below what systems hand out for outgoing connections (32768 and up), where a part that is down for a moment could
-// find its port taken by one. Supervisors that start at the same time begin at different places.
+// Below the ports of outgoing connections (32768 and up), one of which could take the port of a part that is down for a
+// moment. Supervisors that start at the same time begin at different ports.
 const FIRST = 20_000
 const LAST = 32_000
 const STEP = 16
 
-/** Hands out free ports, none twice. */
+/** Hands out free ports, each once. */
 export class Ports {
   #next = FIRST + ((process.pid * STEP) % (LAST - FIRST))
 
-  /** @throws Error when none is free on that host */
+  /** @throws Error if none is free on that host */
   async take(host: string): Promise<number> {
     for (let tries = LAST - FIRST; tries > 0; tries--) {
       const port = this.#next
@@ -33,4 +33,9 @@ export async function isFree(host: string, port: number): Promise<boolean> {
   } finally {
     server.close()
   }
+}
+
+/** Where this machine reaches a listener of that host. */
+export function reachable(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
 }

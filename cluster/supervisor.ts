@@ -1,21 +1,26 @@
 import { fileURLToPath } from 'node:url'
+import type { ClusterIdentity } from '../protocol/nodes.js'
+import { zookeeperAuth, zookeeperAuthVariables } from '../registry/variables.js'
+import { ZkError } from '../registry/zookeeper/zk-error.js'
+import { ConfigError, readConfig } from '../runtime/config.js'
 import { urlOf } from '../runtime/variables.js'
+import { describe } from './description.js'
+import { Ensemble } from './ensemble.js'
 import type { DataFolder, Member } from './folder.js'
 import { Guard } from './guard.js'
 import { endLeftOver } from './left-over.js'
 import type { Options } from './options.js'
 import { Part, StartError } from './part.js'
-import { isFree, Ports } from './ports.js'
-import { ZooKeeper } from './zookeeper.js'
+import { isFree, Ports, reachable } from './ports.js'
 
 type Role = 'gateway' | 'dispatcher' | 'edge'
 
 const ENTRY = fileURLToPath(new URL('../live-comments.js', import.meta.url))
 const LOOPBACK = '127.0.0.1'
-/** When, after the order to stop, each kind is ended by force: all are gone within 5 s. */
+/** Time from the order to stop until each kind is killed: all are gone within 5 s. */
 const STOP_BY_MS = { gateways: 1_800, edges: 2_800, dispatchers: 3_800, zookeeper: 4_600 }
 
-/** The processes of one cluster. */
+/** Starts, watches and stops the processes of one cluster. */
 export class Supervisor {
   readonly #options: Options
   readonly #env: NodeJS.ProcessEnv
@@ -23,7 +28,10 @@ export class Supervisor {
   readonly #say: (line: string) => void
   readonly #ports = new Ports()
   readonly #guard = new Guard()
-  #zookeeper: ZooKeeper | Member | undefined
+  readonly #stopped = new AbortController()
+  #cluster: ClusterIdentity
+  /** Undefined where a ZooKeeper is used that runs already. */
+  readonly #ensemble: Ensemble | undefined
   readonly #parts: Record<Role, Part[]> = { gateway: [], dispatcher: [], edge: [] }
   #stopping = false
 
@@ -31,69 +39,83 @@ export class Supervisor {
     this.#options = options
     this.#env = env
     this.#folder = folder
+    const { id, name } = folder.identity
+    this.#cluster = { id, name }
     this.#say = say
+    const { zookeeper, zookeepers: servers, restart } = options
+    if (zookeeper === undefined) this.#ensemble = new Ensemble({ servers, folder: folder.zookeeper, chroot: folder.identity.chroot, ports: this.#ports, restart, say, changed: this.#changed })
   }
 
   /** Starts everything and waits until every part is ready.
-   * @returns the public URL; undefined when it was stopped meanwhile
-   * @throws StartError when a part cannot be started, or the port is taken */
+   * @returns the public URL; undefined if it was stopped meanwhile
+   * @throws StartError if a part cannot be started or the port is taken */
   async start(): Promise<string | undefined> {
     const options = this.#options
     const host = publicHost(this.#env)
     if (options.port !== 0 && !(await isFree(host, options.port))) throw new StartError(`--port: ${host}:${options.port} is taken`, 1)
     const leftOver = endLeftOver(this.#folder)
-    if (leftOver > 0) this.#say(`ended ${leftOver} processes that a former run had left`)
+    if (leftOver > 0) this.#say(`killed ${leftOver} processes left over from a former run`)
     await this.#startZooKeeper()
     const token = this.#folder.newToken()
     for (const role of ['dispatcher', 'edge', 'gateway'] as const) {
       for (let number = 1; number <= options[`${role}s`]; number++) this.#parts[role].push(await this.#part(role, number, token))
     }
     if (this.#stopping) return undefined
-    await Promise.all(this.#all().map(part => part.start()))
+    await Promise.all([this.#describe(), ...this.#all().map(part => part.start())])
     return `${this.#parts.gateway[0]!.url}/`
   }
 
   /** Stops gateways, edges, dispatchers and ZooKeeper, in that order. */
   async stop(): Promise<void> {
     this.#stopping = true
+    this.#stopped.abort()
     const began = performance.now()
     const left = (by: number) => Math.max(0, by - (performance.now() - began))
     const { gateway, edge, dispatcher } = this.#parts
     await Promise.all(gateway.map(part => part.stop(left(STOP_BY_MS.gateways))))
     await Promise.all(edge.map(part => part.stop(left(STOP_BY_MS.edges))))
     await Promise.all(dispatcher.map(part => part.stop(left(STOP_BY_MS.dispatchers))))
-    if (this.#zookeeper instanceof ZooKeeper) await this.#zookeeper.stop(left(STOP_BY_MS.zookeeper))
+    await this.#ensemble?.stop(left(STOP_BY_MS.zookeeper))
     this.#guard.close()
     this.#folder.removeRecord()
   }
 
-  /** Ends everything at once. */
+  /** Kills everything at once. */
   kill(): void {
     this.#stopping = true
     for (const part of this.#all()) part.kill()
-    if (this.#zookeeper instanceof ZooKeeper) this.#zookeeper.kill()
+    this.#ensemble?.kill()
     this.#folder.removeRecord()
   }
 
-  /** What ZOOKEEPER_CONNECT takes. */
+  /** The value for ZOOKEEPER_CONNECT. */
   get zookeeperConnect(): string {
-    return this.#zookeeper?.url ?? ''
+    return this.#options.zookeeper ?? this.#ensemble!.connect
   }
 
   async #startZooKeeper(): Promise<void> {
-    const { zookeeper, restart } = this.#options
-    if (zookeeper !== undefined) {
-      this.#zookeeper = { id: 'zookeeper', pid: null, url: zookeeper, internalUrl: null }
-      return
-    }
-    const own = new ZooKeeper({ folder: this.#folder.zookeeper, ports: this.#ports, restart, say: this.#say, changed: this.#changed })
-    this.#zookeeper = own
     try {
-      await own.start()
+      await this.#ensemble?.start()
     } catch (cause) {
       if (this.#stopping) return
       throw new StartError((cause as Error).message, 1)
     }
+  }
+
+  /** Whose registry it is. What keeps us from writing it keeps the parts from starting, and they say it better. */
+  async #describe(): Promise<void> {
+    const own = this.#cluster
+    try {
+      const auth = zookeeperAuth(readConfig(this.#env, zookeeperAuthVariables))
+      this.#cluster = await describe({ connect: this.zookeeperConnect, auth, identity: own, signal: this.#stopped.signal })
+    } catch (error) {
+      if (error instanceof ConfigError || this.#stopping) return
+      if (!(error instanceof ZkError)) throw error
+      return this.#say(`the registry is not told which cluster it is of: ${error.message}`)
+    }
+    const { id, name } = this.#cluster
+    this.#say(`${'cluster'.padEnd(12)} ${id === own.id ? '' : 'joined: '}${name}, ${this.zookeeperConnect}`)
+    this.#changed()
   }
 
   async #part(role: Role, number: number, token: string): Promise<Part> {
@@ -115,7 +137,7 @@ export class Supervisor {
         INTERNAL_URL: internalUrl,
         INTERNAL_TOKEN: token,
         PORT: port === undefined ? undefined : String(port),
-        PUBLIC_URL: undefined, // one value cannot be true of several parts
+        PUBLIC_URL: undefined, // several parts cannot share one value
         ZOOKEEPER_CONNECT: this.zookeeperConnect,
         STORE_URL: `${options.store}:${this.#folder.comments}`,
       },
@@ -135,11 +157,11 @@ export class Supervisor {
 
   readonly #changed = (): void => {
     const { gateway, dispatcher, edge } = this.#parts
-    const zookeeper = this.#zookeeper ? [this.#zookeeper] : []
-    this.#guard.protect([...zookeeper, ...this.#all()].map(member => member.pid).filter(pid => pid !== null))
+    const zookeeper = this.#ensemble?.members ?? [{ id: 'zookeeper', pid: null, url: this.zookeeperConnect, internalUrl: null }]
+    this.#guard.protect([...zookeeper.flatMap(({ pid }) => pid ?? []), ...this.#all().flatMap(({ groups }) => groups)])
     const plain = ({ id, pid, url, internalUrl }: Member): Member => ({ id, pid, url, internalUrl })
     try {
-      this.#folder.writeRecord({ zookeeper: zookeeper.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
+      this.#folder.writeRecord({ cluster: this.#cluster, zookeeper: zookeeper.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
     } catch (error) {
       this.#say(`cluster.json cannot be written: ${(error as Error).message}`) // a full disk stops no viewer
     }
@@ -148,9 +170,4 @@ export class Supervisor {
 
 function publicHost(env: NodeJS.ProcessEnv): string {
   return env.HOST || LOOPBACK
-}
-
-/** Where this machine reaches a listener of that host. */
-function reachable(host: string): string {
-  return host === '0.0.0.0' ? LOOPBACK : host === '::' ? '::1' : host
 }

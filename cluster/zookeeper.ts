@@ -1,24 +1,33 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startLocalServer, type LocalServer } from '../registry/zookeeper/local-server.js'
+import { modeOf } from '../registry/zookeeper/four-letter-word.js'
+import { startLocalServer, type LocalServer, type PeerPorts } from '../registry/zookeeper/local-server.js'
 import type { Member } from './folder.js'
 import { isFree, type Ports } from './ports.js'
 
 export interface ZooKeeperOptions {
+  /** 1 for the first. */
+  readonly number: number
   readonly folder: string
+  readonly chroot: string
+  /** The servers of its ensemble, itself included; without, it stands alone. */
+  readonly ensemble?: readonly PeerPorts[] | undefined
   readonly ports: Ports
   readonly restart: boolean
   readonly say: (line: string) => void
   readonly changed: () => void
 }
 
-const HOST = '127.0.0.1'
+export const HOST = '127.0.0.1'
 const USUAL_PORT = 2181
 const RESTART_MS = 1_000
-export const CHROOT = '/live-comments'
+/** Between two looks at whether it serves. */
+const POLL_MS = 100
+/** MB; one that stands alone has the usual one. */
+const ENSEMBLE_HEAP_MB = 128
 
-/** A ZooKeeper of the cluster's own, started again on the same port when it dies. */
+/** One ZooKeeper server of the cluster's own, restarted on the same port when it dies. */
 export class ZooKeeper implements Member {
-  readonly id = 'zookeeper-1'
+  readonly id: string
   readonly internalUrl = null
   pid: number | null = null
   readonly #options: ZooKeeperOptions
@@ -28,30 +37,31 @@ export class ZooKeeper implements Member {
 
   constructor(options: ZooKeeperOptions) {
     this.#options = options
+    this.id = `zookeeper-${options.number}`
   }
 
-  /** What ZOOKEEPER_CONNECT takes. */
+  /** The value for ZOOKEEPER_CONNECT, for this server alone. */
   get url(): string {
-    return `${HOST}:${this.#port}${CHROOT}`
+    return `${HOST}:${this.#port}${this.#options.chroot}`
   }
 
-  /** Starts it and waits until it serves. @throws Error when Java or ZooKeeper is missing, or it does not come up */
+  /** Starts it and waits until it serves. @throws Error if Java or ZooKeeper is missing, or it does not come up */
   async start(): Promise<void> {
-    const { ports, say } = this.#options
-    this.#port = (await isFree(HOST, USUAL_PORT)) ? USUAL_PORT : await ports.take(HOST)
+    const { ports, ensemble } = this.#options
+    this.#port = !ensemble && (await isFree(HOST, USUAL_PORT)) ? USUAL_PORT : await ports.take(HOST)
     try {
       await this.#launch()
     } catch (error) {
-      // Another cluster that starts at the same time was first to take the usual port.
+      // Another cluster that starts at the same time took the usual port first.
       if (this.#stopping || this.#port !== USUAL_PORT || (await isFree(HOST, USUAL_PORT))) throw error
       this.#port = await ports.take(HOST)
       await this.#launch()
     }
-    say(`${this.id.padEnd(12)} ready: pid ${this.pid}, ${this.url}`)
+    await this.#serves('ready')
   }
 
   async stop(deadlineMs: number): Promise<void> {
-    if (!this.#server) return this.kill() // it is being started
+    if (!this.#server) return this.kill() // it is still starting
     this.#stopping = true
     const force = setTimeout(() => this.kill(), deadlineMs)
     await this.#server.stop()
@@ -69,10 +79,23 @@ export class ZooKeeper implements Member {
   }
 
   async #launch(): Promise<void> {
-    const server = await startLocalServer({ folder: this.#options.folder, port: this.#port, onSpawn: pid => this.#setPid(pid) })
+    const { folder, number, ensemble } = this.#options
+    const place = ensemble && { ensemble: { number, servers: ensemble }, heapMb: ENSEMBLE_HEAP_MB }
+    const server = await startLocalServer({ folder, port: this.#port, onSpawn: pid => this.#setPid(pid), ...place })
     this.#server = server
     if (this.#stopping) return server.stop()
-    void server.exited.then(({ code, signal }) => this.#ended(signal ? `was ended by ${signal}` : `ended with status ${code}`))
+    void server.exited.then(({ code, signal }) => this.#ended(signal ? `was killed by ${signal}` : `ended with status ${code}`))
+  }
+
+  /** Waits until it serves, and says so, unless it ends before: without most of its ensemble it does not serve. */
+  async #serves(how: string): Promise<void> {
+    const { pid } = this
+    for (;;) {
+      const mode = await modeOf(HOST, this.#port)
+      if (this.#stopping || this.pid !== pid) return
+      if (mode !== undefined) return this.#options.say(`${this.id.padEnd(12)} ${how}: pid ${pid}, ${this.url}${mode === 'standalone' ? '' : `, ${mode}`}`)
+      await sleep(POLL_MS)
+    }
   }
 
   #setPid(pid: number | null): void {
@@ -86,13 +109,13 @@ export class ZooKeeper implements Member {
     this.#setPid(null)
     if (this.#stopping) return
     if (!restart) return say(`${this.id} ${how}`)
-    say(`${this.id} ${how} and is started again in ${RESTART_MS / 1000} s`)
+    say(`${this.id} ${how}; restarting it in ${RESTART_MS / 1000} s`)
     for (;;) {
       await sleep(RESTART_MS)
       if (this.#stopping) return
       try {
         await this.#launch()
-        return say(`${this.id.padEnd(12)} ready again: pid ${this.pid}, ${this.url}`)
+        return await this.#serves('ready again')
       } catch (error) {
         this.#setPid(null)
         say(`${this.id} cannot be started: ${(error as Error).message}`)

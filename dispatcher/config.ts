@@ -17,24 +17,24 @@ export const dispatcherVariables = {
     .string()
     .regex(/^sqlite:(?!\/\/)[^?#\0]*[^/?#\0]$/, 'must be sqlite:PATH, the path of a file')
     .default('sqlite:./data/comments.db')
-    .describe('where comments are kept: sqlite:PATH, relative to the working folder'),
+    .describe('comment store: sqlite:PATH, relative to the working directory'),
   CONTENT_MAX_LENGTH: z
     .string()
     .regex(/^[0-9]{1,4}$/, LENGTH_RULE)
     .transform(Number)
     .refine(length => length >= 1 && length <= MAX_CONTENT, LENGTH_RULE)
     .default(MAX_CONTENT)
-    .describe('most characters of a comment'),
-  CONTENT_LINKS: z.enum(['allow', 'refuse'], 'must be allow or refuse').default('allow').describe('whether a comment may hold links: allow or refuse'),
+    .describe('longest comment, in characters'),
+  CONTENT_LINKS: z.enum(['allow', 'refuse'], 'must be allow or refuse').default('allow').describe('links and e-mail addresses in comments: allow or refuse'),
   CONTENT_WORDS_FILE: parsedBy(path => {
     readWords(path)
     return path
   })
     .optional()
-    .describe('a file of words that no comment may hold, one a line, read again when it changes'),
+    .describe('file of words that no comment may contain, one per line, reread when it changes'),
   CONTENT_DUPLICATE_SECONDS: count(0)
     .refine(seconds => seconds <= MAX_DUPLICATE_SECONDS, `must be at most ${MAX_DUPLICATE_SECONDS}`)
-    .describe('for how long an author may not say the same again on a video; 0: it may'),
+    .describe('time in which an author may not repeat a comment on the same video, s; 0: no limit'),
 }
 
 export type DispatcherConfig = ReturnType<typeof dispatcherConfig>

@@ -41,7 +41,7 @@ export interface DispatcherDeps {
   readonly standing?: Pick<Standing, 'refused' | 'cannotStore'>
   /** What the site lets its viewers say; without, anything. */
   readonly rules?: Rules
-  /** Told of every comment on its way, where anybody wants to know. */
+  /** Optional hooks: called for each comment that is stored and forwarded. */
   readonly trace?: Trace | undefined
 }
 
@@ -167,8 +167,8 @@ export class Dispatcher {
     for (const hint of hints) recentVideos.hint(hint, now)
   }
 
-  /** To be called when a dispatcher came, went or changed: who stops being a video's owner sends its newest
-   * comment to the new one (section 7). */
+  /** To be called when a dispatcher came, went or changed. The previous owner of a video sends its newest comment to the
+   * new owner. */
   viewChanged(): void {
     const takerOf = this.#owners.refresh()
     if (takerOf) this.#handOver([...this.#current().recentVideos.all()], takerOf)

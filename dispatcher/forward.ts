@@ -54,7 +54,7 @@ export class Forward {
     return bytes
   }
 
-  /** To every edge that holds the video, and to the dispatcher that owns it where we do not (section 7). */
+  /** Sends it to every edge that holds the video, and to the dispatcher that owns the video if that is not us. */
   comment(comment: WireComment, otherOwner: MemberNode | undefined): void {
     const targets = this.#edgesOf(comment.videoId)
     if (targets.size === 0 && !otherOwner) return

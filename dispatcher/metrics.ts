@@ -3,7 +3,7 @@ import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 
 const SIZE_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 
-/** What a dispatcher counts. */
+/** The dispatcher's metrics. */
 export class DispatcherMetrics {
   readonly accepted: Counter
   readonly stored: Counter
@@ -30,26 +30,26 @@ export class DispatcherMetrics {
 
     this.accepted = counter('comments_accepted', 'Posts taken into the accept queue.')
     this.stored = counter('comments_stored', 'New comments on disk.')
-    this.forwarded = counter('comments_forwarded', 'Comments in batches that an edge acknowledged, once for each edge.')
+    this.forwarded = counter('comments_forwarded', 'Comments in batches that an edge acknowledged, counted once per edge.')
     this.hints = counter('hints_forwarded', 'Hints in batches that an edge acknowledged.')
     this.batches = counter('batches', 'Batches that an edge acknowledged.')
-    this.batchFailures = counter('batch_failures', 'Batches that failed; hints took their place.')
+    this.batchFailures = counter('batch_failures', 'Batches that failed; hints replace them.')
     this.batchComments = histogram('batch_comments', 'Comments in a batch.', SIZE_BUCKETS)
     this.groupComments = histogram('commit_comments', 'Posts in a group commit.', SIZE_BUCKETS)
-    this.commitSeconds = histogram('commit_seconds', 'A group commit, as the accept queue sees it.', SECONDS_BUCKETS)
-    this.posts = labelled('posts', 'Posts answered here, by result: created, repeated or an error code.', 'code')
-    this.passedOn = counter('posts_passed_on', 'Posts handed to the owner of their video.')
-    this.syncRooms = labelled('sync_rooms', 'Rooms of syncs and replays, by where they were read; none: the store was away.', 'from')
-    this.syncComments = counter('sync_comments', 'Comments that syncs brought: what the push had missed.')
+    this.commitSeconds = histogram('commit_seconds', 'Time of a group commit, as the accept queue sees it.', SECONDS_BUCKETS)
+    this.posts = labelled('posts', 'Posts answered by this dispatcher, by result: created, repeated or an error code.', 'code')
+    this.passedOn = counter('posts_passed_on', 'Posts passed on to the owner of their video.')
+    this.syncRooms = labelled('sync_rooms', 'Rooms of syncs and replays, by where they were read; none: the store was unavailable.', 'from')
+    this.syncComments = counter('sync_comments', 'Comments in answers to syncs.')
     this.historyPages = labelled('history_pages', 'Pages of history, by where they were read.', 'from')
 
-    // A counter that appears with its first event never rises from 0: no alert would see that event.
+    // Starts at 0: an alert on a rate does not see the first event of a counter that appears with it.
     for (const code of ['created', 'OVERLOADED', 'STORE_UNAVAILABLE']) this.posts.inc({ code }, 0)
     for (const from of ['memory', 'store', 'none']) this.syncRooms.inc({ from }, 0)
     for (const from of ['memory', 'store']) this.historyPages.inc({ from }, 0)
   }
 
-  /** A size that is read when it is asked for. */
+  /** Adds a size in bytes, which is read at each scrape. */
   bytes(name: string, help: string, read: () => number): void {
     new Gauge({ name: `live_dispatcher_${name}_bytes`, help, registers: [this.#registry], collect() { this.set(read()) } })
   }

@@ -26,8 +26,8 @@ const PASS_ON_MS = 1_500
 const DEFAULT_LEFT_MS = 2_000
 const READS = { [READS_HEADER]: READS_OUTCOME_UNKNOWN }
 
-/** Posts of a video that another dispatcher owns are passed on to it, once and marked. A dispatcher that gets marked
- * posts, or whose owner does not answer, stores them itself. The posts' keys make a second handling harmless. */
+/** Passes on the posts of a video that another dispatcher owns to that owner, marked. A dispatcher that receives marked
+ * posts, or whose owner does not answer, stores them itself. The posts' keys make it harmless if both store them. */
 export class Route {
   readonly #deps: RouteDeps
 

@@ -13,8 +13,8 @@ interface Sighting {
 
 type Sightings = Map<VideoId, Map<string, Sighting>>
 
-/** The edges whose sync for a video was seen in the last seconds: they get its comments also where the view does
- * not show them yet (section 7). Two generations, so that forgetting costs nothing; bounded. */
+/** The edges that synced a video in the last seconds: they get its comments even if the view does not show them yet
+ * (rule 7). Kept in two generations, so that forgetting costs nothing; bounded. */
 export class Synced {
   readonly #clock: Clock
   readonly #maxEntries: number

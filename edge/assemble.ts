@@ -12,7 +12,7 @@ import { internalRoutes } from './server.js'
 
 const DRAIN_WINDOW_MS = 3_000
 
-export interface EdgePartDeps extends Pick<EdgeDeps, 'metrics' | 'gzip' | 'capacity' | 'onPeerError'> {
+export interface EdgePartDeps extends Pick<EdgeDeps, 'metrics' | 'gzip' | 'capacity' | 'onPeerError' | 'onRestart'> {
   readonly identity: NodeIdentity
   readonly clock: Clock
   /** 0 ≤ x < 1 */

@@ -17,6 +17,9 @@ export interface CatchUpRoom {
   readonly videoId: VideoId
   /** L: the room's last flush. */
   readonly flushed: Cursor
+  /** Counts how often the room has begun anew below where it stood; `restartedAt` is where. */
+  readonly epoch: number
+  readonly restartedAt: Cursor
   readonly buffer: ReplayBuffer
   /** Viewers that are not live. */
   readonly waiting: ReadonlySet<Viewer>
@@ -42,17 +45,19 @@ export class CatchUp {
     this.#replays = new Replays(room, deps, run => this.#serve(run))
   }
 
-  /** From now on the viewer is live, or waits for history first. */
+  /** Makes the viewer live, or lets it wait for history first. */
   advance(viewer: Viewer): void {
     if (viewer.blocked) return viewer.goLive()
     const { buffer, flushed } = this.#room
+    const back = this.#back(viewer)
     const missed = missedBy(viewer, buffer, flushed)
-    if (missed) return this.#send(viewer, missed)
+    if (missed) return this.#send(viewer, back ? [back, ...missed] : missed)
+    if (back) viewer.write(this.#pieces.encode(viewer.outlet.encoding, [back]))
     viewer.waitForHistory()
     this.#replays.ask()
   }
 
-  /** Once a second. */
+  /** Once a second: heartbeats for those that wait; those that waited too long for history join without it. */
   tick(): void {
     const now = this.#clock.now()
     for (const viewer of this.#room.waiting) {
@@ -96,11 +101,18 @@ export class CatchUp {
     let served = false
     for (const viewer of waiting) {
       if (viewer.state.kind !== 'replaying') continue
+      if (viewer.blocked) {
+        // It catches up once it takes bytes again.
+        if (!missedBy(viewer, joined, flushed)) continue
+        served = true
+        viewer.goLive()
+        continue
+      }
+      const back = this.#back(viewer)
       const missed = missedBy(viewer, joined, flushed)
-      if (!missed) continue
-      served = true
-      if (viewer.blocked) viewer.goLive()
-      else this.#send(viewer, missed)
+      if (missed) this.#send(viewer, back ? [back, ...missed] : missed)
+      else if (back) viewer.write(this.#pieces.encode(viewer.outlet.encoding, [back]))
+      served ||= missed !== undefined
     }
     return served
   }
@@ -109,7 +121,21 @@ export class CatchUp {
    * missed, and joins at L. */
   #giveUp(viewer: Viewer): void {
     const { flushed } = this.#room
+    const back = this.#back(viewer)
     const { cursor } = viewer
-    this.#send(viewer, cursor === undefined ? [] : [streamEvent(flushed, gapEvent(cursor, flushed))])
+    const gap = cursor === undefined || cursor >= flushed ? [] : [streamEvent(flushed, gapEvent(cursor, flushed))]
+    this.#send(viewer, back ? [back, ...gap] : gap)
+  }
+
+  /** Brings the cursor of a viewer from before the room began anew to where it did.
+   * @returns the gap that says so; undefined where there is nothing to say */
+  #back(viewer: Viewer): StreamEvent | undefined {
+    const { epoch, restartedAt } = this.#room
+    const { cursor } = viewer
+    if (viewer.epoch === epoch) return undefined
+    viewer.epoch = epoch
+    if (cursor === undefined || cursor <= restartedAt) return undefined
+    viewer.cursor = restartedAt
+    return streamEvent(restartedAt, gapEvent(cursor, restartedAt))
   }
 }

@@ -9,6 +9,8 @@ export interface ChainListener {
   /** It stands at this id now, and goes on from there. */
   readonly opened: (at: Cursor) => void
   readonly appended: (comment: WireComment) => void
+  /** The store no longer has what lies above `to`, where it stands now; it stood at `from`. */
+  readonly restarted: (from: Cursor, to: Cursor) => void
 }
 
 /** A room's comments in the order of commit, without a hole, whatever order and however often they come (rule 6).
@@ -79,6 +81,10 @@ export class Chain {
       if (asked !== this.#asked) return 0
       this.#openAt(asked, answer)
     }
+    if (this.#isAheadOfStore(asked, answer)) {
+      this.#restart(answer.head)
+      return 0
+    }
     let appended = 0
     if (asked.last !== undefined && asked.last <= this.last) {
       for (const comment of answer.comments) {
@@ -92,6 +98,22 @@ export class Chain {
     // Only the store, read to the end, can say that nothing is there; and not of what was heard of since.
     if (answer.from === 'store' && !answer.more && asked === this.#asked) this.want = Math.max(answer.head, this.last, this.#heard)
     return appended
+  }
+
+  /** The store, read to the end, does not have what we had when we asked. All that is delivered was on disk first: it is
+   * another store by now, such as a backup that was put back. */
+  #isAheadOfStore(asked: SyncRequest, answer: RoomAnswer): boolean {
+    return answer.from === 'store' && !answer.more && asked === this.#asked && asked.last === this.last && answer.head < this.last
+  }
+
+  /** Begins anew at the store's head: what it stores from now on may have lower ids than ours. */
+  #restart(at: Cursor): void {
+    const from = this.last
+    this.last = at
+    this.want = at
+    this.#heard = 0
+    this.#aside.clear()
+    this.#listener.restarted(from, at)
   }
 
   /** Opens where it was asked to if the answer reaches from there to the head, else at the head. */

@@ -9,9 +9,9 @@ export const edgeVariables = {
   ...zookeeperVariables,
   ...publicVariables(8081),
   ...identityVariables,
-  EDGE_CAPACITY: count(15_000).describe('viewers it takes'),
-  EDGE_GZIP_LEVEL: z.string().regex(/^[1-9]$/, 'must be 1 to 9').transform(Number).default(6).describe('how hard flushes are compressed for viewers that accept gzip, 1 to 9'),
-  EDGE_GZIP_MIN_VIEWERS: count(4).describe('a video with fewer viewers here is sent uncompressed blocks'),
+  EDGE_CAPACITY: count(15_000).describe('most viewers that the edge takes'),
+  EDGE_GZIP_LEVEL: z.string().regex(/^[1-9]$/, 'must be 1 to 9').transform(Number).default(6).describe('compression level for viewers that accept gzip, 1 to 9'),
+  EDGE_GZIP_MIN_VIEWERS: count(4).describe('viewers that a video needs on the edge before its flushes are compressed'),
 }
 
 export function edgeConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {

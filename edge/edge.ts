@@ -1,4 +1,5 @@
 import type { VideoId } from '../protocol/comment.js'
+import type { Cursor } from '../protocol/id.js'
 import { SLOW_MS } from '../protocol/limits.js'
 import { MAX_ZNODE_BYTES } from '../protocol/nodes.js'
 import type { Batch, WireComment } from '../protocol/wire.js'
@@ -36,6 +37,8 @@ export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 
   readonly received?: ((comment: WireComment) => void) | undefined
   /** Announces the videos that are watched here, with their viewers. @returns the size of what was written, bytes */
   readonly announce: (videos: ReadonlyMap<VideoId, number>) => number
+  /** Optional hook: a room was ahead of the store, and has begun anew at `to`. */
+  readonly onRestart?: ((videoId: VideoId, from: Cursor, to: Cursor) => void) | undefined
   /** Optional hook: no dispatcher has answered for a while, or one answers again. */
   readonly onStale?: ((stale: boolean) => void) | undefined
 }
@@ -64,7 +67,7 @@ export class Edge {
   #draining = false
   #stopped = false
 
-  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, received, announce, onStale = () => {} }: EdgeDeps) {
+  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, received, announce, onStale = () => {}, onRestart = () => {} }: EdgeDeps) {
     this.#clock = clock
     this.#metrics = metrics
     this.#view = view
@@ -88,6 +91,10 @@ export class Edge {
       pacer: new Pacer(clock),
       gzip,
       replay: request => this.#syncs.replay(request),
+      restarted: (videoId, from, to) => {
+        metrics.restarts.inc()
+        onRestart(videoId, from, to)
+      },
       needsSync: room => this.#syncs.needs(room),
       blocked: this.#blocked,
     }

@@ -82,6 +82,13 @@ export class Flushes {
     this.#last = last
   }
 
+  /** The same where some are live: the next flush brings them to L. */
+  moveTo(last: Cursor): void {
+    this.restart(last)
+    this.#countDue = true
+    this.#schedule()
+  }
+
   add(comment: StreamEvent): void {
     this.#gathered.push(comment)
     this.#schedule()

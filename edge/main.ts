@@ -41,6 +41,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     gzip: { level: config.EDGE_GZIP_LEVEL, minViewers: config.EDGE_GZIP_MIN_VIEWERS },
     received: log.isLevelEnabled('debug') ? ({ videoId, id }) => log.debug({ videoId, id: String(id) }, 'comment_received') : undefined,
     onStale: stale => (stale ? log.error('dispatchers_unreachable') : log.info('dispatchers_reached')),
+    onRestart: (videoId, from, to) => log.warn({ videoId, from: String(from), to: String(to) }, 'room_ahead_of_store'),
     onPeerError: (dispatcher, err) => log.warn({ dispatcherId: dispatcher.id, err }, 'dispatcher_failed'),
     announceNode: node => entry(node, printNode, data => new Announcer({ zk, log, path: `${EDGES}/${id}`, data, mayReplace: mayReplaceNode({ id, instance }, client) })),
     announceHoldings: (holdings, node) => entry(holdings, printHoldings, data => new Announcer({ zk, log, path: `${HOLDINGS}/${id}`, data, mayReplace: mayReplaceHoldings({ id, instance }, node) })),
@@ -50,7 +51,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   watcher.onChange(() => part.viewChanged())
 
   const notReady = () => part.notReady()
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, pong: () => part.pong(), notReady, onBug, log })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, pong: () => part.pong(), notReady: () => live.notReady(notReady()), onBug, log })
   part.route(internal)
   const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'edge' })
   const descriptors = descriptorsForConnections()
@@ -81,7 +82,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const wish = new DrainWatch({
     zk,
     log,
-    edgeId: id,
+    id,
     instance,
     onWish(wished) {
       if (wished) return void drain()

@@ -16,6 +16,8 @@ export interface RoomDeps extends CatchUpDeps, FlushesDeps {
   readonly budget: ReplayBudget
   /** Viewers of all rooms whose sockets take nothing. */
   readonly blocked: Set<Viewer>
+  /** The store no longer has what the room had from its new place on. */
+  readonly restarted: (videoId: VideoId, from: Cursor, to: Cursor) => void
   /** The room wants a sync now (rule 7). */
   readonly needsSync: (room: Room) => void
 }
@@ -29,6 +31,9 @@ export class Room {
   readonly viewers = new Set<Viewer>()
   /** Those of them that are not live. */
   readonly waiting = new Set<Viewer>()
+  /** How often the room has begun anew below where it stood, and where it did so last. */
+  epoch = 0
+  restartedAt: Cursor = 0
   /** Viewers of the video on other edges, as of the last sync. */
   others = 0
   /** Since when nobody is here, monotonic ms. */
@@ -52,6 +57,13 @@ export class Room {
         if (this.buffer.last !== at) this.buffer.restart(at)
       },
       appended: comment => this.#append(comment),
+      restarted: (from, to) => {
+        this.epoch++
+        this.restartedAt = to
+        this.buffer.restart(to)
+        this.#flushes.moveTo(to)
+        deps.restarted(videoId, from, to)
+      },
     })
     this.#catchUp = new CatchUp(this, deps)
     this.#flushes = new Flushes(this, this.#catchUp, deps)
@@ -73,7 +85,7 @@ export class Room {
       this.chain.reopen()
       this.emptySince = undefined
     }
-    const viewer = new Viewer(this.#host, start, outlet)
+    const viewer = new Viewer(this.#host, start, outlet, this.epoch)
     this.viewers.add(viewer)
     if (this.chain.open) this.#admit(viewer)
     else this.#deps.needsSync(this)
@@ -93,7 +105,7 @@ export class Room {
     if (what === 'aside') this.#deps.needsSync(this)
   }
 
-  /** Somebody has seen this id. */
+  /** The video has a comment with this id. */
   hint(id: Cursor): void {
     this.chain.hint(id)
     if (this.chain.behind) this.#deps.needsSync(this)
@@ -134,7 +146,7 @@ export class Room {
     this.#deps.budget.remove(this.buffer)
   }
 
-  /** A flush was written: those join whose cursor it reached (rule 9). */
+  /** After a flush: viewers whose cursor it reached join (rule 9). */
   reached(): void {
     for (const viewer of this.waiting) {
       if (viewer.state.kind === 'ahead' && viewer.cursor! <= this.flushed) this.#catchUp.advance(viewer)
@@ -172,6 +184,7 @@ export class Room {
       // One that the room has reached meanwhile joins at that flush.
       if (cursor! <= Math.max(head, this.chain.last)) continue
       viewer.cursor = this.flushed
+      viewer.epoch = this.epoch
       this.#catchUp.advance(viewer)
     }
   }

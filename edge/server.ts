@@ -54,7 +54,7 @@ export function publicServer(edge: Edge, { connections, streamsPerAddress, clien
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/comments/:videoId', exchange => {
     const videoId = checkVideoId(exchange.parameter(0))
-    if (!exchange.header('accept').includes('text/event-stream')) throw new LiveError('NOT_FOUND', 'an edge has the live stream alone: ask for text/event-stream, or ask the gateway')
+    if (!exchange.header('accept').includes('text/event-stream')) throw new LiveError('NOT_FOUND', 'an edge has only the live stream: ask for text/event-stream, or ask a gateway')
     const after = parseCursor(exchange.header('last-event-id')) ?? readCursor(exchange.query.get('lastEventId'), 'lastEventId')
     const recent = readRecent(exchange)
     const encoding = acceptsGzip(exchange.header('accept-encoding')) ? 'gzip' : 'plain'

@@ -43,7 +43,7 @@ export interface Opening extends Waiting {
 /** Its cursor is above L: it waits for the flush that reaches it (rule 9). */
 export interface Ahead extends Waiting {
   readonly kind: 'ahead'
-  /** The room's newest sync when it came. The answer to that one was perhaps read before, and cannot judge its cursor. */
+  /** The room's newest sync when it came: the answer may be older than the cursor, and does not judge it. */
   readonly asked: SyncRequest | undefined
 }
 
@@ -87,13 +87,16 @@ export class Viewer {
   readonly recent: number
   /** The last comment it was sent, or has; undefined for a newcomer whose place is still to be found. */
   cursor: Cursor | undefined
+  /** The room's epoch that the cursor is of. */
+  epoch: number
   /** Whether it has had its `ready`, which comes once: one that was live may have to wait for history again. */
   ready = false
   #state: ViewerState = GONE
   readonly #host: ViewerHost
 
-  constructor(host: ViewerHost, start: Start, outlet: Outlet) {
+  constructor(host: ViewerHost, start: Start, outlet: Outlet, epoch: number) {
     this.#host = host
+    this.epoch = epoch
     this.outlet = outlet
     this.recent = start.recent ?? 0
     this.cursor = start.after
@@ -121,17 +124,17 @@ export class Viewer {
     return now - (blockedSince(this.#state) ?? now)
   }
 
-  /** Its cursor is above L. @param asked the room's newest sync */
+  /** Its cursor is above L (rule 9). @param asked the room's newest sync */
   waitForFlush(asked: SyncRequest | undefined): void {
     this.#become({ kind: 'ahead', asked, ...this.#line() })
   }
 
-  /** What it missed is not in memory. */
+  /** What it missed is not in memory (rule 8). */
   waitForHistory(): void {
     this.#become({ kind: 'replaying', since: this.#host.clock.now(), ...this.#line() })
   }
 
-  /** It is about to be sent what it missed; one whose socket takes nothing, when it does again. */
+  /** Nothing is waited for any longer: it is sent what it missed, now or when its socket takes bytes again. */
   goLive(): void {
     const since = blockedSince(this.#state)
     this.#become(since === undefined ? LIVE : { kind: 'live', blockedSince: since })
@@ -141,12 +144,12 @@ export class Viewer {
     this.#become(GONE)
   }
 
-  /** One write: to a viewer whose socket takes bytes. */
+  /** One write. Only for a viewer whose socket takes bytes. */
   write(bytes: Uint8Array): void {
     if (!this.outlet.write(bytes)) this.#block()
   }
 
-  /** Keeps the line of one that waits alive. */
+  /** Sends a viewer that waits a heartbeat, where one is due. */
   heartbeat(now: number): void {
     const state = this.#state
     if (!waits(state) || state.blockedSince !== undefined || now - state.heardAt < HEARTBEAT_MS) return
@@ -171,7 +174,7 @@ export class Viewer {
     if (state.kind !== 'gone') this.#become({ ...state, blockedSince: this.#host.clock.now() })
   }
 
-  /** What one that goes on waiting, or has to wait again, keeps. */
+  /** What a waiting state begins with. */
   #line(): Waiting {
     const state = this.#state
     return { heardAt: waits(state) ? state.heardAt : this.#host.clock.now(), blockedSince: blockedSince(state) }

@@ -21,7 +21,8 @@ export class GatewayPart {
   readonly #clock: Clock
   readonly #viewLoaded: () => boolean
   readonly #api: PublicApi
-  #draining = false
+  /** The drain under way; undefined while viewers are taken. */
+  #drain: object | undefined
 
   constructor(deps: GatewayPartDeps) {
     this.#clock = deps.clock
@@ -48,16 +49,28 @@ export class GatewayPart {
 
   /** Why it is not ready, or undefined when it is. */
   notReady(): string | undefined {
-    if (this.#draining) return 'draining'
+    if (this.#drain) return 'draining'
     return this.#viewLoaded() ? undefined : 'waiting for the registry'
   }
 
-  /** Takes no new viewers, ends all streams over `windowMs`, waits for the posts under way, and closes. */
-  async stop(windowMs: number): Promise<void> {
-    const { sessions, poster } = this.gateway
-    this.#draining = true
+  /** Takes no new viewers, and ends all streams over `windowMs`. Posts and history are served all the same. Resolves when
+   * no stream is left, or the drain was called off. */
+  async drain(windowMs: number): Promise<void> {
+    const drain = (this.#drain = {})
     this.#api.stop()
-    await sessions.endAll(windowMs)
+    await this.gateway.sessions.endAll(windowMs, () => this.#drain === drain)
+  }
+
+  /** Takes viewers again, after a drain that was called off. */
+  resume(): void {
+    this.#drain = undefined
+    this.#api.resume()
+  }
+
+  /** Drains, waits for the posts under way, and closes. */
+  async stop(windowMs: number): Promise<void> {
+    const { poster } = this.gateway
+    await this.drain(windowMs)
     const until = this.#clock.now() + POSTS_MS
     while (poster.inFlight > 0 && this.#clock.now() < until) await sleep(this.#clock, 20)
     await sleep(this.#clock, ANSWERS_LEAVE_MS)

@@ -14,12 +14,12 @@ export const gatewayVariables = {
   ...zookeeperVariables,
   ...publicVariables(8080),
   ...identityVariables,
-  EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('viewers of one video that one edge is given'),
-  JOIN_RATE: atLeastOne.default(500).describe('viewers a second that are placed on edges; more wait in line, or are told to come back'),
-  POST_RATE_LIMIT: postRate(5).describe('posts a second of one author whose identity is known, twice as many at once; 0: no limit'),
-  POST_RATE_LIMIT_PER_ADDRESS: postRate(100).describe('posts a second from one address, twice as many at once; 0: no limit'),
-  STREAMS_PER_AUTHOR: limit(20).describe('streams that one author whose identity is known may have open; 0: any number'),
-  DRAIN_MS: count(1_000).describe('time over which viewers are sent away at a stop'),
+  EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('most viewers of one video that are placed on one edge'),
+  JOIN_RATE: atLeastOne.default(500).describe('new viewers placed on edges per second; up to 4 s worth of others wait in line, the rest reconnect later'),
+  POST_RATE_LIMIT: postRate(5).describe('posts per second by one author with a token, twice as many in a burst; 0: no limit'),
+  POST_RATE_LIMIT_PER_ADDRESS: postRate(100).describe('posts per second from one address, twice as many in a burst; 0: no limit'),
+  STREAMS_PER_AUTHOR: limit(20).describe('open streams per author with a token; 0: no limit'),
+  DRAIN_MS: count(1_000).describe('time over which a stopping gateway ends its streams, ms'),
 }
 
 export type GatewayConfig = ReturnType<typeof gatewayConfig>

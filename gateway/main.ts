@@ -1,3 +1,9 @@
+import { GATEWAYS, printNode } from '../protocol/nodes.js'
+import { WIRE_VERSION } from '../protocol/wire.js'
+import { Announcer } from '../registry/announcer.js'
+import { mayReplaceNode } from '../registry/claim.js'
+import { DrainWatch } from '../registry/drain-watch.js'
+import { entry } from '../registry/entry.js'
 import { startNode } from '../registry/start.js'
 import { openIdentity } from '../runtime/auth/open.js'
 import { systemClock } from '../runtime/clock.js'
@@ -8,7 +14,7 @@ import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { urlOf } from '../runtime/variables.js'
-import { VERSION } from '../runtime/version.js'
+import { Announcement } from './announcement.js'
 import { GatewayPart } from './assemble.js'
 import { gatewayConfig } from './config.js'
 import { Limits } from './limits.js'
@@ -20,11 +26,13 @@ const STOP_DEADLINE_MS = 20_000
  * stands in front would send it. Without ZooKeeper it opens after this time all the same. */
 const FIRST_READ_MS = 2_000
 
-/** Runs a gateway until it is told to stop. It announces nothing: it only watches who is there. */
+/** Runs a gateway until it is told to stop. It announces itself to operators alone: whether its entry stands, or another
+ * process has its id, changes nothing for viewers. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const config = gatewayConfig(argv, env)
   const live = startNode('gateway', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
-  const { identity, log, onBug, client, watcher, metrics } = live
+  const { identity, log, onBug, client, zk, watcher, metrics } = live
+  const { id, instance, version } = identity
   const auth = await openIdentity(config, systemClock, log)
   const refusals = new Refusals({ clock: systemClock, log, metrics, name: 'gateway' })
   const descriptors = descriptorsForConnections()
@@ -54,7 +62,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
   })
   watcher.onChange(change => part.viewChanged(change))
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => part.notReady(), onBug, log })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => live.notReady(part.notReady()), onBug, log })
   const server = new HttpServer({
     onBug,
     headers: part.headers,
@@ -65,20 +73,46 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const readBy = systemClock.now() + FIRST_READ_MS
   while (!watcher.loaded && systemClock.now() < readBy) await new Promise(resolve => setTimeout(resolve, 10))
   const port = server.listen(config.HOST, config.PORT)
-  log.info(
-    { publicUrl: config.PUBLIC_URL ?? urlOf(config.HOST, port), internalUrl: config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort), viewerLimit: limit, version: VERSION, identity: auth ? 'on' : 'off' },
-    'listening',
-  )
+  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, port)
+  const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
+  log.info({ publicUrl, internalUrl, viewerLimit: limit, version, identity: auth ? 'on' : 'off' }, 'listening')
 
   await live.connected()
-  await live.stopping
+  const { sessions, poster } = part.gateway
+  const announcement = new Announcement({ id, instance, internalUrl, publicUrl, startedAt: Date.now(), version, wire: WIRE_VERSION }, {
+    clock: systemClock,
+    viewers: () => sessions.size,
+    announce: node => entry(node, printNode, data => new Announcer({ zk, log, path: `${GATEWAYS}/${id}`, data, mayReplace: mayReplaceNode({ id, instance }, client) })),
+  })
+  const draining = () => {
+    log.info({ viewers: sessions.size, posts: poster.inFlight }, 'draining')
+    announcement.state('draining')
+  }
+  const wish = new DrainWatch({
+    zk,
+    log,
+    id,
+    instance,
+    onWish(wished) {
+      if (wished) {
+        draining()
+        return void part.drain(config.DRAIN_MS).then(() => sessions.size === 0 && log.info('drained'))
+      }
+      log.info('taking_viewers_again')
+      announcement.state('up')
+      part.resume()
+    },
+  })
 
+  await live.stopping
+  wish.close()
   server.stopListening()
-  log.info({ viewers: part.gateway.sessions.size, posts: part.gateway.poster.inFlight }, 'draining')
+  draining()
   await part.stop(config.DRAIN_MS)
   server.close()
   internal.close()
   auth?.close()
+  await announcement.close()
   await live.close()
   log.info('stopped')
 }

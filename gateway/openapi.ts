@@ -2,8 +2,8 @@ import { MAX_AUTHOR, MAX_CONTENT } from '../protocol/comment.js'
 import type { ErrorCode } from '../protocol/errors.js'
 import { VERSION } from '../runtime/version.js'
 
-/** The public API as OpenAPI 3.1 describes it, of which only what we use is typed. A test holds it against what the
- * gateway really answers. */
+/** The public API's description in OpenAPI 3.1, of which only the used parts are typed. A test checks it against the
+ * gateway's real answers. */
 export interface OpenApi {
   readonly openapi: string
   readonly info: { readonly title: string; readonly version: string; readonly description: string; readonly license: { readonly name: string; readonly identifier: string } }
@@ -26,7 +26,7 @@ export interface Operation {
   readonly operationId: string
   readonly summary: string
   readonly description?: string
-  /** Any of these; `{}` where none may do. */
+  /** Any of these will do; `{}`: none is needed. */
   readonly security?: readonly Readonly<Record<string, readonly string[]>>[]
   readonly parameters?: readonly Parameter[]
   readonly requestBody?: { readonly required: boolean; readonly content: Content }
@@ -53,7 +53,7 @@ export type Content = Readonly<Record<string, Media>>
 export interface Media {
   readonly schema: Schema
   readonly example?: unknown
-  /** OpenAPI 3.1 has no words for a stream: its events by name, `message` for those without one. */
+  /** OpenAPI 3.1 cannot describe a stream. Its events by name, `message` for unnamed ones. */
   readonly 'x-server-sent-events'?: Readonly<Record<string, { readonly description: string; readonly id: string; readonly data: Schema; readonly example: string }>>
 }
 
@@ -64,23 +64,26 @@ const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` })
 const object = (properties: Readonly<Record<string, Schema>>, required = Object.keys(properties)): Schema => ({ type: 'object', required, properties })
 const exampleComment = { id: '243901510635520', videoId: 'demo', authorId: 'anonymous', content: 'hello', createdAt: 1_795_235_867_245 }
 const { videoId: _, ...exampleEvent } = exampleComment
+const exampleKey = '0b9c6c6e-7d3b-4c1e-9d0e-5f2b7a1c8e44'
 
-function failure(description: string, codes: readonly ErrorCode[], message: string, headers?: Response['headers']): Response {
-  const error = object({ code: { type: 'string', enum: codes }, message: { type: 'string', description: 'For people; it may change.' } })
-  return { description, ...(headers && { headers }), content: { 'application/json': { schema: object({ error }), example: { error: { code: codes[0], message } } } } }
+function failure(description: string, codes: readonly ErrorCode[], message: string, headers?: Response['headers'], details: Readonly<Record<string, { readonly schema: Schema; readonly example: string }>> = {}): Response {
+  const schemas = Object.fromEntries(Object.entries(details).map(([name, { schema }]) => [name, schema]))
+  const examples = Object.fromEntries(Object.entries(details).map(([name, { example }]) => [name, example]))
+  const error = object({ code: { type: 'string', enum: codes }, message: { type: 'string', description: 'For people; the text may change.' }, ...schemas })
+  return { description, ...(headers && { headers }), content: { 'application/json': { schema: object({ error }), example: { error: { code: codes[0], message, ...examples } } } } }
 }
 
-const retryAfter = { 'retry-after': { description: 'Seconds to wait; with `OVERLOADED`.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
-const unavailable = failure('No dispatcher can be reached, or it cannot read its store. Ask again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher can be reached', retryAfter)
+const retryAfter = { 'retry-after': { description: 'Seconds to wait; only with `OVERLOADED`.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
+const unavailable = failure('No dispatcher can be reached, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher can be reached', retryAfter)
 const tooMany = (description: string, message: string) => failure(description, ['RATE_LIMITED'], message, { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'string', pattern: '^[1-9][0-9]*$' } } })
 const denied = (needed: string) => ({
-  401: failure(`With identity on${needed}: no token, or one that is not good; the message says why. The edge and the gateway check the same.`, ['UNAUTHORIZED'], 'the token has expired', {
-    'www-authenticate': { description: 'By RFC 6750.', schema: { type: 'string', pattern: '^Bearer ' } },
+  401: failure(`With identity on${needed}: the token is missing or invalid; the message says why. Gateways and edges check the same.`, ['UNAUTHORIZED'], 'the token has expired', {
+    'www-authenticate': { description: 'As in RFC 6750.', schema: { type: 'string', pattern: '^Bearer ' } },
   }),
   403: failure(`With identity on${needed}: the token is for other videos.`, ['FORBIDDEN'], 'the token is for other videos'),
 })
 const toWatch = ' and `AUTH_REQUIRE_TO_WATCH`'
-const fromCache: Response = { description: 'Unchanged since the `ETag` that `If-None-Match` named.' }
+const fromCache: Response = { description: 'Unchanged: `If-None-Match` named the current `ETag`.' }
 
 export const openApi: OpenApi = {
   openapi: '3.1.0',
@@ -88,32 +91,32 @@ export const openApi: OpenApi = {
     title: 'Live comments',
     version: VERSION,
     description:
-      'Post comments on a live video, read what was said, and watch the rest as it comes.\n\n' +
-      'Ids are decimal strings, unique and ascending within a video: one cursor for live, resume and paging. ' +
-      'Errors are `{"error":{"code","message"}}`, their codes stable. Besides those listed, every path answers 404 `NOT_FOUND` where there is nothing, ' +
-      'and 405 `METHOD_NOT_ALLOWED` with `Allow` for another method; HEAD goes wherever GET does, and OPTIONS answers browsers\' preflights.',
+      'Post comments on a live video, page through its history, and watch new comments live.\n\n' +
+      'Ids are decimal strings, unique and ascending within a video: the same cursor serves the stream, resuming and paging. ' +
+      'Errors are `{"error":{"code","message"}}` with stable codes. Besides the answers listed, an unknown path is 404 `NOT_FOUND` ' +
+      'and an unsupported method is 405 `METHOD_NOT_ALLOWED` with `Allow`; HEAD works wherever GET does, and OPTIONS answers browsers\' preflights.',
     license: { name: 'MIT', identifier: 'MIT' },
   },
   servers: [{ url: '/' }],
   paths: {
     '/comments/{videoId}': {
-      parameters: [{ name: 'videoId', in: 'path', required: true, description: 'The video. It need not be made first.', schema: ref('VideoId'), example: 'demo' }],
+      parameters: [{ name: 'videoId', in: 'path', required: true, description: 'The video. It need not be created first.', schema: ref('VideoId'), example: 'demo' }],
       get: {
         operationId: 'readOrWatch',
         security: [{}, { bearer: [] }, { cookie: [] }, { query: [] }],
         summary: 'Read a video\'s history, or watch it live',
         description:
           'With `Accept: text/event-stream` the answer is the live stream; otherwise it is a page of history.\n\n' +
-          'The stream is always 200 for a request that can ever succeed, since EventSource gives up for good on anything else: with no room for another viewer it is a `retry:` and its end. ' +
-          'First comes what is replayed (`recent`, or all after the cursor), then `ready`, then what is said from then on; each comment once, ascending. ' +
-          'A client that comes back with the last id it saw misses nothing. It hears something at least every 15 s; 35 s of silence mean that the line is dead.',
+          'The stream answers 200 to every request that may succeed later, since EventSource gives up for good on anything else: if there is no room for the viewer, it sends `retry:` and ends. ' +
+          'First come replayed comments (`recent`, or all after the cursor), then `ready`, then new comments; each once, in ascending order. ' +
+          'A client that reconnects with the last id it saw misses nothing. The stream sends something at least every 15 s; after 35 s of silence the connection is dead.',
         parameters: [
-          { name: 'cursor', in: 'query', description: 'History: an id; the page begins beside it. Without it `before` begins at the newest and `after` at the oldest.', schema: ref('Cursor') },
+          { name: 'cursor', in: 'query', description: 'History: the page begins next to this id. Without it, `before` begins at the newest comment and `after` at the oldest.', schema: ref('Cursor') },
           { name: 'direction', in: 'query', description: 'History: `before` the cursor, newest first, or `after` it, oldest first.', schema: { type: 'string', enum: ['before', 'after'], default: 'before' } },
           { name: 'pageSize', in: 'query', description: 'History: comments on a page.', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } },
-          { name: 'recent', in: 'query', description: 'Stream: begin with the last so many comments. A cursor beats it.', schema: { type: 'integer', minimum: 0, maximum: 200 } },
+          { name: 'recent', in: 'query', description: 'Stream: begin with this many of the last comments. A cursor takes precedence.', schema: { type: 'integer', minimum: 0, maximum: 200 } },
           { name: 'lastEventId', in: 'query', description: 'Stream: begin after this id.', schema: ref('Cursor') },
-          { name: 'Last-Event-ID', in: 'header', description: 'Stream: begin after this id. It beats the query, and counts as none where it cannot be read.', schema: { type: 'string' } },
+          { name: 'Last-Event-ID', in: 'header', description: 'Stream: begin after this id. It takes precedence over the query, and is ignored if it cannot be read.', schema: { type: 'string' } },
         ],
         responses: {
           200: {
@@ -121,19 +124,19 @@ export const openApi: OpenApi = {
             content: {
               'application/json': { schema: ref('Page'), example: { comments: [exampleComment], nextCursor: null } },
               'text/event-stream': {
-                schema: { type: 'string', description: 'Server-sent events, UTF-8. A line `retry:` tells how many ms to wait before coming back; lines that begin with a colon are heartbeats.' },
+                schema: { type: 'string', description: 'Server-sent events, UTF-8. A line `retry:` says how many ms to wait before reconnecting; lines that begin with a colon are heartbeats.' },
                 example: `retry: 2315\n\n:\n\nid: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\nevent: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n`,
                 'x-server-sent-events': {
                   message: { description: 'A comment. Events of this kind have no `event:` line.', id: 'the comment\'s', data: ref('StreamComment'), example: `id: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\n` },
-                  ready: { description: 'All before it was replayed; what follows is live.', id: 'of the last comment sent, or the video\'s last; 0 in an empty video', data: ref('Ready'), example: `event: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n` },
-                  viewers: { description: 'How many watch: when it changed, at most once a second, and at least every 15 s.', id: 'none', data: ref('Viewers'), example: 'event: viewers\ndata: {"viewers":2}\n\n' },
-                  gap: { description: 'More was missed than is worth sending: the comments in (from, to] are in history.', id: 'to', data: ref('Gap'), example: 'event: gap\nid: 20\ndata: {"from":"10","to":"20"}\n\n' },
+                  ready: { description: 'The replay is complete; what follows is live.', id: 'the last comment sent, or the video\'s last; 0 in an empty video', data: ref('Ready'), example: `event: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n` },
+                  viewers: { description: 'The number of viewers: after a change, at most once a second, and at least every 15 s.', id: 'none', data: ref('Viewers'), example: 'event: viewers\ndata: {"viewers":2}\n\n' },
+                  gap: { description: 'The client missed more comments than are replayed: those in (from, to] are in history. If `to` is below `from`, the store went back to an older state: comments above `to` no longer exist.', id: 'to', data: ref('Gap'), example: 'event: gap\nid: 20\ndata: {"from":"10","to":"20"}\n\n' },
                 },
               },
             },
           },
           400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
-          429: tooMany('The stream is one more than an address or an author may have open. A connection is closed unanswered where its address opens too many.', 'at most 2000 streams may be open from one address'),
+          429: tooMany('The address or author has too many open streams. If an address opens too many connections, further ones are closed unanswered.', 'at most 2000 streams may be open from one address'),
           ...denied(toWatch),
           503: unavailable,
         },
@@ -142,8 +145,8 @@ export const openApi: OpenApi = {
         operationId: 'post',
         security: [{}, { bearer: [] }, { cookie: [] }],
         summary: 'Post a comment',
-        description: 'Answered once the comment is on disk. A post whose answer was lost is safely sent again under the same `Idempotency-Key`.',
-        parameters: [{ name: 'Idempotency-Key', in: 'header', description: 'Belongs to video and author and is kept at least 24 h. Repeated with the same content it is answered with the first comment.', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' }, example: '0b9c6c6e-7d3b-4c1e-9d0e-5f2b7a1c8e44' }],
+        description: 'The answer comes once the comment is on disk. If it is lost, the post can safely be sent again with the same `Idempotency-Key`.',
+        parameters: [{ name: 'Idempotency-Key', in: 'header', description: 'Unique for video and author, and kept at least 24 h. A repeated key with the same content is answered with the first comment.', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' }, example: exampleKey }],
         requestBody: { required: true, content: { 'application/json': { schema: ref('NewComment'), example: { content: 'hello', authorId: 'me' } } } },
         responses: {
           201: { description: 'Stored.', content: { 'application/json': { schema: ref('Comment'), example: exampleComment } } },
@@ -151,9 +154,12 @@ export const openApi: OpenApi = {
           ...denied(''),
           413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
           415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
-          422: failure('The key was used for another content, or the comment breaks a rule of this site; the code says which.', ['KEY_REUSED', 'CONTENT_TOO_LONG', 'LINKS_NOT_ALLOWED', 'WORD_NOT_ALLOWED', 'DUPLICATE_COMMENT'], 'this Idempotency-Key was used with other content'),
-          429: tooMany('More posts a second than are taken from one author, or from one address.', 'at most 5 posts a second are taken from one author'),
-          503: { ...unavailable, description: 'Not stored, as far as is known. Send it again under the same key.' },
+          422: failure('The key was used with other content, or the comment breaks a rule of this site; the code says which.', ['KEY_REUSED', 'CONTENT_TOO_LONG', 'LINKS_NOT_ALLOWED', 'WORD_NOT_ALLOWED', 'DUPLICATE_COMMENT'], 'this Idempotency-Key was used with other content'),
+          429: tooMany('More posts per second than one author or one address may send.', 'at most 5 posts a second are taken from one author'),
+          503: { ...unavailable, description: 'Not stored, and not about to be. Send it again.' },
+          504: failure('The comment may have been stored. A retry with the same key reveals the outcome.', ['OUTCOME_UNKNOWN'], 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome', undefined, {
+            idempotencyKey: { schema: { type: 'string', description: 'The key to retry with: the client\'s or, if it gave none, the gateway\'s.' }, example: exampleKey },
+          }),
         },
       },
     },
@@ -162,38 +168,38 @@ export const openApi: OpenApi = {
       get: {
         operationId: 'stats',
         security: [{}, { bearer: [] }, { cookie: [] }],
-        summary: 'How many watch a video',
+        summary: 'Count a video\'s viewers',
         responses: {
-          200: { description: 'As this gateway sees it; exact within 2 s once the count rests.', content: { 'application/json': { schema: ref('Stats'), example: { videoId: 'demo', viewers: 2, edges: 1 } } } },
+          200: { description: 'As this gateway sees it; exact within 2 s after the last change.', content: { 'application/json': { schema: ref('Stats'), example: { videoId: 'demo', viewers: 2, edges: 1 } } } },
           400: failure('The video id breaks its rule.', ['BAD_VIDEO_ID'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
           ...denied(toWatch),
-          503: failure('The registry has not been read yet.', ['UNAVAILABLE'], 'who holds the video is not known yet'),
+          503: failure('The registry has not been read yet.', ['UNAVAILABLE'], 'the registry has not been read yet'),
         },
       },
     },
-    '/healthz': { get: { operationId: 'health', summary: 'Whether the process answers', responses: { 200: status('It does.', 'ok') } } },
+    '/healthz': { get: { operationId: 'health', summary: 'Check that the process answers', responses: { 200: status('It does.', 'ok') } } },
     '/readyz': {
       get: {
         operationId: 'readiness',
-        summary: 'Whether it should be sent traffic',
-        responses: { 200: status('It should.', 'ready'), 503: failure('It waits for the registry, or is about to stop; the message says which.', ['NOT_READY'], 'waiting for the registry') },
+        summary: 'Check that it is ready for traffic',
+        responses: { 200: status('It is.', 'ready'), 503: failure('It waits for the registry, or is about to stop; the message says which.', ['NOT_READY'], 'waiting for the registry') },
       },
     },
     '/openapi.json': {
-      get: { operationId: 'description', summary: 'This description', responses: { 200: { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: object({ openapi: { const: '3.1.0' }, info: { type: 'object' }, paths: { type: 'object' } }) } } }, 304: fromCache } },
+      get: { operationId: 'description', summary: 'Get this description', responses: { 200: { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: object({ openapi: { const: '3.1.0' }, info: { type: 'object' }, paths: { type: 'object' } }) } } }, 304: fromCache } },
     },
-    '/docs': { get: { operationId: 'docs', summary: 'This description for people', responses: { 200: { description: 'A page.', content: { 'text/html': { schema: { type: 'string' } } } }, 304: fromCache } } },
+    '/docs': { get: { operationId: 'docs', summary: 'Get this description as a page', responses: { 200: { description: 'A page.', content: { 'text/html': { schema: { type: 'string' } } } }, 304: fromCache } } },
   },
   components: {
     schemas: {
       VideoId: { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' },
       CommentId: { type: 'string', pattern: '^[1-9][0-9]{0,15}$', description: 'Decimal, below 2^53; unique and ascending within its video.' },
       Cursor: { type: 'string', pattern: '^[0-9]{1,16}$', description: 'A comment\'s id, or 0: 0 to 2^53 − 1.' },
-      AuthorName: { type: 'string', minLength: 1, maxLength: MAX_AUTHOR, description: 'What is shown for the author: the `name` of the poster\'s token, where it had one.' },
+      AuthorName: { type: 'string', minLength: 1, maxLength: MAX_AUTHOR, description: 'The author\'s display name: the `name` of the poster\'s token, if it had one.' },
       AuthorId: { type: 'string', minLength: 1, maxLength: MAX_AUTHOR },
-      Content: { type: 'string', minLength: 1, maxLength: MAX_CONTENT, description: 'In code points, trimmed; no control characters but newline and tab.' },
+      Content: { type: 'string', minLength: 1, maxLength: MAX_CONTENT, description: 'Length in code points; trimmed; no control characters but newline and tab.' },
       Time: { type: 'integer', minimum: 0, description: 'Unix milliseconds.' },
-      NewComment: object({ content: ref('Content'), authorId: { ...ref('AuthorId'), default: 'anonymous', description: 'Only where identity is off: else the token says it.' } }, ['content']),
+      NewComment: object({ content: ref('Content'), authorId: { ...ref('AuthorId'), default: 'anonymous', description: 'Only if identity is off; otherwise the token names the author.' } }, ['content']),
       Comment: object({ id: ref('CommentId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'videoId', 'authorId', 'content', 'createdAt']),
       Page: object({ comments: { type: 'array', items: ref('Comment'), maxItems: 200 }, nextCursor: { anyOf: [ref('CommentId'), { type: 'null' }], description: 'The cursor of the next page; null at the end.' } }),
       Stats: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, edges: { type: 'integer', minimum: 0 } }),
@@ -203,9 +209,9 @@ export const openApi: OpenApi = {
       Gap: object({ from: ref('Cursor'), to: ref('Cursor') }),
     },
     securitySchemes: {
-      bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'With identity on: `sub` is the author, `name` is shown, `videos` (ids, or `*`) says where the token is good, `exp` until when.' },
+      bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'With identity on: `sub` is the author\'s id, `name` the displayed name, `videos` (ids, or `*`) the videos that the token is valid for, `exp` its expiry.' },
       cookie: { type: 'apiKey', in: 'cookie', name: 'live_comments_token', description: 'The same token; `AUTH_COOKIE` names the cookie. It counts only from pages of this origin and of those that `ALLOWED_ORIGINS` lists.' },
-      query: { type: 'apiKey', in: 'query', name: 'access_token', description: 'The same token, for streams alone: EventSource sends no headers.' },
+      query: { type: 'apiKey', in: 'query', name: 'access_token', description: 'The same token, for streams only: EventSource cannot send headers.' },
     },
   },
 }

@@ -11,7 +11,7 @@ import type { Failover } from '../runtime/peers/failover.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 import { PostPipe } from './post-pipe.js'
 
-/** A poster has an answer by then. */
+/** A poster is answered within this time. */
 const OVERALL_MS = 8_000
 /** One try at one dispatcher. Longer than a dispatcher passes a post on, which is longer than its store tries. */
 const TRY_MS = 3_000

@@ -68,6 +68,11 @@ export class PublicApi {
     this.#stopping = true
   }
 
+  /** Takes new viewers again. */
+  resume(): void {
+    this.#stopping = false
+  }
+
   #get(exchange: Exchange): Reply | Promise<Reply | undefined> | undefined {
     const videoId = checkVideoId(exchange.parameter(0))
     return exchange.header('accept').includes('text/event-stream') ? this.#stream(exchange, videoId) : this.#history(exchange, videoId)
@@ -142,7 +147,7 @@ export class PublicApi {
     const videoId = checkVideoId(exchange.parameter(0))
     const { gateway, viewLoaded } = this.#options
     await this.#mayRead(exchange, videoId)
-    if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'who holds the video is not known yet')
+    if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'the registry has not been read yet')
     return json({ videoId, viewers: gateway.view.viewersOf(videoId), edges: gateway.view.subscriptionsOf(videoId).length }, 200, { 'cache-control': 'no-store' })
   }
 

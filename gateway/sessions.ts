@@ -101,12 +101,12 @@ export class Sessions {
     for (const session of this.#waiting) this.#admission.add(session)
   }
 
-  /** Ends every stream, spread over `windowMs`, each with its own `retry:`. */
-  async endAll(windowMs: number): Promise<void> {
+  /** Ends every stream, spread over `windowMs`, each with its own `retry:`, for as long as that is `wanted`. */
+  async endAll(windowMs: number, wanted: () => boolean = () => true): Promise<void> {
     const { clock } = this.#options
     const stepMs = 50
     const perStep = Math.ceil(this.#sessions.size / Math.max(1, Math.floor(windowMs / stepMs)))
-    while (this.#sessions.size > 0) {
+    while (this.#sessions.size > 0 && wanted()) {
       let ended = 0
       for (const session of this.#sessions) {
         if (ended++ === perStep) break

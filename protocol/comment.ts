@@ -11,7 +11,7 @@ export interface Comment {
   readonly videoId: VideoId
   /** 1–64 characters, `anonymous` where the poster gave none. */
   readonly authorId: string
-  /** What is shown in its place, 1–64 characters: only where the poster's token gave one. */
+  /** Shown instead of authorId, 1–64 characters; only if the poster's token gave one. */
   readonly authorName?: string | undefined
   /** 1–1,000 code points, trimmed, no control characters but newline and tab. */
   readonly content: string
@@ -19,7 +19,7 @@ export interface Comment {
   readonly createdAt: number
 }
 
-/** What a poster says; the store makes it a comment. */
+/** A post that the store has not made a comment yet. */
 export interface Draft {
   readonly videoId: VideoId
   readonly authorId: string
@@ -35,7 +35,7 @@ export const ANONYMOUS = 'anonymous'
 
 const VIDEO_ID = /^[A-Za-z0-9_-]{1,64}$/
 const KEY = /^[\x21-\x7e]{1,128}$/
-// Everything Unicode calls a control (Cc) but newline and tab, and lone surrogates, which UTF-8 cannot carry.
+// Every Unicode control character (Cc) but newline and tab, and lone surrogates, which UTF-8 cannot carry.
 const FORBIDDEN = /[^\P{Cc}\n\t]|\p{Cs}/u
 
 export function isVideoId(text: string): boolean {
@@ -55,21 +55,20 @@ export function checkKey(text: string): string {
 }
 
 /** Content and author of a post's body, trimmed and checked.
- * @throws LiveError BAD_COMMENT, the message naming the field and the rule */
+ * @throws LiveError BAD_COMMENT, naming the field and the rule */
 export function checkBody(body: unknown): { content: string; authorId: string } {
   const { content, authorId } = fieldsOf(body)
   return { content: checkContent(content), authorId: authorId === undefined ? ANONYMOUS : checkAuthor(authorId, 'authorId') }
 }
 
-/** The content of a post whose author is known otherwise. @throws LiveError BAD_COMMENT, for an authorId too: it
- * would not be who the comment is by */
+/** The content of a post whose author a token names. @throws LiveError BAD_COMMENT, also for an authorId in the body */
 export function checkAuthoredBody(body: unknown): { content: string } {
   const { content, authorId } = fieldsOf(body)
   if (authorId !== undefined) throw bad('authorId must not be given: the token says who the author is')
   return { content: checkContent(content) }
 }
 
-/** An author's id or name, trimmed. @param field its name in the message
+/** An author's id or name, trimmed. @param field the name used in the message
  * @throws LiveError BAD_COMMENT */
 export function checkAuthor(value: unknown, field: string): string {
   if (typeof value !== 'string') throw bad(`${field} must be a string`)
@@ -104,13 +103,13 @@ function codePoints(text: string): number {
   return count
 }
 
-/** The comment as the public API answers it: the id a decimal string, no name where there is none. */
+/** The comment in the public API's form: the id is a decimal string. */
 export function toPublic({ id, videoId, authorId, authorName, content, createdAt }: Comment): Record<string, unknown> {
   return { id: String(id), videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, createdAt }
 }
 
-/** The comment as its SSE event's data, and on every wire between the parts: one line of JSON, made once
- * where it is stored and passed on as it is. */
+/** The comment as data of its SSE event and on every wire between the parts: one line of JSON, made once
+ * where the comment is stored and copied from then on. */
 export function toEventJson({ id, authorId, authorName, content, createdAt }: Comment): string {
   return JSON.stringify({ id: String(id), authorId, authorName, content, createdAt })
 }

@@ -1,4 +1,4 @@
-/** Every error that a caller may see, and its HTTP status. Codes are stable: clients match on them. */
+/** Error codes that callers may see, with their HTTP statuses. They are stable: clients match on them. */
 const STATUS = {
   BAD_REQUEST: 400,
   BAD_COMMENT: 400,
@@ -39,7 +39,7 @@ export class LiveError extends Error {
   readonly code: ErrorCode
   /** Extra response headers, such as `allow` or `retry-after`. */
   readonly headers: Readonly<Record<string, string>>
-  /** More of the body's `error`, such as the key that finds out what became of a post. */
+  /** Further fields of the body's `error`, such as the key to retry a post with. */
   readonly details: Readonly<Record<string, string>>
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions & { headers?: Record<string, string>; details?: Record<string, string> }) {
@@ -59,7 +59,7 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(STATUS, text)
 }
 
-/** An error as the public body has it. A bug's own words stay in the log. */
+/** The body of an error's answer. */
 export function errorBody({ code, message, details }: LiveError): { error: { code: ErrorCode; message: string } } {
   return { error: { code, message, ...details } }
 }

@@ -1,18 +1,18 @@
 import { Buffer } from 'node:buffer'
 import { MAX_CURSOR, type Cursor } from './id.js'
 
-/** What an edge sends a gateway for one viewer: frames, each a header of 12 bytes and a payload.
+/** An edge sends a gateway one viewer's stream in frames: a header of 12 bytes and a payload each.
  *
  *   byte 0      kind
  *   byte 1      0, reserved
  *   bytes 2–3   payload length, big endian
- *   bytes 4–11  last id, big endian: the viewer's place once the payload is passed on; 0 = unchanged
+ *   bytes 4–11  last id, big endian: the viewer's cursor once the payload is passed on; 0 = unchanged
  *
- * A payload is whole SSE events, at most 16 KB, or the DEFLATE blocks of such (gzip.ts) where the gateway asked for
- * them; more is several frames in one write. */
+ * A payload is whole SSE events, at most 16 KB, or their DEFLATE blocks (gzip.ts) if the gateway asked for them. More
+ * than that is sent as several frames in one write. */
 export const FRAME_HEADER_BYTES = 12
 export const MAX_PAYLOAD_BYTES = 16_384
-/** Of a payload before it is packed: what does not compress grows by a few bytes. */
+/** Limit before compression: incompressible text grows by a few bytes. */
 const MAX_TEXT_BYTES = MAX_PAYLOAD_BYTES - 64
 
 export const FrameKind = {
@@ -20,24 +20,25 @@ export const FrameKind = {
   events: 1,
   /** The `ready` event: only a viewer's first is passed on. */
   ready: 2,
-  /** The last frame; the payload is an EndReason. */
+  /** The last frame. Its payload is an EndReason. */
   end: 3,
 } as const
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 
-/** `drain`: place the viewer again. `slow`: its own fault, end its stream. `full`: the edge cannot take it. */
+/** Why an edge ends a stream; the gateway places the viewer again in each case. `drain`: the edge hands its viewers over.
+ * `slow`: the gateway took nothing for SLOW_MS. `full`: the edge has no room. */
 export const END_REASONS = ['drain', 'slow', 'full'] as const
 export type EndReason = (typeof END_REASONS)[number]
 
 export interface Frame {
   readonly kind: FrameKind
-  /** 0 = the viewer's place is unchanged. */
+  /** 0 = the viewer's cursor is unchanged. */
   readonly id: Cursor
-  /** A view into the chunk it came in: copy to keep. */
+  /** A view into the chunk it came in: copy it to keep it. */
   readonly payload: Buffer
 }
 
-/** An SSE event with its place in the video's order; id 0 moves no place (`viewers`, heartbeats). */
+/** An SSE event and the cursor it moves a viewer to; 0 moves none (`viewers`, heartbeats). */
 export interface StreamEvent {
   readonly id: Cursor
   readonly text: string
@@ -49,8 +50,8 @@ export function streamEvent(id: Cursor, text: string): StreamEvent {
   return { id, text, bytes: Buffer.byteLength(text) }
 }
 
-/** The events as the frames of one write, each as full as it may be.
- * @param pack makes a frame's payload of its events' text; it must not make it much longer */
+/** The frames of one write, each as full as possible.
+ * @param pack turns the text of a frame's events into its payload, at most 64 bytes longer */
 export function framesOf(events: readonly StreamEvent[], pack: (text: string) => Uint8Array = text => Buffer.from(text)): Buffer {
   const parts: Uint8Array[] = []
   let text = ''
@@ -95,12 +96,12 @@ export class FrameError extends Error {
   override readonly name = 'FrameError'
 }
 
-/** Takes a stream of frames apart; chunks may end anywhere. */
+/** Splits a stream into frames; chunks may end anywhere. */
 export class FrameReader {
   #rest: Buffer | undefined
 
   /** The frames that `chunk` completes.
-   * @throws FrameError when the bytes cannot be frames: the stream is lost */
+   * @throws FrameError if the bytes are not frames: the stream is lost */
   push(chunk: Buffer): Frame[] {
     const bytes = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
     const frames: Frame[] = []
@@ -118,7 +119,7 @@ export class FrameReader {
       frames.push({ kind: kind as FrameKind, id, payload: bytes.subarray(at + FRAME_HEADER_BYTES, end) })
       at = end
     }
-    // Copied: the rest must not keep a large chunk alive.
+    // Copied, so that the rest does not keep a large chunk alive.
     this.#rest = at < bytes.length ? Buffer.from(bytes.subarray(at)) : undefined
     return frames
   }

@@ -1,16 +1,16 @@
 import { Buffer } from 'node:buffer'
 import { constants, deflateRawSync } from 'node:zlib'
 
-/** A stream that is compressed once for all its viewers: each gets its own gzip header (RFC 1952), and then what
- * everyone gets, made once: DEFLATE blocks (RFC 1951) that refer to nothing before them and end on a byte, so that
- * a viewer may begin at any of them, and go on with another edge's. There is no trailer: the stream ends when it ends. */
+/** A stream that is compressed once for all viewers of a room. Each viewer gets its own gzip header (RFC 1952), then
+ * the shared DEFLATE blocks (RFC 1951). A block refers to nothing before it and ends on a byte boundary, so a viewer may
+ * begin at any block and continue with those of another edge. There is no trailer. */
 
 /** No name, no time, no flags. */
 export const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff])
 
 export const GZIP_HEADERS: Readonly<Record<string, string>> = { 'content-encoding': 'gzip' }
 
-/** Moves what a server held back and adds nothing: a stored block of no bytes. */
+/** A stored block of no bytes: it means nothing, and pushes out bytes that a server held back. */
 export const EMPTY_BLOCK = Buffer.from([0, 0, 0, 0xff, 0xff])
 
 const MAX_STORED_BYTES = 65_535
@@ -19,7 +19,7 @@ export function acceptsGzip(acceptEncoding: string): boolean {
   return acceptEncoding.split(',').some(each => /^\s*gzip\s*(;\s*q=(1(\.0*)?|0?\.[0-9]*[1-9][0-9]*)\s*)?$/i.test(each))
 }
 
-/** @param level 1–9, of zlib; 0 does not compress and costs almost nothing */
+/** @param level zlib's, 1–9; 0 makes stored blocks, which cost almost nothing */
 export function blocks(text: string, level: number): Buffer {
   if (level === 0) return stored(Buffer.from(text))
   return deflateRawSync(text, { level, finishFlush: constants.Z_FULL_FLUSH })

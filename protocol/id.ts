@@ -1,6 +1,6 @@
 /** A comment's id: a positive safe integer, 41 bits of milliseconds since 2025-01-01 UTC and a 12-bit
- * counter. Unique and ascending within its video; the same number may stand in two videos. It is the SSE
- * event id, the history cursor and the client's dedupe key. Outside the program it is a decimal string. */
+ * counter. It is unique and ascending within its video; two videos may have the same id. It serves as SSE event id,
+ * history cursor and the client's dedupe key. Outside the program it is a decimal string. */
 export type CommentId = number
 
 /** A place in a video's order: a comment id, or 0 for "before the first". */
@@ -10,17 +10,17 @@ export const ID_EPOCH_MS = Date.UTC(2025, 0, 1)
 export const MAX_CURSOR = Number.MAX_SAFE_INTEGER
 const PER_MS = 4096
 
-/** The id that follows `last` in its video for a comment accepted at `nowMs` (Unix ms). A clock that steps
- * back, or more than 4,096 comments in a millisecond, only make the counter run ahead of the clock. A clock outside
- * the 41 bits, before 2025 or after September 2094, has no say: the counter goes on.
- * @throws RangeError when `last` is MAX_CURSOR or beyond: there is no id left */
+/** The id after `last` for a comment accepted at `nowMs` (Unix ms). If the clock steps back, or a millisecond has more
+ * than 4,096 comments, ids run ahead of the clock. A clock outside the 41 bits, before 2025 or after September 2094, is
+ * ignored.
+ * @throws RangeError if `last` is MAX_CURSOR or beyond: no id is left */
 export function nextId(nowMs: number, last: Cursor): CommentId {
   if (last >= MAX_CURSOR) throw new RangeError('no id is left in this video')
   const byClock = (nowMs - ID_EPOCH_MS) * PER_MS
   return Math.max(byClock <= MAX_CURSOR ? byClock : 0, last + 1)
 }
 
-/** When the comment was accepted by its store's clock (Unix ms, the id's own claim). */
+/** The time in the id, Unix ms: when a dispatcher accepted the comment. */
 export function timeOfId(id: CommentId): number {
   return Math.floor(id / PER_MS) + ID_EPOCH_MS
 }

@@ -1,25 +1,25 @@
-/** Limits and intervals that two processes must agree on. One that concerns a single process stands in that process. */
+/** Limits and intervals that two processes must agree on. A limit of one process alone is defined there. */
 
-/** Comments that a viewer is replayed at most when it comes back; a `gap` names what lies before them (rule 8). */
+/** The most comments that are replayed to a viewer; a `gap` names the ones before them (rule 8). */
 export const MAX_REPLAY = 1_000
 
-/** The largest `recent` that a viewer may ask for. */
+/** The largest `recent` that a viewer may ask for, comments. */
 export const MAX_RECENT = 200
 
-/** Comments in a page of history, where `pageSize` is not given and at most. */
+/** Comments in a page of history: without `pageSize`, and at most. */
 export const DEFAULT_PAGE_SIZE = 50
 export const MAX_PAGE_SIZE = 200
 
-/** A viewer that was sent nothing for this long is sent a heartbeat, by the edge or the gateway that holds it. */
+/** The edge or gateway that holds a viewer sends it a heartbeat after this long without anything else. */
 export const HEARTBEAT_MS = 10_000
 
-/** A viewer whose socket has taken nothing for this long is closed (rule 10); the HTTP server would do so after 8 to 12 s. */
+/** A viewer whose socket has taken nothing for this long is closed (rule 10). The HTTP server would close it after 8 to 12 s. */
 export const SLOW_MS = 6_000
 
-/** A sender closes a batch, of comments or of posts, once it holds this much. */
+/** The largest batch of comments or posts that is sent. */
 export const BATCH_BYTES = 512 * 1024
 
-/** What a receiver accepts as the body of one internal call: a batch and the hints with it, posts, or a sync's questions. */
+/** The largest body of an internal call that is accepted: a batch, posts or a sync. */
 export const MAX_CALL_BYTES = 4 * 1024 * 1024
 
 /** Rooms in one sync. */

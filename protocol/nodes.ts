@@ -3,39 +3,42 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { z } from 'zod'
 import type { VideoId } from './comment.js'
 
-/** What nodes announce in the registry. Unknown fields are ignored, so that versions can mix. */
+/** The entries that nodes write into the registry. Unknown fields are ignored, so that versions can mix. */
 
-/** Where things are in ZooKeeper, under the chroot. */
+/** Paths in ZooKeeper, under the chroot. */
 export const EDGES = '/edges'
 export const HOLDINGS = '/holdings'
 export const DISPATCHERS = '/dispatchers'
+export const GATEWAYS = '/gateways'
 export const DRAIN = '/control/drain'
+export const CLUSTER = '/control/cluster'
 /** The store that is expected. */
 export const STORE = '/control/store'
 /** One ephemeral node for each dispatcher, to read ZooKeeper's clock from. */
 export const CLOCKS = '/control/clocks'
 
+/** Most bytes of data in one write. A server hangs up on a request over about 1,048,500 bytes. */
 export const MAX_ZNODE_BYTES = 1_000_000
 const MAX_HOLDINGS_BYTES = 64 * 1024 * 1024
 const HOLDING = /^([A-Za-z0-9_-]{1,64}) ([0-9]{1,10})$/
 
 const state = z.enum(['up', 'draining'])
 const nodeId = z.string().refine(isNodeId)
-/** What stands in headers and on operators' terminals: no control characters. */
+/** Printable ASCII: the text goes into headers and onto operators' terminals. */
 const plain = (least: number, most: number) => z.string().min(least).max(most).regex(/^[\x20-\x7e]*$/)
 const url = z.url({ protocol: /^https?$/ }).regex(/^[\x21-\x7e]{1,2048}$/)
 
 const edgeSchema = z.object({
   id: nodeId,
-  /** Random at each start: tells a restarted node from its former self. */
+  /** Random at each start: distinguishes a restarted node from the former process. */
   instance: plain(1, 64),
   internalUrl: url,
   publicUrl: url,
-  /** Viewers it can hold. */
+  /** The most viewers it takes. */
   capacity: z.int().min(0),
   viewers: z.int().min(0),
   state,
-  /** No dispatcher has answered it for some seconds: its viewers are better off elsewhere. */
+  /** True if no dispatcher has answered the edge for some seconds: its viewers are better off elsewhere. */
   stale: z.boolean().optional(),
   /** Unix ms. */
   startedAt: z.number(),
@@ -65,22 +68,36 @@ const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, view
 })
 export type DispatcherNode = z.infer<typeof dispatcherSchema>
 
+const gatewaySchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true, publicUrl: true, viewers: true, state: true, startedAt: true, version: true, wire: true })
+/** A gateway is there for operators alone: no part looks at it. */
+export type GatewayNode = z.infer<typeof gatewaySchema>
+
 const memberSchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true })
-/** What every kind of node says of itself. */
+/** The fields that every kind of node announces. */
 export type MemberNode = z.infer<typeof memberSchema>
 
 const drainSchema = z.object({ instance: plain(1, 64) })
-/** An operator's wish, at /control/drain/<edgeId>: the instance named leaves; a later one of that id does not. */
+/** An operator's request at /control/drain/<id>, for an edge or a gateway: this instance is to drain, a later one of that
+ * id is not. */
 export type DrainWish = z.infer<typeof drainSchema>
 
-/** What one edge holds: it speaks for one instance, so that a restarted edge never owns its former self's viewers. */
+const clusterSchema = z.object({
+  /** Random, and the cluster's for as long as it lives. */
+  id: plain(1, 64),
+  /** What its operators call it. */
+  name: plain(1, 64),
+})
+/** Which cluster the registry is of, at /control/cluster. */
+export type ClusterIdentity = z.infer<typeof clusterSchema>
+
+/** The videos that one instance of an edge holds. A restarted edge is not taken to have the former instance's viewers. */
 export interface Holdings {
   readonly instance: string
   /** videoId → viewers. */
   readonly videos: ReadonlyMap<VideoId, number>
 }
 
-/** 1–64 of `A–Z a–z 0–9 _ -`: a node's id is also its name in the registry. */
+/** Whether it is 1–64 of `A–Z a–z 0–9 _ -`. */
 export function isNodeId(text: string): boolean {
   return /^[A-Za-z0-9_-]{1,64}$/.test(text)
 }
@@ -91,19 +108,21 @@ export class RubbishError extends Error {
 
 export const parseEdge = (data: Buffer): EdgeNode => parse(edgeSchema, data)
 export const parseDispatcher = (data: Buffer): DispatcherNode => parse(dispatcherSchema, data)
+export const parseGateway = (data: Buffer): GatewayNode => parse(gatewaySchema, data)
 export const parseMember = (data: Buffer): MemberNode => parse(memberSchema, data)
 export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
+export const parseCluster = (data: Buffer): ClusterIdentity => parse(clusterSchema, data)
 export const parseStore = (data: Buffer): ExpectedStore => parse(storeSchema, data)
-export const printNode = (node: EdgeNode | DispatcherNode | DrainWish | ExpectedStore): Buffer => Buffer.from(JSON.stringify(node))
+export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity | ExpectedStore): Buffer => Buffer.from(JSON.stringify(node))
 
-/** A line with the instance, then lines `videoId viewers`, deflated. The caller holds the result against MAX_ZNODE_BYTES. */
+/** A line with the instance, then lines `videoId viewers`, deflated. The result may exceed MAX_ZNODE_BYTES. */
 export function printHoldings({ instance, videos }: Holdings): Buffer {
   let text = `${instance}\n`
   for (const [videoId, viewers] of videos) text += `${videoId} ${viewers}\n`
   return deflateRawSync(text, { level: 1 })
 }
 
-/** @throws RubbishError when the bytes are no holdings */
+/** @throws RubbishError if the bytes are not holdings */
 export function parseHoldings(data: Buffer): Holdings {
   let text: string
   try {

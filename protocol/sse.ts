@@ -1,9 +1,9 @@
 import type { VideoId } from './comment.js'
 import type { Cursor } from './id.js'
 
-/** Server-sent events as the stream has them (WHATWG HTML, section 9.2). */
+/** Server-sent events (WHATWG HTML, section 9.2). */
 
-/** A comment line: keeps the connection and proxies alive, and clients ignore it. */
+/** A comment line, which clients ignore; it keeps the connection open through proxies. */
 export const HEARTBEAT = ':\n\n'
 
 export const STREAM_HEADERS: Readonly<Record<string, string>> = {
@@ -25,12 +25,12 @@ export function viewersEvent(viewers: number): string {
   return `event: viewers\ndata: ${JSON.stringify({ viewers })}\n\n`
 }
 
-/** The comments in (from, to] were not sent: read them from history. */
+/** Tells the client that the comments in (from, to] were not sent; history has them. */
 export function gapEvent(from: Cursor, to: Cursor): string {
   return `event: gap\nid: ${to}\ndata: ${JSON.stringify({ from: String(from), to: String(to) })}\n\n`
 }
 
-/** How long a client waits before it reconnects: 0.5–2.5 s, each its own, so that they spread. */
+/** Tells the client how long to wait before it reconnects: a random 0.5–2.5 s, so that clients spread out. */
 export function retryLine(random: () => number = Math.random): string {
   return `retry: ${500 + Math.floor(random() * 2000)}\n\n`
 }
@@ -39,7 +39,7 @@ export function retryLine(random: () => number = Math.random): string {
 export interface SseEvent {
   /** `message` for an unnamed event. */
   readonly event: string
-  /** The last event id in force when it was dispatched. */
+  /** The last event id when it was dispatched. */
   readonly id: string
   readonly data: string
 }
@@ -48,7 +48,7 @@ export interface SseEvent {
 export class SseParser {
   /** The last `retry:` seen, ms. */
   retryMs: number | undefined
-  /** Of the last whole event: one cut off before its end moves nothing. */
+  /** That of the last complete event; an event that is cut off does not count. */
   lastEventId = ''
   readonly #decoder = new TextDecoder()
   #rest = ''

@@ -2,16 +2,16 @@ import type { Buffer } from 'node:buffer'
 import { isVideoId, type VideoId } from './comment.js'
 import { parseCursor, type CommentId, type Cursor } from './id.js'
 
-/** What dispatchers and edges say to each other: lines of text, one item a line, fields parted by one space,
- * a comment's JSON last. A comment is encoded once, where it is stored; from there on its JSON is copied.
+/** Dispatchers and edges exchange lines of text: one item per line, fields separated by one space, a comment's JSON
+ * last. A comment is encoded once, where it is stored; from then on its JSON is copied.
  *
  *   C <videoId> <prev> <id> <json>          a comment and the id stored just before it
  *   H <videoId> <id>                        a hint: this video has at least this id
- *   S <videoId> <last|-> <want|->           a sync request: I hold up to last, I know of want
+ *   S <videoId> <last|-> <want|->           a sync request: I have all up to last, I know of want
  *   P <videoId> <after> <until> <limit>     a replay request: the newest `limit` in (after, until]
  *   R <videoId> <head> <others> <from> <end|more>   opens the answer to an S or a P; its C lines follow
  *
- * Ids are decimal. A line that fits none of these is a WireError: the whole message is refused. */
+ * Ids are decimal. A line of any other form is a WireError: the whole message is refused. */
 export const WIRE_VERSION = 1
 export const WIRE_HEADER = 'x-live-wire'
 /** The instance that a call is meant for. */
@@ -19,17 +19,17 @@ export const TO_HEADER = 'x-live-to'
 /** Of an answer to a sync or a replay: the generation of the store that it tells of. */
 export const GENERATION_HEADER = 'x-live-generation'
 
-/** A stored comment on its way: its place in the chain and its one JSON line. */
+/** A stored comment as it travels: its place in the chain and its line of JSON. */
 export interface WireComment {
   readonly videoId: VideoId
-  /** The id stored just before it in its video, 0 for the first. Only the store says so (rule 1). */
+  /** The id stored just before it in its video, 0 for the first. It comes from the store alone (rule 1). */
   readonly prev: Cursor
   readonly id: CommentId
   /** `toEventJson` of the comment. */
   readonly json: string
 }
 
-/** "This video has at least id N": what a dropped comment or a repeated key leaves behind. */
+/** "This video has at least id N": sent for a dropped comment, a failed batch or a repeated key. */
 export interface Hint {
   readonly videoId: VideoId
   readonly id: CommentId
@@ -40,16 +40,16 @@ export interface Batch {
   readonly hints: Hint[]
 }
 
-/** One room's part of a sync (rule 7). */
+/** One room's line of a sync (rule 7). */
 export interface SyncRequest {
   readonly videoId: VideoId
-  /** The room's newest id; undefined when the room is opening and only wants the head. */
+  /** The room's newest id; undefined if the room is opening and only wants the head. */
   readonly last: Cursor | undefined
-  /** The highest id the edge knows of, where that is above `last`. */
+  /** The highest id the edge knows of, if that is above `last`. */
   readonly want: CommentId | undefined
 }
 
-/** What a viewer missed (rule 8): the newest `limit` comments with after < id ≤ until. */
+/** Asks for the newest `limit` comments with after < id ≤ until, which a viewer missed (rule 8). */
 export interface ReplayRequest {
   readonly videoId: VideoId
   readonly after: Cursor
@@ -60,13 +60,13 @@ export interface ReplayRequest {
 /** The answer to one SyncRequest or ReplayRequest. */
 export interface RoomAnswer {
   readonly videoId: VideoId
-  /** The video's newest id as the answerer knows it, 0 in an empty video. */
+  /** The video's newest id as the dispatcher knows it, 0 in an empty video. */
   readonly head: Cursor
   /** Viewers of the video on all other edges. */
   readonly others: number
-  /** Where it was read: only a store's answer can say that an id does not exist (rules 6, 9). */
+  /** Only the store can say that an id does not exist (rules 6, 9). */
   readonly from: 'store' | 'memory'
-  /** More lies in the range than is sent: above the last comment for a sync, below the first for a replay. */
+  /** The range has comments that were not sent: above the last one for a sync, below the first for a replay. */
   readonly more: boolean
   /** Ascending. */
   readonly comments: WireComment[]
@@ -151,7 +151,7 @@ export function parseAnswers(bytes: Buffer): RoomAnswer[] {
   return answers
 }
 
-/** Each line becomes a string of its own: a slice of one long string would keep all of it in memory. */
+/** Each line is a string of its own: a slice of one long string would keep all of it in memory. */
 function linesOf(bytes: Buffer): string[] {
   const lines: string[] = []
   let start = 0
@@ -173,12 +173,11 @@ function parseComment(line: string): WireComment {
   if (!isObject(json)) throw unreadable(line)
   const prev = cursor(line.slice(a + 1, b), line)
   const id = cursor(line.slice(b + 1, c), line)
-  if (id <= prev) throw unreadable(line) // a chain of such would lead back
+  if (id <= prev) throw unreadable(line) // it would lead the chain back
   return { videoId: video(line.slice(2, a), line), prev, id, json }
 }
 
-/** The JSON of an object, without a carriage return: it is copied into streams, where one would end the line, and into
- * history, where it is read. */
+/** Whether it is the JSON of an object without a carriage return, which would end an event's line early. History parses it. */
 function isObject(json: string): boolean {
   if (!json.startsWith('{') || json.includes('\r')) return false
   try {
@@ -210,7 +209,7 @@ function optional(text: string | undefined, line: string): Cursor | undefined {
   return text === '-' ? undefined : cursor(text, line)
 }
 
-/** Names the line's kind and length only: a comment's text must reach no log. */
+/** Names only the line's kind and length: a comment's text must not reach a log. */
 function unreadable(line: string): WireError {
   return new WireError(`unreadable line of kind ${JSON.stringify(line.slice(0, 1))}, ${line.length} characters`)
 }

@@ -1,9 +1,13 @@
-import { DISPATCHERS, DRAIN, EDGES, HOLDINGS } from '../protocol/nodes.js'
+import { CLUSTER, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS, STORE } from '../protocol/nodes.js'
 import type { Zk } from './zookeeper/client.js'
+import type { Loss } from './zookeeper/loss.js'
 import { isZkError } from './zookeeper/zk-error.js'
 
 /** Our persistent directories in ZooKeeper, parents first; `/` is the chroot. */
-export const DIRECTORIES = ['/', EDGES, HOLDINGS, DISPATCHERS, '/control', DRAIN] as const
+export const DIRECTORIES = ['/', EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, '/control', DRAIN] as const
+
+/** What is said of the cluster as a whole, where somebody has said it. */
+export const SETTINGS = [CLUSTER, STORE] as const
 
 /** The first of our directories whose ACL keeps us out; undefined when there is none. A missing directory keeps nobody out.
  * @throws ZkError when ZooKeeper is away */
@@ -22,4 +26,14 @@ export async function refusal(zk: Zk): Promise<string | undefined> {
 /** The refusal, for an operator. @param given whether we have credentials at all */
 export function refusalMessage(connect: string, path: string, given: boolean): string {
   return `ZooKeeper at ${connect} refuses us at ${path}: ${given ? 'it belongs to other credentials than those of ZOOKEEPER_AUTH' : 'it belongs to somebody, and we have no credentials: set ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE'}`
+}
+
+/** Why there is no connection to ZooKeeper, for an operator. */
+export function lossMessage({ code, server, unanswered }: Loss): string {
+  return `ZooKeeper at ${server}: ${code}${MEANINGS[code] ?? ''}${code === 'HUNG_UP' && unanswered !== undefined ? `, unanswered: ${unanswered}` : ''}`
+}
+
+const MEANINGS: Readonly<Record<string, string>> = {
+  SESSION_CLOSED_REQUIRE_SASL_AUTH: ', it serves nobody without credentials: set ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE',
+  AUTH_FAILED: ', it does not take our credentials',
 }

@@ -1,4 +1,6 @@
+import { systemClock } from '../runtime/clock.js'
 import type { Log } from '../runtime/log.js'
+import { CalmLog } from './calm-log.js'
 import type { Zk } from './zookeeper/client.js'
 import { PersistentNode } from './zookeeper/persistent-node.js'
 
@@ -18,15 +20,16 @@ export class Announcer {
 
   /** @throws ZkError when `data` is over the limit of a node */
   constructor({ zk, log, path, data, mayReplace }: AnnouncerOptions) {
+    const calm = new CalmLog({ log, clock: systemClock })
     this.#node = new PersistentNode({
       zk,
       path,
       data,
       mayReplace,
       onUp: () => log.info({ path }, 'announced'),
-      onDown: () => log.warn({ path }, 'announcement_gone'),
+      onDown: () => calm.warn({ path }, 'announcement_gone'),
       onConflict: () => log.error({ path }, 'announcement_conflict'),
-      onWarning: err => log.warn({ path, err }, 'announcement_refused'),
+      onWarning: err => calm.warn({ path, code: err.code, err }, 'announcement_refused'),
     })
   }
 

@@ -3,8 +3,8 @@ import { parseHoldings, parseMember, RubbishError, type MemberNode } from '../pr
 import type { InternalClient } from '../runtime/peers/client.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 
-/** Who may have an id. A node claims its id with `/edges/<id>` or `/dispatchers/<id>`, whose data has the URL at which to
- * ask it; an edge's `/holdings/<id>` follows that claim. A wrong refusal costs little: a dead node's entry goes with its
+/** Who may have an id. A node claims its id with `/edges/<id>`, `/dispatchers/<id>` or `/gateways/<id>`, whose data
+ * has the URL at which to ask it; an edge's `/holdings/<id>` follows that claim. A wrong refusal costs little: a dead node's entry goes with its
  * session, within seconds, and we ask again every second. */
 
 const PING_TIMEOUT_MS = 1_000
@@ -16,7 +16,7 @@ export interface Claimant {
   readonly instance: string
 }
 
-/** For `/edges/<id>` and `/dispatchers/<id>`. An entry may be replaced when it is our own, left by an older session of
+/** For `/edges/<id>`, `/dispatchers/<id>` and `/gateways/<id>`. An entry may be replaced when it is our own, left by an older session of
  * ours, when its URL refuses connections or answers as another node, or when no node of ours wrote it. When its URL is
  * silent or answers with an error, its node may still live. */
 export function mayReplaceNode(own: Claimant, client: InternalClient): (data: Buffer) => Promise<boolean> {

@@ -1,16 +1,16 @@
 import { CommanderError } from 'commander'
 import { ConfigError } from '../runtime/config.js'
-import { Output, Problem, type Surroundings } from './cli/output.js'
+import { Misuse, Output, Problem, type Surroundings } from './cli/output.js'
 import { program } from './cli/program.js'
 
-/** The operators' commands. Sets the exit status, which {@link run} gives.
- * @param argv what follows the word `registry` */
+/** Runs an operators' command and sets the exit status that {@link run} returns.
+ * @param argv the arguments after `registry` */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const { stdout, stderr } = process
   process.exitCode = await run(argv, { env, folder: process.cwd(), stdout, stderr, signals: process })
 }
 
-/** Runs a command to its end. @returns the exit status: 0, 1 for a problem found, 2 for wrong usage */
+/** Runs a command to its end. @returns the exit status: 0; 1 if it found a problem; 2 for wrong usage */
 export async function run(argv: readonly string[], surroundings: Surroundings): Promise<number> {
   const out = new Output(surroundings)
   try {
@@ -18,9 +18,8 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
     return out.status
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    if (!(error instanceof ConfigError || error instanceof Problem)) throw error
-    const isUsage = error instanceof ConfigError
-    out.note(`registry: ${isUsage ? 'bad configuration\n' : ''}${error.message}`)
-    return isUsage ? 2 : 1
+    if (!(error instanceof ConfigError || error instanceof Misuse || error instanceof Problem)) throw error
+    out.note(`registry: ${error instanceof ConfigError ? 'bad configuration\n' : ''}${error.message}`)
+    return error instanceof Problem ? 1 : 2
   }
 }

@@ -1,12 +1,14 @@
 import { DRAIN, parseDrain, RubbishError } from '../protocol/nodes.js'
 import type { Log } from '../runtime/log.js'
 import type { Watch, Zk } from './zookeeper/client.js'
+import { LOOK_AGAIN_MS, nowAndThen } from './zookeeper/now-and-then.js'
 import { isZkError, ZkError } from './zookeeper/zk-error.js'
 
 export interface DrainWatchOptions {
   readonly zk: Zk
   readonly log: Log
-  readonly edgeId: string
+  /** Of the edge or the gateway. */
+  readonly id: string
   readonly instance: string
   /** An operator wishes this instance to leave, or has taken that wish back (false). Called at each change; at start only
    * for a wish. */
@@ -16,11 +18,12 @@ export interface DrainWatchOptions {
 /** Before a failed read is tried again. */
 const RETRY_MS = 1_000
 
-/** Watches for an operator's wish that this edge drain. A wish that names another instance of its id does not count. */
+/** Watches for an operator's wish that this node drain. A wish that names another instance of its id does not count. */
 export class DrainWatch {
   readonly #options: DrainWatchOptions
   readonly #path: string
   readonly #stopListening: () => void
+  readonly #stopLooking: () => void
   /** As `onWish` last said. */
   #wished = false
   /** The wish is to be read. */
@@ -31,8 +34,9 @@ export class DrainWatch {
 
   constructor(options: DrainWatchOptions) {
     this.#options = options
-    this.#path = `${DRAIN}/${options.edgeId}`
+    this.#path = `${DRAIN}/${options.id}`
     this.#stopListening = options.zk.session.listen({ onConnected: this.#read })
+    this.#stopLooking = nowAndThen(LOOK_AGAIN_MS, this.#read)
     this.#read()
   }
 
@@ -40,6 +44,7 @@ export class DrainWatch {
     this.#closed = true
     clearTimeout(this.#retryTimer)
     this.#stopListening()
+    this.#stopLooking()
   }
 
   readonly #read = (): void => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
 import { systemClock } from '../runtime/clock.js'
 import { createLog, endOnBug, type Log } from '../runtime/log.js'
@@ -6,15 +7,18 @@ import { createMetrics } from '../runtime/metrics.js'
 import { InternalClient } from '../runtime/peers/client.js'
 import { stopSignal } from '../runtime/stopping.js'
 import { VERSION } from '../runtime/version.js'
-import { refusal, refusalMessage } from './access.js'
+import { lossMessage, refusal, refusalMessage } from './access.js'
+import { CalmLog } from './calm-log.js'
 import { zookeeperAuth } from './variables.js'
 import { RegistryWatcher, type Watched } from './watcher.js'
 import { Zk } from './zookeeper/client.js'
 import type { Credentials } from './zookeeper/credentials.js'
 import { ZkError } from './zookeeper/zk-error.js'
 
-/** Between two log lines about waiting for ZooKeeper. */
+/** How long ZooKeeper is waited for before the log says so. */
 const WAITING_LINE_MS = 3_000
+/** Before a refused first call is tried again. */
+const REFUSED_RETRY_MS = 1_000
 
 /** The variables that every part reads to become a node. */
 export interface NodeConfig {
@@ -48,6 +52,8 @@ export interface LiveNode {
   /** Waits for ZooKeeper, however long that takes. If ZooKeeper refuses us, the process ends with a message and exit status 2.
    * @returns false when it is time to stop before that */
   connected(): Promise<boolean>
+  /** Adds to a part's own reason for not being ready what keeps us from ZooKeeper, where something does. */
+  notReady(own: string | undefined): string | undefined
   /** Closes the connections to ZooKeeper and to other nodes. */
   close(): Promise<void>
 }
@@ -60,21 +66,25 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
   const stopping = stopSignal(log, stopDeadlineMs)
   const metrics = createMetrics()
   const client = new InternalClient(config.INTERNAL_TOKEN)
+  const calm = new CalmLog({ log, clock: systemClock })
   const auth = zookeeperAuth(config)
   const zk = new Zk(config.ZOOKEEPER_CONNECT, {
     auth,
-    onWarning: err => log.warn({ err }, 'zookeeper_odd'),
-    onSuspended: () => log.warn('zookeeper_lost'),
-    onSession: () => log.info('zookeeper_session'),
+    onWarning: err => calm.warn({ err }, 'zookeeper_odd'),
+    onSuspended: loss => calm.warn({ ...loss }, 'zookeeper_lost'),
+    onSession: () => calm.info({}, 'zookeeper_session'),
   })
   /** Waits for ZooKeeper and reads our directories. @returns the one that refuses us, if one does */
   const admitted = async (signal: AbortSignal): Promise<string | undefined> => {
     for (;;) {
-      await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, log, signal)
+      await zookeeperReady(zk, config.ZOOKEEPER_CONNECT, calm, signal)
       try {
         return await refusal(zk)
       } catch (error) {
-        if (!(error instanceof ZkError)) throw error // otherwise the connection was lost again
+        if (!(error instanceof ZkError)) throw error
+        // Otherwise the connection was lost again.
+        if (!error.retryable) calm.warn({ code: error.code, op: error.op, path: error.path }, 'zookeeper_refuses')
+        await sleep(REFUSED_RETRY_MS, undefined, { signal })
       }
     }
   }
@@ -102,6 +112,10 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
         return false
       }
     },
+    notReady(own) {
+      const { trouble } = zk.session
+      return own !== undefined && trouble ? `${own}; ${lossMessage(trouble)}` : own
+    },
     async close() {
       watcher.close()
       await Promise.all([zk.close(), client.close()])
@@ -114,12 +128,12 @@ export function newInstance(): string {
   return randomBytes(8).toString('hex')
 }
 
-/** Resolves when ZooKeeper is connected, however long that takes. Logs every few seconds that it waits.
+/** Resolves when ZooKeeper is connected, however long that takes, and logs that it waits.
  * @param connect the connect string, for the log
  * @throws AbortError when `signal` comes first */
-export async function zookeeperReady(zk: Zk, connect: string, log: Log, signal?: AbortSignal): Promise<void> {
+export async function zookeeperReady(zk: Zk, connect: string, log: CalmLog, signal?: AbortSignal): Promise<void> {
   const since = performance.now()
-  const timer = setInterval(() => log.warn({ zookeeper: connect, waitedMs: Math.round(performance.now() - since) }, 'waiting_for_zookeeper'), WAITING_LINE_MS)
+  const timer = setInterval(() => log.warn({ zookeeper: connect, waitedMs: Math.round(performance.now() - since), ...zk.session.trouble }, 'waiting_for_zookeeper'), WAITING_LINE_MS)
   try {
     await zk.ready(signal)
   } finally {

@@ -15,19 +15,19 @@ function isConnectString(text: string): boolean {
   }
 }
 
-/** Who a process is to ZooKeeper. The parts and the operators' commands both read it. */
+/** ZooKeeper credentials. The parts and the operators' commands both read them. */
 export const zookeeperAuthVariables = {
-  ZOOKEEPER_AUTH: parsedBy(parseCredentials).optional().describe('who the parts are to ZooKeeper, USER:PASSWORD; none: what they write there is open to all'),
-  ZOOKEEPER_AUTH_FILE: parsedBy(readCredentials).optional().describe('a file that holds it instead'),
+  ZOOKEEPER_AUTH: parsedBy(parseCredentials).optional().describe('the parts\' ZooKeeper credentials, USER:PASSWORD; unset: anyone can change what they write there'),
+  ZOOKEEPER_AUTH_FILE: parsedBy(readCredentials).optional().describe('file that holds the credentials instead'),
 }
 
-/** Where ZooKeeper is, and who a part is to it. */
+/** ZooKeeper's address and the credentials for it. */
 export const zookeeperVariables = {
   ZOOKEEPER_CONNECT: zookeeperConnect.describe('HOST:PORT[,HOST:PORT...][/CHROOT]'),
   ...zookeeperAuthVariables,
 }
 
-/** Undefined where none are configured. */
+/** The configured credentials, from either variable; undefined without. */
 export function zookeeperAuth({ ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE }: { readonly ZOOKEEPER_AUTH?: Credentials | undefined; readonly ZOOKEEPER_AUTH_FILE?: Credentials | undefined }): Credentials | undefined {
   return ZOOKEEPER_AUTH ?? ZOOKEEPER_AUTH_FILE
 }

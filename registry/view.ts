@@ -1,5 +1,5 @@
 import type { VideoId } from '../protocol/comment.js'
-import type { DispatcherNode, EdgeNode, Holdings } from '../protocol/nodes.js'
+import type { DispatcherNode, EdgeNode, GatewayNode, Holdings } from '../protocol/nodes.js'
 import { HashRing } from './hash-ring.js'
 
 /** How long a node stays in view after it vanished while `up`. A ZooKeeper that was frozen or away expires every session at
@@ -11,6 +11,7 @@ export type Change =
   | { readonly kind: 'edge'; readonly id: string; readonly node: EdgeNode | undefined }
   | { readonly kind: 'holdings'; readonly id: string; readonly holdings: Holdings | undefined }
   | { readonly kind: 'dispatcher'; readonly id: string; readonly node: DispatcherNode | undefined }
+  | { readonly kind: 'gateway'; readonly id: string; readonly node: GatewayNode | undefined }
 
 /** One video's viewers on one edge. */
 export interface Subscription {
@@ -48,6 +49,7 @@ export class View {
   /** The ring of the edges in view, kept until one comes or goes. */
   #edgeRing: HashRing | undefined
   readonly #dispatchers = new Map<string, Dispatcher>()
+  readonly #gateways = new Map<string, GatewayNode>()
   /** videoId → the edges that hold it, with their viewers. Nearly every video is on one edge, so that a Map for each would
    * take more memory than all the rest. */
   readonly #holders = new Map<VideoId, { edge: Edge; viewers: number }[]>()
@@ -87,6 +89,11 @@ export class View {
     return this.#dispatchers.get(id)?.node
   }
 
+  /** Gateways that are announced. Nothing depends on them, so none lingers. */
+  gateways(): Iterable<GatewayNode> {
+    return this.#gateways.values()
+  }
+
   subscriptionsOf(videoId: VideoId): Subscription[] {
     const holders = this.#holders.get(videoId)
     return holders ? holders.map(({ edge, viewers }) => ({ edge: edge.node!, viewers })) : []
@@ -116,6 +123,9 @@ export class View {
         return this.#applyHoldings(change.id, change.holdings)
       case 'dispatcher':
         return this.#applyDispatcher(change.id, change.node, now)
+      case 'gateway':
+        if (change.node) this.#gateways.set(change.id, change.node)
+        else this.#gateways.delete(change.id)
     }
   }
 

@@ -1,13 +1,14 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { DISPATCHERS, EDGES, HOLDINGS, parseDispatcher, parseEdge, parseHoldings, RubbishError } from '../protocol/nodes.js'
+import { DISPATCHERS, EDGES, GATEWAYS, HOLDINGS, parseDispatcher, parseEdge, parseGateway, parseHoldings, RubbishError } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Log } from '../runtime/log.js'
+import { CalmLog } from './calm-log.js'
 import { View, type Change } from './view.js'
 import { ChildrenCache, type Entry } from './zookeeper/children-cache.js'
 import type { Zk } from './zookeeper/client.js'
 
 /** A directory of the registry that a watcher can follow. */
-export type Watched = 'edges' | 'holdings' | 'dispatchers'
+export type Watched = 'edges' | 'holdings' | 'dispatchers' | 'gateways'
 
 export interface WatcherOptions {
   readonly zk: Zk
@@ -29,6 +30,7 @@ const DIRECTORIES: Readonly<Record<Watched, Directory>> = {
   edges: { path: EDGES, changeOf: (id, entry) => ({ kind: 'edge', id, node: entry && named(id, parseEdge(entry.data)) }) },
   holdings: { path: HOLDINGS, changeOf: (id, entry) => ({ kind: 'holdings', id, holdings: entry && parseHoldings(entry.data) }) },
   dispatchers: { path: DISPATCHERS, changeOf: (id, entry) => ({ kind: 'dispatcher', id, node: entry && named(id, parseDispatcher(entry.data)) }) },
+  gateways: { path: GATEWAYS, changeOf: (id, entry) => ({ kind: 'gateway', id, node: entry && named(id, parseGateway(entry.data)) }) },
 }
 
 const TICK_MS = 500
@@ -55,6 +57,7 @@ export class RegistryWatcher {
   readonly #zk: Zk
   readonly #clock: Clock
   readonly #log: Log
+  readonly #calm: CalmLog
   readonly #stopListening: () => void
   #loaded = false
   /** Since when the view may be out of date, monotonic ms; undefined while it is current. */
@@ -69,6 +72,7 @@ export class RegistryWatcher {
     this.#zk = zk
     this.#clock = clock
     this.#log = log
+    this.#calm = new CalmLog({ log, clock })
     this.rubbish = this.#rubbish
     this.unreadable = this.#unreadable
     this.#rubbishTotal = this.#register(metrics)
@@ -81,6 +85,13 @@ export class RegistryWatcher {
   /** Everything that is watched has been read once. */
   get loaded(): boolean {
     return this.#loaded
+  }
+
+  /** Whether the view may be out of date: ZooKeeper is not connected, or not everything has been read since it was, or a read
+   * failed. Who owns a video is then not settled, however the view looks. A ZooKeeper that falls silent is noticed within two
+   * thirds of the session timeout, 3.4 s: for so long a view that is out of date can pass for current. */
+  get stale(): boolean {
+    return this.#staleSince !== undefined
   }
 
   /** How long the view may have been out of date, ms; 0 while ZooKeeper is connected and everything has been read since. */
@@ -116,6 +127,7 @@ export class RegistryWatcher {
         this.#apply(`${path}/${id}`, () => changeOf(id, undefined))
       },
       onSynced: () => this.#synced(cache),
+      onBehind: () => this.#behind(cache),
       onRefused: id => (id === undefined ? this.#directoryRefused(cache) : this.#refused(`${path}/${id}`)),
     })
     return cache
@@ -146,7 +158,7 @@ export class RegistryWatcher {
     this.#unreadable.delete(cache.path)
     this.#fresh.add(cache)
     if (this.#fresh.size < this.#caches.length) return
-    if (this.#loaded && this.#staleSince !== undefined) this.#log.info({ staleMs: Math.round(this.stalenessMs()) }, 'registry_current')
+    if (this.#loaded && this.#staleSince !== undefined) this.#calm.info({ staleMs: Math.round(this.stalenessMs()) }, 'registry_current')
     this.#loaded = true
     this.#staleSince = undefined
     this.#staleSaidMs = 0
@@ -161,6 +173,10 @@ export class RegistryWatcher {
   /** While we may not read a directory, the view may be out of date. */
   #directoryRefused(cache: ChildrenCache): void {
     this.#refused(cache.path)
+    this.#behind(cache)
+  }
+
+  #behind(cache: ChildrenCache): void {
     this.#fresh.delete(cache)
     this.#staleSince ??= this.#clock.now()
   }

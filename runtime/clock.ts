@@ -1,12 +1,12 @@
-/** Time as the delivery core sees it: given, never taken, so that a simulation can own it. */
+/** The delivery core's only source of time; a simulation replaces it. */
 export interface Clock {
-  /** Wall clock, Unix ms: for ids and timestamps only; it may step. */
+  /** Wall clock, Unix ms. It may step: use it for ids and timestamps only. */
   wall(): number
-  /** Monotonic ms since some start: for every interval and deadline. */
+  /** Monotonic ms, for every interval and deadline. */
   now(): number
   /** Runs `task` once, `ms` from now; the returned function cancels it. */
   after(ms: number, task: () => void): () => void
-  /** Runs `task` as soon as other events have had their turn. */
+  /** Runs `task` after the events that are pending now. */
   soon(task: () => void): void
 }
 

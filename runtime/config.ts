@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { isLimit } from './limits/limit.js'
 
-/** Configuration comes from the environment, is parsed once, and every bad variable is named in one error. */
+/** Bad configuration. Its message has one line for each bad variable or flag. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
 
-/** The text made something else by `parse`, whose error's message becomes the variable's. */
+/** A variable that `parse` reads; the message of the error it throws becomes the variable's. */
 export function parsedBy<T>(parse: (text: string) => T) {
   return z.string().transform((text, context) => {
     try {
@@ -18,10 +18,10 @@ export function parsedBy<T>(parse: (text: string) => T) {
   })
 }
 
-/** What is wrong with the given variables together, a line each that begins with a variable's name. */
+/** Conflicts between the given variables, one line each, beginning with a variable's name. */
 export type Conflicts = (given: Readonly<Record<string, unknown>>) => string[]
 
-/** @throws ConfigError naming every variable that breaks its rule; an empty variable counts as unset */
+/** Reads the variables of `shape`; an empty one counts as unset. @throws ConfigError naming every bad variable */
 export function readConfig<S extends z.ZodRawShape>(env: NodeJS.ProcessEnv, shape: S, conflicts: Conflicts = () => []): z.infer<z.ZodObject<S>> {
   const given = Object.fromEntries(Object.keys(shape).filter(name => env[name] !== undefined && env[name] !== '').map(name => [name, env[name]]))
   const result = z.object(shape).safeParse(given)
@@ -30,15 +30,15 @@ export function readConfig<S extends z.ZodRawShape>(env: NodeJS.ProcessEnv, shap
   throw new ConfigError(wrong.join('\n'))
 }
 
-/** A part's configuration, or the end of the process: `--help` tells every variable and exits with 0; any other
- * argument, or a bad variable, is told on stderr and exits with 2. */
+/** A part's configuration. Ends the process otherwise: `--help` prints the variables and exits with 0; any other
+ * argument, or a bad variable, is reported on stderr and exits with 2. */
 export function configure<S extends z.ZodRawShape>(part: string, shape: S, argv: readonly string[], env: NodeJS.ProcessEnv, conflicts?: Conflicts): z.infer<z.ZodObject<S>> {
   if (argv.includes('--help')) {
     process.stdout.write(`Usage: live-comments ${part}\n\nConfigured by environment:\n\n${describeVariables(shape)}`)
     process.exit(0)
   }
   try {
-    if (argv.length > 0) throw new ConfigError(`${argv.join(' ')}: it takes no arguments; --help tells its variables`)
+    if (argv.length > 0) throw new ConfigError(`${argv.join(' ')}: it takes no arguments; --help lists its variables`)
     return readConfig(env, shape, conflicts)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -47,18 +47,18 @@ export function configure<S extends z.ZodRawShape>(part: string, shape: S, argv:
   }
 }
 
-/** A line a variable: name, meaning, default. */
+/** One line per variable: name, meaning, default. */
 export function describeVariables(shape: z.ZodRawShape): string {
   const width = Math.max(...Object.keys(shape).map(name => name.length)) + 2
   return Object.entries(shape)
     .map(([name, variable]) => {
       const fallback = (variable as z.ZodType).safeParse(undefined).data
-      return `  ${name.padEnd(width)}${(variable as z.ZodType).description ?? ''}${told(fallback)}\n`
+      return `  ${name.padEnd(width)}${(variable as z.ZodType).description ?? ''}${inBrackets(fallback)}\n`
     })
     .join('')
 }
 
-function told(fallback: unknown): string {
-  if (isLimit(fallback)) return ` (${fallback.most}; none for clients on this machine unless set)`
+function inBrackets(fallback: unknown): string {
+  if (isLimit(fallback)) return ` (${fallback.most}; unless set, no limit for clients on this machine)`
   return typeof fallback === 'string' || typeof fallback === 'number' ? ` (${fallback})` : ''
 }

@@ -1,7 +1,6 @@
 import { Command, CommanderError } from 'commander'
 
-/** What a wrong command or flag was likely meant to be, in commander's words and judgement, after a space; '' where
- * nothing of `known` looks like it.
+/** commander's suggestion for a mistyped command or flag, preceded by a space; '' if nothing in `known` resembles it.
  * @param known commands, or flags with their dashes, as `wrong` is one or the other */
 export function meant(wrong: string, known: readonly string[]): string {
   const program = new Command().helpCommand(false).helpOption(false).exitOverride().configureOutput({ writeErr: () => {} })

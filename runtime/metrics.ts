@@ -2,20 +2,20 @@ import { readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
-/** A registry of metrics with Node's own already in it (event-loop delay among them). Ours start with
- * `live_`, use base units, and have no label for a video or a viewer. */
+/** A registry that already has Node's own metrics (event-loop delay among them). The names of ours start with `live_`;
+ * they use base units and have no label for a video or a viewer. */
 export function createMetrics(): Registry {
   const register = new Registry()
   collectDefaultMetrics({ register })
   countDescriptors(register)
   const unsentBytes = notSentLowat()
   if (unsentBytes !== undefined) {
-    new Gauge({ name: 'live_tcp_notsent_lowat_bytes', help: 'net.ipv4.tcp_notsent_lowat at the start: unsent bytes at which a socket stops being writable (rule 10).', registers: [register] }).set(unsentBytes)
+    new Gauge({ name: 'live_tcp_notsent_lowat_bytes', help: 'net.ipv4.tcp_notsent_lowat when the process started: a socket with more unsent bytes is not writable (rule 10).', registers: [register] }).set(unsentBytes)
   }
   return register
 }
 
-/** The default metric lists the descriptors on the event loop: 20 ms of every viewer's time where there are 10,000. */
+/** Replaces the default metric, which lists the descriptors synchronously: with 10,000 of them it blocks for 20 ms. */
 function countDescriptors(register: Registry): void {
   if (!register.getSingleMetric('process_open_fds')) return
   register.removeSingleMetric('process_open_fds')
@@ -29,7 +29,7 @@ function countDescriptors(register: Registry): void {
   })
 }
 
-/** Undefined where the kernel is not Linux. */
+/** Undefined unless the kernel is Linux. */
 function notSentLowat(): number | undefined {
   try {
     return Number(readFileSync('/proc/sys/net/ipv4/tcp_notsent_lowat', 'utf8'))
@@ -38,5 +38,5 @@ function notSentLowat(): number | undefined {
   }
 }
 
-/** Seconds, for what should take a millisecond and may take ten seconds. */
+/** Histogram buckets from a millisecond to ten seconds. */
 export const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10]

@@ -1,13 +1,13 @@
 import type { Clock } from './clock.js'
 
 const TICK_MS = 50
-/** Less is the event loop being busy. */
+/** A shorter delay is a busy event loop. */
 const PAUSE_MS = 200
-/** What had come to the sockets during a pause has been read by then. */
+/** By this time after a pause, everything that came to the sockets during it has been read. */
 const READ_MS = 1_000
 
-/** Notices when this process did not run: frozen, swapped out, or on a machine that was. What is read afterwards may have
- * lain in its socket all along, so that the time it says it has left is less by the pause. */
+/** Notices when this process did not run because it, or its machine, was frozen or swapped out. A request that is read
+ * afterwards may have waited in its socket, so the pause comes off the time it has left. */
 export class Pauses {
   readonly #clock: Clock
   #tickedAt: number
@@ -21,7 +21,7 @@ export class Pauses {
     this.#cancel = clock.after(TICK_MS, this.#tick)
   }
 
-  /** How long what is read now may have waited for this process to run, ms. */
+  /** How long a request that is read now may have waited for this process to run, ms. */
   lostMs(): number {
     this.#look()
     return this.#clock.now() - this.#pausedUntil < READ_MS ? this.#pauseMs : 0

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The project's folder: the nearest one above this file that holds package.json. Sources, compiled code and
- * assets lie at different depths; this is the one place that knows. */
+/** The project's folder: the nearest one above this file with a package.json. Sources and compiled code lie at different
+ * depths, so everything else finds files from here. */
 export const projectRoot = find(dirname(fileURLToPath(import.meta.url)))
 
 function find(folder: string): string {

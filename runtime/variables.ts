@@ -10,26 +10,26 @@ const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' 
 
 export const count = (fallback: number) => z.string().regex(/^[0-9]{1,15}$/, 'must be a whole number, 0 or more').transform(Number).default(fallback)
 
-// A comma parts tokens; a header carries no more than visible ASCII for certain.
+// Tokens are separated by commas; only visible ASCII is safe in a header.
 const TOKENS = /^[\x21-\x2b\x2d-\x7e]{16,}(,[\x21-\x2b\x2d-\x7e]{16,})*$/
 
-/** What every node reads. @param role names the node where NODE_ID does not */
+/** The variables that every node reads. @param role used in the default NODE_ID */
 export function nodeVariables(role: string, internalPort: number) {
   return {
     NODE_ID: z.string().refine(isNodeId, 'must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)').default(`${hostname().replace(/[^A-Za-z0-9_-]/g, '-')}-${role}`.slice(-64)).describe('this node\'s name in the registry'),
     INTERNAL_HOST: z.string().min(1).default('127.0.0.1').describe('address the internal port listens on'),
-    INTERNAL_PORT: port(internalPort).describe('port for the other parts, metrics and health; 0: any free one'),
-    INTERNAL_URL: url.optional().describe('how the other parts reach the internal port; from host and port'),
-    INTERNAL_TOKEN: z.string().regex(TOKENS, 'must be at least 16 visible ASCII characters, several tokens parted by commas').optional().describe('secret that the parts share, several parted by commas: the first is sent, any is taken; none: not asked for'),
-    LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('least severe log lines to write'),
+    INTERNAL_PORT: port(internalPort).describe('port for the other parts, metrics and health; 0: any free port'),
+    INTERNAL_URL: url.optional().describe('URL where the other parts reach the internal port; unset: made from host and port'),
+    INTERNAL_TOKEN: z.string().regex(TOKENS, 'must be at least 16 visible ASCII characters; separate several tokens by commas').optional().describe('secret shared by all parts; comma-separated: the first is sent, any is accepted; unset: no check'),
+    LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('lowest level that is logged'),
   }
 }
 
-/** `*`, or origins as browsers send them, parted by commas. */
+/** `*`, or a comma-separated list of origins as browsers send them. */
 const origins = z
   .string()
   .transform(text => text.split(',').map(part => part.trim()))
-  .refine(list => list.length === 1 && list[0] === '*' ? true : list.every(isOrigin), 'must be * or origins such as https://example.com, parted by commas')
+  .refine(list => list.length === 1 && list[0] === '*' ? true : list.every(isOrigin), 'must be * or a comma-separated list of origins such as https://example.com')
   .transform((list): AllowedOrigins => (list[0] === '*' ? '*' : new Set(list)))
   .default('*')
 
@@ -37,20 +37,20 @@ function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text
 }
 
-/** What a node with a public port reads besides. */
+/** The variables that a node with a public port reads as well. */
 export function publicVariables(publicPort: number) {
   return {
     HOST: z.string().min(1).default('127.0.0.1').describe('address the public port listens on'),
-    PORT: port(publicPort).describe('public port; 0: any free one'),
-    PUBLIC_URL: url.optional().describe('how the public reaches it; from host and port'),
-    TRUSTED_PROXIES: networks.describe('addresses and networks, parted by commas, whose X-Forwarded-For or Forwarded names the client; none'),
-    CONNECTIONS_PER_ADDRESS: limit(4_000).describe('connections that one address may open, or keep open by asking again, in 12 s; 0: any number'),
-    STREAMS_PER_ADDRESS: limit(2_000).describe('streams that one address may have open; 0: any number'),
-    ALLOWED_ORIGINS: origins.describe('web origins whose pages may read answers: * or a list parted by commas'),
+    PORT: port(publicPort).describe('public port; 0: any free port'),
+    PUBLIC_URL: url.optional().describe('URL where clients reach the public port; unset: made from host and port'),
+    TRUSTED_PROXIES: networks.describe('proxies whose X-Forwarded-For or Forwarded header is believed: comma-separated addresses and networks; unset: none'),
+    CONNECTIONS_PER_ADDRESS: limit(4_000).describe('connections that one address may open in 12 s, and reuses of open ones; further ones are closed; 0: no limit'),
+    STREAMS_PER_ADDRESS: limit(2_000).describe('open streams per address; 0: no limit'),
+    ALLOWED_ORIGINS: origins.describe('web origins whose pages may read answers: * or a comma-separated list'),
   }
 }
 
-/** The URL others reach a listener at, where none is configured. A wildcard host is reached by this machine's name. */
+/** The URL of a listener where none is configured. For a wildcard host it has this machine's name. */
 export function urlOf(host: string, port: number): string {
   const name = host === '0.0.0.0' || host === '::' ? hostname() : host
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`

@@ -52,7 +52,8 @@ const watch = stream(path, {
     count()
     if (!mine) cry(comment)
   },
-  gap: gap => arrive(gapItem(gap)),
+  // A gap that leads back: the site went back to an older copy of its comments. What is shown here is no more.
+  gap: gap => (Number(gap.to) < Number(gap.from) ? location.reload() : arrive(gapItem(gap))),
   viewers: count => ($('viewers').textContent = `${count.toLocaleString()} watching`),
   ready() {
     unsent.retry()

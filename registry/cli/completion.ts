@@ -3,11 +3,11 @@ import type { Command } from 'commander'
 export type Shell = 'bash' | 'zsh' | 'fish'
 export const SHELLS: readonly Shell[] = ['bash', 'zsh', 'fish']
 
-/** What may follow `live-comments`; its --help says what each is. */
-const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench']
+/** The parts that may follow `live-comments`. */
+const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench', 'watchdog']
 
-/** A script for `shell` that completes the `live-comments` command. It is made from the commands themselves and knows
- * all there is by heart: pressing Tab starts no process. */
+/** A script for `shell` that completes the `live-comments` command. It is generated from the commands and contains all
+ * names and flags, so that pressing Tab starts no process. */
 export function completion(shell: Shell, registry: Command): string {
   const flagsOfAll = flagsOf(registry)
   const commands = registry.commands.map(command => ({ name: command.name(), about: command.description(), flags: [...flagsOf(command), ...flagsOfAll], choices: command.registeredArguments.flatMap(argument => argument.argChoices ?? []) }))

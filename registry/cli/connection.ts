@@ -5,6 +5,7 @@ import { refusal, refusalMessage } from '../access.js'
 import { RegistryWatcher, type Watched } from '../watcher.js'
 import { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
+import { clusterAt, clusterLine } from './cluster-at.js'
 import { Problem } from './output.js'
 import type { ZookeeperAddress } from './zookeeper-address.js'
 
@@ -13,7 +14,7 @@ const AT_A_TIME = 64
 const LIMIT_MS = 5_000
 const POLL_MS = 5
 
-/** Runs `task` on a connection to ZooKeeper. @throws Problem when it is away or refuses us */
+/** Runs `task` on a connection to ZooKeeper. @throws Problem if ZooKeeper is unreachable or refuses us */
 export async function withZookeeper<T>(address: ZookeeperAddress, task: (zk: Zk) => Promise<T>): Promise<T> {
   const zk = new Zk(address.connect, { callTimeoutMs: LIMIT_MS, auth: address.auth })
   try {
@@ -34,22 +35,24 @@ export async function withZookeeper<T>(address: ZookeeperAddress, task: (zk: Zk)
 
 export interface Reading {
   readonly address: ZookeeperAddress
-  /** Told of each entry that is left out, in words. */
+  /** Called with a line for people beside the answer: which cluster it is, which entries are skipped. */
   readonly note: (line: string) => void
 }
 
-/** Runs `task` on the registry as it is now, read whole. @throws Problem when ZooKeeper is away */
+/** Runs `task` on the whole registry as it is now. @throws Problem if ZooKeeper is unreachable */
 export function withRegistry<T>(reading: Reading, watch: readonly Watched[], task: (registry: RegistryWatcher) => T): Promise<T> {
   return withWatcher(reading, watch, (_zk, registry) => Promise.resolve(task(registry)))
 }
 
-/** Runs `task` on all of the registry, read whole and kept current. @throws Problem when ZooKeeper is away at first */
+/** Runs `task` on the whole registry, which is kept current. @throws Problem if ZooKeeper is unreachable at first */
 export function withLiveRegistry<T>(reading: Reading, task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
-  return withWatcher(reading, ['edges', 'holdings', 'dispatchers'], task)
+  return withWatcher(reading, ['edges', 'holdings', 'dispatchers', 'gateways'], task)
 }
 
 function withWatcher<T>({ address, note }: Reading, watch: readonly Watched[], task: (zk: Zk, registry: RegistryWatcher) => Promise<T>): Promise<T> {
   return withZookeeper(address, async zk => {
+    const cluster = await clusterAt(zk, address)
+    if (address.isDefault) note(clusterLine(cluster, address))
     const watcher = new RegistryWatcher({ zk, clock: systemClock, log: pino({ level: 'silent' }), metrics: new Registry(), watch })
     try {
       const deadline = performance.now() + LIMIT_MS
@@ -57,8 +60,8 @@ function withWatcher<T>({ address, note }: Reading, watch: readonly Watched[], t
         if (performance.now() > deadline) throw away(address)
         await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
-      for (const path of watcher.unreadable) note(`ignored: ${path} may not be read with our credentials`)
-      for (const path of watcher.rubbish) note(`ignored: ${path} does not hold what a node of this software writes`)
+      for (const path of watcher.unreadable) note(`ignored: ${path} cannot be read with our credentials`)
+      for (const path of watcher.rubbish) note(`ignored: ${path} was not written by a node of this software`)
       return await task(zk, watcher)
     } finally {
       watcher.close()
@@ -73,12 +76,12 @@ function refuses({ connect, auth }: ZookeeperAddress, path: string, cause?: Erro
 function away({ connect, source }: ZookeeperAddress, cause?: Error): Problem {
   return new Problem(
     `no answer from ZooKeeper at ${connect} (${source}) within ${LIMIT_MS / 1000} s.\n` +
-      'Is the cluster running (npm start)? If its ZooKeeper is elsewhere, name it with --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.',
+      'Is the cluster running (npm start)? If its ZooKeeper is elsewhere, name it with --data FOLDER, --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.',
     { cause },
   )
 }
 
-/** What `task` makes of each item, in the items' order; some tasks at a time. */
+/** The results of `task` in the items' order, AT_A_TIME tasks at once. */
 export async function inParallel<T, R>(items: readonly T[], task: (item: T) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(items.length)
   const queue = items.entries()

@@ -1,41 +1,48 @@
-import { DRAIN, EDGES, parseEdge, printNode, RubbishError, type EdgeNode } from '../../protocol/nodes.js'
+import { DRAIN, EDGES, GATEWAYS, parseEdge, parseGateway, printNode, RubbishError } from '../../protocol/nodes.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
 import { Problem } from './output.js'
-import { unknownEdge } from './videos.js'
 
-/** What `drain --json` and `undrain --json` answer. */
+/** The output of `drain --json` and `undrain --json`. */
 export interface DrainAnswer {
   readonly id: string
-  /** The instance asked to leave, null where none is. */
+  /** The instance that is asked to drain; null if none is. */
   readonly instance: string | null
 }
 
-/** Wishes that the edge's present instance leave. @throws Problem when there is no such edge */
-export async function drain(zk: Zk, edgeId: string): Promise<DrainAnswer> {
-  const { instance } = await edgeNode(zk, edgeId)
-  await zk.ensure(`${DRAIN}/${edgeId}`)
-  await zk.setData(`${DRAIN}/${edgeId}`, printNode({ instance }))
-  return { id: edgeId, instance }
+/** Asks the present instance of an edge or a gateway to drain. @throws Problem if there is none of that id, or one of each */
+export async function drain(zk: Zk, id: string): Promise<DrainAnswer> {
+  const instance = await presentInstance(zk, id)
+  await zk.ensure(`${DRAIN}/${id}`)
+  await zk.setData(`${DRAIN}/${id}`, printNode({ instance }))
+  return { id, instance }
 }
 
-/** Takes the wish back, also that of an edge that has left. @throws Problem when there is neither wish nor edge */
-export async function undrain(zk: Zk, edgeId: string): Promise<DrainAnswer> {
+/** Withdraws the request, also for a node that is gone. @throws Problem if there is neither a request nor a node */
+export async function undrain(zk: Zk, id: string): Promise<DrainAnswer> {
   try {
-    await zk.remove(`${DRAIN}/${edgeId}`)
+    await zk.remove(`${DRAIN}/${id}`)
   } catch (error) {
     if (!isZkError(error, 'NO_NODE')) throw error
-    await edgeNode(zk, edgeId)
+    await presentInstance(zk, id)
   }
-  return { id: edgeId, instance: null }
+  return { id, instance: null }
 }
 
-async function edgeNode(zk: Zk, edgeId: string): Promise<EdgeNode> {
+async function presentInstance(zk: Zk, id: string): Promise<string> {
+  const [edge, gateway] = await Promise.all([instanceAt(zk, `${EDGES}/${id}`, parseEdge), instanceAt(zk, `${GATEWAYS}/${id}`, parseGateway)])
+  if (edge !== undefined && gateway !== undefined) throw new Problem(`both an edge and a gateway have the id ${id}: give each a NODE_ID of its own`)
+  const instance = edge ?? gateway
+  if (instance === undefined) throw new Problem(`there is no edge ${id}, and no gateway of that id; the commands edges and gateways list those there are`)
+  return instance
+}
+
+async function instanceAt(zk: Zk, path: string, parse: (data: Buffer) => { readonly instance: string }): Promise<string | undefined> {
   try {
-    return parseEdge((await zk.getData(`${EDGES}/${edgeId}`)).data)
+    return parse((await zk.getData(path)).data).instance
   } catch (error) {
-    if (isZkError(error, 'NO_NODE')) throw unknownEdge(edgeId)
-    if (error instanceof RubbishError) throw new Problem(`${EDGES}/${edgeId} does not hold what an edge of this software writes`, { cause: error })
+    if (isZkError(error, 'NO_NODE')) return undefined
+    if (error instanceof RubbishError) throw new Problem(`${path} does not hold what a node of this software writes`, { cause: error })
     throw error
   }
 }

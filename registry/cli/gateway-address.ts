@@ -1,17 +1,31 @@
-import { runningCluster } from './running-cluster.js'
+import { Misuse } from './output.js'
+import { runningCluster, type DataFolder } from './running-cluster.js'
 
 export interface GatewayAddress {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string
-  /** Where it was found, in words. */
+  /** Where it comes from, for messages. */
   readonly source: string
+  /** Nobody named it. */
+  readonly isDefault?: true
 }
 
-/** Finds a gateway: by flag, the cluster that runs in this folder, default, in that order.
+/** Finds a gateway: by flag, the cluster that runs on the data folder, default, in that order.
  * @throws Problem for a cluster file that cannot be read */
-export function gatewayAddress(flag: string | undefined, folder: string): GatewayAddress {
+export function gatewayAddress(flag: string | undefined, data: DataFolder): GatewayAddress {
   if (flag !== undefined) return { url: flag.replace(/\/+$/, ''), source: 'from --gateway' }
-  const running = runningCluster(folder)?.gateways.find(({ url }) => url !== null)?.url
-  if (running) return { url: running, source: 'from ./data/cluster.json' }
-  return { url: 'http://127.0.0.1:8080', source: 'the default' }
+  const running = runningCluster(data)?.gateways.find(({ url }) => url !== null)?.url
+  if (running) return { url: running, source: `from ${data.name}/cluster.json` }
+  return { url: 'http://127.0.0.1:8080', source: 'the default', isDefault: true }
+}
+
+/** The gateway to post to. @throws Misuse where nobody said which */
+export function meantGateway(address: GatewayAddress): GatewayAddress {
+  if (!address.isDefault) return address
+  throw new Misuse(
+    'which gateway is meant? Name it by one of\n' +
+      '  --gateway URL\n' +
+      '  --data FOLDER    the data folder of a cluster of npm start\n' +
+      'or do it where the ./data of a running cluster is.',
+  )
 }

@@ -9,21 +9,21 @@ const TRY_MS = 9_000 // a gateway answers a post within 8 s
 const PAUSE_MS = 300
 
 const comment = z.object({ id: z.string(), videoId: z.string().optional(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), createdAt: z.number() })
-/** A comment as the public API has it; the stream's leave the video out. */
+/** A comment in the public API's form; the stream's comments have no video id. */
 export type PublicComment = z.infer<typeof comment>
 
 const page = z.object({ comments: z.array(comment), nextCursor: z.string().nullable() })
 const failure = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
 
-/** It may be there again soon: what was asked can be asked again. */
+/** A passing failure: the request can be sent again. */
 export class GatewayAway extends Problem {}
 
 export function parseComment(json: string): PublicComment {
   return comment.parse(JSON.parse(json))
 }
 
-/** Posts a comment under one idempotency key, so that trying again when the line or the gateway was down does not
- * post it twice. @throws Problem when it is refused, or no gateway answers */
+/** Posts a comment under one idempotency key, so that retries do not post it twice.
+ * @throws Problem if it is refused, or no gateway answers */
 export async function postComment(gateway: GatewayAddress, videoId: string, body: { content: string; authorId?: string }): Promise<PublicComment> {
   const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
   const response = await insist(gateway, `/comments/${videoId}`, { method: 'POST', headers, body: JSON.stringify(body) })
@@ -43,8 +43,8 @@ export async function* between(gateway: GatewayAddress, videoId: string, from: s
   }
 }
 
-/** A successful answer, asked for again while there is none or it is a passing failure.
- * @throws Problem when the gateway refuses, or does not come back within 5 s */
+/** Retries passing failures until the answer is a success.
+ * @throws Problem if the gateway refuses, or does not come back within 5 s */
 async function insist(gateway: GatewayAddress, path: string, init: RequestInit = {}): Promise<Response> {
   const deadline = performance.now() + LIMIT_MS
   for (;;) {
@@ -56,7 +56,7 @@ async function insist(gateway: GatewayAddress, path: string, init: RequestInit =
   }
 }
 
-/** What an error answer says: a {@link GatewayAway} where it may pass. */
+/** The problem in an error answer; a {@link GatewayAway} if it may pass. */
 export async function refusal({ url, source }: GatewayAddress, response: Response): Promise<Problem> {
   const text = await response.text().catch(() => '')
   try {
@@ -64,7 +64,7 @@ export async function refusal({ url, source }: GatewayAddress, response: Respons
     const passes = response.status >= 500 || response.status === 429
     return new (passes ? GatewayAway : Problem)(`${error.code}: ${error.message}`)
   } catch (cause) {
-    return new Problem(`${url} (${source}) answered ${response.status}, which is no answer of a gateway's.\nName the gateway with --gateway URL.`, { cause })
+    return new Problem(`${url} (${source}) answered ${response.status}, which is not a gateway's answer.\nName the gateway with --gateway URL.`, { cause })
   }
 }
 

@@ -1,24 +1,36 @@
 import type { View } from '../view.js'
 import { counted, number, table, uptime } from './table.js'
 
-/** An edge as `edges --json` has it. */
+/** An edge in the output of `edges --json`. */
 export interface EdgeRow {
   readonly id: string
   readonly state: 'up' | 'draining'
   readonly viewers: number
   readonly capacity: number
-  /** How many videos it holds. */
+  /** Number of videos it holds. */
   readonly videos: number
   readonly version: string
   /** Unix ms. */
   readonly startedAt: number
 }
 
-/** A dispatcher as `dispatchers --json` has it. */
+/** A dispatcher in the output of `dispatchers --json`. */
 export interface DispatcherRow {
   readonly id: string
   readonly state: 'up' | 'draining'
-  /** Where other nodes reach it. */
+  /** Its internal URL. */
+  readonly url: string
+  readonly version: string
+  /** Unix ms. */
+  readonly startedAt: number
+}
+
+/** A gateway as `gateways --json` has it. */
+export interface GatewayRow {
+  readonly id: string
+  readonly state: 'up' | 'draining'
+  readonly viewers: number
+  /** How the public reaches it. */
   readonly url: string
   readonly version: string
   /** Unix ms. */
@@ -33,6 +45,10 @@ export function dispatcherRows(view: View): DispatcherRow[] {
   return Array.from(view.allDispatchers(), ({ id, state, internalUrl, version, startedAt }) => ({ id, state, url: internalUrl, version, startedAt })).sort(byId)
 }
 
+export function gatewayRows(view: View): GatewayRow[] {
+  return Array.from(view.gateways(), ({ id, state, viewers, publicUrl, version, startedAt }) => ({ id, state, viewers, url: publicUrl, version, startedAt })).sort(byId)
+}
+
 export function edgesTable(rows: readonly EdgeRow[], now: number, colour: boolean): string {
   if (rows.length === 0) return 'No edge is announced.\n'
   const columns = [{ head: 'EDGE' }, { head: 'STATE' }, right('VIEWERS'), right('CAPACITY'), right('VIDEOS'), right('UP FOR'), { head: 'VERSION' }]
@@ -45,6 +61,13 @@ export function dispatchersTable(rows: readonly DispatcherRow[], now: number, co
   if (rows.length === 0) return 'No dispatcher is announced.\n'
   const columns = [{ head: 'DISPATCHER' }, { head: 'STATE' }, { head: 'INTERNAL URL' }, right('UP FOR'), { head: 'VERSION' }]
   return table(columns, rows.map(row => [row.id, row.state, row.url, uptime(row.startedAt, now), row.version]), colour)
+}
+
+export function gatewaysTable(rows: readonly GatewayRow[], now: number, colour: boolean): string {
+  if (rows.length === 0) return 'No gateway is announced.\n'
+  const columns = [{ head: 'GATEWAY' }, { head: 'STATE' }, right('VIEWERS'), { head: 'PUBLIC URL' }, right('UP FOR'), { head: 'VERSION' }]
+  const viewers = rows.reduce((sum, row) => sum + row.viewers, 0)
+  return `${table(columns, rows.map(row => [row.id, row.state, number(row.viewers), row.url, uptime(row.startedAt, now), row.version]), colour)}\n${counted(rows.length, 'gateway')}, ${counted(viewers, 'viewer')}\n`
 }
 
 const right = (head: string) => ({ head, align: 'right' as const })

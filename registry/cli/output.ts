@@ -2,17 +2,22 @@ import type { EventEmitter } from 'node:events'
 import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
 
-/** What an operator is told and cannot be helped with: exit status 1, without a stack. */
+/** A failure that the operator has to resolve: its message is printed without a stack, with exit status 1. */
 export class Problem extends Error {
   override readonly name = 'Problem'
 }
 
+/** A command that was not told all it must be: exit status 2, without a stack. */
+export class Misuse extends Error {
+  override readonly name = 'Misuse'
+}
+
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', text: string) => string
 
-/** Where a command is run: in a process of its own, that process's. */
+/** What a command needs of its process. */
 export interface Surroundings {
   readonly env: NodeJS.ProcessEnv
-  /** Where ./data of a local cluster may be. */
+  /** The folder that may hold the ./data of a local cluster. */
   readonly folder: string
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: Writable
@@ -20,9 +25,9 @@ export interface Surroundings {
   readonly signals: Pick<EventEmitter, 'once' | 'off'>
 }
 
-/** What a command says, and how it ends. */
+/** A command's output and exit status. */
 export class Output {
-  /** Exit status of a command that ran to its end. */
+  /** Exit status if the command runs to its end. */
   status: 0 | 1 = 0
   readonly colour: boolean
   readonly paint: Paint
@@ -39,18 +44,17 @@ export class Output {
     })
   }
 
-  /** Resolves when it has been taken. A pipe whose reader has seen enough, such as `head`, takes nothing: no error. */
+  /** Resolves when the text has been written. A pipe whose reader has left, such as `head`, is no error. */
   write(text: string): Promise<void> {
     return new Promise(resolve => this.#surroundings.stdout.write(text, () => resolve()))
   }
 
-  /** A line for the human, on stderr: stdout is for the answer. */
+  /** A line for people, on stderr: stdout is for the answer. */
   note(line: string): void {
     this.#surroundings.stderr.write(`${line}\n`)
   }
 
-  /** Runs `task` until it ends by itself, the reader has left, or Ctrl-C: that is how a command without an end is
-   * meant to end, so it is a success. */
+  /** Runs `task` until it ends, the reader leaves, or Ctrl-C. An endless command is meant to end so: it succeeds. */
   async untilInterrupted(task: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const interrupted = new AbortController()
     const stop = () => interrupted.abort()
@@ -67,7 +71,7 @@ export class Output {
   }
 }
 
-/** Colours are for terminals that have them and people who want them (https://no-color.org). */
+/** Whether to print colours (https://no-color.org). */
 export function wantsColour(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
   return isTerminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
 }
@@ -76,7 +80,7 @@ export function paint(colour: boolean): Paint {
   return (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text)
 }
 
-/** What others wrote, made safe for a terminal: a control character could move its cursor or rename its window. */
+/** Other people's text, safe for a terminal: a control character could move its cursor or rename its window. */
 export function harmless(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, '\u{fffd}')
 }

@@ -5,66 +5,73 @@ import { MAX_RECENT } from '../../protocol/limits.js'
 import { isNodeId } from '../../protocol/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
-import { withLiveRegistry, withRegistry, withZookeeper, type Reading } from './connection.js'
+import { clusterLine } from './cluster-at.js'
+import { withLiveRegistry, withRegistry, type Reading } from './connection.js'
 import { examine, type Diagnosis } from './doctor/examination.js'
 import { report } from './doctor/report.js'
 import { drain, undrain } from './drain.js'
-import { gatewayAddress } from './gateway-address.js'
+import { gatewayAddress, meantGateway } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
-import { dispatcherRows, dispatchersTable, edgeRows, edgesTable } from './nodes.js'
+import { withMeantCluster } from './meant-cluster.js'
+import { nameCluster } from './name.js'
+import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
 import type { Output, Surroundings } from './output.js'
-import { runningCluster, runningToken } from './running-cluster.js'
-import { secure } from './secure.js'
+import { dataFolder, runningCluster, runningToken, type RunningCluster } from './running-cluster.js'
+import { secure, withCredentials } from './secure.js'
 import { counted } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
 import { newsLine, watch } from './watch.js'
 import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './zookeeper-address.js'
 
-
-/** The operators' commands. A command whose check failed sets the status of `out`. */
+/** The operators' commands. A command whose check fails sets the status of `out`. */
 export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
   const self = calledAs(env)
   const all = new Command(self)
-    .description('Who is in the cluster and who watches what, as ZooKeeper has it; and the cluster as a viewer sees it.')
-    .option('--zookeeper <HOST:PORT/CHROOT>', 'where ZooKeeper is (else ZOOKEEPER_CONNECT, ./data/cluster.json, 127.0.0.1:2181/live-comments)', connectString)
-    .option('--zookeeper-auth-file <FILE>', 'a file with our USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE)')
-    .option('--json', 'print JSON, and nothing else on stdout')
+    .description('Inspects the cluster: its nodes and watched videos by ZooKeeper, and comments as a viewer sees them.')
+    .option('--data <FOLDER>', 'data folder of an npm start, for its addresses and its token')
+    .option('--zookeeper <HOST:PORT/CHROOT>', 'ZooKeeper\'s address (else --data, ZOOKEEPER_CONNECT, ./data; only for reading: 127.0.0.1:2181/live-comments)', connectString)
+    .option('--zookeeper-auth-file <FILE>', 'file with the USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE)')
+    .option('--json', 'print only JSON on stdout')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ writeOut: text => stdout.write(text), writeErr: text => stderr.write(text), getOutHelpWidth: () => stdout.columns ?? 80 })
     .showHelpAfterError('(--help lists commands and options)')
     .helpCommand(false)
     .exitOverride()
-  const options = () => all.opts<ZookeeperFlags & { json?: true }>()
-  const address = (): ZookeeperAddress => zookeeperAddress(options(), env, folder)
-  const reading = (): Reading => ({ address: address(), note: line => out.note(line) })
+  const options = () => all.opts<ZookeeperFlags & { json?: true; data?: string }>()
+  const data = () => dataFolder(options().data, folder)
+  const note = (line: string) => out.note(line)
+  const address = (): ZookeeperAddress => zookeeperAddress(options(), env, data())
+  const reading = (): Reading => ({ address: address(), note })
   const jsonLine = (value: unknown) => `${JSON.stringify(value)}\n`
   /** Prints `value` as JSON, or what `text` makes of it. */
   const print = <T>(value: T, text: (value: T) => string) => out.write(options().json ? jsonLine(value) : text(value))
-  /** @param examples what may follow the command's name, each as it can be run against `npm start` */
+  /** @param examples arguments of the command, each of which works against `npm start` */
   const command = (name: string, description: string, ...examples: string[]) =>
     all.command(name).description(description).addHelpText('after', examplesOf(examples.map(example => `${name} ${example}`.trimEnd())))
   const examplesOf = (lines: readonly string[]) => `\nExamples:\n${lines.map(line => `  ${self} ${line}\n`).join('')}`
-  const gatewayOption = ['--gateway <URL>', 'the gateway (else ./data/cluster.json, http://127.0.0.1:8080)', httpUrl] as const
+  const gatewayOption = ['--gateway <URL>', 'the gateway\'s URL (else --data, ./data; only for reading: http://127.0.0.1:8080)', httpUrl] as const
 
-  command('edges', 'the edges, their state, viewers and videos', '', '--json')
+  command('edges', 'list the edges with their state, viewers and videos', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
-  command('dispatchers', 'the dispatchers and their state', '', '--json')
+  command('dispatchers', 'list the dispatchers with their state', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['dispatchers'], ({ view }) => dispatcherRows(view)), rows => dispatchersTable(rows, Date.now(), out.colour)))
-  command('videos', 'every watched video and where its viewers are, the most watched first', '--top 10', '--edge edge-1 --json')
+  command('gateways', 'list the gateways with their state and viewers', '', '--json')
+    .action(async () => print(await withRegistry(reading(), ['gateways'], ({ view }) => gatewayRows(view)), rows => gatewaysTable(rows, Date.now(), out.colour)))
+  command('videos', 'list the watched videos and the edges of their viewers, most watched first', '--top 10', '--edge edge-1 --json')
     .option('--top <N>', 'only the first N', positive)
     .option('--edge <ID>', 'only videos that this edge holds', nodeId)
     .action(async ({ top, edge: edgeId }: { top?: number; edge?: string }) =>
       print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => videoRows(view, { top, edgeId })), rows => videosTable(rows, out.colour)),
     )
-  command('video', 'one video and where its viewers are', 'demo')
-    .argument('<ID>', 'the video', videoId)
+  command('video', 'show one video and the edges of its viewers', 'demo')
+    .argument('<ID>', 'the video\'s id', videoId)
     .action(async (id: string) => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => oneVideo(view, id)), row => videoTable(row, out.colour)))
-  command('watch', 'joins, leaves and holdings as they change, a line each, until Ctrl-C', '', '--json')
+  command('watch', 'print nodes that join or leave, and changes of holdings, until Ctrl-C', '', '--json')
     .action(() =>
       out.untilInterrupted(signal =>
         withLiveRegistry(reading(), async (zk, registry) => {
-          out.note('watching; Ctrl-C ends it')
+          out.note('watching; press Ctrl-C to end')
           await watch(zk, registry, news => {
             const at = Date.now()
             void out.write(options().json ? jsonLine({ at, ...news }) : newsLine(news, at, out.paint))
@@ -72,66 +79,72 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
         }),
       ),
     )
-  command('drain', 'ask an edge to hand its viewers to other edges and leave; once it starts again it takes viewers', 'edge-1')
-    .argument('<EDGE>', 'the edge', nodeId)
-    .action(async (id: string) => print(await withZookeeper(address(), zk => drain(zk, id)), () => `${id} is asked to drain; the command edges shows how far it is.\n`))
-  command('undrain', 'take that wish back', 'edge-1')
-    .argument('<EDGE>', 'the edge', nodeId)
-    .action(async (id: string) => print(await withZookeeper(address(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
-  command('secure', 'let only whoever has our credentials read and change what is ours in ZooKeeper', '--zookeeper-auth-file ./zookeeper-auth')
-    .action(async () => {
-      const where = address()
-      await print(await withZookeeper(where, zk => secure(zk, where)), ({ secured }) => `${counted(secured.length, 'znode')} can now be read and changed with these credentials alone.\n`)
-    })
-  command('doctor', 'look at the whole cluster and say what is wrong and what to do about it; exit status 1 if anything is', '', '--json')
+  command('drain', 'ask an edge to hand its viewers to other edges, or a gateway to send them away; after a restart it takes viewers again', 'edge-1', 'gateway-1')
+    .argument('<NODE>', 'the id of the edge or gateway', nodeId)
+    .action(async (id: string) => print(await withMeantCluster(reading(), zk => drain(zk, id)), () => `${id} is asked to drain; the commands edges and gateways show its progress.\n`))
+  command('undrain', 'withdraw a drain', 'edge-1', 'gateway-1')
+    .argument('<NODE>', 'the id of the edge or gateway', nodeId)
+    .action(async (id: string) => print(await withMeantCluster(reading(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
+  command('secure', 'restrict all our znodes in ZooKeeper to these credentials', '--zookeeper-auth-file ./zookeeper-auth')
+    .action(async () => print(await withMeantCluster(reading(), secure, withCredentials), ({ secured }) => `${counted(secured.length, 'znode')} can now be read and changed only with these credentials.\n`))
+  command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
+    .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
+    .action(async (name: string) => print(await withMeantCluster(reading(), zk => nameCluster(zk, name)), ({ id }) => `The name of cluster ${id} is ${name}.\n`))
+  command('doctor', 'examine the whole cluster; name each problem and what to do about it (exit status 1 if there is one)', '', '--json')
     .option('--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)')
     .action(async ({ token }: { token?: string }) => {
-      const diagnosis = await diagnose(address(), token ?? (env['INTERNAL_TOKEN'] || runningToken(folder)), folder)
+      const where = address()
+      const diagnosis = await diagnose(where, token ?? (env['INTERNAL_TOKEN'] || runningToken(data())), runningCluster(data()))
+      if (where.isDefault) note(clusterLine(diagnosis.cluster ?? undefined, where))
       await print(diagnosis, diagnosis => report(diagnosis, out.paint))
       if (!diagnosis.healthy) out.status = 1
     })
-  command('tail', 'a video\'s comments as they come, until Ctrl-C', 'demo', 'demo --recent 20 --json')
-    .argument('<VIDEO>', 'the video', videoId)
-    .option('--recent <N>', `begin with its last N comments, at most ${MAX_RECENT}`, recent, 10)
+  command('tail', 'print a video\'s comments as they arrive, until Ctrl-C', 'demo', 'demo --recent 20 --json')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .option('--recent <N>', `begin with the last N comments, at most ${MAX_RECENT}`, recent, 10)
     .option(...gatewayOption)
     .action((videoId: string, { recent, gateway }: { recent: number; gateway?: string }) =>
-      out.untilInterrupted(signal =>
-        tail({
-          gateway: gatewayAddress(gateway, folder),
+      out.untilInterrupted(signal => {
+        const address = gatewayAddress(gateway, data())
+        if (address.isDefault) note(`the gateway at ${address.url} (the default)`)
+        return tail({
+          gateway: address,
           videoId,
           recent,
           signal,
           show: comment => print(comment, comment => commentLine(comment, out.paint)),
-          notice: line => out.note(line),
-        }),
-      ),
+          notice: note,
+        })
+      }),
     )
   command('post', 'post a comment', 'demo \'hello from a terminal\'', 'demo \'on air in five\' --author studio --json')
-    .argument('<VIDEO>', 'the video', videoId)
+    .argument('<VIDEO>', 'the video\'s id', videoId)
     .argument('<TEXT>', 'the comment')
-    .option('--author <NAME>', 'who says it (else anonymous)')
+    .option('--author <NAME>', 'the author (else anonymous)')
     .option(...gatewayOption)
-    .action(async (videoId: string, content: string, { author: authorId, gateway }: { author?: string; gateway?: string }) =>
-      print(await postComment(gatewayAddress(gateway, folder), videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`),
-    )
-  command('completion', 'a script by which a shell completes the live-comments command', ...SHELLS)
+    .action(async (videoId: string, content: string, { author: authorId, gateway }: { author?: string; gateway?: string }) => {
+      const to = meantGateway(gatewayAddress(gateway, data()))
+      note(`the gateway at ${to.url} (${to.source})`)
+      await print(await postComment(to, videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`)
+    })
+  command('completion', 'print a script with which a shell completes the live-comments command', ...SHELLS)
     .addArgument(new Argument('<SHELL>', 'bash: source <(live-comments registry completion bash)').choices(SHELLS))
     .action((shell: Shell) => out.write(completion(shell, all)))
   return all.addHelpText('after', examplesOf(['doctor', 'videos --top 10', 'tail demo', 'post demo \'hello\'']))
 }
 
-async function diagnose(address: ZookeeperAddress, token: string | undefined, folder: string): Promise<Diagnosis> {
-  // The HTTP client is a third of what a command would load, and this one alone needs it.
+async function diagnose(address: ZookeeperAddress, token: string | undefined, cluster: RunningCluster | undefined): Promise<Diagnosis> {
+  // Only this command needs the HTTP client, a third of all code that would be loaded.
   const { InternalClient } = await import('../../runtime/peers/client.js')
   const client = new InternalClient(token)
   try {
-    return await examine({ address, client, cluster: runningCluster(folder) })
+    return await examine({ address, client, cluster })
   } finally {
     await client.close()
   }
 }
 
-/** How the operator calls us, so that the examples can be copied as they stand. */
+/** How the operator called us, so that the examples can be copied unchanged. */
 function calledAs(env: NodeJS.ProcessEnv): string {
   return env['npm_lifecycle_event'] === 'registry' ? 'npm run registry --' : 'live-comments registry'
 }
@@ -162,6 +175,11 @@ function recent(text: string): number {
 
 function nodeId(text: string): string {
   if (!isNodeId(text)) throw new InvalidArgumentError('An id is 1 to 64 of A-Z a-z 0-9 _ -')
+  return text
+}
+
+function clusterName(text: string): string {
+  if (!/^[\x20-\x7e]{1,64}$/.test(text) || text.trim() !== text) throw new InvalidArgumentError('A name is 1 to 64 visible ASCII characters, and blanks between them.')
   return text
 }
 

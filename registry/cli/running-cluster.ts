@@ -1,30 +1,61 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { joinConnectStrings } from '../zookeeper/connect-string.js'
 import { Problem } from './output.js'
 
-/** One process, as `npm start` writes it down; its pid is null while it is down. */
+/** A process as `npm start` records it; its pid is null while it is down. */
 const member = z.object({ id: z.string(), pid: z.number().nullable(), url: z.string().nullable(), internalUrl: z.string().nullable() })
-const record = z.object({ zookeeper: z.array(member), gateways: z.array(member), dispatchers: z.array(member), edges: z.array(member) })
+const record = z.object({
+  /** Absent where an older version wrote it. */
+  cluster: z.object({ id: z.string(), name: z.string() }).optional(),
+  zookeeper: z.array(member),
+  gateways: z.array(member),
+  dispatchers: z.array(member),
+  edges: z.array(member),
+})
 
-/** What ./data/cluster.json holds. */
+/** The content of a data folder's cluster.json. */
 export type RunningCluster = z.infer<typeof record>
 
-/** The cluster that runs on `folder`/data; undefined where none does. @throws Problem for a file that cannot be read */
-export function runningCluster(folder: string): RunningCluster | undefined {
-  const file = join(folder, 'data', 'cluster.json')
-  if (!existsSync(file)) return undefined
+/** A data folder of `npm start`. */
+export interface DataFolder {
+  readonly path: string
+  /** As the operator calls it. */
+  readonly name: string
+  /** By --data; else it is the default. */
+  readonly isGiven: boolean
+}
+
+/** The folder of --data, else ./data. */
+export function dataFolder(flag: string | undefined, folder: string): DataFolder {
+  return flag === undefined ? { path: join(folder, 'data'), name: './data', isGiven: false } : { path: resolve(folder, flag), name: flag, isGiven: true }
+}
+
+/** The cluster that runs on a data folder; undefined if none does.
+ * @throws Problem if the file cannot be read, or --data names a folder on which none runs */
+export function runningCluster({ path, name, isGiven }: DataFolder): RunningCluster | undefined {
+  const file = join(path, 'cluster.json')
+  if (!existsSync(file)) {
+    if (isGiven) throw new Problem(`no cluster of npm start runs on ${name}: it has no cluster.json`)
+    return undefined
+  }
   try {
     return record.parse(JSON.parse(readFileSync(file, 'utf8')))
   } catch (cause) {
-    throw new Problem('./data/cluster.json is not what npm start writes; remove it, or name what it would tell by flags (--help)', { cause })
+    throw new Problem(`${name}/cluster.json was not written by npm start; remove it, or give the addresses by flags (--help)`, { cause })
   }
 }
 
-/** The token of its parts; undefined where there is none, or it is another user's. */
-export function runningToken(folder: string): string | undefined {
+/** The value of ZOOKEEPER_CONNECT for that cluster: all its servers. */
+export function zookeeperOf({ zookeeper }: RunningCluster): string | undefined {
+  return joinConnectStrings(zookeeper.flatMap(({ url }) => url ?? [])) || undefined
+}
+
+/** Its internal token; undefined if there is none or it belongs to another user. */
+export function runningToken({ path }: DataFolder): string | undefined {
   try {
-    return readFileSync(join(folder, 'data', 'internal-token'), 'utf8').trim()
+    return readFileSync(join(path, 'internal-token'), 'utf8').trim()
   } catch {
     return undefined
   }

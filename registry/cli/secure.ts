@@ -1,29 +1,32 @@
-import { CLOCKS, DISPATCHERS, DRAIN, EDGES, HOLDINGS, STORE } from '../../protocol/nodes.js'
-import { DIRECTORIES } from '../access.js'
+import { DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS } from '../../protocol/nodes.js'
+import { DIRECTORIES, SETTINGS } from '../access.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
 import { inParallel } from './connection.js'
 import { Problem } from './output.js'
 import type { ZookeeperAddress } from './zookeeper-address.js'
 
-/** What `secure --json` answers. */
+/** The output of `secure --json`. */
 export interface SecureAnswer {
-  /** Paths whose ACL is now for whoever shows our credentials, and for nobody else. */
+  /** Paths that only our credentials can now read and change. */
   readonly secured: readonly string[]
 }
 
-/** Gives everything of ours in ZooKeeper the ACL that a part with our credentials gives what it makes: what was made
- * before there were any, or under former ones. @throws Problem without credentials */
-export async function secure(zk: Zk, { auth }: ZookeeperAddress): Promise<SecureAnswer> {
-  if (!auth) throw new Problem('there are no credentials to secure the registry with: set ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE')
+/** Restricts every znode of ours to our credentials, including those made without any or with former ones. */
+export async function secure(zk: Zk): Promise<SecureAnswer> {
   const done = await inParallel(await everyPath(zk), async path => ((await unlessGone(zk.setAcl(path).then(() => true))) ? path : undefined))
   return { secured: done.filter(path => path !== undefined) }
 }
 
-/** Every node of ours, parents first. */
+/** @throws Problem without credentials: the znodes would stay open to everybody */
+export function withCredentials({ auth }: ZookeeperAddress): void {
+  if (!auth) throw new Problem('there are no credentials to secure the registry with: set ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE')
+}
+
+/** The paths of every znode of ours, parents first; some may not exist. */
 export async function everyPath(zk: Zk): Promise<string[]> {
-  const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, DRAIN].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
-  return [...DIRECTORIES, STORE, CLOCKS, ...children.flat()]
+  const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, DRAIN].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
+  return [...DIRECTORIES, ...SETTINGS, ...children.flat()]
 }
 
 async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {

@@ -9,8 +9,8 @@ const NO_BORDERS = Object.fromEntries(
   ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'].map(part => [part, '']),
 )
 
-/** Aligned columns without lines, so that other tools can cut them.
- * @param colour whether the heads may stand out */
+/** Aligned columns without lines, which other tools can split.
+ * @param colour whether to print the heads in bold */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[], colour: boolean): string {
   const drawn = new Table({
     head: columns.map(({ head }) => head),

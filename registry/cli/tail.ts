@@ -5,7 +5,7 @@ import type { GatewayAddress } from './gateway-address.js'
 import { between, GatewayAway, noGateway, parseComment, refusal, type PublicComment } from './gateway-client.js'
 import { clockTime, harmless, type Paint } from './output.js'
 
-/** A gateway says something at least every 15 s. */
+/** A gateway sends something at least every 15 s. */
 const SILENCE_MS = 35_000
 const RETRY_MS = 1_000
 
@@ -14,24 +14,24 @@ const gap = z.object({ from: z.string(), to: z.string() })
 export interface TailOptions {
   readonly gateway: GatewayAddress
   readonly videoId: string
-  /** How many of the last comments to begin with. */
+  /** The number of past comments to begin with. */
   readonly recent: number
   readonly signal: AbortSignal
   /** Awaited, so that a slow terminal slows the stream and not our memory. */
   readonly show: (comment: PublicComment) => Promise<void>
-  /** The line is down, or up again. */
+  /** Called when the connection is lost or back. */
   readonly notice: (text: string) => void
 }
 
-/** A video's comments as they come, each once and in order: a broken line is taken up after the last one shown, and what
- * the stream had to leave out is read from history. Ends with the signal.
- * @throws Problem when the gateway cannot be reached at first, or refuses */
+/** Shows a video's comments as they arrive, each once and in order. It reconnects after the last one shown and reads gaps
+ * from history. Ends with the signal.
+ * @throws Problem if the gateway cannot be reached at first, or refuses */
 export async function tail({ gateway, videoId, recent, signal, show, notice }: TailOptions): Promise<void> {
   let lastEventId = ''
   let connected = false
   let isUp = true
   const line = (up: boolean) => {
-    if (up !== isUp) notice(up ? 'the line is up again' : 'the line is down; it is tried again')
+    if (up !== isUp) notice(up ? 'connected again' : 'connection lost; reconnecting')
     isUp = up
   }
   const next = async (comment: PublicComment) => {
@@ -59,7 +59,7 @@ export async function tail({ gateway, videoId, recent, signal, show, notice }: T
       }
     } catch (error) {
       if (signal.aborted) return
-      // fetch says TypeError for a line that broke, AbortError for our own silence.
+      // fetch throws a TypeError for a broken connection, an AbortError when we gave up on a silent one.
       const passes = error instanceof TypeError || error instanceof GatewayAway || silence.signal.aborted
       if (!passes || !connected) throw error
     } finally {

@@ -3,7 +3,7 @@ import type { View } from '../view.js'
 import { Problem } from './output.js'
 import { counted, number, table } from './table.js'
 
-/** A video as `videos --json` and `video --json` have it. */
+/** A video in the output of `videos --json` and `video --json`. */
 export interface VideoRow {
   readonly videoId: VideoId
   readonly viewers: number
@@ -13,8 +13,8 @@ export interface VideoRow {
 
 const EDGES_SHOWN = 4
 
-/** The most watched first. @param edgeId only what this edge holds
- * @throws Problem when there is no such edge */
+/** The watched videos, most watched first. @param edgeId lists only this edge's videos
+ * @throws Problem if there is no such edge */
 export function videoRows(view: View, { top, edgeId }: { top?: number; edgeId?: string }): VideoRow[] {
   if (edgeId !== undefined && !view.edge(edgeId)) throw unknownEdge(edgeId)
   const videoIds = edgeId === undefined ? view.videos() : view.holdingsOf(edgeId).keys()
@@ -22,15 +22,15 @@ export function videoRows(view: View, { top, edgeId }: { top?: number; edgeId?: 
   return rows.sort((a, b) => b.viewers - a.viewers || (a.videoId < b.videoId ? -1 : 1)).slice(0, top)
 }
 
-/** @throws Problem when no edge holds it */
+/** @throws Problem if no edge holds it */
 export function oneVideo(view: View, videoId: VideoId): VideoRow {
   const row = videoRow(view, videoId)
-  if (row.edges.length === 0) throw new Problem(`no edge holds the video ${videoId}: nobody watches it now, or its id is another`)
+  if (row.edges.length === 0) throw new Problem(`no edge holds the video ${videoId}: nobody watches it now, or the id is wrong`)
   return row
 }
 
 export function unknownEdge(edgeId: string): Problem {
-  return new Problem(`there is no edge ${edgeId}; the command edges lists those there are`)
+  return new Problem(`there is no edge ${edgeId}; the command edges lists all of them`)
 }
 
 export function videosTable(rows: readonly VideoRow[], colour: boolean): string {

@@ -6,17 +6,17 @@ import type { Zk } from '../zookeeper/client.js'
 import { clockTime, type Paint } from './output.js'
 import { counted, number } from './table.js'
 
-/** One line of `watch --json`, beside the time it was seen, `at` in Unix ms. */
+/** A line of `watch --json`, without its time `at` (Unix ms). */
 export type News =
-  | { readonly event: 'joined' | 'restarted'; readonly kind: 'edge' | 'dispatcher'; readonly id: string; readonly instance: string; readonly url: string }
-  | { readonly event: 'left' | 'draining' | 'up'; readonly kind: 'edge' | 'dispatcher'; readonly id: string }
+  | { readonly event: 'joined' | 'restarted'; readonly kind: Member['kind']; readonly id: string; readonly instance: string; readonly url: string }
+  | { readonly event: 'left' | 'draining' | 'up'; readonly kind: Member['kind']; readonly id: string }
   | { readonly event: 'holdings'; readonly id: string; readonly videoId: VideoId; readonly viewers: number; readonly before: number }
   | { readonly event: 'zookeeper'; readonly connected: boolean }
 
-type Member = Extract<Change, { kind: 'edge' | 'dispatcher' }>
+type Member = Extract<Change, { kind: 'edge' | 'dispatcher' | 'gateway' }>
 
-/** What is new in a change, compared with what was told before: pure but for its memory. A node that vanishes is news
- * at once, though a view keeps it a while. */
+/** Turns changes into news by comparing them with the last known state. A node that vanishes is news at once, although the
+ * view keeps it for a while. */
 export class Newsroom {
   readonly #nodes = new Map<string, { readonly instance: string; readonly state: 'up' | 'draining' }>()
   readonly #holdings = new Map<string, ReadonlyMap<VideoId, number>>()
@@ -48,12 +48,13 @@ export class Newsroom {
   }
 }
 
-/** Tells what changes from now on, until the signal. ZooKeeper may go and come back meanwhile. */
+/** Reports changes from now on, until the signal. ZooKeeper may go and come back meanwhile. */
 export async function watch(zk: Zk, registry: RegistryWatcher, tell: (news: News) => void, signal: AbortSignal): Promise<void> {
   const room = new Newsroom()
   const { view } = registry
   for (const node of view.edges()) room.news({ kind: 'edge', id: node.id, node })
   for (const node of view.allDispatchers()) room.news({ kind: 'dispatcher', id: node.id, node })
+  for (const node of view.gateways()) room.news({ kind: 'gateway', id: node.id, node })
   for (const { id, instance } of view.edges()) room.news({ kind: 'holdings', id, holdings: { instance, videos: view.holdingsOf(id) } })
   registry.onChange(change => {
     for (const each of room.news(change)) tell(each)
@@ -87,6 +88,6 @@ function sentence(news: News, paint: Paint): string {
       return before === 0 ? `${id} holds ${videoId}, ${counted(viewers, 'viewer')}` : `${id} holds ${videoId}, ${counted(viewers, 'viewer')} (${number(before)} before)`
     }
     case 'zookeeper':
-      return news.connected ? paint('green', 'ZooKeeper is back') : paint('red', 'ZooKeeper is away; what changes meanwhile is told when it is back')
+      return news.connected ? paint('green', 'ZooKeeper is back') : paint('red', 'ZooKeeper is unreachable; changes are reported when it is back')
   }
 }

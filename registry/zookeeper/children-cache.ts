@@ -1,5 +1,6 @@
 import type { Watch, Zk } from './client.js'
 import type { NodeStat } from './node-stat.js'
+import { LOOK_AGAIN_MS, nowAndThen } from './now-and-then.js'
 import { isZkError, ZkError } from './zk-error.js'
 
 /** One child, as last read. */
@@ -18,26 +19,32 @@ export interface ChildrenCacheOptions {
   readonly onDelete?: (name: string, previous: Entry) => void
   /** Nothing is left to read: after the first reading, and again after every change and every reconnect. */
   readonly onSynced?: () => void
-  /** The ACL of the child keeps us from reading it; without a name, that of the parent. Called at each try, about once a
-   * second. Such a child does not keep the cache from being synced; such a parent does. */
+  /** A read has failed: the entries may be out of date until `onSynced`. Called at each try. */
+  readonly onBehind?: () => void
+  /** The ACL of the child keeps us from reading it; without a name, that of the parent. Called at each try, at first once a
+   * second and then more seldom. Such a child does not keep the cache from being synced; such a parent does. */
   readonly onRefused?: (name: string | undefined) => void
+  /** All is looked at again about each so often, ms; 4 minutes by default. */
+  readonly lookAgainMs?: number
 }
 
 /** Most reads under way at a time. */
 const MAX_READS = 64
-/** Before a failed read is tried again. */
-const RETRY_MS = 200
-/** Before a refused read is tried again: a new ACL sets off no watch. */
-const REFUSED_RETRY_MS = 1_000
+/** Before failed reads are tried again, at first and at most: each failure doubles it. */
+const RETRY_MS = { first: 200, most: 5_000 }
+/** The same of refused reads: a new ACL sets off no watch. */
+const REFUSED_RETRY_MS = { first: 1_000, most: 30_000 }
 
 /** The children of one node with their data, kept current by watches. After any disconnect, lost session or restart of the
  * server it ends up with what the server has; changes that follow each other fast may be seen as one. While ZooKeeper is
- * not connected it keeps what it read last. */
+ * not connected it keeps what it read last. Every few minutes it reads the list, and of each child when it was last changed,
+ * in case a watch was lost. */
 export class ChildrenCache {
   readonly path: string
   readonly entries: ReadonlyMap<string, Entry>
   readonly #options: ChildrenCacheOptions
   readonly #stopListening: () => void
+  readonly #stopLooking: () => void
   readonly #entries = new Map<string, Entry>()
   readonly #prefix: string
   /** The list as last read; a name without an entry is still to be read. */
@@ -46,20 +53,28 @@ export class ChildrenCache {
   readonly #unread = new Set<string>()
   /** The list is to be read. */
   #unlisted = true
+  /** Children whose data is to be read if it has changed, though no watch said so. */
+  readonly #unchecked = new Set<string>()
+  /** Children that we may not read; `undefined` is the list. */
+  readonly #refused = new Set<string | undefined>()
+  #refusedTimer: NodeJS.Timeout | undefined
+  #refusedMs = REFUSED_RETRY_MS.first
   /** Reads under way. */
   #reading = 0
-  /** Reads that failed and wait for another try. */
-  #retrying = 0
+  /** Runs after a failed read; until it ends, nothing is read. */
+  #retryTimer: NodeJS.Timeout | undefined
+  #retryMs = RETRY_MS.first
   #synced = false
   #closed = false
 
   constructor(options: ChildrenCacheOptions) {
-    const { zk, path } = options
+    const { zk, path, lookAgainMs = LOOK_AGAIN_MS } = options
     this.#options = options
     this.path = path
     this.entries = this.#entries
     this.#prefix = path === '/' ? '/' : `${path}/`
-    this.#stopListening = zk.session.listen({ onSession: this.#readAll, onConnected: this.#list })
+    this.#stopListening = zk.session.listen({ onSession: this.#readAll, onConnected: this.#connected })
+    this.#stopLooking = nowAndThen(lookAgainMs, this.#lookAgain)
     this.#pump()
   }
 
@@ -71,6 +86,9 @@ export class ChildrenCache {
   close(): void {
     this.#closed = true
     this.#stopListening()
+    this.#stopLooking()
+    clearTimeout(this.#retryTimer)
+    clearTimeout(this.#refusedTimer)
   }
 
   /** A new session has none of our watches: every child is read again. `onConnected`, which follows, reads the list. */
@@ -78,11 +96,24 @@ export class ChildrenCache {
     for (const name of this.#names) this.#unread.add(name)
   }
 
-  /** Also the watch on the list. After a reconnect in the same session the server first fires the watches whose change we
-   * missed; the list is read behind them, so that `onSynced` comes after those changes. */
+  /** After a reconnect in the same session the server first fires the watches whose change we missed; the list is read
+   * behind them, so that `onSynced` comes after those changes. */
+  readonly #connected = (): void => {
+    clearTimeout(this.#retryTimer)
+    this.#retryTimer = undefined
+    this.#list()
+  }
+
+  /** Also the watch on the list. */
   readonly #list = (): void => {
     this.#unlisted = true
     this.#synced = false
+    this.#pump()
+  }
+
+  readonly #lookAgain = (): void => {
+    this.#unlisted = true
+    for (const name of this.#entries.keys()) this.#unchecked.add(name)
     this.#pump()
   }
 
@@ -96,7 +127,7 @@ export class ChildrenCache {
 
   /** Starts the reads that are due, as many as may be under way. */
   readonly #pump = (): void => {
-    if (this.#closed || !this.#options.zk.connected) return
+    if (this.#closed || this.#retryTimer || !this.#options.zk.connected) return
     if (this.#unlisted && this.#reading < MAX_READS) {
       this.#unlisted = false
       void this.#read(
@@ -104,45 +135,57 @@ export class ChildrenCache {
         () => (this.#unlisted = true),
       )
     }
-    for (const name of this.#unread) {
+    this.#start(this.#unread, name => this.#readChild(name))
+    this.#start(this.#unchecked, name => this.#checkChild(name))
+    const idle = this.#reading === 0 && !this.#unlisted && this.#unread.size === 0 && !this.#refused.has(undefined)
+    if (!idle) return
+    if (this.#refused.size === 0) this.#refusedMs = REFUSED_RETRY_MS.first
+    if (this.#synced) return
+    this.#synced = true
+    this.#options.onSynced?.()
+  }
+
+  /** Starts reads of the children in `due`. */
+  #start(due: Set<string>, read: (name: string) => Promise<void>): void {
+    for (const name of due) {
       if (this.#reading >= MAX_READS) return
-      this.#unread.delete(name)
+      due.delete(name)
       void this.#read(
-        () => this.#readChild(name),
-        () => this.#names.has(name) && this.#unread.add(name),
+        () => read(name),
+        () => this.#names.has(name) && due.add(name),
       )
-    }
-    const idle = this.#reading === 0 && this.#retrying === 0 && !this.#unlisted && this.#unread.size === 0
-    if (idle && !this.#synced) {
-      this.#synced = true
-      this.#options.onSynced?.()
     }
   }
 
   /** @param once reads @param again makes the same read due once more */
   async #read(once: () => Promise<void>, again: () => unknown): Promise<void> {
-    const { zk, onRefused } = this.#options
+    const { zk, onBehind } = this.#options
     const { epoch } = zk.session
     this.#reading++
     try {
       await once()
+      this.#retryMs = RETRY_MS.first
       // The session in which it was read is gone, and with it the watch.
       if (epoch !== zk.session.epoch) again()
-      this.#reading--
-      queueMicrotask(this.#pump)
     } catch (error) {
-      this.#reading--
       if (!(error instanceof ZkError)) throw error
-      const refused = isZkError(error, 'NO_AUTH')
-      if (refused) onRefused?.(undefined)
-      this.#retrying++
-      const retry = () => {
-        this.#retrying--
-        again()
-        this.#pump()
-      }
-      setTimeout(retry, refused ? REFUSED_RETRY_MS : RETRY_MS).unref()
+      again()
+      this.#synced = false
+      onBehind?.()
+      this.#retryLater()
+    } finally {
+      this.#reading--
     }
+    queueMicrotask(this.#pump)
+  }
+
+  #retryLater(): void {
+    if (this.#closed || this.#retryTimer) return
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined
+      this.#pump()
+    }, this.#retryMs).unref()
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS.most)
   }
 
   async #readList(): Promise<void> {
@@ -153,12 +196,17 @@ export class ChildrenCache {
     this.#names = names
   }
 
-  /** Undefined when the parent was made between the two looks at it: the list is then due again. */
+  /** Undefined when we may not read it, and when the parent was made between the two looks at it: the list is then due
+   * again. */
   async #namesNow(): Promise<Set<string> | undefined> {
     const { zk } = this.#options
     try {
       return new Set((await zk.getChildren(this.path, this.#list)).names)
     } catch (error) {
+      if (isZkError(error, 'NO_AUTH')) {
+        this.#refuse(undefined)
+        return undefined
+      }
       if (!isZkError(error, 'NO_NODE')) throw error
       if (!(await zk.exists(this.path, this.#list))) return new Set()
       this.#unlisted = true
@@ -175,7 +223,7 @@ export class ChildrenCache {
       this.#entries.set(name, entry)
       this.#options.onSet?.(name, entry, previous)
     } catch (error) {
-      if (isZkError(error, 'NO_AUTH')) return this.#refused(name)
+      if (isZkError(error, 'NO_AUTH')) return this.#refuse(name)
       if (!isZkError(error, 'NO_NODE')) throw error
       // Gone, and perhaps made again since: the list decides.
       if (!this.#closed) this.#drop(name)
@@ -183,20 +231,39 @@ export class ChildrenCache {
     }
   }
 
-  /** Keeps what was read of the child before, and does not count as a read that waits: one unreadable child must not keep
-   * the others from being synced. */
-  #refused(name: string): void {
+  /** Reads the child only if it has changed: what is read here is short. */
+  async #checkChild(name: string): Promise<void> {
+    const stat = await this.#options.zk.exists(this.#prefix + name, this.#onChild)
+    const known = this.#entries.get(name)?.stat
+    if (stat?.mzxid === known?.mzxid && stat?.czxid === known?.czxid) return
+    this.#unread.add(name)
+    this.#synced = false
+  }
+
+  /** Keeps what was read before, and does not count as a read that waits: one unreadable child must not keep the others from
+   * being synced. */
+  #refuse(name: string | undefined): void {
+    this.#refused.add(name)
     this.#options.onRefused?.(name)
-    const retry = () => {
-      if (this.#names.has(name)) this.#unread.add(name)
-      this.#pump()
+    if (this.#closed || this.#refusedTimer) return
+    this.#refusedTimer = setTimeout(this.#retryRefused, this.#refusedMs).unref()
+    this.#refusedMs = Math.min(2 * this.#refusedMs, REFUSED_RETRY_MS.most)
+  }
+
+  readonly #retryRefused = (): void => {
+    this.#refusedTimer = undefined
+    for (const name of this.#refused) {
+      if (name === undefined) this.#unlisted = true
+      else if (this.#names.has(name)) this.#unread.add(name)
     }
-    setTimeout(retry, REFUSED_RETRY_MS).unref()
+    this.#refused.clear()
+    this.#pump()
   }
 
   #drop(name: string): void {
     this.#names.delete(name)
     this.#unread.delete(name)
+    this.#unchecked.delete(name)
     const previous = this.#entries.get(name)
     if (!previous) return
     this.#entries.delete(name)

@@ -1,4 +1,5 @@
 import zookeeper, { type ACL, type Client, type Event, type Stat } from 'node-zookeeper-client'
+import { MAX_ZNODE_BYTES } from '../../protocol/nodes.js'
 import { aclFor, grantsOf, type Grant } from './acl.js'
 import { answer, call, type Done } from './call.js'
 import { parseConnectString } from './connect-string.js'
@@ -31,10 +32,6 @@ export interface ZkOptions extends SessionListener {
 
 const SESSION_TIMEOUT_MS = 5_000
 const CALL_TIMEOUT_MS = 10_000
-
-/** Most bytes of data in one write. A server hangs up on a request over about 1,048,500 bytes, which fails every other
- * call under way too. */
-export const MAX_DATA_BYTES = 1_000_000
 
 const ANY_VERSION = -1
 
@@ -225,9 +222,10 @@ function createMode(ephemeral: boolean): number {
   return ephemeral ? zookeeper.CreateMode.EPHEMERAL : zookeeper.CreateMode.PERSISTENT
 }
 
-/** @throws RangeError over MAX_DATA_BYTES */
+/** A server hangs up on a request that is longer, which fails every other call under way too.
+ * @throws RangeError over MAX_ZNODE_BYTES */
 function refuseBig(bytes: number): void {
-  if (bytes > MAX_DATA_BYTES) throw new RangeError(`${bytes} bytes of data, at most ${MAX_DATA_BYTES}`)
+  if (bytes > MAX_ZNODE_BYTES) throw new RangeError(`${bytes} bytes of data, at most ${MAX_ZNODE_BYTES}`)
 }
 
 function parentOf(path: string): string {

@@ -15,3 +15,9 @@ export function ask(host: string, port: number, word: string, timeoutMs = TIMEOU
     socket.on('close', () => resolve(answer))
   })
 }
+
+/** How the server serves: `standalone`, `leader` or `follower`. Undefined when it is away or silent, and in an ensemble also
+ * while there is no majority. */
+export async function modeOf(host: string, port: number, timeoutMs = TIMEOUT_MS): Promise<string | undefined> {
+  return /^Mode: (\w+)/m.exec(await ask(host, port, 'srvr', timeoutMs))?.[1]
+}

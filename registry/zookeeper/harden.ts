@@ -1,4 +1,7 @@
 import type { Client } from 'node-zookeeper-client'
+import type { BackOff } from './back-off.js'
+import type { ServerAddress } from './connect-string.js'
+import { chooseServers, endConnectTimer } from './connecting.js'
 import {
   type ConnectionManager,
   ConnectionState,
@@ -10,19 +13,32 @@ import {
   type SetWatchesPayload,
   type WatchLists,
 } from './internals.js'
+import { ConnectionError, watchLosses, type Loss } from './loss.js'
 import { watchConnection } from './watchdog.js'
 
 export interface HardenOptions {
+  /** Taken instead of those that the client was created with. */
+  readonly servers: readonly ServerAddress[]
+  readonly backOff: BackOff
+  /** A connection has ended, or an attempt at one has failed; the library tries again. Called before the client's `state`
+   * event. */
+  readonly onLoss?: (loss: Loss) => void
   /** An answer could not be read. The connection is closed, and the library connects again. */
   readonly onProtocolError: (error: Error) => void
 }
 
 /** Repairs a client of node-zookeeper-client 1.1.3 in place; call it before `connect()`. Unrepaired, the library hangs for
  * ever, crashes the process or corrupts the stream in ordinary faults. Each function below names the defect it repairs. */
-export function harden(client: Client, { onProtocolError }: HardenOptions): void {
+export function harden(client: Client, { servers, backOff, onLoss, onProtocolError }: HardenOptions): void {
   const manager = connectionManagerOf(client)
+  chooseServers(manager, servers, backOff)
+  endConnectTimer(manager)
+  const noteFrame = watchLosses(manager, loss => onLoss?.(loss))
   wrapXid(manager)
-  frameWhole(manager, onProtocolError)
+  frameWhole(manager, onProtocolError, frame => {
+    noteFrame(frame)
+    backOff.heard(performance.now())
+  })
   splitSetWatches(manager)
   failUnsentOnDisconnect(manager)
   watchConnection(manager)
@@ -81,7 +97,7 @@ function wrapXid(manager: ConnectionManager): void {
  * next connection's first answer: the session is lost without a word, or the process crashes. It also recurses once for
  * each frame of a read. Repair: the library gets one whole frame at a time, a disconnect drops what is left over, and an
  * unreadable frame costs the connection only. Answers to `sync` end here: the library hangs up on them. */
-function frameWhole(manager: ConnectionManager, onProtocolError: (error: Error) => void): void {
+function frameWhole(manager: ConnectionManager, onProtocolError: (error: Error) => void, onFrame: (frame: Buffer) => void): void {
   const handleFrame = manager.onSocketData.bind(manager)
   let rest: Buffer | undefined
 
@@ -95,11 +111,12 @@ function frameWhole(manager: ConnectionManager, onProtocolError: (error: Error) 
       const frame = bytes.subarray(0, frameBytes)
       bytes = bytes.subarray(frameBytes)
       manager.pendingBuffer = null
+      onFrame(frame)
       try {
         if (!answerSync(manager, frame)) handleFrame(frame)
       } catch (error) {
         onProtocolError(error as Error)
-        socket?.destroy()
+        socket?.destroy(new ConnectionError('UNREADABLE'))
         return
       }
       if (manager.socket !== socket || socket?.destroyed) return

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import zookeeper, { type Client } from 'node-zookeeper-client'
+import type { ServerAddress } from './connect-string.js'
 
 /** The parts of node-zookeeper-client 1.1.3 that the repairs touch. Another version may differ: the version is pinned, and
  * every repair has a test against a real server. */
@@ -47,6 +48,7 @@ export interface WatchLists {
 interface Payload {
   path?: string
   setChrootPath(path: string | undefined): void
+  byteLength(): number
 }
 
 export interface SetWatchesPayload extends Payload, WatchLists {
@@ -63,13 +65,13 @@ export interface Request {
   readonly payload: Payload | null
 }
 
-interface Packet {
+export interface Packet {
   readonly request: Request
   readonly callback?: Reply
 }
 
 interface Jute {
-  readonly OP_CODES: Readonly<Record<'SYNC' | 'PING' | 'SET_WATCHES', number>>
+  readonly OP_CODES: Readonly<Record<'SYNC' | 'PING' | 'SET_WATCHES' | (string & {}), number>>
   readonly XID_PING: number
   readonly Request: new (header: RequestHeader, payload: Payload | null) => Request
   readonly protocol: {
@@ -84,11 +86,14 @@ interface Jute {
 export interface ConnectionManager {
   readonly state: number
   readonly socket: Socket | undefined
+  servers: readonly ServerAddress[]
   /** ms; the server's, once it has granted one. */
   readonly sessionTimeout: number
   /** ms. */
   readonly connectTimeout: number
   readonly connectTimeoutHandler: NodeJS.Timeout | null
+  /** Calls the watches that a notice of the server is about. */
+  readonly watcherManager: { emit: (event: unknown) => void }
   /** Sent and not yet answered, oldest first. */
   readonly pendingQueue: Packet[]
   /** Not sent yet. */
@@ -99,8 +104,15 @@ export interface ConnectionManager {
   zxid: Buffer
   pendingBuffer: Buffer | null
   connect: () => void
+  /** Calls back with the server to connect to. */
+  findNextServer: (use: (server: ServerAddress) => void) => void
+  /** Takes a new session timeout, and from it and the number of servers the time for one attempt to connect. */
+  updateTimeout(sessionTimeoutMs: number): void
+  onSocketConnectTimeout: () => void
   onSocketConnected: () => void
   onSocketData: (chunk: Buffer) => void
+  onSocketError: (error: NodeJS.ErrnoException) => void
+  onSocketClosed: (hadError: boolean) => void
   queue: (request: Request, reply?: Reply) => void
   setState(state: number): void
   on(event: 'state', listener: (state: number) => void): void

@@ -4,18 +4,28 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, write
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ask } from './four-letter-word.js'
+import { ask, modeOf } from './four-letter-word.js'
 import { findJars } from './jars.js'
+
+/** The ports on which one server of an ensemble hears the others: its followers, and elections. */
+export interface PeerPorts {
+  readonly peers: number
+  readonly election: number
+}
 
 export interface LocalServerOptions {
   /** Its configuration, its log and its data; for this server alone. Made if missing. */
   readonly folder: string
   /** 0, the default, takes any free port. */
   readonly port?: number
+  /** Its place in an ensemble, whose first server is number 1; without, it stands alone. */
+  readonly ensemble?: { readonly number: number; readonly servers: readonly PeerPorts[] }
   /** Largest heap, MB; 256 by default. The server keeps its last 500 writes in memory: 64 MB + 1,000 × the size of a typical
    * write is enough. */
   readonly heapMb?: number
-  /** Most time from start to service, ms; 30 s by default. */
+  /** Further flags of the JVM, such as `-Djute.maxbuffer=4096`. */
+  readonly jvmFlags?: readonly string[]
+  /** Most time until it serves, or as one of an ensemble answers, ms; 30 s by default. */
   readonly startTimeoutMs?: number
   /** The JVM runs; it serves much later. */
   readonly onSpawn?: (pid: number) => void
@@ -47,8 +57,9 @@ const POLL_MS = 30
 /** Free ports that are tried: another process may take one before the server does. */
 const PORT_TRIES = 3
 
-/** Starts a standalone ZooKeeper on this machine, on loopback, and resolves once it serves. First it ends a server that a
- * crash of ours has left running on the same folder.
+/** Starts a ZooKeeper on this machine, on loopback, and resolves once it serves. One of an ensemble serves only while most of
+ * them run: there it resolves once it answers, and {@link modeOf} says whether it serves. First it ends a server that a crash of
+ * ours has left running on the same folder.
  * @throws Error that names setup.sh when Java or ZooKeeper is missing; when the server does not start, one with the end of
  * its log */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
@@ -74,7 +85,11 @@ async function launch(options: LocalServerOptions, classPath: string): Promise<L
   }
   await endLeftOver(files.pid, files.config)
   const port = await freePort(options.port ?? 0)
-  writeFileSync(files.config, configuration(files.data, port))
+  writeFileSync(files.config, configuration(files.data, port, options.ensemble?.servers))
+  if (options.ensemble) {
+    mkdirSync(files.data, { recursive: true })
+    writeFileSync(join(files.data, 'myid'), String(options.ensemble.number))
+  }
 
   const log = openSync(files.log, 'w')
   const java = spawn(
@@ -86,6 +101,7 @@ async function launch(options: LocalServerOptions, classPath: string): Promise<L
       // 40% less processor time.
       '-XX:TieredStopAtLevel=1',
       '-XX:+ExitOnOutOfMemoryError',
+      ...(options.jvmFlags ?? []),
       '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
       '-Dorg.slf4j.simpleLogger.showDateTime=true',
       '-cp',
@@ -107,7 +123,8 @@ async function launch(options: LocalServerOptions, classPath: string): Promise<L
   })
 
   try {
-    await serving(java, port, files.data, options.startTimeoutMs ?? START_TIMEOUT_MS)
+    const isUp = options.ensemble ? answers(port) : serves(port, files.data)
+    await started(java, isUp, options.startTimeoutMs ?? START_TIMEOUT_MS)
   } catch (error) {
     await end(pid, exited)
     const tail = readFileSync(files.log, 'utf8').trim().split('\n').slice(-5).join('\n')
@@ -116,9 +133,10 @@ async function launch(options: LocalServerOptions, classPath: string): Promise<L
   return { pid, port, connect: `${HOST}:${port}`, exited, stop: () => end(pid, exited) }
 }
 
-/** `tickTime` bounds the session timeouts (2 to 20 ticks) and how late a dead session is noticed. By default,
- * `maxClientCnxns` shuts out the 61st connection from this machine without a word. */
-function configuration(dataFolder: string, port: number): string {
+/** `tickTime` bounds the session timeouts (2 to 20 ticks) and how late a dead session is noticed; with `syncLimit`, in ticks,
+ * how late a frozen leader is replaced: within 5 s. By default, `maxClientCnxns` shuts out the 61st connection from this machine
+ * without a word. */
+function configuration(dataFolder: string, port: number, servers: readonly PeerPorts[] = []): string {
   return [
     'tickTime=500',
     `dataDir=${dataFolder}`,
@@ -129,6 +147,9 @@ function configuration(dataFolder: string, port: number): string {
     '4lw.commands.whitelist=ruok,srvr,mntr,conf',
     'autopurge.snapRetainCount=3',
     'autopurge.purgeInterval=1',
+    'initLimit=10',
+    'syncLimit=5',
+    ...servers.map(({ peers, election }, i) => `server.${i + 1}=${HOST}:${peers}:${election}`),
     '',
   ].join('\n')
 }
@@ -163,12 +184,20 @@ async function freePort(port: number): Promise<number> {
   }
 }
 
-/** Resolves when the server on `port` serves and has our data. When two servers start at the same moment, both may find the
- * port free; the one that loses must not take the other's answer for its own. */
-async function serving(java: ChildProcess, port: number, dataFolder: string, timeoutMs: number): Promise<void> {
+/** When two servers start at the same moment, both may find the port free; the one that loses must not take the other's answer
+ * for its own. */
+function serves(port: number, dataFolder: string): () => Promise<boolean> {
+  return async () => (await modeOf(HOST, port)) === 'standalone' && (await ask(HOST, port, 'conf')).includes(`dataDir=${dataFolder}`)
+}
+
+function answers(port: number): () => Promise<boolean> {
+  return async () => (await ask(HOST, port, 'srvr')) !== ''
+}
+
+/** Resolves when the server is up. @throws Error when it ends before, or that takes longer than `timeoutMs` */
+async function started(java: ChildProcess, isUp: () => Promise<boolean>, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs
-  const serves = async () => (await ask(HOST, port, 'srvr')).includes('Mode: standalone') && (await ask(HOST, port, 'conf')).includes(`dataDir=${dataFolder}`)
-  while (!(await serves())) {
+  while (!(await isUp())) {
     if (java.exitCode !== null || java.signalCode !== null) throw new Error('ZooKeeper ended while starting')
     if (performance.now() > deadline) throw new Error(`ZooKeeper did not serve within ${timeoutMs} ms`)
     await sleep(POLL_MS)

@@ -1,5 +1,7 @@
-import { MAX_DATA_BYTES, type Watch, type Zk } from './client.js'
+import { MAX_ZNODE_BYTES } from '../../protocol/nodes.js'
+import type { Watch, Zk } from './client.js'
 import type { NodeStat } from './node-stat.js'
+import { LOOK_AGAIN_MS, nowAndThen } from './now-and-then.js'
 import { isZkError, ZkError } from './zk-error.js'
 
 export interface PersistentNodeOptions {
@@ -18,8 +20,11 @@ export interface PersistentNodeOptions {
   readonly onWritten?: (data: Buffer) => void
   /** Another session's node stands at our path and may not be replaced. Called once for each such node. */
   readonly onConflict?: (data: Buffer) => void
-  /** ZooKeeper refused a call for a reason that no reconnect mends. It is tried again all the same. */
+  /** ZooKeeper refused a call for a reason that no reconnect mends, or hangs up at every write. It is tried again all the
+   * same. */
   readonly onWarning?: (error: ZkError) => void
+  /** The node is looked at about each so often, ms; 4 minutes by default. */
+  readonly lookAgainMs?: number
 }
 
 /** Our node's data in ZooKeeper, as we wrote it last. */
@@ -42,20 +47,29 @@ const DOWN: Standing = { state: 'down' }
 const RETRY_MS = 200
 /** Between two looks at a node that may not be replaced, and after ZooKeeper has refused a call. */
 const REFUSED_RETRY_MS = 1_000
+/** From this many writes in a row on that were lost with their connection, the next one waits: doubled each time, up to the
+ * most. A server hangs up on a write over its `jute.maxbuffer`, and everything else on the connection is lost with it. */
+const LOST_WRITES = 2
+const LOST_RETRY_MS = { first: 1_000, most: 10_000 }
 
 /** Keeps an ephemeral node present, with the data that was set last, through disconnects, lost sessions and its deletion
  * by others. One write is in flight at a time, and it has the newest data: what is set meanwhile goes into the next one.
  * While the node's version is known, a write is one round trip; after anything unexpected it looks at the node first.
  *
- * It watches the node's end, not its data: a write by others is noticed, and undone, with our next write or at the next
- * reconnect. While ZooKeeper is not connected, `up` says what was last known. */
+ * It watches the node's end, not its data: a write by others is noticed, and undone, with our next write, at the next
+ * reconnect, or within minutes. While ZooKeeper is not connected, `up` says what was last known. */
 export class PersistentNode {
   readonly #options: PersistentNodeOptions
   readonly #stopListening: () => void
+  readonly #stopLooking: () => void
   #data: Buffer
   #standing: Standing = DOWN
   /** The czxid of the other session's node that `onConflict` was last called for. */
   #conflict: bigint | undefined
+  /** Writes in a row that were lost with their connection. */
+  #lostWrites = 0
+  /** Nothing is written before, monotonic ms. */
+  #writeFrom = 0
   /** There is something to look at or to write. */
   #dirty = false
   #running: Promise<void> | undefined
@@ -67,6 +81,7 @@ export class PersistentNode {
     this.#options = options
     this.#data = this.#allowed(options.data)
     this.#stopListening = options.zk.session.listen({ onConnected: this.#check, onLost: this.#lost })
+    this.#stopLooking = nowAndThen(options.lookAgainMs ?? LOOK_AGAIN_MS, this.#check)
     this.#kick()
   }
 
@@ -93,6 +108,7 @@ export class PersistentNode {
     this.#closed = true
     clearTimeout(this.#retryTimer)
     this.#stopListening()
+    this.#stopLooking()
     await this.#running
     try {
       const stat = await zk.exists(path)
@@ -165,8 +181,9 @@ export class PersistentNode {
       this.#conflict = undefined
       const written = this.#written
       const known = written?.version === stat.version && (written.czxid ?? stat.czxid) === stat.czxid
+      if (!known && this.#waits()) return
       const data = known ? written.data : this.#data
-      const { version } = known ? stat : await zk.setData(path, data, stat.version)
+      const { version } = known ? stat : await this.#counted(zk.setData(path, data, stat.version))
       if (epoch !== session.epoch) return
       this.#enter({ state: 'checked', written: { czxid: stat.czxid, version, data } })
     } catch (error) {
@@ -197,19 +214,18 @@ export class PersistentNode {
 
   /** Afterwards the loop looks again: it sees the node in our session and watches it. */
   async #create(insteadOf?: NodeStat): Promise<void> {
+    if (this.#waits()) return
     const { zk, path } = this.#options
     const { epoch } = zk.session
     const data = this.#data
     try {
-      if (insteadOf) {
-        // In one transaction, so that nobody finds the path empty.
-        await zk.multi([
-          { op: 'remove', path, version: insteadOf.version },
+      // In one transaction, so that nobody finds the path empty.
+      const replacement = (version: number) =>
+        zk.multi([
+          { op: 'remove', path, version },
           { op: 'create', path, data, ephemeral: true },
         ])
-      } else {
-        await zk.create(path, data, { ephemeral: true })
-      }
+      await this.#counted(insteadOf ? replacement(insteadOf.version) : zk.create(path, data, { ephemeral: true }))
       if (epoch === zk.session.epoch) this.#enter({ state: 'made', written: { czxid: undefined, version: 0, data } })
     } catch (error) {
       if (isZkError(error, 'NO_NODE')) await zk.ensure(path.slice(0, path.lastIndexOf('/')) || '/')
@@ -221,8 +237,9 @@ export class PersistentNode {
     const { zk, path, onWritten } = this.#options
     const data = this.#data
     if (!written.data.equals(data)) {
+      if (this.#waits()) return
       try {
-        const { version } = await zk.setData(path, data, written.version)
+        const { version } = await this.#counted(zk.setData(path, data, written.version))
         // The session was lost meanwhile.
         if (this.#standing.state === 'down' || this.#standing.written !== written) return
         this.#enter({ ...this.#standing, written: { ...written, version, data } })
@@ -233,6 +250,31 @@ export class PersistentNode {
       }
     }
     onWritten?.(data)
+  }
+
+  /** Whether the next write is to wait; the loop then ends and begins again when it is due. */
+  #waits(): boolean {
+    const leftMs = this.#writeFrom - performance.now()
+    if (leftMs <= 0) return false
+    this.#dirty = false
+    this.#kickIn(leftMs)
+    return true
+  }
+
+  /** Counts how often the connection is lost with a write. */
+  async #counted<T>(write: Promise<T>): Promise<T> {
+    try {
+      const result = await write
+      this.#lostWrites = 0
+      return result
+    } catch (error) {
+      if (!isZkError(error, 'CONNECTION_LOSS')) this.#lostWrites = 0
+      else if (error.sent && ++this.#lostWrites >= LOST_WRITES) {
+        this.#writeFrom = performance.now() + Math.min(LOST_RETRY_MS.most, LOST_RETRY_MS.first * 2 ** (this.#lostWrites - LOST_WRITES))
+        this.#options.onWarning?.(error)
+      }
+      throw error
+    }
   }
 
   #uncheck(): void {
@@ -247,7 +289,7 @@ export class PersistentNode {
   }
 
   #allowed(data: Buffer): Buffer {
-    if (data.length <= MAX_DATA_BYTES) return data
-    throw new ZkError('BAD_ARGUMENTS', 'set', this.#options.path, false, { detail: `${data.length} bytes, at most ${MAX_DATA_BYTES}` })
+    if (data.length <= MAX_ZNODE_BYTES) return data
+    throw new ZkError('BAD_ARGUMENTS', 'set', this.#options.path, false, { detail: `${data.length} bytes, at most ${MAX_ZNODE_BYTES}` })
   }
 }

@@ -1,7 +1,10 @@
 import zookeeper, { type Client, type State } from 'node-zookeeper-client'
+import { BackOff } from './back-off.js'
+import { parseServers } from './connect-string.js'
 import type { Credentials } from './credentials.js'
 import { abandon, harden } from './harden.js'
 import { connectionManagerOf } from './internals.js'
+import type { Loss } from './loss.js'
 import { ZkError } from './zk-error.js'
 
 /** What happens to a session. */
@@ -11,7 +14,7 @@ export interface SessionListener {
   /** The session is connected, for the first time or again. If it survived, its watches have been set again. */
   readonly onConnected?: () => void
   /** The connection is lost. Calls fail until `onConnected`; the session may live on. */
-  readonly onSuspended?: () => void
+  readonly onSuspended?: (loss: Loss | undefined) => void
   /** The session has expired or was given up. A new one is being opened. */
   readonly onLost?: () => void
   /** An answer could not be read, or the server refused our credentials. The session goes on, or a new one follows. */
@@ -37,14 +40,17 @@ type Life = 'opening' | 'connected' | 'suspended' | 'closed'
  * every connection of a client that has seen a later transaction, and never says that the session has expired. */
 const GIVE_UP_AFTER_TIMEOUTS = 4
 
-/** Once all servers were tried, the library pauses for a random time up to this. */
-const SPIN_DELAY_MS = 250
+/** The longest pause between two attempts to connect is this part of the session timeout: a pause alone costs no session. */
+const PAUSE_SHARE = 3 / 5
 
 /** Our session with ZooKeeper. It is opened at construction and survives lost connections; when the session itself is lost,
  * a new one is opened, until `close`. */
 export class Session {
   readonly #options: SessionOptions
   readonly #listeners = new Set<SessionListener>()
+  /** Of all sessions: one that is granted and lost again at once is no better than a connection that is. */
+  readonly #backOff: BackOff
+  #loss: Loss | undefined
   #client: Client
   #life: Life = 'opening'
   #epoch = 0
@@ -53,13 +59,20 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options
-    this.#listeners.add(options.listener)
+    const { servers, timeoutMs, listener } = options
+    this.#listeners.add(listener)
+    this.#backOff = new BackOff({ servers: parseServers(servers).length, maxMs: PAUSE_SHARE * timeoutMs, random: Math.random })
     this.#client = this.#newClient()
     this.#open()
   }
 
   get connected(): boolean {
     return this.#life === 'connected'
+  }
+
+  /** Why the last connection ended or could not be opened; undefined once there is one that has lasted for some seconds. */
+  get trouble(): Loss | undefined {
+    return this.#backOff.settled ? undefined : this.#loss
   }
 
   /** The `ephemeralOwner` of our nodes; 0 before the first session is open. */
@@ -127,11 +140,17 @@ export class Session {
     const { servers, timeoutMs, auth } = this.#options
     const client = zookeeper.createClient(servers, {
       sessionTimeout: timeoutMs,
-      spinDelay: SPIN_DELAY_MS,
       // With retries, the library would resend a write whose outcome is unknown.
       retries: 0,
     })
-    harden(client, { onProtocolError: error => this.#tell(listener => listener.onWarning?.(error)) })
+    harden(client, {
+      servers: parseServers(servers),
+      backOff: this.#backOff,
+      onLoss: loss => {
+        if (this.#isPresent(client)) this.#loss = loss
+      },
+      onProtocolError: error => this.#tell(listener => listener.onWarning?.(error)),
+    })
     if (zxid) connectionManagerOf(client).zxid = zxid
     // The library sends these first on every connection: the server answers NO_AUTH to what comes before them.
     for (const each of auth) client.addAuthInfo('digest', Buffer.from(each))
@@ -146,7 +165,7 @@ export class Session {
         return this.#onConnected()
       case zookeeper.State.DISCONNECTED:
         this.#disconnect()
-        return this.#tell(listener => listener.onSuspended?.())
+        return this.#tell(listener => listener.onSuspended?.(this.#loss))
       case zookeeper.State.EXPIRED:
         // Not at once: the library has not finished with this client.
         return queueMicrotask(() => this.#giveUp(client, connectionManagerOf(client).zxid))

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { ConnectionState, jute, type ConnectionManager } from './internals.js'
+import { ConnectionError } from './loss.js'
 
 /** A tick is this part of the session timeout, within the two limits. */
 const TICK_SHARE = 1 / 20
@@ -47,10 +48,10 @@ export function watchConnection(manager: ConnectionManager): void {
     if (manager.state === ConnectionState.connecting) {
       if (now - traffic.since < Math.max(MIN_HANDSHAKE_MS, handshakeMs)) return
       handshakeMs = Math.min(2 * handshakeMs, Math.max(handshakeMs, manager.connectTimeout))
-      socket.destroy()
+      socket.destroy(new ConnectionError('NO_HANDSHAKE'))
     } else if (manager.state === ConnectionState.connected) {
       handshakeMs = sessionTimeout * FIRST_HANDSHAKE_SHARE
-      if (now - traffic.heardAt > sessionTimeout * SILENT_SHARE) socket.destroy()
+      if (now - traffic.heardAt > sessionTimeout * SILENT_SHARE) socket.destroy(new ConnectionError('SILENT'))
       else if (now - traffic.wroteAt >= sessionTimeout * PING_SHARE) ping(manager)
     }
   }

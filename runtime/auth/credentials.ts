@@ -8,9 +8,9 @@ export interface CredentialRules {
   readonly allowedOrigins: AllowedOrigins
 }
 
-/** The token that a request carries: in `Authorization`, where `query` allows it in `?access_token=`, or in a cookie.
- * A cookie is sent by the browser whoever made it ask, so it counts only for a page of ours or of a listed origin.
- * @throws LiveError UNAUTHORIZED where there is none */
+/** The token of a request: from `Authorization`, from `?access_token=` if `query` allows it, or from a cookie. Browsers
+ * send a cookie no matter which page made the request, so it counts only for pages of ours or of a listed origin.
+ * @throws LiveError UNAUTHORIZED if there is none */
 export function tokenOf(request: Pick<Exchange, 'header' | 'query'>, { cookie, allowedOrigins }: CredentialRules, { query }: { query: boolean }): string {
   const bearer = /^Bearer +(\S+)$/i.exec(request.header('authorization'))?.[1]
   const asked = query ? request.query.get('access_token') : null
@@ -18,12 +18,13 @@ export function tokenOf(request: Pick<Exchange, 'header' | 'query'>, { cookie, a
   if (token !== null && token !== '') return token
   const kept = cookieOf(request.header('cookie'), cookie)
   if (kept === undefined) throw unauthorized('a token is needed', undefined)
-  if (!isOwn(request, allowedOrigins)) throw unauthorized('a cookie counts only from this origin, or one that is listed as allowed', undefined)
+  if (!isOwn(request, allowedOrigins)) throw unauthorized('a cookie counts only from this origin or a listed one', undefined)
   return kept
 }
 
-/** `Sec-Fetch-Site` cannot be set by a page; browsers send it where there is TLS, and on loopback. `Origin` is in every
- * post and every request across origins. A request with neither may come from anywhere. */
+/** Whether a page of ours or of a listed origin made the request. Pages cannot set `Sec-Fetch-Site`; browsers send it over
+ * TLS and on loopback. `Origin` is in every post and every cross-origin request. A request with neither may come from
+ * anywhere. */
 function isOwn(request: Pick<Exchange, 'header'>, allowed: AllowedOrigins): boolean {
   const origin = request.header('origin')
   if (allowed !== '*' && allowed.has(origin)) return true

@@ -1,7 +1,7 @@
 const SLOT_MS = 1_000
 
-/** Things that end at a time, in slots of a second: to add one or take one out costs the same however many there are,
- * and one look a second serves all. */
+/** Items with an expiry time, in slots of one second: adding and deleting take constant time, and one look a second finds
+ * everything that is due. */
 export class Expiries<T> {
   readonly #slots = new Map<number, Set<T>>()
   readonly #slotOf = new Map<T, number>()
@@ -11,7 +11,7 @@ export class Expiries<T> {
     return this.#slotOf.size
   }
 
-  /** @param endsAt Unix ms; it is due up to a second later */
+  /** @param endsAt Unix ms; the item is due up to a second later */
   add(item: T, endsAt: number): void {
     const slot = Math.ceil(endsAt / SLOT_MS)
     const others = this.#slots.get(slot)
@@ -29,7 +29,7 @@ export class Expiries<T> {
     if (others.size === 0) this.#slots.delete(slot)
   }
 
-  /** Takes out what has ended. @param now wall clock, Unix ms, which may step */
+  /** Removes and returns the expired items. @param now wall clock, Unix ms, which may step */
   due(now: number): T[] {
     const current = Math.floor(now / SLOT_MS)
     if (current === this.#lookedAt) return []

@@ -5,10 +5,10 @@ import { tokenOf, type CredentialRules } from './credentials.js'
 import type { Keys } from './keys.js'
 import { readToken, SKEW_MS, type Bearer, type TokenRules } from './token.js'
 
-/** Tokens of one broadcast often end at one moment: their streams end over this time after it, or all came back at once. */
+/** Tokens of one broadcast often expire together. Their streams end spread over this time, or all would reconnect at once. */
 const SPREAD_MS = 25_000
 
-/** The keys as they are now. */
+/** The keys that are valid now. */
 export interface KeySource {
   readonly keys: Keys
   close(): void
@@ -21,16 +21,16 @@ export interface IdentityOptions extends TokenRules, CredentialRules {
   readonly random: () => number
 }
 
-/** Whoever has a stream. */
+/** An authenticated viewer. */
 export interface Watcher {
   readonly authorId: string
-  /** When the stream must end, Unix ms: at most a minute after its token, the time to notice it included. */
+  /** When its stream must end, Unix ms: at most a minute after its token, including the time to notice. */
   readonly endsAt: number
 }
 
-/** Who may post and watch: checks the tokens of requests. What it needs of one it reads before it awaits. */
+/** Checks the tokens of requests: who may post and watch. It reads a request before its first await. */
 export class Identity {
-  /** Whether a token is needed to watch and to read too. */
+  /** Whether watching and reading need a token too. */
   readonly requireToWatch: boolean
   readonly #options: IdentityOptions
 
@@ -39,12 +39,12 @@ export class Identity {
     this.requireToWatch = options.requireToWatch
   }
 
-  /** Who posts or reads. @throws LiveError UNAUTHORIZED, FORBIDDEN */
+  /** The author of a post, or the reader of history. @throws LiveError UNAUTHORIZED, FORBIDDEN */
   bearer(exchange: Exchange, videoId: VideoId): Promise<Bearer> {
     return this.#read(exchange, videoId, false)
   }
 
-  /** Who watches. @throws LiveError UNAUTHORIZED, FORBIDDEN */
+  /** The viewer of a stream. @throws LiveError UNAUTHORIZED, FORBIDDEN */
   async viewer(exchange: Exchange, videoId: VideoId): Promise<Watcher> {
     const { authorId, expiresAt } = await this.#read(exchange, videoId, true)
     return { authorId, endsAt: expiresAt + SKEW_MS + this.#options.random() * SPREAD_MS }

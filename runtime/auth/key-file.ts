@@ -17,12 +17,12 @@ export interface KeyFileOptions {
   readonly log: Pick<Log, 'info' | 'error'>
 }
 
-/** The keys of a file, as it is now. It is read again every 2 s rather than watched: what Kubernetes replaces is a
- * link two folders away. One that has become unreadable leaves the keys as they were. */
+/** The current keys of a file. The file is reread every 2 s rather than watched, since Kubernetes replaces a link two
+ * folders away. While it is unusable the last keys stay valid. */
 export class KeyFile {
   keys: Keys
   readonly #options: KeyFileOptions
-  /** What was last read, or why it could not be. */
+  /** The text that was last read, or the error. */
   #seen: string
   #cancel: () => void
   #closed = false

@@ -1,14 +1,14 @@
 import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 
-/** A key and the algorithm it is for: the key says so, never the token. */
+/** A key and its algorithm, which the key decides and never the token. */
 export interface Key {
   readonly kid: string | undefined
   readonly key: KeyObject
-  /** Names of the one algorithm. */
+  /** Names of its one algorithm. */
   readonly algorithms: readonly string[]
 }
 
-/** Why a key set cannot be used, for an operator: it quotes nothing of it but a key's id. */
+/** Why a key set is unusable, for operators. The message quotes nothing of it but a key's id. */
 export class KeySetError extends Error {
   override readonly name = 'KeySetError'
 }
@@ -16,7 +16,7 @@ export class KeySetError extends Error {
 /** RFC 7518, section 3.3. */
 const MIN_RSA_BITS = 2048
 
-/** The keys that tokens may be signed with. */
+/** The keys that tokens may be signed with, by id. */
 export class Keys {
   readonly #keys: readonly Key[]
 
@@ -24,7 +24,7 @@ export class Keys {
     this.#keys = keys
   }
 
-  /** The key that a token names; without a name the only one, which need not have one itself. */
+  /** The key with this id. A single key also matches a token without a kid, and any kid if it has none itself. */
   find(kid: string | undefined): Key | undefined {
     const [only] = this.#keys.length === 1 ? this.#keys : []
     return only && (kid === undefined || only.kid === undefined) ? only : this.#keys.find(key => kid !== undefined && key.kid === kid)
@@ -35,14 +35,14 @@ export function secretKeys(secret: string): Keys {
   return new Keys([{ kid: undefined, key: createSecretKey(Buffer.from(secret)), algorithms: ['HS256'] }])
 }
 
-/** A JSON Web Key Set (RFC 7517). Keys for other algorithms or other uses are left out, as its section 5 asks.
+/** Parses a JSON Web Key Set (RFC 7517). Keys for other algorithms or uses are skipped, as its section 5 asks.
  * @throws KeySetError */
 export function parseJwks(text: string): Keys {
   let set: unknown
   try {
     set = JSON.parse(text)
   } catch {
-    throw new KeySetError('is not JSON') // without a cause: it quotes the text
+    throw new KeySetError('is not JSON') // without a cause, which would quote the text
   }
   const list = (set as { keys?: unknown } | null)?.keys
   if (!Array.isArray(list)) throw new KeySetError('has no array "keys"')
@@ -73,6 +73,6 @@ function readKey(jwk: unknown, index: number): Key | undefined {
 function algorithmsOf({ kty, crv }: Record<string, unknown>): readonly string[] | undefined {
   if (kty === 'RSA') return ['RS256']
   if (kty === 'EC' && crv === 'P-256') return ['ES256']
-  if (kty === 'OKP' && crv === 'Ed25519') return ['EdDSA', 'Ed25519'] // its name of old, and RFC 9864's
+  if (kty === 'OKP' && crv === 'Ed25519') return ['EdDSA', 'Ed25519'] // RFC 9864 renamed it
   return undefined
 }

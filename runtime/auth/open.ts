@@ -15,7 +15,7 @@ export interface IdentityConfig {
   readonly ALLOWED_ORIGINS: AllowedOrigins
 }
 
-/** Identity as it is configured; undefined where it is off, and then its library is not loaded either. */
+/** The configured identity; undefined if it is off, in which case its library is not loaded either. */
 export async function openIdentity(config: IdentityConfig, clock: Clock, log: Log): Promise<Identity | undefined> {
   const { AUTH_JWT_SECRET: secret, AUTH_JWKS_FILE: path } = config
   if (secret === undefined && path === undefined) return undefined

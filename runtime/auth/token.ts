@@ -3,9 +3,9 @@ import { checkAuthor, type VideoId } from '../../protocol/comment.js'
 import { LiveError } from '../../protocol/errors.js'
 import type { Keys } from './keys.js'
 
-/** How far the issuer's clock may be from ours. */
+/** How much the issuer's clock may differ from ours. */
 export const SKEW_MS = 30_000
-/** Longer ones are not looked at. */
+/** The longest token that is read, characters. */
 const MAX_TOKEN = 8_192
 
 export interface TokenRules {
@@ -13,9 +13,9 @@ export interface TokenRules {
   readonly issuer: string | undefined
 }
 
-/** What a token says of who has it. */
+/** The author that a token names. */
 export interface Bearer {
-  /** Its `sub`, by the rule of authorId. */
+  /** Its `sub`, checked like an authorId. */
   readonly authorId: string
   /** Its `name`. */
   readonly authorName?: string
@@ -23,9 +23,9 @@ export interface Bearer {
   readonly expiresAt: number
 }
 
-/** Who has the token, if it is a good one for this video.
+/** Verifies a token for this video.
  * @param nowMs wall clock, Unix ms
- * @throws LiveError UNAUTHORIZED, saying what is wrong; FORBIDDEN where it is for other videos */
+ * @throws LiveError UNAUTHORIZED, saying what is wrong; FORBIDDEN if the token is for other videos */
 export async function readToken(token: string, videoId: VideoId, keys: Keys, { audience, issuer }: TokenRules, nowMs: number): Promise<Bearer> {
   const claims = await verify(token, keys, {
     ...(audience === undefined ? {} : { audience }),
@@ -51,7 +51,7 @@ async function verify(token: string, keys: Keys, options: Parameters<typeof jwtV
     if (!key) throw unauthorized(kid === undefined ? 'the token names no key, and there are several' : 'the token\'s key is not known')
     return (await jwtVerify(token, key.key, { ...options, algorithms: [...key.algorithms] })).payload
   } catch (error) {
-    // Whatever else a token makes the library throw is the token's fault too.
+    // Any other error that the token makes the library throw is the token's fault too.
     throw error instanceof LiveError ? error : unauthorized(reasonOf(error))
   }
 }
@@ -87,7 +87,7 @@ function covers(videos: unknown, videoId: VideoId): boolean {
   return videos === undefined || videos === '*' || (Array.isArray(videos) && (videos.includes(videoId) || videos.includes('*')))
 }
 
-/** @param message no quotation marks: it stands in a header too (RFC 6750, section 3) */
+/** @param message without quotation marks, since a header repeats it (RFC 6750, section 3) */
 export function unauthorized(message: string, error: 'invalid_token' | undefined = 'invalid_token'): LiveError {
   const said = error === undefined ? '' : `, error="${error}", error_description="${message}"`
   return new LiveError('UNAUTHORIZED', message, { headers: { 'www-authenticate': `Bearer realm="live-comments"${said}` } })

@@ -9,14 +9,14 @@ const LOOPBACK: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('::1'), 128]
 
 const OWN_NETWORKS: ReadonlySet<string> = new Set(['loopback', 'private', 'uniqueLocal', 'linkLocal', 'carrierGradeNat'])
 
-/** Of 4 or 16 bytes, as the server has a peer's; undefined where it is gone already. IPv4 where it is one: a listener
- * on `::` has it mapped into IPv6. */
+/** The address in 4 or 16 bytes, as the server gives a peer's; undefined if the peer is gone. An IPv4 address that is
+ * mapped into IPv6, as a listener on `::` has it, is returned as IPv4. */
 export function addressOf(bytes: ArrayBuffer): Address | undefined {
   return bytes.byteLength === 0 ? undefined : unmapped(ipaddr.fromByteArray([...new Uint8Array(bytes)]))
 }
 
-/** As it is written down; undefined where that is none. Only four decimal numbers are IPv4, also at the end of IPv6: `1` or
- * `0x7f.1` are not. An IPv6 zone is left out: it means something on the machine that wrote it alone. */
+/** Parses an address; undefined if it is not one. IPv4, also at the end of IPv6, must be four decimal numbers: `1` and
+ * `0x7f.1` are not accepted. An IPv6 zone is dropped, since it has a meaning only on the machine that wrote it. */
 export function parseAddress(text: string): Address | undefined {
   if (isIP(text) === 4) return ipaddr.IPv4.parse(text)
   const [address = ''] = text.split('%', 1)
@@ -25,21 +25,21 @@ export function parseAddress(text: string): Address | undefined {
 }
 
 export function isLoopback(address: Address): boolean {
-  // Not `range() === 'loopback'`: that looks through every range there is, for every connection and request.
+  // Not `range() === 'loopback'`, which searches all ranges: this runs for every connection and request.
   return address instanceof ipaddr.IPv4 ? address.octets[0] === 127 : address.match(LOOPBACK)
 }
 
-/** Of this machine, or of a network that the internet does not reach. */
+/** Whether it belongs to this machine or to a private network. */
 export function isOwnNetwork(address: Address): boolean {
   return OWN_NETWORKS.has(address.range())
 }
 
-/** What is counted as one: an IPv4 address, or an IPv6 network of 64 bits, since that is what one customer is given. */
+/** The key that limits count by: an IPv4 address, or an IPv6 /64, which is what one customer has. */
 export function keyOf(address: Address): string {
   return address instanceof ipaddr.IPv4 ? address.toString() : address.parts.slice(0, 4).map(part => part.toString(16)).join(':')
 }
 
-/** Addresses and networks, such as those of one's own proxies. */
+/** A set of addresses and networks, such as those of trusted proxies. */
 export class Networks {
   readonly #ranges: readonly [Address, number][]
 
@@ -52,13 +52,13 @@ export class Networks {
   }
 }
 
-/** Addresses and networks, parted by commas. */
+/** A comma-separated list of addresses and networks. */
 export const networks = z
   .string()
   .transform((text, context) => {
     const ranges = text.split(',').map(part => part.trim()).filter(part => part !== '').map(rangeOf)
     if (ranges.every(range => range !== undefined)) return new Networks(ranges)
-    context.addIssue('must be addresses and networks such as 10.0.0.0/8 or fd00::/8, parted by commas')
+    context.addIssue('must be a comma-separated list of addresses and networks such as 10.0.0.0/8 or fd00::/8')
     return z.NEVER
   })
   .prefault('')

@@ -6,16 +6,16 @@ import type { Exchange } from './exchange.js'
 
 const SAID_MS = 3_600_000
 
-/** Whom a request is counted against. */
+/** The client that a request is counted against. */
 export interface Client {
-  /** One for each IPv4 address and each IPv6 network of 64 bits; '' where the peer has left already. */
+  /** One per IPv4 address and per IPv6 /64; '' if the peer has left already. */
   readonly key: string
-  /** It is on this machine, beyond doubt. */
+  /** Whether it is certainly on this machine. */
   readonly local: boolean
 }
 
-/** Whom a public port's requests are counted against. A proxy nearby that nobody named makes all its viewers one client,
- * or lifts their limits: the log says so, once an hour. */
+/** Finds the client of each request to a public port. A nearby proxy that TRUSTED_PROXIES does not name makes all its
+ * viewers one client, or lifts their limits: the log warns of it, once an hour. */
 export class Clients {
   readonly #clock: Clock
   readonly #log: Log
@@ -34,18 +34,18 @@ export class Clients {
     return clientOf(exchange, this.#trusted)
   }
 
-  /** From farther away anyone may write the header. */
+  /** Only peers in private networks are suspected: anyone on the internet may send the header. */
   #suspect(peer: Address | undefined): void {
     if (!peer || this.#trusted.has(peer) || !isOwnNetwork(peer) || this.#clock.now() - this.#saidAt < SAID_MS) return
     this.#saidAt = this.#clock.now()
-    this.#log.warn({ reason: `a proxy ${isLoopback(peer) ? 'on this machine' : 'in a private network'} tells for whom it asks, and TRUSTED_PROXIES does not name it` }, 'proxy_not_trusted')
+    this.#log.warn({ reason: `a proxy ${isLoopback(peer) ? 'on this machine' : 'in a private network'} names its clients, but TRUSTED_PROXIES does not name the proxy` }, 'proxy_not_trusted')
   }
 }
 
-/** The client of a request: the peer, or where that is a trusted proxy, the right-most address of its
- * `X-Forwarded-For` or `Forwarded` (RFC 7239) that is not one: what stands left of it the client may have written.
- * Where the header cannot be read, or the two name different clients (a proxy writes one and passes the other on as
- * the client made it), it is the proxy's own address, and excepted from no limit. */
+/** The client of a request: the peer or, if that is a trusted proxy, the right-most address in `X-Forwarded-For` or
+ * `Forwarded` (RFC 7239) that is not a trusted proxy. The client may have written anything left of it. If the header is
+ * unreadable, or the two headers name different clients (a proxy writes one and passes on the client's own other), the
+ * proxy itself counts as the client, with every limit. */
 export function clientOf(exchange: Pick<Exchange, 'peer' | 'headers'>, trusted: Networks): Client {
   const peer = exchange.peer()
   if (!peer) return { key: '', local: false }
@@ -61,7 +61,7 @@ function client(address: Address): Client {
   return { key: keyOf(address), local: isLoopback(address) }
 }
 
-/** From the right, the first that is not trusted; the left-most where all are. Undefined where it cannot be read. */
+/** The first address from the right that is not trusted; the left-most if all are. Undefined if it is unreadable. */
 function nearest(hops: readonly string[], trusted: Networks): Address | undefined {
   let address: Address | undefined
   for (const hop of hops.toReversed()) {
@@ -75,7 +75,7 @@ function bare(value: string): string[] {
   return value.split(',')
 }
 
-/** The `for` of each element; '' where it has none, and for the whole where its syntax is wrong. */
+/** The `for` of each element, '' if it has none; a single '' if the syntax is wrong. */
 function forwardedFor(value: string): string[] {
   try {
     return parseForwarded(value).map(element => element['for'] ?? '')

@@ -4,24 +4,24 @@ import { addressOf, type Address } from './address.js'
 import { framingOf, type Framing } from './framing.js'
 import type { StreamResponse } from './stream.js'
 
-/** One request, as a handler sees it. What is read of it (`header`, `body`) must be read before the handler's first await. */
+/** One request, as a handler sees it. Call `header` and `body` before the handler's first await. */
 export interface Exchange {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
-  /** For an answer that goes on: see Stream. */
+  /** For a streaming answer: see Stream. */
   readonly res: StreamResponse
-  /** The client has left, or has been answered. */
+  /** True once the client has left or has been answered. */
   readonly aborted: boolean
   /** Aborts when the client leaves. */
   readonly signal: AbortSignal
-  /** The header's value, '' where absent. */
+  /** The header's value, '' if absent. */
   header(name: string): string
-  /** The header's values, a line each, '' too: a proxy may add a line of its own below the client's. */
+  /** The header's values, one per line, also empty ones: a proxy may add its own line below the client's. */
   headers(name: string): string[]
-  /** A part of the path that the route's pattern names, decoded; unreadable escapes are kept as they are. */
+  /** The decoded value of a `:name` in the route's pattern; invalid escapes are kept. */
   parameter(index: number): string
-  /** The peer's address, IPv4 where it is one; undefined once it has left. */
+  /** The peer's address, IPv4 if it is mapped; undefined once the peer has left. */
   peer(): Address | undefined
   /** The whole body. @throws LiveError BODY_TOO_LARGE, before the rest is read */
   body(maxBytes: number): Promise<Buffer>
@@ -45,7 +45,7 @@ export class HttpExchange implements Exchange {
     this.path = req.getUrl()
     this.query = new URLSearchParams(req.getQuery())
     this.framing = framingOf(this.method, req)
-    // First thing, always: a handler without it ends the process when the client leaves.
+    // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
       this.aborted = true
       this.#controller?.abort()
@@ -73,7 +73,7 @@ export class HttpExchange implements Exchange {
     return values
   }
 
-  /** What a PROXY protocol header claims is never asked for: anyone may send one. */
+  /** A PROXY protocol header is ignored: anyone may send one. */
   peer(): Address | undefined {
     return addressOf(this.res.getRemoteAddress())
   }
@@ -84,7 +84,7 @@ export class HttpExchange implements Exchange {
     return this.#controller.signal
   }
 
-  /** A body that stops coming is closed by the server within 12 s. */
+  /** If the body stops coming, the server closes the connection within 12 s. */
   body(maxBytes: number): Promise<Buffer> {
     const tooLarge = () => new LiveError('BODY_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)
     const { signal } = this
@@ -97,7 +97,7 @@ export class HttpExchange implements Exchange {
       this.res.onData((chunk, isLast) => {
         size += chunk.byteLength
         if (size > maxBytes) return reject(tooLarge())
-        parts.push(Buffer.from(chunk.slice(0))) // copied: it is detached when this returns
+        parts.push(Buffer.from(chunk.slice(0))) // copied: the chunk is detached when this returns
         if (isLast) resolve(Buffer.concat(parts, size))
       })
     })

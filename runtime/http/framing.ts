@@ -1,16 +1,16 @@
 import type { HttpRequest } from 'uWebSockets.js'
 
-/** Where a request ends, by its own headers (RFC 9112, section 6). */
+/** How a request's headers say where it ends (RFC 9112, section 6). */
 export interface Framing {
-  /** Why nobody can be sure where it ends, or undefined. */
+  /** Why the end is ambiguous, or undefined. */
   readonly fault: string | undefined
-  /** The body comes in chunks. */
+  /** Whether the body comes in chunks. */
   readonly chunked: boolean
 }
 
-/** What two readers of one connection may take for the end of a request in two ways is refused: the one in front of us
- * would take a request for the body of another, or the other way about. The library takes the first of two lengths, no
- * length for an empty one, and chunks for any transfer coding. */
+/** Reads a request's framing. An ambiguous end must be refused: a proxy in front of us could take a body for a request, or
+ * a request for a body. The library takes the first of two lengths, treats an empty length as none, and any transfer
+ * coding as chunks. */
 export function framingOf(method: string, request: Pick<HttpRequest, 'forEach'>): Framing {
   const lengths: string[] = []
   const codings: string[] = []
@@ -25,7 +25,7 @@ function fault(method: string, lengths: readonly string[], codings: readonly str
   if (lengths.length + codings.length > 1) return 'a request must have one Content-Length or one Transfer-Encoding'
   if (lengths.some(length => !/^[0-9]{1,15}$/.test(length))) return 'Content-Length must be a whole number'
   if (codings.some(coding => coding !== 'chunked')) return 'Transfer-Encoding must be chunked'
-  // A header without a name hides all after it, from the library too.
+  // A header without a name hides all headers after it, even from the library.
   if (lengths.length + codings.length === 0 && !BODILESS.has(method)) return `${method === 'POST' ? 'POST' : 'this method'} needs a Content-Length`
   return undefined
 }

@@ -1,7 +1,7 @@
 import type { Exchange } from './exchange.js'
 
-/** Of every answer on a public port: it is of the type it says, it is no page and nobody's frame, and no other site is
- * told an address of ours, which may hold a token. Pages have rules of their own instead. */
+/** Headers of every answer on a public port: no content sniffing, no scripts, no framing, and no Referer, since our URLs
+ * may hold a token. Pages have their own policy instead. */
 export const API_HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -19,12 +19,12 @@ const PREFLIGHT: Headers = {
   'access-control-max-age': '7200', // the most that browsers keep
 }
 
-/** Where one path has several answers, by what of the request. */
+/** Paths whose answer depends on Accept and Accept-Encoding. */
 const NEGOTIATED = /^\/comments\/[^/]+$/
 
-/** The headers of every answer on a public port: those of all we say, and those by which pages of the allowed origins
- * may call us and read it. Made once for all requests that are answered alike: every viewer that comes asks for them.
- * @param identity tokens are looked at: listed origins may send theirs as a cookie, `*` never may */
+/** The headers of an answer on a public port: API_HEADERS and those that let pages of the allowed origins call us (CORS).
+ * Requests that get the same headers share one object, since every viewer asks for them.
+ * @param identity whether tokens are checked: listed origins may then send theirs as a cookie, `*` never may */
 export function publicHeaders(allowed: AllowedOrigins, identity: boolean): (exchange: Exchange) => Headers {
   const made = new Map<string, Headers>()
   return exchange => {

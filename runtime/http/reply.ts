@@ -4,11 +4,11 @@ export interface Reply {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
-  /** Close the connection after the answer, such as before a body was read to its end. */
+  /** Whether to close the connection after the answer, for instance because the body was not read. */
   readonly close?: boolean
 }
 
-/** An error as a reply; one that left a body unread closes the connection. */
+/** An error as a reply. It closes the connection if the body was left unread. */
 export function errorReply(error: LiveError): Reply {
   const close = error.status === 413 || error.status === 415
   return { ...json(errorBody(error), error.status, error.headers), close }

@@ -5,32 +5,33 @@ import { errorReply, statusLine, type Reply } from './reply.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
 
-/** uWebSockets.js ends here: routes see an Exchange and answer with a Reply. The library ends the process or
- * corrupts a stream when used in the obvious way; every rule it needs is kept in this file, exchange.ts and stream.ts. */
+/** Only this file, exchange.ts and stream.ts use uWebSockets.js, which ends the process or corrupts a stream when used in the
+ * obvious way. Routes see an Exchange and answer with a Reply. */
 
-/** Answers at once, later, or not at all: undefined says that the handler took the response over. */
+/** Answers now or later; undefined if the handler took over the response. */
 export type Handler = (exchange: Exchange) => Reply | Promise<Reply | undefined> | undefined
 export type Method = 'GET' | 'POST' | 'DELETE'
 
-/** Where handlers are mounted: an HttpServer, or what stands in for it. */
+/** Where handlers are mounted: an HttpServer, or a simulation's replacement. */
 export interface Router {
   /** @param pattern a path with `:name` parts */
   route(method: Method, pattern: string, handler: Handler): Router
 }
 
 export interface ServerOptions {
-  /** Headers of every reply to a request, such as CORS. Not of a response that a handler takes over. */
+  /** Headers of every reply, such as CORS; a handler that takes over the response sends its own. */
   readonly headers?: (exchange: Exchange) => Readonly<Record<string, string>>
   /** Runs before a route; throws to refuse. */
   readonly guard?: (exchange: Exchange) => void
-  /** Which connections are taken. All, where nothing says. */
+  /** Which connections are accepted and kept; without: all. */
   readonly connections?: {
-    /** Whether a new one is, before a byte of it is read. @param peer its address, 4 or 16 bytes. @param open with this one */
+    /** Whether to accept a new one, before a byte of it is read. @param peer its address, 4 or 16 bytes
+     * @param open connections, this one included */
     admits(peer: ArrayBuffer, open: number): boolean
-    /** Whether it stays open after an answer. */
+    /** Whether to keep it open after an answer. */
     keeps(peer: ArrayBuffer): boolean
   }
-  /** Told of an error that is a bug; it has been answered with 500. */
+  /** Called with an error that is a bug, after it was answered with 500. */
   readonly onBug: (error: unknown) => void
 }
 
@@ -50,12 +51,12 @@ export class HttpServer implements Router {
     })
   }
 
-  /** Open now. */
+  /** Open connections. */
   get connections(): number {
     return this.#connections
   }
 
-  /** HEAD, OPTIONS and 405 are answered from what is routed. */
+  /** HEAD, OPTIONS and 405 follow from the routes. */
   route(method: Method, pattern: string, handler: Handler): this {
     const known = this.#routes.get(pattern)
     if (known) known.set(method, handler)
@@ -67,12 +68,12 @@ export class HttpServer implements Router {
     return this
   }
 
-  /** Method and pattern of everything routed. */
+  /** Method and pattern of each route. */
   get routes(): string[] {
     return [...this.#routes].flatMap(([pattern, methods]) => [...methods.keys()].map(method => `${method} ${pattern}`))
   }
 
-  /** Listens, alone on its port. @returns the port. @throws Error when the port is taken or the host is not ours */
+  /** Listens, sharing the port with nobody. @returns the port @throws LiveError if the port is taken or the host not ours */
   listen(host: string, port: number): number {
     this.#app.any('/*', (res, req) => this.#serve(new HttpExchange(res, req), undefined))
     // The library shares a taken port between processes unless told not to; the types lack this form.
@@ -84,7 +85,7 @@ export class HttpServer implements Router {
     return uws.us_socket_local_port(this.#socket)
   }
 
-  /** Takes no new connections; those that are open go on. */
+  /** Accepts no new connections; open ones go on. */
   stopListening(): void {
     if (this.#socket) uws.us_listen_socket_close(this.#socket)
     this.#socket = undefined
@@ -124,11 +125,11 @@ export class HttpServer implements Router {
 
   #send(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     const { fault, chunked } = exchange.framing
-    // Of chunks the library reads more than the standard allows, unseen by us: nothing may come after them.
+    // The library accepts chunks that the standard forbids, unseen by us: no request may follow a chunked one.
     const close = reply.close || fault !== undefined || chunked
     if (!close) return this.#write(exchange, reply, headers)
-    // Not in the library's callback: there it would go on to serve what lies behind this request in the same read.
-    // Whatever comes while an answer is due closes the connection.
+    // Not in the library's callback, where it would go on to serve further requests of the same read. A request that
+    // comes while an answer is due closes the connection.
     setImmediate(() => this.#write(exchange, { ...reply, close }, headers))
   }
 
@@ -145,13 +146,13 @@ export class HttpServer implements Router {
         if (!close && body.length > 0) return this.#sendWhole(exchange, body)
         res.end(body, close)
       } else if (close) res.endWithoutBody(0, true)
-      else res.endWithoutBody() // an `undefined` is printed as a length of 2^63
-      exchange.aborted = true // answered: a late abort or a second answer finds it closed
+      else res.endWithoutBody() // without an argument: `undefined` is printed as a length of 2^63
+      exchange.aborted = true // a late abort or a second answer must find it closed
     })
   }
 
-  /** Sends a body as fast as the peer takes it. Until it has taken all, the request is under way: it is closed if it takes
-   * nothing for 12 s, or asks again. With a plain `end`, what it asked for and does not read would pile up without limit. */
+  /** Sends a body as fast as the peer takes it. Until then the request is under way: the connection is closed if the peer
+   * takes nothing for 12 s or sends another request. With a plain `end`, unread answers would pile up without limit. */
   #sendWhole(exchange: HttpExchange, body: string | Uint8Array): void {
     const { res } = exchange
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
@@ -164,7 +165,7 @@ export class HttpServer implements Router {
     if (send(0)) return
     res.onWritable(send)
     exchange.signal.addEventListener('abort', () => this.#unsent.delete(exchange), { once: true })
-    // Out of this cork: another connection may be closed.
+    // Outside this cork, since it may close another connection.
     setImmediate(() => exchange.aborted || this.#unsent.add(exchange, bytes.length, () => res.close()))
   }
 
@@ -175,7 +176,7 @@ export class HttpServer implements Router {
   }
 }
 
-/** Leaves the library's callback: a fan-out inside one costs four times the CPU. */
+/** Leaves the library's callback, inside which a fan-out costs four times the CPU. */
 export function leaveCallback(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }

@@ -1,15 +1,15 @@
-/** A cork holds 16 KB, with each chunk's header. What is more goes past it, and loses data where the socket takes only
- * some: seen with a single write of 20 KB, and never with less. */
+/** A cork buffers 16 KB, including chunk headers. A larger write bypasses it and loses data if the socket takes only part
+ * of it: seen with a single write of 20 KB, never with less. */
 const CORK_BYTES = 15 * 1024
 
 type Headers = Readonly<Record<string, string>>
 
-/** As much of uWebSockets.js's HttpResponse as a stream uses. */
+/** The part of uWebSockets.js's HttpResponse that a stream uses. */
 export interface StreamResponse {
   cork(write: () => void): unknown
   writeStatus(status: string): unknown
   writeHeader(name: string, value: string): unknown
-  /** @returns false when it was the last that the socket takes for now */
+  /** @returns false if the socket takes no more for now */
   write(chunk: string | Uint8Array): boolean
   end(last?: string | Uint8Array): unknown
   close(): unknown
@@ -18,12 +18,12 @@ export interface StreamResponse {
 }
 
 export interface StreamEvents {
-  /** Harmless bytes that may be sent right now, or null in the middle of an event. What the server holds back
-   * of a slow viewer moves only with a further write. */
+  /** Meaningless bytes that may be sent now, or null in the middle of an event. The server sends bytes that it holds back
+   * for a slow viewer only with a further write. */
   nudge(): string | Uint8Array | null
-  /** The peer took some of what the last write left, but not all: it reads, slowly. */
+  /** The peer took some of the bytes that the last write left, but not all: it reads slowly. */
   progressed(): void
-  /** Writing may go on: write what was missed. */
+  /** The socket takes bytes again: write what was missed. */
   drained(): void
   /** The peer left, or the stream was closed. Not called after `end`. */
   left(): void
@@ -31,23 +31,23 @@ export interface StreamEvents {
 
 /** One open streaming response that never holds more than two writes in memory. */
 export class Stream {
-  /** True from a write that returned false until the socket drains: write nothing meanwhile, it would be lost. Nothing but
-   * such a write makes it true, or what its writer then wrote in good faith would be lost. */
+  /** True from a write that returned false until the socket drains; a write in between would be lost. Only such a write
+   * may set it, so that its writer knows. */
   blocked = false
   gone = false
   readonly #res: StreamResponse
 
   readonly #events: StreamEvents
 
-  /** Sends status 200, the headers and `first` (not empty: headers leave with the first byte). */
+  /** Sends status 200, the headers and `first`, which must not be empty: headers leave with the first byte. */
   constructor(res: StreamResponse, headers: readonly Headers[], first: string | Uint8Array, events: StreamEvents) {
     this.#res = res
     this.#events = events
-    // One closure for both: it lives as long as the stream, and a process has as many as viewers. Called with how much
-    // was written once the socket takes bytes again, and with nothing when the peer has left.
+    // One closure for both callbacks, since there is one per viewer. onWritable passes the bytes written so far, onAborted
+    // passes nothing.
     const told = (written?: number) => (written === undefined ? this.#left() : this.#writable())
     res.onAborted(told)
-    // Without it, a viewer that was slow once is killed 12 s later; it must write at least a byte.
+    // Without it a viewer that was slow once is closed 12 s later. It must write at least one byte.
     res.onWritable(told as (written: number) => boolean)
     start(res, headers, first)
   }
@@ -60,7 +60,7 @@ export class Stream {
 
   #writable(): boolean {
     if (this.gone) return true
-    // Of a write that the server took, a part may have stayed with it too: then nobody waits.
+    // The server may also hold back part of a write that returned true: then no writer waits.
     const awaited = this.blocked
     this.blocked = false
     const bytes = this.#events.nudge()
@@ -68,29 +68,29 @@ export class Stream {
     const moved = !this.blocked
     if (!awaited) this.blocked = false
     else if (!moved) this.#events.progressed()
-    // Out of this callback, in which all writes would share one cork: several large ones in one lose data.
+    // Outside this callback, in which all writes share one cork: several large ones in one lose data.
     else setImmediate(() => !this.gone && !this.blocked && this.#events.drained())
     return moved
   }
 
-  /** @returns false when the socket took the last it can for now (or the peer is gone) */
+  /** @returns false if the socket takes no more for now, or the peer is gone */
   write(chunk: string | Uint8Array): boolean {
     if (this.gone || this.blocked) return false
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     if (bytes.length <= CORK_BYTES) this.#cork(bytes)
-    // To its end, whatever the socket takes: the server keeps the rest.
+    // All of it, whatever the socket takes: the server keeps the rest.
     else for (let at = 0; at < bytes.length; at += CORK_BYTES) this.#cork(bytes.subarray(at, at + CORK_BYTES))
     return !this.blocked
   }
 
-  /** One cork, one write: several of more than 16 KB together in one cork lose data. */
+  /** One write per cork: several of more than 16 KB together lose data. */
   #cork(bytes: Uint8Array): void {
     this.#res.cork(() => {
       if (!this.#res.write(bytes)) this.blocked = true
     })
   }
 
-  /** Ends the response, with a few last bytes where they are given: they are taken even while `blocked`. */
+  /** Ends the response, with a few last bytes if given: they are accepted even while `blocked`. */
   end(last?: string | Uint8Array): void {
     if (this.gone) return
     this.gone = true
@@ -99,13 +99,13 @@ export class Stream {
     })
   }
 
-  /** Closes the connection now, whatever is unsent. */
+  /** Closes the connection now and drops what is unsent. */
   close(): void {
     if (!this.gone) this.#res.close()
   }
 }
 
-/** Not in the constructor: a closure there would keep all of this for as long as the stream is open. */
+/** Not in the constructor, where the closure would keep its arguments alive as long as the stream. */
 function start(res: StreamResponse, headers: readonly Headers[], first: string | Uint8Array): void {
   res.cork(() => {
     res.writeStatus('200 OK')

@@ -1,11 +1,11 @@
-/** Bytes of answers that their readers have not taken yet, all together. */
+/** Limit on the bytes of all answers that are not fully sent yet. */
 const MAX_BYTES = 64 * 1024 * 1024
 
-/** Answers that are on their way to slow readers. Beyond the limit the connection of the one that has been so for longest is
- * closed: who reads at all is not it. */
+/** Answers that slow readers have not taken yet. Beyond the limit the connection of the oldest one is closed: a client that
+ * reads at all has long been done. */
 export class Unsent {
   readonly #maxBytes: number
-  /** The longest under way first. */
+  /** Oldest first. */
   readonly #answers = new Map<object, { readonly bytes: number; readonly close: () => void }>()
   #bytes = 0
 
@@ -17,7 +17,7 @@ export class Unsent {
     return this.#bytes
   }
 
-  /** @param answer what to `delete` once it has been taken, or its reader has left. @param close calls that */
+  /** @param answer the key to `delete` once the reader has taken the answer or left @param close must delete it too */
   add(answer: object, bytes: number, close: () => void): void {
     this.#answers.set(answer, { bytes, close })
     this.#bytes += bytes

@@ -1,15 +1,14 @@
 import { createRequire } from 'node:module'
 import type * as UWS from 'uWebSockets.js'
 
-/** The one place that chooses uWebSockets.js's binary. It is chosen by the running version and never by
- * trying: under Node 20 a `require` of the second package would silently run the first one's binary.
- * Its header limit is read from the environment when it loads: the default of 4 KB is less than a token and
- * a few cookies. */
+/** Chooses uWebSockets.js's binary, by the running Node's version and never by trying: under Node 20 a `require` of the
+ * second package would silently load the first one's binary. The library reads its header limit from the environment
+ * when it loads; the default of 4 KB is too little for a token and a few cookies. */
 process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= '16384'
 
 export const uws: typeof UWS = load()
-// Not in its types: answers do without the header `uWebSockets: 20`. What it refuses by itself, such as a request that
-// it cannot parse, still names it in the body; that is compiled in.
+// Removes the header `uWebSockets: 20` from answers; not in the library's types. Requests that it refuses by itself, such as
+// unparsable ones, still get its name in the body; that is compiled in.
 ;(uws as unknown as { _cfg?: (word: string) => void })._cfg?.('silent')
 
 function load(): typeof UWS {

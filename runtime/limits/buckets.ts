@@ -1,4 +1,4 @@
-/** What may be taken at once, and how much of it comes back a second. */
+/** A token bucket's rate and size. */
 export interface Rate {
   readonly perSecond: number
   /** At least 1. */
@@ -7,11 +7,11 @@ export interface Rate {
 
 const MAX_KEYS = 100_000
 
-/** A token bucket for each key, as one number: the time at which it will be full again (the virtual scheduling of the
- * generic cell rate algorithm, ITU-T I.371). A full bucket is the same as none, so only keys that took within the last
- * burst ÷ rate seconds need be held; each take looks at the two longest unused and forgets those that are full. Beyond
- * `maxKeys` the longest unused is forgotten although it is not full: memory has a bound, and who comes from more
- * addresses than that is not kept out by counting addresses. */
+/** A token bucket for each key, stored as one number: the time at which it will be full again (virtual scheduling of the
+ * generic cell rate algorithm, ITU-T I.371). A full bucket needs no entry, so only keys that were used within the last
+ * burst ÷ rate seconds have one; each take drops up to two of the longest unused that are full. Beyond `maxKeys` the
+ * longest unused is dropped even if it is not full: memory is bounded, and counting addresses does not stop a client that
+ * has more addresses than that. */
 export class Buckets {
   readonly #costMs: number
   readonly #burstMs: number
@@ -25,18 +25,18 @@ export class Buckets {
     this.#maxKeys = maxKeys
   }
 
-  /** Buckets held. */
+  /** Number of entries. */
   get size(): number {
     return this.#fullAt.size
   }
 
-  /** Takes one from `key`'s bucket. @param now monotonic ms
-   * @returns 0, or where it is empty the ms until there is one, and nothing is taken */
+  /** Takes one token from `key`'s bucket. @param now monotonic ms
+   * @returns 0; if the bucket is empty, nothing is taken and the result is the time until the next token, ms */
   take(key: string, now: number): number {
     this.#forgetFull(now)
     const fullAt = Math.max(now, this.#fullAt.get(key) ?? now) + this.#costMs
     const waitMs = fullAt - now - this.#burstMs
-    if (waitMs > 1e-6) return waitMs // not 0: sums of fractions
+    if (waitMs > 1e-6) return waitMs // not > 0: floating-point sums
     this.#fullAt.delete(key)
     this.#fullAt.set(key, fullAt)
     if (this.#fullAt.size > this.#maxKeys) this.#fullAt.delete(this.#fullAt.keys().next().value!)

@@ -4,24 +4,23 @@ import { Buckets } from './buckets.js'
 import { holdsFor, type Limit } from './limit.js'
 import type { Refusals } from './refusals.js'
 
-/** The server closes what is silent after so long (uWebSockets.js: 8 to 12 s). */
+/** The server closes a silent connection within this time (uWebSockets.js: 8 to 12 s). */
 const SILENT_S = 12
 
 export interface ConnectionOptions {
   readonly clock: Clock
-  /** Connections of one address. */
+  /** Connections of one address per SILENT_S. */
   readonly perAddress: Limit
-  /** Proxies: many clients come by theirs. */
+  /** Proxies, which carry the connections of many clients and have no limit. */
   readonly trusted: Networks
-  /** Connections that may be open now. */
+  /** How many connections may be open now, by the descriptor limit. */
   readonly room: () => number
   readonly refusals: Refusals
 }
 
-/** Which connections a public port takes, before a byte of them is read. The server does not tell whose connection has
- * ended, so an address's cannot be counted off. But a silent one ends within 12 s: an address that opens at most N in
- * 12 s, and as many at once, and keeps open as many by asking again, never holds more than four times N besides its
- * streams. */
+/** Decides which connections a public port accepts, before a byte of them is read. The server does not say whose connection
+ * has ended, so open connections cannot be counted by address. But a silent one ends within 12 s: an address that may open
+ * N in a burst and N more in 12 s, and reuse as many, never holds more than four times N besides its streams. */
 export class Connections {
   readonly #options: ConnectionOptions
   readonly #opened: Buckets
@@ -34,7 +33,7 @@ export class Connections {
     this.#kept = new Buckets(rate)
   }
 
-  /** @param peer its address, of 4 or 16 bytes. @param open with this one */
+  /** Whether to accept a new connection. @param peer its address, 4 or 16 bytes @param open connections, this one included */
   admits(peer: ArrayBuffer, open: number): boolean {
     const { room, refusals } = this.#options
     const kind = open > room() ? 'descriptors' : this.#takes(this.#opened, peer) ? undefined : 'connections_per_address'
@@ -42,7 +41,7 @@ export class Connections {
     return kind === undefined
   }
 
-  /** Whether a connection may stay open once it has been answered. */
+  /** Whether a connection may stay open after an answer. */
   keeps(peer: ArrayBuffer): boolean {
     return this.#takes(this.#kept, peer)
   }

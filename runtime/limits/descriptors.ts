@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 
-/** What a process needs for itself: ZooKeeper, the store, its log, other nodes. */
+/** Descriptors that a process needs for itself: ZooKeeper, the store, its log, other nodes. */
 const RESERVE = 250
-/** Where the limit cannot be read: what a service is commonly given. */
+/** Assumed where the limit cannot be read; common for services. */
 const COMMON_LIMIT = 10_240
 
-/** Descriptors that connections may take in all. A process without a free one reaches neither ZooKeeper nor its store,
- * and spins in `accept`. */
+/** Descriptors that connections may use in total. A process without a free descriptor reaches neither ZooKeeper nor its
+ * store, and spins in `accept`. */
 export function descriptorsForConnections(limit = descriptorLimit()): number {
   return Math.ceil(limit - Math.min(RESERVE, limit / 2))
 }

@@ -1,15 +1,15 @@
 import { z } from 'zod'
 import type { Client } from '../http/client-address.js'
 
-/** A limit on what one client may have or do. */
+/** A limit per client. */
 export interface Limit {
-  /** 0: any number. */
+  /** 0: no limit. */
   readonly most: number
-  /** Also for clients on this machine: where it was set by hand, not where it is the default. */
+  /** Whether it also holds for clients on this machine: true if it was configured, false for the default. */
   readonly local: boolean
 }
 
-/** A limit's variable: a default that does not hold for clients on this machine, or what it is set to, which does. */
+/** A variable for a limit. The default does not hold for clients on this machine; a configured value does. */
 export function limit(fallback: number, digits = /^[0-9]{1,9}$/, rule = 'must be a whole number; 0: no limit') {
   return z
     .string()

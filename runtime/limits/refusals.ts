@@ -4,8 +4,8 @@ import type { Log } from '../log.js'
 
 const LINE_MS = 1_000
 
-/** What was refused for want of room or for being too much, by kind. A flood is one line a second in the log: how
- * often since the last line, by kind. */
+/** Counts what the limits refuse, by kind. The log gets at most one line a second, with the number of refusals of each kind
+ * since the last line. */
 export class Refusals {
   readonly #clock: Clock
   readonly #log: Log
@@ -16,7 +16,7 @@ export class Refusals {
   constructor({ clock, log, metrics, name }: { clock: Clock; log: Log; metrics: Registry; name: string }) {
     this.#clock = clock
     this.#log = log
-    this.#counter = new Counter({ name: `live_${name}_refused_total`, help: 'Connections, streams and posts refused, by the limit they met.', labelNames: ['kind'], registers: [metrics] })
+    this.#counter = new Counter({ name: `live_${name}_refused_total`, help: 'Connections, streams and posts refused, by limit.', labelNames: ['kind'], registers: [metrics] })
   }
 
   count(kind: string): void {

@@ -3,16 +3,16 @@ import type { Client } from '../http/client-address.js'
 import { holdsFor, type Limit } from './limit.js'
 import type { Refusals } from './refusals.js'
 
-/** Nobody knows when one of the open streams will end. */
+/** A guess: nobody knows when one of the open streams will end. */
 const RETRY_AFTER_S = 30
 
-/** A stream that counts. */
+/** A stream that counts against a limit. */
 export interface Counted {
-  /** It has ended: called once for each that was opened. */
+  /** To be called once when the stream has ended. */
   ended(): void
 }
 
-/** How many streams one address, or one author, has open. It holds as many keys as there are streams, at most. */
+/** Limits the open streams of one address or one author. It has at most as many keys as there are streams. */
 export class StreamLimit {
   readonly #by: 'address' | 'author'
   readonly #limit: Limit
@@ -30,7 +30,7 @@ export class StreamLimit {
     return this.#open.size
   }
 
-  /** Counts one more. @returns what is to be told once when it has ended; undefined where nothing is counted
+  /** Counts a new stream. @returns undefined if the limit does not hold for this client
    * @throws LiveError RATE_LIMITED */
   open(key: string, client: Client): Counted | undefined {
     if (!holdsFor(this.#limit, client)) return undefined
@@ -49,7 +49,7 @@ export class StreamLimit {
   }
 }
 
-/** One key's streams, and the same object for all of them. */
+/** All streams of one key share this object. */
 class OpenStreams implements Counted {
   count = 1
   readonly #key: string

@@ -5,34 +5,34 @@ import { PeerError, type PeerFailure } from './peer-error.js'
 
 export interface Call {
   readonly method?: 'GET' | 'POST'
-  /** The instance it is meant for; another one at that address refuses it. */
+  /** The instance that the call is meant for; another one at that address refuses it. */
   readonly to?: string
   /** Path and query. */
   readonly path: string
   readonly body?: string | Buffer
   readonly headers?: Readonly<Record<string, string>>
-  /** Until the whole answer is there. */
+  /** Limit until the whole answer has arrived. */
   readonly timeoutMs: number
 }
 
 /** Calls other parts on their internal ports. */
 export interface Caller {
-  /** The answer's body. @throws PeerError */
+  /** @returns the answer's body @throws PeerError */
   call(url: string, call: Call): Promise<Buffer>
 }
 
-/** Calls over HTTP: one keep-alive pool for each node. */
+/** Calls over HTTP, with a keep-alive pool for each node. */
 export class InternalClient implements Caller {
   readonly agent: Agent
   readonly headers: Readonly<Record<string, string>>
 
-  /** @param token INTERNAL_TOKEN: the first of its tokens is sent */
+  /** @param token INTERNAL_TOKEN, of which the first token is sent */
   constructor(token: string | undefined) {
     this.agent = new Agent({
       connections: null,
       pipelining: 1,
       connect: { timeout: 1_000 },
-      keepAliveTimeout: 4_000, // below the server's 8 s, or a reused socket may be dying
+      keepAliveTimeout: 4_000, // below the server's 8 s, or the server may be closing a reused socket
     })
     this.headers = { [WIRE_HEADER]: String(WIRE_VERSION), ...(token === undefined ? {} : { authorization: `Bearer ${sentToken(token)}` }) }
   }
@@ -67,7 +67,7 @@ export class InternalClient implements Caller {
   }
 }
 
-/** What an error of undici or of a socket says about the peer. */
+/** The kind of failure that an error of undici or of a socket stands for. */
 export function failureOf(error: unknown): PeerFailure {
   const codes = codesOf(error)
   const has = (...names: string[]) => names.some(name => codes.has(name))
@@ -77,7 +77,7 @@ export function failureOf(error: unknown): PeerFailure {
   return 'lost'
 }
 
-/** The connection was never made. */
+/** Whether the connection was never made. */
 function neverSent(error: unknown): boolean {
   return codesOf(error).has('UND_ERR_CONNECT_TIMEOUT')
 }

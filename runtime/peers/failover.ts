@@ -2,36 +2,36 @@ import type { MemberNode } from '../../protocol/nodes.js'
 import type { Clock } from '../clock.js'
 import { PeerError, type PeerFailure } from './peer-error.js'
 
-/** Doubled at each further failure. Short, since what ends a back-off is a ping and costs no user anything. */
+/** The first back-off, doubled at each further failure. Short, since it ends with a ping, which costs no user anything. */
 const FIRST_BACK_OFF_MS = 500
 const MAX_BACK_OFF_MS = 8_000
-/** A peer that has not answered a call by then is pinged, and the next one is asked too where the call may be hedged. */
+/** A peer that has not answered a call by then is pinged; if the call may be hedged, the next peer is asked too. */
 export const PATIENCE_MS = 250
-/** A peer that takes long over a call and does not answer a ping within this time is backed off from. */
+/** A slow peer that does not answer a ping within this time is backed off from. */
 export const PING_MS = 300
-/** A peer that is backed off from has this long to answer a ping: it may be busy. */
+/** A peer in back-off has this long to answer a ping: it may be busy. */
 const HALF_OPEN_PING_MS = 1_000
-/** Hedged calls: at most this share of all, so that an overload does not double itself; and so many at once. */
+/** Hedged calls: at most this share of all, so that an overload does not double itself, and this many in a burst. */
 const HEDGED_SHARE = 0.05
 const HEDGED_AT_ONCE = 10
 const MAX_TROUBLES = 1_000
 
-/** Asks a peer for a sign of life. Resolves with undefined when this instance answered, whatever the status, else with
- * why it did not. Never rejects. */
+/** Asks a peer for a sign of life. Resolves with undefined if this instance answered, whatever the status, otherwise with
+ * the failure. Never rejects. */
 export type Ping = (peer: MemberNode, timeoutMs: number) => Promise<PeerFailure | undefined>
 
-/** One try at one peer. A PeerError says that the peer failed; any other error, that it answered and cannot do it.
- * Both make the next peer be asked.
- * @param timeoutMs the time that this try has
- * @param first false where another peer has been tried before: it may still be at it */
+/** One try at one peer. A PeerError means that the peer failed; any other error means that it answered and cannot do it.
+ * After either the next peer is asked.
+ * @param timeoutMs limit of this try
+ * @param first false if another peer was tried before, which may still be working on it */
 export type Attempt<T> = (peer: MemberNode, timeoutMs: number, first: boolean) => Promise<T>
 
 export interface AskOptions {
-  /** Monotonic ms: the call has ended by then. */
+  /** Monotonic ms by which the call ends. */
   readonly deadline: number
-  /** Most time for one peer, ms. */
+  /** Limit for one peer, ms. */
   readonly tryMs: number
-  /** The call may be done twice: a peer that takes long is overtaken by the next. */
+  /** Whether the call may be done twice: if a peer takes long, the next is asked too. */
   readonly hedged?: boolean
 }
 
@@ -40,11 +40,11 @@ export interface FailoverOptions {
   /** 0 ≤ x < 1 */
   readonly random: () => number
   readonly ping: Ping
-  /** Whether the registry still shows this instance; one that it does not show is forgotten. */
+  /** Whether the registry still shows this instance; otherwise it is forgotten. */
   readonly known: (peer: MemberNode) => boolean
-  /** Nothing listens where the peer was, or another instance does. */
+  /** Called when nothing listens at the peer's address, or another instance does. */
   readonly onRefused: (peer: MemberNode) => void
-  /** A back-off has ended. */
+  /** Called when a back-off has ended. */
   readonly onUsable?: () => void
 }
 
@@ -56,19 +56,19 @@ interface Trouble {
   backedOff: boolean
 }
 
-/** Which of several peers to call, for every call between the parts. Candidates come in an order (the owner first); one
- * that fails is backed off from: asked after all others, never not at all, since any of us may be wrong about it. A
- * back-off ends when the peer answers a ping, never by a user's call (a circuit breaker whose half-open state is a
- * ping; Nygard, Release It!, 2007). Hedging is that of Dean and Barroso, The Tail at Scale, 2013. */
+/** Chooses the peer for every call between the parts. Candidates come in an order (the owner first). A peer that fails is
+ * backed off from: it is asked after all others, but still asked, since this process may be wrong about it. A back-off
+ * ends when the peer answers a ping, never by a user's call (a circuit breaker whose half-open state is a ping; Nygard,
+ * Release It!, 2007). Hedging follows Dean and Barroso, The Tail at Scale, 2013. */
 export class Failover {
   readonly #options: FailoverOptions
-  /** By id and instance: a restarted peer does not pay for its former self. */
+  /** By id and instance: a restarted peer starts without failures. */
   readonly #troubles = new Map<string, Trouble>()
-  /** Calls under way, by peer: what to do when the peer is backed off from. */
+  /** Calls under way, by peer: called when a back-off from the peer begins. */
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #pinging = new Set<string>()
   #backedOff = 0
-  /** Hedged calls that may be made now. */
+  /** Hedged calls that are allowed now. */
   #hedges = HEDGED_AT_ONCE
   #closed = false
 
@@ -76,7 +76,7 @@ export class Failover {
     this.#options = options
   }
 
-  /** Peers that are backed off from. */
+  /** Number of peers in back-off. */
   get backedOffCount(): number {
     return this.#backedOff
   }
@@ -85,7 +85,7 @@ export class Failover {
     return this.#backedOff > 0 && this.#troubles.get(keyOf(peer))?.backedOff === true
   }
 
-  /** The same peers, those that are backed off from last. */
+  /** The same peers, with those in back-off last. */
   order<P extends MemberNode>(peers: readonly P[]): readonly P[] {
     if (this.#backedOff === 0) return peers
     return [...peers.filter(peer => !this.isBackedOff(peer)), ...peers.filter(peer => this.isBackedOff(peer))]
@@ -103,21 +103,20 @@ export class Failover {
     this.#options.onUsable?.()
   }
 
-  /** A call failed. Who could not even try has learnt nothing about the peer; an error that the peer answered with
-   * counts where it says that the peer is ill. */
+  /** A call failed. A local failure says nothing about the peer; an error status counts only from 500 on. */
   failed(peer: MemberNode, error: unknown): void {
     if (!(error instanceof PeerError) || error.failure === 'local') return
     if (error.failure === 'status' && (error.status ?? 500) < 500) return this.answered(peer)
     this.backOff(peer, error.failure)
   }
 
-  /** No call and no ping gets through to the peer. */
+  /** Begins a back-off: neither calls nor pings get through to the peer. */
   backOff(peer: MemberNode, failure: PeerFailure): void {
     const { clock, random, onRefused } = this.#options
     if (failure === 'refused') onRefused(peer)
     const key = keyOf(peer)
     const trouble = this.#troubles.get(key) ?? { failures: 0, cancel: undefined, backedOff: false }
-    if (trouble.backedOff || this.#closed) return // many calls fail for one reason
+    if (trouble.backedOff || this.#closed) return // many calls may fail for one reason
     this.#troubles.set(key, trouble)
     this.#forgetOld()
     trouble.backedOff = true
@@ -207,7 +206,7 @@ export class Failover {
     }
   }
 
-  /** A call takes long: busy or dead, a ping tells. */
+  /** A call takes long: a ping shows whether the peer is busy or dead. */
   #suspect(peer: MemberNode): void {
     const key = keyOf(peer)
     if (this.isBackedOff(peer) || this.#pinging.has(key)) return
@@ -233,7 +232,7 @@ export class Failover {
     this.#backedOff--
   }
 
-  /** What is known of peers that have not been called since they failed. */
+  /** Drops old peers that have not been called since their last failure. */
   #forgetOld(): void {
     for (const [key, { backedOff }] of this.#troubles) {
       if (this.#troubles.size <= MAX_TROUBLES) return

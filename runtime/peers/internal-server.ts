@@ -8,24 +8,25 @@ import type { Log } from '../log.js'
 import { takesToken } from './internal-token.js'
 
 export interface InternalOptions {
-  /** INTERNAL_TOKEN: any of its tokens is taken. */
+  /** INTERNAL_TOKEN: any of its tokens is accepted; undefined: no check. */
   readonly token: string | undefined
   readonly metrics: Registry
-  /** What the node is: `/internal/ping` answers with it, so that a caller knows whom it reached. */
+  /** The answer of `/internal/ping`, by which a caller knows whom it reached. */
   readonly identity: { readonly id: string; readonly instance: string; readonly version: string }
-  /** What a ping says besides; undefined: nothing. */
+  /** Further fields of a ping's answer; undefined: none. */
   readonly pong?: () => Readonly<Record<string, unknown>>
-  /** Why it is not ready, or undefined when it is. */
+  /** Why the node is not ready; undefined if it is. */
   readonly notReady: () => string | undefined
   readonly onBug: (error: unknown) => void
   readonly log?: Log
 }
 
-/** A peer that is refused asks again and again: one line in this time tells it. */
+/** A refused peer keeps asking: at most one log line per code in this time. */
 const SAID_MS = 60_000
 
-/** The internal port every node has: health (open to all), metrics and `/internal/…` (with the token, where one
- * is set). A ping also tells this node's clock, `now` in Unix ms. Another wire version is refused, so that a rolling upgrade fails loudly and not subtly. */
+/** The internal port of every node: health (open to all), metrics and `/internal/…` (both with the token, if one is set).
+ * A ping also answers with this node's clock, `now` in Unix ms. Callers of another wire version are refused, so that a
+ * rolling upgrade fails loudly. */
 export function internalServer({ token, metrics, identity, pong, notReady, onBug, log }: InternalOptions): HttpServer {
   const takes = token === undefined ? () => true : takesToken(token)
   const refused = tellRefusals(metrics, log)
@@ -51,22 +52,22 @@ function guard(exchange: Exchange, takes: (authorization: string) => boolean, in
   if (exchange.path.startsWith('/internal/') && wire !== '' && wire !== String(WIRE_VERSION)) {
     throw refused(new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}`))
   }
-  // A restarted node has its former self's address, and nothing of its rooms.
+  // A restarted node has the former instance's address and none of its rooms.
   const to = exchange.header(TO_HEADER)
   if (to !== '' && to !== instance) throw refused(new LiveError('MISDIRECTED', 'this is meant for an instance that is gone'))
 }
 
 type Refused = (error: LiveError) => LiveError
 
-/** Counts what the guard refuses, and says so: a wrong token or version is an operator's to mend. */
+/** Counts and logs what the guard refuses: a wrong token or version is for an operator to fix. */
 function tellRefusals(metrics: Registry, log: Log | undefined): Refused {
-  const counter = new Counter({ name: 'live_internal_refusals_total', help: 'Calls to the internal port that were refused before they were looked at.', labelNames: ['code'], registers: [metrics] })
+  const counter = new Counter({ name: 'live_internal_refusals_total', help: 'Calls to the internal port refused for their token, wire version or instance, by error code.', labelNames: ['code'], registers: [metrics] })
   for (const code of ['UNAUTHORIZED', 'WRONG_WIRE_VERSION', 'MISDIRECTED']) counter.inc({ code }, 0)
   const saidAt = new Map<string, number>()
   return error => {
     counter.inc({ code: error.code })
     const now = performance.now()
-    // A caller that takes us for our former self finds out by this very answer.
+    // MISDIRECTED needs no operator: the caller learns from this answer that the former instance is gone.
     if (error.code === 'MISDIRECTED' || now - (saidAt.get(error.code) ?? -Infinity) < SAID_MS) return error
     saidAt.set(error.code, now)
     log?.warn({ code: error.code, reason: error.message, silentMs: SAID_MS }, 'peer_refused')

@@ -1,15 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-/** INTERNAL_TOKEN, the secret of the parts: one token or, while it is being changed, several parted by commas. The
- * first is sent, any of them is taken. */
+/** INTERNAL_TOKEN, the secret shared by the parts: one token or, while it is being changed, several separated by commas.
+ * The first is sent, any of them is accepted. */
 
-/** @param tokens as INTERNAL_TOKEN has it */
+/** @param tokens the value of INTERNAL_TOKEN */
 export function sentToken(tokens: string): string {
   return tokens.split(',', 1)[0]!
 }
 
-/** Whether an `Authorization` header bears one of `tokens`. Takes the same time whatever the header is, and whichever of
- * them it bears. */
+/** Tells whether an `Authorization` header carries one of `tokens`, in constant time. */
 export function takesToken(tokens: string): (authorization: string) => boolean {
   const taken = tokens.split(',').map(token => digest(`Bearer ${token}`))
   return authorization => {
@@ -18,7 +17,7 @@ export function takesToken(tokens: string): (authorization: string) => boolean {
   }
 }
 
-/** All of one length, which the comparison needs and which tells nothing of the token's. */
+/** Digests have one length, which the comparison needs and which does not reveal the token's. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

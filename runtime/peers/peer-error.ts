@@ -1,16 +1,16 @@
 /** Why a call to another node failed.
- * `refused`: nothing listens there, the host is away, or another instance has taken its place: it is not serving.
- * `timeout`: it took the call, or the connection, and did not answer in time; the outcome is unknown.
- * `lost`: the connection broke under way; the outcome is unknown.
- * `status`: it answered, with an error.
- * `wire`: it speaks another version of the wire.
- * `local`: this process could not even try (no descriptors, stopping). */
+ * `refused`: nothing listens there, the host is unreachable, or another instance has its address: it is not serving.
+ * `timeout`: it did not answer in time; the outcome is unknown.
+ * `lost`: the connection broke; the outcome is unknown.
+ * `status`: it answered with an error.
+ * `wire`: it speaks another wire version.
+ * `local`: this process could not send the call (no descriptors, stopping). */
 export type PeerFailure = 'refused' | 'timeout' | 'lost' | 'status' | 'wire' | 'local'
 
 export class PeerError extends Error {
   override readonly name = 'PeerError'
   readonly failure: PeerFailure
-  /** Whether the peer may have got the call, and done it: false where that is ruled out. */
+  /** Whether the peer may have received the call and done it; false if that is ruled out. */
   readonly sent: boolean
   /** HTTP status of a `status` failure. */
   readonly status: number | undefined

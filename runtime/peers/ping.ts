@@ -3,8 +3,8 @@ import { failureOf, type Caller } from './client.js'
 import type { Ping } from './failover.js'
 import { PeerError } from './peer-error.js'
 
-/** Any answer of this instance is a sign of life; one of another instance says that this one is no more.
- * @param onPong optional hook: called with what this instance answered */
+/** Pings peers over HTTP. Any answer of this instance is a sign of life; one of another instance means that it is gone.
+ * @param onPong optional hook: called with this instance's answer */
 export function pingWith(client: Caller, onPong: (peer: MemberNode, answer: Readonly<Record<string, unknown>>) => void = () => {}): Ping {
   return async (peer, timeoutMs) => {
     try {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Histogram, quantiles } from '../../bench/measure/histogram.js'
 
-t.test('a quantile is off by 3% at most', async t => {
+t.test('a quantile is off by 3% at most', async () => {
   fc.assert(
     fc.property(fc.array(fc.double({ min: 0.001, max: 200_000, noNaN: true }), { minLength: 1, maxLength: 300 }), fc.constantFrom(0.5, 0.9, 0.99, 1), (values, q) => {
       const histogram = new Histogram()
@@ -12,7 +12,6 @@ t.test('a quantile is off by 3% at most', async t => {
       return Math.abs(found - exact) <= exact * 0.035 + 0.001
     }),
   )
-  t.pass()
 })
 
 t.test('one that recorded nothing has no quantiles, and two add up', async t => {

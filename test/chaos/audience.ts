@@ -1,5 +1,5 @@
 import type { ViewerNotes } from './notes.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 import { ChaosViewer, type Address } from './viewer.js'
 
 export interface AudienceOptions {

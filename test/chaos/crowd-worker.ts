@@ -1,5 +1,5 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
-import { Random } from './random.js'
+import { Random } from '../support/random.js'
 import { ChaosViewer, type Address } from './viewer.js'
 
 /** One thread's share of a crowd: viewers that come at an even rate and stay, through whatever gateways there are. */

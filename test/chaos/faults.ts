@@ -5,14 +5,16 @@ import type { Member } from '../../cluster/folder.js'
 import { DISPATCHERS, EDGES } from '../../protocol/nodes.js'
 import { drain, undrain } from '../../registry/cli/drain.js'
 import { Zk } from '../../registry/zookeeper/client.js'
+import { modeOf } from '../../registry/zookeeper/four-letter-word.js'
 import { expireSessionOf } from '../support/expire-session.js'
 import { until } from '../support/until.js'
 import type { Audience } from './audience.js'
 import type { Posters } from './posters.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 import { faultName, type Fault } from './schedule.js'
 import type { Done } from './silences.js'
 import type { Role, Target } from './target.js'
+import type { ZooKeeperServer } from './zookeepers.js'
 
 export interface FaultsOptions {
   readonly target: Target
@@ -36,6 +38,7 @@ export class Faults {
   readonly skipped: string[] = []
   readonly #options: FaultsOptions
   readonly #ending = new AbortController()
+  #zookeeperBroken = false
 
   constructor(options: FaultsOptions) {
     this.#options = options
@@ -68,7 +71,7 @@ export class Faults {
   }
 
   async #carryOut(fault: Fault, say: (detail: string) => void): Promise<void> {
-    const { kind, way, durationMs } = fault
+    const { kind, durationMs } = fault
     const { target, audience, random, videos, posters } = this.#options
     switch (kind) {
       case 'kill':
@@ -84,7 +87,7 @@ export class Faults {
       case 'expire':
         return this.#expire(this.#pick(fault), say)
       case 'zookeeper':
-        return this.#zookeeper(way, durationMs, say)
+        return this.#zookeeper(fault, say)
       case 'net':
         return this.#net(fault, say)
       case 'slow': {
@@ -146,20 +149,70 @@ export class Faults {
     })
   }
 
-  async #zookeeper(way: string, durationMs: number, say: (detail: string) => void): Promise<void> {
+  async #zookeeper(fault: Fault, say: (detail: string) => void): Promise<void> {
     const { target, random } = this.#options
-    if (way === 'cut') {
+    if (fault.way === 'cut') {
       if (!target.network) throw new Skipped('it takes a cluster of our own')
       const bytes = random.whole(1, 2_000)
       say(`after ${bytes} bytes`)
-      return target.network.zookeeper.cutAfter(bytes)
+      return random.pick(target.network.zookeepers).cutAfter(bytes)
     }
-    const pid = target.zookeeperPid
-    if (pid === null) throw new Skipped('it is down, or not the cluster\'s own')
-    if (way === 'frozen') return this.#freeze({ id: 'zookeeper-1', pid }, durationMs, say)
-    say(`pid ${pid}, for ${durationMs} ms`)
-    await target.withoutZookeeper(this.#keep(durationMs))
-    await this.#withZookeeper(async () => {}, 30_000)
+    if (this.#zookeeperBroken) throw new Skipped('another fault of ZooKeeper is under way')
+    if (target.zookeepers.some(({ pid }) => pid === null)) throw new Skipped('a server is down, or not the cluster\'s own')
+    this.#zookeeperBroken = true
+    try {
+      await this.#breakZookeeper(fault, say)
+      await this.#zookeepersServe()
+    } finally {
+      this.#zookeeperBroken = false
+    }
+  }
+
+  async #breakZookeeper({ way, which, durationMs }: Fault, say: (detail: string) => void): Promise<void> {
+    if (way === 'rolling') return this.#rollingZookeepers(say)
+    const servers = await this.#servers(way, which)
+    const names = servers.map(({ id, pid }) => `${id}, pid ${pid}`).join(', ')
+    if (way.endsWith('frozen') || (way === 'quorum lost' && which < 0.5)) {
+      say(`${names}, frozen for ${durationMs} ms`)
+      await Promise.all(servers.map(server => this.#freeze(server, durationMs, () => {})))
+      return
+    }
+    say(`${names}, killed, for ${durationMs} ms`)
+    await this.#options.target.withoutZookeepers(servers.map(({ id }) => id), this.#keep(durationMs))
+  }
+
+  /** The servers that a fault is about. @throws Skipped where there is no leader */
+  async #servers(way: string, which: number): Promise<readonly ZooKeeperServer[]> {
+    const all = this.#options.target.zookeepers
+    if (all.length === 1) return all
+    const modes = await Promise.all(all.map(({ port }) => modeOf('127.0.0.1', port)))
+    const leader = all.find((_, i) => modes[i] === 'leader')
+    if (!leader) throw new Skipped('no server leads')
+    const followers = all.filter(server => server !== leader)
+    if (way.startsWith('leader')) return [leader]
+    if (way.startsWith('follower')) return [followers[Math.floor(which * followers.length)]!]
+    // Most of them: what is left is no quorum.
+    return [leader, ...followers].slice(0, Math.ceil(all.length / 2))
+  }
+
+  /** Every server, followers first, each back before the next, as an operator does it. */
+  async #rollingZookeepers(say: (detail: string) => void): Promise<void> {
+    const { target } = this.#options
+    const [leader] = await this.#servers('leader', 0)
+    for (const { id, pid } of [...target.zookeepers.filter(({ id }) => id !== leader!.id), leader!]) {
+      say(`${id}, pid ${pid}`)
+      await target.withoutZookeepers([id], Promise.resolve())
+      await this.#zookeepersServe()
+    }
+  }
+
+  /** Waits until every server serves. */
+  async #zookeepersServe(): Promise<void> {
+    const serve = async () => {
+      const modes = await Promise.all(this.#options.target.zookeepers.map(({ port }) => modeOf('127.0.0.1', port)))
+      return modes.every(mode => mode !== undefined)
+    }
+    await until(serve, { timeoutMs: 30_000, what: 'every ZooKeeper server serves' })
   }
 
   async #net({ way, which, durationMs }: Fault, say: (detail: string) => void): Promise<void> {
@@ -235,12 +288,17 @@ export class Faults {
     const zk = new Zk(address)
     try {
       await zk.ready(AbortSignal.timeout(patienceMs))
-      await task(zk, Number(/:(\d+)/.exec(address)![1]))
+      await task(zk, await this.#servingPort())
     } catch (error) {
       throw new Skipped(`ZooKeeper: ${(error as Error).message}`, { cause: error })
     } finally {
       await zk.close()
     }
+  }
+
+  async #servingPort(): Promise<number> {
+    for (const { port } of this.#options.target.zookeepers) if (await modeOf('127.0.0.1', port)) return port
+    throw new Error('no server serves')
   }
 
   async #keep(ms: number): Promise<void> {

@@ -16,6 +16,8 @@ export interface ChaosOptions {
   readonly gateways: number
   readonly dispatchers: number
   readonly edges: number
+  /** Servers of its ZooKeeper. */
+  readonly zookeepers: number
   /** Seconds; 0: never. */
   readonly watchdog: number
   /** The folder of another compiled build: the parts begin with it, and `rolling` brings them to this one and back. */
@@ -28,6 +30,11 @@ const whole = (least: number, most: number) => (text: string) => {
   const value = Number(text)
   if (!/^\d{1,9}$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
   return value
+}
+
+const oneOf = (values: readonly number[]) => (text: string) => {
+  if (!values.some(value => String(value) === text)) throw new InvalidArgumentError(`It must be one of ${values.join(', ')}.`)
+  return Number(text)
 }
 
 function kinds(text: string): FaultKind[] {
@@ -53,6 +60,7 @@ export function readOptions(argv: readonly string[]): ChaosOptions | undefined {
     .option('--gateways <n>', 'of its own cluster', whole(1, 10), 2)
     .option('--dispatchers <n>', 'of its own cluster', whole(1, 10), 2)
     .option('--edges <n>', 'of its own cluster', whole(1, 10), 3)
+    .option('--zookeepers <n>', 'of its own cluster: 1, 3 or 5', oneOf([1, 3, 5]), 1)
     .option('--watchdog <seconds>', 'of its own cluster: ends parts frozen for so long; 0: never', whole(0, 600), 5)
     .option('--other-build <folder>', 'a compiled build that the parts of its own cluster begin with: rolling upgrades them to this one and back')
     .allowExcessArguments(false)

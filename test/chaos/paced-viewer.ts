@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { Dechunker } from '../../bench/load/dechunker.js'
 import { SseParser } from '../../protocol/sse.js'
 import type { Gap } from './notes.js'
 
@@ -22,7 +23,9 @@ export class PacedViewer {
   readonly #ids: number[] = []
   readonly #socket: Socket
   readonly #parser = new SseParser()
-  readonly #body = new ChunkedBody()
+  /** The answer's head, as far as it has come; undefined: it is over. */
+  #head: Buffer | undefined = Buffer.alloc(0)
+  readonly #body = new Dechunker()
   #start: number | undefined
   #bytesPerSecond: number
   #resuming: NodeJS.Timeout | undefined
@@ -74,16 +77,16 @@ export class PacedViewer {
   /** @returns whether to read on at once */
   #onBytes(bytes: Buffer): boolean {
     if (this.#left) return false
-    let body: Buffer
+    let body: Buffer[]
     try {
-      body = this.#body.push(bytes)
+      body = this.#bodyOf(bytes)
     } catch (error) {
       this.wrong.push(String(error))
       this.closedBy ??= 'itself'
       this.close()
       return false
     }
-    for (const event of this.#parser.push(body)) {
+    for (const event of body.flatMap(part => this.#parser.push(part))) {
       const id = Number(event.id)
       if (event.event === 'ready') {
         this.ready = true
@@ -108,33 +111,18 @@ export class PacedViewer {
     this.#resuming = setTimeout(() => this.#socket.resume(), Math.max(0, this.#dueAt - now))
     return false
   }
-}
 
-/** The body of an answer in HTTP/1.1 chunks, as far as it has come.
- * @throws Error where something else comes */
-class ChunkedBody {
-  #rest = Buffer.alloc(0)
-  #inBody = false
-
-  push(bytes: Buffer): Buffer {
-    this.#rest = Buffer.concat([this.#rest, bytes])
-    if (!this.#inBody) {
-      const end = this.#rest.indexOf('\r\n\r\n')
-      if (end < 0) return Buffer.alloc(0)
-      this.#inBody = true
-      this.#rest = this.#rest.subarray(end + 4)
+  /** What of the answer's body comes with these bytes. */
+  #bodyOf(bytes: Buffer): Buffer[] {
+    if (this.#head) {
+      bytes = Buffer.concat([this.#head, bytes])
+      const end = bytes.indexOf('\r\n\r\n')
+      this.#head = end < 0 ? bytes : undefined
+      if (end < 0) return []
+      bytes = bytes.subarray(end + 4)
     }
     const parts: Buffer[] = []
-    for (;;) {
-      const line = this.#rest.indexOf('\r\n')
-      if (line < 0) break
-      const size = this.#rest.toString('latin1', 0, line)
-      if (!/^[0-9a-f]+$/i.test(size)) throw new Error(`no chunk begins with ${JSON.stringify(size.slice(0, 80))}`)
-      const length = parseInt(size, 16)
-      if (this.#rest.length < line + 2 + length + 2) break
-      parts.push(this.#rest.subarray(line + 2, line + 2 + length))
-      this.#rest = this.#rest.subarray(line + 4 + length)
-    }
-    return Buffer.concat(parts)
+    this.#body.push(bytes, part => parts.push(part as Buffer))
+    return parts
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from 'undici'
 import type { Ledger, Post, Try } from './ledger.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 import type { Address } from './viewer.js'
 
 export interface PostersOptions {

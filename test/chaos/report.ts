@@ -67,8 +67,8 @@ function problems(outcome: Outcome): string {
   return ['VIOLATIONS', ...list, ...more, '', ...story(outcome, all[0]!), ''].join('\n')
 }
 
-function again({ seed, seconds, faults, apart, viewers, videos, rate, gateways, dispatchers, edges, watchdog, data }: Outcome['options']): string {
-  const cluster = data === undefined ? `--gateways ${gateways} --dispatchers ${dispatchers} --edges ${edges} --watchdog ${watchdog}` : `--data ${data}`
+function again({ seed, seconds, faults, apart, viewers, videos, rate, gateways, dispatchers, edges, zookeepers, watchdog, data }: Outcome['options']): string {
+  const cluster = data === undefined ? `--gateways ${gateways} --dispatchers ${dispatchers} --edges ${edges} --zookeepers ${zookeepers} --watchdog ${watchdog}` : `--data ${data}`
   return `--seed ${seed} --seconds ${seconds} --faults ${faults.join(',') || "''"}${apart ? ' --apart' : ''} --viewers ${viewers} --videos ${videos} --rate ${rate} ${cluster}`
 }
 

@@ -7,7 +7,7 @@ import { Ledger } from './ledger.js'
 import type { ViewerNotes } from './notes.js'
 import type { ChaosOptions } from './options.js'
 import { Posters } from './posters.js'
-import { Random } from './random.js'
+import { Random } from '../support/random.js'
 import { faultName, schedule } from './schedule.js'
 import { silences, type Done, type Silence } from './silences.js'
 import { Target } from './target.js'
@@ -74,7 +74,7 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
   const beganWall = Date.now()
   const saySince = (line: string) => say(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
   const faults = new Faults({ target, audience, posters, videos, random, say: saySince })
-  const plan = schedule({ seed, seconds, kinds: options.faults, apart: options.apart })
+  const plan = schedule({ seed, seconds, kinds: options.faults, zookeepers: target.zookeepers.length, apart: options.apart })
   say(`seed ${seed}: ${plan.map(fault => `${(fault.atMs / 1_000).toFixed(1)} s ${faultName(fault)}`).join(', ') || 'no faults'}`)
 
   const underWay: Promise<void>[] = []
@@ -108,7 +108,7 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
   const closed = unduly(target, audience)
   audience.close()
   return {
-    options,
+    options: { ...options, zookeepers: target.zookeepers.length },
     ledger,
     viewers: audience.notes,
     done: faults.done,

@@ -1,4 +1,4 @@
-import { Random } from './random.js'
+import { Random } from '../support/random.js'
 
 /** What can go wrong, each in one or more ways. */
 const WAYS = {
@@ -17,6 +17,9 @@ const WAYS = {
 } as const satisfies Record<string, readonly string[]>
 
 export type FaultKind = keyof typeof WAYS
+
+/** What can go wrong with an ensemble, instead of with one server. */
+const ENSEMBLE_WAYS = ['leader killed', 'leader frozen', 'follower killed', 'follower frozen', 'quorum lost', 'rolling', 'cut'] as const
 
 export const FAULT_KINDS = Object.keys(WAYS) as readonly FaultKind[]
 /** All but a rolling restart, which is no fault and wants to be alone. */
@@ -38,6 +41,8 @@ export interface ScheduleOptions {
   readonly seed: number
   readonly seconds: number
   readonly kinds: readonly FaultKind[]
+  /** How many servers ZooKeeper has. */
+  readonly zookeepers: number
   /** One fault at a time, with time to recover, so that each one's silence is its own. */
   readonly apart: boolean
 }
@@ -46,8 +51,10 @@ const FIRST_MS = 3_000
 const RECOVERY_MS = 10_000
 /** What cannot be done while ZooKeeper is away, or not again. */
 const NEEDS_ZOOKEEPER: readonly FaultKind[] = ['expire', 'drain', 'zookeeper']
-/** How long it takes ZooKeeper to serve again. */
-const RESTART_MS = 3_000
+/** How long it takes ZooKeeper to serve again: one server, and all of an ensemble. */
+const RESTART_MS = { one: 3_000, ensemble: 8_000 }
+/** How long a rolling restart of an ensemble takes. */
+const ROLLING_ZOOKEEPERS_MS = 20_000
 
 /** What a report calls it. */
 export function faultName({ kind, way }: Pick<Fault, 'kind' | 'way'>): string {
@@ -56,9 +63,9 @@ export function faultName({ kind, way }: Pick<Fault, 'kind' | 'way'>): string {
 
 /** The seed's faults in the order of their beginning. Every way of every kind comes once before any comes again, but a
  * rolling restart once, first. */
-export function schedule({ seed, seconds, kinds, apart }: ScheduleOptions): Fault[] {
+export function schedule({ seed, seconds, kinds, zookeepers, apart }: ScheduleOptions): Fault[] {
   const random = new Random(seed)
-  const all = kinds.filter(kind => kind !== 'rolling').flatMap(kind => WAYS[kind].map(way => ({ kind, way })))
+  const all = kinds.filter(kind => kind !== 'rolling').flatMap(kind => waysOf(kind, zookeepers).map(way => ({ kind, way })))
   const faults: Fault[] = kinds.includes('rolling') ? [{ kind: 'rolling', way: 'restart', atMs: FIRST_MS, durationMs: 0, which: 0 }] : []
   const lastMs = seconds * 1_000 - FIRST_MS
   let deck: typeof all = []
@@ -72,11 +79,15 @@ export function schedule({ seed, seconds, kinds, apart }: ScheduleOptions): Faul
     }
     const [{ kind, way }] = deck.splice(at, 1) as [(typeof all)[number]]
     const durationMs = Math.round(Math.min(duration(kind, way, random), (seconds * 1_000) / 2))
-    if (kind === 'zookeeper') zookeeperBackMs = atMs + durationMs + RESTART_MS
+    if (kind === 'zookeeper') zookeeperBackMs = atMs + durationMs + (zookeepers > 1 ? RESTART_MS.ensemble : RESTART_MS.one)
     faults.push({ kind, way, atMs: Math.round(atMs), durationMs, which: random.next() })
     atMs += apart ? durationMs + RECOVERY_MS : random.between(1_000, 4_000)
   }
   return faults
+}
+
+function waysOf(kind: FaultKind, zookeepers: number): readonly string[] {
+  return kind === 'zookeeper' && zookeepers > 1 ? ENSEMBLE_WAYS : WAYS[kind]
 }
 
 function duration(kind: FaultKind, way: string, random: Random): number {
@@ -85,7 +96,11 @@ function duration(kind: FaultKind, way: string, random: Random): number {
       // Half of them outlast every session time-out.
       return random.next() < 0.5 ? random.between(1_000, 6_000) : random.between(6_000, 15_000)
     case 'zookeeper':
-      return way === 'away' ? 30_000 : way === 'frozen' ? random.between(2_000, 15_000) : way === 'killed' ? 1_000 : 0
+      if (way === 'away') return 30_000
+      if (way === 'quorum lost') return random.between(10_000, 40_000)
+      if (way === 'rolling') return ROLLING_ZOOKEEPERS_MS
+      if (way.endsWith('frozen')) return random.between(2_000, 15_000)
+      return way.endsWith('killed') ? 1_000 : 0
     case 'net':
       return way.endsWith('stalled') ? random.between(1_000, 8_000) : way.endsWith('delayed') ? random.between(2_000, 6_000) : 0
     case 'slow':

@@ -7,7 +7,7 @@ import { Crowd } from './crowd.js'
 import { Ledger, type Post } from './ledger.js'
 import type { ViewerNotes } from './notes.js'
 import { Posters } from './posters.js'
-import { Random } from './random.js'
+import { Random } from '../support/random.js'
 import type { Address } from './viewer.js'
 
 export interface StormOptions {

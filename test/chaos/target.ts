@@ -2,16 +2,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
-import { Guard } from '../../cluster/guard.js'
-import { Ports } from '../../cluster/ports.js'
-import { CHROOT } from '../../cluster/zookeeper.js'
-import { startLocalServer } from '../../registry/zookeeper/local-server.js'
+import { joinConnectStrings, parseConnectString, parseServers } from '../../registry/zookeeper/connect-string.js'
 import { Cluster } from '../support/cluster.js'
 import { until } from '../support/until.js'
-import { TestZooKeeper } from '../support/zookeeper.js'
 import { Builds } from './builds.js'
 import { Network } from './network.js'
 import type { Address } from './viewer.js'
+import { OwnZooKeepers, type ZooKeeperServer } from './zookeepers.js'
 
 export type Role = 'edge' | 'dispatcher' | 'gateway'
 
@@ -19,6 +16,8 @@ export interface OwnClusterOptions {
   readonly gateways: number
   readonly dispatchers: number
   readonly edges: number
+  /** Servers of its ZooKeeper. */
+  readonly zookeepers: number
   /** Seconds; 0: frozen parts are left frozen. */
   readonly watchdog: number
   /** Whether parts reach each other through proxies too, not ZooKeeper alone. */
@@ -37,17 +36,17 @@ export class Target {
   readonly builds: Builds | undefined
   record: ClusterRecord
   readonly #cluster: Cluster | undefined
-  readonly #zookeeper: OwnZooKeeper | undefined
+  readonly #zookeepers: OwnZooKeepers | undefined
   readonly #timer: NodeJS.Timeout
   /** pid → since when its process is ending or gone, `performance.now()`. */
   readonly #gone = new Map<number, number>()
   /** Processes of gateways that have been ready. */
   readonly #ready = new Set<number>()
 
-  private constructor(data: string, own?: { cluster: Cluster; network: Network; zookeeper: OwnZooKeeper; builds: Builds | undefined }) {
+  private constructor(data: string, own?: { cluster: Cluster; network: Network; zookeepers: OwnZooKeepers; builds: Builds | undefined }) {
     this.data = data
     this.#cluster = own?.cluster
-    this.#zookeeper = own?.zookeeper
+    this.#zookeepers = own?.zookeepers
     this.network = own?.network
     this.builds = own?.builds
     this.record = read(data)!
@@ -62,14 +61,14 @@ export class Target {
   }
 
   /** One of our own, in a new folder, on free ports. */
-  static async start({ gateways, dispatchers, edges, watchdog, proxies, otherBuild }: OwnClusterOptions): Promise<Target> {
+  static async start({ gateways, dispatchers, edges, zookeepers: servers, watchdog, proxies, otherBuild }: OwnClusterOptions): Promise<Target> {
     const data = mkdtempSync(join(tmpdir(), 'live-chaos-'))
     const ids = (role: string, count: number) => Array.from({ length: count }, (_, i) => `${role}-${i + 1}`)
-    const network = await Network.open(proxies ? [...ids('edge', edges), ...ids('dispatcher', dispatchers)] : [])
-    const zookeeper = await OwnZooKeeper.start(join(data, 'zookeeper'))
+    const network = await Network.open(proxies ? [...ids('edge', edges), ...ids('dispatcher', dispatchers)] : [], servers)
+    const zookeepers = await OwnZooKeepers.start(data, servers)
     const counts = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges, '--watchdog', watchdog].map(String)
     const builds = otherBuild === undefined ? undefined : new Builds(otherBuild)
-    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeeper.url], { LOG_LEVEL: 'debug', ...network.env }, [], builds?.entry)
+    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeepers.url], { LOG_LEVEL: 'debug', ...network.env }, [], builds?.entry)
     let up = false
     const ready = cluster.ready().finally(() => (up = true))
     try {
@@ -81,37 +80,36 @@ export class Target {
       await ready
     } catch (error) {
       await cluster.stop()
-      await zookeeper.stop()
+      await zookeepers.stop()
       await network.close()
       builds?.close()
       throw error
     }
-    return new Target(data, { cluster, network, zookeeper, builds })
+    return new Target(data, { cluster, network, zookeepers, builds })
   }
 
-  /** Of the JVM; null while it is down, and where it is not the cluster's own. */
-  get zookeeperPid(): number | null {
-    return this.#zookeeper ? this.#zookeeper.pid : (this.record.zookeeper[0]?.pid ?? null)
+  get zookeepers(): readonly ZooKeeperServer[] {
+    if (this.#zookeepers) return this.#zookeepers.servers
+    return this.record.zookeeper.flatMap(({ id, pid, url }) => parseServers(parseConnectString(url!).servers).map(({ port }) => ({ id, pid, port })))
   }
 
-  /** HOST:PORT/chroot, without a proxy. */
+  /** What ZOOKEEPER_CONNECT takes, without a proxy. */
   get zookeeperUrl(): string {
-    return this.record.zookeeper[0]!.url!
+    return joinConnectStrings(this.record.zookeeper.map(({ url }) => url!))
   }
 
-  /** SIGKILL, and back when `away` resolves. */
-  async withoutZookeeper(away: Promise<void>): Promise<void> {
-    if (this.#zookeeper) {
-      await this.#zookeeper.kill()
+  /** SIGKILL of some servers, and back when `away` resolves. */
+  async withoutZookeepers(ids: readonly string[], away: Promise<void>): Promise<void> {
+    if (this.#zookeepers) {
+      await this.#zookeepers.kill(ids)
       await away
-      return this.#zookeeper.startAgain()
+      return this.#zookeepers.startAgain(ids)
     }
-    // Its supervisor starts it again at once: it is away for as long as each one is killed.
+    // Their supervisor starts them again at once: they are away for as long as each one is killed.
     let over = false
     void away.then(() => (over = true))
     do {
-      const pid = this.zookeeperPid
-      if (pid !== null) this.signal(this.record.zookeeper[0]!.id, pid, 'SIGKILL')
+      for (const { id, pid } of this.zookeepers) if (pid !== null && ids.includes(id)) this.signal(id, pid, 'SIGKILL')
       await new Promise(resolve => setTimeout(resolve, POLL_MS))
     } while (!over)
   }
@@ -135,7 +133,7 @@ export class Target {
   /** Sends it a signal while it is still that process. @returns whether it did */
   signal(id: string, pid: number, signal: NodeJS.Signals): boolean {
     this.#poll()
-    if (this.member(id)?.pid !== pid && this.#zookeeper?.pid !== pid) return false
+    if (this.member(id)?.pid !== pid && !this.zookeepers.some(server => server.pid === pid)) return false
     if (signal === 'SIGKILL' || signal === 'SIGTERM') this.#gone.set(pid, performance.now())
     try {
       process.kill(pid, signal)
@@ -177,7 +175,7 @@ export class Target {
     clearInterval(this.#timer)
     if (!this.#cluster) return
     await this.#cluster.stop()
-    await this.#zookeeper?.stop()
+    await this.#zookeepers?.stop()
     await this.network?.close()
     this.builds?.close()
     if (!keep) rmSync(this.data, { recursive: true, force: true })
@@ -203,49 +201,6 @@ export class Target {
         () => undefined,
       )
     }
-  }
-}
-
-/** A ZooKeeper of the run's own, on a port that nobody else takes while it is away. */
-class OwnZooKeeper {
-  readonly #server: TestZooKeeper
-  readonly #guard: Guard
-  pid: number | null = null
-
-  private constructor(server: TestZooKeeper, guard: Guard) {
-    this.#server = server
-    this.#guard = guard
-    this.#runs()
-  }
-
-  static async start(folder: string): Promise<OwnZooKeeper> {
-    const port = await new Ports().take('127.0.0.1')
-    const guard = new Guard()
-    const server = await startLocalServer({ folder, port, heapMb: 128, onSpawn: pid => guard.protect([pid]) })
-    return new OwnZooKeeper(new TestZooKeeper(folder, server, guard), guard)
-  }
-
-  get url(): string {
-    return `${this.#server.connect}${CHROOT}`
-  }
-
-  async kill(): Promise<void> {
-    this.pid = null
-    await this.#server.kill()
-  }
-
-  async startAgain(): Promise<void> {
-    await this.#server.start()
-    this.#runs()
-  }
-
-  async stop(): Promise<void> {
-    await this.#server.stop()
-    this.#guard.close()
-  }
-
-  #runs(): void {
-    this.pid = this.#server.pid
   }
 }
 

@@ -11,6 +11,7 @@ t.test('without flags the cluster is the one the README shows', async t => {
     port: 8080,
     data: resolve('data'),
     store: 'sqlite',
+    zookeepers: 1,
     zookeeper: undefined,
     restart: true,
     watchdogMs: 5000,
@@ -26,10 +27,17 @@ t.test('every flag is read', async t => {
     port: 0,
     data: '/tmp/x',
     store: 'sqlite',
+    zookeepers: 1,
     zookeeper: 'zk:2181/chroot',
     restart: false,
     watchdogMs: 500,
   })
+})
+
+t.test('how many servers a ZooKeeper of its own has is 1, 3 or 5, and nothing where another is named', async t => {
+  t.equal(readOptions(['--zookeepers', '3'])?.zookeepers, 3)
+  for (const count of ['0', '2', '7', 'three']) t.throws(() => readOptions(['--zookeepers', count]), /^--zookeepers: must be 1, 3 or 5$/m, count)
+  t.throws(() => readOptions(['--zookeepers', '3', '--zookeeper', 'zk:2181']), /--zookeepers: .*--zookeeper names one/)
 })
 
 t.test('one message names every bad flag', async t => {

@@ -55,7 +55,7 @@ t.test('a part that dies is started again', async t => {
   process.kill(first, 'SIGKILL')
   await until(() => lines.some(line => line.includes('ready again')))
   t.not(it.pid, first)
-  t.match(lines[1], /was ended by SIGKILL and is started again/)
+  t.match(lines[1], /was killed by SIGKILL; restarting it/)
 })
 
 t.test('a part that dies stays dead where it is not to be started again', async t => {
@@ -64,7 +64,7 @@ t.test('a part that dies stays dead where it is not to be started again', async 
   process.kill(it.pid!, 'SIGKILL')
   await until(() => lines.length === 2)
   t.equal(it.pid, null)
-  t.match(lines[1], /part-1 was ended by SIGKILL$/)
+  t.match(lines[1], /part-1 was killed by SIGKILL$/)
 })
 
 t.test('the watchdog ends a part that is frozen', async t => {
@@ -74,7 +74,7 @@ t.test('the watchdog ends a part that is frozen', async t => {
   process.kill(first, 'SIGSTOP')
   await until(() => lines.some(line => line.includes('ready again')))
   t.notOk(isAlive(first))
-  t.match(lines[1], /ended by the watchdog/)
+  t.match(lines[1], /killed by the watchdog/)
 })
 
 t.test('a part that is not ready yet says what it waits for', async t => {

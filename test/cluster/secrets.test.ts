@@ -148,16 +148,15 @@ async function ask(cluster: Cluster): Promise<void> {
 /** What another part, or somebody who would be one, may ask of the internal ports. */
 async function askInternally(cluster: Cluster, token: string): Promise<void> {
   const text = secret('an internal post')
-  for (const { internalUrl } of cluster.members()) {
-    if (internalUrl === null) continue
-    for (const authorization of [`Bearer ${token}`, `Bearer ${secret('a wrong internal token')}`]) {
-      const headers = { authorization, 'x-live-edge': text, 'x-live-instance': text, 'x-live-url': `http://${text}` }
-      for (const path of ['/metrics', '/internal/ping', '/internal/holdings', '/internal/nothing', `/internal/history/demo?cursor=${text}`, `/internal/stream/demo?after=${text}`, `/internal/stream/demo?access_token=${text}`]) await exchange(internalUrl, path, headers)
-      for (const path of ['/internal/posts', '/internal/sync', '/internal/replay', '/internal/batch']) {
-        for (const body of [text, `C demo 0 1 {"content":"${text}"}`, `H ${text}\n`, `{"passedOn":true,"posts":[{"videoId":"${text}!"}]}`, JSON.stringify({ passedOn: true, posts: [{ videoId: 'demo', authorId: text, content: text, key: text }] })]) await exchange(internalUrl, path, headers, body)
-      }
+  const ask = async (internalUrl: string, authorization: string) => {
+    const headers = { authorization, 'x-live-edge': text, 'x-live-instance': text, 'x-live-url': `http://${text}` }
+    for (const path of ['/metrics', '/internal/ping', '/internal/holdings', '/internal/nothing', `/internal/history/demo?cursor=${text}`, `/internal/stream/demo?after=${text}`, `/internal/stream/demo?access_token=${text}`]) await exchange(internalUrl, path, headers)
+    for (const path of ['/internal/posts', '/internal/sync', '/internal/replay', '/internal/batch']) {
+      for (const body of [text, `C demo 0 1 {"content":"${text}"}`, `H ${text}\n`, `{"passedOn":true,"posts":[{"videoId":"${text}!"}]}`, JSON.stringify({ passedOn: true, posts: [{ videoId: 'demo', authorId: text, content: text, key: text }] })]) await exchange(internalUrl, path, headers, body)
     }
   }
+  const urls = cluster.members().flatMap(({ internalUrl }) => internalUrl ?? [])
+  await Promise.all(urls.flatMap(url => [token, secret('a wrong internal token')].map(each => ask(url, `Bearer ${each}`))))
 }
 
 /** One request from an address of its own; whatever comes back will do. */

@@ -10,7 +10,7 @@ import { until } from '../support/until.js'
 import { watchReady } from '../support/viewer.js'
 
 t.test('a store that cannot be written: posts are refused, live viewing goes on', async t => {
-  const cluster = await startCluster(t)
+  const cluster = await startCluster(t, ['--edges', '1'])
   const said = await cluster.say('demo', 'before')
   const viewer = await watchReady(t, cluster.stream('demo', '?recent=10'))
   t.same(viewer.ids, [said.id])
@@ -39,7 +39,7 @@ t.test('a store that cannot be written: posts are refused, live viewing goes on'
 t.test('a store that cannot be opened: the cluster comes up, posts are refused, streams stay', async t => {
   const data = tempFolder(t)
   mkdirSync(join(data, 'comments.db'))
-  const cluster = await startCluster(t, ['--edges', '1'], { data })
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { data })
   const refused = await cluster.post('demo', { content: 'now' })
   t.equal(refused.status, 503)
   t.match(await refused.json(), { error: { code: 'STORE_UNAVAILABLE' } })
@@ -48,8 +48,9 @@ t.test('a store that cannot be opened: the cluster comes up, posts are refused, 
 t.test('a log that cannot be written stops no part', { skip: !existsSync('/dev/full') && 'no /dev/full here' }, async t => {
   const full = openSync('/dev/full', 'w')
   t.after(() => closeSync(full))
-  for (const role of ['edge', 'dispatcher', 'gateway']) {
-    const internal = await new Ports().take('127.0.0.1')
+  const ports = new Ports()
+  await Promise.all(['edge', 'dispatcher', 'gateway'].map(async role => {
+    const internal = await ports.take('127.0.0.1')
     const child = spawn('env', [...PROGRAM, role], {
       env: { ...process.env, PORT: '0', INTERNAL_PORT: String(internal), ZOOKEEPER_CONNECT: '127.0.0.1:1/away', STORE_URL: `sqlite:${tempFolder(t)}/comments.db` },
       stdio: ['ignore', full, 'inherit'],
@@ -59,5 +60,5 @@ t.test('a log that cannot be written stops no part', { skip: !existsSync('/dev/f
     await until(() => fetch(`http://127.0.0.1:${internal}/healthz`).then(response => response.ok, () => false), { what: `${role} is alive` })
     child.kill('SIGTERM')
     t.equal(await exited, 0, `${role} stops when asked to`)
-  }
+  }))
 })

@@ -1,20 +1,10 @@
-import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { startCluster } from '../support/cluster.js'
-import { caddy, startCaddy, startNginx, type Front } from '../support/front.js'
+import { fronts, manyAddresses } from '../support/front.js'
 import { ResumingViewer, SecureClient } from '../support/secure-client.js'
 import { until } from '../support/until.js'
 
-type Start = (t: Test, upstreams: readonly string[]) => Promise<Front>
-
-const fronts: Readonly<Record<string, Start>> = { nginx: startNginx, ...(caddy ? { Caddy: startCaddy } : {}) }
-
-/** Only Linux has all of 127.0.0.0/8. */
-const manyAddresses = process.platform === 'linux'
-const address = manyAddresses ? '127.0.0.2' : '127.0.0.1'
 
 t.test('in front of two gateways', async t => {
   // Each test has a video of its own.
@@ -92,56 +82,6 @@ t.test('in front of two gateways', async t => {
       }
       t.ok(viewers.some(({ streams }) => streams > 1), 'streams ended on the way')
       t.same((await behind.history(second)).map(({ id }) => id), acknowledged, 'and none was stored twice')
-    })
-
-    await t.test(`${name} tells the gateway the viewer's address, and not what a stranger claims`, async t => {
-      const seen: (IncomingHttpHeaders & { version: string; url: string })[] = []
-      const upstream = createServer((request, response) => {
-        if (request.url !== '/readyz') seen.push({ ...request.headers, version: request.httpVersion, url: request.url! }) // Caddy looks whether it is there
-        response.end('{}')
-      })
-      upstream.listen(0, '127.0.0.1')
-      await once(upstream, 'listening')
-      t.after(() => void upstream.close().closeAllConnections())
-      const front = await start(t, [`http://127.0.0.1:${(upstream.address() as AddressInfo).port}`])
-
-      const client = new SecureClient(t, front, address)
-      const claims = { 'x-forwarded-for': '203.0.113.7', forwarded: 'for=203.0.113.7', 'x-forwarded-proto': 'http' }
-      await client.call('/comments/demo?access_token=secret', { headers: claims })
-      await client.post('demo', 'without a key')
-      await client.post('demo', 'with a key', { 'idempotency-key': 'mine' })
-      t.equal(seen.length, 3)
-      for (const headers of seen) {
-        t.match(headers, { 'x-forwarded-for': address, 'x-forwarded-proto': 'https', host: 'live.example.com', version: '1.1' })
-        t.notOk(headers.forwarded)
-      }
-      t.equal(seen[0]!.url, '/comments/demo?access_token=secret')
-      if (name === 'nginx') t.match(seen[1]!['idempotency-key'], /^[\x21-\x7e]{8,128}$/, 'made, so that nginx may send it again')
-      t.equal(seen[2]!['idempotency-key'], 'mine')
-      t.notMatch(front.accessLog(), 'secret')
-    })
-
-    await t.test(`${name} without a gateway: a stream is told to come back, a post that it cannot be`, async t => {
-      const nobody = createServer().listen(0, '127.0.0.1')
-      await once(nobody, 'listening')
-      const { port } = nobody.address() as AddressInfo
-      nobody.close()
-      const client = new SecureClient(t, await start(t, [`http://127.0.0.1:${port}`]))
-      const stream = await client.call('/comments/demo', { headers: { accept: 'text/event-stream' } })
-      t.match(stream, { status: 200, headers: { 'content-type': /^text\/event-stream/, 'cache-control': 'no-store' }, body: /^retry: \d{4}\n\n$/ })
-      const post = await client.post('demo', 'hello')
-      t.match(post, { headers: { 'content-type': /^application\/json/ } })
-      t.ok([502, 503].includes(post.status))
-      t.match(JSON.parse(post.body), { error: { code: 'UNAVAILABLE' } })
-    })
-
-    await t.test(`through ${name}: bodies that are too large are refused, the gateway's way up to 16 KB`, async t => {
-      const front = await start(t, gateways)
-      const client = new SecureClient(t, front)
-      const refused = await client.post('demo', 'x'.repeat(9_000))
-      t.equal(refused.status, 413)
-      t.match(JSON.parse(refused.body), { error: { code: 'BODY_TOO_LARGE' } })
-      t.equal((await client.post('demo', 'x'.repeat(20_000))).status, 413)
     })
   }
 })

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { parse } from 'yaml'
 import { projectRoot } from '../../runtime/root.js'
+import { readDocument } from '../docs/documents.js'
 import { readCompose, readImage, stageImage } from '../support/container.js'
 import { until } from '../support/until.js'
 import { watchReady } from '../support/viewer.js'
@@ -37,6 +39,16 @@ t.test('what the image copies is in the build context, and the build needs no mo
   for (const name of ['.env', 'data', 'node_modules', 'dist', '.git']) t.notOk(isSent(name), `${name} stays out`)
 })
 
+t.test('the probes of deploy/README.md ask what the image answers, and end a frozen part as soon as the table says', async t => {
+  const yaml = readDocument('deploy/README.md').fences.find(({ language }) => language === 'yaml')!.text
+  const { livenessProbe, startupProbe, readinessProbe } = parse(yaml) as Record<string, { httpGet: { path: string; port: number }; periodSeconds: number; timeoutSeconds?: number; failureThreshold?: number; terminationGracePeriodSeconds?: number }>
+  for (const probe of [livenessProbe!, startupProbe!, readinessProbe!]) t.equal(String(probe.httpGet.port), image.env['INTERNAL_PORT'])
+  t.same([livenessProbe, startupProbe, readinessProbe].map(probe => probe!.httpGet.path), ['/healthz', '/healthz', '/readyz'])
+  const { periodSeconds, timeoutSeconds, failureThreshold, terminationGracePeriodSeconds } = livenessProbe!
+  const [least, most] = [(failureThreshold! - 1) * periodSeconds + timeoutSeconds!, failureThreshold! * periodSeconds + timeoutSeconds! + terminationGracePeriodSeconds!]
+  t.match(readDocument('deploy/README.md').text, `${least}–${most} s, ${terminationGracePeriodSeconds} s of it the grace period`)
+})
+
 t.test('the first argument names the part', async t => {
   const folder = stage(t)
   const run = (...args: string[]) => {
@@ -44,7 +56,7 @@ t.test('the first argument names the part', async t => {
     return spawnSync(program, argv, { cwd: folder, encoding: 'utf8', env: {} })
   }
   t.match(run('--help'), { status: 0, stdout: /dispatcher +stores comments/ })
-  for (const part of ['gateway', 'edge', 'dispatcher']) t.match(run(part, '--help'), { status: 0, stdout: new RegExp(`live-comments ${part}[^]*INTERNAL_TOKEN`) })
+  t.match(run('gateway', '--help'), { status: 0, stdout: /live-comments gateway[^]*INTERNAL_TOKEN/ })
   t.match(run('registry', '--help'), { status: 0, stdout: /doctor/ })
   t.match(run('edges'), { status: 2, stderr: /has no part "edges"/ })
 })
@@ -70,9 +82,9 @@ t.test('the parts run from what is in the image, and its health check tells them
     let output = ''
     child.stdout.on('data', chunk => (output += String(chunk)))
     const listening = await until(() => /^.*"event":"listening".*$/m.exec(output)?.[0], { timeoutMs: 60_000, what: `${name} listens` })
-    const { internalUrl, publicUrl } = JSON.parse(listening) as { internalUrl: string; publicUrl: string }
+    const { internalUrl, publicUrl, pid } = JSON.parse(listening) as { internalUrl: string; publicUrl: string; pid: number }
     await until(async () => (await fetch(`${internalUrl}/readyz`)).ok, { timeoutMs: 60_000, what: `${name} is ready` })
-    return { child, internalUrl, publicUrl }
+    return { child, internalUrl, publicUrl, pid }
   }
   const [dispatcher, edge, gateway] = await Promise.all(['dispatcher-1', 'edge-1', 'gateway-1'].map(start))
 
@@ -89,6 +101,12 @@ t.test('the parts run from what is in the image, and its health check tells them
   }
   for (const part of [dispatcher!, edge!, gateway!]) t.ok(isHealthy(part))
   viewer.close()
+  const frozen = await start('edge-2')
+  const since = performance.now()
+  process.kill(frozen.pid, 'SIGSTOP')
+  t.same(await once(frozen.child, 'exit'), [null, 'SIGKILL'], 'its entry point ends with it, so that it is started again')
+  const endedMs = performance.now() - since
+  t.ok(endedMs > 3_500 && endedMs < 9_000, `${Math.round(endedMs)} ms after it froze`)
   for (const { child } of [gateway!, edge!, dispatcher!]) {
     child.kill('SIGTERM')
     t.same(await once(child, 'exit'), [0, null])

@@ -11,21 +11,14 @@ import { View } from '../../registry/view.js'
 import type { Ping } from '../../runtime/peers/failover.js'
 import { PeerError } from '../../runtime/peers/peer-error.js'
 import { FakeClock } from '../support/fake-clock.js'
+import * as nodes from '../support/nodes.js'
 import { MemoryStore } from './memory-store.js'
 
 /** The others a dispatcher meets, as one plays them in a test. */
 
-export const dispatcherNode = (id: string, state: 'up' | 'draining' = 'up'): DispatcherNode => ({
-  id,
-  instance: `${id}-1`,
-  internalUrl: `http://${id}`,
-  state,
-  startedAt: 0,
-  version: '0',
-  wire: 1,
-})
-
-export const edgeNode = (id: string): EdgeNode => ({ ...dispatcherNode(id), publicUrl: `http://${id}`, capacity: 100, viewers: 0 })
+const place = (id: string) => ({ instance: `${id}-1`, internalUrl: `http://${id}` })
+export const dispatcherNode = (id: string, state: 'up' | 'draining' = 'up'): DispatcherNode => nodes.dispatcherNode(id, { ...place(id), state })
+export const edgeNode = (id: string): EdgeNode => nodes.edgeNode(id, place(id))
 
 let keys = 0
 export const draft = (videoId: string, content = 'hello', more: Partial<Draft> = {}): Draft => ({ videoId, authorId: 'ann', content, key: `key-${keys++}`, ...more })
@@ -119,6 +112,21 @@ export class Scene {
     const [outcome] = await this.store.append([draft(videoId)], this.clock.wall())
     if (outcome?.kind !== 'created') throw new Error('not stored')
     return outcome.comment.id
+  }
+
+  /** The next read of that kind is done when it is asked for, and answered when the function returned is called. */
+  holdAnswer(call: 'page' | 'lastIds'): () => void {
+    let release = (): void => {}
+    const released = new Promise<void>(resolve => (release = resolve))
+    const read = this.store[call].bind(this.store) as (...given: unknown[]) => Promise<unknown>
+    const held = async (...given: unknown[]) => {
+      delete (this.store as Partial<MemoryStore>)[call]
+      const answer = await read(...given)
+      await released
+      return answer
+    }
+    Object.assign(this.store, { [call]: held })
+    return release
   }
 
   /** The batches sent to a node so far. */

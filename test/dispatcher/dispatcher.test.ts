@@ -36,6 +36,14 @@ t.test('an edge whose sync was seen in the last 5 s gets its comments too, once'
   t.same(scene.sent.slice(2).map(({ target }) => target.id), ['f'])
 })
 
+t.test('an edge that has restarted is another: a late sync of the former one takes no comment from it', async t => {
+  const scene = new Scene(t)
+  scene.reply = sent => sent.answer()
+  for (const instance of ['e-2', 'e-1']) await scene.dispatcher.sync({ ...edgeNode('e'), instance }, [{ videoId: 'v', last: undefined, want: undefined }])
+  await scene.id('v')
+  t.same(scene.sent.map(({ target }) => target.instance).sort(), ['e-1', 'e-2'])
+})
+
 t.test('a refused connection is told to the view', async t => {
   const scene = new Scene(t)
   scene.edge('e', 'v')

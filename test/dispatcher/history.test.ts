@@ -75,3 +75,46 @@ t.test('rule 4: a cursor above the head in memory is read from the store', async
   t.same(await scene.dispatcher.history('v', { cursor: second, direction: 'after', pageSize: 50 }), { comments: [], nextCursor: null })
   t.same(await scene.dispatcher.history('v', { cursor: 0, direction: 'before', pageSize: 50 }), { comments: [], nextCursor: null })
 })
+
+t.test('a page that is just full and the last says so, one before it does not: from memory and from the store', async t => {
+  for (const from of ['memory', 'store']) {
+    const scene = new Scene(t)
+    const ids: string[] = []
+    for (let i = 0; i < 3; i++) ids.push(String(await (from === 'memory' ? scene.id('v') : scene.elsewhere('v'))))
+    for (const direction of ['before', 'after'] as const) {
+      const ordered = direction === 'before' ? ids.toReversed() : ids
+      for (const pageSize of [2, 3, 4]) {
+        if (from === 'store') await scene.clock.advance(1_001)
+        const { comments, nextCursor } = await scene.dispatcher.history('v', { cursor: undefined, direction, pageSize })
+        t.same(comments.map(({ id }) => id), ordered.slice(0, pageSize), `${pageSize} ${direction}, from ${from}`)
+        t.equal(nextCursor, pageSize < 3 ? ordered[pageSize - 1] : null)
+      }
+    }
+    t.ok((await scene.metric('history_pages_total', { from })) > 0)
+  }
+})
+
+t.test('memory that ends with the page does not know whether there is more', async t => {
+  const scene = new Scene(t)
+  const older = await scene.elsewhere('v')
+  const first = await scene.id('v') // memory begins here
+  t.match(await scene.dispatcher.history('v', { cursor: undefined, direction: 'before', pageSize: 1 }), { comments: [{ id: String(first) }], nextCursor: String(first) })
+  const second = await scene.id('v')
+  await scene.elsewhere('v')
+  await scene.clock.advance(1_001)
+  t.match(await scene.dispatcher.history('v', { cursor: first, direction: 'after', pageSize: 1 }), { comments: [{ id: String(second) }], nextCursor: String(second) })
+  t.match(await scene.dispatcher.history('v', { cursor: first, direction: 'before', pageSize: 1 }), { comments: [{ id: String(older) }], nextCursor: null })
+})
+
+t.test('rule 5: the newest page is a comparison as old as the moment it was asked for', async t => {
+  const scene = new Scene(t)
+  const first = await scene.elsewhere('v')
+  const release = scene.holdAnswer('page')
+  const asked = scene.dispatcher.history('v', newest)
+  await scene.clock.advance(0)
+  const second = await scene.elsewhere('v')
+  await scene.clock.advance(1_001)
+  release()
+  t.match((await asked).comments, [{ id: String(first) }])
+  t.match((await scene.dispatcher.history('v', newest)).comments, [{ id: String(second) }, { id: String(first) }])
+})

@@ -130,21 +130,13 @@ t.test('rule 5: a hint is not forgotten for a comparison that was asked for befo
     else await scene.elsewhere('v')
     await scene.clock.advance(31_000)
     const head = scene.store.videos.get('v')!.at(-1)!.comment.id
-    // The store has been read, and its answer is on its way.
-    let release = (): void => {}
-    const lastIds = scene.store.lastIds.bind(scene.store)
-    scene.store.lastIds = async videoIds => {
-      const read = await lastIds(videoIds)
-      await new Promise<void>(resolve => (release = resolve))
-      return read
-    }
+    const release = scene.holdAnswer('lastIds')
     const asked = ask(scene, 'v', head)
     await scene.clock.advance(0)
     const second = await scene.elsewhere('v')
     scene.dispatcher.batch({ comments: [], hints: [{ videoId: 'v', id: second }] })
     release()
     await asked
-    scene.store.lastIds = lastIds
     t.same(ids(await ask(scene, 'v', head)), [second], known ? 'in memory' : 'not in memory')
   }
 })
@@ -163,6 +155,27 @@ t.test('rule 5: a comparison is as old as the moment it was asked for', async t 
   const second = await posted
   t.ok(first < second && second < third)
   t.same(ids(await ask(scene, 'v', second)), [third])
+})
+
+t.test('rule 5: so is one that a sync asks for, whatever it finds', async t => {
+  const cases: [what: string, held: 'lastIds' | 'page', begin: (scene: Scene) => Promise<{ last: number; head: number }>][] = [
+    ['nothing that the edge has not got', 'lastIds', async scene => scene.id('v').then(id => ({ last: id, head: id }))],
+    ['that memory has what the edge has not got', 'lastIds', async scene => ({ last: await scene.id('v'), head: await scene.id('v') })],
+    ['what memory has not got', 'page', async scene => ({ last: await scene.elsewhere('v'), head: await scene.elsewhere('v') })],
+  ]
+  for (const [what, held, begin] of cases) {
+    const scene = await settled(t)
+    const { last, head } = await begin(scene)
+    await scene.clock.advance(30_001)
+    const release = scene.holdAnswer(held)
+    const asked = ask(scene, 'v', last)
+    await scene.clock.advance(0)
+    const next = await scene.elsewhere('v')
+    await scene.clock.advance(30_001)
+    release()
+    await asked
+    t.equal(ids(await ask(scene, 'v', head)).at(-1), next, what)
+  }
 })
 
 t.test('a busy video is never read', async t => {

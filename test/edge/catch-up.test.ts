@@ -4,7 +4,7 @@ import { ReplayBudget, ReplayBuffer } from '../../edge/replay-buffer.js'
 import { Viewer, type Start, type ViewerHost } from '../../edge/viewer.js'
 import { streamEvent } from '../../protocol/frame.js'
 import { MAX_REPLAY } from '../../protocol/limits.js'
-import { commentEvent } from '../../protocol/sse.js'
+import { commentEvent, HEARTBEAT } from '../../protocol/sse.js'
 import type { ReplayRequest, RoomAnswer } from '../../protocol/wire.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
@@ -14,6 +14,8 @@ import { ModelStore } from '../support/model-store.js'
 class Stage implements CatchUpRoom, ViewerHost {
   readonly videoId = 'v'
   readonly total = 7
+  epoch = 0
+  restartedAt = 0
   readonly clock = new FakeClock()
   readonly store = new ModelStore('v')
   readonly waiting = new Set<Viewer>()
@@ -43,7 +45,7 @@ class Stage implements CatchUpRoom, ViewerHost {
 
   come(start: Start): { viewer: Viewer; outlet: FakeOutlet } {
     const outlet = new FakeOutlet()
-    return { viewer: new Viewer(this, start, outlet), outlet }
+    return { viewer: new Viewer(this, start, outlet, this.epoch), outlet }
   }
 
   /** Time passes, with a tick at its end. */
@@ -74,4 +76,70 @@ t.test('rule 8: after 10 s a viewer is given up, even while a question stays wit
   later.viewer.drained()
   await stage.tick(0)
   t.same(later.outlet.story, ['gap 10..30', 'ready 30'])
+})
+
+t.test('a viewer from before the room began anew is told so by a gap, whether it waits for history, gives up or catches up', async t => {
+  for (const way of ['advance', 'history', 'give up'] as const) {
+    const stage = new Stage()
+    stage.posts(3)
+    const { viewer, outlet } = stage.come({ after: 900 })
+    stage.epoch = 1
+    stage.restartedAt = 20
+    if (way !== 'advance') stage.buffer.restart(30) // it does not reach back to 20
+    if (way === 'give up') stage.history = () => Promise.reject(new Error('away'))
+    stage.catchUp.advance(viewer)
+    await stage.clock.advance(0)
+    if (way === 'give up') {
+      await stage.clock.advance(10_000)
+      stage.catchUp.tick()
+    }
+    t.same(outlet.story, way === 'give up' ? ['gap 900..20', 'gap 20..30', 'ready 30'] : ['gap 900..20', 30, 'ready 30'], way)
+  }
+})
+
+t.test('viewers that missed the same are given the same bytes, for a second', async t => {
+  const stage = new Stage()
+  stage.posts(3)
+  const seats = Array.from({ length: 3 }, () => stage.come({ after: 30 }))
+  for (const { viewer, outlet } of seats) {
+    stage.catchUp.advance(viewer)
+    outlet.stuck = true
+    viewer.write(Buffer.from(HEARTBEAT))
+  }
+  stage.posts(2)
+  const [first, second, third] = seats.map(({ viewer, outlet }) => () => {
+    outlet.drain()
+    viewer.drained()
+    stage.catchUp.advance(viewer)
+    return outlet.writes.at(-1)!
+  })
+  const bytes = first!()
+  t.equal(second!(), bytes)
+  await stage.tick(1_000)
+  const later = third!()
+  t.not(later, bytes)
+  t.same(later, bytes)
+})
+
+t.test('history that reaches nobody is asked again after a pause', async t => {
+  const stage = new Stage()
+  stage.store.posts(30)
+  stage.buffer.restart(300)
+  stage.history = request => stage.store.replay({ ...request, limit: 10 })
+  const { viewer, outlet } = stage.come({ after: 0 })
+  stage.catchUp.advance(viewer)
+  await stage.clock.advance(1_000)
+  t.equal(stage.asked.length, 5)
+  t.same(outlet.story, [])
+})
+
+t.test('viewers that one answer does not reach are asked for at once, where it reached others', async t => {
+  const stage = new Stage()
+  stage.store.posts(30)
+  stage.buffer.restart(300)
+  const seats = [stage.come({ after: 200 }), stage.come({ after: 100 })]
+  for (const { viewer } of seats) stage.catchUp.advance(viewer)
+  await stage.clock.advance(0)
+  t.same(stage.asked.map(({ after }) => after), [200, 100])
+  for (const { outlet } of seats) t.equal(outlet.story.at(-1), 'ready 300')
 })

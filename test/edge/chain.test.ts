@@ -11,6 +11,7 @@ class Checked {
   readonly chain: Chain
   base: Cursor = 0
   appended: Cursor[] = []
+  readonly restarts: [Cursor, Cursor][] = []
 
   constructor() {
     this.chain = new Chain('v', {
@@ -19,6 +20,7 @@ class Checked {
         this.appended = []
       },
       appended: ({ id }) => void this.appended.push(id),
+      restarted: (from, to) => void this.restarts.push([from, to]),
     })
   }
 
@@ -126,6 +128,24 @@ t.test('comments that come before those they follow are kept, and taken when the
   t.equal(chain.deliver(second!), 'known')
 })
 
+t.test('nothing is appended before the chain is open, not even what would follow', async t => {
+  const { store, chain, appended } = new Checked()
+  t.equal(chain.deliver(store.post()), 'aside')
+  t.same(appended, [])
+  t.equal(chain.last, 0)
+})
+
+t.test('a question names what is wanted only where that is above what is here', async t => {
+  const { store, chain } = new Checked().open()
+  chain.deliver(store.post())
+  t.strictSame(chain.request(), { videoId: 'v', last: 10, want: undefined })
+  chain.hint(20)
+  t.strictSame(chain.request(), { videoId: 'v', last: 10, want: 20 })
+  const { chain: closed } = new Checked()
+  closed.hint(20)
+  t.strictSame(closed.request(), { videoId: 'v', last: undefined, want: 20 })
+})
+
 t.test('a hundred comments are kept aside and no more: the oldest of them go', async t => {
   const { store, chain } = new Checked().open()
   const comments = store.posts(150)
@@ -196,4 +216,42 @@ t.test('neither memory nor a cut answer lowers what is wanted', async t => {
   const request = chain.request()
   chain.answer(request, store.sync(request))
   t.equal(chain.want, store.head)
+})
+
+t.test('a chain that is ahead of its store begins anew at the store\'s head', async t => {
+  const checked = new Checked().open()
+  const { chain, store, restarts } = checked
+  for (const comment of store.posts(5)) chain.deliver(comment)
+  store.comments.splice(2) // a backup was put back
+  const asked = chain.request()
+  chain.answer(asked, store.sync(asked))
+  t.same([chain.last, chain.want, chain.behind], [20, 20, false])
+  t.same(restarts, [[50, 20]])
+  for (const comment of store.posts(2)) t.equal(chain.deliver(comment), 'appended')
+  t.same(checked.appended.slice(-2), [30, 40])
+})
+
+t.test('only the store, asked for what the chain had, read to the end, can say that it is behind', async t => {
+  const behind = (change: (answer: RoomAnswer) => Partial<RoomAnswer>) => {
+    const { chain, store, restarts } = new Checked().open()
+    for (const comment of store.posts(5)) chain.deliver(comment)
+    const asked = chain.request()
+    const answer = { ...store.sync(asked), head: 20, comments: [] }
+    chain.answer(asked, { ...answer, ...change(answer) })
+    return restarts
+  }
+  t.same(behind(() => ({})), [[50, 20]])
+  t.same(behind(() => ({ from: 'memory' })), [])
+  t.same(behind(() => ({ more: true })), [])
+  const { chain, store, restarts } = new Checked().open()
+  for (const comment of store.posts(5)) chain.deliver(comment)
+  const asked = chain.request()
+  const early = store.sync(asked)
+  for (const comment of store.posts(1)) chain.deliver(comment)
+  chain.answer(asked, early)
+  t.same(restarts, [], 'a comment came while the answer was on its way')
+  const old = chain.request()
+  chain.request()
+  chain.answer(old, { ...store.sync(old), head: 20 })
+  t.same(restarts, [], 'not the newest question')
 })

@@ -1,7 +1,15 @@
+import { Registry, type Counter } from 'prom-client'
 import t from 'tap'
+import { Edge } from '../../edge/edge.js'
+import { EdgeMetrics } from '../../edge/metrics.js'
 import { MAX_ZNODE_BYTES } from '../../protocol/nodes.js'
+import { View } from '../../registry/view.js'
 import { EdgeStage } from '../support/edge-stage.js'
+import { FakeClock } from '../support/fake-clock.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
+import { ModelStore } from '../support/model-store.js'
+
+const valueOf = async (counter: Counter) => (await counter.get()).values[0]!.value
 
 t.test('an edge takes as many viewers as it has room for', async t => {
   const stage = new EdgeStage({ capacity: 2 })
@@ -15,6 +23,8 @@ t.test('an edge takes as many viewers as it has room for', async t => {
   t.ok(stage.join('a').viewer)
   t.equal(b.outlet.ended, undefined)
   t.same([...stage.edge.subscriptions()], [['a', 1], ['b', 1]])
+  t.equal(await valueOf(stage.metrics.joins), 3)
+  t.equal(await valueOf(stage.metrics.holdingsFull), 0)
   stage.edge.stop()
 })
 
@@ -27,6 +37,7 @@ t.test('an edge whose list of videos is nearly too large takes no other video', 
   t.ok(stage.join('held').viewer)
   stage.edge.leave(kept.viewer!)
   t.equal(stage.join('kept').outlet.ended, 'full', 'nor one that it only remembers')
+  t.equal(await valueOf(stage.metrics.holdingsFull), 2)
   stage.edge.stop()
 })
 
@@ -48,7 +59,7 @@ t.test('rule 10: a viewer that takes nothing for 6 s is closed as slow, and the 
   await stage.clock.advance(20_000)
   for (const { outlet } of [brief, quick]) t.same([outlet.ended, outlet.ids], [undefined, [10, 20]])
   stage.drain(slow) // too late, and harmless
-  t.equal((await stage.metrics.slow.get()).values[0]!.value, 1)
+  t.equal(await valueOf(stage.metrics.slow), 1)
   stage.edge.stop()
 })
 
@@ -65,6 +76,19 @@ t.test('rule 10: a viewer that reads slowly takes nothing more for long, and sta
   t.equal(slow.outlet.ended, undefined)
   await stage.clock.advance(6_100)
   t.equal(slow.outlet.ended, 'slow')
+  stage.edge.stop()
+})
+
+t.test('a viewer whose time is over is handed back, and one that left before is not', async t => {
+  const stage = new EdgeStage()
+  const endsAt = stage.clock.wall() + 10_000
+  const [stays, leaves, endless] = [stage.join('v', { endsAt }), stage.join('v', { endsAt }), stage.join('v')]
+  await stage.clock.advance(9_900)
+  t.equal(stays.outlet.ended, undefined)
+  stage.edge.leave(leaves.viewer!)
+  await stage.clock.advance(1_200)
+  t.same([stays, leaves, endless].map(({ outlet }) => outlet.ended), ['drain', undefined, undefined])
+  t.equal(stage.edge.viewers, 1)
   stage.edge.stop()
 })
 
@@ -122,6 +146,7 @@ t.test('a room is kept a minute after its last viewer left, and goes on taking w
   t.equal(stage.questions.length, asked, 'nobody here needs a sync')
   await stage.clock.advance(4_000)
   t.equal(stage.edge.rooms, 0)
+  stage.drain(again) // too late, and harmless
   t.same(stage.join('v').outlet.story, [])
   stage.edge.stop()
 })
@@ -134,11 +159,32 @@ t.test('comments and hints of videos that are not here are counted and do nothin
   stage.post('other')
   stage.edge.batch({ comments: [], hints: [{ videoId: 'other', id: 10 }] })
   await stage.clock.advance(100)
-  t.equal((await stage.metrics.unheld.get()).values[0]!.value, 1)
-  t.equal((await stage.metrics.received.get()).values[0]!.value, 1)
+  t.equal(await valueOf(stage.metrics.unheld), 1)
+  t.equal(await valueOf(stage.metrics.received), 1)
   t.equal(stage.edge.rooms, 1)
   t.equal(stage.questions.length, asked)
   stage.edge.stop()
+})
+
+t.test('the hook for received comments is called for each of them, watched or not', async t => {
+  const received: number[] = []
+  const edge = new Edge({
+    clock: new FakeClock(),
+    view: new View(),
+    metrics: new EdgeMetrics(new Registry()),
+    capacity: 10,
+    gzip: { level: 6, minViewers: 4 },
+    random: () => 0,
+    send: () => Promise.reject(new Error('nobody is asked')),
+    ping: () => Promise.resolve('refused'),
+    received: ({ id }) => void received.push(id),
+    onPeerError: () => {},
+    announce: () => 0,
+  })
+  edge.join('v', {}, new FakeOutlet())
+  edge.batch({ comments: [...new ModelStore('v').posts(2), new ModelStore('other').post()], hints: [] })
+  t.same(received, [10, 20, 10])
+  edge.stop()
 })
 
 t.test('ready, viewers and counts go with what other edges have', async t => {

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { Freshness, STALE_MS } from '../../edge/freshness.js'
+import { EdgeStage } from '../support/edge-stage.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { dispatcherNode } from '../support/nodes.js'
-import { EdgeStage } from '../support/edge-stage.js'
 
 function stage() {
   const clock = new FakeClock()

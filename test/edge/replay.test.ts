@@ -102,14 +102,14 @@ class Stage implements ReplayingRoom, ViewerHost {
   }
 
   replay(start: Start): void {
-    new Viewer(this, start, new FakeOutlet()).waitForHistory()
+    new Viewer(this, start, new FakeOutlet(), 0).waitForHistory()
     this.replays.ask()
   }
 }
 
 t.test('one question at a time serves all that wait, whoever is furthest back first', async t => {
   const stage = new Stage(300)
-  for (const start of [{ after: 2000 }, { after: 500 }, { recent: 50 }, { recent: 290 }, { recent: 280 }]) stage.replay(start)
+  for (const start of [{ after: 2000 }, { after: 500 }, { after: 900 }, { recent: 50 }, { recent: 290 }, { recent: 280 }]) stage.replay(start)
   await stage.clock.advance(0)
   t.same(stage.asked, [
     { videoId: 'v', after: 2000, until: 3000, limit: MAX_REPLAY },
@@ -124,8 +124,8 @@ t.test('one question at a time serves all that wait, whoever is furthest back fi
 
 t.test('nobody is asked for viewers that wait for something else than history', async t => {
   const stage = new Stage(3)
-  new Viewer(stage, { after: 10 }, new FakeOutlet())
-  new Viewer(stage, { after: 50 }, new FakeOutlet()).waitForFlush(undefined)
+  new Viewer(stage, { after: 10 }, new FakeOutlet(), 0)
+  new Viewer(stage, { after: 50 }, new FakeOutlet(), 0).waitForFlush(undefined)
   stage.replays.ask()
   t.same(stage.asked, [])
   stage.replay({ after: 20 })

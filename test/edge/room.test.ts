@@ -53,6 +53,7 @@ class Stage {
         this.replays.push(request)
         return this.history(request)
       },
+      restarted: () => {},
       needsSync: () => void (this.needy = true),
       blocked: this.blocked,
     })
@@ -123,6 +124,27 @@ for (const encoding of ['plain', 'gzip', 'frames', 'gzipFrames'] as const) {
       const { outlet: recent } = stage.join({ recent: 50 }, encoding)
       t.same(recent.story, ['ready 0'])
       t.same(stage.replays, [])
+    })
+
+    t.test('a room that is ahead of a store that was put back begins anew below, and a gap says so to everyone', async t => {
+      const stage = await Stage.open(3)
+      const live = stage.join({}, encoding)
+      const blocked = stage.join({}, encoding)
+      await stage.push(2)
+      blocked.outlet.stuck = true
+      await stage.push(1)
+      stage.store.comments.splice(2) // 10 and 20 are left
+      stage.sync()
+      await stage.clock.advance(200)
+      t.same(live.outlet.story.filter(each => each !== 'viewers'), ['ready 30', 40, 50, 60, 'gap 60..20'])
+      await stage.push(2)
+      await stage.clock.advance(200)
+      t.same(live.outlet.story.filter(each => each !== 'viewers').slice(-2), [30, 40], 'what is new has ids that are lower')
+      stage.drain(blocked)
+      const story = blocked.outlet.story.filter(each => each !== 'viewers')
+      t.match(story.at(-3), /^gap \d0\.\.20$/)
+      t.same(story.slice(-2), [30, 40])
+      t.same(stage.join({ after: 20 }, encoding).outlet.story, [30, 40, 'ready 40'])
     })
 
     t.test('rule 8: the last few come from the buffer where it has them, in one write with ready', async t => {
@@ -560,6 +582,7 @@ t.test('rule 8: history that the buffer has run away from is not used, and is as
   answer!() // (70, 100]; the buffer begins after 120
   await stage.clock.advance(0)
   t.same(outlet.story, [])
+  t.equal(stage.replays.length, 1, 'not at once')
   await stage.clock.advance(250)
   answer!()
   await stage.clock.advance(0)
@@ -596,6 +619,36 @@ t.test('viewers are told how many watch: at most once a second when it changed, 
   t.notOk(outlet.of('viewers').some(({ id }) => id !== '0'), 'it moves no cursor')
 })
 
+t.test('viewers are not told how many watch twice in a second, although comments are flushed', async t => {
+  const stage = await Stage.open(0)
+  const { outlet } = stage.join()
+  await stage.seconds(1)
+  t.equal(outlet.of('viewers').length, 1)
+  stage.join()
+  stage.room.tick()
+  await stage.push(1)
+  t.equal(outlet.of('viewers').length, 1)
+  await stage.seconds(1)
+  t.equal(outlet.of('viewers').length, 2)
+})
+
+t.test('where no comment is flushed, a change of how many watch waits a millisecond for each viewer', async t => {
+  const stage = await Stage.open(0)
+  const { outlet } = stage.join()
+  for (let i = 0; i < 1_500; i++) stage.join()
+  await stage.seconds(2)
+  t.equal(outlet.of('viewers').length, 1)
+  stage.join()
+  await stage.seconds(1)
+  t.equal(outlet.of('viewers').length, 1)
+  await stage.seconds(1)
+  t.equal(outlet.of('viewers').length, 2)
+  stage.join()
+  await stage.seconds(1)
+  await stage.push(1)
+  t.equal(outlet.of('viewers').length, 3, 'it goes with a comment')
+})
+
 t.test('one encoding a flush: every viewer of an encoding is given the same bytes', async t => {
   const stage = await Stage.open(0)
   const plain = [stage.join(), stage.join(), stage.join()]
@@ -605,6 +658,26 @@ t.test('one encoding a flush: every viewer of an encoding is given the same byte
     t.equal(new Set(viewers.map(({ outlet }) => outlet.writes.at(-1))).size, 1)
     for (const { outlet } of viewers) t.equal(outlet.writes.length, 2)
   }
+})
+
+t.test('a flush is compressed where the room has viewers enough', async t => {
+  const stage = await Stage.open(0, { size: 1_000 })
+  const { outlet } = stage.join({}, 'gzip')
+  stage.join()
+  await stage.push(1)
+  t.ok(outlet.writes.at(-1)!.length > 2_000, 'three viewers')
+  stage.join()
+  await stage.push(1)
+  t.ok(outlet.writes.at(-1)!.length < 200, 'four')
+})
+
+t.test('what is written is counted: a write for each viewer, and in it each comment', async t => {
+  const stage = await Stage.open(0)
+  stage.join()
+  for (const comment of stage.store.posts(3)) stage.room.deliver(comment)
+  await stage.clock.advance(0)
+  const { writes, deliveries } = stage.metrics
+  t.same([(await writes.get()).values[0]!.value, (await deliveries.get()).values[0]!.value], [2, 6])
 })
 
 t.test('a quiet room flushes at once; then comments gather for as long as its pace says', async t => {
@@ -626,6 +699,26 @@ t.test('a quiet room flushes at once; then comments gather for as long as its pa
   await stage.clock.advance(1)
   t.same(outlet.ids, [10, 20, 30])
   t.equal(outlet.writes.length, 3)
+})
+
+t.test('a comment that comes during a flush gathers as long as its pace says, too', async t => {
+  const stage = await Stage.open(0)
+  await stage.clock.advance(10_000)
+  const { outlet } = stage.join()
+  const costMs = 40
+  const write = outlet.write.bind(outlet)
+  outlet.write = bytes => {
+    outlet.write = write
+    stage.clock.spend(costMs)
+    stage.room.deliver(stage.store.post())
+    return write(bytes)
+  }
+  const restMs = new Pace().interval(costMs, costMs) - costMs
+  await stage.push(1)
+  await stage.clock.advance(Math.floor(restMs))
+  t.same(outlet.ids, [10])
+  await stage.clock.advance(1)
+  t.same(outlet.ids, [10, 20])
 })
 
 t.test('a long flush is cut in slices; who joins, leaves, blocks or drains between them gets each comment once', async t => {
@@ -662,6 +755,8 @@ t.test('a long flush is cut in slices; who joins, leaves, blocks or drains betwe
     if (String(outlet.story) !== String(expected)) t.same(outlet.story, expected, `viewer ${i}`)
   })
   t.same(joined.map(({ outlet }) => outlet.story), [['ready 50', 60], [50, 'ready 50', 60], ['ready 50', 60], ['ready 60']])
+  const flushes = (await stage.metrics.flushSeconds.get()).values.find(({ metricName }) => metricName?.endsWith('_count'))
+  t.equal(flushes?.value, 3)
 })
 
 t.test('a room that was empty for a while asks anew; a late answer to an old question opens nothing', async t => {

@@ -88,6 +88,7 @@ t.test('while nobody answers, tries pause and do not multiply; one answer then i
 t.test('without any dispatcher viewers wait, and join when one comes', async t => {
   const stage = new EdgeStage({ dispatchers: 0 })
   const { outlet } = stage.join('v')
+  stage.edge.viewChanged()
   await stage.clock.advance(11_000)
   t.same(outlet.story, [])
   t.equal(outlet.heartbeats, 1)
@@ -110,7 +111,13 @@ t.test('rule 7: when its video\'s owner changes, a room is synced with the new o
   await stage.clock.advance(50)
   const moved = videos.filter(videoId => order(stage, videoId)[0] === 'd2')
   t.ok(moved.length > 0 && moved.length < 20)
-  t.same(stage.questions.map(({ node, syncs }) => [node.id, syncs.map(({ videoId }) => videoId).sort()]), [['d2', moved.sort()]])
+  const asked = () => stage.questions.map(({ node, syncs }) => [node.id, syncs.map(({ videoId }) => videoId).sort()])
+  t.same(asked(), [['d2', moved.sort()]])
+  stage.questions.length = 0
+  stage.addDispatcher('d3')
+  stage.edge.viewChanged()
+  await stage.clock.advance(50)
+  t.same(asked(), [['d3', videos.filter(videoId => order(stage, videoId)[0] === 'd3').sort()]])
   stage.edge.stop()
 })
 

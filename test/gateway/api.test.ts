@@ -19,7 +19,9 @@ t.test('a post is answered with the comment, once it is stored', async t => {
   const response = await post(url, { content: '  hello\n', authorId: 'ann' }, { 'idempotency-key': 'k1' })
   t.equal(response.status, 201)
   t.same(await response.json(), { id: '1', videoId: 'demo', authorId: 'ann', content: 'hello', createdAt: 1_750_000_000_000 })
-  t.match(dispatcher.batches, [[{ videoId: 'demo', authorId: 'ann', content: 'hello', key: 'k1', leftMs: 3_000 }]])
+  t.match(dispatcher.batches, [[{ videoId: 'demo', authorId: 'ann', content: 'hello', key: 'k1', leftMs: Number }]])
+  const { leftMs } = dispatcher.batches[0]![0] as { leftMs?: number }
+  t.ok(leftMs! > 2_000 && leftMs! <= 3_000, `${leftMs} ms are left of the 3 s of the first try`)
   await post(url, { content: 'x' })
   t.match(dispatcher.batches[1], [{ authorId: 'anonymous', key: /^[0-9a-f-]{36}$/ }])
   t.match(await register.metrics(), /live_gateway_posts_total\{status="201"\} 2/)
@@ -70,19 +72,6 @@ t.test('a body over the limit is refused before it is sent', async t => {
   socket.write('POST /comments/demo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 8193\r\n\r\n{')
   await until(() => answer.includes('\r\n\r\n'))
   t.match(answer, /^HTTP\/1\.1 413 /)
-})
-
-t.test('a body that stops coming is closed within 12 s', async t => {
-  const { url, gateway } = runGateway(t)
-  const socket = connect(Number(new URL(url).port), '127.0.0.1')
-  t.after(() => socket.destroy())
-  const closed = new Promise(resolve => socket.on('close', resolve))
-  socket.write('POST /comments/demo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{"con')
-  socket.resume()
-  const since = performance.now()
-  await closed
-  t.ok(performance.now() - since < 13_000)
-  await until(() => gateway.poster.inFlight === 0)
 })
 
 t.test('unknown paths are 404, wrong methods 405 with Allow, OPTIONS and HEAD are answered', async t => {

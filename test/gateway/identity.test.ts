@@ -125,7 +125,7 @@ t.test('a viewer that leaves while its token is looked at is none', async t => {
     setTimeout(() => controller.abort(), i / 5)
     await asked
   }
-  await until(() => gateway.sessions.size === 0)
+  await t.resolves(until(() => gateway.sessions.size === 0))
 })
 
 t.test('a stream ends after its token, told to come back, and an older token does not let it in again', async t => {
@@ -136,7 +136,7 @@ t.test('a stream ends after its token, told to come back, and an older token doe
   const viewer = watch(t, `${url}/comments/demo?access_token=${token}`)
   await edge.stream()
   await viewer.closed
-  t.ok(viewer.retryMs! >= 1_000)
+  t.ok(viewer.retryMs! >= 500)
   t.equal(gateway.sessions.counts.endings.expired, 1)
   now.ms += 15_000
   t.equal((await fetch(`${url}/comments/demo?access_token=${token}`, { headers: events })).status, 401)

@@ -6,10 +6,10 @@ import { render } from '../../gateway/docs.js'
 import { openApi, type Media, type Operation, type Schema } from '../../gateway/openapi.js'
 import { SseParser } from '../../protocol/sse.js'
 import { projectRoot } from '../../runtime/root.js'
-import { startCluster } from '../support/cluster.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway } from '../support/gateway.js'
 import { identityOf, Issuer } from '../support/issuer.js'
+import { startOneProcess } from '../support/one-process.js'
 import { until } from '../support/until.js'
 import { watch, watchReady } from '../support/viewer.js'
 
@@ -51,7 +51,7 @@ t.test('every schema is one, and every example keeps it', async t => {
 })
 
 t.test('every path, status and schema is what the gateway answers', async t => {
-  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'])
+  const cluster = startOneProcess(t)
   const provoked = new Set<string>()
   /** Asks, and holds the answer against what is described. */
   const ask = async (t: Test, path: string, url: string, init: RequestInit = {}) => {
@@ -139,7 +139,7 @@ t.test('every path, status and schema is what the gateway answers', async t => {
     await ask(t, '/readyz', `${url}/readyz`)
     const dispatcher = fakeDispatcher(t, 'd')
     const busy = runGateway(t, { dispatchers: [dispatcher.node] })
-    for (const code of ['OVERLOADED', 'STORE_UNAVAILABLE'] as const) {
+    for (const code of ['OVERLOADED', 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'] as const) {
       dispatcher.answer = () => ({ error: { code, message: 'why' } })
       const { response } = await ask(t, comments, `${busy.url}/comments/demo`, body({ content: 'x' }))
       t.equal(response.headers.has('retry-after'), code === 'OVERLOADED')

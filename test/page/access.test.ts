@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import t from 'tap'
 import type { AxeResults } from 'axe-core'
+import { startOneProcess } from '../support/one-process.js'
 import { until } from '../support/until.js'
 import { startPages } from '../support/viewer-page.js'
 
@@ -17,7 +18,8 @@ const PEOPLE = [
 ] as const
 
 t.test('for everybody', async t => {
-  const { cluster, open } = await startPages(t)
+  const cluster = startOneProcess(t)
+  const open = await startPages(t, cluster)
   for (const [authorId, content] of PEOPLE) await cluster.post('all', { authorId, content })
 
   for (const colorScheme of ['light', 'dark'] as const) {

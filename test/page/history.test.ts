@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { startOneProcess } from '../support/one-process.js'
 import { Poster } from '../support/poster.js'
 import { until } from '../support/until.js'
 import { startPages } from '../support/viewer-page.js'
@@ -19,7 +20,8 @@ async function atRest<T>(read: () => Promise<T>): Promise<T> {
 }
 
 t.test('reading back', async t => {
-  const { cluster, open } = await startPages(t)
+  const cluster = startOneProcess(t)
+  const open = await startPages(t, cluster)
 
   /** Posts many in the order of their numbers, roughly. */
   async function fill(video: string, count: number): Promise<void> {
@@ -28,8 +30,8 @@ t.test('reading back', async t => {
     }
   }
 
-  await t.test('through 1,000 comments while new ones come, to the first and back to the newest', async t => {
-    await fill('long', 1_000)
+  await t.test('through 600 comments while new ones come, to the first and back to the newest', async t => {
+    await fill('long', 600) // more than there may be rows
     const old = (await cluster.history('long')).map(({ id }) => id)
     const viewer = await open(t, 'long')
     const { page } = viewer

@@ -14,6 +14,8 @@ import { identityOf, Issuer, seconds } from '../support/issuer.js'
 import { until } from '../support/until.js'
 
 const issuer = new Issuer()
+const browser = await startBrowser(t)
+
 /** As an edge says it to a viewer that takes gzip. */
 const ready = frame(FrameKind.ready, 0, blocks(readyEvent(0, 'demo', 1), 0))
 const comment = (id: number) => frame(FrameKind.events, id, blocks(commentEvent(id, JSON.stringify({ id: String(id), authorId: 'bob', content: `comment ${id}`, createdAt: 0 })), 0))
@@ -34,7 +36,6 @@ const HOST = (gateway: string) => `<!doctype html><iframe src="${gateway}/embed?
 async function setUp(t: Test) {
   const dispatcher = fakeDispatcher(t, 'd')
   const edge = fakeEdge(t, 'e')
-  const browser = await startBrowser(t)
   const given = { token: '', now: () => Date.now(), gateway: '' }
   const sites = await Promise.all(['listed', 'other'].map(async () => {
     const server = createServer((request, response) => {
@@ -128,3 +129,5 @@ t.test('a site that may not frame it gets no page, and only the parent is believ
   await framed.getByText('waiting for the site to sign you in').waitFor()
   t.same([edge.streams.length, dispatcher.batches.length], [0, 0])
 })
+
+t.end()

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { startOneProcess } from '../support/one-process.js'
 import { until } from '../support/until.js'
 import { startPages } from '../support/viewer-page.js'
 
@@ -46,7 +47,8 @@ interface Recorded {
 }
 
 t.test('100 comments a second for 10 s: none missing, doubled or misplaced', async t => {
-  const { cluster, open } = await startPages(t)
+  const cluster = startOneProcess(t)
+  const open = await startPages(t, cluster)
   const viewer = await open(t, 'busy', { viewport: { width: 1280, height: 800 } })
   await viewer.page.evaluate(RECORDER)
   await viewer.page.evaluate(LAGS)

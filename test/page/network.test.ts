@@ -1,11 +1,13 @@
 import t, { type Test } from 'tap'
+import { startCluster } from '../support/cluster.js'
 import { Poster } from '../support/poster.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { until } from '../support/until.js'
 import { startPages } from '../support/viewer-page.js'
 
 t.test('when the line is bad', async t => {
-  const { cluster, open } = await startPages(t)
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'])
+  const open = await startPages(t, cluster)
   const stored = async (video: string) => (await cluster.history(video)).map(({ content }) => content)
   const proxied = async (t: Test) => {
     const proxy = await TcpProxy.open(t, Number(new URL(cluster.url).port))

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { projectRoot } from '../../runtime/root.js'
 import { runGateway } from '../support/gateway.js'
+import { startOneProcess } from '../support/one-process.js'
 import { until } from '../support/until.js'
 import { startPages } from '../support/viewer-page.js'
 
@@ -56,7 +57,8 @@ t.test('what is served: one page, kept for good by the hash of what it holds', a
 })
 
 t.test('people on the page', async t => {
-  const { cluster, open } = await startPages(t)
+  const cluster = startOneProcess(t)
+  const open = await startPages(t, cluster)
 
   await t.test('two people post and see each other', async t => {
     const [ann, bob] = [await open(t, 'chat'), await open(t, 'chat')]

@@ -11,7 +11,7 @@ t.test('an edge learns that an operator wishes it to leave, and that he no longe
   const zk = await openZk(t, server.connect)
   const operator = await openZk(t, server.connect)
   const told: boolean[] = []
-  const watch = new DrainWatch({ zk, log: createLog('test', 'test', 'silent'), edgeId: 'e1', instance: 'i2', onWish: wished => told.push(wished) })
+  const watch = new DrainWatch({ zk, log: createLog('test', 'test', 'silent'), id: 'e1', instance: 'i2', onWish: wished => told.push(wished) })
   t.after(() => watch.close())
   const path = `${DRAIN}/e1`
 
@@ -36,7 +36,7 @@ t.test('a wish that stood before the edge did is heard', async t => {
   await zk.ensure(DRAIN)
   await zk.create(`${DRAIN}/e1`, printNode({ instance: 'i1' }))
   const told: boolean[] = []
-  const watch = new DrainWatch({ zk, log: createLog('test', 'test', 'silent'), edgeId: 'e1', instance: 'i1', onWish: wished => told.push(wished) })
+  const watch = new DrainWatch({ zk, log: createLog('test', 'test', 'silent'), id: 'e1', instance: 'i1', onWish: wished => told.push(wished) })
   t.after(() => watch.close())
   await until(() => told.length === 1)
   t.same(told, [true])

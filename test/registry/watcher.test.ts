@@ -4,6 +4,7 @@ import { DISPATCHERS, EDGES, HOLDINGS, printHoldings, printNode } from '../../pr
 import { LINGER_MS, type Change } from '../../registry/view.js'
 import { RegistryWatcher } from '../../registry/watcher.js'
 import type { Zk } from '../../registry/zookeeper/client.js'
+import { ZkError } from '../../registry/zookeeper/zk-error.js'
 import type { Log } from '../../runtime/log.js'
 import { expireSession } from '../support/expire-session.js'
 import { FakeClock } from '../support/fake-clock.js'
@@ -37,8 +38,10 @@ t.test('the view follows the registry, and each change is told once it is in the
   await other.create(`${HOLDINGS}/e1`, videos({ v: 3 }))
   const { watcher, told, gauge } = watch(t, own)
   t.notOk(watcher.loaded)
+  t.ok(watcher.stale, 'nothing has been read')
   await until(() => watcher.loaded)
   t.equal(watcher.stalenessMs(), 0)
+  t.notOk(watcher.stale)
   t.equal(watcher.view.viewersOf('v'), 3)
   t.equal(await gauge('live_registry_edges'), 1)
   t.equal(await gauge('live_registry_videos'), 1)
@@ -95,6 +98,7 @@ t.test('while ZooKeeper is away the view stays, nobody lingers out, and its age 
   await clock.advance(LINGER_MS * 10)
   t.ok(watcher.view.edge('e1'), 'time without ZooKeeper does not count')
   t.equal(watcher.stalenessMs(), LINGER_MS * 10)
+  t.ok(watcher.stale)
   t.equal(await gauge('live_registry_staleness_seconds'), LINGER_MS / 100)
   t.equal(await gauge('live_registry_connected'), 0)
   t.ok(watcher.loaded)
@@ -124,4 +128,22 @@ t.test('a lost session is made good, with what changed meanwhile', async t => {
   await other.setData(`${EDGES}/e1`, printNode(edgeNode('e1', { viewers: 9 })))
   await until(() => watcher.view.edge('e1')?.viewers === 9)
   await until(() => watcher.stalenessMs() === 0)
+})
+
+t.test('a view of which something could not be read is stale, though ZooKeeper is connected', async t => {
+  const server = await startZooKeeper(t)
+  const own = await openZk(t, server.connect)
+  const other = await openZk(t, server.connect)
+  for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await other.ensure(path)
+  await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')))
+  const { watcher } = watch(t, own)
+  await until(() => watcher.loaded)
+  const getData = own.getData.bind(own)
+  own.getData = path => Promise.reject(new ZkError('THROTTLED_OP', 'getData', path, true))
+  await other.setData(`${EDGES}/e1`, printNode(edgeNode('e1', { viewers: 9 })))
+  await until(() => watcher.stale)
+  t.ok(own.connected)
+  own.getData = getData
+  await until(() => !watcher.stale)
+  t.equal(watcher.view.edge('e1')?.viewers, 9)
 })

@@ -36,7 +36,7 @@ t.test('one error names every bad variable and its rule', async t => {
     t.same((error as Error).message.split('\n').sort(), [
       'EDGE_CAPACITY: must be a whole number, 0 or more',
       'INTERNAL_PORT: must be a port (0 to 65535)',
-      'INTERNAL_TOKEN: must be at least 16 visible ASCII characters, several tokens parted by commas',
+      'INTERNAL_TOKEN: must be at least 16 visible ASCII characters; separate several tokens by commas',
       'INTERNAL_URL: must be an http or https URL',
       'LOG_LEVEL: must be one of trace, debug, info, warn, error, fatal, silent',
       'NODE_ID: must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)',

@@ -23,6 +23,12 @@ export function transferMs({ limitBytes }: Plan, bytes: number): number {
   return (bytes / limitBytes) * ROUND_TRIP_MS
 }
 
+/** How long after a post was asked for it may be stored: a poster is answered within 8 s, and a commit that began by then
+ * may take longer where the disk is to blame. */
+export function latestCommitMs({ features }: Plan): number {
+  return features.has('late') ? 16_000 : 8_500
+}
+
 /** How late after its commit a comment may reach a viewer that was there and well. @param at when it was stored */
 export function boundOf({ features, apart, faultsUntil, mix }: Plan): (at: number) => number {
   const single = features.size <= 1

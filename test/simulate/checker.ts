@@ -19,6 +19,7 @@ export type Invariant =
   | 'late' // bounds on latency
   | 'memory' // bounds on memory
   | 'restless' // once all is well, nothing goes on but what always does
+  | 'answer' // a post was answered 503 and stored all the same, or not within 8 s
   | 'bug' // the code threw
 
 export interface Violation {
@@ -35,6 +36,15 @@ export interface Post {
   readonly begunAt: number
   ackedAt: number | undefined
   id: CommentId | undefined
+  /** In their order. */
+  readonly tries: Try[]
+}
+
+/** One request of a poster. */
+export interface Try {
+  readonly begunAt: number
+  /** HTTP status; undefined: no answer, or none that says what became of the post. */
+  status: number | undefined
 }
 
 /** A run's judge: it sees the disk and every viewer, poster and pager, and none of the code under test. */
@@ -119,6 +129,26 @@ export class Checker {
     }
     for (const { draft, id } of this.posts) {
       if (id !== undefined && !this.at(draft.videoId, id)) this.violate('history', `${id} was acknowledged and is not stored`, { videoId: draft.videoId, id })
+    }
+  }
+
+  /** Once all is quiet: what was answered 503 is not stored by that try, then or later, and nothing is stored that its
+   * poster has long given up. @param latestMs after the try that stored it began */
+  checkAnswers(latestMs: number): void {
+    const landed = new Map<string, { readonly id: CommentId; readonly at: number }>()
+    for (const [videoId, list] of this.#disk.model.videos) for (const { comment } of list) landed.set(comment.content, { id: comment.id, at: this.landedAt(videoId, comment.id) })
+    for (const { draft, tries } of this.posts) {
+      const stored = landed.get(draft.content)
+      if (!stored) continue
+      const last = tries.findLast(({ begunAt }) => begunAt <= stored.at)
+      const lateMs = stored.at - (last?.begunAt ?? stored.at)
+      if (lateMs > latestMs) this.violate('answer', `${draft.content} was stored ${Math.round(lateMs)} ms after it was asked for last`, { videoId: draft.videoId, id: stored.id })
+      // Once a try's outcome is unknown, what lands later may be its.
+      for (const [i, { begunAt, status }] of tries.entries()) {
+        if (status !== 503) break
+        const until = tries[i + 1]?.begunAt ?? Infinity
+        if (stored.at >= begunAt && stored.at < until) this.violate('answer', `${draft.content} was answered 503 and stored ${Math.round(stored.at - begunAt)} ms after it was asked for`, { videoId: draft.videoId, id: stored.id })
+      }
     }
   }
 

@@ -21,6 +21,7 @@ export interface DiskFaults {
 export type DiskKind = 'serial' | 'per-video'
 
 const UNKNOWN_MS = 1_000
+const LOCKED_MS = 1_000
 
 /** The comments of a whole cluster, behind a store for each dispatcher. */
 export class Disk {
@@ -34,10 +35,25 @@ export class Disk {
   /** id → when it landed, for each video. */
   readonly landedAt = new Map<VideoId, Map<Cursor, number>>()
   #freeAt = 0
+  /** Holds the one lock of a serial disk while it is frozen. */
+  #holder: Process | undefined
 
   constructor(world: World, kind: DiskKind) {
     this.world = world
     this.kind = kind
+  }
+
+  /** It has been frozen in the middle of a commit. */
+  lock(process: Process): void {
+    if (this.kind === 'serial') this.#holder ??= process
+  }
+
+  unlock(process: Process): void {
+    if (this.#holder === process) this.#holder = undefined
+  }
+
+  isLocked(by: Process): boolean {
+    return this.#holder !== undefined && this.#holder !== by
   }
 
   store(process: Process): Store {
@@ -111,6 +127,8 @@ class DiskStore implements Store {
     return new Promise((resolve, reject) => {
       const fail = (ms: number, unknown: boolean) => this.#answer(ms, () => reject(new StoreUnavailableError('as the simulation wishes', { unknown })))
       if (faults.away) return fail(random.between(2, 300), random.chance(0.5))
+      // As SQLite: it is tried again for a second, and then nothing has happened.
+      if (this.#disk.isLocked(this.#process)) return fail(LOCKED_MS, false)
       const late = random.chance(faults.late)
       const lost = random.chance(faults.lost)
       if (late || lost) fail(random.between(20, UNKNOWN_MS), true)

@@ -3,7 +3,7 @@ import { ownerOf } from '../../registry/ownership.js'
 import type { Feature } from './mixes.js'
 import type { Cluster } from './parts.js'
 import type { Plan } from './plan.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 import type { Slot } from './slot.js'
 import type { Viewer } from './viewer.js'
 
@@ -100,7 +100,7 @@ export class Faults {
     switch (feature) {
       case 'crash':
         if (random.chance(0.4)) return void (this.#killNext = true)
-        return slot.kill(random.between(200, 3_000))
+        return slot.kill(random.between(200, 3_000), random.chance(0.3))
       case 'freeze':
         if (slot.id.startsWith('d') && random.chance(0.5)) {
           // Its videos' viewers move meanwhile, to rooms that have to be opened.
@@ -108,7 +108,7 @@ export class Faults {
           edge.wish(true)
           later(random.between(1_000, 5_000), () => edge.wish(false))
         }
-        return slot.freeze(random.chance(0.5) ? random.between(100, 2_000) : random.between(2_000, 15_000))
+        return slot.freeze(random.chance(0.5) ? random.between(100, 2_000) : random.between(2_000, 15_000), !plan.apart && random.chance(0.3))
       case 'drain':
         if (random.chance(0.6)) return slot.stop()
         slot.wish(true)
@@ -132,7 +132,7 @@ export class Faults {
           registry.expireAll()
         })
       case 'clock':
-        slot.process.skewMs = random.chance(0.2) ? random.between(-3_600_000, 3_600_000) : random.between(-5_000, 5_000)
+        slot.process.skewMs = random.chance(0.1) ? random.between(-3, 3) * 86_400_000 : random.chance(0.2) ? random.between(-3_600_000, 3_600_000) : random.between(-5_000, 5_000)
         return
       case 'late':
         if (random.chance(0.5)) disk.faults.away = true
@@ -143,7 +143,7 @@ export class Faults {
           disk.faults.slow = 1
         })
       case 'cut':
-        if (plan.apart) return this.#cutFromOneDispatcher()
+        if (plan.apart) return random.chance(0.5) ? this.#cutFromOneDispatcher() : this.#cutFromAllDispatchers()
         return network.cut(slot.id, random.pick(slots).id, random.between(100, 6_000))
       case 'strays':
         if (random.chance(0.4)) return void (this.#killNext = true)
@@ -178,6 +178,19 @@ export class Faults {
       }
     }
   }
+
+  /** All dispatchers are beyond an edge's reach for long, and no other edge's. */
+  #cutFromAllDispatchers(): void {
+    const { cluster, random, slots, viewers } = this.#o
+    const { network, world } = cluster
+    if (network.isCut) return
+    const edge = random.pick(slots.filter(({ id }) => id.startsWith('e')))
+    const ms = random.between(6_000, 60_000)
+    for (const { id } of slots) if (id.startsWith('d')) network.cut(edge.id, id, ms)
+    world.tell?.(`! ${edge.id} is cut off from every dispatcher for ${Math.round(ms)} ms`)
+    for (let i = 0; i < 4; i++) world.after(random.between(0, 5_000), () => random.pick(viewers).drop())
+  }
+
   /** One dispatcher is beyond an edge's reach for long, and all others are well, while rooms must open there: its
    * viewers come back, and another edge's come over. */
   #cutFromOneDispatcher(): void {

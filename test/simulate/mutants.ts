@@ -47,4 +47,5 @@ export const MUTANTS: readonly Mutant[] = [
   { rule: '10', without: 'nothing more until the socket is writable', file: 'edge/flushes.ts', mixes: ['slow'], find: 'if (viewer.state === LIVE) {', replace: "if (viewer.state.kind === 'live') {" },
   { rule: '10', without: 'a writer that knows whether it must wait', file: 'runtime/http/stream.ts', mixes: ['slow'], find: 'if (!awaited) this.blocked = false\n    else if (!moved)', replace: 'if (!moved)' },
   { rule: '10', without: 'catching up when it is', file: 'edge/room.ts', mixes: ['slow'], find: 'if (viewer.state === LIVE) this.#catchUp.advance(viewer)', replace: '' },
+  { rule: 'answers', without: '504 where a dispatcher may have stored it', file: 'gateway/post-comment.ts', mixes: ['late'], find: 'return this.#result ?? (this.#unknown || this.#running > 0 ? unknown', replace: 'return this.#result ?? (this.#unknown === undefined ? unknown' },
 ]

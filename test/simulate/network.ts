@@ -36,6 +36,8 @@ const HEADERS_MS = 3_000
 export class Network {
   readonly faults: NetworkFaults = { loss: 0, batchLoss: 0, resets: 0, limitBytes: 64 * 1024 }
   readonly listeners = new Map<string, Listener>()
+  /** Addresses that say nothing while nobody lives there, as a host that is gone does, instead of refusing. */
+  readonly dark = new Set<string>()
   /** Whose batches do not get out, and to whom: ids of parts begin with `d` or `e`. */
   readonly muted = new Map<string, 'all' | 'dispatchers'>()
   /** Calls so far, by the path's first two parts. */
@@ -74,7 +76,7 @@ export class Network {
   }
 
   /** The body of the answer. @throws PeerError */
-  call(from: Process, url: string, { method = 'POST', path, body, headers = {}, timeoutMs }: Call): Promise<Buffer> {
+  call(from: Process, url: string, { method = 'POST', to, path, body, headers = {}, timeoutMs }: Call): Promise<Buffer> {
     const world = this.#world
     const kind = path.split(/[/?]/).slice(1, 3).join('/')
     this.calls[kind] = (this.calls[kind] ?? 0) + 1
@@ -89,15 +91,18 @@ export class Network {
         cancel()
         say()
       }
-      const fail = (failure: PeerFailure) => world.after(this.latencyMs(), () => from.run(() => settle(() => reject(new PeerError(failure, `${path.split('?')[0]} to ${url}: ${failure}`)))))
+      const fail = (failure: PeerFailure, sent?: boolean) => world.after(this.latencyMs(), () => from.run(() => settle(() => reject(new PeerError(failure, `${path.split('?')[0]} to ${url}: ${failure}`, sent === undefined ? {} : { sent })))))
       const cancel = from.clock.after(timeoutMs, () => settle(() => reject(new PeerError('timeout', `${path.split('?')[0]} to ${url}: timeout`))))
       const loses = () => world.random.chance(this.faults.loss)
       world.tell?.(`${from.name} → ${url} ${method} ${path} ${shown(said)}`)
       if (loses()) return void (world.random.chance(0.5) && fail('lost'))
       if (kind === 'internal/batch' && (this.#isMuted(from, url) || world.random.chance(this.faults.batchLoss))) return void fail('lost')
       this.#travel(from, url, listener => {
+        if (!listener && this.dark.has(url)) return void world.after(CONNECT_MS, () => fail('timeout', false))
         if (!listener) return void fail('refused')
         const { process } = listener
+        // 421: another instance has the address by now.
+        if (to !== undefined && to !== process.name) return void fail('refused')
         forget = process.onDeath(() => fail('lost'))
         process.run(() => {
           void listener.handle({ method, path, headers, body: said }, undefined).then(reply => {
@@ -131,6 +136,7 @@ export class Network {
     const cancel = world.after(CONNECT_MS, () => fail('timeout'))
     world.tell?.(`${from.name} → ${url} stream ${request.path} ${request.headers['last-event-id'] ?? ''}`)
     this.#travel(from, url, listener => {
+      if (!listener && this.dark.has(url)) return
       cancel()
       if (gone) return
       if (!listener) return void fail('refused')

@@ -1,10 +1,11 @@
 import type { Draft, VideoId } from '../../protocol/comment.js'
 import type { Cursor } from '../../protocol/id.js'
 import { parseResults, printPosts } from '../../protocol/posts.js'
-import type { Checker, Post } from './checker.js'
+import { PeerError } from '../../runtime/peers/peer-error.js'
+import type { Checker, Post, Try } from './checker.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 import type { World } from './world.js'
 
 export interface PersonOptions {
@@ -14,22 +15,29 @@ export interface PersonOptions {
   readonly process: Process
   readonly random: Random
   readonly gateways: readonly string[]
+  /** Since when a part has been well without a break; Infinity: it is not. */
+  readonly wellSince: (url: string) => number
 }
 
 const TRIES = 8
+/** A gateway answers within 8 s; the rest is the network's. */
+const ANSWERED_MS = 8_100
 /** Rule 5: the newest page may be so old. */
 const NEWEST_MS = 1_000
 
 /** Posts under a key until it is acknowledged, and now and then once more. @returns the id, when it stops trying
  * @param stray a dispatcher that gets it as one that was passed on, owner or not: as from a gateway and a dispatcher
  * that are wrong about who owns the video */
-export async function post({ world, network, checker, process, random, gateways }: PersonOptions, draft: Draft, stray: string | undefined): Promise<Cursor | undefined> {
-  const entry: Post = { draft, begunAt: world.now, ackedAt: undefined, id: undefined }
+export async function post({ world, network, checker, process, random, gateways, wellSince }: PersonOptions, draft: Draft, stray: string | undefined): Promise<Cursor | undefined> {
+  const entry: Post = { draft, begunAt: world.now, ackedAt: undefined, id: undefined, tries: [] }
   checker.posts.push(entry)
   const { videoId, authorId, content, key } = draft
   const body = JSON.stringify({ authorId, content })
   let repeats = random.chance(0.05) ? 1 : 0
   for (let i = 0; i < TRIES; i++) {
+    const tried: Try = { begunAt: world.now, status: undefined }
+    entry.tries.push(tried)
+    const gateway = random.pick(gateways)
     try {
       if (stray !== undefined && i === 0) {
         const results = parseResults(await network.call(process, stray, { path: '/internal/posts', body: printPosts({ passedOn: true, posts: [draft] }), timeoutMs: 2_000 }))
@@ -39,12 +47,18 @@ export async function post({ world, network, checker, process, random, gateways 
         if (repeats-- === 0) return entry.id
         continue
       }
-      const answer = await network.call(process, random.pick(gateways), { path: `/comments/${videoId}`, body, headers: { 'content-type': 'application/json', 'idempotency-key': key }, timeoutMs: 10_000 })
+      const answer = await network.call(process, gateway, { path: `/comments/${videoId}`, body, headers: { 'content-type': 'application/json', 'idempotency-key': key }, timeoutMs: 10_000 })
+      tried.status = 201
       checker.acknowledged(entry, Number((JSON.parse(answer.toString()) as { id: string }).id))
       if (repeats-- === 0) return entry.id
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== 'PeerError') throw error
+      if (!(error instanceof PeerError)) throw error
+      tried.status = error.status
+      if (error.failure === 'refused') tried.status = 503 // it never left
+      if (error.status !== undefined && error.status !== 503 && error.status !== 504) checker.violate('answer', `${content} was answered ${error.status}`, { videoId })
     }
+    const tookMs = world.now - tried.begunAt
+    if (tried.status !== undefined && tookMs > ANSWERED_MS && wellSince(gateway) <= tried.begunAt) checker.violate('answer', `${content} was answered ${tried.status} after ${Math.round(tookMs)} ms`, { videoId })
     await new Promise<void>(resolve => process.clock.after(random.between(50, 1_500), resolve))
   }
   return entry.id

@@ -1,7 +1,7 @@
 import type { DiskKind } from './disk.js'
 import { FEATURES, type Feature, type Mix } from './mixes.js'
 import type { Settings } from './parts.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 
 /** What one run is made of. */
 export interface Plan {

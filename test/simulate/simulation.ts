@@ -1,6 +1,6 @@
 import type { Draft } from '../../protocol/comment.js'
 import { nextId, type Cursor } from '../../protocol/id.js'
-import { boundOf, transferMs } from './bounds.js'
+import { boundOf, latestCommitMs, transferMs } from './bounds.js'
 import { Checker, type Violation } from './checker.js'
 import { Disk } from './disk.js'
 import { Faults } from './faults.js'
@@ -10,7 +10,7 @@ import { startDispatcher, startEdge, startGateway, type Cluster } from './parts.
 import { page, post, type PersonOptions } from './people.js'
 import { planOf } from './plan.js'
 import { Process } from './process.js'
-import { Random } from './random.js'
+import { Random } from '../support/random.js'
 import { Registry } from './registry.js'
 import { Slot } from './slot.js'
 import { Viewer } from './viewer.js'
@@ -72,8 +72,8 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       ...Array.from({ length: plan.gateways }, (_, i) => new Slot(cluster, `g${i + 1}`, startGateway)),
     ]
     const gateways = slots.filter(({ id }) => id.startsWith('g')).map(({ url }) => url)
-    const person = (name: string): PersonOptions => ({ world, network, checker, random: random.fork(), gateways, process: new Process(world, name, error => onBug(name, error)) })
-    const wellSince = (url: string) => {
+    const person = (name: string): PersonOptions => ({ world, network, checker, random: random.fork(), gateways, wellSince, process: new Process(world, name, error => onBug(name, error)) })
+    const wellSince = (url: string): number => {
       const slot = slots.find(each => each.url === url)!
       return slot.up ? slot.wellSince : Infinity
     }
@@ -152,6 +152,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       if (checker.violations.length === 0) {
         for (const viewer of viewers) viewer.checkEnd()
         checker.checkStored()
+        checker.checkAnswers(latestCommitMs(plan))
         let left = plan.videos.length
         for (const { id } of plan.videos) void page(person('last'), id, 'before', true).then(done => {
           left--

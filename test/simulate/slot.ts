@@ -42,24 +42,28 @@ export class Slot {
     process.run(() => running.wish!(wished))
   }
 
-  /** SIGKILL; the supervisor brings it back. */
-  kill(backAfterMs: number): void {
+  /** SIGKILL; the supervisor brings it back. @param dark its host goes with it: nobody refuses a connection meanwhile */
+  kill(backAfterMs: number, dark = false): void {
     if (this.process.state === 'dead') return
-    this.#tell('is killed')
+    this.#tell(dark ? 'is killed, and its host is gone' : 'is killed')
     this.process.kill()
+    this.#cluster.disk.unlock(this.process)
+    if (dark) this.#cluster.network.dark.add(this.url)
     this.#cluster.world.after(backAfterMs, () => {
       this.#tell('starts')
       this.stopping = false
+      this.#cluster.network.dark.delete(this.url)
       this.running = this.#begin()
     })
   }
 
-  /** SIGSTOP, and SIGCONT after a while. */
-  freeze(ms: number): void {
+  /** SIGSTOP, and SIGCONT after a while. @param holdsLock in the middle of a transaction: nobody commits meanwhile */
+  freeze(ms: number, holdsLock = false): void {
     const { process, session } = this.running
     if (process.state !== 'up') return
     this.#tell(`freezes for ${Math.round(ms)} ms`)
     process.freeze()
+    if (holdsLock) this.#cluster.disk.lock(process)
     this.#cluster.registry.expireUnlessHeard(session)
     this.#cluster.world.after(ms, () => this.#thaw(process))
   }
@@ -82,6 +86,7 @@ export class Slot {
   #thaw(process: Process): void {
     if (process.state !== 'frozen') return
     this.#tell('thaws')
+    this.#cluster.disk.unlock(process)
     process.thaw()
     this.wellSince = this.#cluster.world.now
   }

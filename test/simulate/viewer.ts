@@ -6,7 +6,7 @@ import type { Checker } from './checker.js'
 import { Gunzip } from './gunzip.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 import type { World } from './world.js'
 
 export interface ViewerOptions {

@@ -6,6 +6,8 @@ import type { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
 import { Guard } from '../../cluster/guard.js'
+import { joinConnectStrings } from '../../registry/zookeeper/connect-string.js'
+import { Api } from './api.js'
 import { isAlive } from './process.js'
 import { ENTRY, plainNode, PROGRAM, type Outcome } from './program.js'
 import { until } from './until.js'
@@ -25,16 +27,8 @@ export interface StartOptions {
   readonly under?: readonly string[]
 }
 
-export interface Comment {
-  readonly id: string
-  readonly videoId: string
-  readonly authorId: string
-  readonly content: string
-  readonly createdAt: number
-}
-
 /** A whole cluster in processes of its own, as `npm start` runs it. */
-export class Cluster {
+export class Cluster extends Api {
   readonly data: string
   readonly exited: Promise<Exit>
   /** What the supervisor has printed. */
@@ -43,6 +37,7 @@ export class Cluster {
   readonly #process: ChildProcess
 
   constructor(data: string, flags: readonly string[], env: NodeJS.ProcessEnv = {}, under: readonly string[] = [], entry = ENTRY) {
+    super()
     this.data = data
     const [command, ...args] = [...under, 'env', ...plainNode(env['NODE_OPTIONS']), entry, 'cluster', '--port', '0', '--data', this.data, ...flags]
     this.#process = spawn(command!, args, {
@@ -68,8 +63,7 @@ export class Cluster {
     return this.#process.pid!
   }
 
-  /** The public URL, without a slash at its end. */
-  get url(): string {
+  override get url(): string {
     const url = /is ready: (http\S+?)\/$/m.exec(this.output)?.[1]
     if (!url) throw new Error(`the cluster is not ready:\n${this.output}${this.errors}`)
     return url
@@ -80,10 +74,6 @@ export class Cluster {
     void this.exited.then(() => (gone = true))
     await until(() => gone || /is ready: http/.test(this.output), { timeoutMs: 60_000, what: 'the cluster is ready' })
     void this.url
-  }
-
-  stream(videoId: string, query = ''): string {
-    return `${this.url}/comments/${videoId}${query}`
   }
 
   record(): ClusterRecord {
@@ -114,36 +104,6 @@ export class Cluster {
     await until(() => ![null, pid].includes(this.member(id).pid) && this.output.includes(`pid ${this.member(id).pid},`), { timeoutMs: 30_000, what: `${id} runs again` })
   }
 
-  /** POSTs a comment; the answer, whatever its status. */
-  post(videoId: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
-    return fetch(this.stream(videoId), { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })
-  }
-
-  /** Posts a comment and expects 201. */
-  async say(videoId: string, content: string): Promise<Comment> {
-    const response = await this.post(videoId, { content })
-    if (response.status !== 201) throw new Error(`the post was answered ${response.status}: ${await response.text()}`)
-    return (await response.json()) as Comment
-  }
-
-  /** A page of history. */
-  async page(videoId: string, query = ''): Promise<{ comments: Comment[]; nextCursor: string | null }> {
-    const response = await fetch(this.stream(videoId, query))
-    if (response.status !== 200) throw new Error(`history was answered ${response.status}: ${await response.text()}`)
-    return (await response.json()) as { comments: Comment[]; nextCursor: string | null }
-  }
-
-  /** All that is stored of a video, oldest first. */
-  async history(videoId: string): Promise<Comment[]> {
-    const all: Comment[] = []
-    for (let cursor: string | null = '0'; cursor !== null; ) {
-      const { comments, nextCursor } = await this.page(videoId, `?direction=after&pageSize=200&cursor=${cursor}`)
-      all.push(...comments)
-      cursor = nextCursor
-    }
-    return all
-  }
-
   /** Sum of a metric's samples at one member; 0 where there is none. */
   async metric(id: string, name: string): Promise<number> {
     return (await this.metrics(id))(name)
@@ -160,7 +120,7 @@ export class Cluster {
   /** An operators' command, against this cluster's ZooKeeper. */
   async registry(...argv: string[]): Promise<Outcome> {
     const { operate } = await import('./operator.js') // most tests need none of it
-    return operate(argv, { env: { ZOOKEEPER_CONNECT: this.record().zookeeper[0]!.url! } })
+    return operate(argv, { env: { ZOOKEEPER_CONNECT: joinConnectStrings(this.record().zookeeper.map(({ url }) => url!)) } })
   }
 
   /** Ctrl-C, as the supervisor sees it. */

@@ -26,10 +26,16 @@ function find(name: string): string | undefined {
 }
 
 const nginx = find('nginx')
-export const caddy = find('caddy')
+const caddy = find('caddy')
 
-/** nginx in front of the gateways at `upstreams`; listens on every address of loopback. */
-export async function startNginx(t: Test, upstreams: readonly string[]): Promise<Front> {
+/** How each is started in front of the gateways at `upstreams`; Caddy, where this machine has it. */
+export const fronts: Readonly<Record<string, (t: Test, upstreams: readonly string[]) => Promise<Front>>> = { nginx: startNginx, ...(caddy ? { Caddy: startCaddy } : {}) }
+
+/** Whether clients may have addresses of their own: only Linux has all of 127.0.0.0/8. */
+export const manyAddresses = process.platform === 'linux'
+
+/** Listens on every address of loopback. */
+async function startNginx(t: Test, upstreams: readonly string[]): Promise<Front> {
   if (!nginx) throw new Error('there is no nginx here: run ./setup.sh')
   const { folder, ports, port, key, certificate } = await prepare(t)
   const accessLog = join(folder, 'live-comments.access.log')
@@ -53,8 +59,8 @@ export async function startNginx(t: Test, upstreams: readonly string[]): Promise
   return { url: `https://127.0.0.1:${port}`, ca: readFileSync(certificate), accessLog: () => readFileSync(accessLog, 'utf8') }
 }
 
-/** Caddy in front of the gateways at `upstreams`; listens on every address of loopback. */
-export async function startCaddy(t: Test, upstreams: readonly string[]): Promise<Front> {
+/** Listens on every address of loopback. */
+async function startCaddy(t: Test, upstreams: readonly string[]): Promise<Front> {
   const { folder, port, key, certificate } = await prepare(t)
   const shipped = substitute(readFileSync(join(projectRoot, 'deploy', 'caddy', 'Caddyfile'), 'utf8'), [
     [/^\{\n/m, '{\nadmin off\nauto_https disable_redirects\n'],

@@ -1,4 +1,4 @@
-import type { DispatcherNode, EdgeNode } from '../../protocol/nodes.js'
+import type { DispatcherNode, EdgeNode, GatewayNode } from '../../protocol/nodes.js'
 
 /** An edge as it would announce itself, of instance `i1`. */
 export function edgeNode(id: string, given: Partial<EdgeNode> = {}): EdgeNode {
@@ -14,4 +14,9 @@ export function edgeNode(id: string, given: Partial<EdgeNode> = {}): EdgeNode {
 /** A dispatcher as it would announce itself, of instance `i1`. */
 export function dispatcherNode(id: string, given: Partial<DispatcherNode> = {}): DispatcherNode {
   return { id, instance: 'i1', internalUrl: 'http://127.0.0.1:9081', state: 'up', startedAt: 1_750_000_000_000, version: '0.1.0', wire: 1, ...given }
+}
+
+/** A gateway as it would announce itself, of instance `i1`. */
+export function gatewayNode(id: string, given: Partial<GatewayNode> = {}): GatewayNode {
+  return { ...dispatcherNode(id), publicUrl: 'http://127.0.0.1:8080', viewers: 0, ...given }
 }

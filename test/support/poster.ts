@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Cluster } from './cluster.js'
+import type { Api } from './api.js'
 
 /** Posts to one video without pause, one comment after the other. */
 export class Poster {
@@ -10,7 +10,7 @@ export class Poster {
   #posting = true
   readonly #done: Promise<void>
 
-  constructor(cluster: Cluster, videoId: string, everyMs = 20) {
+  constructor(cluster: Api, videoId: string, everyMs = 20) {
     this.#done = this.#run(cluster, videoId, everyMs)
   }
 
@@ -19,7 +19,7 @@ export class Poster {
     await this.#done
   }
 
-  async #run(cluster: Cluster, videoId: string, everyMs: number): Promise<void> {
+  async #run(cluster: Api, videoId: string, everyMs: number): Promise<void> {
     for (let number = 1; this.#posting; number++) {
       try {
         this.acknowledged.push((await cluster.say(videoId, `comment ${number}`)).id)

@@ -1,7 +1,7 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import type { Test } from 'tap'
+import type { Api } from './api.js'
 import { startBrowser } from './chromium.js'
-import { startCluster, type Cluster } from './cluster.js'
 
 export interface OpenOptions extends BrowserContextOptions {
   /** Where the page is served, the cluster's own address by default. */
@@ -53,10 +53,13 @@ export class ViewerPage {
   }
 }
 
-/** A cluster and a real browser, ended with `t`. */
-export async function startPages(t: Test): Promise<{ cluster: Cluster; open: (t: Test, video: string, options?: OpenOptions) => Promise<ViewerPage> }> {
-  const [cluster, browser] = await Promise.all([startCluster(t, ['--edges', '1', '--dispatchers', '1']), startBrowser(t)])
-  return { cluster, open: (t, video, options = {}) => open(t, browser, `${options.url ?? cluster.url}${options.path ?? '/'}?video=${video}`, options) }
+/** Opens the page of a video, which is closed when `t` ends. */
+export type Open = (t: Test, video: string, options?: OpenOptions) => Promise<ViewerPage>
+
+/** A real browser in front of `cluster`, ended with `t`. */
+export async function startPages(t: Test, cluster: Api): Promise<Open> {
+  const browser = await startBrowser(t)
+  return (t, video, options = {}) => open(t, browser, `${options.url ?? cluster.url}${options.path ?? '/'}?video=${video}`, options)
 }
 
 async function open(t: Test, browser: Browser, url: string, { clock, ...options }: OpenOptions): Promise<ViewerPage> {

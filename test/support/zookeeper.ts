@@ -4,29 +4,43 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { Zk, type ZkOptions } from '../../registry/zookeeper/client.js'
-import { startLocalServer, type LocalServer } from '../../registry/zookeeper/local-server.js'
+import { startLocalServer, type LocalServer, type LocalServerOptions } from '../../registry/zookeeper/local-server.js'
 import type { SessionListener } from '../../registry/zookeeper/session.js'
 
-/** A real ZooKeeper of a test's own. */
-export class TestZooKeeper {
-  #server: LocalServer | undefined
-  readonly #guard: Guard
+/** How a test's server is started. */
+export type TestServerOptions = Pick<LocalServerOptions, 'port' | 'jvmFlags' | 'ensemble'>
 
-  /** @param guard ends it where the test is cut short */
-  constructor(
+const HEAP_MB = 128
+
+/** A real ZooKeeper server of a test's own. */
+export class TestZooKeeper {
+  readonly port: number
+  /** `host:port`, without a chroot. */
+  readonly connect: string
+  #server: LocalServer | undefined
+
+  private constructor(
     readonly folder: string,
+    private readonly options: TestServerOptions,
     server: LocalServer,
-    guard: Guard,
+    /** Ends it where the test is cut short. */
+    private readonly guard: Guard,
   ) {
     this.#server = server
-    this.#guard = guard
     this.port = server.port
     this.connect = server.connect
   }
 
-  readonly port: number
-  /** `host:port`, without a chroot. */
-  readonly connect: string
+  static async launch(folder: string, options: TestServerOptions = {}): Promise<TestZooKeeper> {
+    const guard = new Guard()
+    const server = await startLocalServer({ ...options, folder, heapMb: HEAP_MB, onSpawn: pid => guard.protect([pid]) })
+    return new TestZooKeeper(folder, options, server, guard)
+  }
+
+  /** Null while it is down. */
+  get runningPid(): number | null {
+    return this.#server?.pid ?? null
+  }
 
   get pid(): number {
     return this.#running().pid
@@ -40,9 +54,9 @@ export class TestZooKeeper {
     this.#server = undefined
   }
 
-  /** On the same port, with the data it had. */
-  async start(): Promise<void> {
-    this.#server = await startLocalServer({ folder: this.folder, port: this.port, heapMb: 128, onSpawn: pid => this.#guard.protect([pid]) })
+  /** On the same port, with the data it had. @param options what is other than before */
+  async start(options: Pick<TestServerOptions, 'jvmFlags'> = {}): Promise<void> {
+    this.#server = await startLocalServer({ ...this.options, ...options, folder: this.folder, port: this.port, heapMb: HEAP_MB, onSpawn: pid => this.guard.protect([pid]) })
   }
 
   /** Throws the data away; to be called between kill and start. */
@@ -67,6 +81,12 @@ export class TestZooKeeper {
     this.#server = undefined
   }
 
+  /** For good. */
+  async close(): Promise<void> {
+    await this.stop()
+    this.guard.close()
+  }
+
   #running(): LocalServer {
     if (!this.#server) throw new Error('ZooKeeper is not running')
     return this.#server
@@ -74,14 +94,11 @@ export class TestZooKeeper {
 }
 
 /** Starts one on a free port, in a folder of its own; both are gone when `t` ends. */
-export async function startZooKeeper(t: Test): Promise<TestZooKeeper> {
+export async function startZooKeeper(t: Test, options: Pick<TestServerOptions, 'jvmFlags'> = {}): Promise<TestZooKeeper> {
   const folder = mkdtempSync(join(tmpdir(), 'zookeeper-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const guard = new Guard()
-  t.after(() => guard.close())
-  const server = await startLocalServer({ folder, heapMb: 128, onSpawn: pid => guard.protect([pid]) })
-  const zookeeper = new TestZooKeeper(folder, server, guard)
-  t.after(() => zookeeper.stop())
+  const zookeeper = await TestZooKeeper.launch(folder, options)
+  t.after(() => zookeeper.close())
   return zookeeper
 }
 

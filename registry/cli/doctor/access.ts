@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises'
-import { BlockList, connect } from 'node:net'
+import { BlockList, connect, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Zk } from '../../zookeeper/client.js'
-import { parseConnectString } from '../../zookeeper/connect-string.js'
+import { parseConnectString, parseServers, printServer, type ServerAddress } from '../../zookeeper/connect-string.js'
 import { isZkError } from '../../zookeeper/zk-error.js'
 import { inParallel } from '../connection.js'
 import { everyPath } from '../secure.js'
@@ -11,23 +11,25 @@ import { note, problem, type Finding } from './finding.js'
 
 const CONNECT_MS = 1_000
 
-/** Where strangers are not: this machine, and networks that are not routed on the internet. */
+/** This machine, and networks that are not routed on the internet: no strangers there. */
 const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8)
+loopback.addAddress('::1', 'ipv6')
 const inside = new BlockList()
 for (const [net, prefix] of [['10.0.0.0', 8], ['172.16.0.0', 12], ['192.168.0.0', 16], ['169.254.0.0', 16], ['100.64.0.0', 10]] as const) inside.addSubnet(net, prefix)
+for (const [net, prefix] of [['fc00::', 7], ['fe80::', 10]] as const) inside.addSubnet(net, prefix, 'ipv6')
 
-/** Who may change the registry, and who can reach ZooKeeper at all. */
+/** Judges who may change the registry, and who can reach ZooKeeper. */
 export async function judgeAccess(zk: Zk, { connect, auth }: ZookeeperAddress): Promise<Finding[]> {
   const { servers } = parseConnectString(connect)
-  const [open, reachable] = await Promise.all([openPaths(zk), Promise.all(servers.split(',').map(reachableAt)).then(all => all.flat())])
+  const [open, reachable] = await Promise.all([openPaths(zk), Promise.all(parseServers(servers).map(reachableAt)).then(all => all.flat())])
   return [...judgeOpen(open, reachable, auth !== undefined), ...judgeReachable(reachable)]
 }
 
-/** @param reachable where others than this machine reach ZooKeeper, as host:port */
+/** @param reachable addresses at which other machines reach ZooKeeper */
 export function* judgeOpen(paths: readonly string[], reachable: readonly Reachable[], hasCredentials: boolean): Generator<Finding> {
   const advice = hasCredentials
-    ? 'Run the command secure with these credentials, once every part has them.'
+    ? 'Once every part has these credentials, run the command secure with them.'
     : 'Give every part the same ZOOKEEPER_AUTH (or ZOOKEEPER_AUTH_FILE) and restart it, then run the command secure with it.'
   const level = reachable.length > 0 ? problem : note
   for (const path of paths) yield level('znode_open', path, 'can be changed by anyone who reaches ZooKeeper', advice)
@@ -36,8 +38,8 @@ export function* judgeOpen(paths: readonly string[], reachable: readonly Reachab
 export function* judgeReachable(reachable: readonly Reachable[]): Generator<Finding> {
   for (const { at, isPublic } of reachable) {
     const level = isPublic ? problem : note
-    const what = `ZooKeeper can be reached ${isPublic ? 'at a public address' : 'from other machines'}: whoever does can end the session of any part, whatever the ACLs`
-    yield level('zookeeper_exposed', at, what, 'Let only the machines of the parts, and operators\', reach its client port: clientPortAddress in zoo.cfg, a private network, a firewall.')
+    const what = `ZooKeeper can be reached ${isPublic ? 'at a public address' : 'from other machines'}: anyone who reaches it can end any part's session, whatever the ACLs`
+    yield level('zookeeper_exposed', at, what, 'Let only the machines of the parts and of operators reach its client port: clientPortAddress in zoo.cfg, a private network, a firewall.')
   }
 }
 
@@ -58,18 +60,17 @@ async function openPaths(zk: Zk): Promise<string[]> {
   return open.filter(path => path !== undefined)
 }
 
-/** Addresses, not of this machine alone, that a server is reached at. One named by a loopback address may listen on the
- * others too: ZooKeeper's own default. */
-async function reachableAt(server: string): Promise<Reachable[]> {
-  const [host = '', port = '2181'] = server.split(':')
-  const { address } = await lookup(host, 4).catch(() => ({ address: '' }))
-  if (!loopback.check(address)) return address === '' ? [] : [reached(address, port)]
+/** The non-loopback addresses of a server. One that is named by a loopback address may listen on the others too, which is
+ * ZooKeeper's default. */
+async function reachableAt({ host, port }: ServerAddress): Promise<Reachable[]> {
+  const { address } = await lookup(host, isIPv6(host) ? 6 : 4).catch(() => ({ address: '' }))
+  if (!loopback.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) return address === '' ? [] : [reached(address, port)]
   const own = Object.values(networkInterfaces()).flatMap(list => (list ?? []).filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address))
-  const taken = await Promise.all(own.map(address => takesConnections(address, Number(port))))
+  const taken = await Promise.all(own.map(address => takesConnections(address, port)))
   return own.filter((_, i) => taken[i]).map(address => reached(address, port))
 }
 
-const reached = (address: string, port: string): Reachable => ({ at: `${address}:${port}`, isPublic: !inside.check(address) })
+const reached = (address: string, port: number): Reachable => ({ at: printServer({ host: address, port }), isPublic: !inside.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') })
 
 export function takesConnections(host: string, port: number): Promise<boolean> {
   return new Promise(resolve => {

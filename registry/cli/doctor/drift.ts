@@ -9,14 +9,14 @@ import { problem, type Finding } from './finding.js'
 import { readZnode } from './znodes.js'
 
 const TIMEOUT_MS = 1_000
-/** A long list is announced at most once a second: what is behind for longer than these looks take is wrong. */
+/** A long list is announced at most once a second: a difference that outlasts these looks is wrong. */
 const LOOKS = 3
 const PAUSE_MS = 600
 const SHOWN = 3
 
 const held = z.object({ videos: z.record(z.string(), z.number()) })
 
-/** Videos that an edge has announced and does not hold, or holds and has not announced, at every look. */
+/** Finds videos that at every look the edge has announced and does not hold, or holds and has not announced. */
 export async function drift(zk: Zk, client: InternalClient, edge: EdgeNode): Promise<Finding[]> {
   let differing: Set<VideoId> | undefined
   for (let look = 1; look <= LOOKS; look++) {
@@ -27,10 +27,10 @@ export async function drift(zk: Zk, client: InternalClient, edge: EdgeNode): Pro
   }
   const names = [...differing!].slice(0, SHOWN).join(', ')
   const more = differing!.size > SHOWN ? ` and ${differing!.size - SHOWN} more` : ''
-  return [problem('holdings_differ', edge.id, `what it announces and what it holds differ for ${names}${more}`, 'Comments still arrive, later. See its log for why it cannot write to the registry; drain it and start it again if it stays so.')]
+  return [problem('holdings_differ', edge.id, `announced and actual holdings differ for ${names}${more}`, 'Comments still arrive, but later. Its log says why it cannot write to the registry; if this lasts, drain it and restart it.')]
 }
 
-/** Nothing where it cannot be asked: that is a finding of its own. */
+/** Empty if the edge does not answer, which is a finding of its own. */
 async function difference(zk: Zk, client: InternalClient, { id, instance, internalUrl }: EdgeNode): Promise<Set<VideoId>> {
   const answer = await client.call(internalUrl, { method: 'GET', path: '/internal/holdings', timeoutMs: TIMEOUT_MS }).catch((error: unknown) => {
     if (error instanceof PeerError) return undefined

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClusterIdentity } from '../../../protocol/nodes.js'
 import type { InternalClient } from '../../../runtime/peers/client.js'
 import { refusal, refusalMessage } from '../../access.js'
 import { Zk } from '../../zookeeper/client.js'
-import { parseConnectString } from '../../zookeeper/connect-string.js'
+import { parseConnectString, parseServers, printServer } from '../../zookeeper/connect-string.js'
 import { isZkError } from '../../zookeeper/zk-error.js'
+import { clusterAt } from '../cluster-at.js'
 import { inParallel } from '../connection.js'
-import type { RunningCluster } from '../running-cluster.js'
+import { zookeeperOf, type RunningCluster } from '../running-cluster.js'
 import type { ZookeeperAddress } from '../zookeeper-address.js'
 import { judgeAccess, takesConnections } from './access.js'
 import { drift } from './drift.js'
@@ -16,34 +18,36 @@ import { judgeZnodes, readZnodes, type Znodes } from './znodes.js'
 const AWAY_MS = 3_000
 const SLOW_MS = 200
 const READS = 5
-/** Before a second look at what did not seem right. */
+/** Pause before the second look. */
 const PAUSE_MS = 500
 
 export interface ExaminationOptions {
   readonly address: ZookeeperAddress
   readonly client: InternalClient
-  /** The cluster that runs in this folder: it tells of gateways, which announce nothing, and of parts that are down. */
+  /** The cluster that runs in this folder: it names gateways, which announce nothing, and parts that are down. */
   readonly cluster: RunningCluster | undefined
 }
 
-/** What `doctor --json` prints. */
+/** The output of `doctor --json`. */
 export interface Diagnosis {
-  /** No problem was found; notes are none. */
+  /** True if there is no problem; notes do not count. */
   readonly healthy: boolean
+  /** Which cluster's registry it is; null where it has no name, absent where it could not be read. */
+  readonly cluster?: ClusterIdentity | null
   readonly zookeeper: {
     readonly connect: string
-    /** How long it took to open a session, which is a write, ms; null while it is away. */
+    /** Time to open a session, which is a write, ms; null if ZooKeeper is unreachable. */
     readonly sessionMs: number | null
-    /** The median of a few reads, ms; null where nothing may be read. */
+    /** Median time of a few reads, ms; null if nothing may be read. */
     readonly readMs: number | null
   }
-  /** How many processes were asked. */
+  /** Number of processes that were asked. */
   readonly asked: { readonly gateways: number; readonly dispatchers: number; readonly edges: number }
   readonly findings: readonly Finding[]
 }
 
-/** Looks at everything there is to ask. What does not seem right is looked at again half a second later, and only what
- * is still so is a problem: nodes come and go in the middle of a look. */
+/** Examines everything. If there are problems it looks again half a second later, and only those that are still there
+ * count: nodes come and go in the middle of a look. */
 export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
   const { connect, auth } = options.address
   const zk = new Zk(connect, { callTimeoutMs: AWAY_MS, auth })
@@ -53,6 +57,7 @@ export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
     const sessionMs = rounded(performance.now() - since)
     const refused = await refusal(zk)
     if (refused !== undefined) return { healthy: false, zookeeper: { connect, sessionMs, readMs: null }, asked: nobody, findings: [refuses(options.address, refused)] }
+    const identity = (await clusterAt(zk, options.address)) ?? null
     const readMs = rounded(await readTime(zk))
     let { findings, asked } = await look(zk, options)
     if (findings.some(({ level }) => level === 'problem')) {
@@ -63,7 +68,7 @@ export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
     }
     if (readMs > SLOW_MS) findings.push(slow(connect, readMs))
     findings.push(...(await judgeAccess(zk, options.address)))
-    return { healthy: findings.every(({ level }) => level === 'note'), zookeeper: { connect, sessionMs, readMs }, asked, findings: merged(findings) }
+    return { healthy: findings.every(({ level }) => level === 'note'), cluster: identity, zookeeper: { connect, sessionMs, readMs }, asked, findings: merged(findings) }
   } catch (error) {
     if (!(error instanceof Error) || !(isZkError(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED') || error.name === 'AbortError')) throw error
     return { healthy: false, zookeeper: { connect, sessionMs: null, readMs: null }, asked: nobody, findings: await away(options.address) }
@@ -93,20 +98,20 @@ function expected(znodes: Znodes, cluster: RunningCluster | undefined): Expected
   return [...gateways, ...members]
 }
 
-/** A cluster.json of another registry tells nothing of this one. */
+/** Ignores the cluster.json of a cluster with another registry. */
 function ofThisRegistry({ connect }: ZookeeperAddress, cluster: RunningCluster | undefined): RunningCluster | undefined {
-  return cluster?.zookeeper[0]?.url === connect ? cluster : undefined
+  return cluster && zookeeperOf(cluster) === connect ? cluster : undefined
 }
 
-/** What the cluster in this folder should have and the registry has not. */
+/** Finds parts of the cluster in this folder that are down or not in the registry. */
 function* judgeCluster({ edges, dispatchers }: Znodes, cluster: RunningCluster | undefined): Generator<Finding> {
   if (!cluster) return
   const announced = new Set([...edges, ...dispatchers].map(({ id }) => id))
   for (const { id, pid } of [...cluster.gateways, ...cluster.dispatchers, ...cluster.edges]) {
-    if (pid === null) yield problem('node_down', id, 'is down', `npm start starts it again after a second unless told --no-restart; see the end of data/logs/${id}.log and ${id}.err for why it ended.`)
+    if (pid === null) yield problem('node_down', id, 'is down', `npm start restarts it after a second, unless --no-restart is set; the end of data/logs/${id}.log and ${id}.err says why it ended.`)
   }
   for (const { id, pid } of [...cluster.dispatchers, ...cluster.edges]) {
-    if (pid !== null && !announced.has(id)) yield problem('node_unannounced', id, 'runs and is not in the registry: nobody sends it anything', `See data/logs/${id}.log for what it waits for; a frozen process loses its session (kill -CONT ${pid} goes on).`)
+    if (pid !== null && !announced.has(id)) yield problem('node_unannounced', id, 'runs but is not in the registry: nobody sends it anything', `data/logs/${id}.log says what it waits for. A frozen process loses its session (kill -CONT ${pid} resumes it).`)
   }
 }
 
@@ -121,29 +126,28 @@ async function readTime(zk: Zk): Promise<number> {
 }
 
 function refuses({ connect, auth }: ZookeeperAddress, path: string): Finding {
-  return problem('zookeeper_refuses', path, refusalMessage(connect, path, auth !== undefined), 'Give the credentials of the parts, by --zookeeper-auth-file, ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE.')
+  return problem('zookeeper_refuses', path, refusalMessage(connect, path, auth !== undefined), 'Give the credentials of the parts with --zookeeper-auth-file, ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE.')
 }
 
 const nobody: Diagnosis['asked'] = { gateways: 0, dispatchers: 0, edges: 0 }
 
 function slow(connect: string, readMs: number): Finding {
-  return note('zookeeper_slow', connect, `ZooKeeper takes ${readMs} ms for a read`, 'Its machine, its disk or the way to it is busy: nodes come and go in view as late as that.')
+  return note('zookeeper_slow', connect, `ZooKeeper takes ${readMs} ms for a read`, 'Its machine, its disk or the network is busy: changes of the registry are seen that late.')
 }
 
-/** Which of its servers can be reached at all. */
+/** Which of its servers accept connections. */
 async function away({ connect, source }: ZookeeperAddress): Promise<Finding[]> {
   const { servers } = parseConnectString(connect)
   return Promise.all(
-    servers.split(',').map(async server => {
-      const [host = '', port = '2181'] = server.split(':')
-      const taken = await takesConnections(host, Number(port))
+    parseServers(servers).map(async server => {
+      const taken = await takesConnections(server.host, server.port)
       return problem(
         'zookeeper_away',
-        server,
-        taken ? `ZooKeeper takes connections and does not answer (${source})` : `nothing listens where ZooKeeper should (${source})`,
+        printServer(server),
+        taken ? `ZooKeeper accepts connections but does not answer (${source})` : `nothing listens where ZooKeeper should (${source})`,
         taken
-          ? 'It is frozen, stopped (kill -CONT goes on), overloaded, or something else listens there. The cluster goes on with what it last saw; nothing that comes or goes is noticed until it is back.'
-          : 'Start it (npm start does by itself), or name another with --zookeeper HOST:PORT/CHROOT. The cluster goes on with what it last saw.',
+          ? 'It is frozen, stopped (kill -CONT resumes it) or overloaded, or something else listens there. The cluster goes on with its last view; nodes that come or go are not noticed until ZooKeeper is back.'
+          : 'Start it (npm start does by itself), or name another one with --zookeeper HOST:PORT/CHROOT. The cluster goes on with its last view.',
       )
     }),
   )

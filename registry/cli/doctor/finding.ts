@@ -1,10 +1,10 @@
-/** Something that is not as it should be, and what to do about it. */
+/** Something wrong or notable, and what to do about it. */
 export interface Finding {
-  /** A `note` is worth knowing and harmless here; only a problem is a failed check. */
+  /** A `note` is harmless here; only a problem fails the check. */
   readonly level: 'problem' | 'note'
   /** Stable, for scripts. */
   readonly code: Code
-  /** Whom it is about: nodes or paths in the registry. */
+  /** The nodes, or paths in the registry, that it is about. */
   readonly subjects: readonly string[]
   /** A sentence without its subject. */
   readonly what: string
@@ -44,7 +44,7 @@ export function note(code: Code, subject: string, what: string, advice: string):
   return { ...problem(code, subject, what, advice), level: 'note' }
 }
 
-/** What is the same of many subjects is said once. */
+/** Merges findings that differ only in their subjects; problems come first. */
 export function merged(findings: readonly Finding[]): Finding[] {
   const kinds = new Map<string, Finding>()
   for (const finding of findings) {
@@ -56,8 +56,8 @@ export function merged(findings: readonly Finding[]): Finding[] {
   return [...kinds.values()].sort((a, b) => rank(a) - rank(b))
 }
 
-/** Those of `findings` that `again` has too: same code, same subject. What a node that just comes or goes shows is gone
- * at the second look. */
+/** The findings of `again` whose code and subjects are in `findings` too. A finding about a node that was just coming or
+ * going is gone at the second look. */
 export function lasting(findings: readonly Finding[], again: readonly Finding[]): Finding[] {
   const key = ({ code, subjects }: Finding) => `${code} ${subjects.join()}`
   const before = new Set(findings.map(key))

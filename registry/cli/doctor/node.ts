@@ -6,32 +6,32 @@ import { note, problem, type Finding } from './finding.js'
 const TIMEOUT_MS = 1_000
 const CLOCK_MS = 1_000
 const STALE_SECONDS = 2
-/** Of the descriptors a process may open. */
+/** Share of a process's descriptors beyond which they are low. */
 const USED_SHARE = 0.8
-/** What a part opens beside its viewers' sockets. */
+/** Descriptors that a part needs beside its viewers' sockets. */
 const OWN_DESCRIPTORS = 500
 const LOWAT_BYTES = 131_072
 
 const pong = z.object({ id: z.string(), instance: z.string(), now: z.number().optional() })
 
-/** A process that ought to be there. */
+/** A process that should be running. */
 export interface Expected {
   readonly kind: 'gateway' | 'edge' | 'dispatcher'
   readonly id: string
-  /** Unknown of gateways: they announce nothing. */
+  /** Undefined for gateways, which announce nothing. */
   readonly instance?: string
   readonly internalUrl: string
-  /** Viewers that an edge says it can take. */
+  /** The most viewers that an edge takes, by its announcement. */
   readonly capacity?: number
 }
 
-/** What a process said when it was asked. */
+/** A process's answers. */
 export interface Answers {
   readonly id: string
   readonly instance: string
-  /** How far its clock is ahead of ours, ms, and by how much that may be wrong; undefined where it did not tell. */
+  /** How far its clock is ahead of ours, ms, and the possible error; undefined if it did not say. */
   readonly clock: { readonly aheadMs: number; readonly withinMs: number } | undefined
-  /** Its metrics, as Prometheus reads them. */
+  /** Its metrics in Prometheus's text format. */
   readonly metrics: string
 }
 
@@ -50,7 +50,7 @@ export async function askNode(client: InternalClient, { internalUrl }: Expected)
 }
 
 async function ping(client: InternalClient, internalUrl: string): Promise<Omit<Answers, 'metrics'>> {
-  await client.call(internalUrl, { method: 'GET', path: '/healthz', timeoutMs: TIMEOUT_MS }) // opens the connection, which the clock's question must not wait for
+  await client.call(internalUrl, { method: 'GET', path: '/healthz', timeoutMs: TIMEOUT_MS }) // opens the connection, so that the clock's question does not wait for it
   const asked = Date.now()
   const answer = await client.call(internalUrl, { method: 'GET', path: '/internal/ping', timeoutMs: TIMEOUT_MS })
   const answered = Date.now()
@@ -58,33 +58,33 @@ async function ping(client: InternalClient, internalUrl: string): Promise<Omit<A
   return { id, instance, clock: now === undefined ? undefined : { aheadMs: now - (asked + answered) / 2, withinMs: (answered - asked) / 2 } }
 }
 
-/** What one process showed. @param announcedEdges how many edges the registry has */
+/** Judges one process by its answers. @param announcedEdges number of edges in the registry */
 export function judgeNode(node: Expected, asked: Asked, announcedEdges: number): Finding[] {
   if ('failure' in asked) return [judgeFailure(node, asked.failure, asked.status)]
   const { id, instance, clock, metrics } = asked.answers
   if (id !== node.id || (node.instance !== undefined && instance !== node.instance)) {
-    return [problem('node_is_another', node.id, `at ${node.internalUrl} another process answers, ${id} (${instance})`, 'A restarted node takes its entry over within seconds. If this lasts, two processes have the same NODE_ID or the same INTERNAL_URL: give each its own.')]
+    return [problem('node_is_another', node.id, `at ${node.internalUrl} another process answers: ${id} (${instance})`, 'A restarted node takes over its entry within seconds. If this lasts, two processes have the same NODE_ID or the same INTERNAL_URL: give each its own.')]
   }
   return [...judgeClock(node, clock), ...judgeView(node, metrics, announcedEdges), ...judgeDescriptors(node, metrics), ...judgeLowat(node, metrics)]
 }
 
 function judgeFailure({ kind, id, internalUrl }: Expected, failure: PeerFailure, status: number | undefined): Finding {
-  if (failure === 'refused') return problem('node_refuses', id, `refuses connections at ${internalUrl}: its process has ended`, `Start it again (npm start does by itself) and see the end of its log for why. Its entry in the registry goes with its session, within seconds.`)
-  if (failure === 'timeout') return problem('node_silent', id, `takes connections at ${internalUrl} and does not answer`, `The process is frozen, stopped (kill -CONT goes on) or overloaded: see its CPU and its log, and end it with SIGKILL if it stays so; its ${kind === 'dispatcher' ? 'posts' : 'viewers'} go to others.`)
-  if (status === 401) return problem('token_wrong', id, 'does not take our internal token', 'Give it with --token or INTERNAL_TOKEN; for a cluster of npm start, run this where its ./data is.')
-  if (failure === 'wire') return problem('node_fails', id, `at ${internalUrl} speaks another version of the wire`, 'Bring all nodes to one version.')
-  return problem('node_fails', id, `at ${internalUrl} ${status === undefined ? 'broke off, or answered what no node of ours does' : `answered ${status}`}`, 'See its log; is something else listening there?')
+  if (failure === 'refused') return problem('node_refuses', id, `refuses connections at ${internalUrl}: its process has ended`, `Restart it (npm start does by itself); the end of its log says why it ended. Its entry in the registry disappears with its session, within seconds.`)
+  if (failure === 'timeout') return problem('node_silent', id, `accepts connections at ${internalUrl} but does not answer`, `The process is frozen, stopped (kill -CONT resumes it) or overloaded: look at its CPU and its log. If this lasts, end it with SIGKILL; its ${kind === 'dispatcher' ? 'posts' : 'viewers'} go to others.`)
+  if (status === 401) return problem('token_wrong', id, 'does not accept our internal token', 'Give the token with --token or INTERNAL_TOKEN; for a cluster of npm start, run this command where its ./data is.')
+  if (failure === 'wire') return problem('node_fails', id, `at ${internalUrl} speaks another wire version`, 'Run the same version on all nodes.')
+  return problem('node_fails', id, `at ${internalUrl} ${status === undefined ? 'broke off, or answered something that no node of ours would' : `answered ${status}`}`, 'See its log. Is something else listening there?')
 }
 
 function* judgeClock({ id }: Expected, clock: Answers['clock']): Generator<Finding> {
   if (!clock || Math.abs(clock.aheadMs) - clock.withinMs <= CLOCK_MS) return
   const seconds = (Math.abs(clock.aheadMs) / 1000).toFixed(1)
-  yield problem('clock_off', id, `its clock is ${seconds} s ${clock.aheadMs > 0 ? 'ahead of' : 'behind'} this machine's`, 'Let that machine keep its time by NTP (timedatectl set-ntp true). If every node is named here, this machine is the one that is wrong.')
+  yield problem('clock_off', id, `its clock is ${seconds} s ${clock.aheadMs > 0 ? 'ahead of' : 'behind'} this machine's`, 'Synchronize that machine\'s clock by NTP (timedatectl set-ntp true). If every node is named here, this machine\'s clock is the wrong one.')
 }
 
 function* judgeView({ kind, id }: Expected, metrics: string, announcedEdges: number): Generator<Finding> {
   const staleSeconds = sample(metrics, 'live_registry_staleness_seconds') ?? 0
-  const advice = 'It goes on with what it last saw. See its log for zookeeper_lost, and whether it reaches ZooKeeper.'
+  const advice = 'It goes on with its last view. Look for zookeeper_lost in its log, and check whether it reaches ZooKeeper.'
   if (staleSeconds > STALE_SECONDS) yield problem('view_stale', id, `has not seen the registry for ${staleSeconds.toFixed(0)} s`, advice)
   const edges = sample(metrics, 'live_registry_edges')
   if (kind !== 'edge' && edges !== undefined && edges < announcedEdges) yield problem('view_stale', id, `sees ${edges} of the ${announcedEdges} edges that are announced`, advice)
@@ -99,19 +99,19 @@ function* judgeDescriptors(node: Expected, metrics: string): Generator<Finding> 
   else if (most < needed) yield onlyHere(node)('descriptors_low', node.id, `may open ${most} descriptors; its capacity needs ${needed}`, 'Raise its limit (ulimit -n, LimitNOFILE=, ulimits: in compose) or lower EDGE_CAPACITY.')
 }
 
-/** Rule 10: how much one slow viewer may hold in the kernel. */
+/** Rule 10: how many bytes one slow viewer may hold in the kernel. */
 function* judgeLowat(node: Expected, metrics: string): Generator<Finding> {
   const bytes = sample(metrics, 'live_tcp_notsent_lowat_bytes')
   if (bytes === undefined || node.kind === 'dispatcher' || bytes <= LOWAT_BYTES) return
-  yield onlyHere(node)('lowat_high', node.id, `net.ipv4.tcp_notsent_lowat is ${bytes}: a viewer on a slow line may hold 4 MB of old comments in the kernel before it is noticed`, 'On the machine or in the container: sysctl -w net.ipv4.tcp_notsent_lowat=16384, then start it again.')
+  yield onlyHere(node)('lowat_high', node.id, `net.ipv4.tcp_notsent_lowat is ${bytes}: a viewer on a slow line may hold 4 MB of old comments in the kernel before it is noticed`, 'On the machine or in the container: sysctl -w net.ipv4.tcp_notsent_lowat=16384, then restart the part.')
 }
 
-/** A problem where strangers watch; a note on a machine that serves itself alone. */
+/** A problem, but only a note on a machine that serves itself alone. */
 function onlyHere({ internalUrl }: Expected): typeof problem {
   return /^(127\.|localhost$|\[::1\]$)/.test(new URL(internalUrl).hostname) ? note : problem
 }
 
-/** A metric without labels, as `/metrics` prints it. */
+/** The value of a metric without labels in the output of `/metrics`. */
 export function sample(metrics: string, name: string): number | undefined {
   const line = new RegExp(`^${name} (\\S+)$`, 'm').exec(metrics)
   return line ? Number(line[1]) : undefined

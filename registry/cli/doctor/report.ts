@@ -5,12 +5,12 @@ import type { Finding } from './finding.js'
 
 const SUBJECTS_SHOWN = 5
 
-/** A diagnosis for people: each finding with what to do, then one line that sums up. */
-export function report({ healthy, zookeeper, asked, findings }: Diagnosis, paint: Paint): string {
+/** A diagnosis for people: each finding with its advice, then a line that sums up. */
+export function report({ healthy, cluster, zookeeper, asked, findings }: Diagnosis, paint: Paint): string {
   const problems = findings.filter(({ level }) => level === 'problem').length
   const notes = findings.length - problems
   const counts = `${counted(asked.edges, 'edge')}, ${counted(asked.dispatchers, 'dispatcher')} and ${counted(asked.gateways, 'gateway')}`
-  const seen = zookeeper.readMs === null ? 'The rest cannot be looked at.' : `ZooKeeper: session in ${zookeeper.sessionMs} ms, reads in ${zookeeper.readMs} ms. Asked ${counts}.`
+  const seen = zookeeper.readMs === null ? 'The rest cannot be examined.' : `${cluster ? `Cluster ${cluster.name} (${cluster.id}). ` : ''}ZooKeeper: session in ${zookeeper.sessionMs} ms, reads in ${zookeeper.readMs} ms. Asked ${counts}.`
   const verdict = healthy ? paint('green', 'Healthy.') : paint('red', `${counted(problems, 'problem')}.`)
   return `${findings.map(finding => paragraph(finding, paint)).join('')}${verdict} ${notes > 0 ? `${counted(notes, 'note')}. ` : ''}${seen}\n`
 }

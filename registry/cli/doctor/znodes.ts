@@ -9,18 +9,18 @@ import { note, problem, type Finding } from './finding.js'
 /** An edge takes no new video at 95%. */
 const BIG_BYTES = 0.8 * MAX_ZNODE_BYTES
 
-/** One entry of the registry as it stands there, also when nobody can read it. */
+/** An entry of the registry as it is, even if it cannot be parsed or read. */
 export interface Znode<T> {
   readonly path: string
   readonly id: string
   readonly bytes: number
-  /** It goes with its session. */
+  /** Whether it disappears with its session. */
   readonly ephemeral: boolean
   /** Unix ms, by ZooKeeper's clock. */
   readonly modifiedAt: number
-  /** Undefined for rubbish, and where we may not read it. */
+  /** Undefined for rubbish, and if we may not read it. */
   readonly content: T | undefined
-  /** Its ACL is for others. */
+  /** True if its ACL does not let us read it. */
   readonly refused?: boolean
 }
 
@@ -31,7 +31,7 @@ export interface Znodes {
   readonly wishes: readonly Znode<{ readonly instance: string }>[]
 }
 
-/** Reads the registry without a view in between: a view hides what no node of ours writes, and lingers. */
+/** Reads the registry directly: a view hides rubbish and keeps vanished nodes for a while. */
 export async function readZnodes(zk: Zk): Promise<Znodes> {
   const [edges, holdings, dispatchers, wishes] = await Promise.all([readChildren(zk, EDGES, parseEdge), readChildren(zk, HOLDINGS, parseHoldings), readChildren(zk, DISPATCHERS, parseDispatcher), readChildren(zk, DRAIN, parseDrain)])
   return { edges, holdings, dispatchers, wishes }
@@ -43,7 +43,7 @@ async function readChildren<T>(zk: Zk, directory: string, parse: (data: Buffer) 
   return entries.filter(entry => entry !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-/** Undefined where it is gone. */
+/** Undefined if it is gone. */
 export async function readZnode<T>(zk: Zk, directory: string, id: string, parse: (data: Buffer) => T): Promise<Znode<T> | undefined> {
   const path = `${directory}/${id}`
   const read = await unlessGone(unlessRefused(zk.getData(path)))
@@ -80,36 +80,36 @@ function unlessRubbish<T>(parse: () => T): T | undefined {
   }
 }
 
-/** What the registry shows by itself. @param at where it was read */
+/** Judges the registry's entries by themselves. @param at the ZooKeeper that they were read from */
 export function judgeZnodes({ edges, holdings, dispatchers, wishes }: Znodes, at: ConnectString): Finding[] {
   const findings: Finding[] = []
-  if (edges.length === 0) findings.push(problem('nobody_announced', EDGES, 'no edge is announced: nobody can watch', 'Start edges, or see in their logs what they wait for. Is this the right ZooKeeper and chroot?'))
-  if (dispatchers.length === 0) findings.push(problem('nobody_announced', DISPATCHERS, 'no dispatcher is announced: nobody can post', 'Start dispatchers, or see in their logs what they wait for. Is this the right ZooKeeper and chroot?'))
+  if (edges.length === 0) findings.push(problem('nobody_announced', EDGES, 'no edge is announced: nobody can watch', 'Start edges; if they run, their logs say what they wait for. Is this the right ZooKeeper and chroot?'))
+  if (dispatchers.length === 0) findings.push(problem('nobody_announced', DISPATCHERS, 'no dispatcher is announced: nobody can post', 'Start dispatchers; if they run, their logs say what they wait for. Is this the right ZooKeeper and chroot?'))
   for (const znode of [...edges, ...holdings, ...dispatchers]) findings.push(...judgeZnode(znode, at))
   const edgeOf = new Map(edges.map(edge => [edge.id, edge]))
   for (const { path, id, content, ephemeral } of holdings) {
     const edge = edgeOf.get(id)
     if (!ephemeral) continue // said above
     if (edge && (!content || !edge.content || edge.content.instance === content.instance)) continue
-    findings.push(problem('znode_left_over', path, edge ? 'speaks for another instance than the edge that is announced' : 'is of an edge that is not announced', `It should go with its session within seconds. If it stays, a process of that id still runs: look for it; else remove it: ${remove(path, at)}`))
+    findings.push(problem('znode_left_over', path, edge ? 'belongs to another instance than the edge that is announced' : 'belongs to an edge that is not announced', `It should disappear with its session within seconds. If it stays, look for a process of that id that still runs; if there is none, remove it: ${remove(path, at)}`))
   }
   for (const { path, id, content } of wishes) {
     if (content && edgeOf.get(id)?.content?.instance === content.instance) continue
-    findings.push(note('wish_left_over', path, 'asks an instance to drain that is gone', `It does nothing any more. To tidy up: undrain ${id}`))
+    findings.push(note('wish_left_over', path, 'asks an instance to drain that is gone', `It has no effect any more. To tidy up: undrain ${id}`))
   }
   return findings
 }
 
 function* judgeZnode({ path, id, bytes, ephemeral, content, refused }: Znode<EdgeNode | DispatcherNode | Holdings>, { servers, chroot }: ConnectString): Generator<Finding> {
   if (refused) {
-    yield problem('znode_refused', path, 'may not be read with our credentials', 'Its node runs with other credentials than ours: give all parts the same ZOOKEEPER_AUTH. Until then nobody else sees it.')
+    yield problem('znode_refused', path, 'cannot be read with our credentials', 'Its node runs with other credentials: give all parts the same ZOOKEEPER_AUTH. Until then no other part sees it.')
     return
   }
-  if (!ephemeral) yield problem('znode_left_over', path, 'belongs to no session and stays for ever', `No part of ours made it. Remove it: ${remove(path, { servers, chroot })}`)
+  if (!ephemeral) yield problem('znode_left_over', path, 'belongs to no session and stays forever', `No part of ours made it. Remove it: ${remove(path, { servers, chroot })}`)
   if (!content || ('id' in content && content.id !== id)) {
-    yield problem('znode_rubbish', path, 'does not hold what a node of this software writes', 'Every node ignores it. Whoever wrote it is of another version, or other software with the same chroot.')
+    yield problem('znode_rubbish', path, 'was not written by a node of this software', 'Every node ignores it. It comes from another version, or from other software with the same chroot.')
   }
-  if (bytes > BIG_BYTES) yield problem('znode_big', path, `has ${number(bytes)} of at most ${number(MAX_ZNODE_BYTES)} bytes`, 'Its edge takes no new video at 95%. Start more edges, or lower EDGE_CAPACITY so that each holds fewer videos.')
+  if (bytes > BIG_BYTES) yield problem('znode_big', path, `has ${number(bytes)} of at most ${number(MAX_ZNODE_BYTES)} bytes`, 'At 95% its edge takes no new video. Start more edges, or lower EDGE_CAPACITY so that each holds fewer videos.')
 }
 
 function remove(path: string, { servers, chroot }: ConnectString): string {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { SCHEMA_VERSION } from '../../../dispatcher/store/sqlite-database.js'
+import { SCHEMA_VERSION, SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import { StoreUnavailableError } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
@@ -82,6 +82,26 @@ t.test('a comment that was acknowledged is there after the process was killed', 
   const [id] = (await once(child, 'message')) as [number]
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   t.equal((await open(t, path).lastIds(['v'])).get('v'), id)
+})
+
+t.test('a commit is on the disk, not only with the kernel, before it is answered', async t => {
+  // What a power failure would show cannot be seen here: what the writer's own connection is told can.
+  const opened = new Set<Database.Database>()
+  const plain = Object.getOwnPropertyDescriptor(Database.prototype, 'pragma')!
+  const pragma = plain.value as (this: Database.Database, ...given: unknown[]) => unknown
+  Object.defineProperty(Database.prototype, 'pragma', {
+    ...plain,
+    value(this: Database.Database, ...given: unknown[]) {
+      opened.add(this)
+      return pragma.apply(this, given)
+    },
+  })
+  t.teardown(() => Object.defineProperty(Database.prototype, 'pragma', plain))
+  const database = new SqliteDatabase(join(folder(t), 'comments.db'), 20)
+  t.teardown(() => database.close())
+  const [connection] = opened
+  t.equal(connection!.pragma('journal_mode', { simple: true }), 'wal')
+  t.equal(connection!.pragma('synchronous', { simple: true }), 2, 'FULL')
 })
 
 t.test('a file of the first version is brought up to date, with what is in it', async t => {

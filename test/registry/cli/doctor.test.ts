@@ -104,7 +104,7 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
   await t.test('the wrong token', async t => {
     const { status, stdout } = await doctor('--token', 'not the token at all')
     t.equal(status, 1)
-    t.match(stdout, /problem {2}gateway-1, edge-1, edge-2, dispatcher-1: does not take our internal token\n +Give it with --token/)
+    t.match(stdout, /problem {2}gateway-1, edge-1, edge-2, dispatcher-1: does not accept our internal token\n +Give the token with --token/)
   })
 
   await t.test('rubbish, an entry of no session, and holdings of no edge', async t => {
@@ -139,7 +139,7 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
   await t.test('a frozen ZooKeeper, and none', async t => {
     zookeeper.freeze()
     await finds(t, ['zookeeper_away', zookeeper.connect])
-    t.match((await doctor()).stdout, /takes connections and does not answer/)
+    t.match((await doctor()).stdout, /accepts connections but does not answer/)
     zookeeper.thaw()
     const { status, stdout } = await doctor('--zookeeper', '127.0.0.1:1/x')
     t.equal(status, 1)

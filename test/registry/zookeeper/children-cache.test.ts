@@ -1,7 +1,9 @@
 import { EventEmitter, once } from 'node:events'
+import zookeeper, { type ACL } from 'node-zookeeper-client'
 import t, { type Test } from 'tap'
 import { ChildrenCache, type ChildrenCacheOptions } from '../../../registry/zookeeper/children-cache.js'
 import type { Zk } from '../../../registry/zookeeper/client.js'
+import { connectionManagerOf } from '../../../registry/zookeeper/internals.js'
 import { expireSession } from '../../support/expire-session.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 import { until } from '../../support/until.js'
@@ -111,6 +113,46 @@ t.test('after an expired session all is watched again, and only what changed is 
   await writer.remove('/expired/c')
   await writer.create('/expired/d', Buffer.from('1'))
   await shows(cache, { a: '2', b: '2', d: '1' })
+})
+
+t.test('changes whose watches were lost are seen when all is looked at again, and watched from then on', async t => {
+  await writer.ensure('/lost')
+  for (const name of ['stays', 'changes', 'goes']) await writer.create(`/lost/${name}`, Buffer.from('1'))
+  const zk = await openZk(t, server.connect)
+  const reads: string[] = []
+  const getData = zk.getData.bind(zk)
+  zk.getData = (path, watch) => (reads.push(path), getData(path, watch))
+  const { cache, synced } = watchChildren(t, zk, '/lost', { lookAgainMs: 2_000 })
+  await synced()
+  const { watcherManager } = connectionManagerOf(zk.session.client)
+  const emit = watcherManager.emit.bind(watcherManager)
+  let swallowed = 0
+  watcherManager.emit = () => swallowed++
+  reads.length = 0
+  await writer.setData('/lost/changes', Buffer.from('2'))
+  await writer.remove('/lost/goes')
+  await writer.create('/lost/comes', Buffer.from('1'))
+  await until(() => swallowed === 3, { what: 'the notices are lost' })
+  watcherManager.emit = emit
+  t.same(contents(cache), { changes: '1', goes: '1', stays: '1' })
+  await shows(cache, { changes: '2', comes: '1', stays: '1' })
+  t.notOk(reads.includes('/lost/stays'), 'what has not changed is not read')
+
+  await writer.setData('/lost/changes', Buffer.from('3'))
+  await until(() => cache.entries.get('changes')?.data.toString() === '3', { timeoutMs: 1_000, what: 'a change is seen before the next look' })
+})
+
+t.test('a parent and children that may not be read are asked for more and more seldom, and read once they may be', async t => {
+  const owner = await openZk(t, server.connect, { auth: ['parts:right'] })
+  await owner.ensure('/closed')
+  const zk = await openZk(t, server.connect)
+  const refusals: number[] = []
+  const { cache } = watchChildren(t, zk, '/closed', { onRefused: () => refusals.push(performance.now()) })
+  await until(() => refusals.length === 3)
+  t.ok(refusals[2]! - refusals[1]! > 1.5 * (refusals[1]! - refusals[0]!), 'the second pause is longer')
+  t.equal(cache.synced, false)
+  await new Promise(resolve => owner.session.client.setACL('/closed', (zookeeper.ACL as unknown as { OPEN_ACL_UNSAFE: ACL[] }).OPEN_ACL_UNSAFE, resolve))
+  await until(() => cache.synced)
 })
 
 t.test('it converges through cuts in the middle of answers', async t => {

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
-import { MAX_DATA_BYTES, Zk } from '../../../registry/zookeeper/client.js'
+import { MAX_ZNODE_BYTES } from '../../../protocol/nodes.js'
+import { Zk } from '../../../registry/zookeeper/client.js'
 import { next, openZk, startZooKeeper } from '../../support/zookeeper.js'
 
 const server = await startZooKeeper(t)
@@ -57,12 +58,12 @@ t.test('a compare-and-set on version 0 fails once the node was written', async t
 
 t.test('data over the limit is refused here, and costs nobody the connection', async t => {
   const zk = await openZk(t, server.connect, { onSuspended: () => t.fail('the connection was lost') })
-  const tooBig = Buffer.alloc(MAX_DATA_BYTES + 1)
+  const tooBig = Buffer.alloc(MAX_ZNODE_BYTES + 1)
   const refused = { code: 'BAD_ARGUMENTS', sent: false }
   await t.rejects(zk.create('/too-big', tooBig), refused)
   await zk.create('/big', tooBig.subarray(1))
   await t.rejects(zk.setData('/big', tooBig), refused)
-  const half = Buffer.alloc(MAX_DATA_BYTES / 2 + 1)
+  const half = Buffer.alloc(MAX_ZNODE_BYTES / 2 + 1)
   await t.rejects(
     zk.multi([
       { op: 'create', path: '/half', data: half },
@@ -70,7 +71,7 @@ t.test('data over the limit is refused here, and costs nobody the connection', a
     ]),
     refused,
   )
-  t.equal((await zk.getData('/big')).data.length, MAX_DATA_BYTES)
+  t.equal((await zk.getData('/big')).data.length, MAX_ZNODE_BYTES)
 })
 
 t.test('while disconnected a call fails at once and is never run', async t => {

@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createClient, type Client } from 'node-zookeeper-client'
+import { BackOff } from '../../../registry/zookeeper/back-off.js'
 import { Zk } from '../../../registry/zookeeper/client.js'
+import { printServer } from '../../../registry/zookeeper/connect-string.js'
 import { abandon, harden } from '../../../registry/zookeeper/harden.js'
 import { connectionManagerOf, ConnectionState, jute, type LibraryError } from '../../../registry/zookeeper/internals.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
@@ -15,8 +17,9 @@ const setUp = await openZk(t, server.connect)
 /** The library's client, repaired, behind a network of its own. */
 async function clientBehindProxy(t: Test): Promise<{ client: Client; proxy: TcpProxy }> {
   const proxy = await TcpProxy.open(t, server.port)
-  const client = createClient(`127.0.0.1:${proxy.port}`, { sessionTimeout: 4_000, spinDelay: 50, retries: 0 })
-  harden(client, { onProtocolError: error => t.fail(error.message) })
+  const servers = [{ host: '127.0.0.1', port: proxy.port }]
+  const client = createClient(printServer(servers[0]!), { sessionTimeout: 4_000, retries: 0 })
+  harden(client, { servers, backOff: new BackOff({ servers: 1, maxMs: 500, random: Math.random }), onProtocolError: error => t.fail(error.message) })
   t.after(() => abandon(client))
   client.connect()
   await once(client, 'connected')
@@ -178,7 +181,7 @@ t.test('an error the library does not know is an error like any other', async t 
   const { client, proxy } = await clientBehindProxy(t)
   const checkWatches = 17
   const { protocol, Request } = jute as unknown as {
-    protocol: Record<'RequestHeader' | 'DeleteRequest', new () => { setChrootPath(path?: string): void }>
+    protocol: Record<'RequestHeader' | 'DeleteRequest', new () => { setChrootPath(path?: string): void; byteLength(): number }>
     Request: typeof jute.Request
   }
   // The same shape: a path and a number.

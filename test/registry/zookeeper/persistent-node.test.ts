@@ -1,6 +1,8 @@
 import { EventEmitter, once } from 'node:events'
 import t, { type Test } from 'tap'
-import { MAX_DATA_BYTES, type Zk } from '../../../registry/zookeeper/client.js'
+import { MAX_ZNODE_BYTES } from '../../../protocol/nodes.js'
+import type { Zk } from '../../../registry/zookeeper/client.js'
+import { connectionManagerOf } from '../../../registry/zookeeper/internals.js'
 import { PersistentNode } from '../../../registry/zookeeper/persistent-node.js'
 import { ZkError } from '../../../registry/zookeeper/zk-error.js'
 import { expireSession } from '../../support/expire-session.js'
@@ -136,7 +138,7 @@ t.test('it is current again after a disconnect', async t => {
 
 t.test('a write whose answer was lost is settled', async t => {
   const proxy = await TcpProxy.open(t, server.port)
-  const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
+  const zk = await openZk(t, `127.0.0.1:${proxy.port}`, { sessionTimeoutMs: 1_000 })
   const { node, written } = keep(t, zk, '/unknown', '0')
   for (let i = 1; i <= 10; i++) {
     await written()
@@ -243,13 +245,48 @@ t.test('made anew by a write whose answer was lost, it is not taken for the node
   t.equal(await seen('/again'), 'a')
 })
 
+t.test('a write at which the server hangs up is tried seldom, and what else is on the connection goes on', async t => {
+  const narrow = await startZooKeeper(t, { jvmFlags: ['-Djute.maxbuffer=4096'] })
+  const proxy = await TcpProxy.open(t, narrow.port)
+  const zk = await openZk(t, `127.0.0.1:${proxy.port}`)
+  const other = await openZk(t, narrow.connect)
+  const warnings: string[] = []
+  const node = new PersistentNode({ zk, path: '/narrow', data: Buffer.from('short'), mayReplace: never, onWarning: error => warnings.push(error.message) })
+  t.after(() => node.close())
+  await until(() => node.current)
+  node.set(Buffer.alloc(5_000))
+  await until(() => warnings.length === 3, { what: 'three writes were given up' })
+  t.same(new Set(warnings), new Set(['setData /narrow: CONNECTION_LOSS']))
+  t.ok(node.up)
+  const { accepted } = proxy
+  await zk.ready(AbortSignal.timeout(5_000))
+  let fired = false
+  await zk.exists('/news', () => (fired = true))
+  await other.create('/news', Buffer.alloc(0))
+  await until(() => fired, { what: 'a watch on the same connection fires' })
+  t.ok(proxy.accepted <= accepted + 1, 'the connection was kept meanwhile')
+  node.set(Buffer.from('short again'))
+  await until(() => node.current, { what: 'what fits is written' })
+})
+
+t.test('what happens to the node without a word is put right when it is looked at again', async t => {
+  const zk = await openZk(t, server.connect)
+  const node = new PersistentNode({ zk, path: '/silently', data: Buffer.from('a'), mayReplace: never, lookAgainMs: 300 })
+  t.after(() => node.close())
+  await until(() => node.current)
+  const { watcherManager } = connectionManagerOf(zk.session.client)
+  watcherManager.emit = () => {}
+  await observer.remove('/silently')
+  await until(async () => (await observer.exists('/silently'))?.ephemeralOwner === zk.session.id, { what: 'it stands again' })
+})
+
 t.test('data over the limit is refused where it is set', async t => {
   const zk = await openZk(t, server.connect)
   const { node, written } = keep(t, zk, '/limit', 'a')
-  t.throws(() => node.set(Buffer.alloc(MAX_DATA_BYTES + 1)), { code: 'BAD_ARGUMENTS' })
-  node.set(Buffer.alloc(MAX_DATA_BYTES))
+  t.throws(() => node.set(Buffer.alloc(MAX_ZNODE_BYTES + 1)), { code: 'BAD_ARGUMENTS' })
+  node.set(Buffer.alloc(MAX_ZNODE_BYTES))
   await written()
-  t.equal((await observer.getData('/limit')).data.length, MAX_DATA_BYTES)
+  t.equal((await observer.getData('/limit')).data.length, MAX_ZNODE_BYTES)
 })
 
 t.test('it is there again after the server lost all its data', async t => {

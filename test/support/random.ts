@@ -1,4 +1,4 @@
-/** A seeded source of chance (mulberry32 over a mixed seed): the same seed gives the same run. */
+/** A seeded source of chance (mulberry32 over a mixed seed): the same seed gives the same numbers, everywhere. */
 export class Random {
   #state: number
 
@@ -38,6 +38,15 @@ export class Random {
   pick<T>(list: readonly T[]): T {
     if (list.length === 0) throw new RangeError('nothing to pick from')
     return list[this.below(list.length)]!
+  }
+
+  shuffled<T>(list: readonly T[]): T[] {
+    const all = [...list]
+    for (let left = all.length; left > 1; left--) {
+      const at = this.below(left)
+      ;[all[left - 1], all[at]] = [all[at]!, all[left - 1]!]
+    }
+    return all
   }
 
   /** Time to the next of events that come at this mean distance. */

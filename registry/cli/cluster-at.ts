@@ -1,0 +1,22 @@
+import type { ClusterIdentity } from '../../protocol/nodes.js'
+import { clusterIdentity } from '../cluster-identity.js'
+import type { Zk } from '../zookeeper/client.js'
+import { Problem } from './output.js'
+import type { ZookeeperAddress } from './zookeeper-address.js'
+
+/** Which cluster's registry is at the address; undefined where it has no name.
+ * @throws Problem when it is another cluster's than was written down: that one ended, and another took its port */
+export async function clusterAt(zk: Zk, { connect, source, cluster }: ZookeeperAddress): Promise<ClusterIdentity | undefined> {
+  const found = await clusterIdentity(zk)
+  if (!cluster || !found || found.id === cluster.id) return found
+  throw new Problem(`${connect} (${source}) is the registry of ${called(found)} now, not of ${called(cluster)}: that one ended, and another took its place`)
+}
+
+/** For the human: which cluster a command reads or changes. */
+export function clusterLine(cluster: ClusterIdentity | undefined, { connect, source }: ZookeeperAddress): string {
+  return `cluster ${called(cluster)} at ${connect} (${source})`
+}
+
+function called(cluster: ClusterIdentity | undefined): string {
+  return cluster ? `${cluster.name} (${cluster.id})` : 'without a name'
+}

@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Command, InvalidArgumentError } from 'commander'
+import ts from 'typescript'
+import { projectRoot } from '../../runtime/root.js'
+import { plainNode } from '../support/program.js'
+import { mutate, mutationsOf, type Mutation } from './mutations.js'
+
+/** The compiled project that this file belongs to. */
+const built = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+/** Tests that are done sooner than this are let run to their end: a mutation may make them wait for ever. */
+const MOST_MS = 60_000
+
+const share = (text: string) => {
+  const value = Number(text)
+  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError('It must be more than 0 and at most 1.')
+  return value
+}
+
+const command = new Command('npm run mutation --')
+  .description("Changes the sources in one small way after the other, and shows the changes that a folder's tests do not notice.")
+  .argument('<source...>', 'sources to change, such as dispatcher/accept.ts')
+  .requiredOption('--tests <files...>', 'tests that should notice, such as test/dispatcher/accept.test.ts')
+  .option('--share <part>', 'of the mutations, spread evenly', share, 1)
+  .allowExcessArguments(false)
+  .parse()
+const { tests, share: part } = command.opts<{ tests: string[]; share: number }>()
+
+const folder = join(projectRoot, '.build', `mutation-${process.pid}`)
+let survived = 0
+let tried = 0
+try {
+  for (const name of readdirSync(built)) if (!name.startsWith('.')) cpSync(join(built, name), join(folder, name), { recursive: true })
+  const files = tests.map(file => join(folder, file.replace(/\.ts$/, '.js')))
+  const missing = files.find(file => !existsSync(file))
+  if (missing) throw new Error(`${missing} is not there: build first`)
+  if (!(await passes(files))) throw new Error('the tests fail before anything is changed')
+  for (const source of command.args) {
+    const text = readFileSync(join(projectRoot, source), 'utf8')
+    const compiled = join(folder, source.replace(/\.ts$/, '.js'))
+    const original = readFileSync(compiled)
+    for (const mutation of chosen(mutationsOf(text))) {
+      writeFileSync(compiled, ts.transpileModule(mutate(text, mutation), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 } }).outputText)
+      tried++
+      if (!(await passes(files))) continue
+      survived++
+      process.stdout.write(`${source}:${mutation.line}  ${mutation.what}\n`)
+    }
+    writeFileSync(compiled, original)
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+process.stdout.write(`${survived} of ${tried} mutations went unnoticed\n`)
+process.exitCode = survived > 0 ? 1 : 0
+
+function chosen(mutations: readonly Mutation[]): Mutation[] {
+  return mutations.filter((_, i) => Math.floor((i + 1) * part) > Math.floor(i * part))
+}
+
+/** Whether all tests pass, in one process that ends at the first failure. */
+function passes(files: readonly string[]): Promise<boolean> {
+  const code = files.map(file => `await import(${JSON.stringify(file)})`).join('\n')
+  const [environment, node] = plainNode()
+  const child = spawn('env', [environment!, 'TAP_BAIL=1', 'TAP_TIMEOUT=60', node!, '--input-type=module', '-e', code], { stdio: 'ignore', detached: true })
+  const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), MOST_MS)
+  return new Promise(resolve => child.once('exit', status => {
+    clearTimeout(timer)
+    resolve(status === 0)
+  }))
+}
