@@ -32,7 +32,7 @@ export class Ensemble {
   /** Starts all servers and waits until they serve. @throws Error when Java or ZooKeeper is missing, or one does not come up */
   async start(): Promise<void> {
     const { servers, folder, ...rest } = this.#options
-    const peers = servers > 1 ? await this.#peerPorts() : undefined
+    const peers = servers > 1 ? await peerPorts(rest.ports, servers) : undefined
     this.#members = Array.from({ length: servers }, (_, i) => {
       const number = i + 1
       return new ZooKeeper({ ...rest, number, ensemble: peers, folder: peers ? `${folder}-${number}` : folder })
@@ -47,11 +47,11 @@ export class Ensemble {
   kill(): void {
     for (const member of this.#members) member.kill()
   }
+}
 
-  async #peerPorts(): Promise<PeerPorts[]> {
-    const { servers, ports } = this.#options
-    const all: PeerPorts[] = []
-    while (all.length < servers) all.push({ peers: await ports.take(HOST), election: await ports.take(HOST) })
-    return all
-  }
+/** Ports on which the servers of an ensemble hear each other, all different. */
+export async function peerPorts(ports: Ports, servers: number): Promise<PeerPorts[]> {
+  const all: PeerPorts[] = []
+  while (all.length < servers) all.push({ peers: await ports.take(HOST), election: await ports.take(HOST) })
+  return all
 }

@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, r
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { ClusterIdentity } from '../protocol/nodes.js'
+import { newClusterId } from '../registry/cluster-identity.js'
 import { ConfigError } from '../runtime/config.js'
 
 /** A process of the cluster in DATA/cluster.json. */
@@ -117,7 +118,7 @@ export class DataFolder {
         throw new ConfigError(`--data: ${file} was not written by npm start`, { cause })
       }
     }
-    const id = randomBytes(4).toString('hex')
+    const id = newClusterId()
     const isOlder = existsSync(this.comments) || existsSync(this.zookeeper)
     const identity = { id, name: nameOf(this.#path), chroot: isOlder ? FORMER_CHROOT : `${FORMER_CHROOT}-${id}` }
     this.#replace('identity.json', `${JSON.stringify(identity)}\n`)

@@ -25,6 +25,10 @@ export interface AcceptDeps {
 const MAX_GROUP = 500
 const POST_OVERHEAD_BYTES = 200
 
+type Refusal = Pick<LiveError, 'code' | 'message'>
+
+export const TOO_LATE: Refusal = { code: 'UNAVAILABLE', message: 'the post came too late to be stored in time' }
+
 /** A draft that must be in the store by its deadline, monotonic ms, or never. */
 export interface TimedPost extends Draft {
   readonly deadline: number
@@ -108,11 +112,10 @@ export class Accept {
   }
 
   /** Nobody waits for it any more: it is refused before it can be stored. */
-  #isLate({ draft, bytes, answer }: Waiting): boolean {
-    if (draft.deadline === undefined || this.#deps.clock.now() < draft.deadline) return false
-    this.#bytes -= bytes
-    this.#deps.rules.release(draft)
-    answer(this.#refuse(tooLate()))
+  #isLate(waiting: Waiting): boolean {
+    const { deadline } = waiting.draft
+    if (deadline === undefined || this.#deps.clock.now() < deadline) return false
+    this.#failOne(waiting, TOO_LATE)
     return true
   }
 
@@ -135,16 +138,13 @@ export class Accept {
     }
   }
 
-  #answer({ draft, bytes, answer }: Waiting, outcome: Outcome): void {
-    const { metrics, rules } = this.#deps
-    this.#bytes -= bytes
-    if (outcome.kind !== 'created' && outcome.kind !== 'repeated') {
-      rules.release(draft)
-      return answer(this.#refuse(refusalOf(outcome)))
-    }
+  #answer(waiting: Waiting, outcome: Outcome): void {
+    if (outcome.kind !== 'created' && outcome.kind !== 'repeated') return this.#failOne(waiting, refusalOf(outcome))
+    const { metrics } = this.#deps
+    this.#bytes -= waiting.bytes
     metrics.posts.inc({ code: outcome.kind })
     if (outcome.kind === 'created') metrics.stored.inc()
-    answer({ comment: outcome.comment, created: outcome.kind === 'created' })
+    waiting.answer({ comment: outcome.comment, created: outcome.kind === 'created' })
   }
 
   /** What waited behind it is refused with it: a store that could not commit for its whole deadline would keep each of
@@ -157,7 +157,7 @@ export class Accept {
     for (const waiting of this.#queue.splice(0)) this.#failOne(waiting, answerBehind)
   }
 
-  #failOne({ draft, bytes, answer }: Waiting, error: LiveError): void {
+  #failOne({ draft, bytes, answer }: Waiting, error: Refusal): void {
     this.#bytes -= bytes
     this.#deps.rules.release(draft)
     answer(this.#refuse(error))
@@ -170,25 +170,21 @@ export class Accept {
     return new LiveError('INTERNAL', 'something is wrong on our side')
   }
 
-  #refuse({ code, message }: LiveError): PostResult {
+  #refuse({ code, message }: Refusal): PostResult {
     this.#deps.metrics.posts.inc({ code })
     return { error: { code, message } }
   }
 }
 
-function refusalOf(outcome: Exclude<Outcome, { comment: Comment }>): LiveError {
+function refusalOf(outcome: Exclude<Outcome, { comment: Comment }>): Refusal {
   switch (outcome.kind) {
     case 'reused':
       return new LiveError('KEY_REUSED', 'this Idempotency-Key was used with other content')
     case 'expired':
-      return tooLate()
+      return TOO_LATE
     case 'failed':
       return new StoreUnavailableError(`this video cannot be written: ${outcome.reason}`)
   }
-}
-
-function tooLate(): LiveError {
-  return new LiveError('UNAVAILABLE', 'the post came too late to be stored in time')
 }
 
 /** @throws LiveError BAD_… */

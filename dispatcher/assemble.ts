@@ -3,7 +3,7 @@ import { WIRE_VERSION } from '../protocol/wire.js'
 import type { Entry } from '../registry/entry.js'
 import type { NodeIdentity } from '../registry/start.js'
 import type { Change } from '../registry/view.js'
-import type { Clock } from '../runtime/clock.js'
+import { sleep } from '../runtime/clock.js'
 import type { Router } from '../runtime/http/server.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { pingWith } from '../runtime/peers/ping.js'
@@ -68,7 +68,7 @@ export class DispatcherPart {
   notReady(): string | undefined {
     const { viewLoaded, standing } = this.#deps
     if (!viewLoaded()) return 'the registry has not been read yet'
-    if (standing?.cannotStore !== undefined) return standing.cannotStore
+    if (standing?.unfit !== undefined) return standing.unfit
     return this.#announced?.entry.up ? undefined : 'not announced in the registry'
   }
 
@@ -91,14 +91,10 @@ export class DispatcherPart {
   #tell(): void {
     if (!this.#announced || this.#stopping) return
     const { node: before, entry } = this.#announced
-    const { store: _, stores: __, ...rest } = before
+    const { store: _, fit: __, ...rest } = before
     const node: DispatcherNode = { ...rest, ...this.#deps.standing?.announced }
     if (JSON.stringify(node) === JSON.stringify(before)) return
     this.#announced.node = node
     entry.set(node)
   }
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise(resolve => clock.after(ms, resolve))
 }

@@ -2,7 +2,7 @@ import type { VideoId } from '../protocol/comment.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostBatch, PostResult } from '../protocol/posts.js'
 import type { Batch, ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
-import type { View } from '../registry/view.js'
+import { peersIn, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { Pauses } from '../runtime/pauses.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
@@ -109,19 +109,13 @@ export class Dispatcher {
       clock,
       random,
       ping: (peer, timeoutMs) => (peer === here ? Promise.resolve(undefined) : ping(peer, timeoutMs)),
-      known: ({ id, instance }) => view.dispatcher(id)?.instance === instance,
-      onRefused: ({ id, instance }) => void view.refused(id, instance),
+      ...peersIn(view, id => view.dispatcher(id)),
     })
     this.#route = new Route({ owners, failover: this.#failover, self: here, clock, send, metrics, accept: posts => accept.accept(posts) })
     this.#memory = this.#newMemory()
     metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
     metrics.bytes('pipes', 'Comments that wait for edges and dispatchers.', () => forward.bytes)
     metrics.bytes('rings', 'Recent comments in memory.', () => this.#memory.recentVideos.bytes)
-  }
-
-  /** Of what is answered now. */
-  get generation(): string | undefined {
-    return this.#deps.store.generation
   }
 
   /** How long what is read now may have waited for this process to run, ms. */

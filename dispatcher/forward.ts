@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
-import type { MemberNode } from '../protocol/nodes.js'
+import { instanceKey, type MemberNode } from '../protocol/nodes.js'
 import { printComment, WIRE_VERSION, type Hint, type WireComment } from '../protocol/wire.js'
 import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { Pipe, type Line, type Send } from './pipe.js'
-import { keyOf, SYNC_HOLDS_MS, type Synced } from './synced.js'
+import { SYNC_HOLDS_MS, type Synced } from './synced.js'
 
 export interface ForwardDeps {
   readonly view: View
@@ -92,14 +92,14 @@ export class Forward {
 
   #edgesOf(videoId: VideoId): Map<string, MemberNode> {
     const targets = new Map<string, MemberNode>()
-    for (const { edge } of this.#deps.view.subscriptionsOf(videoId)) if (edge.wire === WIRE_VERSION) targets.set(keyOf(edge), edge)
-    for (const edge of this.#deps.synced.edgesOf(videoId)) targets.set(keyOf(edge), edge)
+    for (const { edge } of this.#deps.view.subscriptionsOf(videoId)) if (edge.wire === WIRE_VERSION) targets.set(instanceKey(edge), edge)
+    for (const edge of this.#deps.synced.edgesOf(videoId)) targets.set(instanceKey(edge), edge)
     return targets
   }
 
   #edgePipe(target: MemberNode): Pipe {
     const { view, metrics } = this.#deps
-    return this.#pipe(target, `edge ${keyOf(target)}`, () => view.edge(target.id), (comments, hints) => {
+    return this.#pipe(target, `edge ${instanceKey(target)}`, () => view.edge(target.id), (comments, hints) => {
       metrics.forwarded.inc(comments)
       metrics.hints.inc(hints)
       metrics.batches.inc()
@@ -109,7 +109,7 @@ export class Forward {
 
   #dispatcherPipe(target: MemberNode): Pipe {
     const { view } = this.#deps
-    return this.#pipe(target, `dispatcher ${keyOf(target)}`, () => view.dispatcher(target.id), () => {})
+    return this.#pipe(target, `dispatcher ${instanceKey(target)}`, () => view.dispatcher(target.id), () => {})
   }
 
   #pipe(target: MemberNode, key: string, inView: () => MemberNode | undefined, acknowledged: (comments: number, hints: number) => void): Pipe {

@@ -1,7 +1,4 @@
-import { DISPATCHERS, printNode, type DispatcherNode } from '../protocol/nodes.js'
-import { Announcer } from '../registry/announcer.js'
-import { mayReplaceNode } from '../registry/claim.js'
-import { entry } from '../registry/entry.js'
+import { DISPATCHERS, type DispatcherNode } from '../protocol/nodes.js'
 import { StoreWatch } from '../registry/expected-store.js'
 import { startNode } from '../registry/start.js'
 import type { View } from '../registry/view.js'
@@ -41,7 +38,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 
 async function run(config: DispatcherConfig): Promise<void> {
   const live = startNode('dispatcher', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
-  const { identity, log, onBug, metrics, client, zk, watcher } = live
+  const { identity, log, onBug, metrics, client, watcher, zk } = live
   const damage = new DamageLog(log, systemClock)
   const store = new SqliteStore(sqlitePath(config.STORE_URL), {
     mustBeAccepted: true,
@@ -98,7 +95,7 @@ async function run(config: DispatcherConfig): Promise<void> {
           forwarded: ({ videoId, id }, to) => log.debug({ videoId, id: String(id), to }, 'comment_forwarded'),
         }
       : undefined,
-    announceNode: node => entry(node, printNode, data => new Announcer({ zk, log, path: `${DISPATCHERS}/${config.NODE_ID}`, data, mayReplace: mayReplaceNode(node, client) })),
+    announceNode: node => live.announce(DISPATCHERS, node),
   })
   watcher.onChange(change => part.viewChanged(change))
 

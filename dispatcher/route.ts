@@ -3,7 +3,7 @@ import { parseResults, printPosts, READS_HEADER, READS_OUTCOME_UNKNOWN, type Pos
 import type { Clock } from '../runtime/clock.js'
 import type { Failover } from '../runtime/peers/failover.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
-import type { TimedPost } from './accept.js'
+import { TOO_LATE, type TimedPost } from './accept.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { Owners } from './owners.js'
 import type { Send } from './pipe.js'
@@ -83,7 +83,7 @@ export class Route {
       return ownerMayStore ? results.map(orUnknown) : results
     } catch (error) {
       if (!(error instanceof PeerError)) throw error
-      return posts.map(() => ownerMayStore ? unknown : tooLate)
+      return posts.map(() => (ownerMayStore ? unknown : { error: TOO_LATE }))
     }
   }
 
@@ -99,7 +99,6 @@ export class Route {
 }
 
 const unknown: PostResult = { error: { code: 'OUTCOME_UNKNOWN', message: 'the owner of the video may have stored it' } }
-const tooLate: PostResult = { error: { code: 'UNAVAILABLE', message: 'the post came too late to be stored in time' } }
 
 /** We could not store it, but the owner, which has not answered, may have. */
 function orUnknown(result: PostResult): PostResult {

@@ -4,7 +4,7 @@ import { parseCursor } from '../protocol/id.js'
 import { DEFAULT_PAGE_SIZE, MAX_CALL_BYTES, MAX_PAGE_SIZE } from '../protocol/limits.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import { asRead, parsePosts, printResults, READS_HEADER } from '../protocol/posts.js'
-import { GENERATION_HEADER, parseBatch, parseReplay, parseSync, printAnswers, WireError, type RoomAnswer } from '../protocol/wire.js'
+import { parseBatch, parseReplay, parseSync, printAnswers, WireError } from '../protocol/wire.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
@@ -26,11 +26,11 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
   router.route('POST', '/internal/sync', async exchange => {
     const edge = edgeOf(exchange)
     const requests = readable(parseSync, await exchange.body(MAX_CALL_BYTES))
-    return answers(await dispatcher.sync(edge, requests), dispatcher.generation)
+    return text(printAnswers(await dispatcher.sync(edge, requests)))
   })
   router.route('POST', '/internal/replay', async exchange => {
     const request = readable(parseReplay, await exchange.body(MAX_REPLAY_BYTES))
-    return answers([await dispatcher.replay(request)], dispatcher.generation)
+    return text(printAnswers([await dispatcher.replay(request)]))
   })
   router.route('POST', '/internal/batch', async exchange => {
     dispatcher.batch(readable(parseBatch, await exchange.body(MAX_CALL_BYTES)))
@@ -73,6 +73,6 @@ function readable<T>(parse: (bytes: Buffer) => T, bytes: Buffer): T {
   }
 }
 
-function answers(rooms: readonly RoomAnswer[], generation: string | undefined): Reply {
-  return { status: 200, headers: generation === undefined ? TEXT : { ...TEXT, [GENERATION_HEADER]: generation }, body: printAnswers(rooms) }
+function text(body: string): Reply {
+  return { status: 200, headers: TEXT, body }
 }

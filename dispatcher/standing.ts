@@ -43,7 +43,7 @@ export interface StandingDeps {
 }
 
 /** What a dispatcher says of itself beside its name and address. */
-export type Announced = Pick<DispatcherNode, 'state' | 'store' | 'stores'>
+export type Announced = Pick<DispatcherNode, 'state' | 'store' | 'fit'>
 
 /** What `/internal/store` answers with. */
 export interface StoreReport {
@@ -56,6 +56,8 @@ export interface StoreReport {
   readonly refused: string | null
   /** Why nothing can be stored at present; null where something can. */
   readonly cannotStore: string | null
+  /** Why its clock is not to be trusted; null where it is. */
+  readonly clockOff: string | null
 }
 
 const LOOK_MS = 1_000
@@ -70,8 +72,8 @@ const CHANGED = /^((FILE|LOG)_(MISSING|MOVED)|GENERATION_CHANGED|NOT_ACCEPTED)$/
 const NOT_LOOKED_AT = 'the store has not been looked at yet'
 
 /** Whether this dispatcher may answer and store: whether its file is the cluster's store, can be written, and its clock is
- * right. It looks once a second and at each change; who may not answer is announced as draining, and so is who cannot store
- * where another can. */
+ * right. It looks once a second and at each change; who may not answer is announced as draining, and so is who is unfit to
+ * store where another is fit. */
 export class Standing {
   /** Called when what is to be announced may have changed, and often when it has not. */
   onChange: () => void = () => {}
@@ -103,16 +105,22 @@ export class Standing {
 
   /** Why nothing can be stored. */
   get cannotStore(): string | undefined {
-    return this.#refused ?? this.#cannotWrite ?? this.#deps.clockOff()
+    return this.#refused ?? this.#cannotWrite
+  }
+
+  /** Why another should be asked instead. A wrong clock stops nobody where all are said to be wrong: ids stay in order, and it
+   * may be ZooKeeper's. */
+  get unfit(): string | undefined {
+    return this.cannotStore ?? this.#deps.clockOff()
   }
 
   get announced(): Announced {
-    const canStore = this.cannotStore === undefined
-    const isNeeded = canStore || !this.#deps.others().announced.some(({ state, stores }) => state === 'up' && stores !== false)
+    const isFit = this.unfit === undefined
+    const isNeeded = isFit || !this.#deps.others().announced.some(({ state, fit }) => state === 'up' && fit !== false)
     return {
       state: this.#refused === undefined && isNeeded ? 'up' : 'draining',
       ...(this.#refused === undefined && this.#accepted ? { store: this.#announcedStore(this.#accepted) } : {}),
-      ...(canStore ? {} : { stores: false }),
+      ...(isFit ? {} : { fit: false }),
     }
   }
 
@@ -124,6 +132,7 @@ export class Standing {
       expected: expectation.expected ?? null,
       refused: this.#refused ?? null,
       cannotStore: this.cannotStore ?? null,
+      clockOff: this.#deps.clockOff() ?? null,
     }
   }
 

@@ -1,5 +1,5 @@
 import type { VideoId } from '../protocol/comment.js'
-import type { MemberNode } from '../protocol/nodes.js'
+import { instanceKey, type MemberNode } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 
 /** A sync says "I hold these" for this long: edges sync every room every 2 s. */
@@ -31,7 +31,7 @@ export class Synced {
 
   saw(edge: MemberNode, videoIds: Iterable<VideoId>): void {
     const at = this.#clock.now()
-    const key = keyOf(edge)
+    const key = instanceKey(edge)
     for (const videoId of videoIds) {
       if (at - this.#turnedAt >= SYNC_HOLDS_MS || this.#youngEntries >= this.#maxEntries / 2) this.#turn(at)
       const edges = this.#young.get(videoId) ?? new Map<string, Sighting>()
@@ -56,9 +56,4 @@ export class Synced {
     this.#youngEntries = 0
     this.#turnedAt = now
   }
-}
-
-/** A restarted edge is another node. */
-export function keyOf({ id, instance }: MemberNode): string {
-  return `${id} ${instance}`
 }

@@ -90,9 +90,10 @@ export class EdgePart {
 
   /** Why it is not ready, or undefined when it is. */
   notReady(): string | undefined {
-    if (this.edge.draining) return 'draining'
-    if (this.edge.freshness.stale) return `no dispatcher has answered for ${Math.floor(this.edge.freshness.ageMs / 1000)} s`
-    return this.#deps.viewLoaded() && this.#announced?.nodeEntry.up ? undefined : 'waiting for the registry'
+    const { draining, freshness } = this.edge
+    if (draining) return 'draining'
+    if (!this.#deps.viewLoaded() || !this.#announced?.nodeEntry.up) return 'waiting for the registry'
+    return freshness.stale ? `no dispatcher has answered for ${Math.floor(freshness.ageMs / 1000)} s` : undefined
   }
 
   /** Hands all viewers back. Resolves when none is left, or the drain was called off. */

@@ -4,7 +4,7 @@ import { SLOW_MS } from '../protocol/limits.js'
 import { MAX_ZNODE_BYTES } from '../protocol/nodes.js'
 import type { Batch, WireComment } from '../protocol/wire.js'
 import { candidates, ownerOf, ownersOf } from '../registry/ownership.js'
-import type { View } from '../registry/view.js'
+import { peersIn, type View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import type { Clock } from '../runtime/clock.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
@@ -78,8 +78,7 @@ export class Edge {
       clock,
       random,
       ping,
-      known: ({ id, instance }) => view.dispatcher(id)?.instance === instance,
-      onRefused: ({ id, instance }) => void view.refused(id, instance),
+      ...peersIn(view, id => view.dispatcher(id)),
     })
     this.freshness = new Freshness({ clock, dispatchers: () => candidates(view), ping, changed: onStale })
     this.#syncs = new Syncs({ clock, owners: videoId => ownersOf(view, videoId), failover: this.#failover, answered: () => this.freshness.answered(), send, metrics, onPeerError })

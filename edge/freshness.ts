@@ -1,9 +1,8 @@
+import { STALE_MS } from '../protocol/limits.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Ping } from '../runtime/peers/failover.js'
 
-/** An edge that no dispatcher has answered for this long is stale: its viewers may be missing comments. */
-export const STALE_MS = 3_000
 /** An edge that has nothing to sync asks for a sign of life after this time. */
 const QUIET_MS = 1_000
 

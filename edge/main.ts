@@ -1,6 +1,6 @@
-import { EDGES, HOLDINGS, printHoldings, printNode } from '../protocol/nodes.js'
+import { EDGES, HOLDINGS, printHoldings } from '../protocol/nodes.js'
 import { Announcer } from '../registry/announcer.js'
-import { mayReplaceHoldings, mayReplaceNode } from '../registry/claim.js'
+import { mayReplaceHoldings } from '../registry/claim.js'
 import { DrainWatch } from '../registry/drain-watch.js'
 import { entry } from '../registry/entry.js'
 import { startNode } from '../registry/start.js'
@@ -43,8 +43,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     onStale: stale => (stale ? log.error('dispatchers_unreachable') : log.info('dispatchers_reached')),
     onRestart: (videoId, from, to) => log.warn({ videoId, from: String(from), to: String(to) }, 'room_ahead_of_store'),
     onPeerError: (dispatcher, err) => log.warn({ dispatcherId: dispatcher.id, err }, 'dispatcher_failed'),
-    announceNode: node => entry(node, printNode, data => new Announcer({ zk, log, path: `${EDGES}/${id}`, data, mayReplace: mayReplaceNode({ id, instance }, client) })),
-    announceHoldings: (holdings, node) => entry(holdings, printHoldings, data => new Announcer({ zk, log, path: `${HOLDINGS}/${id}`, data, mayReplace: mayReplaceHoldings({ id, instance }, node) })),
+    announceNode: node => live.announce(EDGES, node),
+    announceHoldings: (holdings, node) => entry(holdings, printHoldings, data => new Announcer({ zk, log, path: `${HOLDINGS}/${id}`, data, mayReplace: mayReplaceHoldings(identity, node) })),
   })
   const { edge } = part
   metrics.watch(live.metrics, edge, config.EDGE_CAPACITY)

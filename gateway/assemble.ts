@@ -1,6 +1,6 @@
 import type { Registry as Metrics } from 'prom-client'
 import type { Change } from '../registry/view.js'
-import type { Clock } from '../runtime/clock.js'
+import { sleep, type Clock } from '../runtime/clock.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import type { Router } from '../runtime/http/server.js'
 import { Gateway, type GatewayOptions } from './gateway.js'
@@ -30,7 +30,7 @@ export class GatewayPart {
     this.gateway = new Gateway(deps)
     const metrics = new GatewayMetrics(deps.metrics)
     metrics.watch(deps.metrics, this.gateway)
-    this.#api = new PublicApi({ ...deps, gateway: this.gateway, metrics, notReady: () => this.notReady() })
+    this.#api = new PublicApi({ ...deps, gateway: this.gateway, metrics, notReady: () => this.notReady(), draining: () => this.#drain !== undefined })
   }
 
   /** Headers of every answer of the public API. */
@@ -57,14 +57,12 @@ export class GatewayPart {
    * no stream is left, or the drain was called off. */
   async drain(windowMs: number): Promise<void> {
     const drain = (this.#drain = {})
-    this.#api.stop()
     await this.gateway.sessions.endAll(windowMs, () => this.#drain === drain)
   }
 
   /** Takes viewers again, after a drain that was called off. */
   resume(): void {
     this.#drain = undefined
-    this.#api.resume()
   }
 
   /** Drains, waits for the posts under way, and closes. */
@@ -76,8 +74,4 @@ export class GatewayPart {
     await sleep(this.#clock, ANSWERS_LEAVE_MS)
     this.gateway.close()
   }
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise(resolve => clock.after(ms, resolve))
 }

@@ -1,7 +1,7 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { DispatcherNode } from '../protocol/nodes.js'
 import { ownersOf } from '../registry/ownership.js'
-import type { Change, View } from '../registry/view.js'
+import { peersIn, type Change, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { Failover } from '../runtime/peers/failover.js'
@@ -55,8 +55,7 @@ export class Gateway {
       clock,
       random,
       ping,
-      known: ({ id, instance }) => view.dispatcher(id)?.instance === instance,
-      onRefused: ({ id, instance }) => void view.refused(id, instance),
+      ...peersIn(view, id => view.dispatcher(id)),
     })
     this.poster = new Poster(this)
   }

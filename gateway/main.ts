@@ -1,12 +1,9 @@
-import { GATEWAYS, printNode } from '../protocol/nodes.js'
+import { GATEWAYS } from '../protocol/nodes.js'
 import { WIRE_VERSION } from '../protocol/wire.js'
-import { Announcer } from '../registry/announcer.js'
-import { mayReplaceNode } from '../registry/claim.js'
 import { DrainWatch } from '../registry/drain-watch.js'
-import { entry } from '../registry/entry.js'
 import { startNode } from '../registry/start.js'
 import { openIdentity } from '../runtime/auth/open.js'
-import { systemClock } from '../runtime/clock.js'
+import { sleep, systemClock } from '../runtime/clock.js'
 import { Clients } from '../runtime/http/client-address.js'
 import { HttpServer } from '../runtime/http/server.js'
 import { Connections } from '../runtime/limits/connections.js'
@@ -71,7 +68,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   part.route(server)
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const readBy = systemClock.now() + FIRST_READ_MS
-  while (!watcher.loaded && systemClock.now() < readBy) await new Promise(resolve => setTimeout(resolve, 10))
+  while (!watcher.loaded && systemClock.now() < readBy) await sleep(systemClock, 10)
   const port = server.listen(config.HOST, config.PORT)
   const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, port)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
@@ -82,7 +79,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const announcement = new Announcement({ id, instance, internalUrl, publicUrl, startedAt: Date.now(), version, wire: WIRE_VERSION }, {
     clock: systemClock,
     viewers: () => sessions.size,
-    announce: node => entry(node, printNode, data => new Announcer({ zk, log, path: `${GATEWAYS}/${id}`, data, mayReplace: mayReplaceNode({ id, instance }, client) })),
+    announce: node => live.announce(GATEWAYS, node),
   })
   const draining = () => {
     log.info({ viewers: sessions.size, posts: poster.inFlight }, 'draining')

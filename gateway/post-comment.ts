@@ -4,7 +4,7 @@ import { checkAuthoredBody, checkBody, toPublic, type Draft, type VideoId } from
 import { LiveError } from '../protocol/errors.js'
 import type { DispatcherNode, MemberNode } from '../protocol/nodes.js'
 import type { PostResult } from '../protocol/posts.js'
-import type { Clock } from '../runtime/clock.js'
+import { sleep, type Clock } from '../runtime/clock.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Caller } from '../runtime/peers/client.js'
 import type { Failover } from '../runtime/peers/failover.js'
@@ -66,7 +66,7 @@ export class Poster {
       if (result) return result
       // Every dispatcher that could be reached has said that it cannot store: waiting would not help.
       if (post.declined !== declined || clock.now() >= deadline - ROUND_PAUSE_MS || owners(draft.videoId).length === 0) return post.refusal()
-      await new Promise<void>(resolve => clock.after(ROUND_PAUSE_MS, resolve))
+      await sleep(clock, ROUND_PAUSE_MS)
     }
   }
 

@@ -35,6 +35,8 @@ export interface ApiOptions {
   readonly clients: Clients
   /** Why it is not ready, or undefined when it is. */
   readonly notReady: () => string | undefined
+  /** Whether it takes no new viewers; posts and history are served all the same. */
+  readonly draining: () => boolean
   /** Whether the view has been read at all. */
   readonly viewLoaded: () => boolean
 }
@@ -44,7 +46,6 @@ export class PublicApi {
   /** Of every answer. */
   readonly headers: (exchange: Exchange) => Readonly<Record<string, string>>
   readonly #options: ApiOptions
-  #stopping = false
 
   constructor(options: ApiOptions) {
     this.#options = options
@@ -61,16 +62,6 @@ export class PublicApi {
       .route('GET', '/comments/:videoId', exchange => this.#get(exchange))
       .route('POST', '/comments/:videoId', exchange => this.#post(exchange))
       .route('GET', '/comments/:videoId/stats', exchange => this.#stats(exchange))
-  }
-
-  /** Takes no new viewers; posts on open connections are still taken. */
-  stop(): void {
-    this.#stopping = true
-  }
-
-  /** Takes new viewers again. */
-  resume(): void {
-    this.#stopping = false
   }
 
   #get(exchange: Exchange): Reply | Promise<Reply | undefined> | undefined {
@@ -101,11 +92,12 @@ export class PublicApi {
   /** @param known who watches, where a token said so */
   #open(exchange: Exchange, client: Client, headers: readonly Readonly<Record<string, string>>[], request: StreamRequest, known?: Watcher): Reply | undefined {
     const { gateway, metrics, viewerLimit, limits } = this.#options
+    const draining = this.#options.draining()
     if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
-    const reason = this.#stopping ? 'stopping' : gateway.sessions.size >= viewerLimit ? 'viewer_limit' : gateway.sessions.takesNewcomers ? undefined : 'join_rate'
+    const reason = draining ? 'stopping' : gateway.sessions.size >= viewerLimit ? 'viewer_limit' : gateway.sessions.takesNewcomers ? undefined : 'join_rate'
     if (reason) {
       metrics.turnedAway.inc({ reason })
-      return { status: 200, headers: STREAM_HEADERS, body: retryLine(gateway.random), close: this.#stopping }
+      return { status: 200, headers: STREAM_HEADERS, body: retryLine(gateway.random), close: draining }
     }
     const counted = limits.stream(client, known?.authorId)
     openStream(gateway.sessions, exchange.res, request, headers, { random: gateway.random, counted, endsAt: known?.endsAt })

@@ -2,7 +2,7 @@ import { HEARTBEAT_MS, SLOW_MS } from '../protocol/limits.js'
 import type { EdgeNode } from '../protocol/nodes.js'
 import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
-import type { Clock } from '../runtime/clock.js'
+import { sleep, type Clock } from '../runtime/clock.js'
 import { Admission } from './admission.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
@@ -112,7 +112,7 @@ export class Sessions {
         if (ended++ === perStep) break
         session.end('stopping')
       }
-      if (this.#sessions.size > 0) await new Promise<void>(resolve => clock.after(stepMs, resolve))
+      if (this.#sessions.size > 0) await sleep(clock, stepMs)
     }
   }
 

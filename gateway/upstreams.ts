@@ -1,6 +1,7 @@
+import { STALE_MS } from '../protocol/limits.js'
 import type { EdgeNode, MemberNode } from '../protocol/nodes.js'
 import { WIRE_VERSION } from '../protocol/wire.js'
-import type { View } from '../registry/view.js'
+import { peersIn, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
@@ -14,8 +15,6 @@ export const SILENT_MS = 1_000
 /** Proof that we can hear at all: some other edge was heard within this time. More than PING_EACH_MS, less than
  * SILENT_MS − PING_EACH_MS, so that edges that fell silent together are never proof for each other. */
 const HEARD_MS = 600
-/** An edge says in its answer to a ping for how long no dispatcher has answered it: beyond this it is stale. */
-const STALE_MS = 3_000
 /** Others pinged when an edge we relay from misses a sign of life. */
 const WITNESSES = 3
 /** An edge that said it drains is believed this long; after that it is the view that knows. */
@@ -71,13 +70,8 @@ export class Upstreams {
 
   constructor(options: UpstreamsOptions) {
     this.#options = options
-    const { view, onUsable } = options
-    this.#failover = new Failover({
-      ...options,
-      known: ({ id, instance }) => view.edge(id)?.instance === instance,
-      onRefused: ({ id, instance }) => void view.refused(id, instance),
-      onUsable,
-    })
+    const { view } = options
+    this.#failover = new Failover({ ...options, ...peersIn(view, id => view.edge(id)) })
     this.#tickedAt = options.clock.now()
     this.#cancel = options.clock.after(TICK_MS, this.#tick)
   }
@@ -119,7 +113,7 @@ export class Upstreams {
     this.#someLeaving = true
   }
 
-  /** What an edge answered to a ping. */
+  /** What an edge answered to a ping: `syncAgeMs`, for how long no dispatcher has answered it. */
   pong(peer: MemberNode, { syncAgeMs }: Readonly<Record<string, unknown>>): void {
     const edge = this.#edges.get(peer.id)
     if (edge?.node.instance !== peer.instance) return

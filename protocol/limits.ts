@@ -16,6 +16,9 @@ export const HEARTBEAT_MS = 10_000
 /** A viewer whose socket has taken nothing for this long is closed (rule 10). The HTTP server would close it after 8 to 12 s. */
 export const SLOW_MS = 6_000
 
+/** An edge that no dispatcher has answered for this long is stale: its viewers may be missing comments. */
+export const STALE_MS = 3_000
+
 /** The largest batch of comments or posts that is sent. */
 export const BATCH_BYTES = 512 * 1024
 

@@ -63,8 +63,8 @@ export type ExpectedStore = z.infer<typeof storeSchema>
 const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, viewers: true, stale: true }).extend({
   /** Its store, once that was accepted as the expected one. */
   store: storeSchema.omit({ stored: true }).optional(),
-  /** False: it can store nothing at present. */
-  stores: z.boolean().optional(),
+  /** False: it can store nothing at present, or its clock is wrong; another dispatcher is asked first. */
+  fit: z.boolean().optional(),
 })
 export type DispatcherNode = z.infer<typeof dispatcherSchema>
 
@@ -75,6 +75,11 @@ export type GatewayNode = z.infer<typeof gatewaySchema>
 const memberSchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true })
 /** The fields that every kind of node announces. */
 export type MemberNode = z.infer<typeof memberSchema>
+
+/** A restarted node is another one. */
+export function instanceKey({ id, instance }: MemberNode): string {
+  return `${id} ${instance}`
+}
 
 const drainSchema = z.object({ instance: plain(1, 64) })
 /** An operator's request at /control/drain/<id>, for an edge or a gateway: this instance is to drain, a later one of that

@@ -16,8 +16,6 @@ export const WIRE_VERSION = 1
 export const WIRE_HEADER = 'x-live-wire'
 /** The instance that a call is meant for. */
 export const TO_HEADER = 'x-live-to'
-/** Of an answer to a sync or a replay: the generation of the store that it tells of. */
-export const GENERATION_HEADER = 'x-live-generation'
 
 /** A stored comment as it travels: its place in the chain and its line of JSON. */
 export interface WireComment {

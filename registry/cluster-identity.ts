@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { CLUSTER, parseCluster, printNode, RubbishError, type ClusterIdentity } from '../protocol/nodes.js'
 import type { Zk } from './zookeeper/client.js'
 import { isZkError } from './zookeeper/zk-error.js'
@@ -11,6 +12,11 @@ export async function clusterIdentity(zk: Zk): Promise<ClusterIdentity | undefin
     if (error instanceof RubbishError || isZkError(error, 'NO_NODE')) return undefined
     throw error
   }
+}
+
+/** Random: the cluster's for as long as it lives. */
+export function newClusterId(): string {
+  return randomBytes(4).toString('hex')
 }
 
 /** Says which cluster the registry is of, where nobody has. @returns the identity that stands there now @throws ZkError */

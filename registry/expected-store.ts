@@ -30,7 +30,7 @@ export class StoreWatch {
   #standing: Standing | undefined
   /** It is to be read. */
   #dirty = false
-  #reading = false
+  #reading: Promise<void> | undefined
   #retryTimer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -93,10 +93,13 @@ export class StoreWatch {
   /** Always the same function: the library keeps every other one as one more listener. */
   readonly #onEvent: Watch = () => this.#read()
 
-  async #readNow(): Promise<void> {
+  /** Resolves when it has been read after this call. */
+  #readNow(): Promise<void> {
     this.#dirty = true
-    if (this.#reading) return
-    this.#reading = true
+    return (this.#reading ??= this.#readUntilClean().finally(() => (this.#reading = undefined)))
+  }
+
+  async #readUntilClean(): Promise<void> {
     try {
       while (this.#dirty && !this.#closed && this.#options.zk.connected) {
         this.#dirty = false
@@ -111,8 +114,6 @@ export class StoreWatch {
       if (!(error instanceof ZkError)) throw error
       clearTimeout(this.#retryTimer)
       if (!this.#closed) this.#retryTimer = setTimeout(this.#read, RETRY_MS).unref()
-    } finally {
-      this.#reading = false
     }
   }
 

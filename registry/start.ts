@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
+import { printNode, type DispatcherNode, type EdgeNode, type GatewayNode } from '../protocol/nodes.js'
 import { systemClock } from '../runtime/clock.js'
 import { createLog, endOnBug, type Log } from '../runtime/log.js'
 import { createMetrics } from '../runtime/metrics.js'
@@ -8,7 +9,10 @@ import { InternalClient } from '../runtime/peers/client.js'
 import { stopSignal } from '../runtime/stopping.js'
 import { VERSION } from '../runtime/version.js'
 import { lossMessage, refusal, refusalMessage } from './access.js'
+import { Announcer } from './announcer.js'
 import { CalmLog } from './calm-log.js'
+import { mayReplaceNode } from './claim.js'
+import { entry, type Entry } from './entry.js'
 import { zookeeperAuth } from './variables.js'
 import { RegistryWatcher, type Watched } from './watcher.js'
 import { Zk } from './zookeeper/client.js'
@@ -52,6 +56,8 @@ export interface LiveNode {
   /** Waits for ZooKeeper, however long that takes. If ZooKeeper refuses us, the process ends with a message and exit status 2.
    * @returns false when it is time to stop before that */
   connected(): Promise<boolean>
+  /** Enters the node in a directory of the registry, by its id. */
+  announce<T extends EdgeNode | DispatcherNode | GatewayNode>(directory: string, node: T): Entry<T>
   /** Adds to a part's own reason for not being ready what keeps us from ZooKeeper, where something does. */
   notReady(own: string | undefined): string | undefined
   /** Closes the connections to ZooKeeper and to other nodes. */
@@ -89,8 +95,9 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
     }
   }
   const watcher = new RegistryWatcher({ zk, clock: systemClock, log, metrics, watch })
+  const identity = { id: config.NODE_ID, instance: newInstance(), version: VERSION }
   return {
-    identity: { id: config.NODE_ID, instance: newInstance(), version: VERSION },
+    identity,
     log,
     onBug,
     metrics,
@@ -112,6 +119,7 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
         return false
       }
     },
+    announce: (directory, node) => entry(node, printNode, data => new Announcer({ zk, log, path: `${directory}/${identity.id}`, data, mayReplace: mayReplaceNode(identity, client) })),
     notReady(own) {
       const { trouble } = zk.session
       return own !== undefined && trouble ? `${own}; ${lossMessage(trouble)}` : own

@@ -1,5 +1,6 @@
 import type { VideoId } from '../protocol/comment.js'
-import type { DispatcherNode, EdgeNode, GatewayNode, Holdings } from '../protocol/nodes.js'
+import type { DispatcherNode, EdgeNode, GatewayNode, Holdings, MemberNode } from '../protocol/nodes.js'
+import type { FailoverOptions } from '../runtime/peers/failover.js'
 import { HashRing } from './hash-ring.js'
 
 /** How long a node stays in view after it vanished while `up`. A ZooKeeper that was frozen or away expires every session at
@@ -236,5 +237,13 @@ export class View {
     } else if (holder) holder.viewers = viewers
     else if (holders) holders.push({ edge, viewers })
     else this.#holders.set(videoId, [{ edge, viewers }])
+  }
+}
+
+/** What a Failover asks the view about its peers, and tells it. @param find the peer of that id in the view */
+export function peersIn(view: View, find: (id: string) => MemberNode | undefined): Pick<FailoverOptions, 'known' | 'onRefused'> {
+  return {
+    known: ({ id, instance }) => find(id)?.instance === instance,
+    onRefused: ({ id, instance }) => void view.refused(id, instance),
   }
 }

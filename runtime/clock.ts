@@ -10,6 +10,11 @@ export interface Clock {
   soon(task: () => void): void
 }
 
+/** Resolves `ms` from now. */
+export function sleep(clock: Clock, ms: number): Promise<void> {
+  return new Promise(resolve => clock.after(ms, resolve))
+}
+
 export const systemClock: Clock = {
   wall: () => Date.now(),
   now: () => performance.now(),

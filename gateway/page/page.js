@@ -36,7 +36,7 @@ author.value = memory.author ?? ''
 
 // ---- watch
 
-/** Under load comments come many at a time: they enter the page together, once a frame. */
+/** Comments that enter the page together, once a frame. */
 let arrived = []
 const list = new List(scroll, $('comments'), historyOf(path), changed)
 const cry = crier($('said'))
@@ -52,7 +52,7 @@ const watch = stream(path, {
     count()
     if (!mine) cry(comment)
   },
-  // A gap that leads back: the site went back to an older copy of its comments. What is shown here is no more.
+  // A gap that leads back: the site was restored from a copy.
   gap: gap => (Number(gap.to) < Number(gap.from) ? location.reload() : arrive(gapItem(gap))),
   viewers: count => ($('viewers').textContent = `${count.toLocaleString()} watching`),
   ready() {
@@ -84,7 +84,6 @@ function show() {
   if (items.length > 0) list.add(items)
 }
 
-/** Says what the list and the outbox have to say around their rows. */
 function changed() {
   const older = $('older')
   const { older: state, following, unseen } = list

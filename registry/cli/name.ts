@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { CLUSTER, printNode, type ClusterIdentity } from '../../protocol/nodes.js'
-import { clusterIdentity } from '../cluster-identity.js'
+import { clusterIdentity, newClusterId } from '../cluster-identity.js'
 import type { Zk } from '../zookeeper/client.js'
 
 /** Gives the cluster a name, and an identity where it has none. */
 export async function nameCluster(zk: Zk, name: string): Promise<ClusterIdentity> {
-  const id = (await clusterIdentity(zk))?.id ?? randomBytes(4).toString('hex')
+  const id = (await clusterIdentity(zk))?.id ?? newClusterId()
   await zk.ensure(CLUSTER)
   await zk.setData(CLUSTER, printNode({ id, name }))
   return { id, name }

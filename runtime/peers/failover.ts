@@ -1,4 +1,4 @@
-import type { MemberNode } from '../../protocol/nodes.js'
+import { instanceKey, type MemberNode } from '../../protocol/nodes.js'
 import type { Clock } from '../clock.js'
 import { PeerError, type PeerFailure } from './peer-error.js'
 
@@ -82,7 +82,7 @@ export class Failover {
   }
 
   isBackedOff(peer: MemberNode): boolean {
-    return this.#backedOff > 0 && this.#troubles.get(keyOf(peer))?.backedOff === true
+    return this.#backedOff > 0 && this.#troubles.get(instanceKey(peer))?.backedOff === true
   }
 
   /** The same peers, with those in back-off last. */
@@ -94,7 +94,7 @@ export class Failover {
   /** The peer answered a call. */
   answered(peer: MemberNode): void {
     if (this.#troubles.size === 0) return
-    const key = keyOf(peer)
+    const key = instanceKey(peer)
     const trouble = this.#troubles.get(key)
     if (!trouble) return
     this.#troubles.delete(key)
@@ -114,7 +114,7 @@ export class Failover {
   backOff(peer: MemberNode, failure: PeerFailure): void {
     const { clock, random, onRefused } = this.#options
     if (failure === 'refused') onRefused(peer)
-    const key = keyOf(peer)
+    const key = instanceKey(peer)
     const trouble = this.#troubles.get(key) ?? { failures: 0, cancel: undefined, backedOff: false }
     if (trouble.backedOff || this.#closed) return // many calls may fail for one reason
     this.#troubles.set(key, trouble)
@@ -197,7 +197,7 @@ export class Failover {
   }
 
   #watch(peer: MemberNode, overtake: () => void): () => void {
-    const key = keyOf(peer)
+    const key = instanceKey(peer)
     const waiting = this.#waiting.get(key) ?? new Set()
     this.#waiting.set(key, waiting)
     waiting.add(overtake)
@@ -208,7 +208,7 @@ export class Failover {
 
   /** A call takes long: a ping shows whether the peer is busy or dead. */
   #suspect(peer: MemberNode): void {
-    const key = keyOf(peer)
+    const key = instanceKey(peer)
     if (this.isBackedOff(peer) || this.#pinging.has(key)) return
     this.#pinging.add(key)
     void this.#options.ping(peer, PING_MS).then(failure => {
@@ -219,11 +219,11 @@ export class Failover {
 
   async #halfOpen(peer: MemberNode, trouble: Trouble): Promise<void> {
     const failure = await this.#options.ping(peer, HALF_OPEN_PING_MS)
-    if (this.#closed || this.#troubles.get(keyOf(peer)) !== trouble || !trouble.backedOff) return
+    if (this.#closed || this.#troubles.get(instanceKey(peer)) !== trouble || !trouble.backedOff) return
     this.#end(trouble)
     if (failure === undefined) this.#options.onUsable?.()
     else if (this.#options.known(peer)) this.backOff(peer, failure)
-    else this.#troubles.delete(keyOf(peer))
+    else this.#troubles.delete(instanceKey(peer))
   }
 
   #end(trouble: Trouble): void {
@@ -239,8 +239,4 @@ export class Failover {
       if (!backedOff) this.#troubles.delete(key)
     }
   }
-}
-
-function keyOf({ id, instance }: MemberNode): string {
-  return `${id} ${instance}`
 }

@@ -1,6 +1,6 @@
+import { peerPorts } from '../../cluster/ensemble.js'
 import { Ports } from '../../cluster/ports.js'
 import { joinConnectStrings } from '../../registry/zookeeper/connect-string.js'
-import type { PeerPorts } from '../../registry/zookeeper/local-server.js'
 import { TestZooKeeper } from '../support/zookeeper.js'
 
 /** One server of ZooKeeper. */
@@ -26,8 +26,7 @@ export class OwnZooKeepers {
   /** @param folder the servers' folders are in it */
   static async start(folder: string, count: number): Promise<OwnZooKeepers> {
     const ports = new Ports()
-    const peers: PeerPorts[] = []
-    while (peers.length < count) peers.push({ peers: await ports.take(HOST), election: await ports.take(HOST) })
+    const peers = await peerPorts(ports, count)
     const launches = peers.map(async (_, i) => {
       const id = `zookeeper-${i + 1}`
       const ensemble = count > 1 ? { ensemble: { number: i + 1, servers: peers } } : {}

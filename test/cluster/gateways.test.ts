@@ -30,16 +30,16 @@ t.test('gateways are listed, and drained and taken back by their id', async t =>
   t.match((await cluster.registry('gateways')).stdout, /^gateway-2 +up +3 {2}http:.*\n\n2 gateways, 3 viewers$/m)
 
   const { status, stdout } = await cluster.registry('drain', 'gateway-2')
-  t.same([status, stdout], [0, 'gateway-2 is asked to drain; the commands edges and gateways show how far it is.\n'])
+  t.same([status, stdout], [0, 'gateway-2 is asked to drain; the commands edges and gateways show its progress.\n'])
   await Promise.all(viewers.map(({ closed }) => closed))
-  for (const { retryMs } of viewers) t.ok(retryMs! >= 1_000)
+  for (const { retryMs } of viewers) t.ok(retryMs! >= 500)
   await until(async () => (await row(cluster, 'gateway-2'))?.state === 'draining')
   await until(async () => (await row(cluster, 'gateway-2'))?.viewers === 0)
   t.equal(await ready(cluster, 'gateway-2'), 503)
   t.equal(await ready(cluster, 'gateway-1'), 200, 'the other one is not meant')
   const newcomer = watch(t, `${url}/comments/demo`)
   await newcomer.closed
-  t.ok(newcomer.status === 200 && newcomer.retryMs! >= 1_000)
+  t.ok(newcomer.status === 200 && newcomer.retryMs! >= 500)
   t.equal((await post(url!)).status, 201, 'posts are served')
   t.match(news.stdout, /gateway gateway-2 drains\n/)
 

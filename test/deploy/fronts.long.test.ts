@@ -104,7 +104,12 @@ t.test('in front of a gateway with limits', { skip: !manyAddresses && 'this mach
       await until(() => neighbour.ready, { what: 'the other address watches' })
 
       t.equal((await greedy.post('demo', 'one')).status, 201)
-      t.match(await greedy.post('demo', 'two', { 'x-forwarded-for': '203.0.113.7' }), { status: 429, headers: { 'retry-after': /^\d+$/ } })
+      // Caddy sends it in chunks, and the gateway closes after an answer to chunks: where Caddy is still sending by then it may miss the answer.
+      const refused = await until(async () => {
+        const answer = await greedy.post('demo', 'two', { 'x-forwarded-for': '203.0.113.7' })
+        return name === 'Caddy' && answer.status === 502 ? undefined : answer
+      }, { what: 'the answer comes through' })
+      t.match(refused, { status: 429, headers: { 'retry-after': /^\d+$/ } })
       t.equal((await other.post('demo', 'three')).status, 201)
     })
   }

@@ -33,6 +33,7 @@ const ONLY_READ: readonly (readonly [command: RegExp, read: (argv: string[]) => 
   [/^npm run bench -- (?!--help)/, ([name = '', ...argv]) => flagsIn(`bench/${name}.ts`, argv)],
   [/^npm run simulate -- (?=.*--mutants)/, argv => flagsIn('test/simulate/main.ts', argv)],
   [/^npm run fuzz -- /, argv => flagsIn('test/fuzz/main.ts', argv)],
+  [/^npm run mutation -- /, argv => flagsIn('test/mutation/main.ts', argv)],
   [/^node dist\/test\/chaos\/stalled\.js\b/, argv => flagsIn('test/chaos/stalled.ts', argv)],
   [/^node dist\/test\/chaos\/storm\.js\b/, argv => flagsIn('test/chaos/storm.ts', argv)],
 ]
@@ -77,7 +78,7 @@ function throughNpmOnce(command: string): string {
 /** What starts costs a second or two; what it declares can be read. @throws Error where it has no such flag, or is not there */
 function flagsIn(source: string, argv: readonly string[]): void {
   const declared = readFileSync(join(projectRoot, source), 'utf8')
-  for (const flag of argv.filter(word => word.startsWith('--'))) if (!new RegExp(`\\.option\\('(-\\w, )?${flag}\\b`).test(declared)) throw new Error(`${source} has no flag ${flag}`)
+  for (const flag of argv.filter(word => word.startsWith('--'))) if (!new RegExp(`\\.(option|requiredOption)\\('(-\\w, )?${flag}\\b`).test(declared)) throw new Error(`${source} has no flag ${flag}`)
 }
 
 /** A test that is cut short leaves no command running. */

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Freshness, STALE_MS } from '../../edge/freshness.js'
+import { Freshness } from '../../edge/freshness.js'
+import { STALE_MS } from '../../protocol/limits.js'
 import { EdgeStage } from '../support/edge-stage.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { dispatcherNode } from '../support/nodes.js'

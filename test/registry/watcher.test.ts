@@ -27,6 +27,18 @@ function watch(t: Test, zk: Zk) {
   return { watcher, clock, told, gauge, lines }
 }
 
+/** A watcher on a connection of its own that has read one edge, e1, which `other` can change. */
+async function watchOneEdge(t: Test) {
+  const server = await startZooKeeper(t)
+  const own = await openZk(t, server.connect)
+  const other = await openZk(t, server.connect)
+  for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await other.ensure(path)
+  await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')))
+  const { watcher } = watch(t, own)
+  await until(() => watcher.loaded)
+  return { server, own, other, watcher }
+}
+
 const videos = (entries: Record<string, number>, instance = 'i1') => printHoldings({ instance, videos: new Map(Object.entries(entries)) })
 
 t.test('the view follows the registry, and each change is told once it is in the view', async t => {
@@ -116,13 +128,7 @@ t.test('while ZooKeeper is away the view stays, nobody lingers out, and its age 
 })
 
 t.test('a lost session is made good, with what changed meanwhile', async t => {
-  const server = await startZooKeeper(t)
-  const own = await openZk(t, server.connect)
-  const other = await openZk(t, server.connect)
-  for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await other.ensure(path)
-  await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')))
-  const { watcher } = watch(t, own)
-  await until(() => watcher.loaded)
+  const { server, own, other, watcher } = await watchOneEdge(t)
   await expireSession(own.session.client, server.port)
   await until(() => own.connected && own.session.epoch === 2)
   await other.setData(`${EDGES}/e1`, printNode(edgeNode('e1', { viewers: 9 })))
@@ -131,13 +137,7 @@ t.test('a lost session is made good, with what changed meanwhile', async t => {
 })
 
 t.test('a view of which something could not be read is stale, though ZooKeeper is connected', async t => {
-  const server = await startZooKeeper(t)
-  const own = await openZk(t, server.connect)
-  const other = await openZk(t, server.connect)
-  for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await other.ensure(path)
-  await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')))
-  const { watcher } = watch(t, own)
-  await until(() => watcher.loaded)
+  const { own, other, watcher } = await watchOneEdge(t)
   const getData = own.getData.bind(own)
   own.getData = path => Promise.reject(new ZkError('THROTTLED_OP', 'getData', path, true))
   await other.setData(`${EDGES}/e1`, printNode(edgeNode('e1', { viewers: 9 })))

@@ -13,7 +13,7 @@ t.test('an open znode is a problem where strangers come, and a note on a machine
   t.same(codes(judgeOpen(['/edges'], [], false)), ['note znode_open /edges'])
   t.same(codes(judgeOpen(['/edges'], [{ at: '10.0.0.5:2181', isPublic: false }], false)), ['problem znode_open /edges'])
   t.match([...judgeOpen(['/edges'], [], false)], [{ advice: /ZOOKEEPER_AUTH[^]*command secure/ }])
-  t.match([...judgeOpen(['/edges'], [], true)], [{ advice: /^Run the command secure with these credentials/ }])
+  t.match([...judgeOpen(['/edges'], [], true)], [{ advice: /^Once every part has these credentials, run the command secure/ }])
 })
 
 t.test('a ZooKeeper at a public address is a problem, at a private one a note', async t => {
