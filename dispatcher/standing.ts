@@ -211,7 +211,9 @@ export class Standing {
   /** @returns false when it has changed something, and is to look again */
   async #lookOnce(): Promise<boolean> {
     const { store, expectation, machine, others } = this.#deps
-    const expected = expectation.isRead ? expectation.expected : 'unread' // before the file: what it says is stored is there by now
+    // Before the file: what these say is stored is there by now, and more is while we look.
+    const expected = expectation.isRead ? expectation.expected : 'unread'
+    const accepted = this.#accepted && { ...this.#accepted, stored: Math.max(this.#accepted.stored, store.stored) }
     try {
       this.#found = await this.#lookTwice().catch(unlessMissing)
     } catch (error) {
@@ -223,7 +225,7 @@ export class Standing {
       found: this.#found,
       path: store.path,
       machine,
-      accepted: this.#accepted && { ...this.#accepted, stored: Math.max(this.#accepted.stored, store.stored) },
+      accepted,
       wasRefused: this.#wasRefused,
       others: others().possible,
     })

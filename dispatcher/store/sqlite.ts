@@ -251,7 +251,7 @@ class Thread {
     }
     const { kind, reason, unknown } = reply.failure
     if (kind === 'damaged') return call.reject(new DamageError(reason))
-    if (isTelling) this.#tell(reason)
+    if (isTelling && reason !== 'FILE_MISSING') this.#tell(reason) // before the first start there is none: whether it should be there is not ours to say
     if (kind === 'unavailable') call.reject(new StoreUnavailableError(reason, { unknown }))
     else call.reject(new Error(reason))
   }

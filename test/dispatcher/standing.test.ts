@@ -22,11 +22,15 @@ class Keeper implements StoreKeeper {
   accepted: StoreFile | undefined
   probes = 0
   onProbe: (reason: string | undefined) => void = () => {}
+  /** Happens after it was looked at, before that is known. */
+  meanwhile = (): void => {}
 
   async look(): Promise<StoreFile> {
     if (this.trouble !== undefined) throw new StoreUnavailableError(this.trouble)
-    if (!this.file) throw new StoreUnavailableError('FILE_MISSING')
-    return this.file
+    const { file } = this
+    this.meanwhile()
+    if (!file) throw new StoreUnavailableError('FILE_MISSING')
+    return file
   }
   accept(file: StoreFile): void {
     this.accepted = file
@@ -135,6 +139,21 @@ t.test('a copy from earlier is refused, also from what this process alone has st
   await clock.advance(1_000)
   t.match(standing.refused, /older than what was stored/)
   t.equal(expectation.expected?.stored, 12, 'which is written down, for the others and for later')
+})
+
+t.test('what is stored while it looks makes nothing older', async t => {
+  const { clock, store, expectation, standing } = stage(t)
+  store.file = FILE
+  await standing.look()
+  store.meanwhile = () => {
+    store.stored = store.file!.stored + 1
+    store.file = { ...store.file!, stored: store.stored }
+  }
+  for (let i = 0; i < 5; i++) {
+    await clock.advance(1_000)
+    t.equal(standing.refused, undefined)
+  }
+  t.ok(expectation.expected!.stored > 12)
 })
 
 t.test('how much is stored is written down, at most every two seconds', async t => {
