@@ -9,7 +9,7 @@ import { json, type Reply } from '../runtime/http/reply.js'
 import type { Caller } from '../runtime/peers/client.js'
 import type { Failover } from '../runtime/peers/failover.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
-import { PostPipe } from './post-pipe.js'
+import { PostPipe, type Tried } from './post-pipe.js'
 
 /** A poster is answered within this time. */
 const OVERALL_MS = 8_000
@@ -89,7 +89,7 @@ export class Poster {
     const isTwin = post.tries > 0
     post.begun()
     try {
-      const result = await this.#pipe(node).send({ draft: post.draft, deadline: clock.now() + timeoutMs, isTwin, isOver: () => post.stored })
+      const result = await this.#pipe(node).send(post, clock.now() + timeoutMs, isTwin)
       if ('error' in result && isOfThisDispatcher(result)) throw new Declined(result)
       post.answered(result)
       return result
@@ -112,7 +112,7 @@ export class Poster {
 }
 
 /** What is known of one post, over all its tries. */
-class Post {
+class Post implements Tried {
   readonly draft: Draft
   tries = 0
   stored = false

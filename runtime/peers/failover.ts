@@ -56,6 +56,17 @@ interface Trouble {
   backedOff: boolean
 }
 
+/** A try under way. */
+interface Running {
+  readonly peer: MemberNode
+  /** Monotonic ms */
+  readonly since: number
+  /** It has taken PATIENCE_MS. */
+  onSlow(): void
+  /** A back-off from the peer begins. */
+  overtake(): void
+}
+
 /** Chooses the peer for every call between the parts. Candidates come in an order (the owner first). A peer that fails is
  * backed off from: it is asked after all others, but still asked, since this process may be wrong about it. A back-off
  * ends when the peer answers a ping, never by a user's call (a circuit breaker whose half-open state is a ping; Nygard,
@@ -64,8 +75,11 @@ export class Failover {
   readonly #options: FailoverOptions
   /** By id and instance: a restarted peer starts without failures. */
   readonly #troubles = new Map<string, Trouble>()
-  /** Calls under way, by peer: called when a back-off from the peer begins. */
-  readonly #waiting = new Map<string, Set<() => void>>()
+  /** Tries under way, oldest first: those begun less than PATIENCE_MS ago, and those that take longer. */
+  readonly #fresh = new Set<Running>()
+  readonly #slow = new Set<Running>()
+  /** Runs when the oldest fresh try gets slow: one timer for all of them. */
+  #cancelSweep: (() => void) | undefined
   readonly #pinging = new Set<string>()
   #backedOff = 0
   /** Hedged calls that are allowed now. */
@@ -123,7 +137,7 @@ export class Failover {
     this.#backedOff++
     const waitMs = Math.min(MAX_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** trouble.failures++) * (0.75 + random() / 2)
     trouble.cancel = clock.after(waitMs, () => void this.#halfOpen(peer, trouble))
-    for (const overtake of [...(this.#waiting.get(key) ?? [])]) overtake()
+    for (const running of [...this.#slow, ...this.#fresh]) if (instanceKey(running.peer) === key) running.overtake()
   }
 
   /** Asks one peer after the other until one has an answer; the error is the last peer's.
@@ -136,55 +150,65 @@ export class Failover {
       let tried = 0
       let running = 0
       let over = false
-      let failure: Error = new PeerError('local', 'no peer is known')
-      const end = (say: () => void) => {
+      let failure: Error | undefined
+      let cancelDeadline: (() => void) | undefined
+      const end = () => {
         over = true
-        cancelDeadline()
-        say()
+        cancelDeadline?.()
+      }
+      const watchDeadline = () => {
+        cancelDeadline ??= clock.after(Math.max(0, deadline - clock.now()), () => {
+          end()
+          reject(new PeerError('timeout', 'no answer before the deadline', { cause: failure }))
+        })
       }
       const next = () => {
         const peer = order[tried]
-        const leftMs = deadline - clock.now()
+        const since = clock.now()
+        const leftMs = deadline - since
         if (peer === undefined || leftMs <= 0) {
-          if (running === 0) end(() => reject(failure))
-          return
+          if (running > 0) return
+          end()
+          return reject(failure ?? new PeerError('local', 'no peer is known'))
         }
         const first = tried++ === 0
         running++
+        // Most calls end before the first try gets slow, and need no timer of their own.
+        if (!first || leftMs <= PATIENCE_MS) watchDeadline()
         let overtaken = false
         const overtake = () => {
           if (over || overtaken) return
           overtaken = true
           next()
         }
-        const unwatch = this.#watch(peer, overtake)
-        const cancelPatience = clock.after(PATIENCE_MS, () => {
+        const onSlow = () => {
+          if (!over) watchDeadline()
           this.#suspect(peer)
           if (!hedged || order[tried] === undefined || this.#hedges < 1 || overtaken) return
           this.#hedges--
           overtake()
-        })
-        const settle = (then: () => void) => {
-          unwatch()
-          cancelPatience()
-          running--
-          then()
         }
+        const forget = this.#watch({ peer, since, onSlow, overtake })
         attempt(peer, Math.min(leftMs, tryMs), first).then(
-          answer => settle(() => {
+          answer => {
+            forget()
+            running--
             this.answered(peer)
-            if (!over) end(() => resolve(answer))
-          }),
-          (error: unknown) => settle(() => {
+            if (over) return
+            end()
+            resolve(answer)
+          },
+          (error: unknown) => {
+            forget()
+            running--
             if (error instanceof PeerError) this.failed(peer, error)
             else this.answered(peer)
             failure = error instanceof Error ? error : new Error(String(error))
             if (overtaken && running === 0 && !over) next()
             overtake()
-          }),
+          },
         )
       }
-      const cancelDeadline = clock.after(Math.max(0, deadline - clock.now()), () => end(() => reject(new PeerError('timeout', 'no answer before the deadline', { cause: failure }))))
       next()
     })
   }
@@ -196,14 +220,31 @@ export class Failover {
     this.#backedOff = 0
   }
 
-  #watch(peer: MemberNode, overtake: () => void): () => void {
-    const key = instanceKey(peer)
-    const waiting = this.#waiting.get(key) ?? new Set()
-    this.#waiting.set(key, waiting)
-    waiting.add(overtake)
+  /** @returns what ends the watch */
+  #watch(running: Running): () => void {
+    this.#fresh.add(running)
+    this.#cancelSweep ??= this.#options.clock.after(PATIENCE_MS, this.#sweep)
     return () => {
-      if (waiting.delete(overtake) && waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key)
+      this.#slow.delete(running)
+      if (!this.#fresh.delete(running) || this.#fresh.size > 0) return
+      this.#cancelSweep?.()
+      this.#cancelSweep = undefined
     }
+  }
+
+  readonly #sweep = (): void => {
+    const { clock } = this.#options
+    for (const running of this.#fresh) {
+      const leftMs = running.since + PATIENCE_MS - clock.now()
+      if (leftMs > 0) {
+        this.#cancelSweep = clock.after(leftMs, this.#sweep)
+        return
+      }
+      this.#fresh.delete(running)
+      this.#slow.add(running)
+      running.onSlow()
+    }
+    this.#cancelSweep = undefined
   }
 
   /** A call takes long: a ping shows whether the peer is busy or dead. */
