@@ -56,30 +56,22 @@ export class Poster {
     }
   }
 
+  /** In rounds, each of which asks every dispatcher once. */
   async #store(draft: Draft): Promise<PostResult> {
-    const { clock, owners } = this.#options
+    const { clock, failover, owners } = this.#options
     const deadline = clock.now() + OVERALL_MS
     const post = new Post(draft)
     for (;;) {
-      const declined = post.declined
-      const result = await this.#ask(post, deadline)
-      if (result) return result
+      const { declined } = post
+      try {
+        const result = await failover.ask(owners(draft.videoId), (node, timeoutMs) => this.#try(node, post, timeoutMs), { deadline, tryMs: TRY_MS, hedged: true })
+        return 'error' in result && !isSaidByAll(result) ? await post.beaten(result) : result
+      } catch (error) {
+        if (!(error instanceof PeerError || error instanceof Declined)) throw error
+      }
       // Every dispatcher that could be reached has said that it cannot store: waiting would not help.
       if (post.declined !== declined || clock.now() >= deadline - ROUND_PAUSE_MS || owners(draft.videoId).length === 0) return post.refusal()
       await sleep(clock, ROUND_PAUSE_MS)
-    }
-  }
-
-  /** Each dispatcher once. @returns undefined where none has stored the post, or would not for a reason of the post's */
-  async #ask(post: Post, deadline: number): Promise<PostResult | undefined> {
-    const { failover, owners } = this.#options
-    try {
-      const result = await failover.ask(owners(post.draft.videoId), (node, timeoutMs) => this.#try(node, post, timeoutMs), { deadline, tryMs: TRY_MS, hedged: true })
-      if (!('error' in result)) return result
-      return isSaidByAll(result) ? result : await post.beaten(result)
-    } catch (error) {
-      if (!(error instanceof PeerError || error instanceof Declined)) throw error
-      return undefined
     }
   }
 
@@ -162,7 +154,7 @@ class Post implements Tried {
 
   #ended(): void {
     this.#running--
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    if (this.#waiting.length > 0) for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }
 

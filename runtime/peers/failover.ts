@@ -57,14 +57,50 @@ interface Trouble {
 }
 
 /** A try under way. */
-interface Running {
+interface Try {
   readonly peer: MemberNode
   /** Monotonic ms */
   readonly since: number
   /** It has taken PATIENCE_MS. */
-  onSlow(): void
+  readonly onSlow: () => void
   /** A back-off from the peer begins. */
-  overtake(): void
+  readonly overtake: () => void
+  previous: Try | undefined
+  next: Try | undefined
+}
+
+/** Tries under way, oldest first. A linked list: a Set through which thousands a second pass leaves the garbage collector a
+ * chain of former tables, each of which refers to the next. */
+class Tries {
+  #first: Try | undefined
+  #last: Try | undefined
+  /** The oldest that is not slow yet. */
+  fresh: Try | undefined
+
+  add(each: Try): void {
+    each.previous = this.#last
+    if (this.#last) this.#last.next = each
+    else this.#first = each
+    this.#last = each
+    this.fresh ??= each
+  }
+
+  delete(each: Try): void {
+    const { previous, next } = each
+    if (this.fresh === each) this.fresh = next
+    if (previous) previous.next = next
+    else this.#first = next
+    if (next) next.previous = previous
+    else this.#last = previous
+    each.previous = each.next = undefined
+  }
+
+  /** @returns those at a peer */
+  at(key: string): Try[] {
+    const found: Try[] = []
+    for (let each = this.#first; each; each = each.next) if (instanceKey(each.peer) === key) found.push(each)
+    return found
+  }
 }
 
 /** Chooses the peer for every call between the parts. Candidates come in an order (the owner first). A peer that fails is
@@ -75,10 +111,8 @@ export class Failover {
   readonly #options: FailoverOptions
   /** By id and instance: a restarted peer starts without failures. */
   readonly #troubles = new Map<string, Trouble>()
-  /** Tries under way, oldest first: those begun less than PATIENCE_MS ago, and those that take longer. */
-  readonly #fresh = new Set<Running>()
-  readonly #slow = new Set<Running>()
-  /** Runs when the oldest fresh try gets slow: one timer for all of them. */
+  readonly #tries = new Tries()
+  /** Ends the wait until the oldest fresh try gets slow: one timer for all of them. */
   #cancelSweep: (() => void) | undefined
   readonly #pinging = new Set<string>()
   #backedOff = 0
@@ -137,7 +171,7 @@ export class Failover {
     this.#backedOff++
     const waitMs = Math.min(MAX_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** trouble.failures++) * (0.75 + random() / 2)
     trouble.cancel = clock.after(waitMs, () => void this.#halfOpen(peer, trouble))
-    for (const running of [...this.#slow, ...this.#fresh]) if (instanceKey(running.peer) === key) running.overtake()
+    for (const { overtake } of this.#tries.at(key)) overtake()
   }
 
   /** Asks one peer after the other until one has an answer; the error is the last peer's.
@@ -188,10 +222,11 @@ export class Failover {
           this.#hedges--
           overtake()
         }
-        const forget = this.#watch({ peer, since, onSlow, overtake })
+        const each: Try = { peer, since, onSlow, overtake, previous: undefined, next: undefined }
+        this.#begun(each)
         attempt(peer, Math.min(leftMs, tryMs), first).then(
           answer => {
-            forget()
+            this.#ended(each)
             running--
             this.answered(peer)
             if (over) return
@@ -199,7 +234,7 @@ export class Failover {
             resolve(answer)
           },
           (error: unknown) => {
-            forget()
+            this.#ended(each)
             running--
             if (error instanceof PeerError) this.failed(peer, error)
             else this.answered(peer)
@@ -220,29 +255,28 @@ export class Failover {
     this.#backedOff = 0
   }
 
-  /** @returns what ends the watch */
-  #watch(running: Running): () => void {
-    this.#fresh.add(running)
+  #begun(each: Try): void {
+    this.#tries.add(each)
     this.#cancelSweep ??= this.#options.clock.after(PATIENCE_MS, this.#sweep)
-    return () => {
-      this.#slow.delete(running)
-      if (!this.#fresh.delete(running) || this.#fresh.size > 0) return
-      this.#cancelSweep?.()
-      this.#cancelSweep = undefined
-    }
+  }
+
+  #ended(each: Try): void {
+    this.#tries.delete(each)
+    if (this.#tries.fresh) return
+    this.#cancelSweep?.()
+    this.#cancelSweep = undefined
   }
 
   readonly #sweep = (): void => {
     const { clock } = this.#options
-    for (const running of this.#fresh) {
-      const leftMs = running.since + PATIENCE_MS - clock.now()
+    for (let each = this.#tries.fresh; each; each = this.#tries.fresh) {
+      const leftMs = each.since + PATIENCE_MS - clock.now()
       if (leftMs > 0) {
         this.#cancelSweep = clock.after(leftMs, this.#sweep)
         return
       }
-      this.#fresh.delete(running)
-      this.#slow.add(running)
-      running.onSlow()
+      this.#tries.fresh = each.next
+      each.onSlow()
     }
     this.#cancelSweep = undefined
   }
