@@ -165,7 +165,7 @@ class Declined extends Error {
   }
 }
 
-const unavailable: Refusal = { error: { code: 'UNAVAILABLE', message: 'no dispatcher can be reached' } }
+const unavailable: Refusal = { error: { code: 'UNAVAILABLE', message: 'no dispatcher is available' } }
 const unknown: Refusal = { error: { code: 'OUTCOME_UNKNOWN', message: 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome' } }
 
 const OF_THIS_DISPATCHER: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'UNAVAILABLE', 'NOT_READY', 'INTERNAL', 'OUTCOME_UNKNOWN'])
