@@ -1,4 +1,4 @@
-import { CLUSTER, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS } from '../protocol/nodes.js'
+import { CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS } from '../protocol/nodes.js'
 import type { Zk } from './zookeeper/client.js'
 import type { Loss } from './zookeeper/loss.js'
 import { isZkError } from './zookeeper/zk-error.js'
@@ -7,7 +7,7 @@ import { isZkError } from './zookeeper/zk-error.js'
 export const DIRECTORIES = ['/', EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, '/control', DRAIN] as const
 
 /** What is said of the cluster as a whole, where somebody has said it. */
-export const SETTINGS = [CLUSTER] as const
+export const SETTINGS = [CLUSTER, EXPECTED] as const
 
 /** The first of our directories whose ACL keeps us out; undefined when there is none. A missing directory keeps nobody out.
  * @throws ZkError when ZooKeeper is away */

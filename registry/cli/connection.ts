@@ -40,8 +40,8 @@ export interface Reading {
 }
 
 /** Runs `task` on the whole registry as it is now. @throws Problem if ZooKeeper is unreachable */
-export function withRegistry<T>(reading: Reading, watch: readonly Watched[], task: (registry: RegistryWatcher) => T): Promise<T> {
-  return withWatcher(reading, watch, (_zk, registry) => Promise.resolve(task(registry)))
+export function withRegistry<T>(reading: Reading, watch: readonly Watched[], task: (registry: RegistryWatcher, zk: Zk) => T | Promise<T>): Promise<T> {
+  return withWatcher(reading, watch, async (zk, registry) => task(registry, zk))
 }
 
 /** Runs `task` on the whole registry, which is kept current. @throws Problem if ZooKeeper is unreachable at first */

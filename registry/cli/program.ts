@@ -2,7 +2,8 @@ import { Argument, Command, InvalidArgumentError } from 'commander'
 import { checkVideoId } from '../../protocol/comment.js'
 import { LiveError } from '../../protocol/errors.js'
 import { MAX_RECENT } from '../../protocol/limits.js'
-import { isNodeId } from '../../protocol/nodes.js'
+import { isNodeId, MAX_EXPECTED, type ExpectedNodes } from '../../protocol/nodes.js'
+import { expectNodes } from '../expected-nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
 import { clusterLine } from './cluster-at.js'
@@ -10,6 +11,7 @@ import { withLiveRegistry, withRegistry, type Reading } from './connection.js'
 import { examine, type Diagnosis } from './doctor/examination.js'
 import { report } from './doctor/report.js'
 import { drain, undrain } from './drain.js'
+import { headcounts, headcountsTable } from './expect.js'
 import { gatewayAddress, meantGateway } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
 import { withMeantCluster } from './meant-cluster.js'
@@ -18,7 +20,7 @@ import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, ga
 import type { Output, Surroundings } from './output.js'
 import { dataFolder, runningCluster, runningToken, type RunningCluster } from './running-cluster.js'
 import { secure, withCredentials } from './secure.js'
-import { counted } from './table.js'
+import { counted, number } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
 import { newsLine, watch } from './watch.js'
@@ -90,6 +92,14 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
     .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
     .action(async (name: string) => print(await withMeantCluster(reading(), zk => nameCluster(zk, name)), ({ id }) => `The name of cluster ${id} is ${name}.\n`))
+  command('expect', 'set how many nodes of each kind should be there, which doctor compares with those that are; without a count, print both', '', '--gateways 1 --edges 2 --dispatchers 1')
+    .option('--gateways <N>', 'expected gateways', count)
+    .option('--edges <N>', 'expected edges', count)
+    .option('--dispatchers <N>', 'expected dispatchers', count)
+    .action(async (counts: ExpectedNodes) => {
+      if (Object.keys(counts).length > 0) await withMeantCluster(reading(), zk => expectNodes(zk, counts))
+      await print(await withRegistry(reading(), ['edges', 'dispatchers', 'gateways'], headcounts), rows => headcountsTable(rows, out.colour))
+    })
   command('doctor', 'examine the whole cluster; name each problem and what to do about it (exit status 1 if there is one)', '', '--json')
     .option('--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)')
     .action(async ({ token }: { token?: string }) => {
@@ -165,6 +175,11 @@ function httpUrl(text: string): string {
 
 function positive(text: string): number {
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.')
+  return Number(text)
+}
+
+function count(text: string): number {
+  if (!/^[0-9]{1,5}$/.test(text) || Number(text) > MAX_EXPECTED) throw new InvalidArgumentError(`It must be a whole number from 0 to ${number(MAX_EXPECTED)}.`)
   return Number(text)
 }
 
