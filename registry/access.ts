@@ -33,6 +33,11 @@ export function lossMessage({ code, server, unanswered }: Loss): string {
   return `ZooKeeper at ${server}: ${code}${MEANINGS[code] ?? ''}${code === 'HUNG_UP' && unanswered !== undefined ? `, unanswered: ${unanswered}` : ''}`
 }
 
+/** Whether ZooKeeper says by `code` that it does not serve us, whichever call it is. */
+export function refusesUs(code: string): boolean {
+  return code in MEANINGS
+}
+
 const MEANINGS: Readonly<Record<string, string>> = {
   SESSION_CLOSED_REQUIRE_SASL_AUTH: ', it serves nobody without credentials: set ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE',
   AUTH_FAILED: ', it does not take our credentials',
