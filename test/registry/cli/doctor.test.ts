@@ -12,6 +12,7 @@ import { judgeZnodes, type Znodes } from '../../../registry/cli/doctor/znodes.js
 import { paint } from '../../../registry/cli/output.js'
 import { runIn, startCluster, type Cluster } from '../../support/cluster.js'
 import { dispatcherNode, edgeNode, gatewayNode } from '../../support/nodes.js'
+import { openHole } from '../../support/hole.js'
 import { operate } from '../../support/operator.js'
 import { until } from '../../support/until.js'
 import { watchReady } from '../../support/viewer.js'
@@ -164,10 +165,12 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
     for (const path of [`${HOLDINGS}/liar`, `${EDGES}/liar`, `${GATEWAYS}/gateway-9`]) await zk.remove(path)
   })
 
-  await t.test('a node whose host is unknown', async t => {
-    await zk.create(`${GATEWAYS}/gateway-9`, printNode(gatewayNode('gateway-9', { internalUrl: 'http://no-such-host.invalid:1' })), { ephemeral: true })
-    await finds(t, ['node_unreachable', 'gateway-9'])
-    await zk.remove(`${GATEWAYS}/gateway-9`)
+  await t.test('a node whose host is unknown, and one whose host drops what is sent to it', async t => {
+    const hole = `http://127.0.0.1:${await openHole(t)}`
+    for (const [id, internalUrl] of [['gateway-8', hole], ['gateway-9', 'http://no-such-host.invalid:1']] as const) await zk.create(`${GATEWAYS}/${id}`, printNode(gatewayNode(id, { internalUrl })), { ephemeral: true })
+    await finds(t, ['node_unreachable', 'gateway-8'], ['node_unreachable', 'gateway-9'])
+    t.match((await doctor()).stdout, `gateway-8: cannot be reached from here at ${hole} (no connection within 1 s)\n`)
+    for (const id of ['gateway-8', 'gateway-9']) await zk.remove(`${GATEWAYS}/${id}`)
   })
 
   await t.test('dispatchers that have different stores, one that is refused, one that is damaged, and nothing of older ones', async t => {
