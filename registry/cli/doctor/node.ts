@@ -100,7 +100,7 @@ function judgeFailure({ kind, id, internalUrl }: Expected, { failure, status, co
   if (failure === 'timeout') return problem('node_silent', id, `accepts connections at ${internalUrl} but does not answer`, `The process is frozen, stopped (kill -CONT resumes it) or overloaded: look at its CPU and its log. If this lasts, end it with SIGKILL; its ${kind === 'dispatcher' ? 'posts' : 'viewers'} go to others.`)
   if (status === 401) return problem('token_wrong', id, 'does not accept our internal token', 'Give the token with --token or INTERNAL_TOKEN; for a cluster of npm start, run this command where its ./data is.')
   if (failure === 'wire') return problem('node_fails', id, `at ${internalUrl} speaks another wire version`, 'Run the same version on all nodes.')
-  return problem('node_fails', id, `at ${internalUrl} ${status !== undefined ? `answered ${status}` : code ? `broke off (${code})` : 'answered something that no node of ours would'}`, 'See its log. Is something else listening there?')
+  return problem('node_fails', id, `at ${internalUrl} ${status !== undefined ? `answered ${status}` : code ? `broke off (${code})` : 'broke off, or answered something that no node of ours would'}`, 'See its log. Is something else listening there?')
 }
 
 function* judgeReadiness({ id, state }: Expected, notReady: string | undefined): Generator<Finding> {
