@@ -27,6 +27,9 @@ export interface Exchange {
   body(maxBytes: number): Promise<Buffer>
 }
 
+/** Most bytes of a body that are taken though nobody wants them. */
+const MAX_UNWANTED_BYTES = 64 << 10
+
 /** A request of uWebSockets.js. */
 export class HttpExchange implements Exchange {
   readonly method: string
@@ -37,6 +40,9 @@ export class HttpExchange implements Exchange {
   aborted = false
   readonly #req: HttpRequest
   #controller: AbortController | undefined
+  /** No body in chunks is still coming, or more of it than is taken. */
+  #bodyTaken: boolean
+  #onBodyTaken = (): void => {}
 
   constructor(res: HttpResponse, req: HttpRequest) {
     this.res = res
@@ -45,10 +51,24 @@ export class HttpExchange implements Exchange {
     this.path = req.getUrl()
     this.query = new URLSearchParams(req.getQuery())
     this.framing = framingOf(this.method, req)
+    this.#bodyTaken = !this.framing.chunked
     // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
       this.aborted = true
       this.#controller?.abort()
+    })
+    if (this.framing.chunked) this.#take(() => {}) // in the library's callback, or its end would not be told
+  }
+
+  /** Resolves when a body in chunks has come, or 64 KB of it, or after `limitMs`. */
+  async bodyTaken(limitMs: number): Promise<void> {
+    if (this.#bodyTaken) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, limitMs)
+      this.#onBodyTaken = () => {
+        clearTimeout(timer)
+        resolve()
+      }
     })
   }
 
@@ -94,7 +114,7 @@ export class HttpExchange implements Exchange {
       const parts: Buffer[] = []
       let size = 0
       signal.addEventListener('abort', () => reject(new Error('the client left', { cause: signal.reason })), { once: true })
-      this.res.onData((chunk, isLast) => {
+      this.#take((chunk, isLast) => {
         size += chunk.byteLength
         if (size > maxBytes) return reject(tooLarge())
         parts.push(Buffer.from(chunk.slice(0))) // copied: the chunk is detached when this returns
@@ -103,5 +123,17 @@ export class HttpExchange implements Exchange {
     })
     body.catch(() => {}) // a handler that fails before it awaits this must not end the process
     return body
+  }
+
+  /** The last call's `part` gets what comes. */
+  #take(part: (chunk: ArrayBuffer, isLast: boolean) => void): void {
+    let size = 0
+    this.res.onData((chunk, isLast) => {
+      size += chunk.byteLength
+      part(chunk, isLast)
+      if (!isLast && size <= MAX_UNWANTED_BYTES) return
+      this.#bodyTaken = true
+      this.#onBodyTaken()
+    })
   }
 }

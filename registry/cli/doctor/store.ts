@@ -1,22 +1,14 @@
 import { z } from 'zod'
 import type { InternalClient } from '../../../runtime/peers/client.js'
 import { PeerError } from '../../../runtime/peers/peer-error.js'
+import { storeReport } from '../store.js'
 import { problem, type Finding } from './finding.js'
 
 /** A dispatcher checks its file for up to 2 s. */
 const TIMEOUT_MS = 4_000
 
-const report = z.object({
-  path: z.string(),
-  /** The file at that path; null: there is none. */
-  found: z.object({ id: z.string() }).nullable(),
-  /** Why this is not the cluster's store. */
-  refused: z.string().nullable(),
-  /** Why nothing can be stored now. */
-  cannotStore: z.string().nullable(),
-  /** `ok`, the first damage found, or `unfinished`; null if it was not checked. */
-  check: z.string().nullable(),
-})
+/** `check` is `ok`, the first damage found, or `unfinished`; null if it was not checked. */
+const report = storeReport.extend({ check: z.string().nullable() })
 
 /** A dispatcher's answer about its store. */
 export interface StoreReport extends z.infer<typeof report> {
@@ -37,7 +29,7 @@ export async function askStore(client: InternalClient, { id, internalUrl }: { re
 /** Judges each dispatcher's store, and whether it is the same one. */
 export function* judgeStores(reports: readonly StoreReport[]): Generator<Finding> {
   for (const { id, path, refused, cannotStore, check } of reports) {
-    if (refused !== null) yield problem('store_refused', id, `does not take ${path} for the cluster's store: ${refused}`, 'It stores nothing, so that no comment goes into the wrong file. Give it the file that the other dispatchers have (STORE_URL).')
+    if (refused !== null) yield problem('store_refused', id, `does not take ${path} for the cluster's store: ${refused}`, `It stores nothing, so that no comment goes into the wrong file. Give it the file that the other dispatchers have (STORE_URL). If this one is right, say so: store accept ${id}; if it is a backup: store restore ${id}`)
     else if (cannotStore !== null) yield problem('store_unavailable', id, `cannot store into ${path}: ${cannotStore}`, 'Make room, or free the file of whoever holds its lock: store_unavailable in its log has the reason. It recovers by itself.')
     if (check !== null && check !== 'ok' && check !== 'unfinished') yield problem('store_damaged', id, `${path} is damaged: ${check}`, 'Stop the dispatchers, keep the file, and restore the last copy, or have sqlite3 recover what it holds.')
   }

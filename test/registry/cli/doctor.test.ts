@@ -153,7 +153,7 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
   })
 
   await t.test('an edge whose clock is wrong, and whose announcement is not what it holds', async t => {
-    const liar = await fakeNode(t, { '/healthz': {}, '/internal/ping': () => ({ id: 'liar', instance: 'i1', now: Date.now() - 90_000 }), '/metrics': {}, '/internal/holdings': { viewers: 1, videos: { cats: 1 } } })
+    const liar = await fakeNode(t, { '/readyz': {}, '/internal/ping': () => ({ id: 'liar', instance: 'i1', now: Date.now() - 90_000 }), '/metrics': {}, '/internal/holdings': { viewers: 1, videos: { cats: 1 } } })
     await zk.create(`${EDGES}/liar`, printNode(edgeNode('liar', { internalUrl: liar })), { ephemeral: true })
     await zk.create(`${HOLDINGS}/liar`, printHoldings({ instance: 'i1', videos: new Map([['dogs', 1]]) }), { ephemeral: true })
     await zk.create(`${GATEWAYS}/gateway-9`, printNode(gatewayNode('gateway-9', { internalUrl: liar })), { ephemeral: true })
@@ -175,22 +175,21 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
 
   await t.test('dispatchers that have different stores, one that is refused, one that is damaged, and nothing of older ones', async t => {
     const store = { path: '/data/comments.db', found: { id: 's1', generation: 'g1', place: '1:2', stored: 7, acceptedHere: true }, expected: null, refused: null, cannotStore: null, check: 'ok', later: true }
-    const dispatcher = async (id: string, given: object) => {
-      const internalUrl = await fakeNode(t, { '/readyz': {}, '/internal/ping': { id, instance: 'i1' }, '/metrics': {}, '/internal/store': { ...store, ...given } })
+    const dispatcher = async (id: string, given: object | undefined) => {
+      const internalUrl = await fakeNode(t, { '/readyz': {}, '/internal/ping': { id, instance: 'i1' }, '/metrics': {}, ...(given && { '/internal/store': { ...store, ...given } }) })
       await zk.create(`${DISPATCHERS}/${id}`, printNode(dispatcherNode(id, { internalUrl })), { ephemeral: true })
-      return internalUrl
     }
+    await dispatcher('d6', undefined)
     await dispatcher('d7', {})
     await dispatcher('d8', { refused: 'store s0 is expected', cannotStore: 'store s0 is expected', check: null })
     await dispatcher('d9', { found: { ...store.found, id: 's2' }, cannotStore: 'the disk is full', check: 'page 5 is damaged' })
-    const ids = ['d7', 'd8', 'd9']
-    await finds(t, ['store_refused', 'd8'], ['store_unavailable', 'd9'], ['store_damaged', 'd9'], ...ids.map((id): [string, string] => ['stores_differ', id]))
+    await finds(t, ['store_refused', 'd8'], ['store_unavailable', 'd9'], ['store_damaged', 'd9'], ...['d7', 'd8', 'd9', 'dispatcher-1'].map((id): [string, string] => ['stores_differ', id]))
     const { stdout } = await doctor()
     t.match(stdout, "d8: does not take /data/comments.db for the cluster's store: store s0 is expected\n")
     t.match(stdout, 'd9: cannot store into /data/comments.db: the disk is full\n')
     t.match(stdout, 'd9: /data/comments.db is damaged: page 5 is damaged\n')
-    t.match(stdout, 'd7, d8, d9: have different stores: d7 has s1, d9 has s2\n')
-    for (const id of ids) await zk.remove(`${DISPATCHERS}/${id}`)
+    t.match(stdout, /d7, d8, d9, dispatcher-1: have different stores: d7 has s1, d9 has s2, dispatcher-1 has \w+\n/)
+    for (const id of ['d6', 'd7', 'd8', 'd9']) await zk.remove(`${DISPATCHERS}/${id}`)
   })
 
   await t.test('a registry that is another cluster\'s than the folder says', async t => {
@@ -246,6 +245,7 @@ function doctorOf(t: Test, cluster: Cluster) {
 async function fakeNode(t: Test, routes: Readonly<Record<string, object | (() => object)>>): Promise<string> {
   const server: Server = createServer((request, response) => {
     const route = routes[request.url!]
+    response.statusCode = route === undefined ? 404 : 200
     response.end(JSON.stringify(typeof route === 'function' ? (route as () => object)() : route))
   })
   t.after(() => {

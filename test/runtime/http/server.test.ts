@@ -120,6 +120,36 @@ t.test('a body is read whole, and one too large is refused before it is', async 
   t.match(chunked, /^HTTP\/1\.1 413 /, 'no length declared')
 })
 
+t.test('a body in chunks that is refused before it has come is taken first, so that no proxy misses the answer for being still sending', async t => {
+  let asked = 0
+  const { port } = serve(t, {
+    'POST /x': () => {
+      asked++
+      throw new LiveError('RATE_LIMITED', 'too many')
+    },
+  })
+  const head = 'POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const chunk = `400\r\n${'x'.repeat(0x400)}\r\n`
+  const { socket, ended } = raw(t, port, head)
+  let answered = false
+  socket.once('data', () => (answered = true))
+  await until(() => asked === 1)
+  for (let i = 0; i < 3; i++) {
+    await new Promise(resolve => socket.write(chunk, resolve))
+    t.notOk(answered)
+  }
+  socket.write('0\r\n\r\n')
+  t.match(await ended, /^HTTP\/1\.1 429 [\s\S]*"RATE_LIMITED"/)
+
+  t.match(await raw(t, port, `${head}${chunk}0\r\n\r\n`).ended, /^HTTP\/1\.1 429 /, 'all in one write')
+  t.match(await raw(t, port, `${head}${chunk}`).ended, /^HTTP\/1\.1 429 /, 'a body that stops coming is waited for no longer than a second')
+  const endless = raw(t, port, head)
+  endless.socket.on('error', () => {})
+  const sending = setInterval(() => endless.socket.write(chunk.repeat(16)), 1)
+  t.teardown(() => clearInterval(sending))
+  t.match(await endless.ended, /^$|^HTTP\/1\.1 429 /, 'one without an end is not taken for ever')
+})
+
 t.test('an unknown path, another method, HEAD and OPTIONS', async t => {
   const { url } = serve(t, { 'GET /a': () => json({ long: 'x'.repeat(100) }), 'POST /a': () => json({}), 'DELETE /b': () => json({}) }, { headers: () => ({ 'x-always': 'yes' }) })
   const missing = await request(`${url}/nowhere`)
