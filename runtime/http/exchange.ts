@@ -13,8 +13,6 @@ export interface Exchange {
   readonly res: StreamResponse
   /** True once the client has left or has been answered. */
   readonly aborted: boolean
-  /** Aborts when the client leaves. */
-  readonly signal: AbortSignal
   /** The header's value, '' if absent. */
   header(name: string): string
   /** The header's values, one per line, also empty ones: a proxy may add its own line below the client's. */
@@ -39,7 +37,7 @@ export class HttpExchange implements Exchange {
   readonly res: HttpResponse
   aborted = false
   readonly #req: HttpRequest
-  #controller: AbortController | undefined
+  readonly #whenGone: (() => void)[] = []
   /** No body in chunks is still coming, or more of it than is taken. */
   #bodyTaken: boolean
   #onBodyTaken = (): void => {}
@@ -55,7 +53,7 @@ export class HttpExchange implements Exchange {
     // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
       this.aborted = true
-      this.#controller?.abort()
+      for (const task of this.#whenGone) task()
     })
     if (this.framing.chunked) this.#take(() => {}) // in the library's callback, or its end would not be told
   }
@@ -98,22 +96,20 @@ export class HttpExchange implements Exchange {
     return addressOf(this.res.getRemoteAddress())
   }
 
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
-    if (this.aborted) this.#controller.abort()
-    return this.#controller.signal
+  /** Runs `task` when the client leaves before it was answered. */
+  whenGone(task: () => void): void {
+    this.#whenGone.push(task)
   }
 
   /** If the body stops coming, the server closes the connection within 12 s. */
   body(maxBytes: number): Promise<Buffer> {
     const tooLarge = () => new LiveError('BODY_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)
-    const { signal } = this
     const tooLong = Number(this.header('content-length')) > maxBytes
     const body = new Promise<Buffer>((resolve, reject) => {
       if (tooLong) return reject(tooLarge())
       const parts: Buffer[] = []
       let size = 0
-      signal.addEventListener('abort', () => reject(new Error('the client left', { cause: signal.reason })), { once: true })
+      this.whenGone(() => reject(new Error('the client left')))
       this.#take((chunk, isLast) => {
         size += chunk.byteLength
         if (size > maxBytes) return reject(tooLarge())

@@ -170,7 +170,7 @@ export class HttpServer implements Router {
     }
     if (send(0)) return
     res.onWritable(send)
-    exchange.signal.addEventListener('abort', () => this.#unsent.delete(exchange), { once: true })
+    exchange.whenGone(() => this.#unsent.delete(exchange))
     // Outside this cork, since it may close another connection.
     setImmediate(() => exchange.aborted || this.#unsent.add(exchange, bytes.length, () => res.close()))
   }
