@@ -12,6 +12,7 @@ export const DISPATCHERS = '/dispatchers'
 export const GATEWAYS = '/gateways'
 export const DRAIN = '/control/drain'
 export const CLUSTER = '/control/cluster'
+export const EXPECTED = '/control/expected'
 /** The store that is expected. */
 export const STORE = '/control/store'
 /** One ephemeral node for each dispatcher, to read ZooKeeper's clock from. */
@@ -19,6 +20,8 @@ export const CLOCKS = '/control/clocks'
 
 /** Most bytes of data in one write. A server hangs up on a request over about 1,048,500 bytes. */
 export const MAX_ZNODE_BYTES = 1_000_000
+/** Most nodes of a kind that can be expected. */
+export const MAX_EXPECTED = 10_000
 const MAX_HOLDINGS_BYTES = 64 * 1024 * 1024
 const HOLDING = /^([A-Za-z0-9_-]{1,64}) ([0-9]{1,10})$/
 
@@ -95,6 +98,11 @@ const clusterSchema = z.object({
 /** Which cluster the registry is of, at /control/cluster. */
 export type ClusterIdentity = z.infer<typeof clusterSchema>
 
+const count = z.int().min(0).max(MAX_EXPECTED).optional()
+const expectedSchema = z.object({ gateways: count, edges: count, dispatchers: count })
+/** How many nodes of each kind should be there, at /control/expected; absent: nobody has said. */
+export type ExpectedNodes = z.infer<typeof expectedSchema>
+
 /** The videos that one instance of an edge holds. A restarted edge is not taken to have the former instance's viewers. */
 export interface Holdings {
   readonly instance: string
@@ -117,8 +125,9 @@ export const parseGateway = (data: Buffer): GatewayNode => parse(gatewaySchema, 
 export const parseMember = (data: Buffer): MemberNode => parse(memberSchema, data)
 export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
 export const parseCluster = (data: Buffer): ClusterIdentity => parse(clusterSchema, data)
+export const parseExpected = (data: Buffer): ExpectedNodes => parse(expectedSchema, data)
 export const parseStore = (data: Buffer): ExpectedStore => parse(storeSchema, data)
-export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity | ExpectedStore): Buffer => Buffer.from(JSON.stringify(node))
+export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity | ExpectedNodes | ExpectedStore): Buffer => Buffer.from(JSON.stringify(node))
 
 /** A line with the instance, then lines `videoId viewers`, deflated. The result may exceed MAX_ZNODE_BYTES. */
 export function printHoldings({ instance, videos }: Holdings): Buffer {

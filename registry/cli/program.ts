@@ -2,7 +2,8 @@ import { Argument, Command, InvalidArgumentError } from 'commander'
 import { checkVideoId } from '../../protocol/comment.js'
 import { LiveError } from '../../protocol/errors.js'
 import { MAX_RECENT } from '../../protocol/limits.js'
-import { isNodeId } from '../../protocol/nodes.js'
+import { isNodeId, MAX_EXPECTED, type ExpectedNodes } from '../../protocol/nodes.js'
+import { expectNodes } from '../expected-nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
 import type { InternalClient } from '../../runtime/peers/client.js'
@@ -11,6 +12,7 @@ import { withLiveRegistry, withRegistry, type Reading } from './connection.js'
 import { examine } from './doctor/examination.js'
 import { report } from './doctor/report.js'
 import { drain, undrain } from './drain.js'
+import { headcounts, headcountsTable } from './expect.js'
 import { gatewayAddress, meantGateway } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
 import { withMeantCluster } from './meant-cluster.js'
@@ -20,7 +22,7 @@ import { Misuse, type Output, type Surroundings } from './output.js'
 import { dataFolder, runningCluster, runningToken } from './running-cluster.js'
 import { secure, withCredentials } from './secure.js'
 import { adoptStore, STORE_ACTIONS, stores, storesText, type StoreAction } from './store.js'
-import { counted } from './table.js'
+import { counted, number } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
 import { newsLine, watch } from './watch.js'
@@ -94,6 +96,14 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
     .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
     .action(async (name: string) => print(await withMeantCluster(reading(), zk => nameCluster(zk, name)), ({ id }) => `The name of cluster ${id} is ${name}.\n`))
+  command('expect', 'set how many nodes of each kind should be there, which doctor compares with those that are; without a count, print both', '', '--gateways 1 --edges 2 --dispatchers 1')
+    .option('--gateways <N>', 'expected gateways', count)
+    .option('--edges <N>', 'expected edges', count)
+    .option('--dispatchers <N>', 'expected dispatchers', count)
+    .action(async (counts: ExpectedNodes) => {
+      if (Object.keys(counts).length > 0) await withMeantCluster(reading(), zk => expectNodes(zk, counts))
+      await print(await withRegistry(reading(), ['edges', 'dispatchers', 'gateways'], headcounts), rows => headcountsTable(rows, out.colour))
+    })
   command('store', 'show which store is expected and what each dispatcher has; or make what is at a dispatcher\'s path the store', '', 'accept dispatcher-1', 'restore dispatcher-1')
     .addArgument(new Argument('[ACTION]', 'accept: the file as it is; restore: a backup, which may lack what was stored; create: a new file, where there is none').choices(STORE_ACTIONS))
     .argument('[DISPATCHER]', 'the id of the dispatcher', nodeId)
@@ -178,6 +188,11 @@ function httpUrl(text: string): string {
 
 function positive(text: string): number {
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.')
+  return Number(text)
+}
+
+function count(text: string): number {
+  if (!/^[0-9]{1,5}$/.test(text) || Number(text) > MAX_EXPECTED) throw new InvalidArgumentError(`It must be a whole number from 0 to ${number(MAX_EXPECTED)}.`)
   return Number(text)
 }
 

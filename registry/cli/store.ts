@@ -18,7 +18,8 @@ const TIMEOUT_MS = 2_000
 const ORDER_MS = 10_000
 
 const file = z.object({ id: z.string(), generation: z.string(), stored: z.number() })
-const report = z.object({
+/** A dispatcher's answer; later ones may say more. */
+export const storeReport = z.object({
   path: z.string(),
   /** What is at the path; null where there is no file, or it cannot be read. */
   found: file.nullable(),
@@ -30,7 +31,7 @@ const report = z.object({
 const failure = z.object({ error: z.object({ message: z.string() }) })
 
 /** A dispatcher's store in the output of `store --json`. */
-export interface StoreRow extends Partial<z.infer<typeof report>> {
+export interface StoreRow extends Partial<z.infer<typeof storeReport>> {
   readonly id: string
   /** Why it said nothing of its store. */
   readonly silent?: string
@@ -61,7 +62,7 @@ export async function adoptStore(zk: Zk, client: Caller, id: string, adopt: Stor
       headers: { 'content-type': 'application/json' },
       timeoutMs: ORDER_MS,
     })
-    return { id, ...report.parse(JSON.parse(answer.toString())) }
+    return { id, ...storeReport.parse(JSON.parse(answer.toString())) }
   } catch (error) {
     if (!(error instanceof PeerError)) throw error
     throw new Problem(`${id} did not do it: ${saidBy(error)}`, { cause: error })
@@ -88,7 +89,7 @@ function stateOf({ silent, refused, cannotStore }: StoreRow): string {
 async function row(client: Caller, { id, internalUrl, instance }: DispatcherNode): Promise<StoreRow> {
   try {
     const answer = await client.call(internalUrl, { method: 'GET', to: instance, path: '/internal/store?check=no', timeoutMs: TIMEOUT_MS })
-    return { id, ...report.parse(JSON.parse(answer.toString())) }
+    return { id, ...storeReport.parse(JSON.parse(answer.toString())) }
   } catch (error) {
     if (error instanceof PeerError) return { id, silent: error.status === 404 ? 'it runs an older version, which does not say' : saidBy(error) }
     if (error instanceof SyntaxError || error instanceof z.ZodError) return { id, silent: 'its answer cannot be read' }

@@ -1,7 +1,7 @@
 import { Agent, type Dispatcher } from 'undici'
 import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { sentToken } from './internal-token.js'
-import { PeerError, type PeerFailure } from './peer-error.js'
+import { codesOf, PeerError, type PeerFailure } from './peer-error.js'
 
 export interface Call {
   readonly method?: 'GET' | 'POST'
@@ -85,13 +85,4 @@ export function failureOf(error: unknown): PeerFailure {
 /** Whether the connection was never made. */
 function neverSent(error: unknown): boolean {
   return codesOf(error).has('UND_ERR_CONNECT_TIMEOUT')
-}
-
-function codesOf(error: unknown): ReadonlySet<unknown> {
-  const codes = new Set<unknown>()
-  for (let e: unknown = error; e instanceof Error; e = e.cause) {
-    codes.add((e as NodeJS.ErrnoException).code).add(e.name) // both: a DOMException's code is a number
-    if (e instanceof AggregateError) for (const inner of e.errors) codes.add((inner as NodeJS.ErrnoException).code)
-  }
-  return codes
 }

@@ -90,6 +90,7 @@ t.test('the store\'s file under running dispatchers', async t => {
     const shown = await store(cluster)
     t.match(shown.stdout, /dispatcher-1 +- +- +refused +\S+comments\.db/)
     t.match(shown.stdout, /^dispatcher-2: \S+comments\.db is missing, and store \w+ is expected$/m)
+    t.match((await operate(['doctor', '--data', cluster.data])).stdout, /^problem {2}dispatcher-1: does not take \S+comments\.db for the cluster's store: \S+comments\.db is missing, and store \w+ is expected\n/m)
 
     for (const name of readdirSync(cluster.data).filter(name => name.startsWith('old-'))) renameSync(join(cluster.data, name), join(cluster.data, name.slice(4)))
     ofV0.push((await postable(cluster, 'put back'))[0]!)

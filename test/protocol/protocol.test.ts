@@ -14,7 +14,7 @@ import { toEventJson, toPublic } from '../../protocol/comment.js'
 import { frame, FrameReader } from '../../protocol/frame.js'
 import { GZIP_HEADER } from '../../protocol/gzip.js'
 import { nextId } from '../../protocol/id.js'
-import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseGateway, parseHoldings, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
+import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import { commentEvent, gapEvent, readyEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
 import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
@@ -91,7 +91,7 @@ t.test('a compressed stream is what it says, and begins with our header', async 
 })
 
 t.test('znodes are read and printed as they stand there', async t => {
-  for (const [name, parse] of [['edge', parseEdge], ['dispatcher', parseDispatcher], ['gateway', parseGateway], ['drain', parseDrain], ['cluster', parseCluster], ['store', parseStore]] as const) {
+  for (const [name, parse] of [['edge', parseEdge], ['dispatcher', parseDispatcher], ['gateway', parseGateway], ['drain', parseDrain], ['cluster', parseCluster], ['expected', parseExpected], ['store', parseStore]] as const) {
     const text = example(name)
     t.equal(`${printNode(parse(bytesOf(text))).toString()}\n`, text, name)
   }
@@ -100,7 +100,7 @@ t.test('znodes are read and printed as they stand there', async t => {
   t.equal(inflateRawSync(deflated).toString(), text)
   t.equal(inflateRawSync(printHoldings(parseHoldings(deflated))).toString(), text)
   for (const path of [EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, DRAIN, CLOCKS]) t.match(protocol, `| \`${path}/<id>\` |`)
-  for (const path of [CLUSTER, STORE]) t.match(protocol, `| \`${path}\` |`)
+  for (const path of [CLUSTER, EXPECTED, STORE]) t.match(protocol, `| \`${path}\` |`)
 })
 
 t.test('every internal route, header and the version are named', async t => {
