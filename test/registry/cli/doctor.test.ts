@@ -183,7 +183,7 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
     await dispatcher('d7', {})
     await dispatcher('d8', { refused: 'store s0 is expected', cannotStore: 'store s0 is expected', check: null })
     await dispatcher('d9', { found: { ...store.found, id: 's2' }, cannotStore: 'the disk is full', check: 'page 5 is damaged' })
-    await finds(t, ['store_refused', 'd8'], ['store_unavailable', 'd9'], ['store_damaged', 'd9'], ...['d7', 'd8', 'd9', 'dispatcher-1'].map((id): [string, string] => ['stores_differ', id]))
+    await finds(t, ['store_refused', 'd8'], ['store_unavailable', 'd9'], ['store_damaged', 'd9'], ...['d7', 'd9', 'dispatcher-1'].map((id): [string, string] => ['stores_differ', id]))
     const { stdout } = await doctor()
     t.match(stdout, "d8: does not take /data/comments.db for the cluster's store: store s0 is expected\n")
     t.match(stdout, 'd9: cannot store into /data/comments.db: the disk is full\n')
