@@ -50,7 +50,11 @@ t.test('a refused connection is told to the view', async t => {
   scene.view.apply({ kind: 'edge', id: 'e', node: undefined }, 0)
   t.equal(scene.view.subscriptionsOf('v').length, 1, 'it lingers')
   await scene.id('v')
-  scene.sent[0]!.fail('refused')
+  scene.sent[0]!.fail('lost')
+  await scene.clock.advance(0)
+  t.equal(scene.view.subscriptionsOf('v').length, 1, 'a lost one says nothing')
+  await scene.clock.advance(50)
+  scene.sent[1]!.fail('refused')
   await scene.clock.advance(0)
   t.equal(scene.view.subscriptionsOf('v').length, 0)
 })
@@ -70,6 +74,62 @@ t.test('a pipe whose edge has gone for good ends, and begins again when the edge
   scene.edge('e', 'v')
   await scene.id('v')
   t.equal(scene.sent.length, tries + 1)
+})
+
+t.test('rule 2: what failed is tried for as long as its edge is in view or syncs', async t => {
+  for (const inView of [true, false]) {
+    const scene = new Scene(t)
+    const sync = () => scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: undefined, want: undefined }])
+    if (inView) scene.edge('e', 'v')
+    else await sync()
+    scene.reply = sent => sent.answer()
+    await scene.id('v')
+    await scene.clock.advance(4_000)
+    if (!inView) await sync()
+    await scene.clock.advance(2_000)
+    scene.reply = sent => sent.fail('lost')
+    const id = await scene.id('v')
+    await scene.clock.advance(inView ? 20_000 : 100)
+    scene.reply = sent => sent.answer()
+    await scene.clock.advance(2_000)
+    t.match(scene.batches('e').at(-1), { comments: [], hints: [{ videoId: 'v', id }] }, inView ? 'in view' : 'synced')
+  }
+})
+
+t.test('a pipe that nobody used for a while is forgotten, one with a batch under way goes on', async t => {
+  const scene = new Scene(t)
+  scene.edge('idle', 'v')
+  scene.edge('busy', 'w')
+  const to = (id: string) => scene.sent.filter(({ target }) => target.id === id)
+  await scene.clock.advance(1)
+  await scene.id('v')
+  await scene.id('w')
+  to('idle')[0]!.answer()
+  await scene.clock.advance(20_000)
+  scene.edge('idle', 'v')
+  await scene.id('v')
+  t.equal(to('idle').length, 2)
+  t.not(to('idle')[1]!.target, to('idle')[0]!.target, 'a new pipe, to the edge as it is now')
+  await scene.id('w')
+  t.equal(to('busy').length, 1, 'rule 2: one batch in flight')
+})
+
+t.test('a dispatcher that is closed sends nothing more, and leaves nothing that waits', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v')
+  scene.edge('stuck', 'w')
+  await scene.id('v')
+  scene.sent[0]!.fail('lost')
+  await scene.id('w')
+  let drained = false
+  void scene.dispatcher.drain(60_000).then(() => (drained = true))
+  await scene.clock.advance(10)
+  t.notOk(drained)
+  scene.dispatcher.close()
+  await scene.clock.advance(0)
+  t.ok(drained)
+  t.equal(scene.clock.pending, 0)
+  t.equal(scene.sent.length, 2)
 })
 
 t.test('a post of another\'s video is passed on, once and marked, with the others of its owner', async t => {
@@ -252,13 +312,33 @@ t.test('draining finishes what was accepted and flushes the pipes, for so long a
   await scene.dispatcher.drain(1_000)
 })
 
-t.test('draining does not wait for an edge that is gone', async t => {
+t.test('draining ends with the last batch\'s answer, not before', async t => {
   const scene = new Scene(t)
-  scene.edge('gone', 'v')
-  scene.reply = sent => sent.fail('refused')
+  scene.edge('e', 'v')
   await scene.post(draft('v'))
+  await scene.post(draft('v')) // waits for the first
   let drained = false
-  void scene.dispatcher.drain(3_000).then(() => (drained = true))
-  await scene.clock.advance(10)
+  void scene.dispatcher.drain(60_000).then(() => (drained = true))
+  await scene.clock.advance(0)
+  scene.sent[0]!.answer()
+  await scene.clock.advance(0)
+  t.notOk(drained)
+  scene.sent[1]!.answer()
+  await scene.clock.advance(0)
   t.ok(drained)
+})
+
+t.test('draining does not wait for an edge that is gone', async t => {
+  for (const when of ['before', 'meanwhile']) {
+    const scene = new Scene(t)
+    scene.edge('gone', 'v')
+    await scene.post(draft('v'))
+    if (when === 'before') scene.sent[0]!.fail('refused')
+    let drained = false
+    void scene.dispatcher.drain(3_000).then(() => (drained = true))
+    await scene.clock.advance(10)
+    if (when === 'meanwhile') scene.sent[0]!.fail('refused')
+    await scene.clock.advance(0)
+    t.ok(drained, when)
+  }
 })
