@@ -102,7 +102,7 @@ t.test('one that left the line is not placed', async t => {
 })
 
 t.test('a turn that ends with a token left goes on in the next one', async t => {
-  const { clock, newcomers, placed } = setUp({ rate: 8, costMs: 5 }) // two at once, one in a turn
+  const { clock, newcomers, placed } = setUp({ rate: 4, costMs: 250 }) // one is placed while the next one's token comes
   newcomers(2)
   t.equal(placed.length, 1)
   await clock.advance(0)

@@ -47,7 +47,7 @@ t.test('an announcement covers a viewer once, and only of its own instance', asy
 t.test('one of several leaves: the others count as before', async t => {
   const pending = new Pending()
   const [first] = [pending.place(edge(0), 'v', 0), pending.place(edge(0), 'v', 0)]
-  first!.left()
+  first.left()
   t.same([pending.viewers(edge(0)), pending.videoViewers(edge(0), 'v', 0)], [1, 1])
   const other = pending.place(edge(0), 'w', 0)
   other.left()
