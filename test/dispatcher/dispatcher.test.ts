@@ -1,7 +1,9 @@
 import t from 'tap'
 import { StoreUnavailableError } from '../../dispatcher/store/store.js'
+import { Synced } from '../../dispatcher/synced.js'
 import { parsePosts, printResults } from '../../protocol/posts.js'
 import { firstByRendezvous } from '../../registry/rendezvous.js'
+import { FakeClock } from '../support/fake-clock.js'
 import { dispatcherNode, draft, edgeNode, Scene } from './cast.js'
 
 /** A video that `owner` owns among `ids`. */
@@ -34,6 +36,22 @@ t.test('an edge whose sync was seen in the last 5 s gets its comments too, once'
   await scene.clock.advance(1)
   await scene.id('v')
   t.same(scene.sent.slice(2).map(({ target }) => target.id), ['f'])
+})
+
+t.test('all that synced in the last 5 s are remembered, up to a bound', async t => {
+  const clock = new FakeClock()
+  const synced = new Synced(clock, 20)
+  await clock.advance(4_000)
+  for (let i = 0; i < 5; i++) synced.saw(edgeNode(`e${i}`), ['v'])
+  await clock.advance(1_500)
+  for (let i = 5; i < 10; i++) synced.saw(edgeNode(`e${i}`), ['v'])
+  t.equal(synced.edgesOf('v').length, 10)
+  for (let i = 0; i < 100; i++) synced.saw(edgeNode(`f${i}`), ['v'])
+  const kept = synced.edgesOf('v').length
+  t.ok(kept >= 10 && kept <= 20, `${kept} of 110`)
+  t.ok(synced.edgesOf('v').some(({ id }) => id === 'f99'))
+  await clock.advance(5_000)
+  t.same(synced.edgesOf('v'), [])
 })
 
 t.test('an edge that has restarted is another: a late sync of the former one takes no comment from it', async t => {
