@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Owners } from '../../dispatcher/owners.js'
 import { StoreUnavailableError } from '../../dispatcher/store/store.js'
 import { Synced } from '../../dispatcher/synced.js'
 import { parsePosts, printResults } from '../../protocol/posts.js'
@@ -164,6 +165,19 @@ t.test('a post of another\'s video is passed on, once and marked, with the other
   t.same([...scene.store.videos.keys()], [mine])
 })
 
+t.test('an owner that was replaced, by another or by itself, is called as it is now', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const theirs = videoOf('y', 'd', 'y')
+  void scene.post(draft(videoOf('x', 'd', 'x')))
+  scene.dispatchers('d', 'y')
+  void scene.post(draft(theirs))
+  scene.view.apply({ kind: 'dispatcher', id: 'y', node: { ...dispatcherNode('y'), instance: 'y-2' } }, 0)
+  void scene.post(draft(theirs))
+  await scene.clock.advance(0)
+  t.same(scene.sent.filter(({ path }) => path === '/internal/posts').map(({ target }) => target.instance), ['x-1', 'y-1', 'y-2'])
+})
+
 t.test('who receives a marked post handles it, and sends the comment to the owner', async t => {
   const scene = new Scene(t)
   scene.dispatchers('d', 'x')
@@ -209,6 +223,18 @@ t.test('what an owner may have stored, and we could not, is in doubt', async t =
     scene.store.before = () => Promise.reject(new StoreUnavailableError('away'))
     scene.reply = sent => sent.fail(failure)
     t.match(await scene.post(draft(videoOf('x', 'd', 'x'))), [{ error: { code } }], failure)
+  }
+})
+
+t.test('what nobody has stored in time is refused, or in doubt where the owner may store it yet', async t => {
+  for (const [failure, code] of [['lost', 'OUTCOME_UNKNOWN'], ['refused', 'UNAVAILABLE']] as const) {
+    const scene = new Scene(t)
+    scene.dispatchers('d', 'x')
+    scene.store.before = () => new Promise(() => {})
+    scene.reply = sent => sent.fail(failure)
+    const posted = scene.post(draft(videoOf('x', 'd', 'x')))
+    await scene.clock.advance(2_000)
+    t.match(await posted, [{ error: { code } }], failure)
   }
 })
 
@@ -281,6 +307,17 @@ t.test('who stops being owner sends the newest comment of its videos to the new 
   t.match(scene.batches('x'), [{ comments: [{ videoId: lost, id: newest }], hints: [] }])
   scene.dispatcher.viewChanged()
   t.equal(scene.sent.length, 1, 'once')
+})
+
+t.test('where the dispatchers are the same as before, nobody is asked what to hand over', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const owners = new Owners(scene.view, scene.clock, 'd', () => true)
+  t.equal(owners.refresh(), undefined, 'it owned nothing before')
+  for (let i = 0; i < 3; i++) t.equal(owners.refresh(), undefined)
+  scene.dispatchers('d', 'x', 'y')
+  t.ok(owners.refresh())
+  t.equal(owners.refresh(), undefined)
 })
 
 t.test('a dispatcher that drains hands all its videos over, to each its new owner', async t => {

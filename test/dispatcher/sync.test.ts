@@ -86,6 +86,7 @@ t.test('rule 5: a comparison that finds nothing new lets memory answer again', a
 
 t.test('rule 5: an owner of less than 10 s compares every second', async t => {
   const scene = new Scene(t)
+  await scene.clock.advance(60_000)
   scene.dispatchers('d')
   const first = await scene.id('v')
   const second = await scene.elsewhere('v')
