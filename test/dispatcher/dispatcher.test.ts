@@ -224,6 +224,20 @@ t.test('what an owner may have stored, and we could not, is in doubt', async t =
     scene.reply = sent => sent.fail(failure)
     t.match(await scene.post(draft(videoOf('x', 'd', 'x'))), [{ error: { code } }], failure)
   }
+  const full = new Scene(t, { maxQueueBytes: 1 })
+  full.dispatchers('d', 'x')
+  full.reply = sent => sent.fail('lost')
+  const theirs = videoOf('x', 'd', 'x')
+  t.match(await full.post(draft(theirs), draft(theirs, ' ')), [{ error: { code: 'OUTCOME_UNKNOWN' } }, { error: { code: 'BAD_COMMENT' } }], 'but not what nobody would store')
+})
+
+t.test('each post that is passed on has what time it has left, and no more', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  await scene.clock.advance(10_000)
+  const theirs = videoOf('x', 'd', 'x')
+  void scene.dispatcher.posts({ passedOn: false, posts: [{ ...draft(theirs), leftMs: 500 }, { ...draft(theirs), leftMs: 5_000 }] })
+  t.same(parsePosts(scene.sent[0]!.body).posts.map(({ leftMs }) => leftMs), [500, 1_500])
 })
 
 t.test('what nobody has stored in time is refused, or in doubt where the owner may store it yet', async t => {
