@@ -23,6 +23,7 @@ class FakeSink implements Sink {
   text = ''
   ended: string | undefined
   closed = false
+  overs = 0
   /** What the next write answers. */
   takes = true
   readonly #parser = new SseParser()
@@ -39,6 +40,10 @@ class FakeSink implements Sink {
 
   close(): void {
     this.closed = true
+  }
+
+  over(): void {
+    this.overs++
   }
 
   get ids(): number[] {
@@ -272,9 +277,12 @@ t.test('a blocked viewer that loses its edge is placed when it takes data again'
 
 t.test('a viewer that leaves frees its edge and its place at once', async t => {
   const { open, last, sessions, pending } = setUp(t)
-  const { session } = open()
+  const { session, sink } = open()
   last().data(ready(1))
   session.left()
+  session.left()
+  session.end('stopping')
+  t.same([sink.overs, sink.ended, sessions.counts.endings.left], [1, undefined, 1], 'once')
   t.equal(last().state, 'aborted')
   t.equal(sessions.size, 0)
   t.equal(pending.viewers(last().edge), 0)
@@ -350,6 +358,44 @@ t.test('a viewer that was served waits where the only edge says that it is full'
   last().data(end('full'))
   t.equal(sink.ended, undefined)
   t.equal(sessions.waitingCount, 1)
+})
+
+t.test('an edge that hands over in order, or a stream that had been good, is followed at once; any other after a pause that grows', async t => {
+  const { clock, open, opened, last } = setUp(t, ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(id => edgeNode(id)))
+  open()
+  for (const reason of ['drain', 'drain', 'full', 'full'] as const) last().data(Buffer.concat([ready(1), end(reason)]))
+  t.equal(opened.length, 5)
+  for (let i = 0; i < 2; i++) {
+    last().data(comments(2 + i))
+    await clock.advance(3_000)
+    last().lost('lost')
+    t.equal(opened.length, 6 + i)
+  }
+  const waits = []
+  for (let i = 0; i < 4; i++) {
+    last().data(comments(10 + i))
+    last().lost('lost')
+    const { length } = opened
+    const since = clock.now()
+    while (opened.length === length) await clock.advance(1)
+    waits.push(clock.now() - since)
+  }
+  t.same(waits, [38, 75, 150, 300])
+})
+
+t.test('a blocked viewer whose next try fell due meanwhile is placed when it takes data again', async t => {
+  const { clock, open, opened, last } = setUp(t)
+  const { sink, session } = open()
+  last().data(ready(1))
+  last().lost('lost')
+  sink.takes = false
+  last().data(comments(2))
+  last().lost('lost')
+  await clock.advance(1_000)
+  t.equal(opened.length, 2)
+  sink.takes = true
+  session.drained()
+  t.equal(opened.length, 3)
 })
 
 t.test('all streams end over a window, each with a retry', async t => {
