@@ -144,9 +144,10 @@ t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 po
   }
   const pipe = new PostPipe(client, clock, 'http://d1')
   t.ok(pipe.idle)
-  const send = (size: number, isTwin = false) => {
+  const send = (size: number, isTwin = false, deadline = 60_000) => {
     const refused: string[] = []
-    pipe.send({ draft: { videoId: 'v', authorId: 'ann', content: 'x'.repeat(size), key: 'k' }, deadline: 60_000, isTwin, isOver: () => false }).catch((failure: LiveError) => refused.push(failure.code))
+    const draft = { videoId: 'v', authorId: 'ann', content: 'x'.repeat(size), key: 'k' }
+    pipe.send({ draft, deadline, isTwin, isOver: () => false }).catch((failure: LiveError | PeerError) => refused.push(failure instanceof PeerError ? failure.failure : failure.code))
     return refused
   }
   const step = async (n: number) => {
@@ -163,6 +164,12 @@ t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 po
   t.same(calls.map(({ passedOn }) => passedOn), [false, false, false, false, true, false, false])
   t.ok(pipe.idle)
   send(5)
+  t.notOk(pipe.idle)
+  send(5)
+  const late = send(5, false, 100)
+  await clock.advance(100)
+  await step(calls.length - 2)
+  t.same([late, calls.length], [['timeout'], 9], 'what is late is not sent')
   send(5)
   for (let i = 0; i < 2; i++) send((4 << 20) - 256)
   const refused = send(5)
