@@ -362,7 +362,7 @@ t.test('a viewer that was served waits where the only edge says that it is full'
 
 t.test('an edge that hands over in order, or a stream that had been good, is followed at once; any other after a pause that grows', async t => {
   const { clock, open, opened, last } = setUp(t, ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(id => edgeNode(id)))
-  open()
+  const { session } = open()
   for (const reason of ['drain', 'drain', 'full', 'full'] as const) last().data(Buffer.concat([ready(1), end(reason)]))
   t.equal(opened.length, 5)
   for (let i = 0; i < 2; i++) {
@@ -381,6 +381,11 @@ t.test('an edge that hands over in order, or a stream that had been good, is fol
     waits.push(clock.now() - since)
   }
   t.same(waits, [38, 75, 150, 300])
+  for (const why of ['silent', 'stale'] as const) {
+    const { length } = opened
+    session.leave(why)
+    t.equal(opened.length, length + 1, why)
+  }
 })
 
 t.test('a blocked viewer whose next try fell due meanwhile is placed when it takes data again', async t => {
