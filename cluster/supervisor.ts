@@ -102,12 +102,14 @@ export class Supervisor {
     }
   }
 
-  /** Whose registry it is. What keeps us from writing it keeps the parts from starting, and they say it better. */
+  /** Whose registry it is, and how many parts should be there. What keeps us from writing it keeps the parts from starting,
+   * and they say it better. */
   async #describe(): Promise<void> {
     const own = this.#cluster
     try {
       const auth = zookeeperAuth(readConfig(this.#env, zookeeperAuthVariables))
-      this.#cluster = await describe({ connect: this.zookeeperConnect, auth, identity: own, signal: this.#stopped.signal })
+      const { gateways, edges, dispatchers } = this.#options
+      this.#cluster = await describe({ connect: this.zookeeperConnect, auth, identity: own, nodes: { gateways, edges, dispatchers }, signal: this.#stopped.signal })
     } catch (error) {
       if (error instanceof ConfigError || this.#stopping) return
       if (!(error instanceof ZkError)) throw error

@@ -44,7 +44,7 @@ export async function history({ client, owners, failover, clock }: HistoryOption
   } catch (failure) {
     if (!(failure instanceof PeerError)) throw failure
     if (error) return error
-    throw new LiveError('UNAVAILABLE', 'no dispatcher can be reached', { cause: failure })
+    throw new LiveError('UNAVAILABLE', 'no dispatcher is available', { cause: failure })
   }
 }
 

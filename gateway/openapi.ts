@@ -74,7 +74,7 @@ function failure(description: string, codes: readonly ErrorCode[], message: stri
 }
 
 const retryAfter = { 'retry-after': { description: 'Seconds to wait; only with `OVERLOADED`.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
-const unavailable = failure('No dispatcher can be reached, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher can be reached', retryAfter)
+const unavailable = failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher is available', retryAfter)
 const tooMany = (description: string, message: string) => failure(description, ['RATE_LIMITED'], message, { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'string', pattern: '^[1-9][0-9]*$' } } })
 const denied = (needed: string) => ({
   401: failure(`With identity on${needed}: the token is missing or invalid; the message says why. Gateways and edges check the same.`, ['UNAUTHORIZED'], 'the token has expired', {

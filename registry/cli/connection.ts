@@ -1,10 +1,11 @@
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { systemClock } from '../../runtime/clock.js'
-import { refusal, refusalMessage } from '../access.js'
+import { lossMessage, refusal, refusalMessage, refusesUs } from '../access.js'
 import { RegistryWatcher, type Watched } from '../watcher.js'
 import { Zk } from '../zookeeper/client.js'
-import { isZkError } from '../zookeeper/zk-error.js'
+import type { Loss } from '../zookeeper/loss.js'
+import { isZkError, ZkError } from '../zookeeper/zk-error.js'
 import { clusterAt, clusterLine } from './cluster-at.js'
 import { Problem } from './output.js'
 import type { ZookeeperAddress } from './zookeeper-address.js'
@@ -14,20 +15,20 @@ const AT_A_TIME = 64
 const LIMIT_MS = 5_000
 const POLL_MS = 5
 
-/** Runs `task` on a connection to ZooKeeper. @throws Problem if ZooKeeper is unreachable or refuses us */
+/** Runs `task` on a connection to ZooKeeper. @throws Problem if ZooKeeper is unreachable, refuses us, or answers a call with
+ * an error that `task` does not expect */
 export async function withZookeeper<T>(address: ZookeeperAddress, task: (zk: Zk) => Promise<T>): Promise<T> {
   const zk = new Zk(address.connect, { callTimeoutMs: LIMIT_MS, auth: address.auth })
   try {
     await zk.ready(AbortSignal.timeout(LIMIT_MS)).catch(() => {
-      throw away(address)
+      throw away(address, zk.session.trouble)
     })
     const refused = await refusal(zk)
     if (refused !== undefined) throw refuses(address, refused)
     return await task(zk)
   } catch (error) {
     if (isZkError(error, 'NO_AUTH')) throw refuses(address, error.path, error)
-    if (isZkError(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED')) throw away(address, error)
-    throw error
+    throw error instanceof ZkError ? failed(address, error, zk.session.trouble) : error
   } finally {
     await zk.close()
   }
@@ -40,8 +41,8 @@ export interface Reading {
 }
 
 /** Runs `task` on the whole registry as it is now. @throws Problem if ZooKeeper is unreachable */
-export function withRegistry<T>(reading: Reading, watch: readonly Watched[], task: (registry: RegistryWatcher) => T): Promise<T> {
-  return withWatcher(reading, watch, (_zk, registry) => Promise.resolve(task(registry)))
+export function withRegistry<T>(reading: Reading, watch: readonly Watched[], task: (registry: RegistryWatcher, zk: Zk) => T | Promise<T>): Promise<T> {
+  return withWatcher(reading, watch, async (zk, registry) => task(registry, zk))
 }
 
 /** Runs `task` on the whole registry, which is kept current. @throws Problem if ZooKeeper is unreachable at first */
@@ -57,7 +58,7 @@ function withWatcher<T>({ address, note }: Reading, watch: readonly Watched[], t
     try {
       const deadline = performance.now() + LIMIT_MS
       while (!watcher.loaded) {
-        if (performance.now() > deadline) throw away(address)
+        if (performance.now() > deadline) throw away(address, zk.session.trouble)
         await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
       for (const path of watcher.unreadable) note(`ignored: ${path} cannot be read with our credentials`)
@@ -73,12 +74,17 @@ function refuses({ connect, auth }: ZookeeperAddress, path: string, cause?: Erro
   return new Problem(refusalMessage(connect, path, auth !== undefined), { cause })
 }
 
-function away({ connect, source }: ZookeeperAddress, cause?: Error): Problem {
+function away({ connect, source }: ZookeeperAddress, trouble: Loss | undefined): Problem {
   return new Problem(
-    `no answer from ZooKeeper at ${connect} (${source}) within ${LIMIT_MS / 1000} s.\n` +
+    `no answer from ZooKeeper at ${connect} (${source}) within ${LIMIT_MS / 1000} s.${trouble ? ` ${lossMessage(trouble)}.` : ''}\n` +
       'Is the cluster running (npm start)? If its ZooKeeper is elsewhere, name it with --data FOLDER, --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.',
-    { cause },
   )
+}
+
+function failed({ connect, source }: ZookeeperAddress, error: ZkError, trouble: Loss | undefined): Problem {
+  if (refusesUs(error.code)) return new Problem(lossMessage({ code: error.code, server: connect }), { cause: error })
+  const why = trouble ? `.\n${lossMessage(trouble)}` : ''
+  return new Problem(`ZooKeeper at ${connect} (${source}): ${error.op} ${error.path} fails with ${error.code}${why}`, { cause: error })
 }
 
 /** The results of `task` in the items' order, AT_A_TIME tasks at once. */

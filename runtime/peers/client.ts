@@ -1,7 +1,7 @@
 import { Agent, type Dispatcher } from 'undici'
 import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { sentToken } from './internal-token.js'
-import { PeerError, type PeerFailure } from './peer-error.js'
+import { codesOf, PeerError, type PeerFailure } from './peer-error.js'
 
 export interface Call {
   readonly method?: 'GET' | 'POST'
@@ -40,6 +40,9 @@ export class InternalClient implements Caller {
   async call(url: string, { method = 'POST', to, path, body, headers, timeoutMs }: Call): Promise<Buffer> {
     let response: Dispatcher.ResponseData
     let bytes: Buffer
+    // Not AbortSignal.timeout: it would fire, and make an exception, long after most calls have ended.
+    const timeout = new AbortController()
+    const timer = setTimeout(() => timeout.abort(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')), timeoutMs)
     try {
       response = await this.agent.request({
         origin: new URL(url).origin,
@@ -47,13 +50,15 @@ export class InternalClient implements Caller {
         method,
         body: body ?? null,
         headers: { ...this.headers, ...(to === undefined ? {} : { [TO_HEADER]: to }), ...headers },
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: timeout.signal,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       })
       bytes = Buffer.from(await response.body.arrayBuffer())
     } catch (error) {
       throw new PeerError(failureOf(error), `${method} ${path.split('?')[0]} to ${url} failed`, { cause: error, ...(neverSent(error) ? { sent: false } : {}) })
+    } finally {
+      clearTimeout(timer)
     }
     const { statusCode } = response
     if (statusCode === 421) throw new PeerError('refused', `another instance is at ${url} now`, { status: statusCode, body: bytes })
@@ -80,13 +85,4 @@ export function failureOf(error: unknown): PeerFailure {
 /** Whether the connection was never made. */
 function neverSent(error: unknown): boolean {
   return codesOf(error).has('UND_ERR_CONNECT_TIMEOUT')
-}
-
-function codesOf(error: unknown): ReadonlySet<unknown> {
-  const codes = new Set<unknown>()
-  for (let e: unknown = error; e instanceof Error; e = e.cause) {
-    codes.add((e as NodeJS.ErrnoException).code).add(e.name) // both: a DOMException's code is a number
-    if (e instanceof AggregateError) for (const inner of e.errors) codes.add((inner as NodeJS.ErrnoException).code)
-  }
-  return codes
 }

@@ -25,3 +25,18 @@ export class PeerError extends Error {
     this.body = options.body
   }
 }
+
+/** The codes and names of an error and of what caused it. */
+export function codesOf(error: unknown): ReadonlySet<unknown> {
+  const codes = new Set<unknown>()
+  for (let e: unknown = error; e instanceof Error; e = e.cause) {
+    codes.add((e as NodeJS.ErrnoException).code).add(e.name) // both: a DOMException's code is a number
+    if (e instanceof AggregateError) for (const inner of e.errors) codes.add((inner as NodeJS.ErrnoException).code)
+  }
+  return codes
+}
+
+/** The system's name for the socket's error behind a failure, such as `ECONNREFUSED`; undefined where there is none. */
+export function socketError(error: unknown): string | undefined {
+  return [...codesOf(error)].find((code): code is string => typeof code === 'string' && /^E[A-Z]/.test(code))
+}

@@ -2,6 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import t from 'tap'
 import { clusterIdentity, identifyCluster } from '../../registry/cluster-identity.js'
+import type { HeadcountRow } from '../../registry/cli/expect.js'
+import { expectedNodes } from '../../registry/expected-nodes.js'
 import { startCluster, tempFolder, type Cluster } from '../support/cluster.js'
 import { operate } from '../support/operator.js'
 import { openZk } from '../support/zookeeper.js'
@@ -32,12 +34,18 @@ t.test('a cluster has a registry of its own, and a name by which operators are t
     t.same(guest.record().cluster, { id: 'ours', name: 'production' })
     t.match(guest.output, new RegExp(`^cluster +joined: production, ${connect}$`, 'm'))
     t.same(await clusterIdentity(zk), { id: 'ours', name: 'production' })
+    t.same(await expectedNodes(zk), {}, 'and what should be there, which includes others')
   })
 
+  const expected = async (data: string) => (JSON.parse((await operate(['expect', '--data', data, '--json'])).stdout) as HeadcountRow[]).map(({ expected }) => expected)
+  t.same(await expected(data), [1, 1, 1], 'it has said how many parts it starts')
+  t.equal((await operate(['expect', '--edges', '7', '--data', data])).status, 0)
+  t.same(await expected(data), [1, 7, 1])
   await cluster.stop()
   const again = await startCluster(t, SMALL, { data })
   t.same(again.record().cluster, { id, name })
   t.equal(chroot(again), `/live-comments-${id}`)
+  t.same(await expected(data), [1, 1, 1], 'each start says so again')
 })
 
 t.test('data of before clusters had an identity go on where they were', async t => {

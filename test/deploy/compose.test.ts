@@ -8,15 +8,19 @@ import { edgeVariables } from '../../edge/config.js'
 import { gatewayVariables } from '../../gateway/config.js'
 import { readConfig } from '../../runtime/config.js'
 import { projectRoot } from '../../runtime/root.js'
+import { DISPATCHERS } from '../../protocol/nodes.js'
+import { expectedNodes } from '../../registry/expected-nodes.js'
 import { composeVariables, readCompose, readImage, type Service } from '../support/container.js'
-import { startZooKeeper } from '../support/zookeeper.js'
+import { operate } from '../support/operator.js'
+import { openZk, startZooKeeper } from '../support/zookeeper.js'
 
 const TOKEN = 'a-token-for-this-test-alone'
 const shapes: Readonly<Record<string, z.ZodRawShape>> = { gateway: gatewayVariables, edge: edgeVariables, dispatcher: dispatcherVariables }
 const compose = readCompose({ INTERNAL_TOKEN: TOKEN })
 const image = readImage()
-/** Name, part and definition of every service that runs our image. */
-const parts = Object.entries(compose.services).flatMap(([name, service]) => (service.image === 'live-comments' ? [{ name, part: service.command![0]!, service }] : []))
+/** Name, part and definition of every service that runs a part. */
+const parts = Object.entries(compose.services).flatMap(([name, service]) => (service.image === 'live-comments' && service.command![0]! in shapes ? [{ name, part: service.command![0]!, service }] : []))
+const dependencies = ({ depends_on = [] }: Service): readonly string[] => (depends_on instanceof Array ? depends_on : Object.keys(depends_on))
 /** What the process finds in its environment, but for what is the runtime's own. */
 const environment = (service: Service): Record<string, string> => {
   const { NODE_ENV: _, ...own } = image.env
@@ -62,7 +66,7 @@ t.test('the parts reach each other, and ZooKeeper, by the names of their service
     t.equal(env['INTERNAL_URL'], `http://${name}:${env['INTERNAL_PORT']}`)
     const zookeeper = compose.services[env['ZOOKEEPER_CONNECT']!.split(':')[0]!]!
     t.ok(service.networks.some(network => zookeeper.networks.includes(network)), `${name} and ZooKeeper share a network`)
-    for (const other of service.depends_on ?? []) t.ok(compose.services[other], `${name} depends on ${other}`)
+    for (const other of dependencies(service)) t.ok(compose.services[other], `${name} depends on ${other}`)
   }
 })
 
@@ -131,6 +135,28 @@ t.test("ZooKeeper's health check tells a server that serves from none", async t 
   t.equal(check(), 0)
   await zookeeper.kill()
   t.equal(check(), 1)
+})
+
+t.test('what should be there is written down by a service that runs once: as many parts as the file has', async t => {
+  const { command, environment, depends_on, networks, restart } = compose.services['expect']!
+  const zookeeper = await startZooKeeper(t)
+  const connect = `${zookeeper.connect}/compose`
+  const env = { ...environment, ZOOKEEPER_CONNECT: connect } as NodeJS.ProcessEnv
+  const [part, ...argv] = command!
+  t.equal(part, 'registry')
+  t.equal((await operate(argv, { env })).status, 1, 'it fails while there is no registry')
+  t.equal(restart, 'on-failure', 'and is run again')
+  const zk = await openZk(t, connect)
+  await zk.ensure(DISPATCHERS)
+  t.equal((await operate(argv, { env })).status, 0)
+  const count = (wanted: string) => parts.filter(({ part }) => part === wanted).length
+  t.same(await expectedNodes(zk), { gateways: count('gateway'), edges: count('edge'), dispatchers: count('dispatcher') })
+
+  t.equal(environment['ZOOKEEPER_CONNECT'], compose.services['dispatcher-1']!.environment['ZOOKEEPER_CONNECT'])
+  t.ok(networks.some(network => compose.services['zookeeper']!.networks.includes(network)))
+  t.match(depends_on, { zookeeper: { condition: 'service_healthy' }, 'dispatcher-1': { condition: 'service_started' }, 'dispatcher-2': { condition: 'service_started' } })
+  // Without a service that waits for its end, `up --wait` fails: https://github.com/docker/compose/issues/10596
+  t.ok(parts.some(({ service }) => JSON.stringify(service.depends_on).includes('"expect":{"condition":"service_completed_successfully","required":false}')))
 })
 
 const client = [['docker', 'compose'], ['docker-compose']].find(([program, ...args]) => /v[2-9]|^[2-9]/m.test(spawnSync(program!, [...args, 'version', '--short'], { encoding: 'utf8' }).stdout ?? ''))

@@ -147,7 +147,7 @@ t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 po
   const send = (size: number, isTwin = false, deadline = 60_000) => {
     const refused: string[] = []
     const draft = { videoId: 'v', authorId: 'ann', content: 'x'.repeat(size), key: 'k' }
-    pipe.send({ draft, deadline, isTwin, isOver: () => false }).catch((failure: LiveError | PeerError) => refused.push(failure instanceof PeerError ? failure.failure : failure.code))
+    pipe.send({ draft, stored: false }, deadline, isTwin).catch((failure: LiveError | PeerError) => refused.push(failure instanceof PeerError ? failure.failure : failure.code))
     return refused
   }
   const step = async (n: number) => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { deflateRawSync } from 'node:zlib'
 import t from 'tap'
 import {
-  isNodeId, MAX_ZNODE_BYTES, parseDispatcher, parseDrain, parseEdge, parseHoldings, parseMember, printHoldings, printNode,
+  isNodeId, MAX_ZNODE_BYTES, parseDispatcher, parseDrain, parseEdge, parseExpected, parseHoldings, parseMember, printHoldings, printNode,
 } from '../../protocol/nodes.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
 
@@ -28,6 +28,12 @@ t.test('what is no edge is rubbish', async t => {
   for (const fields of broken) t.throws(() => parseEdge(Buffer.from(JSON.stringify({ ...edgeNode('e1'), ...fields }))), { name: 'RubbishError' }, JSON.stringify(fields))
   for (const text of ['', 'null', '[]', '{', '"edge"', '\xff']) t.throws(() => parseEdge(Buffer.from(text)), { name: 'RubbishError' }, text)
   t.throws(() => parseDrain(Buffer.from('{}')), { name: 'RubbishError' })
+})
+
+t.test('what is expected is any of three counts; what is none is rubbish', async t => {
+  for (const expected of [{}, { edges: 3 }, { gateways: 2, edges: 0, dispatchers: 10_000 }]) t.same(parseExpected(printNode(expected)), expected)
+  t.same(parseExpected(Buffer.from('{"edges":3,"relays":2}')), { edges: 3 }, 'a kind of a later version is ignored')
+  for (const text of ['', '3', '{"edges":-1}', '{"edges":1.5}', '{"edges":"3"}', '{"edges":null}', '{"edges":10001}']) t.throws(() => parseExpected(Buffer.from(text)), { name: 'RubbishError' }, text)
 })
 
 t.test('holdings are read as they were printed', async () => {

@@ -190,6 +190,10 @@ t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {
     [['video'], /missing required argument/],
     [['video', 'a/b'], /1 to 64 of A-Z/],
     [['drain', '..'], /1 to 64 of A-Z/],
+    [['expect', '--edges', 'x'], /--edges <N>.*a whole number from 0 to 10,000/],
+    [['expect', '--gateways', '-1'], /--gateways <N>.*a whole number from 0 to 10,000/],
+    [['expect', '--dispatchers', '10001'], /--dispatchers <N>.*a whole number from 0 to 10,000/],
+    [['expect', '3'], /too many arguments/],
     [['edges', '--zookeeper', 'http://x'], /not a ZooKeeper address/],
   ]
   await Promise.all(

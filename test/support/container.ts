@@ -10,7 +10,8 @@ export interface Service {
   readonly ports?: readonly string[]
   readonly networks: readonly string[]
   readonly volumes?: readonly string[]
-  readonly depends_on?: readonly string[]
+  readonly depends_on?: readonly string[] | Readonly<Record<string, { readonly condition: string; readonly required?: boolean }>>
+  readonly restart?: string
   readonly sysctls?: Readonly<Record<string, number>>
   readonly ulimits?: { readonly nofile: number }
   readonly stop_grace_period?: string

@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises'
-import { BlockList, connect, isIPv6 } from 'node:net'
+import { BlockList, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { isReachable } from '../../../runtime/peers/reachable.js'
 import type { Zk } from '../../zookeeper/client.js'
 import { parseConnectString, parseServers, printServer, type ServerAddress } from '../../zookeeper/connect-string.js'
 import { isZkError } from '../../zookeeper/zk-error.js'
@@ -8,8 +9,6 @@ import { inParallel } from '../connection.js'
 import { everyPath } from '../secure.js'
 import type { ZookeeperAddress } from '../zookeeper-address.js'
 import { note, problem, type Finding } from './finding.js'
-
-const CONNECT_MS = 1_000
 
 /** This machine, and networks that are not routed on the internet: no strangers there. */
 const loopback = new BlockList()
@@ -66,19 +65,8 @@ async function reachableAt({ host, port }: ServerAddress): Promise<Reachable[]> 
   const { address } = await lookup(host, isIPv6(host) ? 6 : 4).catch(() => ({ address: '' }))
   if (!loopback.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) return address === '' ? [] : [reached(address, port)]
   const own = Object.values(networkInterfaces()).flatMap(list => (list ?? []).filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address))
-  const taken = await Promise.all(own.map(address => takesConnections(address, port)))
+  const taken = await Promise.all(own.map(address => isReachable(`http://${address}:${port}`)))
   return own.filter((_, i) => taken[i]).map(address => reached(address, port))
 }
 
 const reached = (address: string, port: number): Reachable => ({ at: printServer({ host: address, port }), isPublic: !inside.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') })
-
-export function takesConnections(host: string, port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect({ host, port, timeout: CONNECT_MS })
-    const done = (taken: boolean) => {
-      socket.destroy()
-      resolve(taken)
-    }
-    socket.once('connect', () => done(true)).once('error', () => done(false)).once('timeout', () => done(false))
-  })
-}

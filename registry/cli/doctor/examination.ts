@@ -1,21 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterIdentity } from '../../../protocol/nodes.js'
 import type { InternalClient } from '../../../runtime/peers/client.js'
-import { refusal, refusalMessage } from '../../access.js'
+import { refusal } from '../../access.js'
+import { clusterIdentity } from '../../cluster-identity.js'
+import { expectedNodes } from '../../expected-nodes.js'
 import { Zk } from '../../zookeeper/client.js'
-import { parseConnectString, parseServers, printServer } from '../../zookeeper/connect-string.js'
-import { isZkError } from '../../zookeeper/zk-error.js'
-import { clusterAt } from '../cluster-at.js'
+import { parseConnectString } from '../../zookeeper/connect-string.js'
+import { ZkError } from '../../zookeeper/zk-error.js'
+import { isAnother, takenOver } from '../cluster-at.js'
 import { inParallel } from '../connection.js'
 import { zookeeperOf, type RunningCluster } from '../running-cluster.js'
 import type { ZookeeperAddress } from '../zookeeper-address.js'
-import { judgeAccess, takesConnections } from './access.js'
+import { judgeAccess } from './access.js'
+import { judgeCounts, judgeVersions } from './counts.js'
 import { drift } from './drift.js'
+import { failedCall, noSession, refusedAt } from './failure.js'
 import { lasting, merged, note, problem, type Finding } from './finding.js'
 import { askNode, judgeNode, type Expected } from './node.js'
+import { askServers, judgeServers, mayServe } from './servers.js'
+import { askStore, judgeStores } from './store.js'
 import { judgeZnodes, readZnodes, type Znodes } from './znodes.js'
 
 const AWAY_MS = 3_000
+/** Most time for a session at the second look. */
+const AGAIN_MS = 1_000
 const SLOW_MS = 200
 const READS = 5
 /** Pause before the second look. */
@@ -24,7 +32,7 @@ const PAUSE_MS = 500
 export interface ExaminationOptions {
   readonly address: ZookeeperAddress
   readonly client: InternalClient
-  /** The cluster that runs in this folder: it names gateways, which announce nothing, and parts that are down. */
+  /** The cluster that runs in this folder: it names parts that are down or not announced. */
   readonly cluster: RunningCluster | undefined
 }
 
@@ -50,52 +58,103 @@ export interface Diagnosis {
  * count: nodes come and go in the middle of a look. */
 export async function examine(options: ExaminationOptions): Promise<Diagnosis> {
   const { connect, auth } = options.address
-  const zk = new Zk(connect, { callTimeoutMs: AWAY_MS, auth })
   const since = performance.now()
+  let sessionMs: number | null = null
+  const zk = new Zk(connect, { callTimeoutMs: AWAY_MS, auth, onSession: () => (sessionMs ??= rounded(performance.now() - since)) })
   try {
-    await zk.ready(AbortSignal.timeout(AWAY_MS))
-    const sessionMs = rounded(performance.now() - since)
-    const refused = await refusal(zk)
-    if (refused !== undefined) return { healthy: false, zookeeper: { connect, sessionMs, readMs: null }, asked: nobody, findings: [refuses(options.address, refused)] }
-    const identity = (await clusterAt(zk, options.address)) ?? null
-    const readMs = rounded(await readTime(zk))
-    let { findings, asked } = await look(zk, options)
-    if (findings.some(({ level }) => level === 'problem')) {
+    let seen = await look(zk, options, AWAY_MS)
+    for (let isLast = false; !isLast && !isHealthy(seen.findings); ) {
       await sleep(PAUSE_MS)
-      const again = await look(zk, options)
-      findings = lasting(findings, again.findings)
-      asked = again.asked
+      const again = await look(zk, options, AGAIN_MS)
+      isLast = seen.complete || !again.complete
+      seen = seen.complete && again.complete ? { ...again, findings: lasting(seen.findings, again.findings) } : again
     }
-    if (readMs > SLOW_MS) findings.push(slow(connect, readMs))
-    findings.push(...(await judgeAccess(zk, options.address)))
-    return { healthy: findings.every(({ level }) => level === 'note'), cluster: identity, zookeeper: { connect, sessionMs, readMs }, asked, findings: merged(findings) }
-  } catch (error) {
-    if (!(error instanceof Error) || !(isZkError(error, 'CONNECTION_LOSS', 'TIMEOUT', 'SESSION_EXPIRED') || error.name === 'AbortError')) throw error
-    return { healthy: false, zookeeper: { connect, sessionMs: null, readMs: null }, asked: nobody, findings: await away(options.address) }
+    const { cluster, readMs, asked, findings } = seen
+    return { healthy: isHealthy(findings), ...(cluster === undefined ? {} : { cluster }), zookeeper: { connect, sessionMs, readMs }, asked, findings: merged(findings) }
   } finally {
     await zk.close()
   }
 }
 
-async function look(zk: Zk, { address, client, cluster }: ExaminationOptions): Promise<{ findings: Finding[]; asked: Diagnosis['asked'] }> {
-  const znodes = await readZnodes(zk)
-  const nodes = expected(znodes, ofThisRegistry(address, cluster))
+/** One look at everything. */
+interface Look extends Pick<Diagnosis, 'cluster' | 'asked' | 'findings'> {
+  readonly hasSession: boolean
+  readonly readMs: number | null
+  /** Whether all of the registry could be read: otherwise what is not found may be there all the same. */
+  readonly complete: boolean
+}
+
+/** @param waitMs most time to wait for a session; not waited for where no server can grant one */
+async function look(zk: Zk, options: ExaminationOptions, waitMs: number): Promise<Look> {
+  const { address } = options
+  const hopeless = new AbortController()
+  const asking = askServers(address).then(asked => {
+    if (!asked.some(mayServe)) hopeless.abort()
+    return judgeServers(asked, address)
+  })
+  const [servers, registry] = await Promise.all([asking, lookAtRegistry(zk, options, AbortSignal.any([AbortSignal.timeout(waitMs), hopeless.signal]))])
+  // Where each server has said why it grants no session, that none does is no news.
+  const isExplained = !registry.hasSession && hopeless.signal.aborted
+  return { ...registry, findings: isExplained ? servers : [...servers, ...registry.findings] }
+}
+
+async function lookAtRegistry(zk: Zk, options: ExaminationOptions, signal: AbortSignal): Promise<Look> {
+  const { address } = options
+  let seen: Look = { hasSession: false, readMs: null, complete: false, asked: nobody, findings: [] }
+  try {
+    await zk.ready(signal)
+  } catch {
+    return { ...seen, findings: [noSession(address, zk.session.trouble)] }
+  }
+  try {
+    seen = { ...seen, hasSession: true }
+    const refused = await refusal(zk)
+    if (refused !== undefined) return { ...seen, findings: [refusedAt(address, refused)] }
+    const cluster = await clusterIdentity(zk)
+    const readMs = rounded(await readTime(zk))
+    seen = { ...seen, cluster: cluster ?? null, readMs, findings: [...judgeIdentity(cluster, address), ...(readMs > SLOW_MS ? [slow(address.connect, readMs)] : [])] }
+    const running = isAnother(cluster, address) ? undefined : ofThisRegistry(address, options.cluster)
+    const [nodes, open] = await Promise.all([lookAtNodes(zk, options, running), judgeAccess(zk, address)])
+    return { ...seen, complete: true, asked: nodes.asked, findings: [...seen.findings, ...nodes.findings, ...open] }
+  } catch (error) {
+    if (!(error instanceof ZkError)) throw error
+    return { ...seen, findings: [...seen.findings, failedCall(error, address, zk.session.trouble)] }
+  }
+}
+
+async function lookAtNodes(zk: Zk, { address, client }: ExaminationOptions, cluster: RunningCluster | undefined): Promise<Pick<Look, 'asked' | 'findings'>> {
+  const [znodes, expectedCounts] = await Promise.all([readZnodes(zk), expectedNodes(zk)])
+  const nodes = nodesOf(znodes, cluster)
   const edges = znodes.edges.flatMap(({ content }) => content ?? [])
-  const [judged, drifted] = await Promise.all([
-    inParallel(nodes, async node => judgeNode(node, await askNode(client, node), edges.length)),
+  const [answered, drifted] = await Promise.all([
+    inParallel(nodes, async node => {
+      const asked = await askNode(client, node)
+      // One that does not answer is not asked for more.
+      return { findings: judgeNode(node, asked, edges.length), store: node.kind === 'dispatcher' && 'answers' in asked ? await askStore(client, node) : undefined }
+    }),
     inParallel(edges, edge => drift(zk, client, edge)),
   ])
   const count = (kind: Expected['kind']) => nodes.filter(node => node.kind === kind).length
   return {
-    findings: [...judgeZnodes(znodes, parseConnectString(address.connect)), ...judgeCluster(znodes, ofThisRegistry(address, cluster)), ...judged.flat(), ...drifted.flat()],
+    findings: [
+      ...judgeZnodes(znodes, parseConnectString(address.connect)),
+      ...judgeCounts(znodes, expectedCounts),
+      ...judgeVersions(znodes),
+      ...judgeCluster(znodes, cluster),
+      ...answered.flatMap(({ findings }) => findings),
+      ...drifted.flat(),
+      ...judgeStores(answered.flatMap(({ store }) => store ?? [])),
+    ],
     asked: { gateways: count('gateway'), dispatchers: count('dispatcher'), edges: count('edge') },
   }
 }
 
-function expected(znodes: Znodes, cluster: RunningCluster | undefined): Expected[] {
-  const gateways = (cluster?.gateways ?? []).flatMap(({ id, pid, internalUrl }) => (pid !== null && internalUrl !== null ? { kind: 'gateway' as const, id, internalUrl } : []))
-  const members = (['edges', 'dispatchers'] as const).flatMap(kind => znodes[kind].flatMap(({ content }) => (content ? { ...content, kind: kind === 'edges' ? ('edge' as const) : ('dispatcher' as const) } : [])))
-  return [...gateways, ...members]
+/** The nodes that are announced, and gateways of this folder's cluster that are not: older ones announce nothing. */
+function nodesOf({ gateways, edges, dispatchers }: Znodes, cluster: RunningCluster | undefined): Expected[] {
+  const announced = ([['gateway', gateways], ['edge', edges], ['dispatcher', dispatchers]] as const).flatMap(([kind, znodes]) => znodes.flatMap(({ content }) => (content ? { ...content, kind } : [])))
+  const known = new Set(gateways.map(({ id }) => id))
+  const others = (cluster?.gateways ?? []).flatMap(({ id, pid, internalUrl }) => (pid !== null && internalUrl !== null && !known.has(id) ? { kind: 'gateway' as const, id, internalUrl } : []))
+  return [...announced, ...others]
 }
 
 /** Ignores the cluster.json of a cluster with another registry. */
@@ -103,10 +162,14 @@ function ofThisRegistry({ connect }: ZookeeperAddress, cluster: RunningCluster |
   return cluster && zookeeperOf(cluster) === connect ? cluster : undefined
 }
 
+function* judgeIdentity(found: ClusterIdentity | undefined, address: ZookeeperAddress): Generator<Finding> {
+  if (isAnother(found, address)) yield problem('cluster_is_another', address.connect, takenOver(found, address), `It is examined all the same. Start the one that you mean, or name it with --data FOLDER or --zookeeper HOST:PORT/CHROOT.`)
+}
+
 /** Finds parts of the cluster in this folder that are down or not in the registry. */
-function* judgeCluster({ edges, dispatchers }: Znodes, cluster: RunningCluster | undefined): Generator<Finding> {
+function* judgeCluster({ gateways, edges, dispatchers }: Znodes, cluster: RunningCluster | undefined): Generator<Finding> {
   if (!cluster) return
-  const announced = new Set([...edges, ...dispatchers].map(({ id }) => id))
+  const announced = new Set([...gateways, ...edges, ...dispatchers].map(({ id }) => id))
   for (const { id, pid } of [...cluster.gateways, ...cluster.dispatchers, ...cluster.edges]) {
     if (pid === null) yield problem('node_down', id, 'is down', `npm start restarts it after a second, unless --no-restart is set; the end of data/logs/${id}.log and ${id}.err says why it ended.`)
   }
@@ -125,32 +188,14 @@ async function readTime(zk: Zk): Promise<number> {
   return times.sort((a, b) => a - b)[Math.floor(READS / 2)]!
 }
 
-function refuses({ connect, auth }: ZookeeperAddress, path: string): Finding {
-  return problem('zookeeper_refuses', path, refusalMessage(connect, path, auth !== undefined), 'Give the credentials of the parts with --zookeeper-auth-file, ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE.')
-}
-
 const nobody: Diagnosis['asked'] = { gateways: 0, dispatchers: 0, edges: 0 }
 
 function slow(connect: string, readMs: number): Finding {
   return note('zookeeper_slow', connect, `ZooKeeper takes ${readMs} ms for a read`, 'Its machine, its disk or the network is busy: changes of the registry are seen that late.')
 }
 
-/** Which of its servers accept connections. */
-async function away({ connect, source }: ZookeeperAddress): Promise<Finding[]> {
-  const { servers } = parseConnectString(connect)
-  return Promise.all(
-    parseServers(servers).map(async server => {
-      const taken = await takesConnections(server.host, server.port)
-      return problem(
-        'zookeeper_away',
-        printServer(server),
-        taken ? `ZooKeeper accepts connections but does not answer (${source})` : `nothing listens where ZooKeeper should (${source})`,
-        taken
-          ? 'It is frozen, stopped (kill -CONT resumes it) or overloaded, or something else listens there. The cluster goes on with its last view; nodes that come or go are not noticed until ZooKeeper is back.'
-          : 'Start it (npm start does by itself), or name another one with --zookeeper HOST:PORT/CHROOT. The cluster goes on with its last view.',
-      )
-    }),
-  )
+function isHealthy(findings: readonly Finding[]): boolean {
+  return findings.every(({ level }) => level === 'note')
 }
 
 const rounded = (ms: number): number => Math.round(ms * 10) / 10

@@ -1,4 +1,4 @@
-import { DISPATCHERS, DRAIN, EDGES, HOLDINGS, MAX_ZNODE_BYTES, parseDispatcher, parseDrain, parseEdge, parseHoldings, RubbishError, type DispatcherNode, type EdgeNode, type Holdings } from '../../../protocol/nodes.js'
+import { DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS, MAX_ZNODE_BYTES, parseDispatcher, parseDrain, parseEdge, parseGateway, parseHoldings, RubbishError, type DispatcherNode, type EdgeNode, type GatewayNode, type Holdings } from '../../../protocol/nodes.js'
 import type { Zk } from '../../zookeeper/client.js'
 import type { ConnectString } from '../../zookeeper/connect-string.js'
 import { isZkError } from '../../zookeeper/zk-error.js'
@@ -25,6 +25,7 @@ export interface Znode<T> {
 }
 
 export interface Znodes {
+  readonly gateways: readonly Znode<GatewayNode>[]
   readonly edges: readonly Znode<EdgeNode>[]
   readonly holdings: readonly Znode<Holdings>[]
   readonly dispatchers: readonly Znode<DispatcherNode>[]
@@ -33,8 +34,14 @@ export interface Znodes {
 
 /** Reads the registry directly: a view hides rubbish and keeps vanished nodes for a while. */
 export async function readZnodes(zk: Zk): Promise<Znodes> {
-  const [edges, holdings, dispatchers, wishes] = await Promise.all([readChildren(zk, EDGES, parseEdge), readChildren(zk, HOLDINGS, parseHoldings), readChildren(zk, DISPATCHERS, parseDispatcher), readChildren(zk, DRAIN, parseDrain)])
-  return { edges, holdings, dispatchers, wishes }
+  const [gateways, edges, holdings, dispatchers, wishes] = await Promise.all([
+    readChildren(zk, GATEWAYS, parseGateway),
+    readChildren(zk, EDGES, parseEdge),
+    readChildren(zk, HOLDINGS, parseHoldings),
+    readChildren(zk, DISPATCHERS, parseDispatcher),
+    readChildren(zk, DRAIN, parseDrain),
+  ])
+  return { gateways, edges, holdings, dispatchers, wishes }
 }
 
 async function readChildren<T>(zk: Zk, directory: string, parse: (data: Buffer) => T): Promise<Znode<T>[]> {
@@ -81,12 +88,11 @@ function unlessRubbish<T>(parse: () => T): T | undefined {
 }
 
 /** Judges the registry's entries by themselves. @param at the ZooKeeper that they were read from */
-export function judgeZnodes({ edges, holdings, dispatchers, wishes }: Znodes, at: ConnectString): Finding[] {
+export function judgeZnodes({ gateways, edges, holdings, dispatchers, wishes }: Znodes, at: ConnectString): Finding[] {
   const findings: Finding[] = []
-  if (edges.length === 0) findings.push(problem('nobody_announced', EDGES, 'no edge is announced: nobody can watch', 'Start edges; if they run, their logs say what they wait for. Is this the right ZooKeeper and chroot?'))
-  if (dispatchers.length === 0) findings.push(problem('nobody_announced', DISPATCHERS, 'no dispatcher is announced: nobody can post', 'Start dispatchers; if they run, their logs say what they wait for. Is this the right ZooKeeper and chroot?'))
-  for (const znode of [...edges, ...holdings, ...dispatchers]) findings.push(...judgeZnode(znode, at))
+  for (const znode of [...gateways, ...edges, ...holdings, ...dispatchers]) findings.push(...judgeZnode(znode, at))
   const edgeOf = new Map(edges.map(edge => [edge.id, edge]))
+  const gatewayOf = new Map(gateways.map(gateway => [gateway.id, gateway]))
   for (const { path, id, content, ephemeral } of holdings) {
     const edge = edgeOf.get(id)
     if (!ephemeral) continue // said above
@@ -94,13 +100,13 @@ export function judgeZnodes({ edges, holdings, dispatchers, wishes }: Znodes, at
     findings.push(problem('znode_left_over', path, edge ? 'belongs to another instance than the edge that is announced' : 'belongs to an edge that is not announced', `It should disappear with its session within seconds. If it stays, look for a process of that id that still runs; if there is none, remove it: ${remove(path, at)}`))
   }
   for (const { path, id, content } of wishes) {
-    if (content && edgeOf.get(id)?.content?.instance === content.instance) continue
+    if (content && [edgeOf.get(id), gatewayOf.get(id)].some(node => node?.content?.instance === content.instance)) continue
     findings.push(note('wish_left_over', path, 'asks an instance to drain that is gone', `It has no effect any more. To tidy up: undrain ${id}`))
   }
   return findings
 }
 
-function* judgeZnode({ path, id, bytes, ephemeral, content, refused }: Znode<EdgeNode | DispatcherNode | Holdings>, { servers, chroot }: ConnectString): Generator<Finding> {
+function* judgeZnode({ path, id, bytes, ephemeral, content, refused }: Znode<GatewayNode | EdgeNode | DispatcherNode | Holdings>, { servers, chroot }: ConnectString): Generator<Finding> {
   if (refused) {
     yield problem('znode_refused', path, 'cannot be read with our credentials', 'Its node runs with other credentials: give all parts the same ZOOKEEPER_AUTH. Until then no other part sees it.')
     return

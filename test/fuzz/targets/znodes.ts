@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Pending } from '../../../gateway/pending.js'
 import { place } from '../../../gateway/placement.js'
-import { parseDispatcher, parseDrain, parseEdge, parseHoldings, parseMember, printHoldings, printNode } from '../../../protocol/nodes.js'
+import { parseDispatcher, parseDrain, parseEdge, parseExpected, parseHoldings, parseMember, printHoldings, printNode } from '../../../protocol/nodes.js'
 import { ownersOf } from '../../../registry/ownership.js'
 import { View } from '../../../registry/view.js'
 import { videoId } from '../grammar.js'
@@ -16,6 +16,7 @@ const member = { id: nodeId, instance, internalUrl: url, state: fc.constantFrom(
 const edge = fc.record({ ...member, publicUrl: url, capacity: fc.nat({ max: 20 }), viewers: fc.nat({ max: 20 }) }).map(printNode)
 const dispatcher = fc.record(member).map(printNode)
 const holdings = fc.record({ instance, videos: fc.dictionary(videoId, fc.nat({ max: 30 }), { maxKeys: 5 }).map(videos => new Map(Object.entries(videos))) })
+const expected = fc.record({ gateways: fc.nat({ max: 20 }), edges: fc.nat({ max: 20 }), dispatchers: fc.nat({ max: 20 }) }, { requiredKeys: [] }).map(printNode)
 const drain = instance.map(instance => printNode({ instance }))
 
 const WORDS = ['"instance":"', '"viewers":', '"capacity":', '"internalUrl":"http://', 'http://x:99999', 'http://\\n', 'file:///etc/passwd', 'javascript:', '"state":"draining"', '"__proto__":{', '"constructor":', 'null', '1e308', '-1', '\\u001b[2J', 'i1\n', 'v 1\n', '__proto__ 1\n', 'constructor 1\n']
@@ -27,7 +28,7 @@ export const znodes: Target = {
   name: 'znodes',
   what: "entries of the registry, and a gateway's view made of them",
   cases: 2_000,
-  inputs: fc.oneof({ weight: 3, arbitrary: hostile(fc.oneof(edge, dispatcher, drain), WORDS) }, { weight: 1, arbitrary: hostile(holdings.map(printHoldings), WORDS) }, { weight: 2, arbitrary: brokenHoldings }),
+  inputs: fc.oneof({ weight: 3, arbitrary: hostile(fc.oneof(edge, dispatcher, drain, expected), WORDS) }, { weight: 1, arbitrary: hostile(holdings.map(printHoldings), WORDS) }, { weight: 2, arbitrary: brokenHoldings }),
   open() {
     const view = new View()
     const pending = new Pending()
@@ -38,7 +39,7 @@ export const znodes: Target = {
         const node = refusing(parseEdge, input)
         const peer = refusing(parseDispatcher, input)
         const held = refusing(parseHoldings, input)
-        for (const [parse, value] of [[parseEdge, node], [parseDispatcher, peer], [parseDrain, refusing(parseDrain, input)]] as const) {
+        for (const [parse, value] of [[parseEdge, node], [parseDispatcher, peer], [parseDrain, refusing(parseDrain, input)], [parseExpected, refusing(parseExpected, input)]] as const) {
           if (value) must(JSON.stringify(parse(printNode(value))) === JSON.stringify(value), 'not read as it was printed')
         }
         refusing(parseMember, input)

@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { CLUSTER, EDGES, parseCluster, parseDrain, printNode } from '../../../protocol/nodes.js'
+import { CLUSTER, EDGES, EXPECTED, parseCluster, parseDrain, printNode } from '../../../protocol/nodes.js'
 import { withRegistry } from '../../../registry/cli/connection.js'
+import { expectedNodes, expectNodes } from '../../../registry/expected-nodes.js'
 import { edgeNode } from '../../support/nodes.js'
 import { operate } from '../../support/operator.js'
 import { openZk, startZooKeeper } from '../../support/zookeeper.js'
@@ -28,7 +29,7 @@ function dataFolder(folder: string, url: string, cluster?: { id: string; name: s
 }
 
 t.test('a command that changes things wants to know which cluster, and names the ways to say so', async t => {
-  for (const argv of [['drain', 'edge-1'], ['undrain', 'edge-1'], ['secure'], ['name', 'mine']]) {
+  for (const argv of [['drain', 'edge-1'], ['undrain', 'edge-1'], ['secure'], ['name', 'mine'], ['expect', '--edges', '3']]) {
     const { status, stdout, stderr } = await operate([...argv, '--json'])
     t.same([status, stdout], [2, ''], argv.join(' '))
     t.match(stderr, /^registry: which cluster is meant\?[^]*--data FOLDER[^]*--zookeeper HOST:PORT\/CHROOT[^]*ZOOKEEPER_CONNECT[^]*\.\/data/)
@@ -78,7 +79,7 @@ t.test('a cluster that took the place of the one that was written down is not to
 
 t.test('a chroot that is no registry is left as it is', async t => {
   const connect = `${server.connect}/mistyped`
-  for (const argv of [['drain', 'edge-1'], ['name', 'mine']]) t.match(await operate([...argv, '--zookeeper', connect]), { status: 1, stdout: '', stderr: `there is no registry at ${connect}` })
+  for (const argv of [['drain', 'edge-1'], ['name', 'mine'], ['expect', '--edges', '3']]) t.match(await operate([...argv, '--zookeeper', connect]), { status: 1, stdout: '', stderr: `there is no registry at ${connect}` })
   const zk = await openZk(t, server.connect)
   t.equal(await zk.exists('/mistyped'), null)
 })
@@ -108,6 +109,35 @@ t.test('a cluster is given a name, and keeps its identity when it is given anoth
   t.same(parseCluster((await zk.getData(CLUSTER)).data), { id: first.id, name: 'second' })
   t.match((await operate(['drain', 'edge-1', '--zookeeper', connect])).stderr, `cluster second (${first.id})`)
   for (const bad of ['', ' x', 'x'.repeat(65), 'é']) t.equal((await operate(['name', bad, '--zookeeper', connect])).status, 2, bad)
+})
+
+t.test('what should be there is set by absolute counts, and stands beside what is there', async t => {
+  const { connect, zk } = await registry(t, '/expecting', { id: 'e1', name: 'expecting' })
+  const expect = async (...flags: string[]) => {
+    const { status, stdout, stderr } = await operate(['expect', ...flags, '--zookeeper', connect, '--json'])
+    t.equal(status, 0)
+    return { rows: JSON.parse(stdout) as unknown, stderr }
+  }
+  const rows = (gateways: number | null, edges: number | null, dispatchers: number | null) => [
+    { kind: 'gateways', expected: gateways, announced: 0 },
+    { kind: 'edges', expected: edges, announced: 1 },
+    { kind: 'dispatchers', expected: dispatchers, announced: 0 },
+  ]
+  t.same(await expect(), { rows: rows(null, null, null), stderr: '' }, 'nobody has said anything')
+  t.equal(await zk.exists(EXPECTED), null, 'whoever only asks changes nothing')
+  const said = `cluster expecting (e1) at ${connect} (from --zookeeper)\n`
+  t.same(await expect('--gateways', '2', '--edges', '3'), { rows: rows(2, 3, null), stderr: said })
+  t.same(await expect('--dispatchers', '0'), { rows: rows(2, 3, 0), stderr: said }, 'what is not given stays')
+  t.match((await operate(['expect', '--zookeeper', connect])).stdout, /^NODES {8}EXPECTED {2}ANNOUNCED\ngateways +2 +0\nedges +3 +1\ndispatchers +0 +0\n$/)
+  await zk.setData(EXPECTED, Buffer.from('rubbish'))
+  t.same(await expect('--edges', '1'), { rows: rows(null, 1, null), stderr: said })
+})
+
+t.test('counts that are set at the same time are all kept', async t => {
+  const { connect, zk } = await registry(t, '/at-once')
+  const other = await openZk(t, connect)
+  await Promise.all([expectNodes(zk, { gateways: 1 }), expectNodes(other, { edges: 2 }), expectNodes(zk, { dispatchers: 3 })])
+  t.same(await expectedNodes(zk), { gateways: 1, edges: 2, dispatchers: 3 })
 })
 
 t.end()

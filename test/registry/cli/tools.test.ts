@@ -17,7 +17,7 @@ import { until } from '../../support/until.js'
 
 const ENDLESS = ['watch', 'tail']
 /** These say first what they change. */
-const CHANGING = /^live-comments registry (drain|undrain|secure|name|post)\b/
+const CHANGING = /^live-comments registry ((drain|undrain|secure|name|post)\b|expect --|store [a-z])/
 
 t.setTimeout(230_000)
 
