@@ -59,16 +59,17 @@ t.test('rule 1: nothing is acknowledged or forwarded before it is stored', async
 })
 
 t.test('beyond its bytes the queue refuses at once, and takes again when there is room', async t => {
-  const scene = new Scene(t, { maxQueueBytes: 1_000 })
+  const scene = new Scene(t, { maxQueueBytes: 4 * 400 })
+  const post = () => scene.post(draft('v', 'x'.repeat(100))) // 400 bytes
   const held = holdAppends(scene)
-  const taken = [scene.post(draft('v')), scene.post(draft('v')), scene.post(draft('v')), scene.post(draft('v'))]
-  t.match(await scene.post(draft('v')), [{ error: { code: 'OVERLOADED' } }], 'while the others still wait')
+  const taken = [post(), post(), post(), post()]
+  t.match(await post(), [{ error: { code: 'OVERLOADED' } }], 'while the others still wait')
   held.release()
   await scene.clock.advance(0)
   held.release()
   t.ok((await Promise.all(taken)).flat().every(result => 'comment' in result))
   scene.store.before = () => {}
-  t.match(await scene.post(draft('v')), [{ created: true }])
+  t.match(await post(), [{ created: true }])
 })
 
 t.test('a repeated key is answered with its first comment and leaves only a hint', async t => {
@@ -83,6 +84,16 @@ t.test('a repeated key is answered with its first comment and leaves only a hint
   const [, hint] = scene.batches('e')
   t.match(hint, { comments: [], hints: [{ videoId: 'v', id: (first as { comment: { id: number } }).comment.id }] })
   t.match(await scene.post({ ...post, content: 'other' }), [{ error: { code: 'KEY_REUSED' } }])
+})
+
+t.test('so is one that the rules would refuse by now', async t => {
+  const scene = new Scene(t, {}, { maxLength: 3 })
+  scene.edge('e', 'v')
+  const post = draft('v')
+  await scene.store.append([post], scene.clock.wall()) // before the rule was set, and not forwarded
+  const id = scene.store.videos.get('v')![0]!.comment.id
+  t.match(await scene.post(post), [{ created: false, comment: { id } }])
+  t.match(scene.batches('e'), [{ comments: [], hints: [{ videoId: 'v', id }] }])
 })
 
 t.test('while the store is away posts are refused, what waits with them, and nothing is forwarded', async t => {

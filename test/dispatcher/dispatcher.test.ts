@@ -1,7 +1,10 @@
 import t from 'tap'
+import { Owners } from '../../dispatcher/owners.js'
 import { StoreUnavailableError } from '../../dispatcher/store/store.js'
+import { Synced } from '../../dispatcher/synced.js'
 import { parsePosts, printResults } from '../../protocol/posts.js'
 import { firstByRendezvous } from '../../registry/rendezvous.js'
+import { FakeClock } from '../support/fake-clock.js'
 import { dispatcherNode, draft, edgeNode, Scene } from './cast.js'
 
 /** A video that `owner` owns among `ids`. */
@@ -36,6 +39,22 @@ t.test('an edge whose sync was seen in the last 5 s gets its comments too, once'
   t.same(scene.sent.slice(2).map(({ target }) => target.id), ['f'])
 })
 
+t.test('all that synced in the last 5 s are remembered, up to a bound', async t => {
+  const clock = new FakeClock()
+  const synced = new Synced(clock, 20)
+  await clock.advance(4_000)
+  for (let i = 0; i < 5; i++) synced.saw(edgeNode(`e${i}`), ['v'])
+  await clock.advance(1_500)
+  for (let i = 5; i < 10; i++) synced.saw(edgeNode(`e${i}`), ['v'])
+  t.equal(synced.edgesOf('v').length, 10)
+  for (let i = 0; i < 100; i++) synced.saw(edgeNode(`f${i}`), ['v'])
+  const kept = synced.edgesOf('v').length
+  t.ok(kept >= 10 && kept <= 20, `${kept} of 110`)
+  t.ok(synced.edgesOf('v').some(({ id }) => id === 'f99'))
+  await clock.advance(5_000)
+  t.same(synced.edgesOf('v'), [])
+})
+
 t.test('an edge that has restarted is another: a late sync of the former one takes no comment from it', async t => {
   const scene = new Scene(t)
   scene.reply = sent => sent.answer()
@@ -50,7 +69,11 @@ t.test('a refused connection is told to the view', async t => {
   scene.view.apply({ kind: 'edge', id: 'e', node: undefined }, 0)
   t.equal(scene.view.subscriptionsOf('v').length, 1, 'it lingers')
   await scene.id('v')
-  scene.sent[0]!.fail('refused')
+  scene.sent[0]!.fail('lost')
+  await scene.clock.advance(0)
+  t.equal(scene.view.subscriptionsOf('v').length, 1, 'a lost one says nothing')
+  await scene.clock.advance(50)
+  scene.sent[1]!.fail('refused')
   await scene.clock.advance(0)
   t.equal(scene.view.subscriptionsOf('v').length, 0)
 })
@@ -72,6 +95,62 @@ t.test('a pipe whose edge has gone for good ends, and begins again when the edge
   t.equal(scene.sent.length, tries + 1)
 })
 
+t.test('rule 2: what failed is tried for as long as its edge is in view or syncs', async t => {
+  for (const inView of [true, false]) {
+    const scene = new Scene(t)
+    const sync = () => scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: undefined, want: undefined }])
+    if (inView) scene.edge('e', 'v')
+    else await sync()
+    scene.reply = sent => sent.answer()
+    await scene.id('v')
+    await scene.clock.advance(4_000)
+    if (!inView) await sync()
+    await scene.clock.advance(2_000)
+    scene.reply = sent => sent.fail('lost')
+    const id = await scene.id('v')
+    await scene.clock.advance(inView ? 20_000 : 100)
+    scene.reply = sent => sent.answer()
+    await scene.clock.advance(2_000)
+    t.match(scene.batches('e').at(-1), { comments: [], hints: [{ videoId: 'v', id }] }, inView ? 'in view' : 'synced')
+  }
+})
+
+t.test('a pipe that nobody used for a while is forgotten, one with a batch under way goes on', async t => {
+  const scene = new Scene(t)
+  scene.edge('idle', 'v')
+  scene.edge('busy', 'w')
+  const to = (id: string) => scene.sent.filter(({ target }) => target.id === id)
+  await scene.clock.advance(1)
+  await scene.id('v')
+  await scene.id('w')
+  to('idle')[0]!.answer()
+  await scene.clock.advance(20_000)
+  scene.edge('idle', 'v')
+  await scene.id('v')
+  t.equal(to('idle').length, 2)
+  t.not(to('idle')[1]!.target, to('idle')[0]!.target, 'a new pipe, to the edge as it is now')
+  await scene.id('w')
+  t.equal(to('busy').length, 1, 'rule 2: one batch in flight')
+})
+
+t.test('a dispatcher that is closed sends nothing more, and leaves nothing that waits', async t => {
+  const scene = new Scene(t)
+  scene.edge('e', 'v')
+  scene.edge('stuck', 'w')
+  await scene.id('v')
+  scene.sent[0]!.fail('lost')
+  await scene.id('w')
+  let drained = false
+  void scene.dispatcher.drain(60_000).then(() => (drained = true))
+  await scene.clock.advance(10)
+  t.notOk(drained)
+  scene.dispatcher.close()
+  await scene.clock.advance(0)
+  t.ok(drained)
+  t.equal(scene.clock.pending, 0)
+  t.equal(scene.sent.length, 2)
+})
+
 t.test('a post of another\'s video is passed on, once and marked, with the others of its owner', async t => {
   const scene = new Scene(t)
   scene.dispatchers('d', 'x')
@@ -84,6 +163,19 @@ t.test('a post of another\'s video is passed on, once and marked, with the other
   scene.sent[0]!.answer(printResults([{ comment, created: true }, { error: { code: 'OVERLOADED', message: 'later' } }]))
   t.match(await posted, [{ comment: { id: 7 } }, { comment: { videoId: mine } }, { error: { code: 'OVERLOADED' } }])
   t.same([...scene.store.videos.keys()], [mine])
+})
+
+t.test('an owner that was replaced, by another or by itself, is called as it is now', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const theirs = videoOf('y', 'd', 'y')
+  void scene.post(draft(videoOf('x', 'd', 'x')))
+  scene.dispatchers('d', 'y')
+  void scene.post(draft(theirs))
+  scene.view.apply({ kind: 'dispatcher', id: 'y', node: { ...dispatcherNode('y'), instance: 'y-2' } }, 0)
+  void scene.post(draft(theirs))
+  await scene.clock.advance(0)
+  t.same(scene.sent.filter(({ path }) => path === '/internal/posts').map(({ target }) => target.instance), ['x-1', 'y-1', 'y-2'])
 })
 
 t.test('who receives a marked post handles it, and sends the comment to the owner', async t => {
@@ -131,6 +223,32 @@ t.test('what an owner may have stored, and we could not, is in doubt', async t =
     scene.store.before = () => Promise.reject(new StoreUnavailableError('away'))
     scene.reply = sent => sent.fail(failure)
     t.match(await scene.post(draft(videoOf('x', 'd', 'x'))), [{ error: { code } }], failure)
+  }
+  const full = new Scene(t, { maxQueueBytes: 1 })
+  full.dispatchers('d', 'x')
+  full.reply = sent => sent.fail('lost')
+  const theirs = videoOf('x', 'd', 'x')
+  t.match(await full.post(draft(theirs), draft(theirs, ' ')), [{ error: { code: 'OUTCOME_UNKNOWN' } }, { error: { code: 'BAD_COMMENT' } }], 'but not what nobody would store')
+})
+
+t.test('each post that is passed on has what time it has left, and no more', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  await scene.clock.advance(10_000)
+  const theirs = videoOf('x', 'd', 'x')
+  void scene.dispatcher.posts({ passedOn: false, posts: [{ ...draft(theirs), leftMs: 500 }, { ...draft(theirs), leftMs: 5_000 }] })
+  t.same(parsePosts(scene.sent[0]!.body).posts.map(({ leftMs }) => leftMs), [500, 1_500])
+})
+
+t.test('what nobody has stored in time is refused, or in doubt where the owner may store it yet', async t => {
+  for (const [failure, code] of [['lost', 'OUTCOME_UNKNOWN'], ['refused', 'UNAVAILABLE']] as const) {
+    const scene = new Scene(t)
+    scene.dispatchers('d', 'x')
+    scene.store.before = () => new Promise(() => {})
+    scene.reply = sent => sent.fail(failure)
+    const posted = scene.post(draft(videoOf('x', 'd', 'x')))
+    await scene.clock.advance(2_000)
+    t.match(await posted, [{ error: { code } }], failure)
   }
 })
 
@@ -205,6 +323,17 @@ t.test('who stops being owner sends the newest comment of its videos to the new 
   t.equal(scene.sent.length, 1, 'once')
 })
 
+t.test('where the dispatchers are the same as before, nobody is asked what to hand over', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const owners = new Owners(scene.view, scene.clock, 'd', () => true)
+  t.equal(owners.refresh(), undefined, 'it owned nothing before')
+  for (let i = 0; i < 3; i++) t.equal(owners.refresh(), undefined)
+  scene.dispatchers('d', 'x', 'y')
+  t.ok(owners.refresh())
+  t.equal(owners.refresh(), undefined)
+})
+
 t.test('a dispatcher that drains hands all its videos over, to each its new owner', async t => {
   const scene = new Scene(t)
   scene.dispatchers('d', 'x', 'y')
@@ -252,13 +381,33 @@ t.test('draining finishes what was accepted and flushes the pipes, for so long a
   await scene.dispatcher.drain(1_000)
 })
 
-t.test('draining does not wait for an edge that is gone', async t => {
+t.test('draining ends with the last batch\'s answer, not before', async t => {
   const scene = new Scene(t)
-  scene.edge('gone', 'v')
-  scene.reply = sent => sent.fail('refused')
+  scene.edge('e', 'v')
   await scene.post(draft('v'))
+  await scene.post(draft('v')) // waits for the first
   let drained = false
-  void scene.dispatcher.drain(3_000).then(() => (drained = true))
-  await scene.clock.advance(10)
+  void scene.dispatcher.drain(60_000).then(() => (drained = true))
+  await scene.clock.advance(0)
+  scene.sent[0]!.answer()
+  await scene.clock.advance(0)
+  t.notOk(drained)
+  scene.sent[1]!.answer()
+  await scene.clock.advance(0)
   t.ok(drained)
+})
+
+t.test('draining does not wait for an edge that is gone', async t => {
+  for (const when of ['before', 'meanwhile']) {
+    const scene = new Scene(t)
+    scene.edge('gone', 'v')
+    await scene.post(draft('v'))
+    if (when === 'before') scene.sent[0]!.fail('refused')
+    let drained = false
+    void scene.dispatcher.drain(3_000).then(() => (drained = true))
+    await scene.clock.advance(10)
+    if (when === 'meanwhile') scene.sent[0]!.fail('refused')
+    await scene.clock.advance(0)
+    t.ok(drained, when)
+  }
 })

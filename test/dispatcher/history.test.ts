@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { MAX_CURSOR } from '../../protocol/id.js'
-import { draft, Scene } from './cast.js'
+import { draft, edgeNode, Scene } from './cast.js'
 
 const newest = { cursor: undefined, direction: 'before', pageSize: 50 } as const
 
@@ -64,6 +64,14 @@ t.test('rule 5: so does a page after a cursor that reaches the newest comment', 
   t.same(page.comments.map(({ id }) => Number(id)), [second])
 })
 
+t.test('rule 5: a page before a cursor is no comparison', async t => {
+  const scene = new Scene(t)
+  const [first, second, third] = [await scene.elsewhere('v'), await scene.elsewhere('v'), await scene.elsewhere('v')]
+  const page = await scene.dispatcher.history('v', { cursor: third, direction: 'before', pageSize: 50 })
+  t.same(page.comments.map(({ id }) => Number(id)), [second, first])
+  t.match(await scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: second, want: undefined }]), [{ head: third, comments: [{ id: third }] }])
+})
+
 t.test('rule 4: a cursor above the head in memory is read from the store', async t => {
   const scene = new Scene(t)
   const first = await scene.id('v')
@@ -74,6 +82,17 @@ t.test('rule 4: a cursor above the head in memory is read from the store', async
   }
   t.same(await scene.dispatcher.history('v', { cursor: second, direction: 'after', pageSize: 50 }), { comments: [], nextCursor: null })
   t.same(await scene.dispatcher.history('v', { cursor: 0, direction: 'before', pageSize: 50 }), { comments: [], nextCursor: null })
+})
+
+t.test('what memory holds is not read from the store, however old the comparison', async t => {
+  const scene = new Scene(t)
+  const [first, second] = [await scene.id('v'), await scene.id('v')]
+  const after = (pageSize: number) => scene.dispatcher.history('v', { cursor: undefined, direction: 'after', pageSize })
+  t.match(await after(50), { comments: [{ id: String(first) }, { id: String(second) }], nextCursor: null })
+  await scene.clock.advance(60_000)
+  t.match(await after(1), { comments: [{ id: String(first) }], nextCursor: String(first) })
+  t.match(await scene.dispatcher.history('v', { cursor: second, direction: 'before', pageSize: 50 }), { comments: [{ id: String(first) }], nextCursor: null })
+  t.equal(scene.store.calls.page, 0)
 })
 
 t.test('a page that is just full and the last says so, one before it does not: from memory and from the store', async t => {

@@ -130,10 +130,27 @@ t.test('a target that nobody wants any more is given up', async t => {
   made.pipe.comment(line('v', 1))
   made.wanted = false
   await made.settle(new Error('refused'))
+  made.pipe.comment(line('v', 2))
   await made.clock.advance(10_000)
   t.equal(made.batches.length, 1)
   t.ok(made.pipe.closed)
   t.ok(made.pipe.idle)
+  t.equal(made.pipe.bytes, 0)
+})
+
+t.test('hints are kept of 20,000 videos, and the highest id of each', async t => {
+  const { pipe, batches, settle } = bench(t)
+  pipe.comment(line('v', 1))
+  const videoId = (i: number) => `v${i}`.padEnd(64, '-') // more than a batch holds
+  for (let i = 0; i <= 20_000; i++) pipe.hint({ videoId: videoId(i), id: 5 })
+  pipe.hint({ videoId: videoId(7), id: 6 })
+  pipe.hint({ videoId: videoId(7), id: 4 })
+  await settle()
+  while (!pipe.idle) await settle()
+  const hints = batches.flatMap(batch => batch.hints)
+  t.equal(hints.length, 20_000)
+  t.same(hints.filter(({ id }) => id !== 5), [{ videoId: videoId(7), id: 6 }])
+  t.ok(batches.length > 2, `${batches.length} batches`)
 })
 
 t.test('a large backlog goes in several batches, hints first', async t => {

@@ -48,7 +48,7 @@ t.test('a comment with another prev begins the run anew', async t => {
 t.test('an old comment changes nothing', async t => {
   const recent = new RecentComments('v', 0)
   for (const each of chain(3)) recent.take(each)
-  recent.take(comment(1, 2))
+  for (const each of [comment(1, 2), comment(2, 3)]) recent.take(each)
   t.same([recent.floor, recent.head, recent.size], [0, 3, 3])
 })
 
@@ -61,6 +61,22 @@ t.test('a comparison that finds more begins the run anew at the store\'s head', 
   t.same([recent.head, recent.size, recent.comparedAt], [3, 3, 10])
   recent.compared(8, 20)
   t.same([recent.floor, recent.head, recent.size, recent.bytes, recent.comparedAt], [8, 8, 0, 0, 20])
+})
+
+t.test('a comparison counts unless another dispatcher named a higher id after it was asked for, and it does not show that', async t => {
+  const recent = new RecentComments('v', 3)
+  recent.compared(3, 10)
+  recent.hint(3, 11)
+  t.equal(recent.comparedAt, 10, 'the head is no news')
+  recent.hint(5, 12)
+  t.equal(recent.comparedAt, -Infinity)
+  recent.compared(3, 12)
+  t.equal(recent.comparedAt, -Infinity, 'asked for at the same time')
+  recent.compared(3, 20)
+  t.equal(recent.comparedAt, 20, 'the store knows better, later')
+  recent.hint(6, 30)
+  recent.compared(6, 25)
+  t.equal(recent.comparedAt, 25, 'it shows that id')
 })
 
 t.test('it holds at most 1,000 comments and 256 KB', async t => {

@@ -35,6 +35,7 @@ t.test('a room gets every comment after its last, in order and with its prev', a
   const answer = await ask(scene, 'v', stored[0])
   t.match(answer, { head: stored[2], from: 'memory', more: false })
   t.same(answer.comments.map(({ prev, id }) => [prev, id]), [[stored[0], stored[1]], [stored[1], stored[2]]])
+  t.match(await ask(scene, 'v', stored[0], stored[2]), { from: 'memory' }, 'and knew of the newest')
 })
 
 t.test('rule 4: a `want` above the head in memory is answered from the store, however fresh the comparison', async t => {
@@ -85,6 +86,7 @@ t.test('rule 5: a comparison that finds nothing new lets memory answer again', a
 
 t.test('rule 5: an owner of less than 10 s compares every second', async t => {
   const scene = new Scene(t)
+  await scene.clock.advance(60_000)
   scene.dispatchers('d')
   const first = await scene.id('v')
   const second = await scene.elsewhere('v')
@@ -190,6 +192,16 @@ t.test('a busy video is never read', async t => {
   t.match(scene.store.calls, { lastIds: 0, page: 0 })
 })
 
+t.test('what a sync has read or compared is in memory for the next one', async t => {
+  const scene = await settled(t)
+  const [first, second] = [await scene.elsewhere('v'), await scene.elsewhere('v')]
+  t.match(await ask(scene, 'v', first), { from: 'store', head: second })
+  t.match(await ask(scene, 'v', first), { from: 'memory', head: second })
+  await scene.clock.advance(30_001)
+  for (let i = 0; i < 2; i++) t.match(await ask(scene, 'v', first), { from: 'memory', head: second })
+  t.match(scene.store.calls, { lastIds: 2, page: 1 })
+})
+
 t.test('many videos are compared in one read', async t => {
   const scene = await settled(t)
   const requests: SyncRequest[] = Array.from({ length: 300 }, (_, i) => ({ videoId: `v${i}`, last: 0, want: undefined }))
@@ -238,6 +250,10 @@ t.test('while the store is away rooms in memory are answered, others are left ou
   scene.store.before = () => Promise.reject(new StoreUnavailableError('gone'))
   const answers = await scene.dispatcher.sync(edge, [{ videoId: 'v', last: 0, want: undefined }, { videoId: 'w', last: 0, want: undefined }])
   t.same(answers.map(({ videoId, head }) => [videoId, head]), [['v', id]])
+  await t.rejects(ask(scene, 'w', 0), { code: 'STORE_UNAVAILABLE' })
+
+  scene.store.before = call => (call === 'page' ? Promise.reject(new StoreUnavailableError('gone meanwhile')) : undefined)
+  await scene.elsewhere('w')
   await t.rejects(ask(scene, 'w', 0), { code: 'STORE_UNAVAILABLE' })
 })
 
@@ -288,6 +304,18 @@ t.test('whoever stores what, an edge that names what it knows of gets all of it,
     }),
     { numRuns: 150 },
   )
+})
+
+t.test('a replay that is just full says `more` only where there is more', async t => {
+  const scene = await settled(t)
+  const below = await scene.elsewhere('v')
+  const [first, second] = [await scene.id('v'), await scene.id('v')] // memory begins here
+  const replay = (after: number, limit: number) => scene.dispatcher.replay({ videoId: 'v', after, until: second, limit })
+  t.match(await replay(below, 2), { from: 'memory', more: false, comments: [{ id: first }, { id: second }] })
+  t.match(await replay(below, 1), { from: 'memory', more: true, comments: [{ id: second }] })
+  t.match(await replay(0, 1), { from: 'memory', more: true, comments: [{ id: second }] })
+  t.match(await replay(0, 2), { from: 'store', more: true, comments: [{ id: first }, { id: second }] }, 'memory does not know')
+  t.match(await replay(0, 3), { from: 'store', more: false, comments: [{ id: below }, { id: first }, { id: second }] })
 })
 
 t.test('a replay is the newest `limit` of a range, ascending, from memory where that holds it', async t => {

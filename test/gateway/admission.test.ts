@@ -92,6 +92,21 @@ t.test('one that left the line is not placed', async t => {
   await clock.advance(1_000)
   t.equal(names().at(-1), 'n25')
   t.notOk(names().includes('leaver'))
+
+  const slow = setUp({ costMs: 5 })
+  const again = ['a', 'b', 'c'].map(name => slow.arrival(name, { admitted: true }))
+  for (const each of again) slow.admission.add(each)
+  slow.admission.delete(again[1]!)
+  await slow.clock.advance(100)
+  t.same(slow.names(), ['a', 'c'])
+})
+
+t.test('a turn that ends with a token left goes on in the next one', async t => {
+  const { clock, newcomers, placed } = setUp({ rate: 4, costMs: 250 }) // one is placed while the next one's token comes
+  newcomers(2)
+  t.equal(placed.length, 1)
+  await clock.advance(0)
+  t.equal(placed.length, 2)
 })
 
 t.test('placing leaves room for other work: no more than a few milliseconds at a time', async t => {
@@ -112,7 +127,21 @@ t.test('the lowest rate still lets one in', async t => {
   await clock.advance(1_000)
   t.equal(placed.length, 2)
   t.ok(admission.hasRoom)
+  await clock.advance(1_000)
+  await clock.advance(600)
+  newcomers(1, 3)
+  await clock.advance(400)
+  t.equal(placed.length, 4, 'a part of a token is a part of the wait')
+})
+
+t.test('once closed it places nobody, and leaves nothing that waits', async t => {
+  const { clock, admission, arrival, newcomers, placed } = setUp({ rate: 1, costMs: 5 })
+  newcomers(3)
+  for (const name of ['a', 'b']) admission.add(arrival(name, { admitted: true }))
+  const before = placed.length
   admission.close()
+  await clock.advance(0) // the turn's end
+  t.same([admission.waiting, clock.pending], [0, 0])
   await clock.advance(5_000)
-  t.equal(placed.length, 2)
+  t.equal(placed.length, before)
 })

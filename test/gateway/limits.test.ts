@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { Limits } from '../../gateway/limits.js'
+import { connectionLimit, viewerLimit } from '../../gateway/viewer-limit.js'
 import type { Limit } from '../../runtime/limits/limit.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
@@ -61,6 +62,22 @@ t.test('streams are counted by address and by author, and counted off when they 
   other?.ended()
   third?.ended()
   t.equal(refused(() => ours.stream(far, 'carl')), undefined, 'who was refused for its address does not count for its author')
+})
+
+t.test('a stream refused for its author takes no place of its address; either limit does without the other', async t => {
+  const { limits: both } = limits({ streamsPerAddress: set(2), streamsPerAuthor: set(1) })
+  both.stream(far, 'ann')
+  for (let i = 0; i < 3; i++) t.equal(refused(() => both.stream(far, 'ann')), '30')
+  t.equal(refused(() => both.stream(far, 'bob')), undefined)
+  for (const one of ['streamsPerAddress', 'streamsPerAuthor']) {
+    const { limits: alone } = limits({ [one]: set(1) })
+    alone.stream(far, 'ann')?.ended()
+    t.equal(refused(() => alone.stream(far, 'ann')), undefined, one)
+  }
+})
+
+t.test('a gateway full of viewers has connections left for posts', async t => {
+  for (const descriptors of [20, 1_000, 20_000]) t.ok(viewerLimit(descriptors) < connectionLimit(descriptors))
 })
 
 const proxied = (given: GatewayGiven): GatewayGiven => ({ trustedProxies: '127.0.0.1', ...given })

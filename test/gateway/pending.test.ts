@@ -25,6 +25,40 @@ t.test('a placement counts until an announcement made after it is seen', async t
   t.equal(pending.videoViewers(edge(6), 'v', 3), 3)
 })
 
+t.test('an announcement covers a viewer once, and only of its own instance', async t => {
+  const pending = new Pending()
+  const other: Change[] = [
+    { kind: 'edge', id: 'e', node: edgeNode('e', { instance: 'i2' }) },
+    { kind: 'holdings', id: 'e', holdings: { instance: 'i2', videos: new Map([['v', 3]]) } },
+  ]
+  const counts = () => [pending.viewers(edge(5)), pending.videoViewers(edge(5), 'v', 5)]
+  for (let i = 0; i < 2; i++) pending.place(edge(5), 'v', 0).arrived(0)
+  for (const change of other) pending.seen(change, 1_000)
+  t.same(counts(), [7, 7], 'that of another instance covers none')
+  for (const change of [announced(5), held(5), announced(5), held(5)]) pending.seen(change, 1_000)
+  t.same(counts(), [5, 5])
+  pending.place(edge(5), 'v', 1_000)
+  t.same(counts(), [6, 6])
+  for (let i = 0; i < 2; i++) pending.expire(1_000 + FRESH_MS)
+  pending.place(edge(5), 'v', 10_000)
+  t.same(counts(), [6, 6], 'nor is one let go of twice')
+})
+
+t.test('one of several leaves: the others count as before', async t => {
+  const pending = new Pending()
+  const [first] = [pending.place(edge(0), 'v', 0), pending.place(edge(0), 'v', 0)]
+  first.left()
+  t.same([pending.viewers(edge(0)), pending.videoViewers(edge(0), 'v', 0)], [1, 1])
+  const other = pending.place(edge(0), 'w', 0)
+  other.left()
+  t.equal(pending.viewers(edge(0)), 1, 'nor does one of another video take them along')
+  pending.place(edge(0), 'w', 0)
+  const far = pending.place(edgeNode('f'), 'w', 0)
+  t.same(pending.holders('w').map(({ edgeId }) => edgeId), ['e', 'f'], 'who held the video before holds it again')
+  far.left()
+  t.same(pending.holders('w').map(({ edgeId }) => edgeId), ['e'])
+})
+
 t.test('a viewer that leaves no longer counts', async t => {
   const pending = new Pending()
   const placed = pending.place(edge(0), 'v', 0)

@@ -102,6 +102,11 @@ t.test('gateways that see the same choose the same', async t => {
     const [a, b] = views.map(view => idOf(place(view, `video-${i}`, new Pending(), { videoShare: 10, backedOff: none })))
     t.equal(a, b)
   }
+  for (const id of ['edge-3', 'edge-11', 'edge-7']) all.add(id, 'held')
+  all.announce(views[0]!)
+  all.nodes.reverse()
+  all.announce(views[1]!)
+  t.same(views.map(view => idOf(place(view, 'held', new Pending(), { videoShare: 10, backedOff: none }))), ['edge-11', 'edge-11'], 'of equal holders too')
 })
 
 t.test('gateways whose counts differ a little mostly choose the same', async t => {
@@ -143,6 +148,35 @@ t.test('an edge that drains, is backed off from or speaks another wire gets nobo
   t.equal(place(view, 'v', new Pending(), { videoShare: 10, backedOff: ({ id }) => id === 'b' }), 'none')
   t.equal(place(view, 'v', new Pending(), { videoShare: 5, backedOff: none }), 'full')
   t.equal(place(new View(), 'v', new Pending(), { videoShare: 5, backedOff: none }), 'none')
+})
+
+t.test('a limit holds whoever says what an edge holds: all gateways, or this one alone', async t => {
+  const view = new View()
+  const pending = new Pending()
+  view.apply({ kind: 'edge', id: 'a', node: edgeNode('a', { viewers: 10 }) }, 0)
+  view.apply({ kind: 'holdings', id: 'a', holdings: { instance: 'i1', videos: new Map([['v', 10]]) } }, 0)
+  pending.place(edgeNode('a'), 'v', 0)
+  pending.place(edgeNode('gone'), 'v', 0)
+  t.equal(place(view, 'v', pending, { videoShare: 10, backedOff: none }), 'full')
+})
+
+t.test('a new video is not kept from the least loaded edge that can take it by one that cannot', async t => {
+  const view = new View()
+  const show = (id: string, given: Partial<EdgeNode>, videos: [string, number][] = []) => {
+    view.apply({ kind: 'edge', id, node: edgeNode(id, given) }, 0)
+    view.apply({ kind: 'holdings', id, holdings: { instance: 'i1', videos: new Map(videos) } }, 0)
+  }
+  const found = (videoId: string) => idOf(place(view, videoId, new Pending(), { videoShare: 10, backedOff: none }))
+  show('drains', { state: 'draining' })
+  t.equal(found('v'), 'none')
+  show('has its share', { viewers: 10 }, [['v', 10]])
+  show('free', { viewers: 500 })
+  t.equal(found('v'), 'free')
+  show('has its share', { viewers: 1_000 })
+  show('free', { viewers: 999 })
+  for (let i = 0; i < 20; i++) t.equal(found(`w${i}`), 'free', 'the last place')
+  show('free', { viewers: 1_000 })
+  t.equal(found('w'), 'full')
 })
 
 t.test('the fullest holder is chosen, so that a cooling video shrinks back', async t => {

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import t from 'tap'
 import { Poster } from '../../gateway/post-comment.js'
+import { PostPipe } from '../../gateway/post-pipe.js'
 import type { LiveError } from '../../protocol/errors.js'
 import { parsePosts, printResults, READS_HEADER, READS_OUTCOME_UNKNOWN, type PostBatch, type PostResult } from '../../protocol/posts.js'
 import type { Reply } from '../../runtime/http/reply.js'
@@ -113,6 +114,67 @@ t.test('504 with the key where any dispatcher may have stored it', async t => {
   batches[0]!.answer(error('OUTCOME_UNKNOWN'))
   await clock.advance(0)
   t.match(outcome.error, { code: 'OUTCOME_UNKNOWN', details: { idempotencyKey: key } }, 'also the key that was made here')
+  const doubt = stage()
+  const doubted = doubt.post()
+  for (const [i, code] of (['OUTCOME_UNKNOWN', 'STORE_UNAVAILABLE'] as const).entries()) {
+    await doubt.clock.advance(0)
+    doubt.batches[i]!.answer(error(code))
+  }
+  await doubt.clock.advance(0)
+  t.match(doubted.error, { code: 'OUTCOME_UNKNOWN' }, 'whatever the next one says')
+})
+
+t.test('who is refused because too many posts wait is told when to come back', async t => {
+  const { clock, batches, post } = stage(1)
+  const outcome = post()
+  await clock.advance(0)
+  batches[0]!.answer(error('OVERLOADED'))
+  await clock.advance(0)
+  t.match(outcome.error, { code: 'OVERLOADED', headers: { 'retry-after': '1' } })
+})
+
+t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 posts and 512 KB at most, and 8 MB that wait', async t => {
+  const clock = new FakeClock()
+  const calls: { readonly posts: number; readonly passedOn: boolean; readonly bytes: number; readonly answer: () => void }[] = []
+  const client = {
+    call: (_: string, { body }: Call) => new Promise<Buffer>(resolve => {
+      const { posts, passedOn } = parsePosts(Buffer.from(body!))
+      calls.push({ posts: posts.length, passedOn, bytes: body!.length, answer: () => resolve(Buffer.from(printResults(posts.map(() => stored(1))))) })
+    }),
+  }
+  const pipe = new PostPipe(client, clock, 'http://d1')
+  t.ok(pipe.idle)
+  const send = (size: number, isTwin = false, deadline = 60_000) => {
+    const refused: string[] = []
+    const draft = { videoId: 'v', authorId: 'ann', content: 'x'.repeat(size), key: 'k' }
+    pipe.send({ draft, stored: false }, deadline, isTwin).catch((failure: LiveError | PeerError) => refused.push(failure instanceof PeerError ? failure.failure : failure.code))
+    return refused
+  }
+  const step = async (n: number) => {
+    calls[n]!.answer()
+    await clock.advance(0)
+  }
+  for (let i = 0; i < 300; i++) send(5)
+  t.same(calls.map(({ posts }) => posts), [1, 1])
+  t.notOk(pipe.idle)
+  send(5, true)
+  for (let i = 0; i < 3; i++) send(200_000)
+  for (let i = 0; i < calls.length; i++) await step(i)
+  t.same(calls.map(({ posts }) => posts), [1, 1, 256, 42, 1, 2, 1])
+  t.same(calls.map(({ passedOn }) => passedOn), [false, false, false, false, true, false, false])
+  t.ok(pipe.idle)
+  send(5)
+  t.notOk(pipe.idle)
+  send(5)
+  const late = send(5, false, 100)
+  await clock.advance(100)
+  await step(calls.length - 2)
+  t.same([late, calls.length], [['timeout'], 9], 'what is late is not sent')
+  send(5)
+  for (let i = 0; i < 2; i++) send((4 << 20) - 256)
+  const refused = send(5)
+  await clock.advance(0)
+  t.same(refused, ['OVERLOADED'])
 })
 
 t.test('a connect that never was is no doubt', async t => {

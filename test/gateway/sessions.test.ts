@@ -23,6 +23,7 @@ class FakeSink implements Sink {
   text = ''
   ended: string | undefined
   closed = false
+  overs = 0
   /** What the next write answers. */
   takes = true
   readonly #parser = new SseParser()
@@ -39,6 +40,10 @@ class FakeSink implements Sink {
 
   close(): void {
     this.closed = true
+  }
+
+  over(): void {
+    this.overs++
   }
 
   get ids(): number[] {
@@ -192,13 +197,18 @@ t.test('with no room anywhere a newcomer is sent away, and one that was served w
 })
 
 t.test('with no edge at all a newcomer waits, heartbeats going on', async t => {
-  const { clock, open, opened, show } = setUp(t, [])
+  const { clock, open, opened, show, sessions, last } = setUp(t, [])
   const { sink } = open()
   await clock.advance(35_000)
   t.equal(sink.text, ':\n\n'.repeat(3))
   show(edgeNode('a'))
   await clock.advance(1_000)
   t.equal(opened.length, 1)
+  t.equal(sessions.waitingCount, 0)
+  last().data(ready(1))
+  const { length } = sink.text
+  await clock.advance(35_000)
+  t.equal(sink.text.length, length, 'now the edge sends them')
 })
 
 t.test('an edge that says full is not asked again by that viewer, and a newcomer that nobody takes is sent away', async t => {
@@ -267,9 +277,12 @@ t.test('a blocked viewer that loses its edge is placed when it takes data again'
 
 t.test('a viewer that leaves frees its edge and its place at once', async t => {
   const { open, last, sessions, pending } = setUp(t)
-  const { session } = open()
+  const { session, sink } = open()
   last().data(ready(1))
   session.left()
+  session.left()
+  session.end('stopping')
+  t.same([sink.overs, sink.ended, sessions.counts.endings.left], [1, undefined, 1], 'once')
   t.equal(last().state, 'aborted')
   t.equal(sessions.size, 0)
   t.equal(pending.viewers(last().edge), 0)
@@ -293,6 +306,101 @@ t.test('an edge that always breaks is tried more and more slowly', async t => {
     await clock.advance(100)
   }
   t.ok(opened.length < 25, `${opened.length} streams in 20 s`)
+})
+
+t.test('newcomers are placed at the rate; once closed every stream has ended with a retry, and nothing waits', async t => {
+  const { clock, open, opened, sessions, upstreams } = setUp(t)
+  const sinks = Array.from({ length: 300 }, () => open().sink)
+  t.equal(opened.length, 250)
+  t.equal(sessions.inLine, 50)
+  sinks[1]!.takes = false
+  for (const stream of opened.slice(0, 2)) stream.data(ready(1))
+  opened[0]!.data(end('drain'))
+  t.equal(opened.length, 251, 'who had an edge does not wait behind them')
+  sessions.close()
+  upstreams.close()
+  await clock.advance(0)
+  t.ok(sinks.every(({ ended, closed }) => ended?.startsWith('retry: ') && !closed), 'one that takes nothing now is told, too')
+  t.ok(opened.every(({ state }) => state === 'aborted'))
+  t.equal(clock.pending, 0)
+})
+
+t.test('a placement that no announcement covers counts for 5 s', async t => {
+  const { clock, open, last, pending } = setUp(t, [edgeNode('a')])
+  open()
+  last().data(ready(1))
+  t.equal(pending.viewers(edgeNode('a', { viewers: 7 })), 8)
+  await clock.advance(6_000)
+  t.equal(pending.viewers(edgeNode('a', { viewers: 7 })), 7)
+  open()
+  last().data(ready(1))
+  pending.seen({ kind: 'edge', id: 'a', node: edgeNode('a', { viewers: 7 }) }, clock.now() + 1_000)
+  t.equal(pending.viewers(edgeNode('a', { viewers: 7 })), 7, 'or until one does')
+})
+
+t.test('what a stream brings is a sign of its edge\'s life, the first byte and the last', async t => {
+  const { clock, open, opened, last, silent } = setUp(t)
+  open()
+  silent.add(last().edge.id)
+  await clock.advance(800)
+  last().data(ready(1))
+  for (let id = 2; id < 10; id++) {
+    await clock.advance(600)
+    last().data(comments(id))
+  }
+  t.equal(opened.length, 1)
+})
+
+t.test('a viewer that was served waits where the only edge says that it is full', async t => {
+  const { open, last, sessions } = setUp(t, [edgeNode('a')])
+  const { sink } = open()
+  last().data(ready(1))
+  last().data(end('full'))
+  t.equal(sink.ended, undefined)
+  t.equal(sessions.waitingCount, 1)
+})
+
+t.test('an edge that hands over in order, or a stream that had been good, is followed at once; any other after a pause that grows', async t => {
+  const { clock, open, opened, last } = setUp(t, ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(id => edgeNode(id)))
+  const { session } = open()
+  for (const reason of ['drain', 'drain', 'full', 'full'] as const) last().data(Buffer.concat([ready(1), end(reason)]))
+  t.equal(opened.length, 5)
+  for (let i = 0; i < 2; i++) {
+    last().data(comments(2 + i))
+    await clock.advance(3_000)
+    last().lost('lost')
+    t.equal(opened.length, 6 + i)
+  }
+  const waits = []
+  for (let i = 0; i < 4; i++) {
+    last().data(comments(10 + i))
+    last().lost('lost')
+    const { length } = opened
+    const since = clock.now()
+    while (opened.length === length && clock.now() - since < 5_000) await clock.advance(1)
+    waits.push(clock.now() - since)
+  }
+  t.same(waits, [38, 75, 150, 300])
+  for (const why of ['silent', 'stale'] as const) {
+    const { length } = opened
+    session.leave(why)
+    t.equal(opened.length, length + 1, why)
+  }
+})
+
+t.test('a blocked viewer whose next try fell due meanwhile is placed when it takes data again', async t => {
+  const { clock, open, opened, last } = setUp(t)
+  const { sink, session } = open()
+  last().data(ready(1))
+  last().lost('lost')
+  sink.takes = false
+  last().data(comments(2))
+  last().lost('lost')
+  await clock.advance(1_000)
+  t.equal(opened.length, 2)
+  sink.takes = true
+  session.drained()
+  t.equal(opened.length, 3)
 })
 
 t.test('all streams end over a window, each with a retry', async t => {

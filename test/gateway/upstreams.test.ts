@@ -77,6 +77,66 @@ t.test('any byte is a sign of life', async t => {
   t.same(silenced, [])
 })
 
+t.test('so is the answer to a stream, and it ends a back-off at once', async t => {
+  const { clock, answers, silenced, relay, edges, isAside, usable } = setUp(t)
+  const a = relay('a')
+  relay('b')
+  answers.set('a', 'never')
+  for (let i = 0; i < 10; i++) {
+    await clock.advance(500)
+    edges.connected(a)
+  }
+  t.same(silenced, [])
+  edges.failed(a, 'timeout')
+  t.ok(isAside('a'))
+  edges.connected(a)
+  t.notOk(isAside('a'))
+  t.equal(usable(), 1)
+})
+
+t.test('an edge has its second from its first viewer on, and a later one does not give it another', async t => {
+  const { clock, answers, silenced, relay } = setUp(t)
+  relay('a')
+  answers.set('b', 'never')
+  await clock.advance(10_000)
+  relay('b')
+  await clock.advance(SILENT_MS - 250)
+  t.same(silenced, [])
+  relay('b')
+  await clock.advance(500)
+  t.same([...new Set(silenced)], ['b'])
+})
+
+t.test('an edge whose ping is refused is backed off from at once; one that only does not answer is not', async t => {
+  const { clock, answers, relay, isAside } = setUp(t)
+  for (const id of ['a', 'b']) relay(id)
+  answers.set('a', 'refused')
+  answers.set('b', 'timeout')
+  await clock.advance(250)
+  t.same([isAside('a'), isAside('b')], [true, false])
+})
+
+t.test('where all that we relay from fall silent, one that we do not is asked', async t => {
+  const { clock, answers, silenced, relay } = setUp(t, ['a', 'b', 'c', 'd', 'e'])
+  for (const id of ['a', 'b', 'c', 'd']) {
+    relay(id)
+    answers.set(id, 'never')
+  }
+  await clock.advance(2_000)
+  t.same(silenced.sort(), ['a', 'b', 'c', 'd'])
+})
+
+t.test('an edge is pinged no more often for being stale and a witness', async t => {
+  const { clock, view, edges, answers, asked, relay } = setUp(t, ['a', 'b'])
+  relay('a')
+  answers.set('a', 'never')
+  relay('b').relays.clear()
+  edges.pong(view.edge('b')!, { syncAgeMs: 60_000 })
+  await clock.advance(2_000)
+  const times = asked.filter(id => id === 'b').length
+  t.ok(times >= 7 && times <= 8, `${times} times`)
+})
+
 t.test('the only edge we relay from is judged with the others as witnesses', async t => {
   const { clock, answers, silenced, asked, relay } = setUp(t)
   relay('a')
@@ -212,10 +272,10 @@ t.test('a stale edge is left for one that is not, and watched until a dispatcher
   const pong = (id: string, syncAgeMs: number) => edges.pong(view.edge(id)!, { syncAgeMs })
   relay('a')
   await clock.advance(1_000)
-  pong('a', 2_900)
+  pong('a', 2_999)
   await clock.advance(500)
   t.same(left, [], 'not yet')
-  pong('a', 3_100)
+  pong('a', 3_000)
   await clock.advance(250)
   t.same([silenced, left], [['a'], ['stale']])
   t.ok(edges.isStale(view.edge('a')!))
@@ -240,6 +300,39 @@ t.test('where every other edge is stale, full, draining or backed off from, a st
   view.apply({ kind: 'edge', id: 'c', node: edgeNode('c', { capacity: 10, viewers: 9 }) }, 0)
   await clock.advance(250)
   t.same(left, ['stale'])
+})
+
+t.test('what was known of an edge goes with it', async t => {
+  const { clock, view, edges, relay, asked } = setUp(t, ['a', 'b'])
+  const a = relay('a')
+  t.equal(edges.relayedFromCount, 1)
+  a.relays.clear()
+  edges.pong(view.edge('a')!, { syncAgeMs: 60_000 })
+  await clock.advance(500)
+  t.ok(edges.isStale(edgeNode('a')), 'in view: it is watched')
+  t.equal(edges.relayedFromCount, 0)
+  view.apply({ kind: 'edge', id: 'a', node: undefined }, 0)
+  view.refused('a', 'i1')
+  await clock.advance(500)
+  t.notOk(edges.isStale(edgeNode('a')))
+
+  const former = relay('b')
+  edges.pong(view.edge('b')!, { syncAgeMs: 60_000 })
+  view.apply({ kind: 'edge', id: 'b', node: edgeNode('b', { instance: 'i2' }) }, 0)
+  edges.relay(view.edge('b')!, { leave: () => {} }).relays.clear()
+  former.relays.clear()
+  await clock.advance(500)
+  const { length } = asked
+  await clock.advance(1_000)
+  t.equal(asked.length, length, 'nor is one that was replaced asked any more')
+})
+
+t.test('once closed it asks nobody, and leaves nothing that waits', async t => {
+  const { clock, edges, relay, asked } = setUp(t)
+  edges.failed(relay('a'), 'timeout')
+  edges.close()
+  await clock.advance(10_000)
+  t.same([asked, clock.pending], [[], 0])
 })
 
 t.test('an edge says in the registry too that it is stale', async t => {
