@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import { MAX_CURSOR, nextId, type Cursor } from '../../protocol/id.js'
@@ -86,7 +86,7 @@ export class SqliteDatabase {
    * @param busyMs how long a call waits, blocking, for another connection's lock
    * @throws NewerSchemaError; an error of SQLite or of the file system, such as busy */
   constructor(path: string, busyMs: number) {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(resolve(dirname(path)))
     this.#db = new Database(path, { timeout: busyMs })
     try {
       this.#db.pragma('journal_mode = WAL')
@@ -240,6 +240,25 @@ function prepare(db: Database.Database) {
     insertComment: db.prepare('INSERT INTO comments (video_id, id, prev, author_id, author_name, content, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)'),
     findKey: db.prepare<[string, string, string], unknown>('SELECT id FROM keys WHERE video_id = ? AND author_id = ? AND key = ?').pluck(),
     insertKey: db.prepare('INSERT INTO keys (video_id, author_id, key, id, created_at) VALUES (?, ?, ?, ?, ?)'),
+  }
+}
+
+/** Makes the folder, and those above it, where they are missing. SQLite puts the names of its own files on the disk before a
+ * commit is done, but a power cut would still take a new folder with all that is in it. */
+function makeFolder(folder: string): void {
+  const first = mkdirSync(folder, { recursive: true })
+  if (first === undefined) return
+  for (let made = folder; made.length >= first.length; made = dirname(made)) {
+    try {
+      const above = openSync(dirname(made), 'r')
+      try {
+        fsyncSync(above)
+      } finally {
+        closeSync(above)
+      }
+    } catch {
+      // Some network disks sync no folders. SQLite goes on then, and so do we.
+    }
   }
 }
 
