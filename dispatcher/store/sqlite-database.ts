@@ -133,7 +133,8 @@ export class SqliteDatabase {
     const rows = (newestFirst ? descending : ascending).all(videoId, after, until, limit)
     const page = rows.map(row => storedOf(videoId, row))
     for (let i = 1; i < page.length; i++) {
-      if (page[i]!.comment.id > page[i - 1]!.comment.id === newestFirst) throw new RowDamagedError('the ids of a page do not ascend')
+      const [before, after] = newestFirst ? [page[i]!, page[i - 1]!] : [page[i - 1]!, page[i]!]
+      if (before.comment.id >= after.comment.id) throw new RowDamagedError('the ids of a page do not ascend')
     }
     return page
   }
@@ -279,7 +280,7 @@ function migrate(db: Database.Database, path: string): void {
 
 /** @throws RowDamagedError */
 function storedOf(videoId: VideoId, { id, prev, author_id, author_name, content, created_at }: Row): Stored {
-  if (typeof author_id !== 'string' || typeof content !== 'string' || typeof created_at !== 'number' || (author_name !== null && typeof author_name !== 'string')) throw new RowDamagedError('a comment is not one')
+  if (typeof author_id !== 'string' || typeof content !== 'string' || typeof created_at !== 'number' || !Number.isFinite(created_at) || (author_name !== null && typeof author_name !== 'string')) throw new RowDamagedError('a comment is not one')
   const stored = { comment: { id: cursorOf(id), videoId, authorId: author_id, ...nameOf(author_name), content, createdAt: created_at }, prev: cursorOf(prev) }
   if (stored.prev >= stored.comment.id) throw new RowDamagedError('a chain leads back')
   return stored

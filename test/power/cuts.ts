@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Test } from 'tap'
@@ -7,6 +6,7 @@ import { SqliteDatabase } from '../../dispatcher/store/sqlite-database.js'
 import type { Stored } from '../../dispatcher/store/store.js'
 import type { VideoId } from '../../protocol/comment.js'
 import { MAX_CURSOR } from '../../protocol/id.js'
+import { memoryFolder } from '../support/memory-folder.js'
 import type { Random } from '../support/random.js'
 import { EVERYTHING, NOTHING, some, type Disk, type Entry, type Fate } from './disk.js'
 import type { Acknowledged, Recording } from './recording.js'
@@ -22,7 +22,7 @@ export interface Tried {
 
 /** Cuts the power after so many entries of the journal each, and looks at what disks of these fates then hold. */
 export function tryCuts(t: Test, recording: Recording, entries: readonly Entry[], moments: Iterable<number>, fates: readonly Fate[]): Tried {
-  const folder = shortLived(t)
+  const folder = memoryFolder(t)
   const disk = recording.disk()
   const acknowledged: Acknowledged[] = []
   const wrong: string[] = []
@@ -61,14 +61,6 @@ export function moments(recording: Recording, entries: readonly Entry[], count: 
     after(({ kind, file }) => kind === 'write' && file !== database),
   ]
   return kinds.flatMap(of => random.shuffled(of).slice(0, count))
-}
-
-/** A folder for the files of one disk after the other, in memory where it can be had: they need not last, and each of their
- * fsyncs would take its time. */
-export function shortLived(t: Test): string {
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'live-power-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
 }
 
 /** Lays the files that a disk of that fate holds into a folder. @returns where the database is, if it is there */

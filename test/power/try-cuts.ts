@@ -2,11 +2,13 @@ import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs
 import type { Test } from 'tap'
 import { InternalClient } from '../../runtime/peers/client.js'
 import { tempFolder } from '../support/cluster.js'
+import { startDispatcher, storeAt } from '../support/dispatcher.js'
+import { memoryFolder } from '../support/memory-folder.js'
 import { Random } from '../support/random.js'
 import { until } from '../support/until.js'
-import { fates, laidOut, moments, shortLived, tryCuts } from './cuts.js'
+import { fates, laidOut, moments, tryCuts } from './cuts.js'
 import { EVERYTHING, some } from './disk.js'
-import { postTo, Recording, startDispatcher } from './recording.js'
+import { Recording } from './recording.js'
 
 const POSTERS = 8
 
@@ -36,10 +38,10 @@ export async function tryUnderPosts(t: Test, seed: number, count: number, betwee
   t.comment(`${recording.acknowledged.length} comments, ${entries.length} entries, ${disks} disks`)
 
   // A dispatcher makes do with what is left as well: to it, too, the keys are known.
-  const { url } = await startDispatcher(t, laidOut(disk, some(random), recording, shortLived(t)))
+  const { url } = await startDispatcher(t, laidOut(disk, some(random), recording, memoryFolder(t)))
   const client = new InternalClient(undefined)
   t.teardown(() => client.close())
-  for (const { draft, comment } of recording.acknowledged.slice(-20)) t.same(await postTo(client, url, draft), comment)
+  for (const { draft, comment } of recording.acknowledged.slice(-20)) t.same(await storeAt(client, url, draft), comment)
 }
 
 /** How often the log has begun anew, as it does once a checkpoint has brought all of it into the database. */
