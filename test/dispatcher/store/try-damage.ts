@@ -15,7 +15,7 @@ export interface Seen {
   readonly wrong: readonly string[]
   /** Comments that were read as they had been stored. */
   readonly right: number
-  /** Comments that were read in other words than they had been stored in: SQLite has no checksums in its pages. */
+  /** Comments that were read otherwise than they had been stored, in words or id: SQLite has no checksums in its pages. */
   readonly altered: number
   /** Calls that were answered with an error. */
   readonly failed: number
@@ -29,8 +29,8 @@ interface Calls {
 }
 
 /** Damages the database or its log and uses the store as a dispatcher does. Whatever it answers, it must not be what no
- * store may say: ids that do not ascend or come twice, a chain that leads back, a new id that is not above all that were
- * read; and every error must be one that becomes STORE_UNAVAILABLE, never one that ends the process.
+ * store may say: ids that do not ascend or come twice, a chain that leads back, a new id that is not above all that
+ * were stored and read; and every error must be one that becomes STORE_UNAVAILABLE, never one that ends the process.
  * @param asStore through the store's threads, which takes longer */
 export async function tryDamage(files: Files, folder: string, seed: number, asStore: boolean): Promise<Seen> {
   const random = new Random(seed)
@@ -68,7 +68,7 @@ export async function tryDamage(files: Files, folder: string, seed: number, asSt
           if (comment.videoId !== videoId || !Number.isFinite(comment.createdAt)) say(`no comment of ${videoId}: ${JSON.stringify(comment)}`)
           if (JSON.stringify(known.get(comment.id)) === JSON.stringify({ comment, prev })) right++
           else if (comment.authorId !== 'new') altered++
-          newest.set(videoId, Math.max(newest.get(videoId) ?? 0, comment.id))
+          if (known.has(comment.id)) newest.set(videoId, Math.max(newest.get(videoId) ?? 0, comment.id))
         }
       }
     }
@@ -76,7 +76,7 @@ export async function tryDamage(files: Files, folder: string, seed: number, asSt
   await look()
   const drafts = [...files.stored.keys()].map((videoId): Draft => ({ videoId, authorId: 'new', content: 'new', key: 'new' }))
   for (const [i, outcome] of ((await attempt(() => store.append(drafts, LATER))) ?? []).entries()) {
-    if (outcome.kind === 'created' && outcome.comment.id <= (newest.get(drafts[i]!.videoId) ?? 0)) say(`the next id, ${outcome.comment.id}, is not above all that were read`)
+    if (outcome.kind === 'created' && outcome.comment.id <= (newest.get(drafts[i]!.videoId) ?? 0)) say(`the next id, ${outcome.comment.id}, is not above ${newest.get(drafts[i]!.videoId)}, which was read`)
     if (outcome.kind === 'failed') failed++
   }
   await look()
