@@ -68,22 +68,27 @@ t.test("flipped bits in a page of one video: it is named in the log, and the oth
 })
 
 for (const seed of [1, 2]) {
-  t.test(`seed ${seed}: files that are damaged under a running dispatcher do not end it, each post has an answer, and the next one starts`, async t => {
+  t.test(`seed ${seed}: files that are damaged under running dispatchers end neither, each post has an answer, and the next one starts`, async t => {
     const client = clientOf(t)
     const path = filled(t)
     copyFileSync(path, `${path}.copy`)
     const random = new Random(seed)
-    const dispatcher = await startDispatcher(t, path)
-    await storeAt(client, dispatcher.url, draft('a'))
+    // Two, in turn: what the other has stored is read anew.
+    const dispatchers = await Promise.all([startDispatcher(t, path), startDispatcher(t, path)])
+    for (const { url } of dispatchers) await storeAt(client, url, draft('a'))
+    const seen = new Set<string>()
     for (let round = 0; round < 12; round++) {
       damage(random.pick([path, `${path}-wal`]), random)
-      const results = await postTo(client, dispatcher.url, VIDEOS.map(video => draft(video)))
-      t.ok(kinds(results).every(kind => ['stored', 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'].includes(kind)), kinds(results).join())
-      for (const video of VIDEOS) await client.call(dispatcher.url, { method: 'GET', path: `/internal/history/${video}`, timeoutMs: 10_000 }).catch((error: unknown) => t.match(error, { status: 503 }))
+      const { url } = dispatchers[round % 2]!
+      for (const kind of kinds(await postTo(client, url, VIDEOS.map(video => draft(video))))) seen.add(kind)
+      for (const video of VIDEOS) await client.call(url, { method: 'GET', path: `/internal/history/${video}`, timeoutMs: 10_000 }).catch((error: unknown) => t.match(error, { status: 503 }))
     }
-    t.ok(lives(dispatcher))
-    t.same(said(dispatcher, 'bug'), [])
-    await kill(dispatcher.process)
+    t.ok([...seen].every(kind => ['stored', 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'].includes(kind)) && seen.size > 1, [...seen].join())
+    for (const dispatcher of dispatchers) {
+      t.ok(lives(dispatcher))
+      t.same(said(dispatcher, 'bug'), [])
+      await kill(dispatcher.process)
+    }
 
     const next = await startDispatcher(t, path)
     const [result] = await postTo(client, next.url, [draft('a')])
