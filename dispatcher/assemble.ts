@@ -9,13 +9,16 @@ import type { Caller } from '../runtime/peers/client.js'
 import { pingWith } from '../runtime/peers/ping.js'
 import { Dispatcher, type DispatcherDeps } from './dispatcher.js'
 import { routeDispatcher } from './server.js'
+import type { Standing } from './standing.js'
 
 /** How long the others have to learn that it drains; they go on sending meanwhile, and it goes on storing. */
 const LEARN_MS = 500
 const DRAIN_MS = 3_000
 const ANSWERS_LEAVE_MS = 50
 
-export interface DispatcherPartDeps extends Omit<DispatcherDeps, 'self' | 'send' | 'ping'> {
+export interface DispatcherPartDeps extends Omit<DispatcherDeps, 'self' | 'send' | 'ping' | 'standing'> {
+  /** Whether it may answer and store; without, always. */
+  readonly standing?: Standing
   readonly identity: NodeIdentity
   /** Whether the view has been read at all. */
   readonly viewLoaded: () => boolean
@@ -27,11 +30,13 @@ export interface DispatcherPartDeps extends Omit<DispatcherDeps, 'self' | 'send'
 export class DispatcherPart {
   readonly dispatcher: Dispatcher
   readonly #deps: DispatcherPartDeps
-  #announced: { readonly node: DispatcherNode; readonly entry: Entry<DispatcherNode> } | undefined
+  #announced: { node: DispatcherNode; readonly entry: Entry<DispatcherNode> } | undefined
+  #stopping = false
 
   constructor(deps: DispatcherPartDeps) {
     this.#deps = deps
-    const { identity, client } = deps
+    const { identity, client, standing } = deps
+    if (standing) standing.onChange = () => this.#tell()
     this.dispatcher = new Dispatcher({
       ...deps,
       self: identity.id,
@@ -47,25 +52,30 @@ export class DispatcherPart {
   }
 
   viewChanged(change: Change): void {
-    if (change.kind === 'dispatcher') this.dispatcher.viewChanged()
+    if (change.kind !== 'dispatcher') return
+    this.dispatcher.viewChanged()
+    void this.#deps.standing?.look()
   }
 
   /** Enters the registry. */
   announce(internalUrl: string): void {
-    const { identity, clock, announceNode } = this.#deps
-    const node: DispatcherNode = { ...identity, internalUrl, state: 'up', startedAt: clock.wall(), wire: WIRE_VERSION }
+    const { identity, clock, announceNode, standing } = this.#deps
+    const node: DispatcherNode = { ...identity, internalUrl, state: 'up', startedAt: clock.wall(), wire: WIRE_VERSION, ...standing?.announced }
     this.#announced = { node, entry: announceNode(node) }
   }
 
   /** Why it is not ready, or undefined when it is. */
   notReady(): string | undefined {
-    if (!this.#deps.viewLoaded()) return 'the registry has not been read yet'
+    const { viewLoaded, standing } = this.#deps
+    if (!viewLoaded()) return 'the registry has not been read yet'
+    if (standing?.unfit !== undefined) return standing.unfit
     return this.#announced?.entry.up ? undefined : 'not announced in the registry'
   }
 
   /** Says that it drains, takes what still comes while the others learn, finishes, and leaves the registry. */
   async stop(): Promise<void> {
     const { clock } = this.#deps
+    this.#stopping = true
     if (this.#announced?.entry.up) {
       const { node, entry } = this.#announced
       entry.set({ ...node, state: 'draining' })
@@ -75,5 +85,16 @@ export class DispatcherPart {
     await this.#announced?.entry.close()
     await sleep(clock, ANSWERS_LEAVE_MS)
     this.dispatcher.close()
+  }
+
+  /** Announces what has changed. */
+  #tell(): void {
+    if (!this.#announced || this.#stopping) return
+    const { node: before, entry } = this.#announced
+    const { store: _, fit: __, ...rest } = before
+    const node: DispatcherNode = { ...rest, ...this.#deps.standing?.announced }
+    if (JSON.stringify(node) === JSON.stringify(before)) return
+    this.#announced.node = node
+    entry.set(node)
   }
 }

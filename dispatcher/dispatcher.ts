@@ -16,7 +16,8 @@ import type { RecentComments } from './recent-comments.js'
 import { RecentVideos } from './recent-videos.js'
 import { Route } from './route.js'
 import { Rules } from './rules.js'
-import { toWire, type Store, type Stored } from './store/store.js'
+import type { Standing } from './standing.js'
+import { StoreUnavailableError, toWire, type Store, type Stored } from './store/store.js'
 import { Sync } from './sync.js'
 import { Synced } from './synced.js'
 
@@ -36,6 +37,8 @@ export interface DispatcherDeps {
   /** Told of an error that is a bug; the posts it met have been answered. */
   readonly onBug: (error: unknown) => void
   readonly limits?: Partial<Limits>
+  /** Whether it may answer and store at present; without, always. */
+  readonly standing?: Pick<Standing, 'refused' | 'cannotStore'>
   /** What the site lets its viewers say; without, anything. */
   readonly rules?: Rules
   /** Optional hooks: called for each comment that is stored and forwarded. */
@@ -55,6 +58,16 @@ export interface Limits {
   readonly maxRecentBytes: number
 }
 
+/** What is known of one generation of the store, and what answers from it. */
+interface Memory {
+  readonly generation: string | undefined
+  /** Monotonic ms. */
+  readonly since: number
+  readonly recentVideos: RecentVideos
+  readonly sync: Sync
+  readonly history: History
+}
+
 const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRecentBytes: 128 << 20 }
 const HAND_OVER_SLICE = 500
 
@@ -62,7 +75,7 @@ const HAND_OVER_SLICE = 500
  * the view. server.ts maps routes to its methods, main.ts gives it the real store, clock and network. */
 export class Dispatcher {
   readonly #deps: DispatcherDeps
-  readonly #recentVideos: RecentVideos
+  #memory: Memory
   readonly #owners: Owners
   readonly #synced: Synced
   readonly #forward: Forward
@@ -70,8 +83,6 @@ export class Dispatcher {
   readonly #route: Route
   readonly #failover: Failover
   readonly #pauses: Pauses
-  readonly #sync: Sync
-  readonly #history: History
   /** Posts that are not answered yet. */
   readonly #inHand = new Set<Promise<unknown>>()
 
@@ -79,8 +90,7 @@ export class Dispatcher {
     this.#deps = deps
     this.#pauses = new Pauses(deps.clock)
     const { self, store, view, clock, random, send, ping, metrics, onBug } = deps
-    const { maxQueueBytes, maxPipeBytes, maxRecentBytes } = { ...LIMITS, ...deps.limits }
-    const recentVideos = (this.#recentVideos = new RecentVideos(maxRecentBytes))
+    const { maxQueueBytes, maxPipeBytes } = { ...LIMITS, ...deps.limits }
     const owners = (this.#owners = new Owners(view, clock, self, deps.viewIsCurrent))
     const synced = (this.#synced = new Synced(clock))
     const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes, trace: deps.trace }))
@@ -102,11 +112,10 @@ export class Dispatcher {
       ...peersIn(view, id => view.dispatcher(id)),
     })
     this.#route = new Route({ owners, failover: this.#failover, self: here, clock, send, metrics, accept: posts => accept.accept(posts) })
-    this.#sync = new Sync({ recentVideos, owners, store, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) })
-    this.#history = new History({ recentVideos, store, clock, metrics })
+    this.#memory = this.#newMemory()
     metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
     metrics.bytes('pipes', 'Comments that wait for edges and dispatchers.', () => forward.bytes)
-    metrics.bytes('rings', 'Recent comments in memory.', () => recentVideos.bytes)
+    metrics.bytes('rings', 'Recent comments in memory.', () => this.#memory.recentVideos.bytes)
   }
 
   /** How long what is read now may have waited for this process to run, ms. */
@@ -114,9 +123,11 @@ export class Dispatcher {
     return this.#pauses.lostMs()
   }
 
-  /** Stores posts here or has their owner store them. Each post's result, in order; an error is a result.
+  /** Stores posts here or has their owner store them. Each post's result, in order; an error is a result. Where nothing can
+   * be stored here at present that is said at once: another dispatcher can be asked.
    * @param lostMs what the batch waited before it was read */
   posts(batch: PostBatch, lostMs = 0): Promise<PostResult[]> {
+    if (this.#deps.standing?.cannotStore !== undefined) return Promise.resolve(batch.posts.map(() => this.#cannotStore()))
     const work = this.#route.posts(batch, lostMs)
     this.#inHand.add(work)
     const done = () => this.#inHand.delete(work)
@@ -128,31 +139,33 @@ export class Dispatcher {
    * @throws StoreUnavailableError when none has one */
   sync(edge: MemberNode, requests: readonly SyncRequest[]): Promise<RoomAnswer[]> {
     this.#synced.saw(edge, requests.map(({ videoId }) => videoId))
-    return this.#sync.sync(edge.id, requests)
+    return this.#ofOneGeneration(({ sync }) => sync.sync(edge.id, requests))
   }
 
   /** @throws StoreUnavailableError */
   replay(request: ReplayRequest): Promise<RoomAnswer> {
-    return this.#sync.replay(request)
+    return this.#ofOneGeneration(({ sync }) => sync.replay(request))
   }
 
   /** @throws StoreUnavailableError */
   history(videoId: VideoId, query: HistoryQuery): Promise<HistoryPage> {
-    return this.#history.page(videoId, query)
+    return this.#ofOneGeneration(({ history }) => history.page(videoId, query))
   }
 
   /** What another dispatcher stored of videos that are ours, or hands over. Its word is no comparison (rule 5). */
   batch({ comments, hints }: Batch): void {
-    for (const comment of comments) this.#recentVideos.take(comment)
+    if (this.#deps.standing?.refused !== undefined) return
+    const { recentVideos } = this.#current()
+    for (const comment of comments) recentVideos.take(comment)
     const now = this.#deps.clock.now()
-    for (const hint of hints) this.#recentVideos.hint(hint, now)
+    for (const hint of hints) recentVideos.hint(hint, now)
   }
 
   /** To be called when a dispatcher came, went or changed. The previous owner of a video sends its newest comment to the
    * new owner. */
   viewChanged(): void {
     const takerOf = this.#owners.refresh()
-    if (takerOf) this.#handOver([...this.#recentVideos.all()], takerOf)
+    if (takerOf) this.#handOver([...this.#current().recentVideos.all()], takerOf)
   }
 
   /** Resolves when all that was accepted is stored, acknowledged and forwarded, or after `limitMs`. */
@@ -177,11 +190,48 @@ export class Dispatcher {
     await this.#forward.idle()
   }
 
+  /** @throws StoreUnavailableError when the store is not the cluster's, or another took its place before the answer was there */
+  async #ofOneGeneration<T>(answer: (memory: Memory) => Promise<T>): Promise<T> {
+    const refused = () => this.#deps.standing?.refused !== undefined
+    const memory = this.#current()
+    if (refused()) throw notTheStore()
+    const answered = await answer(memory)
+    if (refused() || memory !== this.#current()) throw notTheStore()
+    return answered
+  }
+
+  /** Memory of another generation is void: what it has may be missing in the store. */
+  #current(): Memory {
+    if (this.#memory.generation !== this.#deps.store.generation) this.#memory = this.#newMemory()
+    return this.#memory
+  }
+
+  #newMemory(): Memory {
+    const { store, clock, metrics, limits } = this.#deps
+    const recentVideos = new RecentVideos(limits?.maxRecentBytes ?? LIMITS.maxRecentBytes)
+    return {
+      generation: store.generation,
+      since: clock.now(),
+      recentVideos,
+      sync: new Sync({ recentVideos, owners: this.#owners, store, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) }),
+      history: new History({ recentVideos, store, clock, metrics }),
+    }
+  }
+
+  #cannotStore(): PostResult {
+    const { code, message } = new StoreUnavailableError('this dispatcher can store nothing at present')
+    this.#deps.metrics.posts.inc({ code })
+    return { error: { code, message } }
+  }
+
   #stored(stored: Stored, asOf: number): void {
     const comment = toWire(stored)
     this.#deps.trace?.stored(comment)
-    this.#recentVideos.take(comment)
-    this.#recentVideos.compared(comment.videoId, comment.id, asOf) // rule 5: our own append is a comparison
+    const { recentVideos, since } = this.#current()
+    if (asOf >= since) {
+      recentVideos.take(comment)
+      recentVideos.compared(comment.videoId, comment.id, asOf) // rule 5: our own append is a comparison
+    }
     this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))
   }
 
@@ -199,4 +249,8 @@ export class Dispatcher {
     const here = edgeId === undefined ? 0 : (view.holdingsOf(edgeId).get(videoId) ?? 0)
     return Math.max(0, view.viewersOf(videoId) - here)
   }
+}
+
+function notTheStore(): StoreUnavailableError {
+  return new StoreUnavailableError('it is not the store that is expected')
 }

@@ -1,19 +1,27 @@
-import { DISPATCHERS } from '../protocol/nodes.js'
+import { DISPATCHERS, type DispatcherNode } from '../protocol/nodes.js'
+import { StoreWatch } from '../registry/expected-store.js'
 import { startNode } from '../registry/start.js'
+import type { View } from '../registry/view.js'
 import { systemClock } from '../runtime/clock.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { urlOf } from '../runtime/variables.js'
 import { VERSION } from '../runtime/version.js'
 import { DispatcherPart } from './assemble.js'
+import { ClockCheck, zookeeperStamp } from './clock-check.js'
 import { dispatcherConfig, sqlitePath, type DispatcherConfig } from './config.js'
 import { DamageLog } from './damage-log.js'
 import { DispatcherMetrics } from './metrics.js'
+import { machineId } from './machine-id.js'
 import { Rules } from './rules.js'
+import { Standing } from './standing.js'
+import { routeStore } from './store-server.js'
 import { SqliteStore } from './store/sqlite.js'
 import { StoreUnavailableError } from './store/store.js'
 import { watchWords } from './words-file.js'
 
 const STOP_DEADLINE_MS = 10_000
+/** Once ZooKeeper is connected, the expected store and the time are known by then, or have to come later. */
+const KNOWN_MS = 3_000
 
 /** Runs a dispatcher until it is told to stop. A store that a later version wrote, or a taken port: a message and
  * exit status 1. */
@@ -30,13 +38,27 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 
 async function run(config: DispatcherConfig): Promise<void> {
   const live = startNode('dispatcher', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
-  const { identity, log, onBug, metrics, client, watcher } = live
+  const { identity, log, onBug, metrics, client, watcher, zk } = live
   const damage = new DamageLog(log, systemClock)
   const store = new SqliteStore(sqlitePath(config.STORE_URL), {
+    mustBeAccepted: true,
     onTrouble: reason => (reason === undefined ? log.info('store_available') : log.error({ reason }, 'store_unavailable')),
+    onWrite: reason => standing.wrote(reason),
     onDamage: (videoId, reason) => damage.met(videoId, reason),
   })
+  const expectation = new StoreWatch({ zk, log, onChange: () => void standing.look() })
+  const clockCheck = new ClockCheck({ clock: systemClock, stamp: zookeeperStamp(zk, config.NODE_ID), onMeasured: () => void standing.look() })
+  const standing = new Standing({
+    store,
+    expectation,
+    others: () => othersIn(watcher.view, config.NODE_ID),
+    clockOff: () => clockCheck.off,
+    machine: machineId(),
+    clock: systemClock,
+    log,
+  })
   await usable(store)
+  await standing.look()
 
   const rules = new Rules({
     clock: systemClock,
@@ -66,6 +88,7 @@ async function run(config: DispatcherConfig): Promise<void> {
     rules,
     metrics: new DispatcherMetrics(metrics),
     onBug,
+    standing,
     trace: log.isLevelEnabled('debug')
       ? {
           stored: ({ videoId, id }) => log.debug({ videoId, id: String(id) }, 'comment_stored'),
@@ -78,20 +101,35 @@ async function run(config: DispatcherConfig): Promise<void> {
 
   const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => live.notReady(part.notReady()), onBug, log })
   part.route(server)
+  routeStore(server, { standing, check: limitMs => store.check(limitMs) })
   const port = server.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, port)
   log.info({ internalUrl, version: VERSION }, 'listening')
 
-  if (await live.connected()) part.announce(internalUrl)
+  if (await live.connected()) {
+    const timeUp = new Promise(resolve => setTimeout(resolve, KNOWN_MS).unref())
+    await Promise.race([Promise.all([expectation.firstRead, clockCheck.measure()]), timeUp, live.stopping])
+    await standing.look()
+    part.announce(internalUrl)
+  }
   await live.stopping
 
   await part.stop()
   server.close()
+  clockCheck.close()
+  await standing.close()
+  expectation.close()
   await Promise.all([live.close(), store.close()])
   log.info('stopped')
 }
 
-/** A store that cannot be used now does not stop the process: its posts answer 503, and each tries again. */
+/** The other dispatchers. */
+function othersIn(view: View, self: string): { announced: DispatcherNode[]; possible: DispatcherNode[] } {
+  const possible = [...view.allDispatchers()].filter(({ id }) => id !== self)
+  return { announced: possible.filter(({ id }) => !view.lingers(id)), possible }
+}
+
+/** A store that cannot be used now, or is not there, does not stop the process: its posts answer 503, and each tries again. */
 async function usable(store: SqliteStore): Promise<void> {
   try {
     await store.open()

@@ -22,9 +22,11 @@ export class Chain {
   last: Cursor = 0
   /** The highest id heard of. */
   want: Cursor = 0
+  /** The store has, or had, a comment `last`. False where a viewer's cursor opened the chain: any number may come as one. */
+  #isComment = true
   /** By the id that they follow. */
   readonly #aside = new Map<Cursor, WireComment>()
-  /** The newest request: only its answer opens the chain or lowers `want`. */
+  /** The newest request, until it is answered: only its answer opens the chain or lowers `want`. */
   #asked: SyncRequest | undefined
   /** The highest id heard of since that request was made. */
   #heard: Cursor = 0
@@ -77,11 +79,16 @@ export class Chain {
   /** Takes the answer to `asked`: every comment in (asked.last, the answer's last]. An answer to what was asked
    * before the chain was reopened opens nothing. @returns how many were appended */
   answer(asked: SyncRequest, answer: RoomAnswer): number {
+    const isNewest = asked === this.#asked
+    if (isNewest) this.#asked = undefined // a question has one answer
     if (!this.open) {
-      if (asked !== this.#asked) return 0
+      if (!isNewest) return 0
       this.#openAt(asked, answer)
     }
-    if (this.#isAheadOfStore(asked, answer)) {
+    // Only the store, read to the end, can say that nothing is there; and not of what was heard of since.
+    const isFinal = isNewest && answer.from === 'store' && !answer.more
+    // All that is delivered was on disk first: a store without it is another one, such as a backup that was put back.
+    if (isFinal && asked.last === this.last && answer.head < this.last) {
       this.#restart(answer.head)
       return 0
     }
@@ -89,27 +96,22 @@ export class Chain {
     if (asked.last !== undefined && asked.last <= this.last) {
       for (const comment of answer.comments) {
         if (comment.id <= this.last) continue
+        if (comment.prev < this.last && this.#isComment) this.#restart(comment.prev) // the store's chain passes by where we stand
         this.#take(comment)
         appended++
       }
     }
     this.#takeAside()
     this.want = Math.max(this.want, answer.head)
-    // Only the store, read to the end, can say that nothing is there; and not of what was heard of since.
-    if (answer.from === 'store' && !answer.more && asked === this.#asked) this.want = Math.max(answer.head, this.last, this.#heard)
+    if (isFinal) this.want = Math.max(answer.head, this.last, this.#heard)
     return appended
   }
 
-  /** The store, read to the end, does not have what we had when we asked. All that is delivered was on disk first: it is
-   * another store by now, such as a backup that was put back. */
-  #isAheadOfStore(asked: SyncRequest, answer: RoomAnswer): boolean {
-    return answer.from === 'store' && !answer.more && asked === this.#asked && asked.last === this.last && answer.head < this.last
-  }
-
-  /** Begins anew at the store's head: what it stores from now on may have lower ids than ours. */
+  /** Begins anew where the store's chain has us: what it stores from now on may have lower ids than ours. */
   #restart(at: Cursor): void {
     const from = this.last
     this.last = at
+    this.#isComment = true
     this.want = at
     this.#heard = 0
     this.#aside.clear()
@@ -119,12 +121,15 @@ export class Chain {
   /** Opens where it was asked to if the answer reaches from there to the head, else at the head. */
   #openAt(asked: SyncRequest, answer: RoomAnswer): void {
     this.open = true
-    this.last = asked.last !== undefined && !answer.more && answer.head >= asked.last ? asked.last : answer.head
+    const at = asked.last !== undefined && !answer.more && answer.head >= asked.last ? asked.last : answer.head
+    this.#isComment = at === answer.head || (at === this.last && this.#isComment)
+    this.last = at
     this.#listener.opened(this.last)
   }
 
   #take(comment: WireComment): void {
     this.last = comment.id
+    this.#isComment = true
     this.want = Math.max(this.want, comment.id)
     this.#listener.appended(comment)
   }

@@ -9,7 +9,7 @@ import { json, type Reply } from '../runtime/http/reply.js'
 import type { Caller } from '../runtime/peers/client.js'
 import type { Failover } from '../runtime/peers/failover.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
-import { PostPipe } from './post-pipe.js'
+import { PostPipe, type Tried } from './post-pipe.js'
 
 /** A poster is answered within this time. */
 const OVERALL_MS = 8_000
@@ -56,30 +56,22 @@ export class Poster {
     }
   }
 
+  /** In rounds, each of which asks every dispatcher once. */
   async #store(draft: Draft): Promise<PostResult> {
-    const { clock, owners } = this.#options
+    const { clock, failover, owners } = this.#options
     const deadline = clock.now() + OVERALL_MS
     const post = new Post(draft)
     for (;;) {
-      const declined = post.declined
-      const result = await this.#ask(post, deadline)
-      if (result) return result
+      const { declined } = post
+      try {
+        const result = await failover.ask(owners(draft.videoId), (node, timeoutMs) => this.#try(node, post, timeoutMs), { deadline, tryMs: TRY_MS, hedged: true })
+        return 'error' in result && !isSaidByAll(result) ? await post.beaten(result) : result
+      } catch (error) {
+        if (!(error instanceof PeerError || error instanceof Declined)) throw error
+      }
       // Every dispatcher that could be reached has said that it cannot store: waiting would not help.
       if (post.declined !== declined || clock.now() >= deadline - ROUND_PAUSE_MS || owners(draft.videoId).length === 0) return post.refusal()
       await sleep(clock, ROUND_PAUSE_MS)
-    }
-  }
-
-  /** Each dispatcher once. @returns undefined where none has stored the post, or would not for a reason of the post's */
-  async #ask(post: Post, deadline: number): Promise<PostResult | undefined> {
-    const { failover, owners } = this.#options
-    try {
-      const result = await failover.ask(owners(post.draft.videoId), (node, timeoutMs) => this.#try(node, post, timeoutMs), { deadline, tryMs: TRY_MS, hedged: true })
-      if (!('error' in result)) return result
-      return isSaidByAll(result) ? result : await post.beaten(result)
-    } catch (error) {
-      if (!(error instanceof PeerError || error instanceof Declined)) throw error
-      return undefined
     }
   }
 
@@ -89,7 +81,7 @@ export class Poster {
     const isTwin = post.tries > 0
     post.begun()
     try {
-      const result = await this.#pipe(node).send({ draft: post.draft, deadline: clock.now() + timeoutMs, isTwin, isOver: () => post.stored })
+      const result = await this.#pipe(node).send(post, clock.now() + timeoutMs, isTwin)
       if ('error' in result && isOfThisDispatcher(result)) throw new Declined(result)
       post.answered(result)
       return result
@@ -112,7 +104,7 @@ export class Poster {
 }
 
 /** What is known of one post, over all its tries. */
-class Post {
+class Post implements Tried {
   readonly draft: Draft
   tries = 0
   stored = false
@@ -162,7 +154,7 @@ class Post {
 
   #ended(): void {
     this.#running--
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    if (this.#waiting.length > 0) for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }
 

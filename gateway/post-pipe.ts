@@ -13,18 +13,18 @@ const MAX_WAITING_BYTES = 8 * 1024 * 1024
 const IN_FLIGHT = 2
 const HEADERS = { 'content-type': 'application/json', [READS_HEADER]: READS_OUTCOME_UNKNOWN }
 
-/** One try of a post at one dispatcher. */
-export interface Try {
+/** A post, over all its tries. */
+export interface Tried {
   readonly draft: Draft
-  /** Monotonic ms: past it, nothing must be stored. */
-  readonly deadline: number
-  /** Another dispatcher may be storing it: this one is to store it too, and not to pass it on to that one. */
-  readonly isTwin: boolean
-  /** Whether the post has been answered meanwhile: it need not be sent any more. */
-  readonly isOver: () => boolean
+  /** Whether it has been answered meanwhile: it need not be sent any more. */
+  readonly stored: boolean
 }
 
-interface Waiting extends Try {
+/** One try of a post at one dispatcher. */
+interface Waiting {
+  readonly post: Tried
+  readonly deadline: number
+  readonly isTwin: boolean
   readonly bytes: number
   readonly resolve: (result: PostResult) => void
   readonly reject: (error: unknown) => void
@@ -51,14 +51,16 @@ export class PostPipe {
   }
 
   /** The dispatcher's answer to this post.
+   * @param deadline monotonic ms: past it, nothing must be stored
+   * @param isTwin another dispatcher may be storing it: this one is to store it too, and not to pass it on to that one
    * @throws PeerError when the batch failed, or its turn did not come in time; LiveError OVERLOADED */
-  send(post: Try): Promise<PostResult> {
+  send(post: Tried, deadline: number, isTwin: boolean): Promise<PostResult> {
     const bytes = Buffer.byteLength(post.draft.content) + 256
     if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
       return Promise.reject(new LiveError('OVERLOADED', 'too many posts are waiting', { headers: { 'retry-after': '1' } }))
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...post, bytes, resolve, reject })
+      this.#waiting.push({ post, deadline, isTwin, bytes, resolve, reject })
       this.#waitingBytes += bytes
       if (this.#inFlight < IN_FLIGHT) void this.#flush()
     })
@@ -70,7 +72,7 @@ export class PostPipe {
     this.#inFlight++
     const now = this.#clock.now()
     try {
-      const posts = batch.map(({ draft, deadline }) => ({ ...draft, leftMs: Math.round(deadline - now) }))
+      const posts = batch.map(({ post, deadline }) => ({ ...post.draft, leftMs: Math.round(deadline - now) }))
       const timeoutMs = Math.max(...posts.map(({ leftMs }) => leftMs))
       const answer = await this.#client.call(this.#url, { path: '/internal/posts', body: printPosts({ passedOn: batch[0]!.isTwin, posts }), headers: HEADERS, timeoutMs })
       const results = parseResults(answer)
@@ -92,7 +94,7 @@ export class PostPipe {
     let seen = 0
     for (const each of this.#waiting) {
       const late = each.deadline - now < 1
-      if (!late && !each.isOver()) {
+      if (!late && !each.post.stored) {
         if (batch.length === MAX_POSTS || (batch.length > 0 && (bytes + each.bytes > BATCH_BYTES || each.isTwin !== batch[0]!.isTwin))) break
         batch.push(each)
         bytes += each.bytes

@@ -12,6 +12,10 @@ export const DISPATCHERS = '/dispatchers'
 export const GATEWAYS = '/gateways'
 export const DRAIN = '/control/drain'
 export const CLUSTER = '/control/cluster'
+/** The store that is expected. */
+export const STORE = '/control/store'
+/** One ephemeral node for each dispatcher, to read ZooKeeper's clock from. */
+export const CLOCKS = '/control/clocks'
 
 /** Most bytes of data in one write. A server hangs up on a request over about 1,048,500 bytes. */
 export const MAX_ZNODE_BYTES = 1_000_000
@@ -43,7 +47,25 @@ const edgeSchema = z.object({
 })
 export type EdgeNode = z.infer<typeof edgeSchema>
 
-const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, viewers: true, stale: true })
+const storeSchema = z.object({
+  /** Of the store's file, random; its copies have it too. */
+  id: plain(1, 64),
+  /** Random, and another one when a backup takes the store's place. */
+  generation: plain(1, 64),
+  /** Where the file is: machine, device and inode. */
+  file: plain(1, 256),
+  /** The store has made at least so many idempotency keys: a copy from earlier has less. */
+  stored: z.int().min(0),
+})
+/** The store that dispatchers are to have, at /control/store. */
+export type ExpectedStore = z.infer<typeof storeSchema>
+
+const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, viewers: true, stale: true }).extend({
+  /** Its store, once that was accepted as the expected one. */
+  store: storeSchema.omit({ stored: true }).optional(),
+  /** False: it can store nothing at present, or its clock is wrong; another dispatcher is asked first. */
+  fit: z.boolean().optional(),
+})
 export type DispatcherNode = z.infer<typeof dispatcherSchema>
 
 const gatewaySchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true, publicUrl: true, viewers: true, state: true, startedAt: true, version: true, wire: true })
@@ -95,7 +117,8 @@ export const parseGateway = (data: Buffer): GatewayNode => parse(gatewaySchema, 
 export const parseMember = (data: Buffer): MemberNode => parse(memberSchema, data)
 export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
 export const parseCluster = (data: Buffer): ClusterIdentity => parse(clusterSchema, data)
-export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity): Buffer => Buffer.from(JSON.stringify(node))
+export const parseStore = (data: Buffer): ExpectedStore => parse(storeSchema, data)
+export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity | ExpectedStore): Buffer => Buffer.from(JSON.stringify(node))
 
 /** A line with the instance, then lines `videoId viewers`, deflated. The result may exceed MAX_ZNODE_BYTES. */
 export function printHoldings({ instance, videos }: Holdings): Buffer {

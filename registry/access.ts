@@ -1,13 +1,13 @@
-import { CLUSTER, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS } from '../protocol/nodes.js'
+import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS, STORE } from '../protocol/nodes.js'
 import type { Zk } from './zookeeper/client.js'
 import type { Loss } from './zookeeper/loss.js'
 import { isZkError } from './zookeeper/zk-error.js'
 
 /** Our persistent directories in ZooKeeper, parents first; `/` is the chroot. */
-export const DIRECTORIES = ['/', EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, '/control', DRAIN] as const
+export const DIRECTORIES = ['/', EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, '/control', DRAIN, CLOCKS] as const
 
 /** What is said of the cluster as a whole, where somebody has said it. */
-export const SETTINGS = [CLUSTER] as const
+export const SETTINGS = [CLUSTER, STORE] as const
 
 /** The first of our directories whose ACL keeps us out; undefined when there is none. A missing directory keeps nobody out.
  * @throws ZkError when ZooKeeper is away */

@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import { MAX_CURSOR, nextId, type Cursor } from '../../protocol/id.js'
 import { KEY_AGES, KeyExpiry } from './key-expiry.js'
+import { FileMovedError, OpenFiles, placeOf } from './open-files.js'
+import type { StoreFile } from './store-file.js'
 import type { Outcome, Range, Stored } from './store.js'
 
 /** The schema's version, in SQLite's `user_version`. Each step of `STEPS` brings a file from its index to the next. */
@@ -33,7 +36,22 @@ const STEPS: readonly string[] = [
 ]
 
 /** Tables beside the schema: software that knows nothing of them opens the file as before. */
-const TABLES: Readonly<Record<string, string>> = { key_ages: KEY_AGES }
+const TABLES: Readonly<Record<string, string>> = {
+  key_ages: KEY_AGES,
+  // One row: who the store is, where it was accepted, and a place to write to where only that is to be tried.
+  store: 'CREATE TABLE store (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, generation TEXT NOT NULL, accepted TEXT, probe BLOB)',
+}
+/** As much as a post or two: a disk that is nearly full takes less. */
+const PROBE_BYTES = 32 * 1024
+/** SQLite checks about 1 GB a second of a file that is in memory, and less from a disk. */
+const MAX_CHECKED_BYTES = 2 * 1024 ** 3
+
+interface StoreRow {
+  readonly id: string
+  readonly generation: string
+  /** The generation and the place that were accepted last. */
+  readonly accepted: string | null
+}
 
 /** As the file has it: of a damaged one, any value of SQLite's may come for any column. */
 interface Row {
@@ -60,6 +78,16 @@ export class NewerSchemaError extends Error {
 /** An error of COMMIT itself: whether the transaction is on disk is not known. */
 export class CommitError extends Error {}
 
+/** There is no file, and none is to be made. */
+export class FileMissingError extends Error {
+  readonly code = 'FILE_MISSING'
+}
+
+/** The file is of another generation than when it was opened. */
+class GenerationError extends Error {
+  readonly code = 'GENERATION_CHANGED'
+}
+
 /** A row holds what no version of this software writes. */
 class RowDamagedError extends Error {
   readonly code = 'ROW_DAMAGED'
@@ -79,13 +107,20 @@ class DamageError extends Error {
 export class SqliteDatabase {
   readonly #db: Database.Database
   readonly #statements: ReturnType<typeof prepare>
+  readonly #files: OpenFiles
+  readonly #generation: string
+  /** The number of the key that the last transaction made last, 0 where it made none. */
+  #newestKey = 0
   /** Undefined once it met damage: keys are then kept for as long as the file is open. */
   #keyExpiry: KeyExpiry | undefined
 
   /** Opens the file, makes it and its folder where they are missing, and brings its schema up to date.
    * @param busyMs how long a call waits, blocking, for another connection's lock
-   * @throws NewerSchemaError; an error of SQLite or of the file system, such as busy */
-  constructor(path: string, busyMs: number) {
+   * @param mayCreate false: a file that is missing is not made
+   * @throws NewerSchemaError, FileMissingError, FileMovedError; an error of SQLite or of the file system, such as busy */
+  constructor(path: string, busyMs: number, mayCreate = true) {
+    const placeBefore = placeOf(path)
+    if (placeBefore === undefined && !mayCreate) throw new FileMissingError(`${path} is missing`)
     makeFolder(resolve(dirname(path)))
     this.#db = new Database(path, { timeout: busyMs })
     try {
@@ -96,15 +131,66 @@ export class SqliteDatabase {
       migrate(this.#db, path)
       this.#statements = prepare(this.#db)
       this.#keyExpiry = new KeyExpiry(this.#db)
+      this.#generation = this.#store().generation
+      this.#files = new OpenFiles(path)
+      if (placeBefore !== undefined && placeBefore !== this.#files.place) throw new FileMovedError('FILE_MOVED', path)
     } catch (error) {
       this.#db.close()
       throw error
     }
   }
 
+  /** What the file says of itself. @throws FileMovedError, GenerationError */
+  file(): StoreFile {
+    this.check()
+    const { id, generation, accepted } = this.#store()
+    const { place } = this.#files
+    return { id, generation, place, stored: this.#statements.newestKey.get() ?? 0, acceptedHere: accepted === `${generation} ${place}` }
+  }
+
+  /** To be called after reading, before what was read is believed.
+   * @throws FileMovedError, GenerationError, or an error of the file system when this may not be the store any more */
+  check(): void {
+    this.#files.check()
+    if (this.#store().generation !== this.#generation) throw new GenerationError('a backup has taken its place')
+  }
+
+  /** Notes that the file was accepted as the cluster's store where it is now. */
+  accept(): void {
+    this.#statements.accept.run(`${this.#generation} ${this.#files.place}`)
+  }
+
+  /** Gives the file a new generation: it has to be opened anew. */
+  renew(): void {
+    this.#statements.renew.run(newName())
+  }
+
+  /** Writes something, on disk when it returns. @throws an error of SQLite or of the file system when nothing can be written */
+  probe(): void {
+    this.#files.check()
+    this.#statements.probe.run(PROBE_BYTES)
+    this.#files.check()
+  }
+
+  /** 'ok', or the first damage that SQLite finds. A process cannot end while it looks: a large file is not looked at. */
+  quickCheck(): string {
+    const bytes = (this.#db.pragma('page_count', { simple: true }) as number) * (this.#db.pragma('page_size', { simple: true }) as number)
+    if (bytes > MAX_CHECKED_BYTES) return 'too large to be checked by a dispatcher: run PRAGMA quick_check by sqlite3'
+    return String(this.#db.pragma('quick_check(1)', { simple: true }))
+  }
+
+  /** Where somebody removed the log: moves what was committed from the log that we have open into the database.
+   * @returns whether all of it is there now */
+  rescueLog(): boolean {
+    if (!this.#files.logRemoved) return true // nothing to do, or another log has begun
+    const [{ busy, log, checkpointed } = { busy: 1, log: 0, checkpointed: 0 }] = this.#db.pragma('wal_checkpoint(FULL)') as { busy: number; log: number; checkpointed: number }[]
+    return busy === 0 && log === checkpointed
+  }
+
   /** All drafts in one transaction. What hits damage fails with its video, and the others are stored.
-   * @throws CommitError, or an error of SQLite after which nothing is stored */
+   * @throws CommitError, or an error of SQLite or FileMovedError after which nothing is stored */
   append(drafts: readonly Draft[], nowMs: number): Outcome[] {
+    this.#files.check()
     this.#keyExpiry?.commitsAt(nowMs)
     const damaged = new Map<VideoId, string>()
     for (let tries = 0; ; tries++) {
@@ -121,6 +207,11 @@ export class SqliteDatabase {
         this.#findDamage(drafts, damaged)
       }
     }
+  }
+
+  /** How many keys have been made, as far as the last append knows that; 0 where it does not. */
+  get storedByLast(): number {
+    return this.#newestKey
   }
 
   madeBy({ videoId, authorId, content, key }: Draft): Comment | undefined {
@@ -150,9 +241,11 @@ export class SqliteDatabase {
 
   /** @throws DamageError; CommitError; another error of SQLite */
   #transact(drafts: readonly Draft[], append: (draft: Draft) => Outcome): Outcome[] {
+    this.#newestKey = 0
     this.#statements.begin.run()
     let outcomes: Outcome[]
     try {
+      if (this.#store().generation !== this.#generation) throw new GenerationError('a backup has taken its place')
       outcomes = drafts.map(draft => {
         try {
           return append(draft)
@@ -167,6 +260,7 @@ export class SqliteDatabase {
     }
     try {
       this.#statements.commit.run()
+      this.#files.check() // what went into a file that is gone is not to be acknowledged, though the file may come back
     } catch (cause) {
       this.#rollback()
       throw new CommitError('commit failed', { cause })
@@ -198,7 +292,7 @@ export class SqliteDatabase {
     const prev = cursorOf(last)
     const id = nextId(nowMs, prev)
     insertComment.run(videoId, id, prev, authorId, authorName ?? null, content, nowMs)
-    insertKey.run(videoId, authorId, key, id, nowMs)
+    this.#newestKey = Number(insertKey.run(videoId, authorId, key, id, nowMs).lastInsertRowid)
     return { kind: 'created', comment: { id, videoId, authorId, ...nameOf(authorName), content, createdAt: nowMs }, prev }
   }
 
@@ -222,6 +316,12 @@ export class SqliteDatabase {
     }
   }
 
+  #store(): StoreRow {
+    const row = this.#statements.store.get()
+    if (!row || typeof row.id !== 'string' || typeof row.generation !== 'string') throw new RowDamagedError('the store does not say which one it is')
+    return row
+  }
+
   #rollback(): void {
     if (this.#db.inTransaction) this.#statements.rollback.run()
   }
@@ -233,6 +333,11 @@ function prepare(db: Database.Database) {
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
     rollback: db.prepare('ROLLBACK'),
+    store: db.prepare<[], StoreRow>('SELECT id, generation, accepted FROM store WHERE one = 1'),
+    newestKey: db.prepare<[], number | null>('SELECT max(n) FROM keys').pluck(),
+    accept: db.prepare<[string]>('UPDATE store SET accepted = ?'),
+    renew: db.prepare<[string]>('UPDATE store SET generation = ?'),
+    probe: db.prepare<[number]>('UPDATE store SET probe = zeroblob(?)'),
     newestId: db.prepare<[string], unknown>('SELECT id FROM comments WHERE video_id = ? ORDER BY id DESC LIMIT 1').pluck(),
     lastId: db.prepare<[string, number], unknown>('SELECT id FROM comments WHERE video_id = ? AND id <= ? ORDER BY id DESC LIMIT 1').pluck(),
     findComment: db.prepare<[string, unknown], Row>(`${columns} AND id = ?`),
@@ -274,8 +379,14 @@ function migrate(db: Database.Database, path: string): void {
     if (from > SCHEMA_VERSION) throw new NewerSchemaError(path, from)
     for (const step of STEPS.slice(from)) db.exec(step)
     for (const name of missing()) db.exec(TABLES[name]!)
+    db.prepare('INSERT OR IGNORE INTO store (one, id, generation) VALUES (1, ?, ?)').run(newName(), newName())
     db.pragma(`user_version = ${SCHEMA_VERSION}`)
   }).immediate()
+}
+
+/** Random: no other file has it. */
+function newName(): string {
+  return randomBytes(8).toString('hex')
 }
 
 /** @throws RowDamagedError */

@@ -1,8 +1,10 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import type { VideoId } from '../../protocol/comment.js'
+import { FileMovedError } from './open-files.js'
 import { codeOf, CommitError, isDamage, NewerSchemaError, SqliteDatabase } from './sqlite-database.js'
+import { tokenOf } from './store-file.js'
 import type { Outcome, Timed } from './store.js'
-import { threadsNow, type LastIds, type Operation, type WorkerFailure, type WorkerReply, type WorkerRequest, type WorkerSettings } from './worker-call.js'
+import { threadsNow, type Appended, type CommentOperation, type FileOperation, type LastIds, type Operation, type WorkerFailure, type WorkerReply, type WorkerRequest, type WorkerSettings } from './worker-call.js'
 
 /** One connection to the file, in a thread of its own: a commit, or another process's lock, stops neither the
  * event loop nor, as reads have a thread too, a page. */
@@ -10,49 +12,102 @@ import { threadsNow, type LastIds, type Operation, type WorkerFailure, type Work
 /** SQLite waits this long by itself, blocking this thread; from then on it is a timer that tries again. */
 const BUSY_MS = 20
 const RETRY_MS = 2
+/** Where somebody removed the log, every connection is to have let go of it before one makes another: each looks once a
+ * second. */
+const LET_GO_MS = 1_500
 // What is wrong with the disk, the file, what is in it or its rights: damage can make SQLite say anything.
-const TROUBLE = /^(SQLITE_[A-Z]|E[A-Z]+$|ROW_DAMAGED$)/
+const TROUBLE = /^(SQLITE_[A-Z]|E[A-Z]+$|ROW_DAMAGED$|(FILE|LOG)_(MISSING|MOVED)$|GENERATION_CHANGED$|NOT_ACCEPTED$)/
 const BUSY = /^SQLITE_(BUSY|LOCKED|PROTOCOL)/
 
-const { path, deadlineMs } = workerData as WorkerSettings
+/** The file that is open is not the one that the call is for. */
+class NotAcceptedError extends Error {
+  readonly code = 'NOT_ACCEPTED'
+}
+
+const { path, deadlineMs, mayCreate } = workerData as WorkerSettings
 const port = parentPort as MessagePort
 let database: SqliteDatabase | undefined
+/** The token of what is open. */
+let token: string | undefined
+/** A file that was removed or moved while it was open: as long as we keep it open, an operator can save it. */
+let lost: SqliteDatabase | undefined
+let openAt = -Infinity
 
-port.on('message', ({ n, operation }: WorkerRequest) => attempt(n, operation, performance.now() + deadlineMs))
+port.on('message', ({ n, operation, file }: WorkerRequest) => attempt(n, operation, file, performance.now() + deadlineMs))
 
-function attempt(n: number, operation: Operation, deadline: number): void {
+function attempt(n: number, operation: Operation, file: string | undefined, deadline: number): void {
   let reply: WorkerReply
   try {
-    reply = { n, result: run(operation) }
+    reply = { n, result: run(operation, file) }
   } catch (error) {
-    const code = codeOf(error instanceof CommitError ? error.cause : error)
+    const cause = error instanceof CommitError ? error.cause : error
+    const code = codeOf(cause)
     if (BUSY.test(code) && performance.now() < deadline) {
-      setTimeout(attempt, RETRY_MS * Math.random(), n, operation, deadline)
+      setTimeout(attempt, RETRY_MS * Math.random(), n, operation, file, deadline)
       return
     }
     const failure = failureOf(error, code, operation)
+    if (cause instanceof FileMovedError) letGo(cause)
     // A connection that has seen the disk fail is not trusted again: the next call opens a new one.
-    if (!BUSY.test(code) && failure.kind !== 'damaged') closeDatabase()
+    else if (!BUSY.test(code) && failure.kind !== 'damaged' && !(cause instanceof NotAcceptedError)) closeDatabase()
     reply = { n, failure }
   }
   port.postMessage(reply)
   if (operation.kind === 'close') port.close()
 }
 
-function run(operation: Operation): unknown {
-  if (operation.kind === 'close') return closeDatabase()
-  database ??= new SqliteDatabase(path, BUSY_MS)
-  switch (operation.kind) {
+function run(operation: Operation, file: string | undefined): unknown {
+  if (operation.kind === 'close') {
+    closeDatabase()
+    return closeLost()
+  }
+  const open = opened(operation.kind === 'create')
+  if (!isOfComments(operation)) return runFile(open, operation.kind)
+  if (file !== undefined && file !== token) throw new NotAcceptedError('another file than the one that was accepted')
+  const result = runComments(open, operation)
+  closeLost()
+  return result
+}
+
+function isOfComments(operation: Operation): operation is CommentOperation {
+  return ['append', 'madeBy', 'page', 'lastIds'].includes(operation.kind)
+}
+
+function opened(create: boolean): SqliteDatabase {
+  if (!database) {
+    if (performance.now() < openAt) throw new FileMovedError('LOG_MOVED', path)
+    database = new SqliteDatabase(path, BUSY_MS, mayCreate || create)
+    token = tokenOf(database.file())
+  }
+  return database
+}
+
+/** What was read is believed only if the file is still the one that was opened. */
+function runComments(database: SqliteDatabase, operation: CommentOperation): unknown {
+  if (operation.kind === 'append') return append(database, operation.drafts, operation.nowMs)
+  const result =
+    operation.kind === 'page' ? database.page(operation.videoId, operation.range) : operation.kind === 'madeBy' ? database.madeBy(operation.draft) : lastIds(database, operation.videoIds)
+  database.check()
+  return result
+}
+
+function runFile(database: SqliteDatabase, kind: FileOperation['kind']): unknown {
+  switch (kind) {
     case 'open':
+    case 'create':
+    case 'close':
       return undefined
-    case 'append':
-      return append(database, operation.drafts, operation.nowMs)
-    case 'madeBy':
-      return database.madeBy(operation.draft)
-    case 'page':
-      return database.page(operation.videoId, operation.range)
-    case 'lastIds':
-      return lastIds(database, operation.videoIds)
+    case 'look':
+      return database.file()
+    case 'accept':
+      return database.accept()
+    case 'renew':
+      database.renew()
+      return closeDatabase()
+    case 'probe':
+      return database.probe()
+    case 'check':
+      return database.quickCheck()
   }
 }
 
@@ -72,18 +127,46 @@ function lastIds(database: SqliteDatabase, videoIds: readonly VideoId[]): LastId
 }
 
 /** What nobody waits for any more makes no comment: this process, or the disk, may have stood still since it was asked for. */
-function append(database: SqliteDatabase, drafts: readonly Timed[], nowMs: number): Outcome[] {
+function append(database: SqliteDatabase, drafts: readonly Timed[], nowMs: number): Appended {
   const now = threadsNow()
   const outcomes: Outcome[] = drafts.map(() => ({ kind: 'expired' }))
   const inTime = [...drafts.keys()].filter(i => drafts[i]!.deadline === undefined || drafts[i]!.deadline > now)
-  if (inTime.length === 0) return outcomes
+  if (inTime.length === 0) return { outcomes, stored: 0 }
   database.append(inTime.map(i => drafts[i]!), nowMs).forEach((outcome, i) => (outcomes[inTime[i]!] = outcome))
-  return outcomes
+  return { outcomes, stored: database.storedByLast }
+}
+
+/** What is open is not at its path any more. */
+function letGo({ code }: FileMovedError): void {
+  if (!database) return
+  if (code === 'FILE_MOVED') {
+    if (lost) return closeDatabase()
+    lost = database
+    database = undefined
+    return
+  }
+  try {
+    if (!database.rescueLog()) return // the next call tries again
+  } catch {
+    // Then what was only in the log is lost, unless another connection saves it.
+  }
+  closeDatabase()
+  openAt = performance.now() + LET_GO_MS
 }
 
 function closeDatabase(): void {
   const open = database
   database = undefined
+  close(open)
+}
+
+function closeLost(): void {
+  const open = lost
+  lost = undefined
+  close(open)
+}
+
+function close(open: SqliteDatabase | undefined): void {
   try {
     open?.close()
   } catch {

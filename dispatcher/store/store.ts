@@ -42,6 +42,10 @@ export const KEY_KEPT_MS = 24 * 60 * 60 * 1000
  * given in the same atomic step that checks the key, so id order is commit order and nothing is ever stored
  * below an id that anyone has read. test/dispatcher/store-contract.ts holds every store to what is said here. */
 export interface Store {
+  /** Opaque. It changes when a backup takes the store's place: what was read of another generation may be missing in
+   * this one. Undefined where the store has none, or cannot be used. */
+  readonly generation: string | undefined
+
   /** Makes each draft a comment, in order: id = nextId(nowMs, last id of its video), createdAt = nowMs. Several
    * drafts of one video and one key several times are fine. One whose deadline has passed by the time the transaction
    * begins makes none, and one that cannot be stored for a reason of its own leaves the others as they are. When it
@@ -67,6 +71,8 @@ export interface Store {
 
 /** The store could not do it: locked, full, read-only, away. Tried again later it may. */
 export class StoreUnavailableError extends LiveError {
+  /** For an operator: SQLite's code, the file system's, or some words. */
+  readonly reason: string
   /** It may have committed all the same: the same key, sent again, finds out. */
   readonly unknown: boolean
   /** The only video that cannot be read; undefined where it is the whole store. */
@@ -74,6 +80,7 @@ export class StoreUnavailableError extends LiveError {
 
   constructor(reason: string, options: ErrorOptions & { unknown?: boolean; videoId?: VideoId | undefined } = {}) {
     super('STORE_UNAVAILABLE', `the comment store cannot be used now: ${reason}`, options)
+    this.reason = reason
     this.unknown = options.unknown ?? false
     this.videoId = options.videoId
   }

@@ -1,6 +1,6 @@
 import type { Draft, VideoId } from '../../protocol/comment.js'
 import type { Cursor } from '../../protocol/id.js'
-import type { Range, Timed } from './store.js'
+import type { Outcome, Range, Timed } from './store.js'
 
 /** What SqliteStore and its threads say to each other. Deadlines are in `threadsNow`. */
 
@@ -8,17 +8,32 @@ export interface WorkerSettings {
   readonly path: string
   /** How long a call tries to get past another connection's lock. */
   readonly deadlineMs: number
+  /** A file that is missing is made by any call. */
+  readonly mayCreate: boolean
 }
 
-export type Operation =
-  | { readonly kind: 'open' }
+/** Reads or writes comments. */
+export type CommentOperation =
   | { readonly kind: 'append'; readonly drafts: readonly Timed[]; readonly nowMs: number }
   | { readonly kind: 'madeBy'; readonly draft: Draft }
   | { readonly kind: 'page'; readonly videoId: VideoId; readonly range: Range }
   | { readonly kind: 'lastIds'; readonly videoIds: readonly VideoId[] }
-  | { readonly kind: 'close' }
 
-export type WorkerRequest = { readonly n: number; readonly operation: Operation }
+/** `open`: can the file be used? `create`: the same, made where it is missing. `look`: what it says of itself. `accept`:
+ * note that it was accepted where it is. `renew`: a new generation. `probe`: can it be written? `check`: is it damaged? */
+export type FileOperation = { readonly kind: 'open' | 'create' | 'look' | 'accept' | 'renew' | 'probe' | 'check' | 'close' }
+
+export type Operation = CommentOperation | FileOperation
+
+/** @property file its token: a call of comments is for this file alone; undefined: for any */
+export type WorkerRequest = { readonly n: number; readonly operation: Operation; readonly file?: string | undefined }
+
+/** What an `append` answers with. */
+export interface Appended {
+  readonly outcomes: Outcome[]
+  /** How many keys have been made, as far as this append knows; 0 where it does not. */
+  readonly stored: number
+}
 
 /** What a `lastIds` answers with. */
 export interface LastIds {

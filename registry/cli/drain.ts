@@ -1,7 +1,8 @@
-import { DRAIN, EDGES, GATEWAYS, parseEdge, parseGateway, printNode, RubbishError } from '../../protocol/nodes.js'
+import { DRAIN, EDGES, GATEWAYS, parseEdge, parseGateway, printNode } from '../../protocol/nodes.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
 import { Problem } from './output.js'
+import { readNode } from './read-node.js'
 
 /** The output of `drain --json` and `undrain --json`. */
 export interface DrainAnswer {
@@ -30,19 +31,9 @@ export async function undrain(zk: Zk, id: string): Promise<DrainAnswer> {
 }
 
 async function presentInstance(zk: Zk, id: string): Promise<string> {
-  const [edge, gateway] = await Promise.all([instanceAt(zk, `${EDGES}/${id}`, parseEdge), instanceAt(zk, `${GATEWAYS}/${id}`, parseGateway)])
-  if (edge !== undefined && gateway !== undefined) throw new Problem(`both an edge and a gateway have the id ${id}: give each a NODE_ID of its own`)
-  const instance = edge ?? gateway
-  if (instance === undefined) throw new Problem(`there is no edge ${id}, and no gateway of that id; the commands edges and gateways list those there are`)
-  return instance
-}
-
-async function instanceAt(zk: Zk, path: string, parse: (data: Buffer) => { readonly instance: string }): Promise<string | undefined> {
-  try {
-    return parse((await zk.getData(path)).data).instance
-  } catch (error) {
-    if (isZkError(error, 'NO_NODE')) return undefined
-    if (error instanceof RubbishError) throw new Problem(`${path} does not hold what a node of this software writes`, { cause: error })
-    throw error
-  }
+  const [edge, gateway] = await Promise.all([readNode(zk, `${EDGES}/${id}`, parseEdge), readNode(zk, `${GATEWAYS}/${id}`, parseGateway)])
+  if (edge && gateway) throw new Problem(`both an edge and a gateway have the id ${id}: give each a NODE_ID of its own`)
+  const node = edge ?? gateway
+  if (!node) throw new Problem(`there is no edge ${id}, and no gateway of that id; the commands edges and gateways list those there are`)
+  return node.instance
 }

@@ -5,9 +5,10 @@ import { MAX_RECENT } from '../../protocol/limits.js'
 import { isNodeId } from '../../protocol/nodes.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
+import type { InternalClient } from '../../runtime/peers/client.js'
 import { clusterLine } from './cluster-at.js'
 import { withLiveRegistry, withRegistry, type Reading } from './connection.js'
-import { examine, type Diagnosis } from './doctor/examination.js'
+import { examine } from './doctor/examination.js'
 import { report } from './doctor/report.js'
 import { drain, undrain } from './drain.js'
 import { gatewayAddress, meantGateway } from './gateway-address.js'
@@ -15,9 +16,10 @@ import { postComment } from './gateway-client.js'
 import { withMeantCluster } from './meant-cluster.js'
 import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
-import type { Output, Surroundings } from './output.js'
-import { dataFolder, runningCluster, runningToken, type RunningCluster } from './running-cluster.js'
+import { Misuse, type Output, type Surroundings } from './output.js'
+import { dataFolder, runningCluster, runningToken } from './running-cluster.js'
 import { secure, withCredentials } from './secure.js'
+import { adoptStore, STORE_ACTIONS, stores, storesText, type StoreAction } from './store.js'
 import { counted } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
@@ -51,6 +53,8 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     all.command(name).description(description).addHelpText('after', examplesOf(examples.map(example => `${name} ${example}`.trimEnd())))
   const examplesOf = (lines: readonly string[]) => `\nExamples:\n${lines.map(line => `  ${self} ${line}\n`).join('')}`
   const gatewayOption = ['--gateway <URL>', 'the gateway\'s URL (else --data, ./data; only for reading: http://127.0.0.1:8080)', httpUrl] as const
+  const tokenOption = ['--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)'] as const
+  const tokenOf = (flag: string | undefined) => flag ?? (env['INTERNAL_TOKEN'] || runningToken(data()))
 
   command('edges', 'list the edges with their state, viewers and videos', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
@@ -90,11 +94,20 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
     .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
     .action(async (name: string) => print(await withMeantCluster(reading(), zk => nameCluster(zk, name)), ({ id }) => `The name of cluster ${id} is ${name}.\n`))
+  command('store', 'show which store is expected and what each dispatcher has; or make what is at a dispatcher\'s path the store', '', 'accept dispatcher-1', 'restore dispatcher-1')
+    .addArgument(new Argument('[ACTION]', 'accept: the file as it is; restore: a backup, which may lack what was stored; create: a new file, where there is none').choices(STORE_ACTIONS))
+    .argument('[DISPATCHER]', 'the id of the dispatcher', nodeId)
+    .option(...tokenOption)
+    .action(async (action: StoreAction | undefined, id: string | undefined, { token }: { token?: string }) => {
+      if (action === undefined) return print(await withCaller(tokenOf(token), client => withLiveRegistry(reading(), (zk, { view }) => stores(zk, view, client))), found => storesText(found, out.colour))
+      if (id === undefined) throw new Misuse(`which dispatcher's file is meant? Name it: ${self} store ${action} DISPATCHER`)
+      await print(await withCaller(tokenOf(token), client => withMeantCluster(reading(), zk => adoptStore(zk, client, id, action))), ({ path }) => `${path}, the file of ${id}, is the store now.\n`)
+    })
   command('doctor', 'examine the whole cluster; name each problem and what to do about it (exit status 1 if there is one)', '', '--json')
-    .option('--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)')
+    .option(...tokenOption)
     .action(async ({ token }: { token?: string }) => {
       const where = address()
-      const diagnosis = await diagnose(where, token ?? (env['INTERNAL_TOKEN'] || runningToken(data())), runningCluster(data()))
+      const diagnosis = await withCaller(tokenOf(token), client => examine({ address: where, client, cluster: runningCluster(data()) }))
       if (where.isDefault) note(clusterLine(diagnosis.cluster ?? undefined, where))
       await print(diagnosis, diagnosis => report(diagnosis, out.paint))
       if (!diagnosis.healthy) out.status = 1
@@ -133,12 +146,12 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   return all.addHelpText('after', examplesOf(['doctor', 'videos --top 10', 'tail demo', 'post demo \'hello\'']))
 }
 
-async function diagnose(address: ZookeeperAddress, token: string | undefined, cluster: RunningCluster | undefined): Promise<Diagnosis> {
-  // Only this command needs the HTTP client, a third of all code that would be loaded.
+async function withCaller<T>(token: string | undefined, task: (client: InternalClient) => Promise<T>): Promise<T> {
+  // Only few commands need the HTTP client, a third of all code that would be loaded.
   const { InternalClient } = await import('../../runtime/peers/client.js')
   const client = new InternalClient(token)
   try {
-    return await examine({ address, client, cluster })
+    return await task(client)
   } finally {
     await client.close()
   }

@@ -1,4 +1,4 @@
-import { DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS } from '../../protocol/nodes.js'
+import { CLOCKS, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS } from '../../protocol/nodes.js'
 import { DIRECTORIES, SETTINGS } from '../access.js'
 import type { Zk } from '../zookeeper/client.js'
 import { isZkError } from '../zookeeper/zk-error.js'
@@ -25,7 +25,7 @@ export function withCredentials({ auth }: ZookeeperAddress): void {
 
 /** The paths of every znode of ours, parents first; some may not exist. */
 export async function everyPath(zk: Zk): Promise<string[]> {
-  const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, DRAIN].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
+  const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, DRAIN, CLOCKS].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
   return [...DIRECTORIES, ...SETTINGS, ...children.flat()]
 }
 

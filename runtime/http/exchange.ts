@@ -13,8 +13,6 @@ export interface Exchange {
   readonly res: StreamResponse
   /** True once the client has left or has been answered. */
   readonly aborted: boolean
-  /** Aborts when the client leaves. */
-  readonly signal: AbortSignal
   /** The header's value, '' if absent. */
   header(name: string): string
   /** The header's values, one per line, also empty ones: a proxy may add its own line below the client's. */
@@ -27,6 +25,9 @@ export interface Exchange {
   body(maxBytes: number): Promise<Buffer>
 }
 
+/** Most bytes of a body that are taken though nobody wants them. */
+const MAX_UNWANTED_BYTES = 64 << 10
+
 /** A request of uWebSockets.js. */
 export class HttpExchange implements Exchange {
   readonly method: string
@@ -36,7 +37,10 @@ export class HttpExchange implements Exchange {
   readonly res: HttpResponse
   aborted = false
   readonly #req: HttpRequest
-  #controller: AbortController | undefined
+  readonly #whenGone: (() => void)[] = []
+  /** No body in chunks is still coming, or more of it than is taken. */
+  #bodyTaken: boolean
+  #onBodyTaken = (): void => {}
 
   constructor(res: HttpResponse, req: HttpRequest) {
     this.res = res
@@ -45,10 +49,24 @@ export class HttpExchange implements Exchange {
     this.path = req.getUrl()
     this.query = new URLSearchParams(req.getQuery())
     this.framing = framingOf(this.method, req)
+    this.#bodyTaken = !this.framing.chunked
     // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
       this.aborted = true
-      this.#controller?.abort()
+      for (const task of this.#whenGone) task()
+    })
+    if (this.framing.chunked) this.#take(() => {}) // in the library's callback, or its end would not be told
+  }
+
+  /** Resolves when a body in chunks has come, or 64 KB of it, or after `limitMs`. */
+  async bodyTaken(limitMs: number): Promise<void> {
+    if (this.#bodyTaken) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, limitMs)
+      this.#onBodyTaken = () => {
+        clearTimeout(timer)
+        resolve()
+      }
     })
   }
 
@@ -78,23 +96,21 @@ export class HttpExchange implements Exchange {
     return addressOf(this.res.getRemoteAddress())
   }
 
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
-    if (this.aborted) this.#controller.abort()
-    return this.#controller.signal
+  /** Runs `task` when the client leaves before it was answered. */
+  whenGone(task: () => void): void {
+    this.#whenGone.push(task)
   }
 
   /** If the body stops coming, the server closes the connection within 12 s. */
   body(maxBytes: number): Promise<Buffer> {
     const tooLarge = () => new LiveError('BODY_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)
-    const { signal } = this
     const tooLong = Number(this.header('content-length')) > maxBytes
     const body = new Promise<Buffer>((resolve, reject) => {
       if (tooLong) return reject(tooLarge())
       const parts: Buffer[] = []
       let size = 0
-      signal.addEventListener('abort', () => reject(new Error('the client left', { cause: signal.reason })), { once: true })
-      this.res.onData((chunk, isLast) => {
+      this.whenGone(() => reject(new Error('the client left')))
+      this.#take((chunk, isLast) => {
         size += chunk.byteLength
         if (size > maxBytes) return reject(tooLarge())
         parts.push(Buffer.from(chunk.slice(0))) // copied: the chunk is detached when this returns
@@ -103,5 +119,17 @@ export class HttpExchange implements Exchange {
     })
     body.catch(() => {}) // a handler that fails before it awaits this must not end the process
     return body
+  }
+
+  /** The last call's `part` gets what comes. */
+  #take(part: (chunk: ArrayBuffer, isLast: boolean) => void): void {
+    let size = 0
+    this.res.onData((chunk, isLast) => {
+      size += chunk.byteLength
+      part(chunk, isLast)
+      if (!isLast && size <= MAX_UNWANTED_BYTES) return
+      this.#bodyTaken = true
+      this.#onBodyTaken()
+    })
   }
 }

@@ -8,6 +8,9 @@ import { uws } from './uws.js'
 /** Only this file, exchange.ts and stream.ts use uWebSockets.js, which ends the process or corrupts a stream when used in the
  * obvious way. Routes see an Exchange and answer with a Reply. */
 
+/** How long the rest of a body in chunks is waited for before a refusal and the end of the connection. */
+const LINGER_MS = 1_000
+
 /** Answers now or later; undefined if the handler took over the response. */
 export type Handler = (exchange: Exchange) => Reply | Promise<Reply | undefined> | undefined
 export type Method = 'GET' | 'POST' | 'DELETE'
@@ -130,7 +133,10 @@ export class HttpServer implements Router {
     if (!close) return this.#write(exchange, reply, headers)
     // Not in the library's callback, where it would go on to serve further requests of the same read. A request that
     // comes while an answer is due closes the connection.
-    setImmediate(() => this.#write(exchange, { ...reply, close }, headers))
+    const write = () => this.#write(exchange, { ...reply, close: true }, headers)
+    if (!chunked || fault !== undefined) return void setImmediate(write)
+    // A proxy that is still sending when the connection is closed may miss the answer, and then gives one of its own.
+    void exchange.bodyTaken(LINGER_MS).then(() => setImmediate(write))
   }
 
   #write(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
@@ -164,7 +170,7 @@ export class HttpServer implements Router {
     }
     if (send(0)) return
     res.onWritable(send)
-    exchange.signal.addEventListener('abort', () => this.#unsent.delete(exchange), { once: true })
+    exchange.whenGone(() => this.#unsent.delete(exchange))
     // Outside this cork, since it may close another connection.
     setImmediate(() => exchange.aborted || this.#unsent.add(exchange, bytes.length, () => res.close()))
   }

@@ -40,6 +40,9 @@ export class InternalClient implements Caller {
   async call(url: string, { method = 'POST', to, path, body, headers, timeoutMs }: Call): Promise<Buffer> {
     let response: Dispatcher.ResponseData
     let bytes: Buffer
+    // Not AbortSignal.timeout: it would fire, and make an exception, long after most calls have ended.
+    const timeout = new AbortController()
+    const timer = setTimeout(() => timeout.abort(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')), timeoutMs)
     try {
       response = await this.agent.request({
         origin: new URL(url).origin,
@@ -47,13 +50,15 @@ export class InternalClient implements Caller {
         method,
         body: body ?? null,
         headers: { ...this.headers, ...(to === undefined ? {} : { [TO_HEADER]: to }), ...headers },
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: timeout.signal,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       })
       bytes = Buffer.from(await response.body.arrayBuffer())
     } catch (error) {
       throw new PeerError(failureOf(error), `${method} ${path.split('?')[0]} to ${url} failed`, { cause: error, ...(neverSent(error) ? { sent: false } : {}) })
+    } finally {
+      clearTimeout(timer)
     }
     const { statusCode } = response
     if (statusCode === 421) throw new PeerError('refused', `another instance is at ${url} now`, { status: statusCode, body: bytes })

@@ -56,6 +56,53 @@ interface Trouble {
   backedOff: boolean
 }
 
+/** A try under way. */
+interface Try {
+  readonly peer: MemberNode
+  /** Monotonic ms */
+  readonly since: number
+  /** It has taken PATIENCE_MS. */
+  readonly onSlow: () => void
+  /** A back-off from the peer begins. */
+  readonly overtake: () => void
+  previous: Try | undefined
+  next: Try | undefined
+}
+
+/** Tries under way, oldest first. A linked list: a Set through which thousands a second pass leaves the garbage collector a
+ * chain of former tables, each of which refers to the next. */
+class Tries {
+  #first: Try | undefined
+  #last: Try | undefined
+  /** The oldest that is not slow yet. */
+  fresh: Try | undefined
+
+  add(each: Try): void {
+    each.previous = this.#last
+    if (this.#last) this.#last.next = each
+    else this.#first = each
+    this.#last = each
+    this.fresh ??= each
+  }
+
+  delete(each: Try): void {
+    const { previous, next } = each
+    if (this.fresh === each) this.fresh = next
+    if (previous) previous.next = next
+    else this.#first = next
+    if (next) next.previous = previous
+    else this.#last = previous
+    each.previous = each.next = undefined
+  }
+
+  /** @returns those at a peer */
+  at(key: string): Try[] {
+    const found: Try[] = []
+    for (let each = this.#first; each; each = each.next) if (instanceKey(each.peer) === key) found.push(each)
+    return found
+  }
+}
+
 /** Chooses the peer for every call between the parts. Candidates come in an order (the owner first). A peer that fails is
  * backed off from: it is asked after all others, but still asked, since this process may be wrong about it. A back-off
  * ends when the peer answers a ping, never by a user's call (a circuit breaker whose half-open state is a ping; Nygard,
@@ -64,8 +111,9 @@ export class Failover {
   readonly #options: FailoverOptions
   /** By id and instance: a restarted peer starts without failures. */
   readonly #troubles = new Map<string, Trouble>()
-  /** Calls under way, by peer: called when a back-off from the peer begins. */
-  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #tries = new Tries()
+  /** Ends the wait until the oldest fresh try gets slow: one timer for all of them. */
+  #cancelSweep: (() => void) | undefined
   readonly #pinging = new Set<string>()
   #backedOff = 0
   /** Hedged calls that are allowed now. */
@@ -123,7 +171,7 @@ export class Failover {
     this.#backedOff++
     const waitMs = Math.min(MAX_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** trouble.failures++) * (0.75 + random() / 2)
     trouble.cancel = clock.after(waitMs, () => void this.#halfOpen(peer, trouble))
-    for (const overtake of [...(this.#waiting.get(key) ?? [])]) overtake()
+    for (const { overtake } of this.#tries.at(key)) overtake()
   }
 
   /** Asks one peer after the other until one has an answer; the error is the last peer's.
@@ -136,55 +184,66 @@ export class Failover {
       let tried = 0
       let running = 0
       let over = false
-      let failure: Error = new PeerError('local', 'no peer is known')
-      const end = (say: () => void) => {
+      let failure: Error | undefined
+      let cancelDeadline: (() => void) | undefined
+      const end = () => {
         over = true
-        cancelDeadline()
-        say()
+        cancelDeadline?.()
+      }
+      const watchDeadline = () => {
+        cancelDeadline ??= clock.after(Math.max(0, deadline - clock.now()), () => {
+          end()
+          reject(new PeerError('timeout', 'no answer before the deadline', { cause: failure }))
+        })
       }
       const next = () => {
         const peer = order[tried]
-        const leftMs = deadline - clock.now()
+        const since = clock.now()
+        const leftMs = deadline - since
         if (peer === undefined || leftMs <= 0) {
-          if (running === 0) end(() => reject(failure))
-          return
+          if (running > 0) return
+          end()
+          return reject(failure ?? new PeerError('local', 'no peer is known'))
         }
         const first = tried++ === 0
         running++
+        // Most calls end before the first try gets slow, and need no timer of their own.
+        if (!first || leftMs <= PATIENCE_MS) watchDeadline()
         let overtaken = false
         const overtake = () => {
           if (over || overtaken) return
           overtaken = true
           next()
         }
-        const unwatch = this.#watch(peer, overtake)
-        const cancelPatience = clock.after(PATIENCE_MS, () => {
+        const onSlow = () => {
+          if (!over) watchDeadline()
           this.#suspect(peer)
           if (!hedged || order[tried] === undefined || this.#hedges < 1 || overtaken) return
           this.#hedges--
           overtake()
-        })
-        const settle = (then: () => void) => {
-          unwatch()
-          cancelPatience()
-          running--
-          then()
         }
+        const each: Try = { peer, since, onSlow, overtake, previous: undefined, next: undefined }
+        this.#begun(each)
         attempt(peer, Math.min(leftMs, tryMs), first).then(
-          answer => settle(() => {
+          answer => {
+            this.#ended(each)
+            running--
             this.answered(peer)
-            if (!over) end(() => resolve(answer))
-          }),
-          (error: unknown) => settle(() => {
+            if (over) return
+            end()
+            resolve(answer)
+          },
+          (error: unknown) => {
+            this.#ended(each)
+            running--
             if (error instanceof PeerError) this.failed(peer, error)
             else this.answered(peer)
             failure = error instanceof Error ? error : new Error(String(error))
             if (overtaken && running === 0 && !over) next()
             overtake()
-          }),
+          },
         )
       }
-      const cancelDeadline = clock.after(Math.max(0, deadline - clock.now()), () => end(() => reject(new PeerError('timeout', 'no answer before the deadline', { cause: failure }))))
       next()
     })
   }
@@ -196,14 +255,30 @@ export class Failover {
     this.#backedOff = 0
   }
 
-  #watch(peer: MemberNode, overtake: () => void): () => void {
-    const key = instanceKey(peer)
-    const waiting = this.#waiting.get(key) ?? new Set()
-    this.#waiting.set(key, waiting)
-    waiting.add(overtake)
-    return () => {
-      if (waiting.delete(overtake) && waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key)
+  #begun(each: Try): void {
+    this.#tries.add(each)
+    this.#cancelSweep ??= this.#options.clock.after(PATIENCE_MS, this.#sweep)
+  }
+
+  #ended(each: Try): void {
+    this.#tries.delete(each)
+    if (this.#tries.fresh) return
+    this.#cancelSweep?.()
+    this.#cancelSweep = undefined
+  }
+
+  readonly #sweep = (): void => {
+    const { clock } = this.#options
+    for (let each = this.#tries.fresh; each; each = this.#tries.fresh) {
+      const leftMs = each.since + PATIENCE_MS - clock.now()
+      if (leftMs > 0) {
+        this.#cancelSweep = clock.after(leftMs, this.#sweep)
+        return
+      }
+      this.#tries.fresh = each.next
+      each.onSlow()
     }
+    this.#cancelSweep = undefined
   }
 
   /** A call takes long: a ping shows whether the peer is busy or dead. */

@@ -14,8 +14,12 @@ const PLANTED = `data:text/javascript,process.on('SIGUSR2',()=>{throw%20new%20Er
 
 t.test('parts end under viewers and posts, and nothing is lost', async t => {
   const cluster = await startCluster(t, ['--edges', '2'], { env: { NODE_OPTIONS: `--import=${PLANTED}` } })
-  /** The edge that holds the video. */
-  const holder = (video: string) => until(async () => (JSON.parse((await cluster.registry('video', video, '--json')).stdout) as { edges: { id: string }[] }).edges[0]?.id)
+  /** The edge that holds the video, once the registry says so. */
+  const holder = (video: string) =>
+    until(async () => {
+      const { status, stdout } = await cluster.registry('video', video, '--json')
+      return status === 0 ? (JSON.parse(stdout) as { edges: { id: string }[] }).edges[0]?.id : undefined
+    }, { what: `an edge holds ${video}` })
 
   await t.test('an error that is a bug ends its process, with the stack in its log; it is started again and nothing is lost', async t => {
     const said = [await cluster.say('demo', 'first')]

@@ -1,7 +1,7 @@
 import t from 'tap'
 import Database from 'better-sqlite3'
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ports } from '../../cluster/ports.js'
 import { startCluster, tempFolder } from '../support/cluster.js'
@@ -36,13 +36,18 @@ t.test('a store that cannot be written: posts are refused, live viewing goes on'
   await until(async () => (await stored()).includes(after.id) && (await stored()) === viewer.ids.join(), { what: 'the viewer has seen what history has' })
 })
 
-t.test('a store that cannot be opened: the cluster comes up, posts are refused, streams stay', async t => {
+t.test('a store that cannot be opened: the cluster waits and says why, posts are refused, and it is taken up once it can be', async t => {
   const data = tempFolder(t)
   mkdirSync(join(data, 'comments.db'))
-  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { data })
-  const refused = await cluster.post('demo', { content: 'now' })
-  t.equal(refused.status, 503)
-  t.match(await refused.json(), { error: { code: 'STORE_UNAVAILABLE' } })
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { data, ready: false })
+  await until(() => /dispatcher-1 +waits: the file cannot be used: SQLITE_CANTOPEN/.test(cluster.output))
+  const gateway = cluster.member('gateway-1').url!
+  const post = () => fetch(`${gateway}/comments/demo`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"content":"now"}' })
+  await until(async () => (await fetch(`${gateway}/readyz`)).ok)
+  t.equal((await post()).status, 503)
+  rmdirSync(join(data, 'comments.db'))
+  await cluster.ready()
+  t.equal((await post()).status, 201)
 })
 
 t.test('a log that cannot be written stops no part', { skip: !existsSync('/dev/full') && 'no /dev/full here' }, async t => {

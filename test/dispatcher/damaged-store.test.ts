@@ -27,6 +27,7 @@ function filled(t: Test): string {
   const path = join(memoryFolder(t), 'comments.db')
   const store = new SqliteDatabase(path, 0)
   for (let i = 0; i < 30; i++) store.append(VIDEOS.map(video => draft(video, `${video} says ${i} ${'.'.repeat(700)}`)), Date.now())
+  store.accept()
   store.close()
   return path
 }
@@ -45,7 +46,8 @@ t.test('a file without its head is unavailable and said to be; put right under t
   for (let i = 0; i < 2; i++) t.same(kinds(await postTo(client, dispatcher.url, VIDEOS.map(video => draft(video)))), VIDEOS.map(() => 'STORE_UNAVAILABLE'))
   t.match(said(dispatcher, 'store_unavailable'), [{ reason: 'SQLITE_NOTADB' }], 'one line, with the reason')
   writeFileSync(path, whole)
-  await storeAt(client, dispatcher.url, draft('a'))
+  const again = draft('a')
+  await until(() => storeAt(client, dispatcher.url, again).catch(() => undefined), { what: 'a post is stored again' })
   t.equal(said(dispatcher, 'store_available').length, 1)
   t.ok(lives(dispatcher))
 })
@@ -67,6 +69,7 @@ t.test("flipped bits in a page of one video: it is named in the log, and the oth
   t.ok(lives(dispatcher))
 })
 
+const seen = new Set<string>()
 for (const seed of [1, 2]) {
   t.test(`seed ${seed}: files that are damaged under running dispatchers end neither, each post has an answer, and the next one starts`, async t => {
     const client = clientOf(t)
@@ -76,14 +79,13 @@ for (const seed of [1, 2]) {
     // Two, in turn: what the other has stored is read anew.
     const dispatchers = await Promise.all([startDispatcher(t, path), startDispatcher(t, path)])
     for (const { url } of dispatchers) await storeAt(client, url, draft('a'))
-    const seen = new Set<string>()
     for (let round = 0; round < 12; round++) {
       damage(random.pick([path, `${path}-wal`]), random)
       const { url } = dispatchers[round % 2]!
       for (const kind of kinds(await postTo(client, url, VIDEOS.map(video => draft(video))))) seen.add(kind)
       for (const video of VIDEOS) await client.call(url, { method: 'GET', path: `/internal/history/${video}`, timeoutMs: 10_000 }).catch((error: unknown) => t.match(error, { status: 503 }))
     }
-    t.ok([...seen].every(kind => ['stored', 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'].includes(kind)) && seen.size > 1, [...seen].join())
+    t.ok([...seen].every(kind => ['stored', 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'].includes(kind)), [...seen].join())
     for (const dispatcher of dispatchers) {
       t.ok(lives(dispatcher))
       t.same(said(dispatcher, 'bug'), [])
@@ -105,6 +107,8 @@ for (const seed of [1, 2]) {
     database.close()
   })
 }
+
+t.test('some of that damage was met', async t => t.ok(seen.has('STORE_UNAVAILABLE') && seen.has('stored'), [...seen].join()))
 
 /** Flips bits in place, or cuts the file. */
 function damage(path: string, random: Random): void {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -70,11 +70,29 @@ t.test('a store of a later version: exit status 1 and words for the operator', a
   t.match(stderr(), `dispatcher: ${path} has schema version 99`)
 })
 
-t.test('while ZooKeeper is away it waits, says so, is not ready, and stores; SIGTERM ends it with 0', async t => {
-  const { ended, stdout, stop } = run(t, [], { STORE_URL: `sqlite:${join(folder(t), 'data', 'comments.db')}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: '127.0.0.1:1/none' })
-  const url = await until(() => /"internalUrl":"(http[^"]+)"/.exec(stdout())?.[1])
+t.test('while ZooKeeper is away it waits, says so, is not ready, and stores into a file that was accepted before; SIGTERM ends it with 0', async t => {
   const client = new InternalClient(undefined)
   t.teardown(() => client.close())
+  const path = join(folder(t), 'data', 'comments.db')
+  const start = (connect: string) => run(t, [], { STORE_URL: `sqlite:${path}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: connect })
+  const urlOf = (started: Run) => until(() => /"internalUrl":"(http[^"]+)"/.exec(started.stdout())?.[1])
+
+  const first = start('127.0.0.1:1/none')
+  const refused = await client.call(await urlOf(first), { path: '/internal/posts', body: printPosts({ passedOn: false, posts: [draft('v')] }), timeoutMs: 5_000 })
+  t.match(parseResults(refused), [{ error: { code: 'STORE_UNAVAILABLE' } }], 'whether there should be a file nobody knows yet')
+  t.equal(existsSync(path), false)
+  first.stop()
+  await first.ended
+  const zookeeper = await startZooKeeper(t)
+  const accepted = start(zookeeper.connect)
+  await until(() => accepted.stdout().includes('"store_accepted"'))
+  await until(() => accepted.stdout().includes('"announced"'))
+  accepted.stop()
+  await accepted.ended
+
+  const started = start('127.0.0.1:1/none')
+  const { ended, stdout, stop } = started
+  const url = await urlOf(started)
   t.match(await client.call(url, { method: 'GET', path: '/readyz', timeoutMs: 2_000 }).catch((error: unknown) => error), { status: 503 })
   const body = await client.call(url, { path: '/internal/posts', body: printPosts({ passedOn: false, posts: [draft('v')] }), timeoutMs: 5_000 })
   t.match(parseResults(body), [{ created: true }])

@@ -4,6 +4,7 @@ import { nextId, type Cursor } from '../../protocol/id.js'
 
 /** A store in a few lines of memory, that a test can hold up, make fail and look into. It keeps the contract. */
 export class MemoryStore implements Store {
+  generation: string | undefined
   readonly videos = new Map<VideoId, Stored[]>()
   readonly #keys = new Map<string, Comment>()
   /** How many calls of each kind came. */

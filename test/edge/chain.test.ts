@@ -231,6 +231,32 @@ t.test('a chain that is ahead of its store begins anew at the store\'s head', as
   t.same(checked.appended.slice(-2), [30, 40])
 })
 
+t.test('a chain whose store went back, and has gone on since, begins anew where the store\'s own chain passes by', async t => {
+  for (const from of ['store', 'memory'] as const) {
+    const { chain, store, restarts, appended } = new Checked().open()
+    for (const comment of store.posts(5)) chain.deliver(comment)
+    store.comments.splice(2)
+    store.comments.push({ videoId: 'v', prev: 20, id: 60, json: '{"id":"60"}' })
+    store.post()
+    t.equal(chain.deliver(store.comments[2]!), 'aside')
+    const asked = chain.request()
+    chain.answer(asked, { ...store.sync(asked), from })
+    t.same(restarts, [[50, 20]], from)
+    t.same(appended.slice(-2), [60, 70])
+    t.same([chain.last, chain.behind], [70, false])
+  }
+})
+
+t.test('a cursor that is no comment of the store opens a chain, and nothing is begun anew for it', async t => {
+  const checked = new Checked()
+  const { chain, store, restarts } = checked
+  store.posts(5)
+  const asked = chain.request(25)
+  chain.answer(asked, store.sync(asked))
+  t.same(restarts, [])
+  t.same(checked.appended, [30, 40, 50])
+})
+
 t.test('only the store, asked for what the chain had, read to the end, can say that it is behind', async t => {
   const behind = (change: (answer: RoomAnswer) => Partial<RoomAnswer>) => {
     const { chain, store, restarts } = new Checked().open()

@@ -6,6 +6,7 @@ import { tempFolder } from '../support/cluster.js'
 import { Random } from '../support/random.js'
 import { fates, tryCuts } from './cuts.js'
 import { EVERYTHING, NOTHING } from './disk.js'
+import { startZooKeeper } from '../support/zookeeper.js'
 import { cannotRecord } from './recorder.js'
 import { Recording } from './recording.js'
 import { tryUnderPosts } from './try-cuts.js'
@@ -13,11 +14,14 @@ import { tryUnderPosts } from './try-cuts.js'
 t.setTimeout(120_000)
 const skip = cannotRecord
 
-t.test('whatever a disk kept of what was not synced, all that was acknowledged is there, and nothing is damaged', { skip }, t => tryUnderPosts(t, 1, 4, 1))
+/** One for all: each recording has a chroot of its own. */
+const zookeeper = skip ? undefined : await startZooKeeper(t)
+
+t.test('whatever a disk kept of what was not synced, all that was acknowledged is there, and nothing is damaged', { skip }, async t => tryUnderPosts(t, zookeeper!.connect, 1, 4, 1))
 
 t.test('so it is from the first moment of a new store, folder and all, whoever stores first', { skip }, async t => {
   const place = tempFolder(t)
-  const recording = new Recording(t, place)
+  const recording = new Recording(t, place, `${zookeeper!.connect}/new`)
   await recording.start()
   const second = await recording.start()
   await recording.say(second, 'a')
@@ -31,7 +35,7 @@ t.test('so it is from the first moment of a new store, folder and all, whoever s
 
 t.test('with synchronous=NORMAL acknowledged comments are gone: the check can fail', { skip }, async t => {
   const place = tempFolder(t)
-  const recording = new Recording(t, place)
+  const recording = new Recording(t, place, `${zookeeper!.connect}/unsynced`)
   const dispatcher = await recording.start(recording.path, unsynced(place))
   for (const video of ['a', 'b', 'c']) await recording.say(dispatcher, video)
   const entries = await recording.cut()
@@ -52,3 +56,5 @@ function unsynced(place: string): string {
   writeFileSync(file, parts.join('synchronous = NORMAL'))
   return join(copy, 'dist/live-comments.js')
 }
+
+t.end()

@@ -33,9 +33,12 @@ export class Recording {
   readonly #posters: Promise<void>[] = []
   #isCut = false
 
-  /** @param place a folder that goes when `t` ends */
-  constructor(t: Test, place: string) {
+  readonly #zookeeper: string
+
+  /** @param place a folder that goes when `t` ends @param zookeeper with a chroot of its own */
+  constructor(t: Test, place: string, zookeeper: string) {
     this.#t = t
+    this.#zookeeper = zookeeper
     this.folder = join(place, 'disk')
     mkdirSync(this.folder)
     this.path = join(this.folder, 'data', 'comments.db')
@@ -54,7 +57,7 @@ export class Recording {
 
   /** @param entry the program, where it is not ours as it is */
   async start(path = this.path, entry = ENTRY): Promise<RunningDispatcher> {
-    const dispatcher = await startDispatcher(this.#t, path, { env: this.#env, entry })
+    const dispatcher = await startDispatcher(this.#t, path, { env: this.#env, entry, id: `d${this.dispatchers.length + 1}`, zookeeper: this.#zookeeper })
     this.dispatchers.push(dispatcher)
     return dispatcher
   }

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs'
 import type { Test } from 'tap'
+import { SqliteDatabase } from '../../dispatcher/store/sqlite-database.js'
 import { InternalClient } from '../../runtime/peers/client.js'
 import { tempFolder } from '../support/cluster.js'
 import { startDispatcher, storeAt } from '../support/dispatcher.js'
@@ -14,10 +15,10 @@ const POSTERS = 8
 
 /** Two dispatchers are under posts until a checkpoint is over and the log begins anew; then the power is cut, there and at moments before.
  * @param count moments of each kind @param between fates besides the worst and the best */
-export async function tryUnderPosts(t: Test, seed: number, count: number, between: number): Promise<void> {
+export async function tryUnderPosts(t: Test, zookeeper: string, seed: number, count: number, between: number): Promise<void> {
   const place = tempFolder(t)
   const random = new Random(seed)
-  const recording = new Recording(t, place)
+  const recording = new Recording(t, place, `${zookeeper}/seed-${seed}`)
   const dispatchers = [await recording.start(), await recording.start()]
   for (let i = 0; i < POSTERS; i++) recording.post(dispatchers[i % 2]!, ['a', 'b', 'c', `own-${i}`], seed * POSTERS + i)
   const isStopped = () => recording.refused.length > 0
@@ -38,10 +39,19 @@ export async function tryUnderPosts(t: Test, seed: number, count: number, betwee
   t.comment(`${recording.acknowledged.length} comments, ${entries.length} entries, ${disks} disks`)
 
   // A dispatcher makes do with what is left as well: to it, too, the keys are known.
-  const { url } = await startDispatcher(t, laidOut(disk, some(random), recording, memoryFolder(t)))
+  const left = laidOut(disk, some(random), recording, memoryFolder(t))
+  accept(left)
+  const { url } = await startDispatcher(t, left)
   const client = new InternalClient(undefined)
   t.teardown(() => client.close())
   for (const { draft, comment } of recording.acknowledged.slice(-20)) t.same(await storeAt(client, url, draft), comment)
+}
+
+/** Says of a file that it is the store, where it is now. */
+function accept(path: string): void {
+  const database = new SqliteDatabase(path, 0)
+  database.accept()
+  database.close()
 }
 
 /** How often the log has begun anew, as it does once a checkpoint has brought all of it into the database. */

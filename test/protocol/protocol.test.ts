@@ -6,13 +6,15 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import type { Dispatcher } from '../../dispatcher/dispatcher.js'
 import { routeDispatcher } from '../../dispatcher/server.js'
+import type { StoreReport } from '../../dispatcher/standing.js'
+import { routeStore, type StoreDesk } from '../../dispatcher/store-server.js'
 import type { Edge } from '../../edge/edge.js'
 import { internalRoutes } from '../../edge/server.js'
 import { toEventJson, toPublic } from '../../protocol/comment.js'
 import { frame, FrameReader } from '../../protocol/frame.js'
 import { GZIP_HEADER } from '../../protocol/gzip.js'
 import { nextId } from '../../protocol/id.js'
-import { CLUSTER, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseGateway, parseHoldings, printHoldings, printNode } from '../../protocol/nodes.js'
+import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseGateway, parseHoldings, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import { commentEvent, gapEvent, readyEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
 import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
@@ -89,7 +91,7 @@ t.test('a compressed stream is what it says, and begins with our header', async 
 })
 
 t.test('znodes are read and printed as they stand there', async t => {
-  for (const [name, parse] of [['edge', parseEdge], ['dispatcher', parseDispatcher], ['gateway', parseGateway], ['drain', parseDrain], ['cluster', parseCluster]] as const) {
+  for (const [name, parse] of [['edge', parseEdge], ['dispatcher', parseDispatcher], ['gateway', parseGateway], ['drain', parseDrain], ['cluster', parseCluster], ['store', parseStore]] as const) {
     const text = example(name)
     t.equal(`${printNode(parse(bytesOf(text))).toString()}\n`, text, name)
   }
@@ -97,14 +99,15 @@ t.test('znodes are read and printed as they stand there', async t => {
   const deflated = hex(example('deflated-holdings'))
   t.equal(inflateRawSync(deflated).toString(), text)
   t.equal(inflateRawSync(printHoldings(parseHoldings(deflated))).toString(), text)
-  for (const path of [EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, DRAIN]) t.match(protocol, `| \`${path}/<id>\` |`)
-  for (const path of [CLUSTER]) t.match(protocol, `| \`${path}\` |`)
+  for (const path of [EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, DRAIN, CLOCKS]) t.match(protocol, `| \`${path}/<id>\` |`)
+  for (const path of [CLUSTER, STORE]) t.match(protocol, `| \`${path}\` |`)
 })
 
 t.test('every internal route, header and the version are named', async t => {
   const server = internalServer({ token: undefined, metrics: new Registry(), identity: { id: 'a', instance: 'b', version: 'c' }, notReady: () => undefined, onBug: () => {} })
   internalRoutes(server, {} as Edge)
   routeDispatcher(server, {} as Dispatcher)
+  routeStore(server, {} as StoreDesk)
   t.teardown(() => server.close())
   for (const route of server.routes.filter(route => route.includes('/internal/'))) t.match(protocol, `\`${route}`, route)
   for (const header of [WIRE_HEADER, TO_HEADER, READS_HEADER]) t.match(protocol, `\`${header}\``)
@@ -124,6 +127,20 @@ t.test('a ping and asked holdings are answered as they stand there, but for the 
   t.same(answered, identity)
   t.ok(Math.abs(now - Date.now()) < 60_000)
   t.same(await (await fetch(`${url}/internal/holdings`)).json(), held)
+})
+
+t.test('a dispatcher\'s store is told as it stands there', async t => {
+  const { check, ...report } = JSON.parse(example('report')) as StoreReport & { check: string }
+  const server = internalServer({ token: undefined, metrics: new Registry(), identity: { id: 'a', instance: 'b', version: 'c' }, notReady: () => undefined, onBug: () => {} })
+  routeStore(server, { standing: { report, adopt: async () => {} }, check: async () => check })
+  t.teardown(() => server.close())
+  const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/internal/store`
+  t.same(await (await fetch(url)).json(), { ...report, check })
+  t.same(await (await fetch(`${url}?check=no`)).json(), { ...report, check: null })
+  const order = (body: string, type = 'application/json') => fetch(url, { method: 'POST', headers: { 'content-type': type }, body })
+  t.same(await (await order('{"adopt":"restore"}')).json(), { ...report, check: null })
+  t.equal((await order('{"adopt":"other"}')).status, 400)
+  t.equal((await order('{"adopt":"restore"}', 'text/plain')).status, 415, 'no page of another site can send that')
 })
 
 t.test('no example was left unread', async t => t.same([...unseen.keys()], []))

@@ -85,6 +85,7 @@ export class Disk {
 }
 
 class DiskStore implements Store {
+  readonly generation = undefined
   readonly #disk: Disk
   readonly #process: Process
 

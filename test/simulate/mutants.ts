@@ -20,7 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: '1', without: 'prev from the store alone (from memory instead)', file: 'dispatcher/dispatcher.ts', mixes: ['strays', 'split', 'hard'],
     find: 'const comment = toWire(stored)',
-    replace: 'const comment = { ...toWire(stored), prev: this.#recentVideos.get(stored.comment.videoId)?.head ?? stored.prev }',
+    replace: 'const comment = { ...toWire(stored), prev: this.#current().recentVideos.get(stored.comment.videoId)?.head ?? stored.prev }',
   },
   { rule: '2', without: 'a hint for what a pipe drops', file: 'dispatcher/pipe.ts', mixes: ['pipe'], find: '> this.#options.maxBytes) this.#keepHint(line)', replace: '> this.#options.maxBytes) void 0' },
   { rule: '2', without: 'the bound on a pipe', file: 'dispatcher/pipe.ts', mixes: ['hard'], find: '> this.#options.maxBytes)', replace: '> Infinity)' },
@@ -36,7 +36,7 @@ export const MUTANTS: readonly Mutant[] = [
   { rule: '6', without: 'a chain without holes', file: 'edge/chain.ts', mixes: ['strays', 'pipe', 'loss'], find: 'if (this.open && comment.prev === this.last) {', replace: 'if (this.open) {' },
   { rule: '6', without: 'dropping what is known', file: 'edge/chain.ts', mixes: ['strays', 'drain', 'hard'], find: "if (this.open && comment.id <= this.last) return 'known'", replace: "if (this.open && comment.id <= this.last) {\n      this.#take(comment)\n      return 'appended'\n    }" },
   { rule: '6', without: 'a sync at a hint', file: 'edge/edge.ts', mixes: ['pipe'], find: 'if (room && room.viewers.size > 0) room.hint(id)', replace: 'if (room && room.viewers.size > 0) void id' },
-  { rule: '6', without: 'a want that the store can lower', file: 'edge/chain.ts', mixes: ['foreign'], find: "if (answer.from === 'store' && !answer.more && asked === this.#asked) this.want", replace: "if (this.want === -1) this.want" },
+  { rule: '6', without: 'a want that the store can lower', file: 'edge/chain.ts', mixes: ['foreign'], find: 'if (isFinal) this.want', replace: 'if (this.want === -1) this.want' },
   { rule: '7', without: 'the sync every two seconds', file: 'edge/edge.ts', mixes: ['strays', 'crash', 'hard'], find: 'if (room.viewers.size > 0) this.#syncs.needs(room)', replace: 'if (room.viewers.size > 0) void 0' },
   { rule: '7', without: 'a sync that says "I hold these"', file: 'dispatcher/dispatcher.ts', mixes: ['lag', 'away'], find: 'this.#synced.saw(edge, requests.map(({ videoId }) => videoId))', replace: 'void edge' },
   { rule: '7', without: 'the next dispatcher when one does not answer', file: 'runtime/peers/failover.ts', mixes: ['cut'], find: 'return [...peers.filter(peer => !this.isBackedOff(peer)), ...peers.filter(peer => this.isBackedOff(peer))]', replace: 'return peers' },

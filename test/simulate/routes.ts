@@ -50,7 +50,6 @@ export class Routes implements Router {
           return res
         },
         aborted: false,
-        signal: new AbortController().signal,
         header: name => headers[name] ?? '',
         headers: name => (name in headers ? [headers[name]!] : []),
         parameter: index => parameters[index] ?? '',

@@ -21,12 +21,16 @@ export interface DispatcherOptions {
   readonly env?: NodeJS.ProcessEnv
   /** The program, where it is not ours as it is. */
   readonly entry?: string
+  /** Its node's id: another for each of a cluster. */
+  readonly id?: string
+  /** A ZooKeeper, and then it is waited for until it is ready. Without, it uses a store that was accepted where it is. */
+  readonly zookeeper?: string | undefined
 }
 
-/** Starts one without ZooKeeper: it stores what it is sent. It is killed when `t` ends. @param path of its store */
-export async function startDispatcher(t: Test, path: string, { env = {}, entry = ENTRY }: DispatcherOptions = {}): Promise<RunningDispatcher> {
+/** Starts one, which is killed when `t` ends. @param path of its store */
+export async function startDispatcher(t: Test, path: string, { env = {}, entry = ENTRY, id = 'd1', zookeeper }: DispatcherOptions = {}): Promise<RunningDispatcher> {
   const child = spawn('env', [...plainNode(), entry, 'dispatcher'], {
-    env: { PATH: process.env['PATH'], STORE_URL: `sqlite:${path}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: '127.0.0.1:1/none', ...env },
+    env: { PATH: process.env['PATH'], STORE_URL: `sqlite:${path}`, NODE_ID: id, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: zookeeper ?? '127.0.0.1:1/none', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const guard = new Guard()
@@ -38,6 +42,7 @@ export async function startDispatcher(t: Test, path: string, { env = {}, entry =
   let text = ''
   child.stdout.setEncoding('utf8').on('data', (more: string) => (text += more))
   const url = await until(() => /"internalUrl":"(http[^"]+)"/.exec(text)?.[1], { what: 'a dispatcher listens' })
+  if (zookeeper !== undefined) await until(() => fetch(`${url}/readyz`).then(({ ok }) => ok), { what: 'a dispatcher is ready' })
   return { url, process: child, log: () => text.split('\n').slice(0, -1).map(line => JSON.parse(line) as { event: string }) }
 }
 

@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { request } from 'undici'
 import { LiveError } from '../../../protocol/errors.js'
+import type { Exchange } from '../../../runtime/http/exchange.js'
 import { json } from '../../../runtime/http/reply.js'
 import { HttpServer, type Handler, type Method, type ServerOptions } from '../../../runtime/http/server.js'
 import { until } from '../../support/until.js'
@@ -52,11 +53,9 @@ t.test('a handler answers at once or later', async t => {
 t.test('a client that leaves harms no kind of handler', async t => {
   let release = () => {}
   const gate = new Promise<void>(resolve => (release = resolve))
-  let entered = 0
-  let aborted = 0
+  const entered: Exchange[] = []
   const counted = (handler: Handler): Handler => exchange => {
-    entered++
-    exchange.signal.addEventListener('abort', () => aborted++)
+    entered.push(exchange)
     return handler(exchange)
   }
   const { port, url, bugs } = serve(t, {
@@ -81,9 +80,9 @@ t.test('a client that leaves harms no kind of handler', async t => {
   })
   const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
   const open = [get('/waits'), get('/fails'), get('/taken'), post(50, 'half'), post(50, 'half').replace('/x', '/unread')].map(text => raw(t, port, text))
-  await until(() => entered === open.length)
+  await until(() => entered.length === open.length)
   for (const { socket } of open) socket.resetAndDestroy()
-  await until(() => aborted === open.length)
+  await until(() => entered.every(({ aborted }) => aborted))
   release()
   await turn()
   t.equal((await request(`${url}/ok`)).statusCode, 200)
@@ -118,6 +117,36 @@ t.test('a body is read whole, and one too large is refused before it is', async 
   const chunk = `2000\r\n${'x'.repeat(0x2000)}\r\n`
   const chunked = await raw(t, port, `POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}${chunk}`).ended
   t.match(chunked, /^HTTP\/1\.1 413 /, 'no length declared')
+})
+
+t.test('a body in chunks that is refused before it has come is taken first, so that no proxy misses the answer for being still sending', async t => {
+  let asked = 0
+  const { port } = serve(t, {
+    'POST /x': () => {
+      asked++
+      throw new LiveError('RATE_LIMITED', 'too many')
+    },
+  })
+  const head = 'POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const chunk = `400\r\n${'x'.repeat(0x400)}\r\n`
+  const { socket, ended } = raw(t, port, head)
+  let answered = false
+  socket.once('data', () => (answered = true))
+  await until(() => asked === 1)
+  for (let i = 0; i < 3; i++) {
+    await new Promise(resolve => socket.write(chunk, resolve))
+    t.notOk(answered)
+  }
+  socket.write('0\r\n\r\n')
+  t.match(await ended, /^HTTP\/1\.1 429 [\s\S]*"RATE_LIMITED"/)
+
+  t.match(await raw(t, port, `${head}${chunk}0\r\n\r\n`).ended, /^HTTP\/1\.1 429 /, 'all in one write')
+  t.match(await raw(t, port, `${head}${chunk}`).ended, /^HTTP\/1\.1 429 /, 'a body that stops coming is waited for no longer than a second')
+  const endless = raw(t, port, head)
+  endless.socket.on('error', () => {})
+  const sending = setInterval(() => endless.socket.write(chunk.repeat(16)), 1)
+  t.teardown(() => clearInterval(sending))
+  t.match(await endless.ended, /^$|^HTTP\/1\.1 429 /, 'one without an end is not taken for ever')
 })
 
 t.test('an unknown path, another method, HEAD and OPTIONS', async t => {

@@ -65,6 +65,12 @@ t.test('a connection and then silence, or half an answer: timeout, when it was d
   }
 })
 
+t.test('the time that is left is seldom a whole number', async t => {
+  const client = newClient(t)
+  t.match(JSON.parse((await client.call(serve(t, node()), { ...ping, timeoutMs: 2_000.25 })).toString()), { id: 'e1' })
+  await t.rejects(client.call(await bare(t, () => {}), { ...ping, timeoutMs: 50.5 }), failed('timeout'))
+})
+
 t.test('the connection breaks under way: lost', async t => {
   const client = newClient(t)
   for (const half of ['', 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf', 'SSH-2.0 hello\r\n']) {

@@ -256,6 +256,22 @@ t.test('the deadline holds, whoever still works, and each try has what is left o
   t.equal(calls.length, 2, 'nobody is asked after it')
 })
 
+t.test('each call gets slow at its own time, whatever began or ended before it, and none leaves a timer', async t => {
+  const { clock, ask, calls } = stage()
+  const slow = { hedged: true, tryMs: 60_000, deadlineMs: 60_000 }
+  for (let i = 0; i < 6; i++) {
+    ask(slow)
+    await clock.advance(40)
+  }
+  calls[0]!.answer('yes')
+  calls[3]!.answer('yes')
+  await clock.advance(1_000)
+  t.same(calls.filter(({ peer }) => peer === b).map(({ at }) => at), [40, 80, 160, 200].map(at => at + PATIENCE_MS))
+  for (const call of calls) call.answer('yes')
+  await clock.advance(0)
+  t.equal(clock.pending, 0)
+})
+
 t.test('closing leaves no timer', async t => {
   const { clock, failover } = stage(new Set(['a']))
   failover.failed(a, new PeerError('refused', 'refused'))

@@ -1,0 +1,36 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { projectRoot } from '../../runtime/root.js'
+import { readOptions } from './options.js'
+import { isGood, report } from './report.js'
+import { run } from './run.js'
+
+t.setTimeout(230_000)
+
+/** The commit of the former release: the one that people upgrade from, and go back to. */
+const FORMER = '2608e12cbdc3258607c60fe5bfa3d25647cd2165'
+
+const { status } = spawnSync('git', ['-C', projectRoot, 'cat-file', '-e', `${FORMER}^{commit}`])
+const skip = status !== 0 && `the former release, commit ${FORMER}, is not in this copy of the repository`
+
+/** The former release, compiled. @returns the folder of its compiled code */
+function build(folder: string): string {
+  mkdirSync(folder, { recursive: true })
+  const archive = execFileSync('git', ['-C', projectRoot, 'archive', '--format=tar', FORMER, '--', '.', ':!test', ':!bench'], { maxBuffer: 64 << 20 })
+  execFileSync('tar', ['-x', '-C', folder], { input: archive })
+  // Its types were checked when it was released.
+  execFileSync(process.execPath, [join(projectRoot, 'node_modules/typescript/bin/tsc'), '-p', folder, '--noCheck', '--outDir', join(folder, 'dist')])
+  return join(folder, 'dist')
+}
+
+t.test('a cluster is upgraded from the former release and taken back, under load: no promise is broken, and no post fails', { skip }, async t => {
+  const folder = join(projectRoot, '.build', `former-${process.pid}`)
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const otherBuild = build(folder)
+  const options = readOptions(['--seconds', '10', '--seed', '1', '--faults', 'rolling', '--viewers', '60', '--videos', '12', '--rate', '40', '--other-build', otherBuild])!
+  const outcome = await run(options, line => t.comment(line))
+  t.ok(isGood(outcome), isGood(outcome) ? 'no promise was broken' : report(outcome))
+  t.same([...outcome.ledger.posts()].filter(({ failed }) => failed), [], 'every post was answered 201')
+})

@@ -1,0 +1,114 @@
+import { copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
+import type { Draft } from '../../../protocol/comment.js'
+import { MAX_CURSOR } from '../../../protocol/id.js'
+import { until } from '../../support/until.js'
+
+const NOW = Date.UTC(2026, 5, 1)
+const ALL = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 10_000 }
+let keys = 0
+const draft = (content: string): Draft => ({ videoId: 'v', authorId: 'ann', content, key: `key-${keys++}` })
+
+/** A store that was accepted, and has a comment. */
+async function accepted(t: Test): Promise<{ store: SqliteStore; path: string; folder: string; writes: (string | undefined)[]; contents: () => Promise<string[]> }> {
+  const folder = mkdtempSync(join(tmpdir(), 'live-store-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'comments.db')
+  const writes: (string | undefined)[] = []
+  const store = new SqliteStore(path, { mustBeAccepted: true, onWrite: reason => writes.push(reason), deadlineMs: 30_000 })
+  t.teardown(() => store.close())
+  t.match(await failure(store.look()), { reason: 'FILE_MISSING' })
+  t.same(readdirSync(folder), [], 'looking makes no file')
+  await t.rejects(store.append([draft('before')], NOW), { code: 'STORE_UNAVAILABLE', unknown: false })
+  await store.create()
+  store.accept(await store.look())
+  t.match(await store.append([draft('first')], NOW), [{ kind: 'created' }])
+  return { store, path, folder, writes, contents: async () => (await store.page('v', ALL)).map(({ comment }) => comment.content) }
+}
+
+const failure = (call: Promise<unknown>) => call.then(() => undefined, (error: unknown) => error)
+const filesOf = (folder: string) => readdirSync(folder).filter(name => name.startsWith('comments.db'))
+
+t.test('what a file says of itself', async t => {
+  const { store } = await accepted(t)
+  const file = await store.look()
+  t.match(file, { id: /^[0-9a-f]{16}$/, generation: /^[0-9a-f]{16}$/, place: /^[0-9a-f]+:\d+$/, stored: 1, acceptedHere: false })
+  t.equal(store.generation, file.generation)
+  await store.noteAccepted()
+  t.match(await store.look(), { ...file, acceptedHere: true })
+  await store.renew()
+  t.match(await failure(store.look()), { reason: 'GENERATION_CHANGED' }, 'what was open is let go')
+  const renewed = await store.look()
+  t.match(renewed, { id: file.id, place: file.place, stored: 1, acceptedHere: false })
+  t.not(renewed.generation, file.generation)
+  t.match(await failure(store.append([draft('of the former generation')], NOW)), { reason: 'NOT_ACCEPTED', unknown: false })
+  t.match(await failure(store.page('v', ALL)), { reason: 'NOT_ACCEPTED' })
+  store.accept(renewed)
+  t.match(await store.append([draft('second')], NOW), [{ kind: 'created' }])
+  t.equal(store.stored, 2)
+})
+
+t.test('removed, moved or replaced while it is open: nothing is acknowledged, and nothing is made in its place', async t => {
+  const ways: Record<string, (folder: string, path: string) => void> = {
+    removed: folder => filesOf(folder).forEach(name => rmSync(join(folder, name))),
+    moved: folder => filesOf(folder).forEach(name => renameSync(join(folder, name), join(folder, `old-${name}`))),
+    'the database alone removed': (_folder, path) => rmSync(path),
+    replaced(folder, path) {
+      filesOf(folder).forEach(name => rmSync(join(folder, name)))
+      const other = new Database(path)
+      other.exec('CREATE TABLE other (x)')
+      other.close()
+    },
+    'replaced by a copy of itself'(folder, path) {
+      copyFileSync(path, join(folder, 'copy'))
+      renameSync(join(folder, 'copy'), path)
+    },
+  }
+  for (const [way, change] of Object.entries(ways)) {
+    await t.test(way, async t => {
+      const { store, path, folder, writes } = await accepted(t)
+      change(folder, path)
+      const before = filesOf(folder).sort().join()
+      for (const content of ['one', 'two']) await t.rejects(store.append([draft(content)], NOW), { code: 'STORE_UNAVAILABLE', unknown: false })
+      await t.rejects(store.page('v', ALL), { code: 'STORE_UNAVAILABLE' })
+      await t.rejects(store.page('v', ALL), { code: 'STORE_UNAVAILABLE' })
+      t.match(writes.at(-1), /^(FILE_MOVED|FILE_MISSING|LOG_MOVED|NOT_ACCEPTED|SQLITE_)/)
+      if (!way.startsWith('replaced')) t.equal(filesOf(folder).filter(name => name === 'comments.db').length, 0, `no new file among ${before}`)
+    })
+  }
+})
+
+t.test('put back, it is taken up with all that it had', async t => {
+  const { store, folder, contents } = await accepted(t)
+  for (const name of filesOf(folder)) renameSync(join(folder, name), join(folder, `old-${name}`))
+  await t.rejects(store.append([draft('lost')], NOW), { code: 'STORE_UNAVAILABLE' })
+  for (const name of readdirSync(folder).filter(name => name.startsWith('old-'))) renameSync(join(folder, name), join(folder, name.slice(4)))
+  await until(() => store.append([draft('second')], NOW).then(() => true, () => false), { what: 'the same file again' })
+  t.same(await contents(), ['first', 'second'])
+})
+
+t.test('its log removed: what was committed is saved into the database, and nothing is lost', async t => {
+  const { store, path, contents } = await accepted(t)
+  rmSync(`${path}-wal`)
+  rmSync(`${path}-shm`)
+  t.match(await failure(store.append([draft('not this')], NOW)), { reason: 'LOG_MOVED', unknown: false })
+  await until(() => store.look().then(() => true, () => false), { what: 'both threads have let go and opened it anew' })
+  store.accept(await store.look())
+  await store.append([draft('second')], NOW)
+  t.same(await contents(), ['first', 'second'])
+})
+
+t.test('whether anything can be written is tried, and told', async t => {
+  const { store, writes, path } = await accepted(t)
+  const blocker = new Database(path)
+  t.teardown(() => blocker.close())
+  await store.probe()
+  t.equal(writes.at(-1), undefined)
+  t.equal(await store.check(30_000), 'ok')
+  const stored = await store.look()
+  t.equal(stored.stored, 1, 'no comment came of it')
+})
