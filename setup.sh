@@ -182,6 +182,13 @@ for front in nginx caddy; do
   fi
 done
 
+# ---- A C compiler, for the tests that cut the power -------------------------------------------------------
+
+if [ "$(uname -s)" = Linux ] && ! have cc; then
+  if [ $manager = apt ] && [ $may_install = yes ]; then install 'a C compiler (to test a power cut)' gcc libc6-dev || true; fi
+  have cc || say 'There is no C compiler (cc): a power cut is not tested here'
+fi
+
 # ---- ZooKeeper -------------------------------------------------------------------------------------------
 
 if ! zookeeper_fetched && ! { zookeeper_packaged && ! have mvn; }; then

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import { MAX_CURSOR, nextId, type Cursor } from '../../protocol/id.js'
@@ -121,7 +121,7 @@ export class SqliteDatabase {
   constructor(path: string, busyMs: number, mayCreate = true) {
     const placeBefore = placeOf(path)
     if (placeBefore === undefined && !mayCreate) throw new FileMissingError(`${path} is missing`)
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(resolve(dirname(path)))
     this.#db = new Database(path, { timeout: busyMs })
     try {
       this.#db.pragma('journal_mode = WAL')
@@ -224,7 +224,8 @@ export class SqliteDatabase {
     const rows = (newestFirst ? descending : ascending).all(videoId, after, until, limit)
     const page = rows.map(row => storedOf(videoId, row))
     for (let i = 1; i < page.length; i++) {
-      if (page[i]!.comment.id > page[i - 1]!.comment.id === newestFirst) throw new RowDamagedError('the ids of a page do not ascend')
+      const [before, after] = newestFirst ? [page[i]!, page[i - 1]!] : [page[i - 1]!, page[i]!]
+      if (before.comment.id >= after.comment.id) throw new RowDamagedError('the ids of a page do not ascend')
     }
     return page
   }
@@ -348,6 +349,25 @@ function prepare(db: Database.Database) {
   }
 }
 
+/** Makes the folder, and those above it, where they are missing. SQLite puts the names of its own files on the disk before a
+ * commit is done, but a power cut would still take a new folder with all that is in it. */
+function makeFolder(folder: string): void {
+  const first = mkdirSync(folder, { recursive: true })
+  if (first === undefined) return
+  for (let made = folder; made.length >= first.length; made = dirname(made)) {
+    try {
+      const above = openSync(dirname(made), 'r')
+      try {
+        fsyncSync(above)
+      } finally {
+        closeSync(above)
+      }
+    } catch {
+      // Some network disks sync no folders. SQLite goes on then, and so do we.
+    }
+  }
+}
+
 /** In one transaction, so that of several processes that open a new file at once only one makes the tables. */
 function migrate(db: Database.Database, path: string): void {
   const version = () => db.pragma('user_version', { simple: true }) as number
@@ -371,7 +391,7 @@ function newName(): string {
 
 /** @throws RowDamagedError */
 function storedOf(videoId: VideoId, { id, prev, author_id, author_name, content, created_at }: Row): Stored {
-  if (typeof author_id !== 'string' || typeof content !== 'string' || typeof created_at !== 'number' || (author_name !== null && typeof author_name !== 'string')) throw new RowDamagedError('a comment is not one')
+  if (typeof author_id !== 'string' || typeof content !== 'string' || typeof created_at !== 'number' || !Number.isFinite(created_at) || (author_name !== null && typeof author_name !== 'string')) throw new RowDamagedError('a comment is not one')
   const stored = { comment: { id: cursorOf(id), videoId, authorId: author_id, ...nameOf(author_name), content, createdAt: created_at }, prev: cursorOf(prev) }
   if (stored.prev >= stored.comment.id) throw new RowDamagedError('a chain leads back')
   return stored

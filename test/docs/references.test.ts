@@ -79,7 +79,7 @@ t.test('every variable that a document sets is read', async t => {
 })
 
 /** Folders whose README names each of their files; one without a README is described in the README above it. */
-const described = ['protocol', 'runtime', 'cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench', 'test/support', 'test/docs', 'test/simulate', 'test/chaos', 'test/page', 'test/fuzz']
+const described = ['protocol', 'runtime', 'cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench', 'test/support', 'test/docs', 'test/simulate', 'test/chaos', 'test/power', 'test/page', 'test/fuzz']
 
 function readmeOf(folder: string): Document | undefined {
   for (let at = folder; at !== '.'; at = dirname(at)) {
@@ -90,7 +90,7 @@ function readmeOf(folder: string): Document | undefined {
 }
 
 t.test('every file of a folder stands in its README', async t => {
-  const isDescribed = (path: string) => described.some(folder => path.startsWith(`${folder}/`)) && /\.(ts|js|css|html|svg|xml)$/.test(path) && !path.endsWith('.test.ts')
+  const isDescribed = (path: string) => described.some(folder => path.startsWith(`${folder}/`)) && /\.(ts|js|css|html|svg|xml|c)$/.test(path) && !path.endsWith('.test.ts')
   const named = new Map(documents.map(({ path, prose }) => [path, new Set(codeOf(prose).flatMap(code => code.split(/[^A-Za-z0-9_.-]+/)))]))
   const paths = files.filter(isDescribed)
   t.ok(paths.length > 150)

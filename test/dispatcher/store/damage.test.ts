@@ -1,5 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
@@ -7,6 +6,9 @@ import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
+import { memoryFolder } from '../../support/memory-folder.js'
+import { killed, laidOut } from './damaged-file.js'
+import { tryDamage, tryOneVideo, type Seen } from './try-damage.js'
 
 const NOW = Date.UTC(2026, 5, 1)
 const ALL = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 1_000 }
@@ -17,9 +19,7 @@ const draft = (videoId: string, content = 'hello'): Draft => ({ videoId, authorI
 
 /** A closed file with 30 long comments of each video. */
 function filled(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'live-damage-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const path = join(folder, 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const database = new SqliteDatabase(path, 0)
   for (let i = 0; i < 30; i++) database.append(VIDEOS.map(video => draft(video, `${video} says ${i} ${'.'.repeat(700)}`)), NOW)
   database.close()
@@ -102,4 +102,37 @@ t.test('a video whose ids are used up takes no more posts; what can be read of i
   t.same((await store.lastIds(['video-1', 'video-2'])), new Map([['video-1', newest], ['video-2', MAX_CURSOR]]))
   t.equal((await store.page('video-1', ALL)).at(-1)!.comment.id, newest)
   t.same(damaged, Array.from({ length: 2 }, () => [['video-1', 'IDS_EXHAUSTED'], ['video-2', 'IDS_EXHAUSTED']]).flat())
+})
+
+t.test('flipped bits, cut files, foreign pages: no answer but what was stored, other words at most, or an error that says so', async t => {
+  const files = killed(t)
+  const folder = join(memoryFolder(t), 'store')
+  const [found, quick] = [[673], Array.from({ length: 90 }, (_, i) => i)]
+  const seen: Seen[] = []
+  for (const seed of [...found, ...quick]) seen.push(await tryDamage(files, folder, seed, seed % 15 === 0))
+  t.same(seen.flatMap(({ wrong }) => wrong), [])
+  const sum = (of: 'right' | 'altered' | 'failed') => seen.reduce((all, each) => all + each[of], 0)
+  t.ok(sum('failed') > 50 && sum('right') > 30_000, 'it was damaged, and much of it can be read')
+  t.comment(`${seen.length} stores: ${sum('right')} comments right, ${sum('altered')} altered, ${sum('failed')} errors`)
+})
+
+t.test("flipped bits in a page of one video's comments: all others are as ever", async t => {
+  const files = killed(t)
+  const folder = join(memoryFolder(t), 'store')
+  const path = laidOut(folder, files)
+  new SqliteDatabase(path, 0).close()
+  const database = readFileSync(path)
+  const seen = Array.from({ length: 60 }, (_, seed) => tryOneVideo(files, database, folder, seed))
+  t.same(seen.flatMap(({ wrong }) => wrong), [])
+  t.ok(seen.filter(({ failed }) => failed > 0).length > 15, 'it was damaged')
+})
+
+t.test('what is no time, no text or no id in a row is no comment', async t => {
+  const path = filled(t)
+  const other = new Database(path)
+  const damages = ['created_at = 9e999', "content = x'00'", "author_id = x'05'", "author_name = x''", 'prev = id', "prev = 'x'"]
+  damages.forEach((damage, i) => other.exec(`UPDATE comments SET ${damage} WHERE video_id = 'video-${i}'`))
+  other.close()
+  const { store } = open(t, path)
+  for (const [i, damage] of damages.entries()) await t.rejects(store.page(`video-${i}`, ALL), { code: 'STORE_UNAVAILABLE' }, damage)
 })

@@ -85,7 +85,7 @@ t.test('a comment that was acknowledged is there after the process was killed', 
 })
 
 t.test('a commit is on the disk, not only with the kernel, before it is answered', async t => {
-  // What a power failure would show cannot be seen here: what the writer's own connection is told can.
+  // What a power cut would leave is tested in test/power, where that can be done; what the writer's connection is told, here.
   const opened = new Set<Database.Database>()
   const plain = Object.getOwnPropertyDescriptor(Database.prototype, 'pragma')!
   const pragma = plain.value as (this: Database.Database, ...given: unknown[]) => unknown
