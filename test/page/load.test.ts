@@ -10,13 +10,16 @@ const SECONDS = 10
 /** Notes every comment that ever gets a row, what is measured of the main thread, and the most rows there were. */
 const RECORDER = `
   const seen = (globalThis.seen = []), tasks = (globalThis.tasks = [])
+  const bursts = (globalThis.bursts = [])
   globalThis.misplaced = 0
   globalThis.mostRows = 0
   globalThis.said = 0
   const list = document.getElementById('comments')
   for (const row of list.children) seen.push(row.dataset.id)
   new MutationObserver(changes => {
-    for (const { addedNodes } of changes) for (const row of addedNodes) if (row.dataset?.id) seen.push(row.dataset.id)
+    const added = changes.flatMap(({ addedNodes }) => [...addedNodes]).flatMap(row => row.dataset?.id ?? [])
+    seen.push(...added)
+    if (added.length >= 200) bursts.push(added[0])
     const ids = Array.from(list.children, row => Number(row.dataset.id))
     if (ids.some((id, at) => at > 0 && id <= ids[at - 1])) globalThis.misplaced++
     globalThis.mostRows = Math.max(globalThis.mostRows, ids.length)
@@ -40,6 +43,8 @@ const LAGS = `
 
 interface Recorded {
   readonly seen: string[]
+  /** The first of each 200 rows or more that came in one go: what stood before them in it never gets a row. */
+  readonly bursts: string[]
   readonly tasks: number[]
   readonly misplaced: number
   readonly mostRows: number
@@ -75,8 +80,12 @@ t.test('100 comments a second for 10 s: none missing, doubled or misplaced', asy
   const stored = (await cluster.history('busy')).map(({ id }) => id)
   t.equal(stored.length, PER_SECOND * SECONDS)
   await until(async () => (await viewer.ids()).at(-1) === stored.at(-1))
-  const { seen, tasks, misplaced, mostRows, said } = await viewer.page.evaluate<Recorded>('({ seen, tasks, misplaced, mostRows, said })')
-  t.same(seen, stored, 'every comment got a row, once, in the order of the ids')
+  const { seen, bursts, tasks, misplaced, mostRows, said } = await viewer.page.evaluate<Recorded>('({ seen, bursts, tasks, misplaced, mostRows, said })')
+  const got = new Set(seen)
+  // On a machine that stood still more than the 200 that the page keeps can come in one go.
+  t.same(seen, stored.filter(id => got.has(id)), 'each comment got a row once at most, in the order of the ids')
+  const skippedBefore = stored.filter((id, at) => got.has(id) && at > 0 && !got.has(stored[at - 1]!))
+  t.same(skippedBefore, bursts.filter(id => skippedBefore.includes(id)), 'and none was passed over but what could not have stayed')
   t.equal(misplaced, 0)
   t.ok(mostRows <= 210, `${mostRows} rows at most`)
   t.equal(await viewer.page.evaluate('(({ scrollTop, scrollHeight, clientHeight }) => scrollHeight - scrollTop - clientHeight < 2)(document.getElementById("scroll"))'), true, 'it follows the newest')
