@@ -94,7 +94,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   await live.stopping
   wish.close()
   await drain()
-  open.stopListening()
+  await open.stopListening()
   await part.leave()
   internal.close()
   open.close()

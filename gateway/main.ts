@@ -103,8 +103,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 
   await live.stopping
   wish.close()
-  server.stopListening()
   draining()
+  await server.stopListening()
   await part.stop(config.DRAIN_MS)
   server.close()
   internal.close()

@@ -88,16 +88,23 @@ export class HttpServer implements Router {
     return uws.us_socket_local_port(this.#socket)
   }
 
-  /** Accepts no new connections; open ones go on. */
-  stopListening(): void {
-    if (this.#socket) uws.us_listen_socket_close(this.#socket)
-    this.#socket = undefined
+  /** Accepts no new connections; open ones go on. Those that wait to be accepted are accepted first: the kernel would reset
+   * them, with the requests that they have brought. */
+  async stopListening(): Promise<void> {
+    // Between two turns the loop has looked at all its sockets.
+    for (let turns = 0; turns < 2; turns++) await leaveCallback()
+    this.#closeListener()
   }
 
   /** Closes everything at once. */
   close(): void {
-    this.stopListening()
+    this.#closeListener()
     this.#app.close()
+  }
+
+  #closeListener(): void {
+    if (this.#socket) uws.us_listen_socket_close(this.#socket)
+    this.#socket = undefined
   }
 
   #serve(exchange: HttpExchange, methods: Map<Method, Handler> | undefined): void {

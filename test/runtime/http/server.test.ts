@@ -143,7 +143,7 @@ t.test('a body in chunks that is refused before it has come is taken first, so t
   t.match(await raw(t, port, `${head}${chunk}0\r\n\r\n`).ended, /^HTTP\/1\.1 429 /, 'all in one write')
   t.match(await raw(t, port, `${head}${chunk}`).ended, /^HTTP\/1\.1 429 /, 'a body that stops coming is waited for no longer than a second')
   const endless = raw(t, port, head)
-  endless.socket.on('error', () => {})
+  await new Promise(resolve => endless.socket.once('connect', resolve)) // the headers go first
   const sending = setInterval(() => endless.socket.write(chunk.repeat(16)), 1)
   t.teardown(() => clearInterval(sending))
   t.match(await endless.ended, /^$|^HTTP\/1\.1 429 /, 'one without an end is not taken for ever')
@@ -221,12 +221,30 @@ t.test('a server that stops listening finishes what it has', async t => {
   const { socket } = raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
   await new Promise(resolve => socket.once('connect', resolve))
   await turn()
-  server.stopListening()
-  server.stopListening()
+  await Promise.all([server.stopListening(), server.stopListening()])
   await t.rejects(request(url), { code: 'ECONNREFUSED' })
   const answered = new Promise<Buffer>(resolve => socket.once('data', resolve))
   release()
   t.match((await answered).toString(), /^HTTP\/1\.1 200 OK/)
+})
+
+t.test('connections that wait to be accepted when a server stops listening are accepted, and their requests answered', async t => {
+  const { server, port } = serve(t, { 'GET /': () => json({ served: true }) })
+  const waiting = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'))
+  const answers = waiting.map(async socket => {
+    const parts: Buffer[] = []
+    socket.on('data', (part: Buffer) => {
+      parts.push(part)
+      socket.end()
+    })
+    socket.on('error', () => {})
+    await new Promise(resolve => socket.once('close', resolve))
+    return Buffer.concat(parts).toString()
+  })
+  for (const socket of waiting) socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await new Promise(resolve => process.nextTick(resolve)) // the kernel has them by now, and we have not run since
+  await server.stopListening()
+  for (const answer of await Promise.all(answers)) t.match(answer, /^HTTP\/1\.1 200 OK/)
 })
 
 t.test('the address of a peer is IPv4 where it is one, also on a listener for both', async t => {
