@@ -75,8 +75,8 @@ t.test('in front of two gateways', async t => {
       await until(() => viewers.every(({ ids }) => ids.at(-1) === acknowledged.at(-1)), { what: 'all have the last comment' })
       // Caddy cannot send again what was on its way when a gateway went.
       t.same(name === 'Caddy' ? refused.filter(line => !line.includes(' 504 ')) : refused, [])
-      // One when it stops to listen, and one when it ends.
-      t.ok(refused.length <= 6, `two posts for each gateway that went, at most: ${refused.join('\n')}`)
+      // Caddy 2.6 has read a post by the time it sees that a gateway refuses it, and cannot send it to the next.
+      t.ok(refused.length <= 6, `two posts for each gateway that went, at most: ${refused.slice(0, 10).join('\n')}`)
       for (const viewer of viewers) {
         t.same(viewer.ids, acknowledged)
         t.same(viewer.refused, [])
