@@ -485,6 +485,19 @@ t.test('rule 9: an answer to a question asked before a viewer came does not judg
   t.same(ours.outlet.story, ['ready 40'], 'not 40 a second time')
 })
 
+t.test('rule 9: a cursor that is refused after the room began anew joins at L, and is told of no gap', async t => {
+  const stage = await Stage.open(5)
+  stage.store.comments.splice(2) // a backup was put back
+  const asked = stage.ask()
+  const { outlet } = stage.join({ after: 900 })
+  stage.room.synced(asked, stage.store.sync(asked))
+  await stage.push(1)
+  await stage.clock.advance(200)
+  t.same(outlet.story, [])
+  stage.sync()
+  t.same(outlet.story, ['ready 30'])
+})
+
 t.test('rule 9: an answer that was cut does not judge a cursor', async t => {
   const stage = await Stage.open(3)
   const [first, second] = stage.store.posts(2)
