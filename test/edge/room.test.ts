@@ -772,6 +772,26 @@ t.test('a long flush is cut in slices; who joins, leaves, blocks or drains betwe
   t.equal(flushes?.value, 3)
 })
 
+t.test('a flush looks at the clock at each 64th viewer, and pauses only where its slice is over', async t => {
+  for (const { costMs, inFirst } of [{ costMs: 0, inFirst: 200 }, { costMs: 0.1, inFirst: 63 }]) {
+    const stage = await Stage.open(0) // one is here
+    let written = 0
+    let first: number | undefined
+    for (let i = 0; i < 200; i++) {
+      const { outlet } = stage.join()
+      const write = outlet.write.bind(outlet)
+      outlet.write = bytes => {
+        stage.clock.spend(costMs)
+        if (written++ === 0) stage.clock.soon(() => (first = written)) // runs before the second slice
+        return write(bytes)
+      }
+    }
+    await stage.push(1)
+    t.equal(first, inFirst, `${costMs} ms a viewer`)
+    t.equal(written, 200)
+  }
+})
+
 t.test('a room that was empty for a while asks anew; a late answer to an old question opens nothing', async t => {
   const stage = await Stage.open(3)
   const [stays] = stage.room.viewers
