@@ -199,6 +199,14 @@ t.test('a room that is ahead of its store, and begins anew, is counted', async t
   stage.edge.stop()
 })
 
+t.test('every room is looked at once a second: its viewers are told how many they are', async t => {
+  const stage = new EdgeStage()
+  const { outlet } = stage.join('v')
+  await stage.clock.advance(5_000)
+  t.same(outlet.of('viewers').map(({ data }) => JSON.parse(data) as unknown), [{ viewers: 1 }])
+  stage.edge.stop()
+})
+
 t.test('ready, viewers and counts go with what other edges have', async t => {
   const stage = new EdgeStage()
   stage.answer = ({ syncs }) => syncs.map(sync => stage.store(sync.videoId).sync(sync, { others: 41 }))
