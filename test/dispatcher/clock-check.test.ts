@@ -52,7 +52,8 @@ t.test('a clock that is set between two comparisons is noticed at once', async t
   await clock.advance(1)
   clock.step(3_600_000)
   zookeeper.apart = -3_600_000
-  t.match(check.off, /^the clock was moved 3600 s/)
+  for (let i = 0; i < 3; i++) t.match(check.off, /^the clock was moved 3600 s/)
+  t.equal(zookeeper.asked, 2, 'one comparison at a time')
   await clock.advance(1)
   t.equal(check.off, 'the clock is 3600 s ahead of ZooKeeper\'s')
 })

@@ -123,6 +123,7 @@ t.test('a file that goes is refused, and taken again when it is back', async t =
   await clock.advance(10)
   t.match(standing.refused, /is missing, and store store is expected/)
   t.equal(store.accepted, undefined, 'nothing is stored')
+  t.match(standing.announced, { state: 'draining', store: undefined })
   const toldBefore = told()
   store.file = { ...before, place: '1:9' }
   await clock.advance(1_000)
@@ -160,12 +161,20 @@ t.test('how much is stored is written down, at most every two seconds', async t 
   const { clock, store, expectation, standing } = stage(t)
   store.file = FILE
   await standing.look()
+  const written: number[] = []
+  const expect = expectation.expect.bind(expectation)
+  expectation.expect = (file, insteadOf) => {
+    written.push(file.stored)
+    return expect(file, insteadOf)
+  }
   for (const stored of [20, 30, 40, 50, 60, 70]) {
     store.stored = stored
     store.file = { ...store.file, stored }
     await clock.advance(1_000)
     t.ok(expectation.expected!.stored >= stored - 20, `${expectation.expected!.stored} of ${stored}`)
   }
+  await clock.advance(10_000)
+  t.same(written, [20, 40, 60, 70], 'nothing is written where nothing was stored')
   store.stored = 71
   await standing.close()
   t.equal(expectation.expected?.stored, 71, 'and at the end')
@@ -221,6 +230,70 @@ t.test('a store that cannot be written: not fit at once at the start, later afte
   t.equal(standing.cannotStore, undefined)
   await clock.advance(5_000)
   t.equal(store.probes, probes + 1, 'who is well is not tried')
+})
+
+t.test('what is announced is looked at as soon as nothing can be written, and as soon as something can again', async t => {
+  const { clock, store, standing, told } = stage(t)
+  store.file = FILE
+  await standing.look()
+  standing.wrote('SQLITE_FULL')
+  store.readOnly = 'SQLITE_FULL'
+  await clock.advance(1_000)
+  const before = told()
+  standing.wrote(undefined)
+  t.equal(told() - before, 1)
+  await clock.advance(500)
+  standing.wrote('SQLITE_FULL')
+  await clock.advance(999)
+  const later = told()
+  standing.wrote('SQLITE_FULL')
+  t.equal(told() - later, 0)
+  await clock.advance(1)
+  standing.wrote('SQLITE_FULL')
+  t.equal(told() - later, 1)
+  t.match(standing.cannotStore, /SQLITE_FULL/)
+})
+
+t.test('it looks once a second, however often it was told to look', async t => {
+  const { clock, store, standing } = stage(t)
+  store.file = FILE
+  await standing.look()
+  for (let i = 0; i < 3; i++) await Promise.all([standing.look(), standing.look()])
+  let looks = 0
+  store.meanwhile = () => void looks++
+  await clock.advance(5_000)
+  t.equal(looks, 5)
+})
+
+t.test('a store that was refused is not taken because none is expected any more', async t => {
+  const { clock, store, expectation, standing } = stage(t)
+  store.file = FILE
+  expectation.expected = { id: 'other', generation: 'first', file: 'there:1:2', stored: 0 }
+  await standing.look()
+  t.match(standing.refused, /store other is expected/)
+  expectation.expected = undefined
+  await clock.advance(1_000)
+  t.equal(standing.refused, 'no store is expected any more')
+})
+
+t.test('a file that was moved is looked at once more before it is refused', async t => {
+  const { clock, store, standing } = stage(t)
+  store.trouble = 'SQLITE_BUSY'
+  store.file = FILE
+  await standing.look()
+  t.equal(standing.refused, 'the file cannot be used: SQLITE_BUSY')
+  store.trouble = undefined
+  await clock.advance(1_000)
+  t.equal(store.probes, 1)
+  const look = store.look.bind(store)
+  store.look = () => {
+    store.look = look
+    store.file = { ...store.file!, place: '1:9' }
+    return Promise.reject(new StoreUnavailableError('FILE_MOVED'))
+  }
+  await standing.look()
+  t.equal(standing.refused, undefined)
+  t.match(store.accepted, { place: '1:9' })
 })
 
 t.test('a wrong clock: passed over, and not ready, but it stores', async t => {

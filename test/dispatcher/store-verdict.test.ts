@@ -20,6 +20,7 @@ t.test('the first start', async t => {
 t.test('the expected store is accepted, at its place', async t => {
   t.same(of({}), { kind: 'accept' })
   t.same(of({ found: { ...file, stored: 11 } }), { kind: 'accept' })
+  t.same(of({ accepted: file }), { kind: 'accept' }, 'nothing was stored since')
 })
 
 t.test('every other one is refused, and says why', async t => {

@@ -97,6 +97,49 @@ t.test('a viewer from before the room began anew is told so by a gap, whether it
   }
 })
 
+t.test('that gap comes once, and only to one that had what is gone', async t => {
+  const stage = new Stage()
+  stage.posts(3)
+  const [had, there, lower, newcomer] = [stage.come({ after: 900 }), stage.come({ after: 20 }), stage.come({ after: 10 }), stage.come({ recent: 2 })]
+  stage.epoch = 1
+  stage.restartedAt = 20
+  for (const { viewer } of [had, there, lower, newcomer]) stage.catchUp.advance(viewer)
+  stage.posts(1)
+  stage.catchUp.advance(had.viewer)
+  t.same(had.outlet.story, ['gap 900..20', 30, 'ready 30', 40])
+  t.same(there.outlet.story, [30, 'ready 30'])
+  t.same(lower.outlet.story, [20, 30, 'ready 30'])
+  t.same(newcomer.outlet.story, [20, 30, 'ready 30'])
+})
+
+t.test('that gap comes at once where the answer that was on its way does not reach back to where the room began anew', async t => {
+  const stage = new Stage()
+  stage.store.posts(3)
+  stage.buffer.restart(30)
+  const { viewer, outlet } = stage.come({ after: 25 })
+  stage.catchUp.advance(viewer)
+  stage.epoch = 1
+  stage.restartedAt = 20
+  await stage.clock.advance(0)
+  t.same(outlet.story, ['gap 25..20'])
+  await stage.clock.advance(1_000)
+  t.same(outlet.story, ['gap 25..20', 30, 'ready 30'])
+})
+
+t.test('who is given up at the place where the room began anew is told of no second gap', async t => {
+  const stage = new Stage()
+  stage.store.posts(5)
+  stage.buffer.restart(50)
+  stage.history = () => new Promise(() => {})
+  const { viewer, outlet } = stage.come({ after: 40 })
+  stage.catchUp.advance(viewer)
+  stage.store.comments.splice(3)
+  stage.epoch = 1
+  stage.restartedAt = 30
+  await stage.tick(10_000)
+  t.same(outlet.story, ['gap 40..30', 'ready 30'])
+})
+
 t.test('viewers that missed the same are given the same bytes, for a second', async t => {
   const stage = new Stage()
   stage.posts(3)

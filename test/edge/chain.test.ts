@@ -247,6 +247,21 @@ t.test('a chain whose store went back, and has gone on since, begins anew where 
   }
 })
 
+t.test('the same where nothing was appended since the chain opened at the head, or where a cursor that is no comment opened it', async t => {
+  for (const from of [undefined, 25]) {
+    const { chain, store, restarts } = new Checked()
+    store.posts(5)
+    const first = chain.request(from)
+    chain.answer(first, store.sync(first))
+    store.comments.splice(2)
+    store.comments.push({ videoId: 'v', prev: 20, id: 60, json: '{"id":"60"}' })
+    const asked = chain.request()
+    chain.answer(asked, store.sync(asked))
+    t.same(restarts, [[50, 20]], `opened from ${from}`)
+    t.equal(chain.last, 60)
+  }
+})
+
 t.test('a cursor that is no comment of the store opens a chain, and nothing is begun anew for it', async t => {
   const checked = new Checked()
   const { chain, store, restarts } = checked

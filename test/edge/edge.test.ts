@@ -187,6 +187,26 @@ t.test('the hook for received comments is called for each of them, watched or no
   edge.stop()
 })
 
+t.test('a room that is ahead of its store, and begins anew, is counted', async t => {
+  const stage = new EdgeStage()
+  stage.store('v').posts(3)
+  stage.join('v')
+  await stage.clock.advance(0)
+  t.equal(await valueOf(stage.metrics.restarts), 0)
+  stage.store('v').comments.splice(1) // a backup was put back
+  await stage.clock.advance(2_000)
+  t.equal(await valueOf(stage.metrics.restarts), 1)
+  stage.edge.stop()
+})
+
+t.test('every room is looked at once a second: its viewers are told how many they are', async t => {
+  const stage = new EdgeStage()
+  const { outlet } = stage.join('v')
+  await stage.clock.advance(5_000)
+  t.same(outlet.of('viewers').map(({ data }) => JSON.parse(data) as unknown), [{ viewers: 1 }])
+  stage.edge.stop()
+})
+
 t.test('ready, viewers and counts go with what other edges have', async t => {
   const stage = new EdgeStage()
   stage.answer = ({ syncs }) => syncs.map(sync => stage.store(sync.videoId).sync(sync, { others: 41 }))

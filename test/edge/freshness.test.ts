@@ -36,6 +36,13 @@ t.test('an edge that has nothing to sync pings, and is not stale for that', asyn
   t.ok(pinged.length > 20 && pinged.length < 60, `${pinged.length} pings in 20 s`)
 })
 
+t.test('an edge that nobody answers pings each dispatcher once at a time', async t => {
+  const { living, pinged, pass } = stage()
+  living.clear()
+  await pass(20_000)
+  t.ok(pinged.length > 20 && pinged.length < 40, `${pinged.length} pings in 20 s`)
+})
+
 t.test('one dispatcher that answers is enough', async t => {
   const { changes, living, pass } = stage()
   living.delete('d1')

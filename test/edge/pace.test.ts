@@ -28,6 +28,11 @@ t.test('what was spent is there again after a rest', async t => {
   t.ok(rested < tired * 0.7, `${rested} after ${tired}`)
 })
 
+t.test('a room that was quiet takes nine tenths of a core at most', async t => {
+  const interval = new Pace().interval(1, 0)
+  t.ok(interval >= 1 / 0.9 && interval < 1.2, `${interval} ms`)
+})
+
 t.test('nobody waits longer than 100 ms for company', async t => {
   const pace = new Pace()
   for (let i = 0; i < 50; i++) pace.interval(500, i * 500)

@@ -485,6 +485,19 @@ t.test('rule 9: an answer to a question asked before a viewer came does not judg
   t.same(ours.outlet.story, ['ready 40'], 'not 40 a second time')
 })
 
+t.test('rule 9: a cursor that is refused after the room began anew joins at L, and is told of no gap', async t => {
+  const stage = await Stage.open(5)
+  stage.store.comments.splice(2) // a backup was put back
+  const asked = stage.ask()
+  const { outlet } = stage.join({ after: 900 })
+  stage.room.synced(asked, stage.store.sync(asked))
+  await stage.push(1)
+  await stage.clock.advance(200)
+  t.same(outlet.story, [])
+  stage.sync()
+  t.same(outlet.story, ['ready 30'])
+})
+
 t.test('rule 9: an answer that was cut does not judge a cursor', async t => {
   const stage = await Stage.open(3)
   const [first, second] = stage.store.posts(2)
@@ -757,6 +770,26 @@ t.test('a long flush is cut in slices; who joins, leaves, blocks or drains betwe
   t.same(joined.map(({ outlet }) => outlet.story), [['ready 50', 60], [50, 'ready 50', 60], ['ready 50', 60], ['ready 60']])
   const flushes = (await stage.metrics.flushSeconds.get()).values.find(({ metricName }) => metricName?.endsWith('_count'))
   t.equal(flushes?.value, 3)
+})
+
+t.test('a flush looks at the clock at each 64th viewer, and pauses only where its slice is over', async t => {
+  for (const { costMs, inFirst } of [{ costMs: 0, inFirst: 200 }, { costMs: 0.1, inFirst: 63 }]) {
+    const stage = await Stage.open(0) // one is here
+    let written = 0
+    let first: number | undefined
+    for (let i = 0; i < 200; i++) {
+      const { outlet } = stage.join()
+      const write = outlet.write.bind(outlet)
+      outlet.write = bytes => {
+        stage.clock.spend(costMs)
+        if (written++ === 0) stage.clock.soon(() => (first = written)) // runs before the second slice
+        return write(bytes)
+      }
+    }
+    await stage.push(1)
+    t.equal(first, inFirst, `${costMs} ms a viewer`)
+    t.equal(written, 200)
+  }
 })
 
 t.test('a room that was empty for a while asks anew; a late answer to an old question opens nothing', async t => {

@@ -182,6 +182,52 @@ t.test('one question at a time is out for a room; what comes up meanwhile is ask
   stage.edge.stop()
 })
 
+t.test('what comes up while a question is out, and its answer has not, is asked for as soon as the answer is there', async t => {
+  const stage = new EdgeStage()
+  const store = stage.store('v')
+  const { outlet } = stage.join('v')
+  await stage.clock.advance(0)
+  stage.answer = question => {
+    const answers = stage.fromStores(question)
+    return new Promise(resolve => stage.clock.after(50, () => resolve(answers)))
+  }
+  stage.questions.length = 0
+  const start = stage.clock.now()
+  for (let i = 0; i < 2; i++) {
+    stage.edge.batch({ comments: [], hints: [{ videoId: 'v', id: store.post().id }] })
+    await stage.clock.advance(10)
+  }
+  await stage.clock.advance(100)
+  t.same(stage.syncsOf('v').map(({ at }) => at - start), [0, 50])
+  t.same(outlet.ids, [10, 20])
+  stage.edge.stop()
+})
+
+t.test('a sync that is answered forgives: a dispatcher that fails now and then is set aside for half a second each time', async t => {
+  const stage = new EdgeStage({ dispatchers: 2 })
+  const [owner, next] = order(stage, 'v')
+  let fails = false
+  stage.answer = question => {
+    if (fails && question.node.id === owner) throw new PeerError('lost', 'gone')
+    return stage.fromStores(question)
+  }
+  stage.join('v')
+  await stage.clock.advance(0)
+  const asked = async () => {
+    stage.edge.batch({ comments: [], hints: [{ videoId: 'v', id: stage.store('v').post().id }] })
+    await stage.clock.advance(0)
+    return stage.syncsOf('v').at(-1)!.node
+  }
+  for (let i = 0; i < 3; i++) {
+    fails = true
+    t.equal(await asked(), next)
+    fails = false
+    await stage.clock.advance(700)
+    t.equal(await asked(), owner)
+  }
+  stage.edge.stop()
+})
+
 t.test('history is asked of whoever answers first in hash order', async t => {
   const stage = new EdgeStage({ dispatchers: 3 })
   stage.store('v').posts(20)

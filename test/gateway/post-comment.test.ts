@@ -57,9 +57,9 @@ function stage(count = 2, frozen: ReadonlySet<string> = new Set(), reply: (batch
       }),
   }
   const poster = new Poster({ client, clock, failover, owners: () => nodes })
-  const post = (key?: string) => {
+  const post = (key?: string, content = 'hello') => {
     const outcome: { reply?: Reply; error?: LiveError; at?: number } = {}
-    poster.post('v', key, Promise.resolve(Buffer.from('{"content":"hello","authorId":"ann"}'))).then(
+    poster.post('v', key, Promise.resolve(Buffer.from(JSON.stringify({ content, authorId: 'ann' })))).then(
       reply => Object.assign(outcome, { reply, at: clock.now() }),
       (error: unknown) => Object.assign(outcome, { error, at: clock.now() }),
     )
@@ -133,6 +133,20 @@ t.test('who is refused because too many posts wait is told when to come back', a
   t.match(outcome.error, { code: 'OVERLOADED', headers: { 'retry-after': '1' } })
 })
 
+t.test('who comes when 8 MB of posts wait for the one dispatcher there is, is refused at once and told when to come back', async t => {
+  const { clock, batches, failover, post } = stage(1)
+  const content = 'é'.repeat(1_000)
+  for (let i = 0; i < 3_719; i++) post(undefined, content) // two are under way, and 3,718 of 2,256 bytes may wait
+  const last = post(undefined, content)
+  await clock.advance(0)
+  t.equal(last.error, undefined)
+  const refused = post(undefined, content)
+  await clock.advance(0)
+  t.match(refused.error, { code: 'OVERLOADED', message: 'too many posts are waiting', headers: { 'retry-after': '1' } })
+  t.equal(batches.length, 2)
+  t.equal(failover.backedOffCount, 0, 'it says nothing of the dispatcher')
+})
+
 t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 posts and 512 KB at most, and 8 MB that wait', async t => {
   const clock = new FakeClock()
   const calls: { readonly posts: number; readonly passedOn: boolean; readonly bytes: number; readonly answer: () => void }[] = []
@@ -175,6 +189,17 @@ t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 po
   const refused = send(5)
   await clock.advance(0)
   t.same(refused, ['OVERLOADED'])
+})
+
+t.test('a pipe that is busy stays the one to its dispatcher when one to another is made', async t => {
+  const { clock, batches, post } = stage()
+  post('a')
+  post('b')
+  await clock.advance(300) // both are hedged: a pipe to d2 is made
+  t.same(batches.map(({ to }) => to), ['d1', 'd1', 'd2', 'd2'])
+  post('c')
+  await clock.advance(0)
+  t.equal(batches.length, 4, 'it waits for its turn at d1')
 })
 
 t.test('a connect that never was is no doubt', async t => {
@@ -258,6 +283,7 @@ t.test('a post that was answered meanwhile is not sent once its turn comes', asy
   for (const batch of batches.filter(({ to }) => to === 'd2')) batch.answer(...batch.posts.map((_, i) => stored(i + 1)))
   await clock.advance(0)
   t.equal(third.reply?.status, 201)
+  for (const batch of batches.filter(({ to }) => to === 'd1')) batch.answer(...batch.posts.map((_, i) => stored(i + 1)))
   await clock.advance(10_000)
   t.notOk(batches.some(({ to, posts }) => to === 'd1' && posts.some(({ key }) => key === 'c')))
 })

@@ -165,6 +165,30 @@ t.test('many calls that fail for one reason are one failure', async t => {
   for (let i = 0; i < 100; i++) failover.failed(a, new PeerError('lost', 'lost'))
   await clock.advance(502)
   t.notOk(failover.isBackedOff(a))
+  t.equal(failover.backedOffCount, 0)
+})
+
+t.test('a call that is answered, even by a no, ends a back-off', async t => {
+  for (const end of [(call: Call) => call.answer('yes'), (call: Call) => call.fail(new Error('it cannot'))]) {
+    const staged = stage()
+    const { clock, failover, ask, calls } = staged
+    failover.failed(a, new PeerError('lost', 'lost'))
+    ask({ peers: [a] })
+    end(calls[0]!)
+    await clock.advance(0)
+    t.notOk(failover.isBackedOff(a))
+    t.equal(staged.usable, 1, 'who waits is told')
+  }
+})
+
+t.test('what is known of peers that are well again is bounded: the oldest is forgotten', async t => {
+  const { clock, failover } = stage()
+  failover.failed(a, new PeerError('lost', 'lost'))
+  await clock.advance(501)
+  for (let i = 0; i < 1_000; i++) failover.failed(dispatcherNode(`d${i}`), new PeerError('lost', 'lost'))
+  failover.failed(a, new PeerError('lost', 'lost'))
+  await clock.advance(501)
+  t.notOk(failover.isBackedOff(a), 'as at its first failure')
 })
 
 t.test('a restarted peer does not pay for its former self', async t => {
@@ -204,6 +228,22 @@ t.test('a peer that is frozen is overtaken within half a second and a little, by
   t.ok(outcomes.every(({ answer }) => answer === 'yes'))
 })
 
+t.test('a call is overtaken however many were slow, or quick, before it', async t => {
+  const silent = new Set<string>()
+  const { clock, ask, calls, pings, tried } = stage(silent)
+  for (const tookMs of [0, PATIENCE_MS + 100, 0]) {
+    ask()
+    await clock.advance(tookMs)
+    calls.at(-1)!.answer('yes')
+    await clock.advance(0)
+  }
+  silent.add('a')
+  ask()
+  await clock.advance(PATIENCE_MS + PING_MS)
+  t.same(tried(), ['a', 'a', 'a', 'a', 'b'])
+  t.equal(pings.length, 2)
+})
+
 t.test('a peer that is slow and answers pings is waited for', async t => {
   const { clock, ask, calls, tried } = stage()
   const outcome = ask()
@@ -226,6 +266,24 @@ t.test('a hedged call asks the next one too, and the first answer counts', async
   calls[0]!.answer('too late')
   await clock.advance(5_000)
   t.equal(outcome.answer, 'from the second')
+})
+
+t.test('a try that fails after another was begun in its place begins no third, and none after the answer', async t => {
+  const { clock, ask, calls, tried } = stage()
+  ask({ hedged: true })
+  const answered = ask({ hedged: true })
+  await clock.advance(PATIENCE_MS)
+  t.same(tried(), ['a', 'a', 'b', 'b'])
+  calls[0]!.fail(new Error('it cannot'))
+  calls[3]!.answer('yes')
+  await clock.advance(0)
+  calls[1]!.fail(new Error('it cannot'))
+  await clock.advance(0)
+  t.same(tried(), ['a', 'a', 'b', 'b'])
+  t.equal(answered.answer, 'yes')
+  calls[2]!.fail(new Error('it cannot'))
+  await clock.advance(0)
+  t.same(tried(), ['a', 'a', 'b', 'b', 'c'], 'the third is asked once the second has failed too')
 })
 
 t.test('one call in twenty is hedged, however many are slow', async t => {
@@ -256,6 +314,38 @@ t.test('the deadline holds, whoever still works, and each try has what is left o
   t.equal(calls.length, 2, 'nobody is asked after it')
 })
 
+t.test('a deadline holds to the millisecond for a try that never ends, and a call that has failed leaves no timer', async t => {
+  const { clock, failover, ask, calls } = stage()
+  await clock.advance(10_000)
+  for (const limitMs of [100, PATIENCE_MS, 3_000]) {
+    const since = clock.now()
+    let endedAt: number | undefined
+    failover.ask([a, b], () => new Promise(() => {}), { deadline: since + limitMs, tryMs: 60_000 }).catch(() => (endedAt = clock.now()))
+    await clock.advance(limitMs - 1)
+    t.equal(endedAt, undefined)
+    await clock.advance(1)
+    t.equal(endedAt, since + limitMs)
+  }
+  await clock.advance(1_000)
+  t.equal(clock.pending, 0)
+  ask({ peers: [a, b] })
+  for (let i = 0; i < 2; i++) {
+    calls[i]!.fail(new Error('it cannot'))
+    await clock.advance(0)
+  }
+  t.equal(clock.pending, 0)
+})
+
+t.test('whichever calls have ended, those that still wait for a peer are overtaken when it is backed off from', async t => {
+  const { clock, failover, ask, calls } = stage()
+  for (let i = 0; i < 3; i++) ask()
+  for (const i of [1, 2]) calls[i]!.answer('yes')
+  await clock.advance(0)
+  ask()
+  failover.backOff(a, 'lost')
+  t.same(calls.slice(4).map(({ peer }) => peer.id), ['b', 'b'])
+})
+
 t.test('each call gets slow at its own time, whatever began or ended before it, and none leaves a timer', async t => {
   const { clock, ask, calls } = stage()
   const slow = { hedged: true, tryMs: 60_000, deadlineMs: 60_000 }
@@ -276,6 +366,8 @@ t.test('closing leaves no timer', async t => {
   const { clock, failover } = stage(new Set(['a']))
   failover.failed(a, new PeerError('refused', 'refused'))
   failover.close()
+  t.equal(failover.backedOffCount, 0)
+  failover.failed(b, new PeerError('refused', 'refused'))
   t.equal(clock.pending, 0)
 })
 
