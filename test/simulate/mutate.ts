@@ -11,7 +11,7 @@ import type { Result } from './simulation.js'
 
 /** The compiled project that this file belongs to. */
 const built = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-const NEEDED = ['dispatcher', 'edge', 'gateway', 'protocol', 'registry', 'runtime', 'test/dispatcher', 'test/simulate']
+const NEEDED = ['dispatcher', 'edge', 'gateway', 'protocol', 'registry', 'runtime', 'test/dispatcher', 'test/simulate', 'test/support']
 const MOST_OUTPUT_BYTES = 256 << 20
 
 /** Takes every rule, or the one named, out by itself and looks who notices: a table of what went red, in how many of so many seeds.
@@ -60,8 +60,9 @@ async function run({ file, mixes }: Mutant, code: string, index: number, seeds: 
     await writeFile(join(folder, file.replace(/\.ts$/, '.js')), code)
     const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'test/simulate/main.js'), '--json', '--seeds', String(seeds), '--mix', mixes.join(',')], { maxBuffer: MOST_OUTPUT_BYTES }).catch(
       (error: unknown) => {
-        // Status 1 says that something went red.
-        if ((error as { code?: unknown }).code === 1) return error as { stdout: string }
+        // Status 1 says that something went red; so does Node of a program that does not even start.
+        const { code, stdout, stderr } = error as { code?: unknown; stdout: string; stderr: string }
+        if (code === 1 && stderr === '') return { stdout }
         throw error
       },
     )
