@@ -66,8 +66,10 @@ export class Route {
     const deadline = Math.max(...posts.map(post => post.deadline))
     /** The owner has been sent them, and has not said what became of them. */
     let ownerMayStore = false
+    /** We store them too, since the owner was slow. */
+    let ours: Promise<PostResult[]> | undefined
     const attempt = async (peer: MemberNode, timeoutMs: number): Promise<PostResult[]> => {
-      if (peer === self) return accept(posts)
+      if (peer === self) return (ours = accept(posts))
       ownerMayStore = true
       try {
         const results = await this.#send(peer, posts, timeoutMs)
@@ -80,10 +82,12 @@ export class Route {
     }
     try {
       const results = await failover.ask([owner, self], attempt, { deadline, tryMs: Math.min(PASS_ON_MS, Math.max(0, deadline - clock.now())) })
-      return ownerMayStore ? results.map(orUnknown) : results
+      if (ownerMayStore) return results.map(orUnknown)
+      // The owner's refusal says nothing of what we do ourselves.
+      return ours && results.some(result => 'error' in result) ? both(results, await ours) : results
     } catch (error) {
       if (!(error instanceof PeerError)) throw error
-      return posts.map(() => (ownerMayStore ? unknown : { error: TOO_LATE }))
+      return posts.map(() => (ownerMayStore || ours ? unknown : { error: TOO_LATE }))
     }
   }
 
@@ -99,6 +103,14 @@ export class Route {
 }
 
 const unknown: PostResult = { error: { code: 'OUTCOME_UNKNOWN', message: 'the owner of the video may have stored it' } }
+
+/** Of two answers to each post: that it was stored, else that it may have been, else the first. */
+function both(results: readonly PostResult[], others: readonly PostResult[]): PostResult[] {
+  return results.map((result, i) => {
+    const other = others[i]!
+    return 'error' in result && ('comment' in other || other.error.code === 'OUTCOME_UNKNOWN') ? other : result
+  })
+}
 
 /** We could not store it, but the owner, which has not answered, may have. */
 function orUnknown(result: PostResult): PostResult {

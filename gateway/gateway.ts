@@ -3,6 +3,7 @@ import type { DispatcherNode } from '../protocol/nodes.js'
 import { ownersOf } from '../registry/ownership.js'
 import { peersIn, type Change, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
+import { Pauses } from '../runtime/pauses.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { Failover } from '../runtime/peers/failover.js'
 import { pingWith } from '../runtime/peers/ping.js'
@@ -38,6 +39,8 @@ export class Gateway {
   /** Which dispatcher to call. */
   readonly failover: Failover
   readonly poster: Poster
+  /** How long what is read now may have waited for this process to run. */
+  readonly pauses: Pauses
   /** A video's dispatchers, the owner first. */
   readonly owners = (videoId: VideoId): DispatcherNode[] => ownersOf(this.view, videoId)
   readonly #pending = new Pending()
@@ -58,6 +61,7 @@ export class Gateway {
       ...peersIn(view, id => view.dispatcher(id)),
     })
     this.poster = new Poster(this)
+    this.pauses = new Pauses(clock)
   }
 
   /** The view has changed. */
@@ -75,5 +79,6 @@ export class Gateway {
     this.sessions.close()
     this.upstreams.close()
     this.failover.close()
+    this.pauses.close()
   }
 }

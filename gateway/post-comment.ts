@@ -40,15 +40,17 @@ export class Poster {
   }
 
   /** 201 and the comment. @param key the client's; made here where it gave none
-   * @param author whom a token says it is by; without, the body does
+   * @param by.author whom a token says it is by; without, the body does
+   * @param by.lostMs how long it waited for this process to run before it was read: that comes off the time it has
    * @throws LiveError BAD_COMMENT, what a dispatcher said; UNAVAILABLE: it was not stored and will not be; OUTCOME_UNKNOWN:
    * the comment may have been stored, and a retry with the key in the error's details reveals it */
-  async post(videoId: VideoId, key: string | undefined, body: Promise<Buffer>, author?: Pick<Draft, 'authorId' | 'authorName'>): Promise<Reply> {
+  async post(videoId: VideoId, key: string | undefined, body: Promise<Buffer>, { author, lostMs = 0 }: { author?: Pick<Draft, 'authorId' | 'authorName'> | undefined; lostMs?: number } = {}): Promise<Reply> {
     this.inFlight++
     try {
       const said = parse(await body)
       const draft: Draft = { videoId, ...(author ? { authorId: author.authorId, authorName: author.authorName, ...checkAuthoredBody(said) } : checkBody(said)), key: key ?? randomUUID() }
-      const result = await this.#store(draft)
+      if (lostMs >= OVERALL_MS) throw new LiveError('UNAVAILABLE', 'this gateway stood still, and the post was read too late')
+      const result = await this.#store(draft, OVERALL_MS - lostMs)
       if ('error' in result) throw toError(result, draft.key)
       return json(toPublic(result.comment), 201)
     } finally {
@@ -57,9 +59,9 @@ export class Poster {
   }
 
   /** In rounds, each of which asks every dispatcher once. */
-  async #store(draft: Draft): Promise<PostResult> {
+  async #store(draft: Draft, leftMs: number): Promise<PostResult> {
     const { clock, failover, owners } = this.#options
-    const deadline = clock.now() + OVERALL_MS
+    const deadline = clock.now() + leftMs
     const post = new Post(draft)
     for (;;) {
       const { declined } = post

@@ -122,17 +122,17 @@ export class PublicApi {
   /** Async only to reject where it throws: all of the request is read before anything is awaited. */
   async #accept(exchange: Exchange): Promise<Reply> {
     const videoId = checkVideoId(exchange.parameter(0))
-    const { limits, clients } = this.#options
+    const { limits, clients, gateway, identity } = this.#options
+    const lostMs = gateway.pauses.lostMs()
     const client = clients.of(exchange)
     limits.post(client)
     if (!JSON_TYPE.test(exchange.header('content-type'))) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
     const key = exchange.header('idempotency-key')
     if (key !== '') checkKey(key)
-    const { gateway, identity } = this.#options
     const body = exchange.body(MAX_BODY_BYTES)
     const author = await identity?.bearer(exchange, videoId)
     if (author) limits.postBy(author.authorId, client)
-    return gateway.poster.post(videoId, key === '' ? undefined : key, body, author)
+    return gateway.poster.post(videoId, key === '' ? undefined : key, body, { author, lostMs })
   }
 
   async #stats(exchange: Exchange): Promise<Reply> {

@@ -240,15 +240,37 @@ t.test('each post that is passed on has what time it has left, and no more', asy
   t.same(parsePosts(scene.sent[0]!.body).posts.map(({ leftMs }) => leftMs), [500, 1_500])
 })
 
-t.test('what nobody has stored in time is refused, or in doubt where the owner may store it yet', async t => {
-  for (const [failure, code] of [['lost', 'OUTCOME_UNKNOWN'], ['refused', 'UNAVAILABLE']] as const) {
+t.test('what nobody has stored in time is in doubt: the owner may store it yet, and so may we', async t => {
+  for (const failure of ['lost', 'refused'] as const) {
     const scene = new Scene(t)
     scene.dispatchers('d', 'x')
     scene.store.before = () => new Promise(() => {})
     scene.reply = sent => sent.fail(failure)
     const posted = scene.post(draft(videoOf('x', 'd', 'x')))
     await scene.clock.advance(2_000)
-    t.match(await posted, [{ error: { code } }], failure)
+    t.match(await posted, [{ error: { code: 'OUTCOME_UNKNOWN' } }], failure)
+  }
+})
+
+t.test('what a slow owner refuses while we store it too is as we say', async t => {
+  for (const [failure, expected] of [
+    [undefined, { created: true }],
+    [new StoreUnavailableError('its thread ended', { unknown: true }), { error: { code: 'OUTCOME_UNKNOWN' } }],
+    [new StoreUnavailableError('away'), { error: { code: 'OVERLOADED' } }],
+  ] as const) {
+    const scene = new Scene(t)
+    scene.dispatchers('d', 'x')
+    scene.pings = (_, timeoutMs) => new Promise(resolve => scene.clock.after(timeoutMs, () => resolve('timeout')))
+    let end = (): void => {}
+    const held = new Promise<void>((resolve, reject) => (end = () => (failure ? reject(failure) : resolve())))
+    scene.store.before = () => held
+    const posted = scene.post(draft(videoOf('x', 'd', 'x')))
+    await scene.clock.advance(600)
+    scene.sent[0]!.answer(printResults([{ error: { code: 'OVERLOADED', message: 'too many' } }]))
+    await scene.clock.advance(1)
+    end()
+    await scene.clock.advance(1)
+    t.match(await posted, [expected])
   }
 })
 

@@ -57,9 +57,9 @@ function stage(count = 2, frozen: ReadonlySet<string> = new Set(), reply: (batch
       }),
   }
   const poster = new Poster({ client, clock, failover, owners: () => nodes })
-  const post = (key?: string, content = 'hello') => {
+  const post = (key?: string, content = 'hello', lostMs = 0) => {
     const outcome: { reply?: Reply; error?: LiveError; at?: number } = {}
-    poster.post('v', key, Promise.resolve(Buffer.from(JSON.stringify({ content, authorId: 'ann' })))).then(
+    poster.post('v', key, Promise.resolve(Buffer.from(JSON.stringify({ content, authorId: 'ann' }))), { lostMs }).then(
       reply => Object.assign(outcome, { reply, at: clock.now() }),
       (error: unknown) => Object.assign(outcome, { error, at: clock.now() }),
     )
@@ -76,6 +76,19 @@ t.test('a post says how long its poster waits, and that its sender reads OUTCOME
   batches[0]!.answer(stored(7))
   await clock.advance(0)
   t.equal(outcome.reply?.status, 201)
+})
+
+t.test('what a post waited while this process stood still comes off its time', async t => {
+  const { clock, batches, post } = stage()
+  const late = post('k', 'hello', 8_000)
+  await clock.advance(0)
+  t.match(late.error, { code: 'UNAVAILABLE', status: 503 })
+  t.equal(batches.length, 0, 'it is asked of nobody')
+  const outcome = post('l', 'hello', 6_500)
+  await clock.advance(0)
+  t.match(batches, [{ posts: [{ key: 'l', leftMs: 1_500 }] }])
+  await clock.advance(1_500)
+  t.match(outcome.error, { code: 'OUTCOME_UNKNOWN' })
 })
 
 t.test('503 where nobody was reached at all, or every dispatcher refused', async t => {
