@@ -397,6 +397,20 @@ t.test('draining ends with the last batch\'s answer, not before', async t => {
   t.ok(drained)
 })
 
+t.test('draining waits for the posts that another dispatcher stores', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const posted = scene.post(draft(videoOf('x', 'd', 'x')))
+  let drained = false
+  void scene.dispatcher.drain(60_000).then(() => (drained = true))
+  await scene.clock.advance(10)
+  t.notOk(drained)
+  scene.sent[0]!.answer(printResults([{ error: { code: 'OVERLOADED', message: 'later' } }]))
+  t.match(await posted, [{ error: { code: 'OVERLOADED' } }])
+  await scene.clock.advance(0)
+  t.ok(drained)
+})
+
 t.test('draining does not wait for an edge that is gone', async t => {
   for (const when of ['before', 'meanwhile']) {
     const scene = new Scene(t)
