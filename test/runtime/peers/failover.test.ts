@@ -289,6 +289,18 @@ t.test('a try that fails after another was begun in its place begins no third, a
   t.same(tried(), ['a', 'a', 'b', 'b', 'c'], 'the third is asked once the second has failed too')
 })
 
+t.test('a call has failed as soon as the last of its tries has, whichever that is', async t => {
+  const { clock, ask, calls } = stage()
+  const outcome = ask({ peers: [a, b], hedged: true })
+  await clock.advance(PATIENCE_MS)
+  calls[1]!.fail(new Error('busy'))
+  await clock.advance(0)
+  t.same(outcome, {})
+  calls[0]!.fail(new Error('cannot do it'))
+  await clock.advance(0)
+  t.match(outcome.error, { message: 'cannot do it' })
+})
+
 t.test('one call in twenty is hedged, however many are slow', async t => {
   const { clock, ask, tried } = stage()
   const slow = { hedged: true, tryMs: 60_000, deadlineMs: 60_000 }
