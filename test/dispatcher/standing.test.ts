@@ -187,6 +187,18 @@ t.test('how much is stored is written down, at most every two seconds', async t 
   t.equal(expectation.expected?.stored, 71, 'and at the end')
 })
 
+t.test('nothing is left in time once it is closed, also while it looks', async t => {
+  for (const looks of [false, true]) {
+    const { clock, store, standing } = stage(t)
+    store.file = FILE
+    await standing.look()
+    const looking = looks ? standing.look() : undefined
+    await standing.close()
+    await looking
+    t.equal(clock.pending, 0)
+  }
+})
+
 t.test('it stops without a failure where ZooKeeper is away', async t => {
   const { store, expectation, standing } = stage(t)
   store.file = FILE
@@ -302,6 +314,13 @@ t.test('a store that was refused is not taken because none is expected any more'
   expectation.expected = undefined
   await clock.advance(1_000)
   t.equal(standing.refused, 'no store is expected any more')
+  expectation.expected = { id: 'store', generation: 'first', file: 'here:1:2', stored: 0 }
+  await clock.advance(1_000)
+  t.equal(standing.refused, undefined)
+  expectation.expected = undefined
+  await clock.advance(1_000)
+  t.equal(standing.refused, undefined, 'it was accepted since')
+  t.match(expectation.expected, { id: 'store' })
 })
 
 t.test('a file that was moved is looked at once more before it is refused', async t => {
@@ -341,6 +360,7 @@ t.test('an operator\'s word', async t => {
   const { clock, store, expectation, standing } = stage(t)
   store.file = FILE
   await standing.look()
+  await standing.adopt('accept') // as it is: it lacks nothing
 
   store.file = { ...FILE, id: 'another', place: '1:3', stored: 2 }
   await clock.advance(1_000)
