@@ -44,6 +44,20 @@ t.test('a listed word is found whole, in any case, form and spacing, and inside 
   for (const text of ['damned', 'goddamn', 'buy it now', 'buy', 'strassen', '混 蛋', 'c+', 'xdamn', 'damn1', 'sik', 'dam n', '']) t.notOk(list.isIn(folded(text)), text)
 })
 
+t.test('each rule holds without the others, and forbids nothing else', async t => {
+  const links = rulesWith({ links: 'refuse' })
+  t.equal(links.broken(draft('v', 'hello')), undefined)
+  const words = rulesWith({})
+  words.words = new WordList('damn')
+  t.match(words.broken(draft('v', 'damn')), { code: 'WORD_NOT_ALLOWED', status: 422 })
+  t.equal(words.broken(draft('v', 'example.com')), undefined)
+})
+
+t.test('a listed word has 100 characters at most', async t => {
+  t.ok(new WordList('x'.repeat(100)).isIn('x'.repeat(100)))
+  t.throws(() => new WordList(`fine\n${'x'.repeat(101)}`), { message: 'line 2 is longer than 100 characters' })
+})
+
 /** What a keyboard, a font or a copied text makes of a word. */
 const disguises: readonly ((text: string) => string)[] = [
   text => text.toUpperCase(),
