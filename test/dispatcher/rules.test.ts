@@ -7,7 +7,7 @@ import { Duplicates } from '../../dispatcher/duplicates.js'
 import { folded } from '../../dispatcher/folded.js'
 import { holdsLink } from '../../dispatcher/links.js'
 import { Rules, type RulesOptions } from '../../dispatcher/rules.js'
-import { readWords, watchWords } from '../../dispatcher/words-file.js'
+import { watchWords } from '../../dispatcher/words-file.js'
 import { WordList } from '../../dispatcher/words.js'
 import { checkBody } from '../../protocol/comment.js'
 import { readConfig } from '../../runtime/config.js'
@@ -119,9 +119,10 @@ t.test('the longest comment costs no rule what would be felt', async t => {
 t.test('a list is read again when it changes; one that cannot be read leaves the words as they were', async t => {
   const file = join(t.testdir(), 'words')
   writeFileSync(file, 'one')
-  let words = readWords(file)
+  let words = new WordList('')
   const troubles: string[] = []
   t.teardown(watchWords(file, now => (words = now), error => troubles.push(error.message)))
+  t.ok(words.isIn('one'), 'read at once')
   writeFileSync(`${file}.new`, 'one\ntwo')
   renameSync(`${file}.new`, file)
   await until(() => words.isIn('two'))
