@@ -362,6 +362,16 @@ t.test('a new owner that was handed a comment holds it, and extends its recent c
   t.same(answer!.comments.map(({ id }) => id), [first, second])
 })
 
+t.test('what was read from a store that another took the place of meanwhile is no answer', async t => {
+  const scene = new Scene(t)
+  await scene.elsewhere('v')
+  const release = scene.holdAnswer('page')
+  const page = scene.dispatcher.history('v', { direction: 'before', pageSize: 10, cursor: undefined })
+  scene.store.generation = 'another'
+  release()
+  await t.rejects(page, { code: 'STORE_UNAVAILABLE' })
+})
+
 t.test('draining finishes what was accepted and flushes the pipes, for so long and no longer', async t => {
   const scene = new Scene(t)
   scene.edge('e', 'v')
