@@ -384,6 +384,16 @@ t.test('a new owner that was handed a comment holds it, and extends its recent c
   t.same(answer!.comments.map(({ id }) => id), [first, second])
 })
 
+t.test('what was read from a store that another took the place of meanwhile is no answer', async t => {
+  const scene = new Scene(t)
+  await scene.elsewhere('v')
+  const release = scene.holdAnswer('page')
+  const page = scene.dispatcher.history('v', { direction: 'before', pageSize: 10, cursor: undefined })
+  scene.store.generation = 'another'
+  release()
+  await t.rejects(page, { code: 'STORE_UNAVAILABLE' })
+})
+
 t.test('draining finishes what was accepted and flushes the pipes, for so long and no longer', async t => {
   const scene = new Scene(t)
   scene.edge('e', 'v')
@@ -415,6 +425,20 @@ t.test('draining ends with the last batch\'s answer, not before', async t => {
   await scene.clock.advance(0)
   t.notOk(drained)
   scene.sent[1]!.answer()
+  await scene.clock.advance(0)
+  t.ok(drained)
+})
+
+t.test('draining waits for the posts that another dispatcher stores', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const posted = scene.post(draft(videoOf('x', 'd', 'x')))
+  let drained = false
+  void scene.dispatcher.drain(60_000).then(() => (drained = true))
+  await scene.clock.advance(10)
+  t.notOk(drained)
+  scene.sent[0]!.answer(printResults([{ error: { code: 'OVERLOADED', message: 'later' } }]))
+  t.match(await posted, [{ error: { code: 'OVERLOADED' } }])
   await scene.clock.advance(0)
   t.ok(drained)
 })

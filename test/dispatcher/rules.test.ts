@@ -7,7 +7,7 @@ import { Duplicates } from '../../dispatcher/duplicates.js'
 import { folded } from '../../dispatcher/folded.js'
 import { holdsLink } from '../../dispatcher/links.js'
 import { Rules, type RulesOptions } from '../../dispatcher/rules.js'
-import { readWords, watchWords } from '../../dispatcher/words-file.js'
+import { watchWords } from '../../dispatcher/words-file.js'
 import { WordList } from '../../dispatcher/words.js'
 import { checkBody } from '../../protocol/comment.js'
 import { readConfig } from '../../runtime/config.js'
@@ -42,6 +42,20 @@ t.test('a listed word is found whole, in any case, form and spacing, and inside 
   t.equal(list.size, 8)
   for (const text of ['damn', 'oh DAMN!', 'ＤＡＭＮ', '𝐝𝐚𝐦𝐧', 'da\u200bmn', '(damn)', 'damn.', 'buy\n now', 'STRASSE', 'STRAẞE', 'Strasse', '´damn´', '\u0301damn', '你这个混蛋啊', 'x🖕y', 'I like C++', 'οδος', 'Οδοσ!', 'sık']) t.ok(list.isIn(folded(text)), text)
   for (const text of ['damned', 'goddamn', 'buy it now', 'buy', 'strassen', '混 蛋', 'c+', 'xdamn', 'damn1', 'sik', 'dam n', '']) t.notOk(list.isIn(folded(text)), text)
+})
+
+t.test('each rule holds without the others, and forbids nothing else', async t => {
+  const links = rulesWith({ links: 'refuse' })
+  t.equal(links.broken(draft('v', 'hello')), undefined)
+  const words = rulesWith({})
+  words.words = new WordList('damn')
+  t.match(words.broken(draft('v', 'damn')), { code: 'WORD_NOT_ALLOWED', status: 422 })
+  t.equal(words.broken(draft('v', 'example.com')), undefined)
+})
+
+t.test('a listed word has 100 characters at most', async t => {
+  t.ok(new WordList('x'.repeat(100)).isIn('x'.repeat(100)))
+  t.throws(() => new WordList(`fine\n${'x'.repeat(101)}`), { message: 'line 2 is longer than 100 characters' })
 })
 
 /** What a keyboard, a font or a copied text makes of a word. */
@@ -105,9 +119,10 @@ t.test('the longest comment costs no rule what would be felt', async t => {
 t.test('a list is read again when it changes; one that cannot be read leaves the words as they were', async t => {
   const file = join(t.testdir(), 'words')
   writeFileSync(file, 'one')
-  let words = readWords(file)
+  let words = new WordList('')
   const troubles: string[] = []
   t.teardown(watchWords(file, now => (words = now), error => troubles.push(error.message)))
+  t.ok(words.isIn('one'), 'read at once')
   writeFileSync(`${file}.new`, 'one\ntwo')
   renameSync(`${file}.new`, file)
   await until(() => words.isIn('two'))

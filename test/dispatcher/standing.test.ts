@@ -129,6 +129,13 @@ t.test('a file that goes is refused, and taken again when it is back', async t =
   await clock.advance(1_000)
   t.equal(standing.refused, undefined, 'copied back to its place')
   t.ok(told() > toldBefore)
+  store.file = undefined
+  await clock.advance(1_000)
+  t.match(standing.refused, /is missing/)
+  store.file = { ...before, place: '1:9' }
+  await clock.advance(1_000)
+  t.equal(standing.refused, undefined, 'moved back, the same file')
+  t.match(store.accepted, { place: '1:9' })
 })
 
 t.test('a copy from earlier is refused, also from what this process alone has stored', async t => {
@@ -178,6 +185,28 @@ t.test('how much is stored is written down, at most every two seconds', async t 
   store.stored = 71
   await standing.close()
   t.equal(expectation.expected?.stored, 71, 'and at the end')
+})
+
+t.test('nothing is left in time once it is closed, also while it looks', async t => {
+  for (const looks of [false, true]) {
+    const { clock, store, standing } = stage(t)
+    store.file = FILE
+    await standing.look()
+    const looking = looks ? standing.look() : undefined
+    await standing.close()
+    await looking
+    t.equal(clock.pending, 0)
+  }
+})
+
+t.test('it stops without a failure where ZooKeeper is away', async t => {
+  const { store, expectation, standing } = stage(t)
+  store.file = FILE
+  await standing.look()
+  store.stored = 20
+  expectation.away = true
+  await t.resolves(standing.close())
+  expectation.away = false
 })
 
 t.test('without ZooKeeper a file that was accepted here is used, and no other', async t => {
@@ -265,6 +294,17 @@ t.test('it looks once a second, however often it was told to look', async t => {
   t.equal(looks, 5)
 })
 
+t.test('what changes while it looks is looked at before the look is over', async t => {
+  const { store, expectation, standing } = stage(t)
+  store.file = FILE
+  await standing.look()
+  const looking = standing.look()
+  expectation.expected = { id: 'other', generation: 'first', file: 'there:1:2', stored: 0 }
+  void standing.look()
+  await looking
+  t.match(standing.refused, /store other is expected/)
+})
+
 t.test('a store that was refused is not taken because none is expected any more', async t => {
   const { clock, store, expectation, standing } = stage(t)
   store.file = FILE
@@ -274,6 +314,13 @@ t.test('a store that was refused is not taken because none is expected any more'
   expectation.expected = undefined
   await clock.advance(1_000)
   t.equal(standing.refused, 'no store is expected any more')
+  expectation.expected = { id: 'store', generation: 'first', file: 'here:1:2', stored: 0 }
+  await clock.advance(1_000)
+  t.equal(standing.refused, undefined)
+  expectation.expected = undefined
+  await clock.advance(1_000)
+  t.equal(standing.refused, undefined, 'it was accepted since')
+  t.match(expectation.expected, { id: 'store' })
 })
 
 t.test('a file that was moved is looked at once more before it is refused', async t => {
@@ -313,6 +360,7 @@ t.test('an operator\'s word', async t => {
   const { clock, store, expectation, standing } = stage(t)
   store.file = FILE
   await standing.look()
+  await standing.adopt('accept') // as it is: it lacks nothing
 
   store.file = { ...FILE, id: 'another', place: '1:3', stored: 2 }
   await clock.advance(1_000)
@@ -339,6 +387,21 @@ t.test('an operator\'s word', async t => {
   await standing.adopt('create')
   t.equal(standing.refused, undefined)
   t.match(expectation.expected, { id: 'created', stored: 0 })
+})
+
+t.test('an operator may accept an earlier copy where no store is expected any more', async t => {
+  const { clock, store, expectation, standing } = stage(t)
+  store.file = FILE
+  await standing.look()
+  expectation.expected = { id: 'other', generation: 'first', file: 'there:1:2', stored: 0 }
+  await clock.advance(1_000)
+  expectation.expected = undefined
+  store.file = { ...FILE, place: '1:3', stored: 4 }
+  await clock.advance(1_000)
+  t.equal(standing.refused, 'no store is expected any more')
+  await standing.adopt('accept')
+  t.equal(standing.refused, undefined)
+  t.match(expectation.expected, { id: 'store', stored: 4 })
 })
 
 t.test('a file that cannot be looked at for a while stays accepted: its calls have their own errors', async t => {

@@ -174,6 +174,7 @@ t.test('history is read from the owner, and from the next where that fails', asy
   t.same(await response.json(), page)
   t.same(owner!.histories, ['demo?cursor=9&direction=after&pageSize=3'])
   t.equal(response.headers.get('cache-control'), 'no-store')
+  for (const pageSize of [1, 200]) t.equal((await fetch(`${url}/comments/demo?pageSize=${pageSize}`)).status, 200)
   owner!.history = () => {
     throw new LiveError('STORE_UNAVAILABLE', 'no disk')
   }
@@ -181,6 +182,27 @@ t.test('history is read from the owner, and from the next where that fails', asy
   t.same(next!.histories, ['demo?direction=before&pageSize=50'])
   owner!.close()
   t.same(await (await fetch(`${url}/comments/demo`)).json(), page)
+})
+
+t.test('what dispatchers say of a page that they cannot read is passed on: a refusal at once, other errors when all have failed', async t => {
+  const dispatchers = [fakeDispatcher(t, 'd1'), fakeDispatcher(t, 'd2')]
+  const { url, view } = runGateway(t, { dispatchers: dispatchers.map(({ node }) => node) })
+  const [owner, next] = ownersOf(view, 'demo').map(({ id }) => dispatchers.find(({ node }) => node.id === id)!)
+  const answers = (dispatcher: typeof owner, status: number, code: string) => (dispatcher!.history = () => ({ status, body: JSON.stringify({ error: { code, message: 'why' } }) }))
+  answers(owner, 400, 'BAD_CURSOR')
+  answers(next, 503, 'STORE_UNAVAILABLE')
+  const refused = await fetch(`${url}/comments/demo`)
+  t.equal(refused.status, 400)
+  t.match(await refused.json(), { error: { code: 'BAD_CURSOR' } })
+  t.equal(next!.histories.length, 0)
+  answers(owner, 500, 'INTERNAL')
+  const failed = await fetch(`${url}/comments/demo`)
+  t.equal(failed.status, 503)
+  t.match(await failed.json(), { error: { code: 'STORE_UNAVAILABLE' } })
+  for (const each of dispatchers) each.close()
+  const gone = await fetch(`${url}/comments/demo`)
+  t.equal(gone.status, 503)
+  t.match(await gone.json(), { error: { code: 'UNAVAILABLE' } })
 })
 
 t.test('bad history parameters are 400, each named', async t => {

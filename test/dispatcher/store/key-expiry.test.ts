@@ -23,6 +23,7 @@ function open(t: Test) {
   })
   return {
     database,
+    marks: () => reader.prepare('SELECT count(*) FROM key_ages').pluck().get() as number,
     kept: () => reader.prepare('SELECT count(*) FROM keys').pluck().get() as number,
     /** Commits of one draft each, at this clock. @returns the drafts */
     commits: (count: number, now: number) =>
@@ -46,6 +47,17 @@ t.test('old keys go in small steps, young ones stay', async t => {
   t.equal(kept(), length + 47 - 2, 'two go for the one that comes')
   database.append(Array.from({ length: 200 }, draft), NOW + DAY + HOUR)
   t.equal(kept(), 32 + 200, 'what was made before the mark has gone, and nothing else')
+})
+
+t.test('the keys are marked every ten minutes, however many commits there are', async t => {
+  const { marks, commits } = open(t)
+  commits(40, NOW)
+  commits(40, NOW + 599_999)
+  t.equal(marks(), 1)
+  commits(40, NOW + 600_000)
+  t.equal(marks(), 2)
+  commits(40, NOW + 3 * DAY)
+  t.equal(marks(), 2, 'one came, and one went: its keys are old, and a later mark says so too')
 })
 
 t.test('a clock that is days off for a few commits forgets no key, ahead or behind', async t => {

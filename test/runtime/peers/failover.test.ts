@@ -114,11 +114,13 @@ t.test('an answer that says no, and a call that was never made, are no reason to
 })
 
 t.test('an error status of 5xx backs off', async t => {
-  const { failover, clock, ask, calls } = stage()
-  ask()
-  calls[0]!.fail(new PeerError('status', 'away', { status: 503 }))
-  await clock.advance(0)
-  t.ok(failover.isBackedOff(a))
+  for (const status of [500, 503]) {
+    const { failover, clock, ask, calls } = stage()
+    ask()
+    calls[0]!.fail(new PeerError('status', 'away', { status }))
+    await clock.advance(0)
+    t.ok(failover.isBackedOff(a))
+  }
 })
 
 t.test('a ping ends a back-off, and never a call', async t => {
@@ -177,6 +179,7 @@ t.test('a call that is answered, even by a no, ends a back-off', async t => {
     end(calls[0]!)
     await clock.advance(0)
     t.notOk(failover.isBackedOff(a))
+    t.equal(failover.backedOffCount, 0)
     t.equal(staged.usable, 1, 'who waits is told')
   }
 })
@@ -286,6 +289,18 @@ t.test('a try that fails after another was begun in its place begins no third, a
   t.same(tried(), ['a', 'a', 'b', 'b', 'c'], 'the third is asked once the second has failed too')
 })
 
+t.test('a call has failed as soon as the last of its tries has, whichever that is', async t => {
+  const { clock, ask, calls } = stage()
+  const outcome = ask({ peers: [a, b], hedged: true })
+  await clock.advance(PATIENCE_MS)
+  calls[1]!.fail(new Error('busy'))
+  await clock.advance(0)
+  t.same(outcome, {})
+  calls[0]!.fail(new Error('cannot do it'))
+  await clock.advance(0)
+  t.match(outcome.error, { message: 'cannot do it' })
+})
+
 t.test('one call in twenty is hedged, however many are slow', async t => {
   const { clock, ask, tried } = stage()
   const slow = { hedged: true, tryMs: 60_000, deadlineMs: 60_000 }
@@ -337,13 +352,15 @@ t.test('a deadline holds to the millisecond for a try that never ends, and a cal
 })
 
 t.test('whichever calls have ended, those that still wait for a peer are overtaken when it is backed off from', async t => {
-  const { clock, failover, ask, calls } = stage()
-  for (let i = 0; i < 3; i++) ask()
-  for (const i of [1, 2]) calls[i]!.answer('yes')
-  await clock.advance(0)
-  ask()
-  failover.backOff(a, 'lost')
-  t.same(calls.slice(4).map(({ peer }) => peer.id), ['b', 'b'])
+  for (const ended of [[0], [1], [1, 2], [0, 1, 2]]) {
+    const { clock, failover, ask, calls } = stage()
+    for (let i = 0; i < 3; i++) ask()
+    for (const i of ended) calls[i]!.answer('yes')
+    await clock.advance(0)
+    ask()
+    failover.backOff(a, 'lost')
+    t.same(calls.slice(4).map(({ peer }) => peer.id), Array.from({ length: 4 - ended.length }, () => 'b'))
+  }
 })
 
 t.test('each call gets slow at its own time, whatever began or ended before it, and none leaves a timer', async t => {
