@@ -1,5 +1,6 @@
 import { LiveError } from '../protocol/errors.js'
 import type { DispatcherNode, ExpectedStore } from '../protocol/nodes.js'
+import type { StoreAction } from '../protocol/store.js'
 import { ZkError } from '../registry/zookeeper/zk-error.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Log } from '../runtime/log.js'
@@ -136,12 +137,8 @@ export class Standing {
     }
   }
 
-  /** Looks, and goes on looking. Resolves when it has looked once. */
-  start(): Promise<void> {
-    return this.look()
-  }
-
-  /** To be called when what is expected, or who else is there, has changed. */
+  /** Looks, and goes on looking once a second; resolves when it has looked. To be called at the start, and when what is
+   * expected, or who else is there, has changed. */
   look(): Promise<void> {
     if (this.#closed) return Promise.resolve()
     if (this.#looking) this.#lookAgain = true
@@ -168,7 +165,7 @@ export class Standing {
   /** An operator's word: what is at our path is the store from now on. `accept`: as it is; `restore`: as a new generation,
    * as it may lack what was stored; `create`: an empty one, where there is no file.
    * @throws LiveError BAD_REQUEST, StoreUnavailableError, ZkError */
-  async adopt(how: 'accept' | 'restore' | 'create'): Promise<void> {
+  async adopt(how: StoreAction): Promise<void> {
     const { store, expectation, machine } = this.#deps
     if (how === 'create') {
       if (await this.#lookTwice().catch(unlessMissing)) throw new LiveError('BAD_REQUEST', `${store.path} is there: move it away first, or accept it`)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LiveError } from '../protocol/errors.js'
+import { STORE_ACTIONS } from '../protocol/store.js'
 import { ZkError } from '../registry/zookeeper/zk-error.js'
 import { json } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
@@ -9,7 +10,7 @@ import { StoreUnavailableError } from './store/store.js'
 const CHECK_MS = 2_000
 const MAX_ORDER_BYTES = 1024
 
-const order = z.object({ adopt: z.enum(['accept', 'restore', 'create']) })
+const order = z.object({ adopt: z.enum(STORE_ACTIONS) })
 
 export interface StoreDesk {
   readonly standing: Pick<Standing, 'report' | 'adopt'>

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DISPATCHERS, parseDispatcher, parseStore, STORE, type DispatcherNode, type ExpectedStore } from '../../protocol/nodes.js'
+import type { StoreAction } from '../../protocol/store.js'
 import type { Caller } from '../../runtime/peers/client.js'
 import { PeerError } from '../../runtime/peers/peer-error.js'
 import type { View } from '../view.js'
@@ -7,11 +8,6 @@ import type { Zk } from '../zookeeper/client.js'
 import { Problem } from './output.js'
 import { readNode } from './read-node.js'
 import { number, table } from './table.js'
-
-/** An operator's word on a dispatcher's file. `accept`: it is the store, as it is; `restore`: the same, of a new generation,
- * since it may lack what was stored; `create`: a new file, where there is none. */
-export const STORE_ACTIONS = ['accept', 'restore', 'create'] as const
-export type StoreAction = (typeof STORE_ACTIONS)[number]
 
 const TIMEOUT_MS = 2_000
 /** An order writes to the disk and to ZooKeeper. */

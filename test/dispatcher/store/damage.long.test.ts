@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { memoryFolder } from '../../support/memory-folder.js'
-import { killed, laidOut } from './damaged-file.js'
-import { tryDamage, tryOneVideo } from './try-damage.js'
+import { killed } from './damaged-file.js'
+import { oneVideoDamage, tryDamage } from './try-damage.js'
 
 t.setTimeout(600_000)
 
@@ -15,10 +13,6 @@ t.test('1,500 damaged stores', async t => {
 })
 
 t.test("1,500 stores with a damaged page of one video's comments", async t => {
-  const files = killed(t)
-  const folder = join(memoryFolder(t), 'store')
-  const path = laidOut(folder, files)
-  new SqliteDatabase(path, 0).close()
-  const database = readFileSync(path)
-  for (let seed = 2_000; seed < 3_500; seed++) t.same(tryOneVideo(files, database, folder, seed).wrong, [])
+  const tryOne = oneVideoDamage(t)
+  for (let seed = 2_000; seed < 3_500; seed++) t.same(tryOne(seed).wrong, [])
 })

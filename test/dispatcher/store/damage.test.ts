@@ -7,8 +7,8 @@ import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
 import { memoryFolder } from '../../support/memory-folder.js'
-import { killed, laidOut } from './damaged-file.js'
-import { tryDamage, tryOneVideo, type Seen } from './try-damage.js'
+import { killed } from './damaged-file.js'
+import { oneVideoDamage, tryDamage, type Seen } from './try-damage.js'
 
 const NOW = Date.UTC(2026, 5, 1)
 const ALL = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 1_000 }
@@ -117,12 +117,8 @@ t.test('flipped bits, cut files, foreign pages: no answer but what was stored, o
 })
 
 t.test("flipped bits in a page of one video's comments: all others are as ever", async t => {
-  const files = killed(t)
-  const folder = join(memoryFolder(t), 'store')
-  const path = laidOut(folder, files)
-  new SqliteDatabase(path, 0).close()
-  const database = readFileSync(path)
-  const seen = Array.from({ length: 60 }, (_, seed) => tryOneVideo(files, database, folder, seed))
+  const tryOne = oneVideoDamage(t)
+  const seen = Array.from({ length: 60 }, (_, seed) => tryOne(seed))
   t.same(seen.flatMap(({ wrong }) => wrong), [])
   t.ok(seen.filter(({ failed }) => failed > 0).length > 15, 'it was damaged')
 })

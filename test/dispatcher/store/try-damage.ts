@@ -1,10 +1,14 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
 import { NewerSchemaError, SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Outcome, Range, Stored } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
+import { memoryFolder } from '../../support/memory-folder.js'
 import { Random } from '../../support/random.js'
-import { DAMAGES, flipped, laidOut, PAGE_BYTES, type Files } from './damaged-file.js'
+import { DAMAGES, flipped, killed, laidOut, PAGE_BYTES, type Files } from './damaged-file.js'
 
 const LATER = Date.UTC(2026, 6, 1)
 export const ALL: Range = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 1_000 }
@@ -85,9 +89,19 @@ export async function tryDamage(files: Files, folder: string, seed: number, asSt
   return { wrong, right, altered, failed }
 }
 
+/** A store of which a page of one video is damaged anew at each call, by the seed. */
+export function oneVideoDamage(t: Test): (seed: number) => Pick<Seen, 'wrong' | 'failed'> {
+  const files = killed(t)
+  const folder = join(memoryFolder(t), 'store')
+  const path = laidOut(folder, files)
+  new SqliteDatabase(path, 0).close()
+  const database = readFileSync(path)
+  return seed => tryOneVideo(files, database, folder, seed)
+}
+
 /** Damages a page that has comments of one video alone: those of all others are to be as ever, and to go on.
  * @param database without a log */
-export function tryOneVideo(files: Files, database: Buffer, folder: string, seed: number): Pick<Seen, 'wrong' | 'failed'> {
+function tryOneVideo(files: Files, database: Buffer, folder: string, seed: number): Pick<Seen, 'wrong' | 'failed'> {
   const random = new Random(seed)
   const [at, damaged] = random.pick(pagesOfOne(database))
   const path = laidOut(folder, { database: flipped(database, random, random.pick([1, 4, 32, 500]), at, at + random.pick([16, 64, PAGE_BYTES])), log: Buffer.alloc(0) })
