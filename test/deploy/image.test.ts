@@ -84,7 +84,7 @@ t.test('the parts run from what is in the image, and its health check tells them
     const listening = await until(() => /^.*"event":"listening".*$/m.exec(output)?.[0], { timeoutMs: 60_000, what: `${name} listens` })
     const { internalUrl, publicUrl, pid } = JSON.parse(listening) as { internalUrl: string; publicUrl: string; pid: number }
     await until(async () => (await fetch(`${internalUrl}/readyz`)).ok, { timeoutMs: 60_000, what: `${name} is ready` })
-    return { child, internalUrl, publicUrl, pid }
+    return { child, internalUrl, publicUrl, pid, output: () => output }
   }
   const [dispatcher, edge, gateway] = await Promise.all(['dispatcher-1', 'edge-1', 'gateway-1'].map(start))
 
@@ -101,13 +101,12 @@ t.test('the parts run from what is in the image, and its health check tells them
   }
   for (const part of [dispatcher!, edge!, gateway!]) t.ok(isHealthy(part))
   viewer.close()
-  const frozen = await start('edge-2')
-  const since = performance.now()
-  process.kill(frozen.pid, 'SIGSTOP')
-  t.same(await once(frozen.child, 'exit'), [null, 'SIGKILL'], 'its entry point ends with it, so that it is started again')
-  const endedMs = performance.now() - since
-  t.ok(endedMs > 3_500 && endedMs < 9_000, `${Math.round(endedMs)} ms after it froze`)
-  for (const { child } of [gateway!, edge!, dispatcher!]) {
+  // One whose watchdog has heard from it: before that a part has the patience of a start.
+  process.kill(edge!.pid, 'SIGSTOP')
+  t.same(await once(edge!.child, 'exit'), [null, 'SIGKILL'], 'its entry point ends with it, so that it is started again')
+  t.match(edge!.output(), /"event":"silent_part_ended"/)
+  t.notOk(isHealthy(edge!))
+  for (const { child } of [gateway!, dispatcher!]) {
     child.kill('SIGTERM')
     t.same(await once(child, 'exit'), [0, null])
   }
