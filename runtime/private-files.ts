@@ -14,7 +14,9 @@ export function writePrivately(): void {
 }
 
 /** A folder of several users cannot be made one's own. */
-export class SharedFolderError extends Error {}
+export class SharedFolderError extends Error {
+  override readonly name = 'SharedFolderError'
+}
 
 /** Takes a folder, and the files and folders in it, from all users but their owner. Links and what another user owns are
  * left alone.

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { publicServer } from '../../edge/server.js'
+import { parseJwks } from '../../runtime/auth/keys.js'
 import { systemClock, type Clock } from '../../runtime/clock.js'
 import type { AllowedOrigins } from '../../runtime/http/public-headers.js'
 import { StreamLimit } from '../../runtime/limits/streams.js'
@@ -57,6 +58,18 @@ t.test('a stream ends after its token, told to come back', async t => {
   t.equal(viewer.status, 200)
   t.ok(viewer.retryMs! >= 500)
   t.equal(stage.edge.viewers, 0)
+})
+
+t.test('in virtual time: streams end within seconds of their key, and the others go on', async t => {
+  const stage = new EdgeStage()
+  const keysOf = new Issuer({ a: 'EdDSA', b: 'EdDSA' })
+  const keys = parseJwks(keysOf.jwks())
+  const endsAt = stage.clock.wall() + 3_600_000
+  const [ends, stays] = ['a', 'b'].map(kid => stage.join('v', { endsAt, key: keys.find(kid) }))
+  stage.edge.keysChanged(parseJwks(keysOf.jwks(['b'])))
+  await stage.clock.advance(7_000)
+  t.same([ends!.outlet.ended, stays!.outlet.ended, stage.edge.viewers], ['drain', undefined, 1])
+  stage.edge.stop()
 })
 
 t.test('in virtual time: not before the token\'s end, and those without one never', async t => {
