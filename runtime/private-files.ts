@@ -29,7 +29,7 @@ export function closeFolder(path: string): boolean {
   return closeWithin(path) || wasOpen
 }
 
-/** The same for a file, or what a link leads to. @returns false also where there is none */
+/** The same for a file, or a folder without what lies in it, and for what a link leads to. @returns false also where there is none */
 export function closeFile(path: string): boolean {
   const stat = statSync(path, { throwIfNoEntry: false })
   return stat !== undefined && close(path, stat)

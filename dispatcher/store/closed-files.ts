@@ -1,9 +1,13 @@
-import { realpathSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { closeFile, closeFolder, holdsOwnFilesAlone } from '../../runtime/private-files.js'
 
+/** In every data folder of `npm start`. */
+const DATA_FOLDER_LOCK = 'supervisor.lock'
+
 /** Takes a store's files from all users but their owner: the database, its log, and the index of the log, which readers lock.
- * A folder that holds nothing but files of ours is closed as well; any other, such as /srv or a home, is left as it is.
+ * Their folder is closed as well where it holds nothing but files of ours, or is a data folder of `npm start`; any other, such as
+ * /srv or a home, is left as it is.
  * @param path of a database, which need not be there
  * @returns whether any of it was open to others
  * @throws an error of the file system */
@@ -17,5 +21,6 @@ export function closeStoreFiles(path: string): boolean {
   }
   const files = ['', '-wal', '-shm', '-journal'].map(end => closeFile(`${real}${end}`))
   const folder = dirname(real)
-  return (holdsOwnFilesAlone(folder) && closeFolder(folder)) || files.includes(true)
+  const folderWasOpen = holdsOwnFilesAlone(folder) ? closeFolder(folder) : existsSync(join(folder, DATA_FOLDER_LOCK)) && closeFile(folder)
+  return folderWasOpen || files.includes(true)
 }

@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { SqliteDatabase } from '../../dispatcher/store/sqlite-database.js'
@@ -61,6 +61,9 @@ t.test('what it makes is closed from the first, and a folder that has more in it
   const dispatcher = await startDispatcher(t, join(folder, 'comments.db'))
   await storeAt(clientOf(t), dispatcher.url, draft('a'))
   t.match(modes(folder), { ...CLOSED, '.': '755' })
+  writeFileSync(join(folder, 'supervisor.lock'), '') // of a data folder
+  new SqliteDatabase(join(folder, 'comments.db'), 0).close()
+  t.equal(modes(folder)['.'], '700')
   const path = join(folder, 'new', 'deep', 'comments.db')
   new SqliteDatabase(path, 0).close()
   t.same([modes(join(folder, 'new'))['.'], modes(dirname(path))['.']], ['700', '700'])
