@@ -1,13 +1,15 @@
 # One image for all parts; the first argument names the part: docker run live-comments edge
+#
+# The images below are pinned by digest, each of all its platforms: docs/dependencies.md says how to change them.
 
-FROM node:24-trixie AS build
+FROM node:24.21.0-trixie@sha256:acd6b1bc507facfd69a145935a7409a8686d2faf57dfc3f242de642c8e0b2b07 AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund --loglevel=warn
 COPY . .
 RUN npm run -s build && rm -rf dist/test dist/bench dist/.tsbuildinfo && npm prune --omit=dev --no-audit --no-fund
 
-FROM node:24-trixie-slim
+FROM node:24.21.0-trixie-slim@sha256:8ec5d7557396cfe32d21c3f9c13072355ceab22b584578ca4bb28af31120cffe
 WORKDIR /app
 # What the parts have in common in a container. The addresses are the container's own: only what is published leaves it.
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 INTERNAL_HOST=0.0.0.0 INTERNAL_PORT=9080

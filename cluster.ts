@@ -4,6 +4,7 @@ import { readOptions, type Options } from './cluster/options.js'
 import { StartError } from './cluster/part.js'
 import { Supervisor } from './cluster/supervisor.js'
 import { ConfigError } from './runtime/config.js'
+import { SharedFolderError } from './runtime/private-files.js'
 
 /** One Ctrl-C may arrive twice: from the terminal, and again through npm. */
 const SAME_SIGNAL_MS = 500
@@ -26,11 +27,13 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   } catch (error) {
     if (error instanceof ConfigError) return fail(`cluster: bad configuration\n${error.message}`, 2)
     if (error instanceof FolderInUseError) return fail(error.message, 1)
+    if (error instanceof SharedFolderError) return fail(`--data: ${error.message}`, 1)
     if (OPEN_FOLDER_CODES.includes((error as NodeJS.ErrnoException).code ?? '')) return fail(`--data: ${options?.data} cannot be used: ${(error as Error).message}`, 1)
     throw error
   }
   const supervisor = new Supervisor(options, env, folder, say)
   const stopped = stopOnSignal(supervisor)
+  if (folder.wasOpen) say(`data         ${options.data} could be read by other users of this machine; it is closed now`)
   say(identity(env))
   try {
     const url = await Promise.race([supervisor.start(), stopped])

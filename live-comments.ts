@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program: its first argument names the part to run, the others are passed to the part. Only that part's code is
  * loaded. */
+import { writePrivately } from './runtime/private-files.js'
 import { VERSION } from './runtime/version.js'
 
 type Main = (argv: string[], env: NodeJS.ProcessEnv) => Promise<void>
@@ -34,6 +35,7 @@ const isWatched = words[0] === 'watchdog'
 const [name = '', ...argv] = isWatched ? words.slice(1) : words
 const load = Object.hasOwn(parts, name) ? parts[name] : undefined
 
+writePrivately()
 if (load) {
   if (isWatched && argv.length === 0) {
     const { watchPart } = await import('./cluster/watchdog.js')

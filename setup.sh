@@ -75,8 +75,13 @@ java_fits() {
   [ -n "$version" ] && [ "$version" -ge 17 ]
 }
 
-jars=.cache/zookeeper pom=registry/zookeeper/server-pom.xml
-zookeeper_fetched() { cmp -s $pom $jars/server-pom.xml; }
+jars=.cache/zookeeper pom=registry/zookeeper/server-pom.xml sums=registry/zookeeper/jars.sha256
+# The sums of a folder's jars as `sums` has them; macOS has no sha256sum.
+sums_of() (
+  export LC_ALL=C # the order of the names
+  cd "$1" && if have sha256sum; then sha256sum -- *.jar; else shasum -a 256 -- *.jar; fi
+)
+zookeeper_fetched() { cmp -s $pom $jars/server-pom.xml && sums_of $jars 2>/dev/null | cmp -s - $sums; }
 zookeeper_packaged() {
   local jar
   for jar in /usr/share/java/zookeeper.jar /opt/homebrew/opt/zookeeper/libexec/lib/zookeeper-*.jar /usr/local/opt/zookeeper/libexec/lib/zookeeper-*.jar; do
@@ -195,6 +200,10 @@ if ! zookeeper_fetched && ! { zookeeper_packaged && ! have mvn; }; then
   say "Fetching ZooKeeper's jars with Maven into $jars"
   rm -rf $jars.part
   if mvn -q -B -f $pom dependency:copy-dependencies -DoutputDirectory="$PWD/$jars.part" -DincludeScope=runtime </dev/null; then
+    if ! sums_of $jars.part | diff $sums - >&2; then
+      rm -rf $jars.part
+      stop "What Maven fetched is not what $sums names (< what should have come, > what came). Nothing of it is kept."
+    fi
     cp $pom $jars.part/server-pom.xml
     rm -rf $jars
     mv $jars.part $jars

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { ClusterIdentity } from '../protocol/nodes.js'
 import { newClusterId } from '../registry/cluster-identity.js'
 import { ConfigError } from '../runtime/config.js'
+import { closeFolder } from '../runtime/private-files.js'
 
 /** A process of the cluster in DATA/cluster.json. */
 export interface Member {
@@ -37,19 +38,23 @@ const MAX_LOG_BYTES = 10_000_000
 
 export class FolderInUseError extends Error {}
 
-/** The data folder of one cluster, owned by one supervisor at a time. */
+/** The data folder of one cluster, owned by one supervisor at a time, and closed to other users of the machine. */
 export class DataFolder {
+  /** Other users could read it, or parts of it, before. */
+  readonly wasOpen: boolean
   readonly comments: string
   readonly zookeeper: string
   readonly identity: FolderIdentity
   readonly #lock: Database.Database
   readonly #path: string
 
-  /** @throws FolderInUseError if another supervisor uses it; ConfigError if identity.json is damaged; Error if it cannot be
-   * written */
+  /** @throws FolderInUseError if another supervisor uses it; SharedFolderError; ConfigError if identity.json is damaged; Error
+   * if it cannot be written */
   constructor(path: string) {
     this.#path = path
-    mkdirSync(join(path, 'logs'), { recursive: true })
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    this.wasOpen = closeFolder(path)
+    mkdirSync(join(path, 'logs'), { recursive: true, mode: 0o700 })
     this.comments = join(path, 'comments.db')
     this.zookeeper = join(path, 'zookeeper')
     // A kernel lock, taken through SQLite: it disappears with its holder, however that ends.

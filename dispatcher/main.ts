@@ -3,6 +3,7 @@ import { StoreWatch } from '../registry/expected-store.js'
 import { startNode } from '../registry/start.js'
 import type { View } from '../registry/view.js'
 import { systemClock } from '../runtime/clock.js'
+import type { Log } from '../runtime/log.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { urlOf } from '../runtime/variables.js'
 import { VERSION } from '../runtime/version.js'
@@ -15,6 +16,7 @@ import { machineId } from './machine-id.js'
 import { Rules } from './rules.js'
 import { Standing } from './standing.js'
 import { routeStore } from './store-server.js'
+import { closeStoreFiles } from './store/closed-files.js'
 import { SqliteStore } from './store/sqlite.js'
 import { StoreUnavailableError } from './store/store.js'
 import { watchWords } from './words-file.js'
@@ -57,6 +59,7 @@ async function run(config: DispatcherConfig): Promise<void> {
     clock: systemClock,
     log,
   })
+  closeStore(store.path, log)
   await usable(store)
   await standing.look()
 
@@ -127,6 +130,15 @@ async function run(config: DispatcherConfig): Promise<void> {
 function othersIn(view: View, self: string): { announced: DispatcherNode[]; possible: DispatcherNode[] } {
   const possible = [...view.allDispatchers()].filter(({ id }) => id !== self)
   return { announced: possible.filter(({ id }) => !view.lingers(id)), possible }
+}
+
+/** Each opening closes the files to other users. Here they are closed once before, to say it where they were open. */
+function closeStore(path: string, log: Log): void {
+  try {
+    if (closeStoreFiles(path)) log.warn({ path }, 'store_was_open_to_others')
+  } catch {
+    // What keeps us from it keeps the store from being opened, which says so.
+  }
 }
 
 /** A store that cannot be used now, or is not there, does not stop the process: its posts answer 503, and each tries again. */

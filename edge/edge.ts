@@ -6,6 +6,7 @@ import type { Batch, WireComment } from '../protocol/wire.js'
 import { candidates, ownerOf, ownersOf } from '../registry/ownership.js'
 import { peersIn, type View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
+import type { Keys } from '../runtime/auth/keys.js'
 import type { Clock } from '../runtime/clock.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
 import type { GzipPolicy } from './encoding.js'
@@ -134,9 +135,14 @@ export class Edge {
     this.#viewers++
     this.#metrics.joins.inc()
     const viewer = room.join(start, outlet)
-    if (start.endsAt !== undefined) this.#expiries.add(viewer, start.endsAt)
+    if (start.endsAt !== undefined) this.#expiries.add(viewer, start.endsAt, start.key)
     this.#holdings.changed(videoId, room.viewers.size)
     return viewer
+  }
+
+  /** Ends the streams whose key is none of these, within seconds. */
+  keysChanged(keys: Keys): void {
+    this.#expiries.keep(keys, this.#clock.wall(), this.#random)
   }
 
   /** The viewer's socket is gone. */

@@ -3,7 +3,7 @@ import { LiveError } from '../protocol/errors.js'
 import { parseCursor, type Cursor } from '../protocol/id.js'
 import { MAX_CALL_BYTES, MAX_RECENT } from '../protocol/limits.js'
 import { parseBatch, WireError, type Batch } from '../protocol/wire.js'
-import type { Identity } from '../runtime/auth/identity.js'
+import type { Identity, Watcher } from '../runtime/auth/identity.js'
 import type { Clients } from '../runtime/http/client-address.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
@@ -49,6 +49,7 @@ export interface PublicOptions {
 /** The plain stream, for viewers that reach this edge by themselves. */
 export function publicServer(edge: Edge, { connections, streamsPerAddress, clients, allowedOrigins, identity, onBug, notReady }: PublicOptions): HttpServer {
   const headers = publicHeaders(allowedOrigins, identity !== undefined)
+  identity?.whenKeysChange(keys => edge.keysChanged(keys))
   const server = new HttpServer({ onBug, headers, connections })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
@@ -58,11 +59,11 @@ export function publicServer(edge: Edge, { connections, streamsPerAddress, clien
     const { after, recent, gzip } = streamAsked(exchange)
     const client = clients.of(exchange)
     const own = headers(exchange)
-    const open = (endsAt?: number) => {
+    const open = (known?: Watcher) => {
       if (exchange.aborted) return undefined
-      return connect(edge, exchange, videoId, { after, recent, endsAt }, gzip ? 'gzip' : 'plain', own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.key, client))
+      return connect(edge, exchange, videoId, { after, recent, endsAt: known?.endsAt, key: known?.key }, gzip ? 'gzip' : 'plain', own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.key, client))
     }
-    return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(({ endsAt }) => open(endsAt)) : open()
+    return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(open) : open()
   })
   return server
 }

@@ -4,6 +4,7 @@ import type { CommentId, Cursor } from '../protocol/id.js'
 import { HEARTBEAT_MS } from '../protocol/limits.js'
 import { HEARTBEAT } from '../protocol/sse.js'
 import type { SyncRequest } from '../protocol/wire.js'
+import type { Key } from '../runtime/auth/keys.js'
 import type { Clock } from '../runtime/clock.js'
 import { encode, type Encoded, type Encoding } from './encoding.js'
 
@@ -22,6 +23,8 @@ export interface Start {
   readonly recent?: number | undefined
   /** When its stream must end, Unix ms. */
   readonly endsAt?: number | undefined
+  /** Without which its stream must end sooner. */
+  readonly key?: Key | undefined
 }
 
 /** What a viewer is doing. L is the last flush of its room (rule 8). */

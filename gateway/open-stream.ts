@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../protocol/gzip.js'
 import { HEARTBEAT, retryLine } from '../protocol/sse.js'
+import type { Key } from '../runtime/auth/keys.js'
 import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
 import type { Counted } from '../runtime/limits/streams.js'
 import type { Session, Sink } from './session.js'
@@ -13,13 +14,15 @@ export interface OpenStreamOptions {
   readonly counted?: Counted | undefined
   /** When the stream must end, Unix ms. */
   readonly endsAt?: number | undefined
+  /** Without which the stream must end sooner. */
+  readonly key?: Key | undefined
 }
 
 /** Answers a viewer at once, whatever state the cluster is in, and has it placed.
  * @param headers of the answer, but for what its encoding adds */
-export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt }: OpenStreamOptions = {}): void {
+export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt, key }: OpenStreamOptions = {}): void {
   const connection = new Connection(res, request.gzip === true, headers, retryLine(random) + HEARTBEAT, counted)
-  connection.session = sessions.open(request, connection, endsAt)
+  connection.session = sessions.open(request, connection, endsAt, key)
 }
 
 const COMMENT = Buffer.from(HEARTBEAT)

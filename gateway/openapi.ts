@@ -146,7 +146,7 @@ export const openApi: OpenApi = {
         security: [{}, { bearer: [] }, { cookie: [] }],
         summary: 'Post a comment',
         description: 'The answer comes once the comment is on disk. If it is lost, the post can safely be sent again with the same `Idempotency-Key`.',
-        parameters: [{ name: 'Idempotency-Key', in: 'header', description: 'Unique for video and author, and kept at least 24 h. A repeated key with the same content is answered with the first comment.', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' }, example: exampleKey }],
+        parameters: [{ name: 'Idempotency-Key', in: 'header', description: 'Unique for video and author, and kept at least 24 h. A repeated key with the same content is answered with the first comment. A key that is empty, that cannot be read or that is given twice is refused.', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' }, example: exampleKey }],
         requestBody: { required: true, content: { 'application/json': { schema: ref('NewComment'), example: { content: 'hello', authorId: 'me' } } } },
         responses: {
           201: { description: 'Stored.', content: { 'application/json': { schema: ref('Comment'), example: exampleComment } } },
@@ -197,7 +197,7 @@ export const openApi: OpenApi = {
       Cursor: { type: 'string', pattern: '^[0-9]{1,16}$', description: 'A comment\'s id, or 0: 0 to 2^53 − 1.' },
       AuthorName: { type: 'string', minLength: 1, maxLength: MAX_AUTHOR, description: 'The author\'s display name: the `name` of the poster\'s token, if it had one.' },
       AuthorId: { type: 'string', minLength: 1, maxLength: MAX_AUTHOR },
-      Content: { type: 'string', minLength: 1, maxLength: MAX_CONTENT, description: 'Length in code points; trimmed; no control characters but newline and tab.' },
+      Content: { type: 'string', minLength: 1, maxLength: MAX_CONTENT, description: 'Length in code points; trimmed; no control characters but newline and tab; at least one visible character, at most two line breaks in a row, few combining marks on a character, no text direction that is overridden or left open.' },
       Time: { type: 'integer', minimum: 0, description: 'Unix milliseconds.' },
       NewComment: object({ content: ref('Content'), authorId: { ...ref('AuthorId'), default: 'anonymous', description: 'Only if identity is off; otherwise the token names the author.' } }, ['content']),
       Comment: object({ id: ref('CommentId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'videoId', 'authorId', 'content', 'createdAt']),

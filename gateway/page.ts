@@ -16,7 +16,8 @@ const YEAR = 'public, max-age=31536000, immutable'
 /** The viewer page: read once, at `/` for people and at `/embed` for other sites' frames. What it loads lies under one
  * hash of all of it, so that the modules' plain imports of each other hold, a browser keeps them for good, and a page
  * never mixes two versions.
- * @param identity a token says who writes, so the page does not ask */
+ * @param identity a token says who writes, so the page does not ask. The token may be a cookie, which the page sends in any
+ * frame: `*` then names no site that may frame it */
 export function routePage(server: Router, allowedOrigins: AllowedOrigins, identity: boolean): void {
   const files = new Map(['style.css', 'icon.svg', ...MODULES].map(name => [name, readFileSync(join(FOLDER, name))]))
   const hash = digest(...files.values())
@@ -25,7 +26,7 @@ export function routePage(server: Router, allowedOrigins: AllowedOrigins, identi
   const preload = MODULES.map(name => `<link rel="modulepreload" href="${assets}/${name}">`).join('')
   let html = readFileSync(join(FOLDER, 'index.html'), 'utf8').replaceAll('{assets}', assets).replace('</head>', `${preload}</head>`)
   if (identity) html = html.replace('<label id="name"', '<label id="name" hidden')
-  const framedBy = allowedOrigins === '*' ? '*' : ["'self'", ...allowedOrigins].join(' ')
+  const framedBy = allowedOrigins !== '*' ? ["'self'", ...allowedOrigins].join(' ') : identity ? "'self'" : '*'
   server
     .route('GET', '/', pageHandler(html, "'self'"))
     .route('GET', '/embed', pageHandler(html, framedBy))

@@ -3,7 +3,7 @@ import { LiveError } from '../protocol/errors.js'
 import { retryLine, STREAM_HEADERS } from '../protocol/sse.js'
 import type { Identity, Watcher } from '../runtime/auth/identity.js'
 import type { Client, Clients } from '../runtime/http/client-address.js'
-import type { Exchange } from '../runtime/http/exchange.js'
+import { isUnclear, type Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
@@ -48,6 +48,7 @@ export class PublicApi {
   constructor(options: ApiOptions) {
     this.#options = options
     this.headers = publicHeaders(options.allowedOrigins, options.identity !== undefined)
+    options.identity?.whenKeysChange(keys => options.gateway.sessions.keysChanged(keys))
   }
 
   route(router: Router): void {
@@ -95,7 +96,7 @@ export class PublicApi {
       return { status: 200, headers: STREAM_HEADERS, body: retryLine(gateway.random), close: draining }
     }
     const counted = limits.stream(client, known?.authorId)
-    openStream(gateway.sessions, exchange.res, request, headers, { random: gateway.random, counted, endsAt: known?.endsAt })
+    openStream(gateway.sessions, exchange.res, request, headers, { random: gateway.random, counted, endsAt: known?.endsAt, key: known?.key })
     return undefined
   }
 
@@ -121,13 +122,13 @@ export class PublicApi {
     const lostMs = gateway.pauses.lostMs()
     const client = clients.of(exchange)
     limits.post(client)
-    if (!JSON_TYPE.test(exchange.header('content-type'))) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
-    const key = exchange.header('idempotency-key')
-    if (key !== '') checkKey(key)
+    const types = exchange.headers('content-type')
+    if (isUnclear(types) || !JSON_TYPE.test(types[0] ?? '')) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
+    const key = keyOf(exchange)
     const body = exchange.body(MAX_BODY_BYTES)
     const author = await identity?.bearer(exchange, videoId)
     if (author) limits.postBy(author.authorId, client)
-    return gateway.poster.post(videoId, key === '' ? undefined : key, body, { author, lostMs })
+    return gateway.poster.post(videoId, key, body, { author, lostMs })
   }
 
   async #stats(exchange: Exchange): Promise<Reply> {
@@ -148,4 +149,12 @@ export class PublicApi {
       throw error
     }
   }
+}
+
+/** @returns undefined where the post has none @throws LiveError BAD_IDEMPOTENCY_KEY, also for one that is there and cannot be
+ * read: a retry without a key would be another comment */
+function keyOf(exchange: Exchange): string | undefined {
+  const keys = exchange.headers('idempotency-key')
+  if (new Set(keys).size > 1) throw new LiveError('BAD_IDEMPOTENCY_KEY', 'Idempotency-Key must be given once')
+  return keys[0] === undefined ? undefined : checkKey(keys[0])
 }

@@ -2,6 +2,7 @@ import { HEARTBEAT_MS, SLOW_MS } from '../protocol/limits.js'
 import type { EdgeNode } from '../protocol/nodes.js'
 import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
+import type { Key, Keys } from '../runtime/auth/keys.js'
 import { sleep, type Clock } from '../runtime/clock.js'
 import { Admission } from './admission.js'
 import type { Pending } from './pending.js'
@@ -86,14 +87,21 @@ export class Sessions {
   }
 
   /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`.
-   * @param endsAt when its stream must end, Unix ms */
-  open(request: StreamRequest, sink: Sink, endsAt?: number): Session {
+   * @param endsAt when its stream must end, Unix ms
+   * @param key without which it must end sooner */
+  open(request: StreamRequest, sink: Sink, endsAt?: number, key?: Key): Session {
     const session = new Session(this.#host, request, sink)
     this.#sessions.add(session)
-    if (endsAt !== undefined) this.#expiries.add(session, endsAt)
+    if (endsAt !== undefined) this.#expiries.add(session, endsAt, key)
     this.#quiet.add(session)
     this.#admission.add(session)
     return session
+  }
+
+  /** Ends the streams whose key is none of these, within seconds. */
+  keysChanged(keys: Keys): void {
+    const { clock, random } = this.#options
+    this.#expiries.keep(keys, clock.wall(), random)
   }
 
   /** Places those that wait: an edge may have come. */

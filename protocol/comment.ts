@@ -1,5 +1,6 @@
 import { LiveError } from './errors.js'
 import type { CommentId } from './id.js'
+import { brokenRule } from './readable.js'
 
 /** 1–64 of `A–Z a–z 0–9 _ -`. */
 export type VideoId = string
@@ -13,7 +14,7 @@ export interface Comment {
   readonly authorId: string
   /** Shown instead of authorId, 1–64 characters; only if the poster's token gave one. */
   readonly authorName?: string | undefined
-  /** 1–1,000 code points, trimmed, no control characters but newline and tab. */
+  /** 1–1,000 code points, trimmed, no control characters but newline and tab, readable. */
   readonly content: string
   /** The accepting dispatcher's clock, Unix milliseconds. */
   readonly createdAt: number
@@ -37,6 +38,8 @@ const VIDEO_ID = /^[A-Za-z0-9_-]{1,64}$/
 const KEY = /^[\x21-\x7e]{1,128}$/
 // Every Unicode control character (Cc) but newline and tab, and lone surrogates, which UTF-8 cannot carry.
 const FORBIDDEN = /[^\P{Cc}\n\t]|\p{Cs}/u
+/** A name has one line. */
+const MANY_LINES = /[\n\t\u2028\u2029]/
 
 export function isVideoId(text: string): boolean {
   return VIDEO_ID.test(text)
@@ -74,8 +77,8 @@ export function checkAuthor(value: unknown, field: string): string {
   if (typeof value !== 'string') throw bad(`${field} must be a string`)
   const text = value.trim()
   if (text === '' || codePoints(text) > MAX_AUTHOR) throw bad(`${field} must be 1 to ${MAX_AUTHOR} characters`)
-  if (FORBIDDEN.test(text) || /[\n\t]/.test(text)) throw bad(`${field} must not hold control characters`)
-  return text
+  if (FORBIDDEN.test(text) || MANY_LINES.test(text)) throw bad(`${field} must not hold control characters`)
+  return readable(text, field)
 }
 
 function fieldsOf(body: unknown): Record<string, unknown> {
@@ -90,7 +93,14 @@ function checkContent(value: unknown): string {
   if (content === '') throw bad('content must not be empty')
   if (codePoints(content) > MAX_CONTENT) throw bad(`content must be at most ${MAX_CONTENT} characters`)
   if (FORBIDDEN.test(content)) throw bad('content must not hold control characters but newline and tab')
-  return content
+  return readable(content, 'content')
+}
+
+/** @throws LiveError BAD_COMMENT, naming the field and the rule */
+function readable(text: string, field: string): string {
+  const rule = brokenRule(text)
+  if (rule !== undefined) throw bad(`${field} ${rule}`)
+  return text
 }
 
 function bad(message: string): LiveError {

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import { MAX_CURSOR, nextId, type Cursor } from '../../protocol/id.js'
+import { closeStoreFiles } from './closed-files.js'
 import { KEY_AGES, KeyExpiry } from './key-expiry.js'
 import { FileMovedError, OpenFiles, placeOf } from './open-files.js'
 import type { StoreFile } from './store-file.js'
@@ -114,7 +115,7 @@ export class SqliteDatabase {
   /** Undefined once it met damage: keys are then kept for as long as the file is open. */
   #keyExpiry: KeyExpiry | undefined
 
-  /** Opens the file, makes it and its folder where they are missing, and brings its schema up to date.
+  /** Opens the file, makes it and its folder where they are missing, takes it from other users, and brings its schema up to date.
    * @param busyMs how long a call waits, blocking, for another connection's lock
    * @param mayCreate false: a file that is missing is not made
    * @throws NewerSchemaError, FileMissingError, FileMovedError; an error of SQLite or of the file system, such as busy */
@@ -122,6 +123,7 @@ export class SqliteDatabase {
     const placeBefore = placeOf(path)
     if (placeBefore === undefined && !mayCreate) throw new FileMissingError(`${path} is missing`)
     makeFolder(resolve(dirname(path)))
+    closeStoreFiles(path)
     this.#db = new Database(path, { timeout: busyMs })
     try {
       this.#db.pragma('journal_mode = WAL')
@@ -352,7 +354,7 @@ function prepare(db: Database.Database) {
 /** Makes the folder, and those above it, where they are missing. SQLite puts the names of its own files on the disk before a
  * commit is done, but a power cut would still take a new folder with all that is in it. */
 function makeFolder(folder: string): void {
-  const first = mkdirSync(folder, { recursive: true })
+  const first = mkdirSync(folder, { recursive: true, mode: 0o700 })
   if (first === undefined) return
   for (let made = folder; made.length >= first.length; made = dirname(made)) {
     try {

@@ -49,9 +49,9 @@ export class Output {
     return new Promise(resolve => this.#surroundings.stdout.write(text, () => resolve()))
   }
 
-  /** A line for people, on stderr: stdout is for the answer. */
+  /** A line for people, on stderr: stdout is for the answer. It may repeat what a peer said. */
   note(line: string): void {
-    this.#surroundings.stderr.write(`${line}\n`)
+    this.#surroundings.stderr.write(`${harmless(line)}\n`)
   }
 
   /** Runs `task` until it ends, the reader leaves, or Ctrl-C. An endless command is meant to end so: it succeeds. */
@@ -80,9 +80,28 @@ export function paint(colour: boolean): Paint {
   return (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text)
 }
 
-/** Other people's text, safe for a terminal: a control character could move its cursor or rename its window. */
+/** Other people's text, safe for a terminal. A control character could move its cursor or rename its window; what directs text
+ * could turn the rest of the line round, and terminals that show right-to-left text do without it. */
 export function harmless(text: string): string {
-  return text.replace(/[^\P{Cc}\n\t]/gu, '\u{fffd}')
+  return text.replace(/[\u2028\u2029]/g, '\n').replace(/[\u202a-\u202e\u2066-\u2069]/g, '').replace(/[^\P{Cc}\n\t]/gu, '\u{fffd}')
+}
+
+/** The same in one line: whoever could end it could write another that looks like ours. */
+export function harmlessLine(text: string): string {
+  return harmless(text).replace(/\s+/g, ' ')
+}
+
+/** Plain data with each of its texts harmless. */
+export function harmlessIn<T>(value: T): T {
+  if (typeof value === 'string') return harmless(value) as T
+  if (Array.isArray(value)) return value.map(harmlessIn) as T
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [harmlessLine(name), harmlessIn(each as unknown)])) as T
+}
+
+/** JSON in one line, with what it may leave as it is and a terminal would obey escaped: C1 controls, and what directs text. */
+export function harmlessJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, sign => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** 14:05:09, in this machine's time zone. */

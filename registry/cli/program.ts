@@ -19,7 +19,7 @@ import { postComment } from './gateway-client.js'
 import { withMeantCluster } from './meant-cluster.js'
 import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
-import { Misuse, type Output, type Surroundings } from './output.js'
+import { harmlessIn, harmlessJson, Misuse, type Output, type Surroundings } from './output.js'
 import { dataFolder, runningCluster, runningToken } from './running-cluster.js'
 import { secure, withCredentials } from './secure.js'
 import { adoptStore, stores, storesText } from './store.js'
@@ -48,9 +48,9 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   const note = (line: string) => out.note(line)
   const address = (): ZookeeperAddress => zookeeperAddress(options(), env, data())
   const reading = (): Reading => ({ address: address(), note })
-  const jsonLine = (value: unknown) => `${JSON.stringify(value)}\n`
-  /** Prints `value` as JSON, or what `text` makes of it. */
-  const print = <T>(value: T, text: (value: T) => string) => out.write(options().json ? jsonLine(value) : text(value))
+  const jsonLine = (value: unknown) => `${harmlessJson(value)}\n`
+  /** Prints `value` as JSON, or what `text` makes of it. Its texts may be other people's. */
+  const print = <T>(value: T, text: (value: T) => string) => out.write(options().json ? jsonLine(value) : text(harmlessIn(value)))
   /** @param examples arguments of the command, each of which works against `npm start` */
   const command = (name: string, description: string, ...examples: string[]) =>
     all.command(name).description(description).addHelpText('after', examplesOf(examples.map(example => `${name} ${example}`.trimEnd())))

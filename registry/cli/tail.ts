@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { SseParser } from '../../protocol/sse.js'
 import type { GatewayAddress } from './gateway-address.js'
 import { between, GatewayAway, noGateway, parseComment, refusal, type PublicComment } from './gateway-client.js'
-import { clockTime, harmless, type Paint } from './output.js'
+import { clockTime, harmless, harmlessLine, type Paint } from './output.js'
 
 /** A gateway sends something at least every 15 s. */
 const SILENCE_MS = 35_000
@@ -83,5 +83,5 @@ async function open(gateway: GatewayAddress, path: string, lastEventId: string, 
 export function commentLine({ authorId, authorName = authorId, content, createdAt }: PublicComment, paint: Paint): string {
   const [first = '', ...more] = harmless(content).split('\n')
   const rest = more.map(line => `\n${' '.repeat(10)}${line}`).join('')
-  return `${paint('dim', clockTime(createdAt))}  ${paint('cyan', harmless(authorName))}  ${first}${rest}\n`
+  return `${paint('dim', clockTime(createdAt))}  ${paint('cyan', harmlessLine(authorName))}  ${first}${rest}\n`
 }

@@ -12,11 +12,15 @@ export interface CredentialRules {
  * send a cookie no matter which page made the request, so it counts only for pages of ours or of a listed origin.
  * @throws LiveError UNAUTHORIZED if there is none */
 export function tokenOf(request: Pick<Exchange, 'header' | 'query'>, { cookie, allowedOrigins }: CredentialRules, { query }: { query: boolean }): string {
-  const bearer = /^Bearer +(\S+)$/i.exec(request.header('authorization'))?.[1]
+  const authorization = request.header('authorization')
+  const bearer = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
+  // Another scheme is for somebody else, such as a proxy in front.
+  if (bearer === undefined && /^Bearer\b/i.test(authorization)) throw unauthorized('the Authorization header has no token')
   const asked = query ? request.query.get('access_token') : null
   const token = bearer ?? asked
   if (token !== null && token !== '') return token
-  const kept = cookieOf(request.header('cookie'), cookie)
+  const [kept, other] = cookiesOf(request.header('cookie'), cookie)
+  if (other !== undefined) throw unauthorized('there are two cookies of that name')
   if (kept === undefined) throw unauthorized('a token is needed', undefined)
   if (!isOwn(request, allowedOrigins)) throw unauthorized('a cookie counts only from this origin or a listed one', undefined)
   return kept
@@ -33,8 +37,8 @@ function isOwn(request: Pick<Exchange, 'header'>, allowed: AllowedOrigins): bool
   return URL.canParse(origin) && new URL(origin).host === request.header('host')
 }
 
-function cookieOf(header: string, name: string): string | undefined {
-  const found = header.split(';').map(pair => pair.trim()).find(pair => pair.startsWith(`${name}=`))
-  const value = found?.slice(name.length + 1).replace(/^"(.*)"$/, '$1')
-  return value === '' ? undefined : value
+/** The different values of the cookies of that name: a site beside ours may have set one too, and either may come first. */
+function cookiesOf(header: string, name: string): string[] {
+  const found = header.split(';').map(pair => pair.trim()).filter(pair => pair.startsWith(`${name}=`))
+  return [...new Set(found.map(pair => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1')))].filter(value => value !== '')
 }

@@ -1,9 +1,9 @@
 import type { VideoId } from '../../protocol/comment.js'
 import type { Clock } from '../clock.js'
-import type { Exchange } from '../http/exchange.js'
+import { isUnclear, type Exchange } from '../http/exchange.js'
 import { tokenOf, type CredentialRules } from './credentials.js'
-import type { Keys } from './keys.js'
-import { readToken, SKEW_MS, type Bearer, type TokenRules } from './token.js'
+import type { Key, Keys } from './keys.js'
+import { keyOf, readToken, SKEW_MS, unauthorized, UNKNOWN_KEY, type Bearer, type TokenRules } from './token.js'
 
 /** Tokens of one broadcast often expire together. Their streams end spread over this time, or all would reconnect at once. */
 const SPREAD_MS = 25_000
@@ -11,6 +11,8 @@ const SPREAD_MS = 25_000
 /** The keys that are valid now. */
 export interface KeySource {
   readonly keys: Keys
+  /** Called when there are others; undefined: nobody wants to know. */
+  onChange?: (keys: Keys) => void
   close(): void
 }
 
@@ -26,6 +28,8 @@ export interface Watcher {
   readonly authorId: string
   /** When its stream must end, Unix ms: at most a minute after its token, including the time to notice. */
   readonly endsAt: number
+  /** By which its token is signed: when that goes, so does the stream. */
+  readonly key: Key
 }
 
 /** Checks the tokens of requests: who may post and watch. It reads a request before its first await. */
@@ -40,22 +44,51 @@ export class Identity {
   }
 
   /** The author of a post, or the reader of history. @throws LiveError UNAUTHORIZED, FORBIDDEN */
-  bearer(exchange: Exchange, videoId: VideoId): Promise<Bearer> {
-    return this.#read(exchange, videoId, false)
+  async bearer(exchange: Exchange, videoId: VideoId): Promise<Bearer> {
+    return this.#read(this.#tokenOf(exchange, false), videoId)
   }
 
   /** The viewer of a stream. @throws LiveError UNAUTHORIZED, FORBIDDEN */
   async viewer(exchange: Exchange, videoId: VideoId): Promise<Watcher> {
-    const { authorId, expiresAt } = await this.#read(exchange, videoId, true)
-    return { authorId, endsAt: expiresAt + SKEW_MS + this.#options.random() * SPREAD_MS }
+    const { source, random } = this.#options
+    const token = this.#tokenOf(exchange, true)
+    const key = keyOf(token, source.keys)
+    const { authorId, expiresAt } = await this.#read(token, videoId)
+    if (!source.keys.holds(key)) throw unauthorized(UNKNOWN_KEY) // it was removed meanwhile
+    return { authorId, endsAt: expiresAt + SKEW_MS + random() * SPREAD_MS, key }
+  }
+
+  /** @param told of the keys, whenever they change: streams whose key is none of them must end */
+  whenKeysChange(told: (keys: Keys) => void): void {
+    this.#options.source.onChange = told
   }
 
   close(): void {
     this.#options.source.close()
   }
 
-  async #read(exchange: Exchange, videoId: VideoId, query: boolean): Promise<Bearer> {
+  /** @param query whether the address may have it */
+  #tokenOf(exchange: Exchange, query: boolean): string {
+    return tokenOf(clearly(exchange), this.#options, { query })
+  }
+
+  #read(token: string, videoId: VideoId): Promise<Bearer> {
     const { source, clock } = this.#options
-    return readToken(tokenOf(exchange, this.#options, { query }), videoId, source.keys, this.#options, clock.wall())
+    return readToken(token, videoId, source.keys, this.#options, clock.wall())
+  }
+}
+
+/** The request's headers, as far as each says one thing; cookies may come in several lines. A header that says who asks and
+ * cannot be read must not make way for another that says so too.
+ * @throws LiveError UNAUTHORIZED, when one that is asked for does not */
+function clearly(exchange: Exchange): Pick<Exchange, 'header' | 'query'> {
+  return {
+    query: exchange.query,
+    header(name) {
+      const values = exchange.headers(name)
+      if (name === 'cookie') return values.join('; ')
+      if (isUnclear(values)) throw unauthorized(`the header ${name} cannot be read`)
+      return values[0] ?? ''
+    },
   }
 }

@@ -21,6 +21,8 @@ export interface KeyFileOptions {
  * folders away. While it is unusable the last keys stay valid. */
 export class KeyFile {
   keys: Keys
+  /** Called when the file has others. */
+  onChange: (keys: Keys) => void = () => {}
   readonly #options: KeyFileOptions
   /** The text that was last read, or the error. */
   #seen: string
@@ -56,10 +58,11 @@ export class KeyFile {
     this.#seen = seen
     try {
       this.keys = said(path, parse)
-      log.info('auth_keys_read')
     } catch (error) {
-      log.error({ reason: (error as Error).message }, 'auth_keys_unreadable')
+      return log.error({ reason: (error as Error).message }, 'auth_keys_unreadable')
     }
+    log.info('auth_keys_read')
+    this.onChange(this.keys)
   }
 }
 

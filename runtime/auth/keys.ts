@@ -29,6 +29,11 @@ export class Keys {
     const [only] = this.#keys.length === 1 ? this.#keys : []
     return only && (kid === undefined || only.kid === undefined) ? only : this.#keys.find(key => kid !== undefined && key.kid === kid)
   }
+
+  /** Whether it is one of them, by its id and by itself. */
+  holds({ kid, key }: Key): boolean {
+    return this.#keys.some(each => each.kid === kid && each.key.equals(key))
+  }
 }
 
 export function secretKeys(secret: string): Keys {

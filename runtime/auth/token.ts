@@ -1,12 +1,13 @@
 import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
 import { checkAuthor, type VideoId } from '../../protocol/comment.js'
 import { LiveError } from '../../protocol/errors.js'
-import type { Keys } from './keys.js'
+import type { Key, Keys } from './keys.js'
 
 /** How much the issuer's clock may differ from ours. */
 export const SKEW_MS = 30_000
 /** The longest token that is read, characters. */
 const MAX_TOKEN = 8_192
+export const UNKNOWN_KEY = "the token's key is not known"
 
 export interface TokenRules {
   readonly audience: string | undefined
@@ -43,16 +44,27 @@ export async function readToken(token: string, videoId: VideoId, keys: Keys, { a
   return bearer
 }
 
-async function verify(token: string, keys: Keys, options: Parameters<typeof jwtVerify>[2]): Promise<JWTPayload> {
+/** The key that a token names, whoever signed it. @throws LiveError UNAUTHORIZED */
+export function keyOf(token: string, keys: Keys): Key {
   if (token.length > MAX_TOKEN) throw unauthorized('the token is too long')
+  let kid: string | undefined
   try {
-    const { kid } = decodeProtectedHeader(token)
-    const key = keys.find(kid)
-    if (!key) throw unauthorized(kid === undefined ? 'the token names no key, and there are several' : 'the token\'s key is not known')
+    ;({ kid } = decodeProtectedHeader(token))
+  } catch (error) {
+    throw unauthorized(reasonOf(error))
+  }
+  const key = keys.find(kid)
+  if (!key) throw unauthorized(kid === undefined ? 'the token names no key, and there are several' : UNKNOWN_KEY)
+  return key
+}
+
+async function verify(token: string, keys: Keys, options: Parameters<typeof jwtVerify>[2]): Promise<JWTPayload> {
+  const key = keyOf(token, keys)
+  try {
     return (await jwtVerify(token, key.key, { ...options, algorithms: [...key.algorithms] })).payload
   } catch (error) {
-    // Any other error that the token makes the library throw is the token's fault too.
-    throw error instanceof LiveError ? error : unauthorized(reasonOf(error))
+    // Any error that the token makes the library throw is the token's fault.
+    throw unauthorized(reasonOf(error))
   }
 }
 

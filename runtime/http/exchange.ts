@@ -25,6 +25,13 @@ export interface Exchange {
   body(maxBytes: number): Promise<Buffer>
 }
 
+/** Whether a header that may be there once says nothing for sure: it has several values, or an empty one. The library cuts blanks, DEL
+ * and every byte above 127 off a value's ends, so that `é` comes as empty: it was there, and must not count as absent.
+ * @param values of its lines */
+export function isUnclear(values: readonly string[]): boolean {
+  return values.includes('') || new Set(values).size > 1
+}
+
 /** Most bytes of a body that are taken though nobody wants them. */
 const MAX_UNWANTED_BYTES = 64 << 10
 

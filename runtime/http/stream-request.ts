@@ -37,14 +37,15 @@ export function acceptsGzip(acceptEncoding: readonly string[]): boolean {
  * value beside the newest, on lines of their own or in a list.
  * @throws LiveError BAD_CURSOR for a header, or a query without a header, that holds no cursor */
 function resumesFrom(exchange: Exchange): Cursor | undefined {
-  const values = exchange.headers('last-event-id').flatMap(line => line.split(',')).map(value => value.trim()).filter(value => value !== '')
-  const cursors = values.map(parseCursor).filter(cursor => cursor !== undefined)
+  const lines = exchange.headers('last-event-id')
+  const cursors = lines.flatMap(line => line.split(',')).map(value => parseCursor(value.trim())).filter(cursor => cursor !== undefined)
   if (cursors.length > 0) return Math.max(...cursors)
   const asked = exchange.query.get('lastEventId') ?? ''
   const queried = parseCursor(asked)
   if (queried !== undefined) return queried
-  // Never "from now on": what the client missed meanwhile would be lost without a word.
-  if (values.length > 0) throw badCursor('Last-Event-ID')
+  // Never "from now on": what the client missed meanwhile would be lost without a word. An empty one is no better, as a value
+  // with bytes beyond ASCII comes empty from the library.
+  if (lines.length > 0) throw badCursor('Last-Event-ID')
   if (asked !== '') throw badCursor('lastEventId')
   return undefined
 }

@@ -1,11 +1,21 @@
 import t from 'tap'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Comment } from '../support/api.js'
 import { run, startCluster, tempFolder } from '../support/cluster.js'
 import { isAlive } from '../support/process.js'
 import { until } from '../support/until.js'
 import { watchReady } from '../support/viewer.js'
+
+/** All paths in a folder, and its own. */
+const allIn = (folder: string): string[] => [folder, ...readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(path => join(folder, path))]
+
+/** The paths in a folder that other users may use, with their modes. A server may remove files at any time. */
+const openTo = (folder: string): string[] =>
+  allIn(folder).flatMap(path => {
+    const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
+    return mode & 0o077 ? [`${(mode & 0o777).toString(8)} ${path}`] : []
+  })
 
 const SMALL = ['--edges', '1', '--dispatchers', '1']
 
@@ -21,6 +31,7 @@ t.test('one folder, from start to start', async t => {
     for (const id of ['zookeeper-1', 'dispatcher-1', 'dispatcher-2', 'edge-1', 'edge-2', 'gateway-1']) t.match(cluster.output, new RegExp(`^${id} +ready`, 'm'))
     for (const hint of [/curl -N/, /curl -d/, /npm run registry -- videos/]) t.match(cluster.output, hint)
     t.equal(statSync(join(data, 'internal-token')).mode & 0o777, 0o600)
+    t.same(openTo(data), [], 'no other user of the machine reads anything')
     t.notMatch(cluster.output, readFileSync(join(data, 'internal-token'), 'utf8').trim(), 'the token is shown to nobody')
 
     const viewer = await watchReady(t, cluster.stream('kept'))
@@ -35,9 +46,13 @@ t.test('one folder, from start to start', async t => {
     await viewer.closed
   })
 
+  for (const path of allIn(data)) chmodSync(path, statSync(path).isDirectory() ? 0o755 : 0o644) // as former versions left them
+
   await t.test('the next start finds every comment; a supervisor that is killed leaves no process, not even a frozen one', async t => {
     const cluster = await startCluster(t, ['--watchdog', '0', '--dispatchers', '1', '--edges', '2'], { data })
     t.same((await cluster.page('kept')).comments, [said])
+    t.same(openTo(data), [])
+    t.match(cluster.output, `${data} could be read by other users of this machine; it is closed now`)
     const resumed = await watchReady(t, cluster.stream('kept'), { lastEventId: '0' })
     t.same(resumed.ids, [said.id])
     // The former parts left the registry: what is there is what runs.

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer, get, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { fronts, manyAddresses } from '../support/front.js'
@@ -35,6 +35,16 @@ for (const [name, start] of Object.entries(fronts)) {
     t.match(seen[1]!['idempotency-key'], /^[\x21-\x7e]{8,128}$/, 'made, so that it may be sent again')
     t.equal(seen[2]!['idempotency-key'], 'mine')
     t.notMatch(front.accessLog(), 'secret')
+  })
+
+  t.test(`${name} redirects to its own name alone`, async t => {
+    const { plainUrl } = await start(t, ['http://127.0.0.1:1'])
+    const redirect = (host: string) =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        get(`${plainUrl}/comments/demo?recent=5`, { headers: { host }, agent: false }, response => resolve(response.resume())).on('error', reject)
+      })
+    t.match(await redirect('live.example.com'), { statusCode: 301, headers: { location: 'https://live.example.com/comments/demo?recent=5' } })
+    for (const host of ['evil.example', 'live.example.com.evil.example', '127.0.0.1']) t.notMatch((await redirect(host)).headers.location ?? '', host, host)
   })
 
   t.test(`${name} without a gateway: a stream is told to come back, history that it cannot be read, a post that its outcome is unknown`, async t => {

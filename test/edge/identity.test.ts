@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap'
 import { publicServer } from '../../edge/server.js'
+import type { KeySource } from '../../runtime/auth/identity.js'
+import { parseJwks } from '../../runtime/auth/keys.js'
 import { systemClock, type Clock } from '../../runtime/clock.js'
 import type { AllowedOrigins } from '../../runtime/http/public-headers.js'
 import { StreamLimit } from '../../runtime/limits/streams.js'
@@ -12,11 +14,11 @@ const issuer = new Issuer()
 const events = { accept: 'text/event-stream' }
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-function serve(t: Test, requireToWatch = true, allowedOrigins: AllowedOrigins = '*', nowMs?: number) {
+function serve(t: Test, requireToWatch = true, allowedOrigins: AllowedOrigins = '*', nowMs?: number, source: KeySource = { keys: parseJwks(issuer.jwks()), close() {} }) {
   const stage = new EdgeStage<Clock>({}, systemClock)
   t.after(() => stage.edge.stop())
   const unlimited = { connections: connections(), streamsPerAddress: new StreamLimit('address', set(), refusals()), clients: clients() }
-  const server = publicServer(stage.edge, { ...unlimited, allowedOrigins, identity: identityOf(issuer, { requireToWatch, allowedOrigins, ...(nowMs !== undefined && { clock: { wall: () => nowMs }, random: () => 0 }) }), onBug: error => void t.fail(String(error)), notReady: () => undefined })
+  const server = publicServer(stage.edge, { ...unlimited, allowedOrigins, identity: identityOf(issuer, { source, requireToWatch, allowedOrigins, ...(nowMs !== undefined && { clock: { wall: () => nowMs }, random: () => 0 }) }), onBug: error => void t.fail(String(error)), notReady: () => undefined })
   t.after(() => server.close())
   return { stage, url: `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/comments/demo` }
 }
@@ -57,6 +59,28 @@ t.test('a stream ends after its token, told to come back', async t => {
   t.equal(viewer.status, 200)
   t.ok(viewer.retryMs! >= 500)
   t.equal(stage.edge.viewers, 0)
+})
+
+t.test('a stream ends with its key, told to come back', async t => {
+  const source: KeySource = { keys: parseJwks(issuer.jwks()), close() {} }
+  const { stage, url } = serve(t, true, '*', undefined, source)
+  const [ends] = await Promise.all(['ed', 'ec'].map(async kid => watchReady(t, `${url}?access_token=${await issuer.token(kid)}`)))
+  source.onChange!(parseJwks(issuer.jwks(['ec'])))
+  await ends!.closed
+  t.ok(ends!.retryMs! >= 500)
+  t.equal(stage.edge.viewers, 1)
+})
+
+t.test('in virtual time: streams end within seconds of their key, and the others go on', async t => {
+  const stage = new EdgeStage()
+  const keysOf = new Issuer({ a: 'EdDSA', b: 'EdDSA' })
+  const keys = parseJwks(keysOf.jwks())
+  const endsAt = stage.clock.wall() + 3_600_000
+  const [ends, stays] = ['a', 'b'].map(kid => stage.join('v', { endsAt, key: keys.find(kid) }))
+  stage.edge.keysChanged(parseJwks(keysOf.jwks(['b'])))
+  await stage.clock.advance(7_000)
+  t.same([ends!.outlet.ended, stays!.outlet.ended, stage.edge.viewers], ['drain', undefined, 1])
+  stage.edge.stop()
 })
 
 t.test('in virtual time: not before the token\'s end, and those without one never', async t => {

@@ -9,7 +9,9 @@ import type { WireComment } from '../../protocol/wire.js'
 export const videoId = fc.oneof(fc.constantFrom('v', 'demo', 'a-_9'), fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/))
 export const cursor = fc.oneof(fc.nat({ max: 60 }), fc.maxSafeNat())
 export const id = fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }))
-export const text = fc.string({ unit: fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...'abc é😀\n\t<&"\\') }, { weight: 1, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) }), minLength: 1, maxLength: 30 })
+/** What is not seen, breaks a line, turns text or stands on other characters. */
+export const odd = fc.constantFrom(...'\u200b\u3164\u2800\ufe0f\u200d\u2028\u2029\u202a\u202b\u202c\u202e\u2066\u2068\u2069\u0301\u0489\u0e47', '\u{e0061}', '\n\n', 'e\u0301\u0316', '\u2067א\u2069')
+export const text = fc.string({ unit: fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...'abc é😀\n\t<&"\\') }, { weight: 1, arbitrary: odd }, { weight: 1, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) }), minLength: 1, maxLength: 30 })
 export const key = fc.stringMatching(/^[\x21-\x7e]{1,20}$/)
 
 export const draft: fc.Arbitrary<Draft> = fc.record({ videoId, authorId: text, content: text, key })

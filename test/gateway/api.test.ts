@@ -5,6 +5,7 @@ import { ownersOf } from '../../registry/ownership.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway } from '../support/gateway.js'
 import { edgeNode } from '../support/nodes.js'
+import { answers, sendRaw } from '../support/raw-request.js'
 import { until } from '../support/until.js'
 
 const jsonType = { 'content-type': 'application/json' }
@@ -40,6 +41,10 @@ t.test('bad posts are refused here, each with its rule', async t => {
     [{ content: ' \n ' }, 400, 'BAD_COMMENT', /empty/],
     [{ content: '😀'.repeat(1_001) }, 400, 'BAD_COMMENT', /1000/],
     [{ content: 'a\u0007b' }, 400, 'BAD_COMMENT', /control/],
+    [{ content: `a${'\n'.repeat(998)}b` }, 400, 'BAD_COMMENT', /content must have at most two line breaks in a row/],
+    [{ content: '\u200b' }, 400, 'BAD_COMMENT', /content must have a visible character/],
+    [{ content: 'a\u202eb' }, 400, 'BAD_COMMENT', /content must not override/],
+    [{ content: 'a', authorId: '\u3164' }, 400, 'BAD_COMMENT', /authorId must have a visible character/],
     [{ content: 'a', authorId: 'x'.repeat(65) }, 400, 'BAD_COMMENT', /authorId/],
     [{ content: 'x'.repeat(9_000) }, 413, 'BODY_TOO_LARGE', /8192/],
   ]
@@ -68,6 +73,36 @@ t.test('a body that is not UTF-8 is refused, whatever its content type says', as
   }
   t.equal((await post([0xc3, 0xa9])).status, 201)
   t.match(dispatcher.batches, [[{ content: 'café' }]])
+})
+
+t.test('an idempotency key that is there and cannot be read is refused, and none is none', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  const { url } = runGateway(t, { dispatchers: [dispatcher.node] })
+  const send = (headers: string) => sendRaw(Number(new URL(url).port), `POST /comments/demo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 15\r\n${headers}\r\n{"content":"x"}`, answers(1))
+  for (const [what, headers] of Object.entries({
+    'one byte': 'Idempotency-Key: \xe9\r\n',
+    'UTF-8': 'Idempotency-Key: \xc3\xa9\r\n',
+    'UTF-8 of four bytes': 'Idempotency-Key: \xf0\x9f\x98\x80\r\n',
+    'zero-width': 'Idempotency-Key: \xe2\x80\x8b\r\n',
+    'a no-break space': 'Idempotency-Key: \xa0\r\n',
+    'DEL': 'Idempotency-Key: \x7f\r\n',
+    'empty': 'Idempotency-Key:\r\n',
+    'blanks': 'Idempotency-Key:  \t \r\n',
+    'bytes in the middle': 'Idempotency-Key: a\xe9b\r\n',
+    'a tab': 'Idempotency-Key: a\tb\r\n',
+    'two': 'Idempotency-Key: a\r\nIdempotency-Key: b\r\n',
+    'an empty one first': 'Idempotency-Key:\r\nIdempotency-Key: a\r\n',
+    'an empty one last': 'Idempotency-Key: a\r\nIdempotency-Key: \xff\r\n',
+    'two in one line': 'Idempotency-Key: a, b\r\n',
+    'too long': `Idempotency-Key: ${'x'.repeat(129)}\r\n`,
+  })) {
+    const answer = await send(headers)
+    t.same(answer.statuses, [400], what)
+    t.match(answer.text, /"code":"BAD_IDEMPOTENCY_KEY","message":"Idempotency-Key must be/, what)
+  }
+  for (const headers of ['Idempotency-Key: a\r\nIDEMPOTENCY-KEY: a\r\n', 'Idempotency-Key: "a"\r\n', '']) t.same((await send(headers)).statuses, [201], headers)
+  t.match(dispatcher.batches.flat(), [{ key: 'a' }, { key: '"a"' }, { key: /^[0-9a-f-]{36}$/ }])
+  for (const headers of ['Content-Type: text/plain\r\n', 'Content-Type:\r\n', 'Content-Type: \xe9\r\n']) t.same((await send(headers)).statuses, [415], headers)
 })
 
 t.test('another content type is 415, without reading the body', async t => {

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
-import { runGateway } from '../support/gateway.js'
+import { runGateway, type GatewayGiven } from '../support/gateway.js'
+import { identityOf, Issuer } from '../support/issuer.js'
 import { until } from '../support/until.js'
 import { watch } from '../support/viewer.js'
 
@@ -60,6 +61,14 @@ async function headersOf(t: Test, url: string, init: RequestInit): Promise<{ sta
   if (!headers.get('content-type')?.startsWith('text/event-stream')) await body?.cancel()
   return { status, headers: Object.fromEntries(headers) }
 }
+
+t.test('where a cookie may say who somebody is, only named sites may frame the page', async t => {
+  const framedBy = async (given: GatewayGiven) => /frame-ancestors ([^;]+)/.exec((await fetch(`${runGateway(t, given).url}/embed`)).headers.get('content-security-policy')!)![1]
+  const identity = identityOf(new Issuer({ ed: 'EdDSA' }))
+  t.equal(await framedBy({ identity }), "'self'", '* names none')
+  t.equal(await framedBy({ identity, allowedOrigins: new Set([LISTED]) }), `'self' ${LISTED}`)
+  t.equal(await framedBy({}), '*')
+})
 
 for (const [name, allowed, origins] of [
   ['any origin', '*', { [LISTED]: '*', 'https://bad.example': '*' }],

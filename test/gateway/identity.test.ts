@@ -1,8 +1,15 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import type { KeySource } from '../../runtime/auth/identity.js'
+import { KeyFile } from '../../runtime/auth/key-file.js'
+import { parseJwks } from '../../runtime/auth/keys.js'
+import { systemClock } from '../../runtime/clock.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { fakeEdge } from '../support/fake-edge.js'
 import { runGateway, type GatewayGiven } from '../support/gateway.js'
 import { badTokens, identityOf, Issuer } from '../support/issuer.js'
+import { answers, sendRaw } from '../support/raw-request.js'
 import { until } from '../support/until.js'
 import { watch } from '../support/viewer.js'
 
@@ -126,6 +133,67 @@ t.test('a viewer that leaves while its token is looked at is none', async t => {
     await asked
   }
   await t.resolves(until(() => gateway.sessions.size === 0))
+})
+
+t.test('a key that is removed from the file ends its streams, told to come back, and lets nobody in again', async t => {
+  const edge = fakeEdge(t, 'e')
+  const path = join(t.testdir(), 'jwks.json')
+  writeFileSync(path, issuer.jwks(['ed', 'ec']))
+  const source = new KeyFile({ path, clock: systemClock, log: { info() {}, error() {} } })
+  t.after(() => source.close())
+  const { url, gateway } = runGateway(t, { edges: [edge.node], identity: identityOf(issuer, { source }) })
+  const [removed, stays] = [await issuer.token('ed'), await issuer.token('ec')]
+  const viewers = [removed, stays].map(token => watch(t, `${url}/comments/demo?access_token=${token}`))
+  await edge.stream(1)
+  writeFileSync(path, issuer.jwks(['ec']))
+  await viewers[0]!.closed // 2 s until it is seen, and up to 6 s more
+  t.ok(viewers[0]!.retryMs! >= 500)
+  t.same([gateway.sessions.size, gateway.sessions.counts.endings.expired], [1, 1])
+  t.match(await (await fetch(`${url}/comments/demo?access_token=${removed}`, { headers: events })).json(), { error: { code: 'UNAUTHORIZED', message: /key is not known/ } })
+})
+
+t.test('a key that is removed while its token is looked at lets nobody in', async t => {
+  const source: KeySource = { keys: parseJwks(issuer.jwks()), close() {} }
+  const { url, gateway } = runGateway(t, { identity: identityOf(issuer, { source }) })
+  const token = await issuer.token('rsa')
+  let looks = 0
+  const keys = source.keys
+  Object.defineProperty(source, 'keys', { get: () => (looks++ < 2 ? keys : parseJwks(issuer.jwks(['ed']))) })
+  t.equal((await fetch(`${url}/comments/demo?access_token=${token}`, { headers: events })).status, 401)
+  t.equal(gateway.sessions.size, 0)
+})
+
+t.test('a header that says who asks and cannot be read makes way for no other', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  const allowedOrigins = new Set(['https://site.example'])
+  const { url } = runGateway(t, { dispatchers: [dispatcher.node], allowedOrigins, identity: identityOf(issuer, { allowedOrigins }) })
+  const port = Number(new URL(url).port)
+  const [ann, bob] = [await issuer.token('ed'), await issuer.token('ed', { sub: 'bob' })]
+  const cookie = `Cookie: live_comments_token=${ann}\r\n`
+  const own = `${cookie}Origin: https://site.example\r\n`
+  const send = (headers: string) => sendRaw(port, `POST /comments/demo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 15\r\n${headers}\r\n{"content":"x"}`, answers(1))
+  for (const [what, headers] of Object.entries({
+    'a cookie': own,
+    'a header for a proxy in front': `${own}Authorization: Basic YTpi\r\n`,
+    'cookies in two lines': `Cookie: a=b\r\n${own}`,
+    'the same cookie twice': own + cookie,
+    'the same token twice': `Authorization: Bearer ${ann}\r\nAuthorization: Bearer ${ann}\r\n`,
+  })) t.same((await send(headers)).statuses, [201], what)
+  for (const [what, headers] of Object.entries({
+    'an empty one': `${own}Authorization:\r\n`,
+    'blanks': `${own}Authorization: \t \r\n`,
+    'bytes that the library cuts off': `${own}Authorization: \xc3\xa9\r\n`,
+    'a scheme without a token': `${own}Authorization: Bearer\r\n`,
+    'a token with a blank in it': `${own}Authorization: Bearer a b\r\n`,
+    'two tokens': `Authorization: Bearer ${ann}\r\nAuthorization: Bearer ${bob}\r\n`,
+    'a token and an empty one': `Authorization: Bearer ${ann}\r\nAuthorization: \r\n`,
+    'two cookies of that name': `${own}Cookie: live_comments_token=${bob}\r\n`,
+    'two of them in one line': `Cookie: live_comments_token=${bob}; live_comments_token=${ann}\r\nOrigin: https://site.example\r\n`,
+    'two origins': `${own}Origin: https://evil.example\r\n`,
+    'an empty origin beside it': `${own}Origin:\r\n`,
+    'a site that cannot be read': `${own.replace('https://site.example', 'http://x')}Sec-Fetch-Site: \xff\r\n`,
+  })) t.same((await send(headers)).statuses, [401], what)
+  t.same(dispatcher.batches.flat().map(({ authorId }) => authorId), Array(5).fill('ann'))
 })
 
 t.test('a stream ends after its token, told to come back, and an older token does not let it in again', async t => {

@@ -9,8 +9,10 @@ import { frame, FrameKind, framesOf, streamEvent, type EndReason } from '../../p
 import type { EdgeNode } from '../../protocol/nodes.js'
 import { commentEvent, readyEvent, SseParser, type SseEvent } from '../../protocol/sse.js'
 import { View } from '../../registry/view.js'
+import { parseJwks } from '../../runtime/auth/keys.js'
 import type { Ping } from '../../runtime/peers/failover.js'
 import { FakeClock } from '../support/fake-clock.js'
+import { Issuer } from '../support/issuer.js'
 import { edgeNode } from '../support/nodes.js'
 
 const comments = (...ids: number[]) => framesOf(ids.map(id => streamEvent(id, commentEvent(id, `{"id":"${id}"}`))))
@@ -111,6 +113,21 @@ t.test('a stream that must end does so within two seconds of its time, told to c
   await clock.advance(1_000)
   t.match(second.sink.ended, /^retry/)
   t.same([stays.sink.ended, sessions.counts.endings.expired, sessions.counts.endings.left], [undefined, 2, 1])
+})
+
+t.test('streams end within seconds of their key, told to come back, and the others go on', async t => {
+  const { clock, sessions } = setUp(t)
+  const issuer = new Issuer({ a: 'EdDSA', b: 'EdDSA' })
+  const keys = parseJwks(issuer.jwks())
+  const sinks = ['a', 'a', 'b'].map(kid => {
+    const sink = new FakeSink()
+    sessions.open(newcomer, sink, clock.wall() + 3_600_000, keys.find(kid))
+    return sink
+  })
+  sessions.keysChanged(parseJwks(issuer.jwks(['b'])))
+  await clock.advance(7_000)
+  t.match(sinks.map(({ ended }) => ended), [/^retry: \d{3,4}\n\n$/, /^retry: /, undefined])
+  t.equal(sessions.counts.endings.expired, 2)
 })
 
 t.test('a viewer whose edge dies is placed again and resumes after the last id that was passed on', async t => {

@@ -13,6 +13,8 @@ export const NAME = 'live.example.com'
 /** A proxy in front of gateways, by the configuration that we ship. */
 export interface Front {
   readonly url: string
+  /** Without TLS: it redirects. */
+  readonly plainUrl: string
   /** Of the certificate, for a client to trust. */
   readonly ca: Buffer
   /** What its access log holds. */
@@ -56,20 +58,22 @@ async function startNginx(t: Test, upstreams: readonly string[]): Promise<Front>
   const checked = spawnSync(nginx, [...args, '-t'], { encoding: 'utf8' })
   if (checked.status !== 0) throw new Error(`nginx refuses the configuration:\n${checked.stderr}`)
   await run(t, nginx, args, port, 'SIGTERM', {})
-  return { url: `https://127.0.0.1:${port}`, ca: readFileSync(certificate), accessLog: () => readFileSync(accessLog, 'utf8') }
+  return { url: `https://127.0.0.1:${port}`, plainUrl: `http://127.0.0.1:${plainPort}`, ca: readFileSync(certificate), accessLog: () => readFileSync(accessLog, 'utf8') }
 }
 
 /** Listens on every address of loopback. */
 async function startCaddy(t: Test, upstreams: readonly string[]): Promise<Front> {
-  const { folder, port, key, certificate } = await prepare(t)
+  const { folder, ports, port, key, certificate } = await prepare(t)
+  const plainPort = await ports.take('127.0.0.1')
   const shipped = substitute(readFileSync(join(projectRoot, 'deploy', 'caddy', 'Caddyfile'), 'utf8'), [
-    [/^\{\n/m, '{\nadmin off\nauto_https disable_redirects\n'],
+    [/^\{\n/m, '{\nadmin off\n'],
+    [/^http:\/\/live\.example\.com \{\n/m, `http://${NAME}:${plainPort} {\n`],
     [/^live\.example\.com \{\n/m, `https://${NAME}:${port} {\ntls ${certificate} ${key}\n`],
     ['reverse_proxy 127.0.0.1:8080 127.0.0.1:8090 {', `reverse_proxy ${upstreams.map(url => new URL(url).host).join(' ')} {`],
   ])
   writeFileSync(join(folder, 'Caddyfile'), shipped)
   await run(t, caddy!, ['run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'], port, 'SIGKILL', { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder })
-  return { url: `https://127.0.0.1:${port}`, ca: readFileSync(certificate), accessLog: () => '' }
+  return { url: `https://127.0.0.1:${port}`, plainUrl: `http://127.0.0.1:${plainPort}`, ca: readFileSync(certificate), accessLog: () => '' }
 }
 
 async function prepare(t: Test) {

@@ -28,7 +28,7 @@ const anyHeader = fc.record({
 const signed = kid.chain(signer => fc.oneof({ weight: 4, arbitrary: fc.constant({ alg: signers[signer], kid: signer }) }, { weight: 1, arbitrary: anyHeader }).map(header => `${signer} ${JSON.stringify(header)}`))
 const seconds = NOW_MS / 1000
 const claims = fc.record({
-  sub: fc.oneof({ weight: 4, arbitrary: fc.constant('ann') }, { weight: 1, arbitrary: fc.constantFrom('', 'x'.repeat(65), 'a\nb', 7, null, '\u{1f600}') }),
+  sub: fc.oneof({ weight: 4, arbitrary: fc.constant('ann') }, { weight: 1, arbitrary: fc.constantFrom('', 'x'.repeat(65), 'a\nb', 7, null, '\u{1f600}', '\u200b', 'a\u202eb') }),
   exp: fc.oneof({ weight: 4, arbitrary: fc.constant(seconds + 60) }, { weight: 1, arbitrary: fc.constantFrom(seconds - 29, seconds - 31, 0, -1, 1e308, 1.5, '99999999999', null, seconds * 1000) }),
   aud: fc.oneof({ weight: 4, arbitrary: fc.constant<unknown>('live') }, { weight: 1, arbitrary: fc.constantFrom<unknown>(['shop', 'live'], 'shop', [], 1) }),
   iss: fc.oneof({ weight: 4, arbitrary: fc.constant(RULES.issuer) }, { weight: 1, arbitrary: fc.constantFrom('https://other.example', '') }),

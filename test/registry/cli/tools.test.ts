@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { commentEvent, gapEvent } from '../../../protocol/sse.js'
 import { completion, SHELLS } from '../../../registry/cli/completion.js'
-import { harmless, paint, wantsColour } from '../../../registry/cli/output.js'
+import { harmless, harmlessIn, harmlessJson, paint, wantsColour } from '../../../registry/cli/output.js'
 import { commentLine, tail } from '../../../registry/cli/tail.js'
 import { Newsroom } from '../../../registry/cli/watch.js'
 import { finished, runIn, startCluster } from '../../support/cluster.js'
@@ -200,6 +200,12 @@ t.test('colours are for terminals that have them and people who want them; comme
   t.equal(paint(true)('red', 'x'), '\x1b[31mx\x1b[39m')
   t.equal(harmless('\x1b]0;title\x07\u009b31m a\tb'), '\ufffd]0;title\ufffd\ufffd31m a\tb')
   t.match(commentLine({ id: '1', authorId: 'a\x1b[2J', content: 'one\ntwo', createdAt: 0 }, paint(false)), /^\S{8} {2}a\ufffd\[2J {2}one\n {10}two\n$/)
+  const turned = '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'
+  t.match(commentLine({ id: '1', authorId: 'a', authorName: `b\n00:00:00  c\u2028\t${turned}d`, content: `one${turned}\u2028two\u2029three`, createdAt: 0 }, paint(false)), /^\S{8} {2}b 00:00:00 c d {2}one\n {10}two\n {10}three\n$/)
+  t.same(harmlessIn({ rows: [{ [`a\x1b`]: `b\x9b${turned}`, n: 1, none: null }], yes: true }), { rows: [{ 'a\ufffd': 'b\ufffd', n: 1, none: null }], yes: true })
+  const odd = { text: `\0\x1b\x7f\x85\x9b${turned}\u2028é😀` }
+  t.match(harmlessJson(odd), /^[^\p{Cc}\u2028-\u202e\u2066-\u2069]+$/u)
+  t.same(JSON.parse(harmlessJson(odd)), odd, 'and says the same')
 })
 
 t.test('shells complete commands and flags', async t => {

@@ -25,6 +25,14 @@ t.test('a token is found in the header, then in the query, then in the cookie', 
   t.equal(ask({ ...cookie, cookie: 'live="quoted"' }), 'quoted')
 })
 
+t.test('a Bearer without a token makes way for no other, and of two different cookies none counts', async t => {
+  const cookie = { cookie: 'live=in-cookie', 'sec-fetch-site': 'same-origin' }
+  for (const authorization of ['Bearer', 'bearer ', 'Bearer a b', 'Bearer\ta']) t.throws(() => ask({ ...cookie, authorization }, 'access_token=in-query'), { code: 'UNAUTHORIZED', message: /has no token/ }, authorization)
+  t.equal(ask({ ...cookie, authorization: 'Bearers are bears' }), 'in-cookie', 'another scheme')
+  t.throws(() => ask({ ...cookie, cookie: 'live=one; a=b; live=two' }), { code: 'UNAUTHORIZED', message: /two cookies/ })
+  t.equal(ask({ ...cookie, cookie: 'live=one; live="one"; live=' }), 'one')
+})
+
 t.test('where there is none it says so, without an error in the challenge', async t => {
   t.throws(() => ask({}), NONE)
   t.throws(() => ask({}, 'access_token=x', { query: false }), NONE, 'an address is no place for it but for a stream')

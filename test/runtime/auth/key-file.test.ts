@@ -18,6 +18,7 @@ function open(t: Test, path: string) {
   const lines: [string, unknown][] = []
   const log = { info: (event: string) => void lines.push([event, undefined]), error: (fields: { reason: string }, event: string) => void lines.push([event, fields.reason]) }
   const file = new KeyFile({ path, clock, log: log as never })
+  file.onChange = keys => void lines.push(['keys', keys === file.keys])
   t.after(() => file.close())
   /** Lets time pass until it is so. */
   const passes = (what: () => boolean) => until(async () => {
@@ -37,7 +38,7 @@ t.test('a key that was added is known within seconds, one that was taken out no 
   await passes(() => file.keys.find('c') !== undefined)
   t.notOk(file.keys.find('a'))
   t.ok(file.keys.find('b'))
-  t.same(lines, [['auth_keys_read', undefined]])
+  t.same(lines, [['auth_keys_read', undefined], ['keys', true]])
 })
 
 t.test('a file that is replaced as Kubernetes does, by the link to its folder', async t => {
@@ -73,8 +74,8 @@ t.test('a broken file or none leaves the keys as they were, is told once, and is
   t.same(lines[1], ['auth_keys_unreadable', `${path} cannot be read: ENOENT`])
   t.ok(file.keys.find('a'))
   writeFileSync(path, issuer.jwks(['b', 'c']))
-  await passes(() => lines.length > 2)
-  t.same(lines[2], ['auth_keys_read', undefined])
+  await passes(() => lines.length > 3)
+  t.same(lines.slice(2), [['auth_keys_read', undefined], ['keys', true]], 'only good keys are told')
   t.ok(file.keys.find('c'))
 })
 

@@ -21,6 +21,15 @@ t.test('without a kid it is the only key, and of several none', async t => {
   t.equal(two.find('b')?.kid, 'b')
 })
 
+t.test('a key is held as long as it is there under its id', async t => {
+  const issuer = new Issuer({ a: 'EdDSA', b: 'ES256' })
+  const key = parseJwks(issuer.jwks()).find('a')!
+  t.ok(parseJwks(issuer.jwks(['a'])).holds(key))
+  t.notOk(parseJwks(issuer.jwks(['b'])).holds(key))
+  t.notOk(parseJwks(new Issuer({ a: 'EdDSA' }).jwks()).holds(key), 'another key under its id')
+  t.notOk(parseJwks(issuer.jwks(['a']).replace('"kid":"a"', '"kid":"c"')).holds(key), 'the key under another id')
+})
+
 t.test('keys for something else are left out', async t => {
   const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'jwk' })
   const keys = parseJwks(set({ kty: 'oct', k: 'AAAA', kid: 'oct' }, { ...p384, kid: 'p384' }, jwk({ kid: 'enc', use: 'enc' }), jwk({ kid: 'alg', alg: 'ES256' }), jwk({ kid: 'good', use: 'sig', alg: 'EdDSA' })))

@@ -19,7 +19,6 @@ t.test('the newest of all cursors in the header counts, and beats the query', as
     ['', ['5,9', '7'], 9],
     ['', ['', '5'], 5],
     ['', ['undefined, 5', 'null'], 5],
-    ['', ['', ' ', ','], undefined],
     ['lastEventId=', [], undefined],
     ['lastEventId=3', [], 3],
     ['lastEventId=3', [''], 3],
@@ -32,11 +31,11 @@ t.test('the newest of all cursors in the header counts, and beats the query', as
 })
 
 t.test('a cursor that is none is refused by name, in header and query alike', async t => {
-  const bad = ['x', '-1', '+5', '5.0', '1e3', '0x10', '9007199254740992', '99999999999999999999', 'null', '5 6', '"5"', '５']
+  const bad = ['', ' ', ',', 'x', '-1', '+5', '5.0', '1e3', '0x10', '9007199254740992', '99999999999999999999', 'null', '5 6', '"5"', '５']
   for (const value of bad) {
     t.throws(() => asked('', [value]), { code: 'BAD_CURSOR', message: /^Last-Event-ID must be / }, value)
     t.throws(() => asked('', ['', `${value}, ${value}`]), LiveError, value)
-    t.throws(() => asked(new URLSearchParams({ lastEventId: value }).toString()), { code: 'BAD_CURSOR', message: /^lastEventId must be / }, value)
+    if (value !== '') t.throws(() => asked(new URLSearchParams({ lastEventId: value }).toString()), { code: 'BAD_CURSOR', message: /^lastEventId must be / }, value)
   }
 })
 
