@@ -8,7 +8,9 @@ import type { Handler, Router } from '../runtime/http/server.js'
 import { projectRoot } from '../runtime/root.js'
 
 const FOLDER = join(projectRoot, 'gateway', 'page')
-const MODULES = ['page.js', 'stream.js', 'history.js', 'list.js', 'row.js', 'outbox.js', 'crier.js', 'rate.js', 'token.js'] as const
+const MODULES = ['page.js', 'words.js', 'stream.js', 'ask.js', 'token.js', 'history.js', 'list.js', 'row.js', 'hue.js', 'links.js', 'outbox.js', 'crier.js', 'rate.js'] as const
+/** What not every page loads, or what it loads by itself. */
+const OTHERS = ['style.css', 'icon.svg', 'look.js', 'words-ar.js', 'words-de.js', 'words-es.js', 'words-fr.js'] as const
 const TYPES: Readonly<Record<string, string>> = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml' }
 
 const YEAR = 'public, max-age=31536000, immutable'
@@ -18,7 +20,7 @@ const YEAR = 'public, max-age=31536000, immutable'
  * never mixes two versions.
  * @param identity a token says who writes, so the page does not ask */
 export function routePage(server: Router, allowedOrigins: AllowedOrigins, identity: boolean): void {
-  const files = new Map(['style.css', 'icon.svg', ...MODULES].map(name => [name, readFileSync(join(FOLDER, name))]))
+  const files = new Map<string, Buffer>([...OTHERS, ...MODULES].map(name => [name, readFileSync(join(FOLDER, name))]))
   const hash = digest(...files.values())
   const assets = `/page/${hash}`
   // All at once: an import is found only when what imports it has come.
