@@ -5,5 +5,5 @@ const GOLDEN_ANGLE = 137.508
 export function hue(id) {
   let sum = 0
   for (const character of id) sum = (sum * 31 + character.codePointAt(0)) % 1_000_003
-  return Math.round((sum * GOLDEN_ANGLE) % 360)
+  return Math.floor((sum * GOLDEN_ANGLE) % 360)
 }

@@ -20,6 +20,5 @@
   root.lang = [asked.get('lang'), ...navigator.languages].find(language => known.test(language)) ?? 'en'
   if (/^ar/i.test(root.lang)) root.dir = 'rtl'
 
-  if (location.pathname === '/embed') root.classList.add('embed')
   if (asked.has('readonly') && asked.get('readonly') !== 'false') root.classList.add('readonly')
 }

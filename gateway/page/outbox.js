@@ -1,5 +1,5 @@
 import { ask, crowded } from './ask.js'
-import { element, folded, paragraph } from './row.js'
+import { author, element, folded, paragraph, SPACE } from './row.js'
 import { words } from './words.js'
 
 const TIMEOUT_MS = 10_000
@@ -66,9 +66,10 @@ export function outbox(path, list, accepted, changed) {
   }
 
   function mark(post, said) {
-    const { row, refused } = post
+    const { row, refused, content, authorId } = post
+    const name = authorId === undefined ? [] : [author(row, authorId), SPACE]
     const note = element('small', said)
-    row.replaceChildren(folded(paragraph(post.content)), note)
+    row.replaceChildren(folded(...name, paragraph(content)), note)
     row.hidden = false
     row.className = refused ? 'refused' : ''
     if (refused) {

@@ -25,6 +25,7 @@ const video = asked.get('video') || 'demo'
 const path = `/comments/${encodeURIComponent(video)}`
 const readonly = document.documentElement.classList.contains('readonly')
 
+if (location.pathname === '/embed') document.body.classList.add('embed')
 for (const labelled of document.querySelectorAll('[data-words]')) labelled.textContent = words[labelled.dataset.words]
 for (const [id, label] of [['scroll', words.comments], ['unsent', words.unsent], ['send', words.send]]) $(id).ariaLabel = label
 author.placeholder = words.anonymous

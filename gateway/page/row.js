@@ -9,6 +9,9 @@ const full = new Intl.DateTimeFormat(language, { dateStyle: 'full', timeStyle: '
 const thisYear = new Intl.DateTimeFormat(language, { weekday: 'long', day: 'numeric', month: 'long' })
 const otherYear = new Intl.DateTimeFormat(language, { dateStyle: 'full' })
 
+/** Between a name and the text beside it, whichever way either runs. */
+export const SPACE = '\u2002'
+
 export function element(name, text = '') {
   const made = document.createElement(name)
   made.textContent = text
@@ -22,18 +25,23 @@ function said(name, text) {
   return made
 }
 
-export function commentRow({ id, authorId, authorName = nameOf(authorId), content, createdAt }, mine) {
+export function commentRow({ id, authorId, authorName, content, createdAt }, mine) {
   const row = element('li')
   row.dataset.id = id
-  row.dataset.initial = [.../[\p{L}\p{N}]/u.exec(authorName)?.[0].toUpperCase() ?? '?'][0]
-  row.style.setProperty('--hue', hue(authorId))
   if (mine) row.className = 'mine'
   const when = new Date(createdAt)
   const time = element('time', clock.format(when))
   time.dateTime = when.toISOString()
   time.title = full.format(when)
-  row.append(folded(time, said('b', authorName), ' ', paragraph(content)))
+  row.append(folded(time, author(row, authorId, authorName), SPACE, paragraph(content)))
   return row
+}
+
+/** The author's name, and before the row its initial, both in the author's colour. */
+export function author(row, id, name = nameOf(id)) {
+  row.dataset.initial = [.../[\p{L}\p{N}]/u.exec(name)?.[0].toUpperCase() ?? '?'][0]
+  row.style.setProperty('--hue', hue(id))
+  return said('b', name)
 }
 
 export const nameOf = id => (id === 'anonymous' ? words.anonymous : id)
