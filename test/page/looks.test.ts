@@ -136,6 +136,35 @@ t.test('how it looks', async t => {
     t.same(nonsense.problems, [])
   })
 
+  await t.test('names and initials can be read in every colour, in both themes', async t => {
+    await cluster.say('colours', 'hello')
+    const viewer = await open(t, 'colours')
+    await viewer.page.getByText('hello').waitFor()
+    const worst = await viewer.page.evaluate<Record<string, number>>(`(() => {
+      const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d', { willReadFrequently: true })
+      const luminance = color => {
+        context.fillStyle = color
+        context.fillRect(0, 0, 1, 1)
+        const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, part => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4))
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05
+      }
+      const contrast = (one, other) => Math.max(luminance(one), luminance(other)) / Math.min(luminance(one), luminance(other))
+      const row = document.querySelector('#comments li')
+      const initial = getComputedStyle(row, '::before')
+      const worst = {}
+      for (const theme of ['light', 'dark']) for (const mine of ['', 'mine']) for (let hue = 0; hue < 360; hue += 5) {
+        document.documentElement.style.colorScheme = theme
+        row.className = mine
+        row.style.setProperty('--hue', hue)
+        const ground = getComputedStyle(row).backgroundColor
+        const found = Object.entries({ name: contrast(getComputedStyle(row.querySelector('b')).color, ground), time: contrast(getComputedStyle(row.querySelector('time')).color, ground), initial: contrast(initial.color, initial.backgroundColor) })
+        for (const [part, value] of found) worst[theme + ' ' + mine + ' ' + part] = Math.min(value, worst[theme + ' ' + mine + ' ' + part] ?? Infinity)
+      }
+      return worst
+    })()`)
+    for (const [part, value] of Object.entries(worst)) t.ok(value >= 4.5, `${part}: ${value.toFixed(2)}`)
+  })
+
   await t.test('with six connections in use, the page says why nothing is sent', async t => {
     const viewer = await open(t, 'six', { clock: true })
     const { page } = viewer
