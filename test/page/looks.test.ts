@@ -1,4 +1,10 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { projectRoot } from '../../runtime/root.js'
 import { startOneProcess } from '../support/one-process.js'
 import { until } from '../support/until.js'
 import { startPages, type ViewerPage } from '../support/viewer-page.js'
@@ -134,6 +140,27 @@ t.test('how it looks', async t => {
     t.equal(await nonsense.page.locator('#form').isVisible(), true)
     t.match(await nonsense.page.getAttribute('html', 'lang'), /^en/)
     t.same(nonsense.problems, [])
+  })
+
+  await t.test('docs/examples/embed.html shows what an address can ask for, and writes it', async t => {
+    const site = createServer((_, response) => response.setHeader('content-type', 'text/html').end(readFileSync(join(projectRoot, 'docs', 'examples', 'embed.html'))))
+    t.after(() => site.close())
+    await once(site.listen(0, '127.0.0.1'), 'listening')
+    const { page } = await open(t, 'few')
+    await page.goto(`http://localhost:${(site.address() as AddressInfo).port}/`)
+    await page.fill('#gateway', cluster.url)
+    await page.fill('#video', 'few')
+    await page.fill('#title', 'Cup & "final"')
+    await page.selectOption('#theme', 'dark')
+    await page.selectOption('#lang', 'fr')
+    await page.check('#readonly')
+    const frame = page.frameLocator('iframe')
+    await frame.locator('body.embed[data-state=live]').waitFor()
+    await frame.locator('html.readonly[lang=fr]').waitFor()
+    t.equal(await frame.locator('h1').textContent(), 'Cup & "final"')
+    const code = (await page.locator('pre').textContent())!
+    await page.setContent(code)
+    await page.frameLocator('iframe').locator('html.readonly[lang=fr]').waitFor()
   })
 
   await t.test('names and initials can be read in every colour, in both themes', async t => {

@@ -10,7 +10,7 @@ import { Cluster } from '../support/cluster.js'
 /** Takes the README's pictures of the page, from a running cluster at 20 comments a second: `node dist/test/page/pictures.js`. */
 
 const SAYINGS = [
-  ['mira', 'Sound is perfect here, thanks for fixing it!'],
+  ['mira', 'Line-ups and table: https://example.com/cup'],
   ['Jonas', 'Second half already? I just got on the train 🚆'],
   ['さくら', 'こんにちは、東京から見ています'],
   ['ola_nord', 'GOAL!!!'],
@@ -48,7 +48,7 @@ try {
   }, 50)
   for (const { name, width, height, colorScheme } of PICTURES) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme })
-    await page.goto(`${cluster.url}/?video=cup-final`)
+    await page.goto(`${cluster.url}/?video=cup-final&title=Cup final: Norway – Japan`)
     await page.locator('#comments li').nth(100).waitFor()
     await page.getByText('20 comments/s').waitFor()
     await page.getByText(`${VIEWERS + 1} watching`).waitFor()
