@@ -76,7 +76,8 @@ export function folded(...children) {
 const folds = new ResizeObserver(entries => {
   for (const { target } of entries) {
     const button = target.querySelector('.more')
-    if (target.scrollHeight <= target.clientHeight + 1) button?.remove()
+    if (!target.isConnected) folds.unobserve(target)
+    else if (target.scrollHeight <= target.clientHeight + 1) button?.remove()
     else if (!button) {
       const more = element('button', words.more)
       more.className = 'more'

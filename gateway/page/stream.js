@@ -1,4 +1,4 @@
-import { ask, heard, sixAtMost } from './ask.js'
+import { ask, sixAtMost } from './ask.js'
 import { tokenQuery } from './token.js'
 
 export const RECENT = 50
@@ -33,7 +33,6 @@ export function stream(path, page) {
     const on = (name, tell) =>
       mine.addEventListener(name, event => {
         listen()
-        heard()
         if (event.lastEventId) last = event.lastEventId
         tell(JSON.parse(event.data))
       })

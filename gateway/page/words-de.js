@@ -9,7 +9,7 @@ export const words = {
   unopened: 'Noch keine Verbindung. Ein Browser hält höchstens sechs zu einer Website: Schließe einen anderen Tab von ihr, falls einer offen ist.',
   refused: reason => `Der Server lehnt ab: ${reason}. Neuer Versuch…`,
   noVideo: 'So kann kein Video heißen: 1 bis 64 Buchstaben, Ziffern, _ oder -.',
-  crowded: 'Dein Browser hat zum Senden keine Verbindung mehr frei: Er hält höchstens sechs zu einer Website. Schließe einen anderen Tab von ihr.',
+  crowded: 'Noch keine Antwort. Ein Browser hält höchstens sechs Verbindungen zu einer Website: Schließe einen anderen Tab von ihr, falls einer offen ist.',
 
   comments: 'Kommentare',
   watching: count => `${count} sehen zu`,
@@ -43,7 +43,7 @@ export const words = {
   notSent: reason => `Nicht gesendet: ${reason}. `,
   notYet: reason => `Noch nicht gesendet: ${reason}`,
   unreachable: 'Der Server ist nicht erreichbar. Neuer Versuch…',
-  noConnection: 'Dein Browser hat keine Verbindung mehr frei. Neuer Versuch…',
+  noConnection: 'Vielleicht hat dein Browser keine Verbindung mehr frei. Neuer Versuch…',
   youAreOffline: 'Du bist offline. Er geht ab, sobald das Netz wieder da ist.',
   signingIn: 'Die Website muss dich noch anmelden…',
   discard: 'Verwerfen',

@@ -9,7 +9,7 @@ export const words = {
   unopened: 'Aún sin conexión. Un navegador mantiene seis por sitio: si hay otras pestañas de este sitio abiertas, cierra una.',
   refused: reason => `El servidor lo rechaza: ${reason}. Reintentando…`,
   noVideo: 'Ningún vídeo puede llamarse así: de 1 a 64 letras, cifras, _ o -.',
-  crowded: 'A tu navegador no le quedan conexiones para enviar: mantiene seis por sitio. Cierra otra pestaña de este sitio.',
+  crowded: 'Aún sin respuesta. Un navegador mantiene seis conexiones por sitio: si hay otras pestañas de este sitio abiertas, cierra una.',
 
   comments: 'Comentarios',
   watching: count => `${count} viendo`,
@@ -43,7 +43,7 @@ export const words = {
   notSent: reason => `No enviado: ${reason}. `,
   notYet: reason => `Aún no enviado: ${reason}`,
   unreachable: 'no se puede contactar con el servidor. Reintentando…',
-  noConnection: 'a tu navegador no le quedan conexiones. Reintentando…',
+  noConnection: 'puede que a tu navegador no le queden conexiones. Reintentando…',
   youAreOffline: 'estás sin conexión. Se enviará cuando vuelva la red.',
   signingIn: 'esperando a que el sitio te identifique…',
   discard: 'Descartar',

@@ -9,7 +9,7 @@ export const words = {
   unopened: 'Pas encore de connexion. Un navigateur en garde six par site : si d’autres onglets de ce site sont ouverts, fermez-en un.',
   refused: reason => `Le serveur refuse : ${reason}. Nouvel essai…`,
   noVideo: 'Aucune vidéo ne peut porter ce nom : de 1 à 64 lettres, chiffres, _ ou -.',
-  crowded: 'Votre navigateur n’a plus de connexion pour envoyer : il en garde six par site. Fermez un autre onglet de ce site.',
+  crowded: 'Pas encore de réponse. Un navigateur garde six connexions par site : si d’autres onglets de ce site sont ouverts, fermez-en un.',
 
   comments: 'Commentaires',
   watching: count => `${count} en ligne`,
@@ -43,7 +43,7 @@ export const words = {
   notSent: reason => `Non envoyé : ${reason}. `,
   notYet: reason => `Pas encore envoyé : ${reason}`,
   unreachable: 'le serveur est injoignable. Nouvel essai…',
-  noConnection: 'votre navigateur n’a plus de connexion libre. Nouvel essai…',
+  noConnection: 'votre navigateur n’a peut-être plus de connexion libre. Nouvel essai…',
   youAreOffline: 'vous êtes hors ligne. Il partira au retour du réseau.',
   signingIn: 'en attente de votre identification par le site…',
   discard: 'Supprimer',

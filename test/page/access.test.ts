@@ -53,13 +53,16 @@ t.test('for everybody', async t => {
       const size = await viewer.page.evaluate<string>('getComputedStyle(document.body).fontSize')
       t.ok(width < 3840 ? parseFloat(size) >= 16 : parseFloat(size) > 24, `text of ${size}`)
 
-      await viewer.page.evaluate("document.querySelectorAll('form, #error, #crowded').forEach(each => (each.hidden = false)); document.body.dataset.state = 'refused'")
+      await viewer.page.evaluate("document.querySelectorAll('form, #error, #crowded').forEach(each => (each.hidden = false))")
       const fields = await viewer.page.evaluate<string[]>("Array.from(document.querySelectorAll('input, textarea'), ({ id }) => id)")
       t.same(fields, ['token', 'author', 'content'])
       for (const id of fields) await viewer.page.evaluate(`document.getElementById('${id}').value = '${LONG_WORD}'`)
       for (const id of ['state', 'error', 'crowded', 'viewers', 'older', 'newest']) await viewer.page.evaluate(`document.getElementById('${id}').textContent = '${LONG_WORD.slice(0, 300)}'; document.getElementById('${id}').hidden = false`)
-      t.equal(await viewer.overflows(), false)
-      t.same(await viewer.stickingOut(), [], `whatever stands in ${fields.join(', ')} and what is said`)
+      for (const state of ['live', 'refused']) {
+        await viewer.page.evaluate(`document.body.dataset.state = '${state}'`)
+        t.equal(await viewer.overflows(), false)
+        t.same(await viewer.stickingOut(), [], `whatever stands in ${fields.join(', ')} and is said while ${state}`)
+      }
     })
   }
 
