@@ -216,12 +216,13 @@ export class List {
     if (this.unseen > 0) this.unseen--
   }
 
-  /** A row says its day where the one before it, or the reader's own, is another. */
+  /** A row says its day if it is the first or the one before it has another. */
   #date(at) {
     const { comment, node } = this.#rows[at] ?? {}
     if (!comment) return
-    const before = this.#rows.slice(0, at).findLast(row => row.comment)?.comment ?? { createdAt: Date.now() }
-    date(node, comment, dayOf(comment) !== dayOf(before))
+    let before = at - 1
+    while (before >= 0 && !this.#rows[before].comment) before--
+    date(node, comment, before < 0 || dayOf(comment) !== dayOf(this.#rows[before].comment))
   }
 
   #clear() {
