@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { constants, gzipSync } from 'node:zlib'
 import { LiveError } from '../protocol/errors.js'
+import { acceptsGzip, GZIP_HEADERS } from '../protocol/gzip.js'
 import type { AllowedOrigins } from '../runtime/http/public-headers.js'
-import type { Reply } from '../runtime/http/reply.js'
 import type { Handler, Router } from '../runtime/http/server.js'
 import { projectRoot } from '../runtime/root.js'
 
 const FOLDER = join(projectRoot, 'gateway', 'page')
-const MODULES = ['page.js', 'stream.js', 'history.js', 'list.js', 'row.js', 'outbox.js', 'crier.js', 'rate.js', 'token.js'] as const
+const MODULES = ['page.js', 'words.js', 'stream.js', 'ask.js', 'token.js', 'history.js', 'list.js', 'row.js', 'hue.js', 'links.js', 'outbox.js', 'crier.js', 'rate.js'] as const
+/** What not every page loads, or what it loads by itself. */
+const OTHERS = ['style.css', 'icon.svg', 'look.js', 'words-ar.js', 'words-de.js', 'words-es.js', 'words-fr.js'] as const
 const TYPES: Readonly<Record<string, string>> = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml' }
 
 const YEAR = 'public, max-age=31536000, immutable'
@@ -19,33 +22,45 @@ const YEAR = 'public, max-age=31536000, immutable'
  * @param identity a token says who writes, so the page does not ask. The token may be a cookie, which the page sends in any
  * frame: `*` then names no site that may frame it */
 export function routePage(server: Router, allowedOrigins: AllowedOrigins, identity: boolean): void {
-  const files = new Map(['style.css', 'icon.svg', ...MODULES].map(name => [name, readFileSync(join(FOLDER, name))]))
-  const hash = digest(...files.values())
+  const files = new Map<string, File>([...OTHERS, ...MODULES].map(name => [name, read(name)]))
+  const hash = digest(...Array.from(files.values(), ({ bytes }) => bytes))
   const assets = `/page/${hash}`
   // All at once: an import is found only when what imports it has come.
   const preload = MODULES.map(name => `<link rel="modulepreload" href="${assets}/${name}">`).join('')
   let html = readFileSync(join(FOLDER, 'index.html'), 'utf8').replaceAll('{assets}', assets).replace('</head>', `${preload}</head>`)
   if (identity) html = html.replace('<label id="name"', '<label id="name" hidden')
   const framedBy = allowedOrigins !== '*' ? ["'self'", ...allowedOrigins].join(' ') : identity ? "'self'" : '*'
+  const vary = allowedOrigins === '*' ? 'Accept-Encoding' : 'Origin, Accept-Encoding'
   server
     .route('GET', '/', pageHandler(html, "'self'"))
     .route('GET', '/embed', pageHandler(html, framedBy))
     .route('GET', '/page/:hash/:file', exchange => {
       const name = exchange.parameter(1)
-      const body = files.get(name)
-      if (!body) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
-      return asset(body, name, exchange.parameter(0) === hash)
+      const file = files.get(name)
+      if (!file) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
+      const gzip = acceptsGzip(exchange.header('accept-encoding'))
+      return {
+        status: 200,
+        headers: { ...headersOf(name, exchange.parameter(0) === hash), vary, ...(gzip ? GZIP_HEADERS : {}) },
+        body: gzip ? file.gzipped : file.bytes,
+      }
     })
+}
+
+interface File {
+  readonly bytes: Buffer
+  readonly gzipped: Buffer
+}
+
+function read(name: string): File {
+  const bytes = readFileSync(join(FOLDER, name))
+  return { bytes, gzipped: gzipSync(bytes, { level: constants.Z_BEST_COMPRESSION }) }
 }
 
 /** @param current the hash is ours. While gateways are being upgraded a page may come from one version and ask another:
  * what that one has most likely works, and must not be kept under a name that is not its own. */
-function asset(body: Buffer, name: string, current: boolean): Reply {
-  return {
-    status: 200,
-    headers: { 'content-type': TYPES[name.slice(name.lastIndexOf('.') + 1)]!, 'cache-control': current ? YEAR : 'no-store', 'x-content-type-options': 'nosniff' },
-    body,
-  }
+function headersOf(name: string, current: boolean): Readonly<Record<string, string>> {
+  return { 'content-type': TYPES[name.slice(name.lastIndexOf('.') + 1)]!, 'cache-control': current ? YEAR : 'no-store', 'x-content-type-options': 'nosniff' }
 }
 
 function pageHandler(html: string, framedBy: string): Handler {

@@ -1,3 +1,6 @@
+import { nameOf } from './row.js'
+import { numeral, words } from './words.js'
+
 const FIRST_MS = 1_000
 /** However fast comments come, a screen reader is not given more to say than one line in this time. */
 const PAUSE_MS = 10_000
@@ -13,8 +16,8 @@ export function crier(region) {
   let spokeAt = -Infinity
 
   function speak() {
-    const words = last.map(({ authorId, authorName = authorId, content }) => `${authorName}: ${content.slice(0, LONGEST)}`)
-    region.textContent = count <= READ_OUT ? words.join('. ') : `${count} new comments. The last: ${words.at(-1)}`
+    const lines = last.map(({ authorId, authorName = nameOf(authorId), content }) => `${authorName}: ${content.slice(0, LONGEST)}`)
+    region.textContent = count <= READ_OUT ? lines.join('. ') : words.newOnes(numeral(count), lines.at(-1))
     count = timer = 0
     last = []
     spokeAt = performance.now()

@@ -1,4 +1,4 @@
-import { ask } from './token.js'
+import { ask } from './ask.js'
 
 export const PAGE = 100
 const TIMEOUT_MS = 10_000

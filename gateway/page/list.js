@@ -2,7 +2,8 @@
 // the window moves through the history. Its rows are never many.
 
 import { PAGE } from './history.js'
-import { commentRow, gapRow } from './row.js'
+import { commentRow, date, dayOf, gapRow } from './row.js'
+import { words } from './words.js'
 
 /** Rows while following. */
 const KEEP = 200
@@ -46,6 +47,7 @@ export class List {
     this.#history = history
     this.#changed = changed
     scroll.addEventListener('scroll', () => this.#scrolled())
+    scroll.addEventListener('unfold', () => this.#unfolded())
     new ResizeObserver(() => this.following && this.toEnd()).observe(scroll)
   }
 
@@ -113,21 +115,23 @@ export class List {
   #fill(gap) {
     const button = gap.node.firstElementChild
     return this.#load(async () => {
-      button.textContent = 'Loading what was missed…'
+      button.textContent = words.loadingMissed
       const { comments, more } = await this.#history('after', gap.from)
       if (!this.#rows.includes(gap)) return
       const missed = comments.filter(({ id }) => Number(id) <= gap.id)
       gap.from = Number(missed.at(-1)?.id ?? gap.id)
-      button.textContent = 'Load more of what was missed here'
+      button.textContent = words.moreMissed
       if (!more || gap.from === gap.id || missed.length < comments.length) {
+        const at = this.#rows.indexOf(gap)
         gap.node.remove()
-        this.#rows.splice(this.#rows.indexOf(gap), 1)
+        this.#rows.splice(at, 1)
+        this.#date(at)
         this.#scroll.focus({ preventScroll: true })
       }
       this.following = false
       for (const comment of missed) this.#insert(commentItem(comment))
       this.#trimEnd()
-    }, () => (button.textContent = 'What was missed cannot be read: try again'))
+    }, () => (button.textContent = words.noMissed))
   }
 
   /** One read at a time. */
@@ -143,10 +147,22 @@ export class List {
     this.#changed()
   }
 
-  #scrolled() {
+  /** Pixels below what is seen. */
+  get #left() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroll
+    return scrollHeight - scrollTop - clientHeight
+  }
+
+  /** A row has grown. A reader who now has something below goes on from here, and not with the newest. */
+  #unfolded() {
+    if (this.#left > 1) this.following = false
+    this.#changed()
+  }
+
+  #scrolled() {
+    const { scrollTop, clientHeight } = this.#scroll
     const up = scrollTop < this.#top
-    const left = scrollHeight - scrollTop - clientHeight
+    const left = this.#left
     this.#top = scrollTop
     if (left < 2 || (left < NEAR && !up)) {
       if (this.#joined && this.#aside.length < FEW) return this.jump()
@@ -193,9 +209,20 @@ export class List {
     item.node = item.comment ? commentRow(item.comment, item.mine) : gapRow(() => this.#fill(item))
     this.#list.insertBefore(item.node, this.#rows[at]?.node ?? null)
     this.#rows.splice(at, 0, item)
+    this.#date(at)
+    this.#date(at + 1)
     if (item.id <= this.#shownTo) return
     this.#shownTo = item.id
     if (this.unseen > 0) this.unseen--
+  }
+
+  /** A row says its day if it is the first or the one before it has another. */
+  #date(at) {
+    const { comment, node } = this.#rows[at] ?? {}
+    if (!comment) return
+    let before = at - 1
+    while (before >= 0 && !this.#rows[before].comment) before--
+    date(node, comment, before < 0 || dayOf(comment) !== dayOf(this.#rows[before].comment))
   }
 
   #clear() {
@@ -208,11 +235,13 @@ export class List {
     if (count <= 0) return
     while (this.#rows[count].comment === undefined && count < this.#rows.length - 1) count++
     this.#drop(this.#rows.splice(0, count))
+    this.#date(0)
   }
 
   /** These are read back from history. */
   #drop(items) {
     for (const { from, node } of items) {
+      if (node?.contains(document.activeElement)) this.#scroll.focus({ preventScroll: true })
       node?.remove()
       this.#missedFrom = from ?? this.#missedFrom
       this.older = 'more'
@@ -234,10 +263,11 @@ export class List {
 
   /** Changes the rows and leaves this one where the reader sees it. */
   #still(row, change) {
-    const before = row?.node.offsetTop
+    const end = () => row.node.offsetTop + row.node.offsetHeight
+    const before = row && end()
     change()
     if (this.following) return this.toEnd()
-    if (row?.node.isConnected) this.#scroll.scrollTop += row.node.offsetTop - before
+    if (row?.node.isConnected) this.#scroll.scrollTop += end() - before
     this.#top = this.#scroll.scrollTop
   }
 }

@@ -1,5 +1,6 @@
-import { element } from './row.js'
-import { ask } from './token.js'
+import { ask, crowded } from './ask.js'
+import { author, element, folded, paragraph, SPACE } from './row.js'
+import { words } from './words.js'
 
 const TIMEOUT_MS = 10_000
 const FIRST_WAIT_MS = 1_000
@@ -20,7 +21,7 @@ export function outbox(path, list, accepted, changed) {
     sending = true
     let waitMs = FIRST_WAIT_MS
     for (let post; (post = posts.find(({ refused }) => !refused)); ) {
-      const { comment, refusal, againMs, why } = await attempt(post)
+      const { comment, refusal, tokenless, againMs, why } = await attempt(post)
       if (comment) {
         waitMs = FIRST_WAIT_MS
         me = comment.authorId
@@ -28,9 +29,10 @@ export function outbox(path, list, accepted, changed) {
         accepted(comment)
       } else if (refusal) {
         post.refused = true
-        mark(post, `Not sent: ${refusal}. `)
+        post.tokenless = tokenless
+        mark(post, words.notSent(refusal))
       } else {
-        mark(post, `Not sent yet: ${navigator.onLine ? (why ?? 'the server cannot be reached. Trying again…') : 'you are offline. It goes when the network is back.'}`)
+        mark(post, words.notYet(navigator.onLine ? (why ?? words.unreachable) : words.youAreOffline))
         await new Promise(resolve => setTimeout((wake = resolve), againMs || waitMs))
         waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)
       }
@@ -49,11 +51,11 @@ export function outbox(path, list, accepted, changed) {
       })
       const answer = await response.json()
       if (response.ok) return { comment: answer }
-      if (response.asked) return { why: 'waiting for the site to sign you in…' }
-      if (response.status < 500 && response.status !== 429) return { refusal: answer.error.message }
+      if (response.asked) return { why: words.signingIn }
+      if (response.status < 500 && response.status !== 429) return { refusal: answer.error.message, tokenless: response.status === 401 }
       return { againMs: Number(response.headers.get('retry-after')) * 1000 }
     } catch {
-      return {}
+      return crowded() ? { why: words.noConnection } : {}
     }
   }
 
@@ -63,17 +65,16 @@ export function outbox(path, list, accepted, changed) {
     changed()
   }
 
-  function mark(post, words) {
-    const { row, refused } = post
-    const text = element('p', post.content)
-    const note = element('small', words)
-    text.dir = 'auto'
-    row.replaceChildren(text, note)
+  function mark(post, said) {
+    const { row, refused, content, authorId } = post
+    const name = authorId === undefined ? [] : [author(row, authorId), SPACE]
+    const note = element('small', said)
+    row.replaceChildren(folded(...name, paragraph(content)), note)
     row.hidden = false
+    row.className = refused ? 'refused' : ''
     if (refused) {
-      row.className = 'refused'
       note.role = 'alert'
-      const discard = element('button', 'Discard')
+      const discard = element('button', words.discard)
       discard.onclick = () => {
         document.getElementById('content').focus() // before the button that has it goes
         drop(post)
@@ -93,12 +94,19 @@ export function outbox(path, list, accepted, changed) {
       const post = { key: newKey(), content, authorId, row: element('li'), refused: false }
       posts.push(post)
       list.append(post.row)
-      mark(post, 'Sending…')
+      mark(post, words.sending)
       work()
     },
 
-    /** The line is up again: what waits is tried now. */
-    retry: () => wake(),
+    /** The line is up again, or there is a token: what waits for either is tried now. */
+    retry() {
+      for (const post of posts.filter(({ tokenless }) => tokenless)) {
+        post.refused = post.tokenless = false
+        mark(post, words.sending)
+      }
+      wake()
+      work()
+    },
 
     /** Whether the comment is one of these. The stream can be faster than the answer: it must not stand here as well. */
     seen({ content, authorId }) {

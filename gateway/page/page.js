@@ -1,38 +1,39 @@
+import { onCrowded } from './ask.js'
 import { crier } from './crier.js'
 import { historyOf } from './history.js'
 import { commentItem, gapItem, List } from './list.js'
 import { outbox } from './outbox.js'
 import { rate } from './rate.js'
 import { RECENT, stream } from './stream.js'
-import { onToken } from './token.js'
+import { give, onToken } from './token.js'
+import { numeral, words } from './words.js'
 
 const MAX_CONTENT = 1_000
+const MAX_TITLE = 200
 const MAX_UNSENT = 20
-
-/** What is wrong, and what is done about it. */
-const WORDS = {
-  connecting: 'Connecting…',
-  live: 'Live',
-  lost: 'Connection lost. Trying again…',
-  busy: 'The server has no room just now. Trying again…',
-  silent: 'Nothing heard for 35 seconds. Connecting again…',
-  offline: 'You are offline. Going on when the network is back.',
-  hidden: 'Paused while nobody looks.',
-}
 
 const $ = id => document.getElementById(id)
 const scroll = $('scroll')
 const form = $('form')
 const content = $('content')
 const author = $('author')
+const body = document.body.dataset
 
 const memory = remembered()
-const video = new URLSearchParams(location.search).get('video') || 'demo'
+const asked = new URLSearchParams(location.search)
+const video = asked.get('video') || 'demo'
 const path = `/comments/${encodeURIComponent(video)}`
+const readonly = document.documentElement.classList.contains('readonly')
+
 if (location.pathname === '/embed') document.body.classList.add('embed')
-$('video').textContent = video
-document.title = `${video} · Live comments`
-author.value = memory.author ?? ''
+for (const labelled of document.querySelectorAll('[data-words]')) labelled.textContent = words[labelled.dataset.words]
+for (const [id, label] of [['scroll', words.comments], ['unsent', words.unsent], ['send', words.send]]) $(id).ariaLabel = label
+author.placeholder = words.anonymous
+content.placeholder = words.say
+$('video').textContent = $('video').title = [...(asked.get('title')?.trim() || video)].slice(0, MAX_TITLE).join('')
+document.title = `${$('video').textContent} · Live comments`
+author.value = memory.author?.slice(0, author.maxLength) ?? ''
+say('connecting')
 
 // ---- watch
 
@@ -40,7 +41,7 @@ author.value = memory.author ?? ''
 let arrived = []
 const list = new List(scroll, $('comments'), historyOf(path), changed)
 const cry = crier($('said'))
-const count = rate(text => ($('rate').textContent = text))
+const count = rate(text => ($('rate').textContent = body.state === 'live' ? text : ''))
 const unsent = outbox(path, $('unsent'), comment => arrive(commentItem(comment, true)), changed)
 let started = false
 
@@ -54,7 +55,7 @@ const watch = stream(path, {
   },
   // A gap that leads back: the site was restored from a copy.
   gap: gap => (Number(gap.to) < Number(gap.from) ? location.reload() : arrive(gapItem(gap))),
-  viewers: count => ($('viewers').textContent = `${count.toLocaleString()} watching`),
+  viewers: count => ($('viewers').textContent = words.watching(numeral(count))),
   ready() {
     unsent.retry()
     if (started) return
@@ -63,16 +64,25 @@ const watch = stream(path, {
     list.older = list.length < RECENT ? 'none' : 'more'
     changed()
   },
-  state(name, reason) {
-    $('state').textContent = reason ? `The server refuses: ${reason}. Trying again…` : WORDS[name]
-    document.body.dataset.state = name
-  },
+  state: say,
 })
 
-onToken(() => {
-  if (document.body.dataset.state !== 'live') watch()
-  unsent.retry()
+onToken({
+  changed() {
+    $('sign').hidden = true
+    if (body.state !== 'live') watch()
+    unsent.retry()
+  },
+  wanted: () => ($('sign').hidden = false),
 })
+onCrowded(is => ($('crowded').hidden = !is))
+
+/** @param name a state of the stream, as in words.js */
+function say(name, reason) {
+  $('state').textContent = reason ? words.refused(reason) : words[name]
+  body.state = name
+  if (name !== 'live') $('rate').textContent = ''
+}
 
 function arrive(item) {
   if (arrived.push(item) === 1) requestAnimationFrame(show)
@@ -87,13 +97,14 @@ function show() {
 function changed() {
   const older = $('older')
   const { older: state, following, unseen } = list
+  const nothing = started && list.length + unsent.length === 0
   if (state === 'none' && document.activeElement === older) scroll.focus({ preventScroll: true })
   older.hidden = state === 'none'
-  older.textContent = { loading: 'Loading older comments…', failed: 'Older comments cannot be read just now: try again' }[state] ?? (list.missed ? 'Load what was missed' : 'Show older comments')
-  $('beginning').hidden = !started || state !== 'none'
-  $('beginning').textContent = list.length + unsent.length === 0 ? 'No comments yet. Write the first one.' : 'This is where it began.'
+  older.textContent = { loading: words.loadingOlder, failed: words.noOlder }[state] ?? (list.missed ? words.missed : words.older)
+  $('nothing').hidden = !nothing || state !== 'none'
+  $('beginning').hidden = !started || nothing || state !== 'none'
   $('newest').hidden = following
-  $('newest').textContent = unseen > 0 ? `${unseen.toLocaleString()} new` : 'Newest'
+  $('newest').textContent = unseen > 0 ? words.unseen(numeral(unseen)) : words.newest
   if (following) list.toEnd()
 }
 
@@ -113,13 +124,15 @@ function newest() {
 
 // ---- post
 
+form.hidden = readonly
+
 form.addEventListener('submit', event => {
   event.preventDefault()
   const text = content.value.trim()
   const over = [...text].length - MAX_CONTENT
   if (text === '') return
-  if (over > 0) return complain(`A comment has at most ${MAX_CONTENT} characters: this is ${over} too many.`)
-  if (unsent.length >= MAX_UNSENT) return complain(`${MAX_UNSENT} of your comments are not sent yet: wait until they are.`)
+  if (over > 0) return complain(words.tooLong(MAX_CONTENT, over))
+  if (unsent.length >= MAX_UNSENT) return complain(words.tooMany(MAX_UNSENT))
   complain('')
   content.value = ''
   list.jump()
@@ -140,10 +153,17 @@ function complain(text) {
   $('error').hidden = text === ''
 }
 
+$('sign').addEventListener('submit', event => {
+  event.preventDefault()
+  give($('token').value.trim())
+  $('token').value = ''
+  content.focus()
+})
+
 if (/^[\w-]{1,64}$/.test(video)) watch()
 else {
   form.hidden = true
-  $('state').textContent = 'No video can have this name: 1 to 64 letters, digits, _ or -.'
+  say('noVideo')
 }
 
 /** Storage may be switched off, above all in another site's frame. */

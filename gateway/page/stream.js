@@ -1,8 +1,11 @@
-import { ask, tokenQuery } from './token.js'
+import { ask, sixAtMost } from './ask.js'
+import { tokenQuery } from './token.js'
 
 export const RECENT = 50
 /** The server says something at least every 15 s. An EventSource cannot see that a line is dead. */
 const SILENCE_MS = 35_000
+/** The server opens a stream at once, whatever its state: one that is not open by then may not even have left. */
+const OPEN_MS = 5_000
 /** Where the browser has given up by itself, or says it is offline. */
 const AGAIN_MS = 5_000
 
@@ -22,7 +25,11 @@ export function stream(path, page) {
     const from = last === '' ? `recent=${RECENT}` : `lastEventId=${last}`
     const mine = (source = new EventSource(`${path}?${from}${tokenQuery()}`))
     let opened = false
-    mine.onopen = () => (opened = true)
+    const unopened = setTimeout(() => sixAtMost && mine === source && navigator.onLine && page.state('unopened'), OPEN_MS)
+    mine.onopen = () => {
+      opened = true
+      clearTimeout(unopened)
+    }
     const on = (name, tell) =>
       mine.addEventListener(name, event => {
         listen()
@@ -39,6 +46,7 @@ export function stream(path, page) {
       page.state('live')
     })
     mine.onerror = () => {
+      clearTimeout(unopened)
       if (mine.readyState === EventSource.CLOSED) why()
       else page.state(opened && !ready ? 'busy' : navigator.onLine ? 'lost' : 'offline')
       opened = ready = false

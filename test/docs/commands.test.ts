@@ -24,6 +24,7 @@ const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
   [/^npm run -s audit$/, 'asks a service outside: .ci/run does so'],
   [/^npm run (-s )?(build|lint)$/, 'ran before this, and would replace what runs'],
   [/^node dist\/test\/page\/pictures\.js$/, 'writes into docs/'],
+  [/^python3 -m http\.server /, 'serves an example until it is ended: test/page serves and uses it'],
 ]
 
 /** What takes minutes: its words are read as it would read them, and it is not done. */

@@ -30,7 +30,7 @@ function asked(ancestors: string, asset: string): Record<string, Asked[]> {
   return {
     'GET /': [{ path: '/', status: 200, policy: page("'self'"), referrer: 'same-origin' }],
     'GET /embed': [{ path: '/embed', status: 200, policy: page(ancestors), referrer: 'same-origin' }],
-    'GET /page/:hash/:file': [{ path: asset, status: 200 }, { path: '/page/x/none', status: 404 }],
+    'GET /page/:hash/:file': [{ path: asset, status: 200, vary: 'Accept-Encoding' }, { path: '/page/x/none', status: 404 }],
     'GET /openapi.json': [{ path: '/openapi.json', status: 200 }],
     'GET /docs': [{ path: '/docs', status: 200, policy: /^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'$/ }],
     'GET /healthz': [{ path: '/healthz', status: 200 }, { path: '/healthz', init: { method: 'HEAD' }, status: 200 }, { path: '/healthz', init: { method: 'POST' }, status: 405 }],

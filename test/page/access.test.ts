@@ -8,12 +8,15 @@ import { startPages } from '../support/viewer-page.js'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
+const LONG_WORD = 'W'.repeat(1_000)
+
 const PEOPLE = [
   ['mira', 'A short one'],
   ['ليلى', 'هدف رائع! يا له من تمرير، لم أر مثله منذ سنوات طويلة في هذا الملعب'],
   ['W'.repeat(64), 'Donaudampfschifffahrtsgesellschaft'.repeat(20)],
   ['👩‍👩‍👧‍👦', '🎉'.repeat(400)],
   ['lines', 'one\ntwo\n\n\tthree'],
+  ['long', LONG_WORD],
   ['url', `https://example.com/${'a/'.repeat(300)}`],
 ] as const
 
@@ -31,6 +34,7 @@ t.test('for everybody', async t => {
       await viewer.page.getByText('Not sent yet').waitFor()
       await viewer.page.fill('#content', 'x'.repeat(1_001))
       await viewer.page.keyboard.press('Enter')
+      await viewer.page.evaluate("for (const id of ['sign', 'crowded', 'older']) document.getElementById(id).hidden = false")
       await viewer.page.evaluate(AXE)
       const { violations, passes } = await viewer.page.evaluate<AxeResults>('axe.run()')
       t.same(violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [])
@@ -38,24 +42,43 @@ t.test('for everybody', async t => {
     })
   }
 
-  for (const [width, height] of [[320, 480], [390, 844], [1280, 800], [3840, 2160]] as const) {
-    await t.test(`at ${width} × ${height} nothing sticks out, whatever people write`, async t => {
-      const viewer = await open(t, 'all', { viewport: { width, height } })
-      await viewer.page.locator('#comments li').nth(PEOPLE.length - 1).waitFor()
-      t.equal(await viewer.overflows(), false)
-      const send = (await viewer.page.locator('#send').boundingBox())!
+  await t.test('nothing sticks out, whatever people write and at whatever size', async t => {
+    const viewer = await open(t, 'all', { query: { title: LONG_WORD } })
+    const { page } = viewer
+    await page.locator('#comments li').nth(PEOPLE.length - 1).waitFor()
+    const SIZES = [[320, 480], [390, 844], [1280, 800], [3840, 2160]] as const
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height })
+      t.equal(await viewer.overflows(), false, `${width}`)
+      const send = (await page.locator('#send').boundingBox())!
       t.ok(send.x + send.width <= width && send.y + send.height <= height && send.height >= 36, 'the button is there to be pressed')
-      t.ok((await viewer.page.locator('#scroll').boundingBox())!.height > height / 2, 'most of the page is comments')
-      const size = await viewer.page.evaluate<string>('getComputedStyle(document.body).fontSize')
+      t.ok((await page.locator('#scroll').boundingBox())!.height > height / 2, 'most of the page is comments')
+      const size = await page.evaluate<string>('getComputedStyle(document.body).fontSize')
       t.ok(width < 3840 ? parseFloat(size) >= 16 : parseFloat(size) > 24, `text of ${size}`)
-    })
-  }
+    }
+
+    await page.evaluate("document.querySelectorAll('form, #error, #crowded').forEach(each => (each.hidden = false))")
+    const fields = await page.evaluate<string[]>("Array.from(document.querySelectorAll('input, textarea'), ({ id }) => id)")
+    t.same(fields, ['token', 'author', 'content'])
+    for (const id of fields) await page.evaluate(`document.getElementById('${id}').value = '${LONG_WORD}'`)
+    for (const id of ['state', 'error', 'crowded', 'viewers', 'older', 'newest']) await page.evaluate(`document.getElementById('${id}').textContent = '${LONG_WORD.slice(0, 300)}'; document.getElementById('${id}').hidden = false`)
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height })
+      for (const state of ['live', 'refused']) {
+        await page.evaluate(`document.body.dataset.state = '${state}'`)
+        t.equal(await viewer.overflows(), false, `${width}`)
+        t.same(await viewer.stickingOut(), [], `whatever stands in ${fields.join(', ')} and is said while ${state}, at ${width}`)
+      }
+    }
+  })
 
   await t.test('right-to-left words run their own way', async t => {
     const viewer = await open(t, 'all')
     await viewer.page.locator('#comments li').nth(PEOPLE.length - 1).waitFor()
     const directions = await viewer.page.evaluate("Array.from(document.querySelectorAll('#comments li p'), p => (p.matches(':dir(rtl)') ? 'rtl' : 'ltr'))")
-    t.same(directions, ['ltr', 'rtl', 'ltr', 'ltr', 'ltr', 'ltr'])
+    t.same(directions, ['ltr', 'rtl', 'ltr', 'ltr', 'ltr', 'ltr', 'ltr'])
+    const isolation = await viewer.page.evaluate<string[]>("Array.from(document.querySelectorAll('#comments :is(b, p, a)'), each => getComputedStyle(each).unicodeBidi)")
+    t.same(new Set(isolation), new Set(['isolate']), 'and turn nothing that stands beside them')
   })
 
   await t.test('with the keyboard alone: read back, return, write', async t => {

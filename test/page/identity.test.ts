@@ -103,6 +103,26 @@ t.test('what is written before there is a token is kept until there is one', asy
   await frame.locator('#unsent li').waitFor({ state: 'detached' })
 })
 
+t.test('without a site around it the reader gives the token, in a field that is there when one is needed', async t => {
+  const { dispatcher, edge, url, open } = await setUp(t)
+  const page = await open(`${url}/?video=demo`)
+  const field = page.getByLabel('A token is needed')
+  await page.fill('#content', 'first')
+  await page.click('#send')
+  await page.getByText('Not sent: a token is needed').waitFor()
+  await field.fill('none that is valid')
+  await page.keyboard.press('Enter')
+  await until(async () => (await field.isVisible()) && (await field.inputValue()) === '')
+  await field.fill(await issuer.token('ed'))
+  await page.getByRole('button', { name: 'Use it' }).click()
+  const { stream } = await edge.stream(0)
+  stream.write(ready)
+  await page.locator('body[data-state=live]').waitFor()
+  await page.locator('#comments').getByText('first').waitFor()
+  t.match(dispatcher.batches, [[{ authorId: 'ann', content: 'first' }]], 'what was refused for want of it is sent')
+  t.equal(await field.isVisible(), false)
+})
+
 t.test('a site that may not frame it gets no page, and only the parent is believed', async t => {
   const { dispatcher, edge, given, url, listed, other, open } = await setUp(t)
   given.token = await issuer.token('ed')

@@ -10,7 +10,7 @@ import { Cluster } from '../support/cluster.js'
 /** Takes the README's pictures of the page, from a running cluster at 20 comments a second: `node dist/test/page/pictures.js`. */
 
 const SAYINGS = [
-  ['mira', 'Sound is perfect here, thanks for fixing it!'],
+  ['mira', 'Line-ups and table: https://example.com/cup'],
   ['Jonas', 'Second half already? I just got on the train 🚆'],
   ['さくら', 'こんにちは、東京から見ています'],
   ['ola_nord', 'GOAL!!!'],
@@ -30,6 +30,7 @@ const PICTURES = [
 ] as const
 
 const VIEWERS = 236
+const PER_SECOND = 20
 
 const data = mkdtempSync(join(tmpdir(), 'live-pictures-'))
 const folder = join(projectRoot, 'docs')
@@ -40,17 +41,20 @@ let posting: NodeJS.Timeout | undefined
 const browser = await chromium.launch(launchOptions())
 try {
   await cluster.ready()
-  for (let i = 0; i < VIEWERS; i++) void fetch(cluster.stream('cup-final'), { headers: { accept: 'text/event-stream' }, signal: leaving.signal }).catch(() => {})
+  for (let i = 0; i < VIEWERS; i++) void fetch(cluster.stream('cup-final'), { headers: { accept: 'text/event-stream' }, signal: leaving.signal }).then(({ body }) => body?.pipeTo(new WritableStream())).catch(() => {})
+  const since = performance.now()
   let posted = 0
   posting = setInterval(() => {
-    const [authorId, content] = SAYINGS[posted++ % SAYINGS.length]!
-    cluster.post('cup-final', { authorId, content }).catch((error: unknown) => process.stderr.write(`${String(error)}\n`))
-  }, 50)
+    for (; posted < ((performance.now() - since) * PER_SECOND) / 1_000; posted++) {
+      const [authorId, content] = SAYINGS[posted % SAYINGS.length]!
+      cluster.post('cup-final', { authorId, content }).catch((error: unknown) => process.stderr.write(`${String(error)}\n`))
+    }
+  }, 1_000 / PER_SECOND)
   for (const { name, width, height, colorScheme } of PICTURES) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme })
-    await page.goto(`${cluster.url}/?video=cup-final`)
+    await page.goto(`${cluster.url}/?video=cup-final&title=Cup final: Norway – Japan`)
     await page.locator('#comments li').nth(100).waitFor()
-    await page.getByText('20 comments/s').waitFor()
+    await page.getByText(`${PER_SECOND} comments/s`).waitFor()
     await page.getByText(`${VIEWERS + 1} watching`).waitFor()
     await page.screenshot({ path: join(folder, `${name}.png`) })
     await page.close()

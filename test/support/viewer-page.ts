@@ -8,6 +8,8 @@ export interface OpenOptions extends BrowserContextOptions {
   readonly url?: string
   /** `/` by default. */
   readonly path?: '/' | '/embed'
+  /** What the address asks for besides the video. */
+  readonly query?: Readonly<Record<string, string>>
   /** Time in the page is the test's: `page.clock`. */
   readonly clock?: boolean
 }
@@ -51,6 +53,11 @@ export class ViewerPage {
   overflows(): Promise<boolean> {
     return this.page.evaluate('Array.from(document.querySelectorAll("html, #scroll, #scroll li, #scroll p, header, form"), e => e.scrollWidth > e.clientWidth).includes(true)')
   }
+
+  /** What is seen and reaches over the window's side. */
+  stickingOut(): Promise<string[]> {
+    return this.page.evaluate<string[]>("Array.from(document.querySelectorAll('body *:not(.unseen)')).filter(e => e.checkVisibility() && (e.getBoundingClientRect().right > innerWidth + 1 || e.getBoundingClientRect().left < -1)).map(e => e.outerHTML.slice(0, 80))")
+  }
 }
 
 /** Opens the page of a video, which is closed when `t` ends. */
@@ -59,7 +66,7 @@ export type Open = (t: Test, video: string, options?: OpenOptions) => Promise<Vi
 /** A real browser in front of `cluster`, ended with `t`. */
 export async function startPages(t: Test, cluster: Api): Promise<Open> {
   const browser = await startBrowser(t)
-  return (t, video, options = {}) => open(t, browser, `${options.url ?? cluster.url}${options.path ?? '/'}?video=${video}`, options)
+  return (t, video, options = {}) => open(t, browser, `${options.url ?? cluster.url}${options.path ?? '/'}?${new URLSearchParams({ video, ...options.query }).toString()}`, options)
 }
 
 async function open(t: Test, browser: Browser, url: string, { clock, ...options }: OpenOptions): Promise<ViewerPage> {
