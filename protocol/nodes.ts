@@ -23,7 +23,7 @@ export const MAX_ZNODE_BYTES = 1_000_000
 /** Most nodes of a kind, expected or entered. */
 export const MAX_EXPECTED = 10_000
 /** Most videos that an edge announces: as many as fit into a znode if their ids are short and random. */
-export const MAX_HELD_VIDEOS = 200_000
+export const MAX_HELD_VIDEOS = 100_000
 /** Of an entry in JSON: three times what the longest URLs and names make. */
 const MAX_JSON_BYTES = 16 * 1024
 const INSTANCE = /^[\x20-\x7e]{1,64}$/
@@ -157,7 +157,7 @@ export function parseHoldings(data: Buffer): Holdings {
   const videos = new Map<VideoId, number>()
   for (const line of lines) {
     const match = HOLDING.exec(line)
-    if (!match) throw new RubbishError('not a line of holdings')
+    if (!match || videos.has(match[1]!)) throw new RubbishError('not a line of holdings, or a video twice')
     videos.set(match[1]!, Number(match[2]))
   }
   return { instance, videos }
