@@ -19,6 +19,7 @@ import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from
 import { commentEvent, gapEvent, readyEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
 import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
+import { checkProof, printProof } from '../../runtime/peers/proof.js'
 import { projectRoot } from '../../runtime/root.js'
 
 const protocol = readFileSync(join(projectRoot, 'protocol/PROTOCOL.md'), 'utf8')
@@ -128,6 +129,13 @@ t.test('a ping and asked holdings are answered as they stand there, but for the 
   t.same(answered, identity)
   t.ok(Math.abs(now - Date.now()) < 60_000)
   t.same(await (await fetch(`${url}/internal/holdings`, { headers })).json(), held)
+})
+
+t.test('a proof is given and checked as it stands there', async t => {
+  const lines = new Map(example('proof').trim().split('\n').map(line => [line.split(/:? +/)[0]!, line.slice(line.search(/ [^ ]/) + 1)]))
+  const [token, url, nonce, proof] = ['token', 'url', NONCE_HEADER, PROOF_HEADER].map(name => lines.get(name)!) as [string, string, string, string]
+  t.equal(printProof(token, { instance: '9f86d081884c7d65', url }, nonce), proof)
+  t.equal(checkProof(token, url, nonce, proof), '9f86d081884c7d65')
 })
 
 t.test('a dispatcher\'s store is told as it stands there', async t => {
