@@ -24,13 +24,14 @@ export interface ZookeeperFlags {
 }
 
 /** Finds ZooKeeper's address by --zookeeper, --data, environment, the cluster that runs on ./data or default, in that
- * order, and our credentials by flag, environment or that cluster.
+ * order, and our credentials by flag or environment, together with those of the cluster, if it is the one on the data folder.
  * @throws ConfigError for a bad variable, Problem if the cluster file cannot be read or --data has none */
 export function zookeeperAddress(flags: ZookeeperFlags, env: NodeJS.ProcessEnv, data: DataFolder): ZookeeperAddress {
   const given = flags.zookeeperAuthFile === undefined ? env : { ...env, ZOOKEEPER_AUTH: undefined, ZOOKEEPER_AUTH_FILE: flags.zookeeperAuthFile }
   const auth = zookeeperAuth(readConfig(given, zookeeperAuthVariables))
   const place = zookeeperPlace(flags, env, data)
-  return { ...place, auth: auth ?? runningAuth(data, place.connect) }
+  const running = runningAuth(data, place.connect)
+  return { ...place, auth: auth && running ? [...new Set([...auth, ...running])] : (auth ?? running) }
 }
 
 function zookeeperPlace(flags: ZookeeperFlags, env: NodeJS.ProcessEnv, data: DataFolder): Omit<ZookeeperAddress, 'auth'> {
