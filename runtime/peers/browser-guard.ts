@@ -24,5 +24,5 @@ export function refuseOtherHosts(exchange: Exchange, url: string | undefined): v
   const host = exchange.header('host').toLowerCase()
   const name = host.replace(/:[0-9]*$/, '')
   if (name === '' || name === 'localhost' || isIP(name.replace(/^\[|\]$/g, '')) !== 0) return
-  if (url === undefined || name !== new URL(url).hostname) throw new LiveError('FORBIDDEN', 'this host is another')
+  if (url === undefined || name !== new URL(url).hostname) throw new LiveError('FORBIDDEN', 'no part of ours has this host name')
 }

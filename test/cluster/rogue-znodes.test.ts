@@ -104,6 +104,9 @@ t.test('npm start closes its ZooKeeper to strangers, and its operators need no m
   const { id } = await cluster.say('demo', 'hello')
   await viewer.waitFor(event => event.id === id)
   await cluster.stop()
+  const password = secret(cluster, 'zookeeper-auth').split(':')[1]!
+  const logs = ['../zookeeper/zookeeper.log', 'edge-1.log', 'edge-1.err', 'dispatcher-1.log', 'gateway-1.log'].map(name => readFileSync(join(data, 'logs', name), 'utf8'))
+  t.notMatch(logs.join(''), password)
 
   t.comment('once more: the credentials are the same')
   const before = secret(cluster, 'zookeeper-auth')
