@@ -71,15 +71,16 @@ export class InternalClient implements Caller {
     const timeout = new AbortController()
     const timer = setTimeout(() => timeout.abort(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')), timeoutMs)
     try {
-      const given = this.headersFor(url, to)
-      const own = given instanceof Promise ? await unlessAborted(given, timeout.signal) : given
+      const { origin } = new URL(url)
+      const proof = this.#peers?.prove(origin, to)
+      if (proof) await unlessAborted(proof, timeout.signal)
       sent = true
       response = await this.#agent.request({
-        origin: new URL(url).origin,
+        origin,
         path,
         method,
         body: body ?? null,
-        headers: { ...own, ...(to === undefined ? {} : { [TO_HEADER]: to }), ...headers },
+        headers: { ...this.#headers, ...(to === undefined ? {} : { [TO_HEADER]: to }), ...headers },
         signal: timeout.signal,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
