@@ -106,10 +106,14 @@ export class DataFolder {
     return file
   }
 
-  /** Those credentials; none where the file has never been made. @throws Error when it cannot be read */
+  /** Those credentials; none where the file has never been made. @throws ConfigError when it cannot be read */
   zookeeperAuth(): Credentials {
     const file = join(this.#path, 'zookeeper-auth')
-    return existsSync(file) ? readCredentials(file) : []
+    try {
+      return existsSync(file) ? readCredentials(file) : []
+    } catch (cause) {
+      throw new ConfigError(`--data: ${file}: ${(cause as Error).message}`, { cause })
+    }
   }
 
   /** The path of a part's log, without the suffix. A large log is rotated; one old log is kept. */

@@ -70,6 +70,7 @@ export class Supervisor {
     const described = this.#describe()
     // A registry of our own is closed before a part looks at it.
     if (this.#ensemble) await described
+    if (this.#stopping) return undefined
     await Promise.all([described, ...this.#all().map(part => part.start())])
     return `${this.#parts.gateway[0]!.url}/`
   }
