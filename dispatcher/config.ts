@@ -40,7 +40,7 @@ export const dispatcherVariables = {
 export type DispatcherConfig = ReturnType<typeof dispatcherConfig>
 
 export function dispatcherConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('dispatcher', dispatcherVariables, argv, env, () => tokenConflicts(env))
+  return configure('dispatcher', dispatcherVariables, argv, env, (_, isSound) => tokenConflicts(env, isSound))
 }
 
 /** @param storeUrl a checked STORE_URL */

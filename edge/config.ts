@@ -15,5 +15,5 @@ export const edgeVariables = {
 }
 
 export function edgeConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('edge', edgeVariables, argv, env, given => [...identityConflicts(given), ...tokenConflicts(env)])
+  return configure('edge', edgeVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tokenConflicts(env, isSound)])
 }

@@ -25,5 +25,5 @@ export const gatewayVariables = {
 export type GatewayConfig = ReturnType<typeof gatewayConfig>
 
 export function gatewayConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('gateway', gatewayVariables, argv, env, given => [...identityConflicts(given), ...tokenConflicts(env)])
+  return configure('gateway', gatewayVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tokenConflicts(env, isSound)])
 }

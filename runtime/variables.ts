@@ -32,9 +32,9 @@ export function nodeVariables(role: string, internalPort: number) {
 const LOOPBACK = /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/i
 
 /** Why a part with this environment must not be without INTERNAL_TOKEN, one line; nothing if it has one or needs none. Anyone who
- * reaches such a part's internal port can write into every stream. */
-export function tokenConflicts({ INTERNAL_TOKEN, INTERNAL_HOST, AUTH_JWT_SECRET, AUTH_JWKS_FILE }: NodeJS.ProcessEnv): string[] {
-  if (INTERNAL_TOKEN) return []
+ * reaches such a part's internal port can write into every stream. @param isSound whether all else is right: it is said last */
+export function tokenConflicts({ INTERNAL_TOKEN, INTERNAL_HOST, AUTH_JWT_SECRET, AUTH_JWKS_FILE }: NodeJS.ProcessEnv, isSound: boolean): string[] {
+  if (INTERNAL_TOKEN || !isSound) return []
   if (INTERNAL_HOST && !LOOPBACK.test(INTERNAL_HOST)) return ['INTERNAL_TOKEN: must be set where INTERNAL_HOST is not an address of loopback, such as 127.0.0.1']
   return AUTH_JWT_SECRET || AUTH_JWKS_FILE ? ['INTERNAL_TOKEN: must be set where identity is on (AUTH_JWT_SECRET or AUTH_JWKS_FILE), or anyone on this machine could post past it'] : []
 }

@@ -50,15 +50,16 @@ t.test('one error names every bad variable and its rule', async t => {
 })
 
 t.test('a part is without a token on loopback alone, and with identity off', async t => {
-  for (const env of [{}, { INTERNAL_HOST: '' }, ...['127.0.0.1', '127.1.2.3', 'localhost', '::1'].map(INTERNAL_HOST => ({ INTERNAL_HOST }))]) t.same(tokenConflicts(env), [], JSON.stringify(env))
+  for (const env of [{}, { INTERNAL_HOST: '' }, ...['127.0.0.1', '127.1.2.3', 'localhost', '::1'].map(INTERNAL_HOST => ({ INTERNAL_HOST }))]) t.same(tokenConflicts(env, true), [], JSON.stringify(env))
   for (const INTERNAL_HOST of ['0.0.0.0', '::', '10.0.0.1', 'edge-1', '127.evil.example', 'localhost.example']) {
-    t.match(tokenConflicts({ INTERNAL_HOST }), [/^INTERNAL_TOKEN: must be set where INTERNAL_HOST is not/], INTERNAL_HOST)
-    t.same(tokenConflicts({ INTERNAL_HOST, INTERNAL_TOKEN: 'x'.repeat(16) }), [])
+    t.match(tokenConflicts({ INTERNAL_HOST }, true), [/^INTERNAL_TOKEN: must be set where INTERNAL_HOST is not/], INTERNAL_HOST)
+    t.same(tokenConflicts({ INTERNAL_HOST, INTERNAL_TOKEN: 'x'.repeat(16) }, true), [])
   }
   for (const name of ['AUTH_JWT_SECRET', 'AUTH_JWKS_FILE']) {
-    t.match(tokenConflicts({ [name]: 'x' }), [/^INTERNAL_TOKEN: must be set where identity is on/], name)
-    t.same(tokenConflicts({ [name]: 'x', INTERNAL_TOKEN: 'x'.repeat(16) }), [])
+    t.match(tokenConflicts({ [name]: 'x' }, true), [/^INTERNAL_TOKEN: must be set where identity is on/], name)
+    t.same(tokenConflicts({ [name]: 'x', INTERNAL_TOKEN: 'x'.repeat(16) }, true), [])
   }
+  t.same(tokenConflicts({ INTERNAL_HOST: '0.0.0.0' }, false), [], 'it is said last')
   for (const INTERNAL_PROOF of ['require', 'prefer']) t.equal(readConfig({ INTERNAL_PROOF }, shape).INTERNAL_PROOF, INTERNAL_PROOF)
   t.equal(readConfig({}, shape).INTERNAL_PROOF, 'prefer')
   t.throws(() => readConfig({ INTERNAL_PROOF: 'never' }, shape), { message: 'INTERNAL_PROOF: must be require or prefer' })
