@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { ClusterIdentity } from '../protocol/nodes.js'
 import { newClusterId } from '../registry/cluster-identity.js'
+import { readCredentials, type Credentials } from '../registry/zookeeper/credentials.js'
 import { ConfigError } from '../runtime/config.js'
 import { closeFolder } from '../runtime/private-files.js'
 
@@ -21,6 +22,8 @@ export interface Member {
 export interface ClusterRecord {
   /** As its registry has it. */
   readonly cluster?: ClusterIdentity
+  /** The file of the parts' credentials for ZooKeeper, relative to the folder; absent where there is none. */
+  readonly zookeeperAuthFile?: string | undefined
   readonly zookeeper: readonly Member[]
   readonly gateways: readonly Member[]
   readonly dispatchers: readonly Member[]
@@ -96,9 +99,26 @@ export class DataFolder {
   }
 
   newToken(): string {
-    const token = randomBytes(24).toString('base64url')
+    const token = newSecret()
     this.#replace('internal-token', `${token}\n`)
     return token
+  }
+
+  /** The file of the credentials for the folder's own ZooKeeper, made once: its entries belong to them for good. */
+  zookeeperAuthFile(): string {
+    const file = join(this.#path, 'zookeeper-auth')
+    if (!existsSync(file)) this.#replace('zookeeper-auth', `live-comments:${newSecret()}\n`)
+    return file
+  }
+
+  /** Those credentials; none where the file has never been made. @throws ConfigError when it cannot be read */
+  zookeeperAuth(): Credentials {
+    const file = join(this.#path, 'zookeeper-auth')
+    try {
+      return existsSync(file) ? readCredentials(file) : []
+    } catch (cause) {
+      throw new ConfigError(`--data: ${file}: ${(cause as Error).message}`, { cause })
+    }
   }
 
   /** The path of a part's log, without the suffix. A large log is rotated; one old log is kept. */
@@ -142,6 +162,10 @@ export class DataFolder {
     }
     renameSync(`${file}.new`, file)
   }
+}
+
+function newSecret(): string {
+  return randomBytes(24).toString('base64url')
 }
 
 /** What people call a folder: `live` for /srv/live and for /srv/live/data. */

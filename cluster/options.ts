@@ -50,7 +50,7 @@ function command(): Command {
     .option('--dispatchers <count>', 'dispatchers: store and forward comments', '2')
     .option('--edges <count>', 'edges: hold the viewers\' streams', '3')
     .option('--port <port>', 'port of the first gateway; 0: any free port', '8080')
-    .option('--data <folder>', 'folder for comments, logs, cluster.json and the internal token', './data')
+    .option('--data <folder>', 'folder for comments, logs, cluster.json and secrets', './data')
     .option('--store <kind>', 'comment store: sqlite', 'sqlite')
     .option('--zookeepers <count>', 'servers of the ZooKeeper that it starts: 1, 3 or 5', '1')
     .option('--zookeeper <host:port/chroot>', 'use this running ZooKeeper (default: start one)')

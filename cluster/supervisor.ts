@@ -1,6 +1,8 @@
+import { relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ClusterIdentity } from '../protocol/nodes.js'
 import { zookeeperAuth, zookeeperAuthVariables } from '../registry/variables.js'
+import type { Credentials } from '../registry/zookeeper/credentials.js'
 import { ZkError } from '../registry/zookeeper/zk-error.js'
 import { ConfigError, readConfig } from '../runtime/config.js'
 import { urlOf } from '../runtime/variables.js'
@@ -32,6 +34,8 @@ export class Supervisor {
   #cluster: ClusterIdentity
   /** Undefined where a ZooKeeper is used that runs already. */
   readonly #ensemble: Ensemble | undefined
+  /** The parts' credentials for ZooKeeper: the environment's, and without them, for a ZooKeeper of its own, the folder's. */
+  readonly #zookeeperEnv: Partial<Record<'ZOOKEEPER_AUTH' | 'ZOOKEEPER_AUTH_FILE', string | undefined>>
   readonly #parts: Record<Role, Part[]> = { gateway: [], dispatcher: [], edge: [] }
   #stopping = false
 
@@ -43,6 +47,8 @@ export class Supervisor {
     this.#cluster = { id, name }
     this.#say = say
     const { zookeeper, zookeepers: servers, restart } = options
+    const { ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE } = env
+    this.#zookeeperEnv = zookeeper !== undefined || ZOOKEEPER_AUTH || ZOOKEEPER_AUTH_FILE ? { ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE } : { ZOOKEEPER_AUTH_FILE: folder.zookeeperAuthFile() }
     if (zookeeper === undefined) this.#ensemble = new Ensemble({ servers, folder: folder.zookeeper, chroot: folder.identity.chroot, ports: this.#ports, restart, say, changed: this.#changed })
   }
 
@@ -61,7 +67,11 @@ export class Supervisor {
       for (let number = 1; number <= options[`${role}s`]; number++) this.#parts[role].push(await this.#part(role, number, token))
     }
     if (this.#stopping) return undefined
-    await Promise.all([this.#describe(), ...this.#all().map(part => part.start())])
+    const described = this.#describe()
+    // A registry of our own is closed before a part looks at it.
+    if (this.#ensemble) await described
+    if (this.#stopping) return undefined
+    await Promise.all([described, ...this.#all().map(part => part.start())])
     return `${this.#parts.gateway[0]!.url}/`
   }
 
@@ -107,9 +117,9 @@ export class Supervisor {
   async #describe(): Promise<void> {
     const own = this.#cluster
     try {
-      const auth = zookeeperAuth(readConfig(this.#env, zookeeperAuthVariables))
       const { gateways, edges, dispatchers } = this.#options
-      this.#cluster = await describe({ connect: this.zookeeperConnect, auth, identity: own, nodes: { gateways, edges, dispatchers }, signal: this.#stopped.signal })
+      const isOwn = this.#ensemble !== undefined
+      this.#cluster = await describe({ connect: this.zookeeperConnect, auth: this.#zookeeperAuth(), isOwn, identity: own, nodes: { gateways, edges, dispatchers }, signal: this.#stopped.signal })
     } catch (error) {
       if (error instanceof ConfigError || this.#stopping) return
       if (!(error instanceof ZkError)) throw error
@@ -118,6 +128,14 @@ export class Supervisor {
     const { id, name } = this.#cluster
     this.#say(`${'cluster'.padEnd(12)} ${id === own.id ? '' : 'joined: '}${name}, ${this.zookeeperConnect}`)
     this.#changed()
+  }
+
+  /** All the credentials that may open the registry: those of the environment, and those of the folder, which it may belong to.
+   * @throws ConfigError */
+  #zookeeperAuth(): Credentials | undefined {
+    const { ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE } = this.#zookeeperEnv
+    const given = zookeeperAuth(readConfig({ ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE }, zookeeperAuthVariables))
+    return this.#ensemble && given ? [...new Set([...given, ...this.#folder.zookeeperAuth()])] : given
   }
 
   async #part(role: Role, number: number, token: string): Promise<Part> {
@@ -133,11 +151,13 @@ export class Supervisor {
       args: [ENTRY, role],
       env: {
         ...this.#env,
+        ...this.#zookeeperEnv,
         NODE_ID: id,
         INTERNAL_HOST: LOOPBACK,
         INTERNAL_PORT: String(internalPort),
         INTERNAL_URL: internalUrl,
         INTERNAL_TOKEN: token,
+        INTERNAL_PROOF: this.#env['INTERNAL_PROOF'] || 'require',
         PORT: port === undefined ? undefined : String(port),
         PUBLIC_URL: undefined, // several parts cannot share one value
         ZOOKEEPER_CONNECT: this.zookeeperConnect,
@@ -162,8 +182,10 @@ export class Supervisor {
     const zookeeper = this.#ensemble?.members ?? [{ id: 'zookeeper', pid: null, url: this.zookeeperConnect, internalUrl: null }]
     this.#guard.protect([...zookeeper.flatMap(({ pid }) => pid ?? []), ...this.#all().flatMap(({ groups }) => groups)])
     const plain = ({ id, pid, url, internalUrl }: Member): Member => ({ id, pid, url, internalUrl })
+    const { ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE: file } = this.#zookeeperEnv
+    const zookeeperAuthFile = file && !ZOOKEEPER_AUTH ? relative(this.#options.data, resolve(file)) : undefined
     try {
-      this.#folder.writeRecord({ cluster: this.#cluster, zookeeper: zookeeper.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
+      this.#folder.writeRecord({ cluster: this.#cluster, zookeeperAuthFile, zookeeper: zookeeper.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
     } catch (error) {
       this.#say(`cluster.json cannot be written: ${(error as Error).message}`) // a full disk stops no viewer
     }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { MAX_CONTENT } from '../protocol/comment.js'
 import { zookeeperVariables } from '../registry/variables.js'
 import { configure, parsedBy } from '../runtime/config.js'
-import { count, nodeVariables } from '../runtime/variables.js'
+import { count, nodeVariables, tokenConflicts } from '../runtime/variables.js'
 import { readWords } from './words-file.js'
 
 const SQLITE = 'sqlite:'
@@ -40,7 +40,7 @@ export const dispatcherVariables = {
 export type DispatcherConfig = ReturnType<typeof dispatcherConfig>
 
 export function dispatcherConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('dispatcher', dispatcherVariables, argv, env)
+  return configure('dispatcher', dispatcherVariables, argv, env, (_, isSound) => tokenConflicts(env, isSound))
 }
 
 /** @param storeUrl a checked STORE_URL */

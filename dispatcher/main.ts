@@ -102,7 +102,7 @@ async function run(config: DispatcherConfig): Promise<void> {
   })
   watcher.onChange(change => part.viewChanged(change))
 
-  const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => live.notReady(part.notReady()), onBug, log })
+  const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady()), onBug, log })
   part.route(server)
   routeStore(server, { standing, check: limitMs => store.check(limitMs) })
   const port = server.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)

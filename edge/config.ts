@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { zookeeperVariables } from '../registry/variables.js'
 import { identityConflicts, identityVariables } from '../runtime/auth/config.js'
 import { configure } from '../runtime/config.js'
-import { count, nodeVariables, publicVariables } from '../runtime/variables.js'
+import { count, nodeVariables, publicVariables, tokenConflicts } from '../runtime/variables.js'
 
 export const edgeVariables = {
   ...nodeVariables('edge', 9081),
@@ -15,5 +15,5 @@ export const edgeVariables = {
 }
 
 export function edgeConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('edge', edgeVariables, argv, env, identityConflicts)
+  return configure('edge', edgeVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tokenConflicts(env, isSound)])
 }

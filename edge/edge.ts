@@ -1,7 +1,7 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { Cursor } from '../protocol/id.js'
 import { SLOW_MS } from '../protocol/limits.js'
-import { MAX_ZNODE_BYTES } from '../protocol/nodes.js'
+import { MAX_HELD_VIDEOS, MAX_ZNODE_BYTES } from '../protocol/nodes.js'
 import type { Batch, WireComment } from '../protocol/wire.js'
 import { candidates, ownerOf, ownersOf } from '../registry/ownership.js'
 import { peersIn, type View } from '../registry/view.js'
@@ -125,7 +125,7 @@ export class Edge {
   /** @returns undefined where the viewer cannot be taken: its outlet was ended with the reason */
   join(videoId: VideoId, start: Start, outlet: Outlet): Viewer | undefined {
     const known = this.#rooms.get(videoId)
-    const noRoomInRegistry = (known?.viewers.size ?? 0) === 0 && this.#holdings.bytes > 0.95 * MAX_ZNODE_BYTES
+    const noRoomInRegistry = (known?.viewers.size ?? 0) === 0 && (this.#holdings.bytes > 0.95 * MAX_ZNODE_BYTES || this.#rooms.size >= MAX_HELD_VIDEOS)
     if (this.#draining || this.#viewers >= this.#capacity || noRoomInRegistry) {
       if (noRoomInRegistry) this.#metrics.holdingsFull.inc()
       outlet.end(this.#draining ? 'drain' : 'full')

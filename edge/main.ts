@@ -51,7 +51,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   watcher.onChange(() => part.viewChanged())
 
   const notReady = () => part.notReady()
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, pong: () => part.pong(), notReady: () => live.notReady(notReady()), onBug, log })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, url: () => internalUrl, pong: () => part.pong(), notReady: () => live.notReady(notReady()), onBug, log })
   part.route(internal)
   const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'edge' })
   const descriptors = descriptorsForConnections()
@@ -66,8 +66,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     notReady,
   })
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
-  const publicPort = open.listen(config.HOST, config.PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
+  const publicPort = open.listen(config.HOST, config.PORT)
   const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, publicPort)
   part.listens({ internalUrl, publicUrl })
   log.info({ internalUrl, publicUrl, instance }, 'listening')

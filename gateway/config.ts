@@ -3,7 +3,7 @@ import { zookeeperVariables } from '../registry/variables.js'
 import { identityConflicts, identityVariables } from '../runtime/auth/config.js'
 import { configure } from '../runtime/config.js'
 import { limit } from '../runtime/limits/limit.js'
-import { count, nodeVariables, publicVariables } from '../runtime/variables.js'
+import { count, nodeVariables, publicVariables, tokenConflicts } from '../runtime/variables.js'
 
 const postRate = (fallback: number) => limit(fallback, /^[0-9]{1,6}(\.[0-9]{1,3})?$/, 'must be a number of posts a second; 0: no limit')
 
@@ -25,5 +25,5 @@ export const gatewayVariables = {
 export type GatewayConfig = ReturnType<typeof gatewayConfig>
 
 export function gatewayConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('gateway', gatewayVariables, argv, env, identityConflicts)
+  return configure('gateway', gatewayVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tokenConflicts(env, isSound)])
 }

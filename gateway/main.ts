@@ -41,7 +41,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     view: watcher.view,
     viewLoaded: () => watcher.loaded,
     client,
-    connect: connectWith(client.headers),
+    connect: connectWith(client),
     metrics,
     videoShare: config.EDGE_VIDEO_SHARE,
     joinRate: config.JOIN_RATE,
@@ -59,7 +59,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
   })
   watcher.onChange(change => part.viewChanged(change))
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => live.notReady(part.notReady()), onBug, log })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady()), onBug, log })
   const server = new HttpServer({
     onBug,
     headers: part.headers,
@@ -67,11 +67,11 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   })
   part.route(server)
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
+  const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
   const readBy = systemClock.now() + FIRST_READ_MS
   while (!watcher.loaded && systemClock.now() < readBy) await sleep(systemClock, 10)
   const port = server.listen(config.HOST, config.PORT)
   const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, port)
-  const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
   log.info({ publicUrl, internalUrl, viewerLimit: limit, version, identity: auth ? 'on' : 'off' }, 'listening')
 
   await live.connected()

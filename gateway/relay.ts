@@ -1,7 +1,7 @@
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { EdgeNode } from '../protocol/nodes.js'
-import { failureOf } from '../runtime/peers/client.js'
-import type { PeerFailure } from '../runtime/peers/peer-error.js'
+import { failureOf, type CallHeaders, type InternalClient } from '../runtime/peers/client.js'
+import { PeerError, type PeerFailure } from '../runtime/peers/peer-error.js'
 import type { Connect, EdgeStream, EdgeStreamHandlers } from './session.js'
 import type { StreamRequest } from './viewer.js'
 
@@ -14,9 +14,8 @@ const ENDED = new Error('the stream ended without a last frame')
 const LOST = new Error('the stream is lost')
 
 /** One HTTP/1.1 connection for each relayed viewer. A pool would look through all its connections for a free one
- * at every join, and a stream's connection is never free again.
- * @param headers what an internal call carries */
-export function connectWith(headers: Readonly<Record<string, string>>): Connect {
+ * at every join, and a stream's connection is never free again. An edge that has not proven itself gets nothing. */
+export function connectWith(client: Pick<InternalClient, 'headersFor'>): Connect {
   const connect = buildConnector({ timeout: 1_000, highWaterMark: READ_AHEAD_BYTES } as buildConnector.BuildOptions)
   const options: Client.Options = {
     connect,
@@ -28,7 +27,9 @@ export function connectWith(headers: Readonly<Record<string, string>>): Connect 
     let origin = origins.get(edge)
     if (!origin) origins.set(edge, (origin = new URL(new URL(edge.internalUrl).origin)))
     const stream = new HttpEdgeStream(new Client(origin, options), handlers)
-    stream.request(streamPath(request), headers)
+    const headers = client.headersFor(edge.internalUrl, edge.instance)
+    if (headers instanceof Promise) stream.requestWith(streamPath(request), headers)
+    else stream.request(streamPath(request), headers)
     return stream
   }
 }
@@ -46,8 +47,16 @@ class HttpEdgeStream implements EdgeStream, Dispatcher.DispatchHandler {
     this.#handlers = handlers
   }
 
-  request(path: string, headers: Readonly<Record<string, string>>): void {
-    this.#client.dispatch({ path, method: 'GET', headers }, this)
+  request(path: string, headers: CallHeaders): void {
+    if (!this.#done) this.#client.dispatch({ path, method: 'GET', headers }, this)
+  }
+
+  /** Once the edge has proven itself. */
+  requestWith(path: string, headers: Promise<CallHeaders>): void {
+    headers.then(
+      headers => this.request(path, headers),
+      (error: unknown) => this.#lost(error instanceof PeerError ? error.failure : 'lost', LOST),
+    )
   }
 
   abort(): void {

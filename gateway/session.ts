@@ -38,8 +38,8 @@ export interface EdgeStream {
 
 export interface EdgeStreamHandlers {
   data(chunk: Buffer): void
-  /** It is over, whether answered or not. `refused` and `timeout` are said of the connect alone; all else that
-   * went wrong, an end without a last frame too, is `lost`, `status`, `wire` or `local`. */
+  /** It is over, whether answered or not. `refused` and `timeout` are said of the connect alone, `unproven` of an edge that
+   * was asked nothing; all else that went wrong, an end without a last frame too, is `lost`, `status`, `wire` or `local`. */
   lost(failure: PeerFailure): void
 }
 

@@ -51,7 +51,7 @@ export class Upstream {
 }
 
 /** Which edges this gateway can use now. Streams end for an edge's silence, never for its znode; an edge is backed
- * off from only for refused or timed-out connects and missed signs of life.
+ * off from only for refused or timed-out connects, a missing proof and missed signs of life.
  *
  * Everything is measured in own running time, which a tick moves by at most its length: while this process did
  * not run, the edges were not silent, it was deaf. */
@@ -100,10 +100,10 @@ export class Upstreams {
     this.#failover.answered(edge.node)
   }
 
-  /** A stream could not be had, or broke. Only a connect that was refused or timed out speaks of the edge:
-   * resets, error statuses and our own lack of descriptors do not. */
+  /** A stream could not be had, or broke. Only a connect that was refused or timed out, and a missing proof, speak of the
+   * edge: resets, error statuses and our own lack of descriptors do not. */
   failed(edge: Upstream, failure: PeerFailure): void {
-    if (failure === 'refused' || failure === 'timeout') this.#failover.backOff(edge.node, failure)
+    if (failure === 'refused' || failure === 'timeout' || failure === 'unproven') this.#failover.backOff(edge.node, failure)
   }
 
   /** The edge hands its viewers back: nobody is placed on it while the view may not say so yet. Not for ever: an
@@ -191,7 +191,7 @@ export class Upstreams {
     edge.pingedAt = this.#ran
     void this.#options.ping(edge.node, PING_TIMEOUT_MS).then(failure => {
       if (failure === undefined) this.heard(edge)
-      else if (failure === 'refused') this.failed(edge, failure)
+      else if (failure === 'refused' || failure === 'unproven') this.failed(edge, failure)
     })
   }
 

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer'
+import { Buffer, isUtf8 } from 'node:buffer'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { z } from 'zod'
 import type { VideoId } from './comment.js'
@@ -20,10 +20,16 @@ export const CLOCKS = '/control/clocks'
 
 /** Most bytes of data in one write. A server hangs up on a request over about 1,048,500 bytes. */
 export const MAX_ZNODE_BYTES = 1_000_000
-/** Most nodes of a kind that can be expected. */
+/** Most nodes of a kind, expected or entered. */
 export const MAX_EXPECTED = 10_000
-const MAX_HOLDINGS_BYTES = 64 * 1024 * 1024
+/** Most videos that an edge announces: as many as fit into a znode if their ids are short and random. */
+export const MAX_HELD_VIDEOS = 100_000
+/** Of an entry in JSON: three times what the longest URLs and names make. */
+const MAX_JSON_BYTES = 16 * 1024
+const INSTANCE = /^[\x20-\x7e]{1,64}$/
 const HOLDING = /^([A-Za-z0-9_-]{1,64}) ([0-9]{1,10})$/
+/** Of a list of holdings, inflated: that many of the longest lines, behind the longest instance. */
+const MAX_HOLDINGS_BYTES = 65 + MAX_HELD_VIDEOS * 76
 
 const state = z.enum(['up', 'draining'])
 const nodeId = z.string().refine(isNodeId)
@@ -136,26 +142,30 @@ export function printHoldings({ instance, videos }: Holdings): Buffer {
   return deflateRawSync(text, { level: 1 })
 }
 
-/** @throws RubbishError if the bytes are not holdings */
+/** @throws RubbishError if the bytes are not holdings, or more than an edge announces */
 export function parseHoldings(data: Buffer): Holdings {
+  if (data.length > MAX_ZNODE_BYTES) throw tooLong(data, MAX_ZNODE_BYTES)
   let text: string
   try {
-    text = inflateRawSync(data, { maxOutputLength: MAX_HOLDINGS_BYTES }).toString()
+    text = inflateRawSync(data, { maxOutputLength: MAX_HOLDINGS_BYTES }).toString('latin1')
   } catch (cause) {
-    throw new RubbishError('not deflated', { cause })
+    const isTooLong = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+    throw new RubbishError(isTooLong ? `inflates to more than ${MAX_HOLDINGS_BYTES} bytes` : 'not deflated', { cause })
   }
-  const [instance = '', ...lines] = text.split('\n')
-  if (instance === '' || lines.pop() !== '') throw new RubbishError('no instance, or cut short')
+  const [instance = '', ...lines] = text.split('\n', MAX_HELD_VIDEOS + 3)
+  if (!INSTANCE.test(instance) || lines.length > MAX_HELD_VIDEOS + 1 || lines.pop() !== '') throw new RubbishError('no instance, too many videos, or cut short')
   const videos = new Map<VideoId, number>()
   for (const line of lines) {
     const match = HOLDING.exec(line)
-    if (!match) throw new RubbishError('not a line of holdings')
+    if (!match || videos.has(match[1]!)) throw new RubbishError('not a line of holdings, or a video twice')
     videos.set(match[1]!, Number(match[2]))
   }
   return { instance, videos }
 }
 
 function parse<T>(schema: z.ZodType<T>, data: Buffer): T {
+  if (data.length > MAX_JSON_BYTES) throw tooLong(data, MAX_JSON_BYTES)
+  if (!isUtf8(data)) throw new RubbishError('not UTF-8')
   let json: unknown
   try {
     json = JSON.parse(data.toString())
@@ -165,4 +175,8 @@ function parse<T>(schema: z.ZodType<T>, data: Buffer): T {
   const result = schema.safeParse(json)
   if (!result.success) throw new RubbishError(z.prettifyError(result.error))
   return result.data
+}
+
+function tooLong({ length }: Buffer, most: number): RubbishError {
+  return new RubbishError(`${length} bytes, at most ${most}`)
 }

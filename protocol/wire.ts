@@ -16,6 +16,9 @@ export const WIRE_VERSION = 1
 export const WIRE_HEADER = 'x-live-wire'
 /** The instance that a call is meant for. */
 export const TO_HEADER = 'x-live-to'
+/** With a nonce, `GET /healthz` is answered with a proof: see runtime/peers/proof.ts. */
+export const NONCE_HEADER = 'x-live-nonce'
+export const PROOF_HEADER = 'x-live-proof'
 
 /** A stored comment as it travels: its place in the chain and its line of JSON. */
 export interface WireComment {

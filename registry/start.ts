@@ -6,6 +6,7 @@ import { systemClock } from '../runtime/clock.js'
 import { createLog, endOnBug, type Log } from '../runtime/log.js'
 import { createMetrics } from '../runtime/metrics.js'
 import { InternalClient } from '../runtime/peers/client.js'
+import type { ProofRule } from '../runtime/peers/proven-peers.js'
 import { stopSignal } from '../runtime/stopping.js'
 import { VERSION } from '../runtime/version.js'
 import { lossMessage, refusal, refusalMessage } from './access.js'
@@ -29,6 +30,7 @@ export interface NodeConfig {
   readonly NODE_ID: string
   readonly LOG_LEVEL: string
   readonly INTERNAL_TOKEN?: string | undefined
+  readonly INTERNAL_PROOF: ProofRule
   readonly ZOOKEEPER_CONNECT: string
   readonly ZOOKEEPER_AUTH?: Credentials | undefined
   readonly ZOOKEEPER_AUTH_FILE?: Credentials | undefined
@@ -71,8 +73,11 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
   process.on('uncaughtException', onBug)
   const stopping = stopSignal(log, stopDeadlineMs)
   const metrics = createMetrics()
-  const client = new InternalClient(config.INTERNAL_TOKEN)
   const calm = new CalmLog({ log, clock: systemClock })
+  const client = new InternalClient(config.INTERNAL_TOKEN, {
+    proof: config.INTERNAL_PROOF,
+    onUnproven: (url, proof) => calm.warn({ code: proof === 'none' ? 'NO_PROOF' : 'WRONG_PROOF', url }, 'peer_unproven'),
+  })
   const auth = zookeeperAuth(config)
   const zk = new Zk(config.ZOOKEEPER_CONNECT, {
     auth,

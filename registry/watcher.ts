@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { DISPATCHERS, EDGES, GATEWAYS, HOLDINGS, parseDispatcher, parseEdge, parseGateway, parseHoldings, RubbishError } from '../protocol/nodes.js'
+import { DISPATCHERS, EDGES, GATEWAYS, HOLDINGS, MAX_EXPECTED, parseDispatcher, parseEdge, parseGateway, parseHoldings, RubbishError } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Log } from '../runtime/log.js'
 import { CalmLog } from './calm-log.js'
@@ -117,6 +117,8 @@ export class RegistryWatcher {
     const cache: ChildrenCache = new ChildrenCache({
       zk: this.#zk,
       path,
+      most: MAX_EXPECTED,
+      onCrowded: entries => this.#calm.warn({ code: path, entries, most: MAX_EXPECTED }, 'registry_crowded'),
       onSet: (id, entry) => {
         this.#unreadable.delete(`${path}/${id}`)
         this.#apply(`${path}/${id}`, () => changeOf(id, entry))

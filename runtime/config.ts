@@ -18,14 +18,15 @@ export function parsedBy<T>(parse: (text: string) => T) {
   })
 }
 
-/** Conflicts between the given variables, one line each, beginning with a variable's name. */
-export type Conflicts = (given: Readonly<Record<string, unknown>>) => string[]
+/** Conflicts between the given variables, one line each, beginning with a variable's name. @param isSound whether each
+ * variable is right by itself */
+export type Conflicts = (given: Readonly<Record<string, unknown>>, isSound: boolean) => string[]
 
 /** Reads the variables of `shape`; an empty one counts as unset. @throws ConfigError naming every bad variable */
 export function readConfig<S extends z.ZodRawShape>(env: NodeJS.ProcessEnv, shape: S, conflicts: Conflicts = () => []): z.infer<z.ZodObject<S>> {
   const given = Object.fromEntries(Object.keys(shape).filter(name => env[name] !== undefined && env[name] !== '').map(name => [name, env[name]]))
   const result = z.object(shape).safeParse(given)
-  const wrong = [...(result.error?.issues ?? []).map(issue => `${issue.path.join('.')}: ${issue.message}`), ...conflicts(given)]
+  const wrong = [...(result.error?.issues ?? []).map(issue => `${issue.path.join('.')}: ${issue.message}`), ...conflicts(given, result.success)]
   if (result.success && wrong.length === 0) return result.data
   throw new ConfigError(wrong.join('\n'))
 }

@@ -13,6 +13,9 @@ export const count = (fallback: number) => z.string().regex(/^[0-9]{1,15}$/, 'mu
 // Tokens are separated by commas; only visible ASCII is safe in a header.
 const TOKENS = /^[\x21-\x2b\x2d-\x7e]{16,}(,[\x21-\x2b\x2d-\x7e]{16,})*$/
 
+/** INTERNAL_PROOF, of parts and operators' commands. */
+export const internalProof = z.enum(['require', 'prefer'], 'must be require or prefer')
+
 /** The variables that every node reads. @param role used in the default NODE_ID */
 export function nodeVariables(role: string, internalPort: number) {
   return {
@@ -20,9 +23,20 @@ export function nodeVariables(role: string, internalPort: number) {
     INTERNAL_HOST: z.string().min(1).default('127.0.0.1').describe('address the internal port listens on'),
     INTERNAL_PORT: port(internalPort).describe('port for the other parts, metrics and health; 0: any free port'),
     INTERNAL_URL: url.optional().describe('URL where the other parts reach the internal port; unset: made from host and port'),
-    INTERNAL_TOKEN: z.string().regex(TOKENS, 'must be at least 16 visible ASCII characters; separate several tokens by commas').optional().describe('secret shared by all parts; comma-separated: the first is sent, any is accepted; unset: no check'),
+    INTERNAL_TOKEN: z.string().regex(TOKENS, 'must be at least 16 visible ASCII characters; separate several tokens by commas').optional().describe('secret shared by all parts; comma-separated: the first is sent, any is accepted; unset: no check, which is allowed on loopback alone and with identity off'),
+    INTERNAL_PROOF: internalProof.default('prefer').describe('whether another part must prove that it knows the token before it is sent it: require; prefer also trusts one that offers no proof, as the former version does'),
     LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('lowest level that is logged'),
   }
+}
+
+const LOOPBACK = /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/i
+
+/** Why a part with this environment must not be without INTERNAL_TOKEN, one line; nothing if it has one or needs none. Anyone who
+ * reaches such a part's internal port can write into every stream. @param isSound whether all else is right: it is said last */
+export function tokenConflicts({ INTERNAL_TOKEN, INTERNAL_HOST, AUTH_JWT_SECRET, AUTH_JWKS_FILE }: NodeJS.ProcessEnv, isSound: boolean): string[] {
+  if (INTERNAL_TOKEN || !isSound) return []
+  if (INTERNAL_HOST && !LOOPBACK.test(INTERNAL_HOST)) return ['INTERNAL_TOKEN: must be set where INTERNAL_HOST is not an address of loopback, such as 127.0.0.1']
+  return AUTH_JWT_SECRET || AUTH_JWKS_FILE ? ['INTERNAL_TOKEN: must be set where identity is on (AUTH_JWT_SECRET or AUTH_JWKS_FILE), or anyone on this machine could post past it'] : []
 }
 
 /** `*`, or a comma-separated list of origins as browsers send them. */

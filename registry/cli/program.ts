@@ -7,7 +7,10 @@ import { expectNodes } from '../expected-nodes.js'
 import { STORE_ACTIONS, type StoreAction } from '../../protocol/store.js'
 import { parseConnectString } from '../zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
+import { readConfig } from '../../runtime/config.js'
 import type { InternalClient } from '../../runtime/peers/client.js'
+import type { ProofRule } from '../../runtime/peers/proven-peers.js'
+import { internalProof } from '../../runtime/variables.js'
 import { clusterLine } from './cluster-at.js'
 import { withLiveRegistry, withRegistry, type Reading } from './connection.js'
 import { examine } from './doctor/examination.js'
@@ -21,9 +24,9 @@ import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
 import { harmlessIn, harmlessJson, Misuse, type Output, type Surroundings } from './output.js'
 import { dataFolder, runningCluster, runningToken } from './running-cluster.js'
-import { secure, withCredentials } from './secure.js'
+import { secure, secureText, withCredentials } from './secure.js'
 import { adoptStore, stores, storesText } from './store.js'
-import { counted, number } from './table.js'
+import { number } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
 import { newsLine, watch } from './watch.js'
@@ -34,9 +37,9 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   const self = calledAs(env)
   const all = new Command(self)
     .description('Inspects the cluster: its nodes and watched videos by ZooKeeper, and comments as a viewer sees them.')
-    .option('--data <FOLDER>', 'data folder of an npm start, for its addresses and its token')
+    .option('--data <FOLDER>', 'data folder of an npm start, for its addresses and its secrets')
     .option('--zookeeper <HOST:PORT/CHROOT>', 'ZooKeeper\'s address (else --data, ZOOKEEPER_CONNECT, ./data; only for reading: 127.0.0.1:2181/live-comments)', connectString)
-    .option('--zookeeper-auth-file <FILE>', 'file with the USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE)')
+    .option('--zookeeper-auth-file <FILE>', 'file with the USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE, ./data/zookeeper-auth)')
     .option('--json', 'print only JSON on stdout')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ writeOut: text => stdout.write(text), writeErr: text => stderr.write(text), getOutHelpWidth: () => stdout.columns ?? 80 })
@@ -57,7 +60,12 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   const examplesOf = (lines: readonly string[]) => `\nExamples:\n${lines.map(line => `  ${self} ${line}\n`).join('')}`
   const gatewayOption = ['--gateway <URL>', 'the gateway\'s URL (else --data, ./data; only for reading: http://127.0.0.1:8080)', httpUrl] as const
   const tokenOption = ['--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)'] as const
-  const tokenOf = (flag: string | undefined) => flag ?? (env['INTERNAL_TOKEN'] || runningToken(data()))
+  /** Runs `task` with what calls the parts. A cluster of npm start proves itself, unless told otherwise. */
+  const calling = <T>(flag: string | undefined, task: (client: InternalClient) => Promise<T>): Promise<T> => {
+    const { INTERNAL_PROOF } = readConfig(env, { INTERNAL_PROOF: internalProof.optional() })
+    const given = flag ?? env['INTERNAL_TOKEN']
+    return withCaller(given || runningToken(data()), INTERNAL_PROOF ?? (given ? 'prefer' : 'require'), task)
+  }
 
   command('edges', 'list the edges with their state, viewers and videos', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
@@ -93,7 +101,7 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     .argument('<NODE>', 'the id of the edge or gateway', nodeId)
     .action(async (id: string) => print(await withMeantCluster(reading(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
   command('secure', 'restrict all our znodes in ZooKeeper to these credentials', '--zookeeper-auth-file ./zookeeper-auth')
-    .action(async () => print(await withMeantCluster(reading(), secure, withCredentials), ({ secured }) => `${counted(secured.length, 'znode')} can now be read and changed only with these credentials.\n`))
+    .action(async () => print(await withMeantCluster(reading(), secure, withCredentials), secureText))
   command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
     .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
     .action(async (name: string) => print(await withMeantCluster(reading(), zk => nameCluster(zk, name)), ({ id }) => `The name of cluster ${id} is ${name}.\n`))
@@ -110,15 +118,15 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     .argument('[DISPATCHER]', 'the id of the dispatcher', nodeId)
     .option(...tokenOption)
     .action(async (action: StoreAction | undefined, id: string | undefined, { token }: { token?: string }) => {
-      if (action === undefined) return print(await withCaller(tokenOf(token), client => withLiveRegistry(reading(), (zk, { view }) => stores(zk, view, client))), found => storesText(found, out.colour))
+      if (action === undefined) return print(await calling(token, client => withLiveRegistry(reading(), (zk, { view }) => stores(zk, view, client))), found => storesText(found, out.colour))
       if (id === undefined) throw new Misuse(`which dispatcher's file is meant? Name it: ${self} store ${action} DISPATCHER`)
-      await print(await withCaller(tokenOf(token), client => withMeantCluster(reading(), zk => adoptStore(zk, client, id, action))), ({ path }) => `${path}, the file of ${id}, is the store now.\n`)
+      await print(await calling(token, client => withMeantCluster(reading(), zk => adoptStore(zk, client, id, action))), ({ path }) => `${path}, the file of ${id}, is the store now.\n`)
     })
   command('doctor', 'examine the whole cluster; name each problem and what to do about it (exit status 1 if there is one)', '', '--json')
     .option(...tokenOption)
     .action(async ({ token }: { token?: string }) => {
       const where = address()
-      const diagnosis = await withCaller(tokenOf(token), client => examine({ address: where, client, cluster: runningCluster(data()) }))
+      const diagnosis = await calling(token, client => examine({ address: where, client, cluster: runningCluster(data()) }))
       if (where.isDefault) note(clusterLine(diagnosis.cluster ?? undefined, where))
       await print(diagnosis, diagnosis => report(diagnosis, out.paint))
       if (!diagnosis.healthy) out.status = 1
@@ -157,10 +165,10 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   return all.addHelpText('after', examplesOf(['doctor', 'videos --top 10', 'tail demo', 'post demo \'hello\'']))
 }
 
-async function withCaller<T>(token: string | undefined, task: (client: InternalClient) => Promise<T>): Promise<T> {
+async function withCaller<T>(token: string | undefined, proof: ProofRule, task: (client: InternalClient) => Promise<T>): Promise<T> {
   // Only few commands need the HTTP client, a third of all code that would be loaded.
   const { InternalClient } = await import('../../runtime/peers/client.js')
-  const client = new InternalClient(token)
+  const client = new InternalClient(token, { proof })
   try {
     return await task(client)
   } finally {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { joinConnectStrings } from '../zookeeper/connect-string.js'
+import { readCredentials, type Credentials } from '../zookeeper/credentials.js'
 import { Problem } from './output.js'
 
 /** A process as `npm start` records it; its pid is null while it is down. */
@@ -9,6 +10,8 @@ const member = z.object({ id: z.string(), pid: z.number().nullable(), url: z.str
 const record = z.object({
   /** Absent where an older version wrote it. */
   cluster: z.object({ id: z.string(), name: z.string() }).optional(),
+  /** Relative to the folder; absent where there are no credentials for ZooKeeper, or they are in no file. */
+  zookeeperAuthFile: z.string().optional(),
   zookeeper: z.array(member),
   gateways: z.array(member),
   dispatchers: z.array(member),
@@ -50,6 +53,18 @@ export function runningCluster({ path, name, isGiven }: DataFolder): RunningClus
 /** The value of ZOOKEEPER_CONNECT for that cluster: all its servers. */
 export function zookeeperOf({ zookeeper }: RunningCluster): string | undefined {
   return joinConnectStrings(zookeeper.flatMap(({ url }) => url ?? [])) || undefined
+}
+
+/** The parts' credentials for the ZooKeeper at `connect`, if a cluster of the folder uses it; undefined if there are none or
+ * they belong to another user. */
+export function runningAuth(folder: DataFolder, connect: string): Credentials | undefined {
+  try {
+    const running = runningCluster(folder)
+    if (running?.zookeeperAuthFile === undefined || zookeeperOf(running) !== connect) return undefined
+    return readCredentials(resolve(folder.path, running.zookeeperAuthFile))
+  } catch {
+    return undefined
+  }
 }
 
 /** Its internal token; undefined if there is none or it belongs to another user. */

@@ -5,6 +5,7 @@ import { isZkError, ZkError } from './zk-error.js'
 
 /** One child, as last read. */
 export interface Entry {
+  /** Empty in the cache's own entries if it is over 4 KB: many children of a megabyte would fill the memory. */
   readonly data: Buffer
   readonly stat: NodeStat
 }
@@ -24,9 +25,17 @@ export interface ChildrenCacheOptions {
   /** The ACL of the child keeps us from reading it; without a name, that of the parent. Called at each try, at first once a
    * second and then more seldom. Such a child does not keep the cache from being synced; such a parent does. */
   readonly onRefused?: (name: string | undefined) => void
+  /** Most children that are read; the others are left out. No limit by default. */
+  readonly most?: number
+  /** There are more children than are read. Called at each reading of the list. */
+  readonly onCrowded?: (children: number) => void
   /** All is looked at again about each so often, ms; 4 minutes by default. */
   readonly lookAgainMs?: number
 }
+
+/** Longer data is given to `onSet` and not kept. */
+const MAX_KEPT_BYTES = 4_096
+const NOTHING = Buffer.alloc(0)
 
 /** Most reads under way at a time. */
 const MAX_READS = 64
@@ -201,7 +210,7 @@ export class ChildrenCache {
   async #namesNow(): Promise<Set<string> | undefined> {
     const { zk } = this.#options
     try {
-      return new Set((await zk.getChildren(this.path, this.#list)).names)
+      return this.#chosen((await zk.getChildren(this.path, this.#list)).names)
     } catch (error) {
       if (isZkError(error, 'NO_AUTH')) {
         this.#refuse(undefined)
@@ -214,13 +223,22 @@ export class ChildrenCache {
     }
   }
 
+  /** As many as are read, those that were read before first. */
+  #chosen(names: readonly string[]): Set<string> {
+    const { most = Infinity, onCrowded } = this.#options
+    if (names.length <= most) return new Set(names)
+    onCrowded?.(names.length)
+    const isKnown = (name: string) => this.#names.has(name)
+    return new Set([...names.filter(isKnown), ...names.filter(name => !isKnown(name))].slice(0, most))
+  }
+
   async #readChild(name: string): Promise<void> {
     try {
       const entry = await this.#options.zk.getData(this.#prefix + name, this.#onChild)
       if (this.#closed || !this.#names.has(name)) return
       const previous = this.#entries.get(name)
       if (previous?.stat.mzxid === entry.stat.mzxid && previous.stat.czxid === entry.stat.czxid) return
-      this.#entries.set(name, entry)
+      this.#entries.set(name, entry.data.length > MAX_KEPT_BYTES ? { ...entry, data: NOTHING } : entry)
       this.#options.onSet?.(name, entry, previous)
     } catch (error) {
       if (isZkError(error, 'NO_AUTH')) return this.#refuse(name)

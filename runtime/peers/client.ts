@@ -1,7 +1,8 @@
 import { Agent, type Dispatcher } from 'undici'
-import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
+import { NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { sentToken } from './internal-token.js'
 import { codesOf, PeerError, type PeerFailure } from './peer-error.js'
+import { ProvenPeers, type ProofRule, type ProvenPeersOptions } from './proven-peers.js'
 
 export interface Call {
   readonly method?: 'GET' | 'POST'
@@ -21,42 +22,73 @@ export interface Caller {
   call(url: string, call: Call): Promise<Buffer>
 }
 
-/** Calls over HTTP, with a keep-alive pool for each node. */
-export class InternalClient implements Caller {
-  readonly agent: Agent
-  readonly headers: Readonly<Record<string, string>>
+const PROOF_MS = 1_000
+/** Of an answer's body that nobody reads. */
+const MAX_HEALTH_BYTES = 4_096
 
-  /** @param token INTERNAL_TOKEN, of which the first token is sent */
-  constructor(token: string | undefined) {
-    this.agent = new Agent({
+/** What every call carries. */
+export type CallHeaders = Readonly<Record<string, string>>
+
+export interface InternalClientOptions extends Partial<Pick<ProvenPeersOptions, 'onUnproven'>> {
+  /** INTERNAL_PROOF; `prefer` without. */
+  readonly proof?: ProofRule
+}
+
+/** Calls over HTTP, with a keep-alive pool for each node. A peer that has not proven that it knows the token gets nothing. */
+export class InternalClient implements Caller {
+  readonly #agent: Agent
+  readonly #headers: CallHeaders
+  readonly #peers: ProvenPeers | undefined
+
+  /** @param tokens INTERNAL_TOKEN, of which the first token is sent; without it nobody has anything to prove */
+  constructor(tokens: string | undefined, { proof: rule = 'prefer', onUnproven }: InternalClientOptions = {}) {
+    this.#agent = new Agent({
       connections: null,
       pipelining: 1,
       connect: { timeout: 1_000 },
       keepAliveTimeout: 4_000, // below the server's 8 s, or the server may be closing a reused socket
     })
-    this.headers = { [WIRE_HEADER]: String(WIRE_VERSION), ...(token === undefined ? {} : { authorization: `Bearer ${sentToken(token)}` }) }
+    const token = tokens === undefined ? undefined : sentToken(tokens)
+    this.#headers = { [WIRE_HEADER]: String(WIRE_VERSION), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
+    if (token === undefined) return
+    const peers = (this.#peers = new ProvenPeers({ token, rule, ask: this.#proof, onUnproven }))
+    this.#agent.on('connect', ({ origin }) => peers.connected(origin))
+    this.#agent.on('disconnect', ({ origin }) => peers.disconnected(origin))
+  }
+
+  /** What a call to the peer at `url` carries, once it may have our token: at once if that is known already.
+   * @param instance the one that the registry shows there; undefined: any. A promise rejects with a PeerError. */
+  headersFor(url: string, instance?: string): CallHeaders | Promise<CallHeaders> {
+    const proof = this.#peers?.prove(new URL(url).origin, instance)
+    return proof === undefined ? this.#headers : proof.then(() => this.#headers)
   }
 
   async call(url: string, { method = 'POST', to, path, body, headers, timeoutMs }: Call): Promise<Buffer> {
     let response: Dispatcher.ResponseData
     let bytes: Buffer
+    let sent = false
     // Not AbortSignal.timeout: it would fire, and make an exception, long after most calls have ended.
     const timeout = new AbortController()
     const timer = setTimeout(() => timeout.abort(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')), timeoutMs)
     try {
-      response = await this.agent.request({
-        origin: new URL(url).origin,
+      const { origin } = new URL(url)
+      const proof = this.#peers?.prove(origin, to)
+      if (proof) await unlessAborted(proof, timeout.signal)
+      sent = true
+      response = await this.#agent.request({
+        origin,
         path,
         method,
         body: body ?? null,
-        headers: { ...this.headers, ...(to === undefined ? {} : { [TO_HEADER]: to }), ...headers },
+        headers: { ...this.#headers, ...(to === undefined ? {} : { [TO_HEADER]: to }), ...headers },
         signal: timeout.signal,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       })
       bytes = Buffer.from(await response.body.arrayBuffer())
     } catch (error) {
-      throw new PeerError(failureOf(error), `${method} ${path.split('?')[0]} to ${url} failed`, { cause: error, ...(neverSent(error) ? { sent: false } : {}) })
+      if (error instanceof PeerError) throw error
+      throw new PeerError(failureOf(error), `${method} ${path.split('?')[0]} to ${url} failed`, { cause: error, ...(!sent || neverSent(error) ? { sent: false } : {}) })
     } finally {
       clearTimeout(timer)
     }
@@ -67,8 +99,20 @@ export class InternalClient implements Caller {
     return bytes
   }
 
+  /** A peer's proof for a nonce, on the health route: the former version answers there too, and counts no refusal. */
+  readonly #proof = async (origin: string, nonce: string): Promise<string | undefined> => {
+    const signal = AbortSignal.timeout(PROOF_MS)
+    try {
+      const { headers, body } = await this.#agent.request({ origin, path: '/healthz', method: 'GET', headers: { [NONCE_HEADER]: nonce }, signal })
+      await body.dump({ limit: MAX_HEALTH_BYTES, signal })
+      return headers[PROOF_HEADER]?.toString()
+    } catch (cause) {
+      throw new PeerError(failureOf(cause), `${origin} could not be asked for a proof`, { cause, sent: false })
+    }
+  }
+
   async close(): Promise<void> {
-    await this.agent.destroy()
+    await this.#agent.destroy()
   }
 }
 
@@ -85,4 +129,12 @@ export function failureOf(error: unknown): PeerFailure {
 /** Whether the connection was never made. */
 function neverSent(error: unknown): boolean {
   return codesOf(error).has('UND_ERR_CONNECT_TIMEOUT')
+}
+
+/** Waits for `promise`, but not beyond the signal. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+    promise.then(resolve, reject)
+  })
 }

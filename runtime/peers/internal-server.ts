@@ -1,11 +1,13 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { LiveError } from '../../protocol/errors.js'
-import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
+import { NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import type { Exchange } from '../http/exchange.js'
 import { json } from '../http/reply.js'
 import { HttpServer } from '../http/server.js'
 import type { Log } from '../log.js'
+import { refuseBrowsers, refuseOtherHosts } from './browser-guard.js'
 import { takesToken } from './internal-token.js'
+import { printProof } from './proof.js'
 
 export interface InternalOptions {
   /** INTERNAL_TOKEN: any of its tokens is accepted; undefined: no check. */
@@ -13,6 +15,8 @@ export interface InternalOptions {
   readonly metrics: Registry
   /** The answer of `/internal/ping`, by which a caller knows whom it reached. */
   readonly identity: { readonly id: string; readonly instance: string; readonly version: string }
+  /** Where the other parts reach this port; undefined until that is known. Without it there is no proof. */
+  readonly url?: () => string | undefined
   /** Further fields of a ping's answer; undefined: none. */
   readonly pong?: () => Readonly<Record<string, unknown>>
   /** Why the node is not ready; undefined if it is. */
@@ -26,13 +30,17 @@ const SAID_MS = 60_000
 
 /** The internal port of every node: health (open to all), metrics and `/internal/…` (both with the token, if one is set).
  * A ping also answers with this node's clock, `now` in Unix ms. Callers of another wire version are refused, so that a
- * rolling upgrade fails loudly. */
-export function internalServer({ token, metrics, identity, pong, notReady, onBug, log }: InternalOptions): HttpServer {
-  const takes = token === undefined ? () => true : takesToken(token)
+ * rolling upgrade fails loudly; so are web pages. A health check that brings a nonce is answered with a proof of who we are. */
+export function internalServer({ token, metrics, identity, url = () => undefined, pong, notReady, onBug, log }: InternalOptions): HttpServer {
   const refused = tellRefusals(metrics, log)
   new Gauge({ name: 'live_ready', help: 'Whether /readyz says ready: 1 or 0.', registers: [metrics], collect() { this.set(Number(notReady() === undefined)) } })
-  const server = new HttpServer({ onBug, guard: exchange => guard(exchange, takes, identity.instance, refused) })
-  server.route('GET', '/healthz', () => json({ status: 'ok' }))
+  const server = new HttpServer({ onBug, guard: guardOf({ token, url, instance: identity.instance, refused }) })
+  const proof = (nonce: string): Record<string, string> => {
+    const own = url()
+    const proof = token === undefined || own === undefined ? undefined : printProof(token, { instance: identity.instance, url: own }, nonce)
+    return proof === undefined ? {} : { [PROOF_HEADER]: proof }
+  }
+  server.route('GET', '/healthz', exchange => json({ status: 'ok' }, 200, proof(exchange.header(NONCE_HEADER))))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/internal/ping', () => json({ ...identity, ...pong?.(), now: Date.now() }))
   server.route('GET', '/metrics', async () => ({ status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.metrics() }))
@@ -45,24 +53,43 @@ export function readiness(notReady: () => string | undefined) {
   throw new LiveError('NOT_READY', reason)
 }
 
-function guard(exchange: Exchange, takes: (authorization: string) => boolean, instance: string, refused: Refused): void {
-  if (exchange.path === '/healthz' || exchange.path === '/readyz') return
-  if (!takes(exchange.header('authorization'))) throw refused(new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong'))
-  const wire = exchange.header(WIRE_HEADER)
-  if (exchange.path.startsWith('/internal/') && wire !== '' && wire !== String(WIRE_VERSION)) {
-    throw refused(new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}`))
+interface GuardOptions extends Required<Pick<InternalOptions, 'token' | 'url'>> {
+  readonly instance: string
+  readonly refused: Refused
+}
+
+/** What is checked before a route, in this order. */
+function guardOf({ token, url, instance, refused }: GuardOptions): (exchange: Exchange) => void {
+  const takes = token === undefined ? undefined : takesToken(token)
+  return exchange => {
+    const { path } = exchange
+    try {
+      refuseBrowsers(exchange)
+      if (!takes) refuseOtherHosts(exchange, url())
+      if (path === '/healthz' || path === '/readyz') return
+      if (takes && !takes(exchange.header('authorization'))) throw new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong')
+      if (path.startsWith('/internal/')) checkWire(exchange.header(WIRE_HEADER))
+      // A restarted node has the former instance's address and none of its rooms.
+      const to = exchange.header(TO_HEADER)
+      if (to !== '' && to !== instance) throw new LiveError('MISDIRECTED', 'this is meant for an instance that is gone')
+    } catch (error) {
+      throw error instanceof LiveError ? refused(error) : error
+    }
   }
-  // A restarted node has the former instance's address and none of its rooms.
-  const to = exchange.header(TO_HEADER)
-  if (to !== '' && to !== instance) throw refused(new LiveError('MISDIRECTED', 'this is meant for an instance that is gone'))
+}
+
+/** A form or an image on a web page can send no header of ours. */
+function checkWire(wire: string): void {
+  if (wire === '') throw new LiveError('FORBIDDEN', `a call between parts names its wire version in ${WIRE_HEADER}`)
+  if (wire !== String(WIRE_VERSION)) throw new LiveError('WRONG_WIRE_VERSION', `this node speaks wire version ${WIRE_VERSION}`)
 }
 
 type Refused = (error: LiveError) => LiveError
 
-/** Counts and logs what the guard refuses: a wrong token or version is for an operator to fix. */
+/** Counts and logs what the guard refuses: a wrong token or version, or a web page that calls, is for an operator to look at. */
 function tellRefusals(metrics: Registry, log: Log | undefined): Refused {
-  const counter = new Counter({ name: 'live_internal_refusals_total', help: 'Calls to the internal port refused for their token, wire version or instance, by error code.', labelNames: ['code'], registers: [metrics] })
-  for (const code of ['UNAUTHORIZED', 'WRONG_WIRE_VERSION', 'MISDIRECTED']) counter.inc({ code }, 0)
+  const counter = new Counter({ name: 'live_internal_refusals_total', help: 'Calls to the internal port refused for their token, wire version, instance or sender, by error code.', labelNames: ['code'], registers: [metrics] })
+  for (const code of ['FORBIDDEN', 'UNAUTHORIZED', 'WRONG_WIRE_VERSION', 'MISDIRECTED']) counter.inc({ code }, 0)
   const saidAt = new Map<string, number>()
   return error => {
     counter.inc({ code: error.code })

@@ -4,13 +4,18 @@ import { createHash, timingSafeEqual } from 'node:crypto'
  * The first is sent, any of them is accepted. */
 
 /** @param tokens the value of INTERNAL_TOKEN */
+export function acceptedTokens(tokens: string): string[] {
+  return tokens.split(',')
+}
+
+/** @param tokens the value of INTERNAL_TOKEN */
 export function sentToken(tokens: string): string {
-  return tokens.split(',', 1)[0]!
+  return acceptedTokens(tokens)[0]!
 }
 
 /** Tells whether an `Authorization` header carries one of `tokens`, in constant time. */
 export function takesToken(tokens: string): (authorization: string) => boolean {
-  const taken = tokens.split(',').map(token => digest(`Bearer ${token}`))
+  const taken = acceptedTokens(tokens).map(token => digest(`Bearer ${token}`))
   return authorization => {
     const given = digest(authorization)
     return taken.map(each => timingSafeEqual(each, given)).includes(true)

@@ -4,15 +4,19 @@
  * `lost`: the connection broke; the outcome is unknown.
  * `status`: it answered with an error.
  * `wire`: it speaks another wire version.
+ * `unproven`: it has not proven that it is a part of ours, and was sent nothing: see proof.ts.
  * `local`: this process could not send the call (no descriptors, stopping). */
-export type PeerFailure = 'refused' | 'timeout' | 'lost' | 'status' | 'wire' | 'local'
+export type PeerFailure = 'refused' | 'timeout' | 'lost' | 'status' | 'wire' | 'unproven' | 'local'
+
+/** Such a call has done nothing. */
+const NEVER_SENT: ReadonlySet<PeerFailure> = new Set(['refused', 'local', 'wire', 'unproven'])
 
 export class PeerError extends Error {
   override readonly name = 'PeerError'
   readonly failure: PeerFailure
   /** Whether the peer may have received the call and done it; false if that is ruled out. */
   readonly sent: boolean
-  /** HTTP status of a `status` failure. */
+  /** HTTP status of a `status` failure; 401 of an `unproven` one if the proof was wrong. */
   readonly status: number | undefined
   /** Body of a `status` failure. */
   readonly body: Buffer | undefined
@@ -20,7 +24,7 @@ export class PeerError extends Error {
   constructor(failure: PeerFailure, message: string, options: ErrorOptions & { status?: number; body?: Buffer; sent?: boolean } = {}) {
     super(message, options)
     this.failure = failure
-    this.sent = options.sent ?? (failure !== 'refused' && failure !== 'local' && failure !== 'wire')
+    this.sent = options.sent ?? !NEVER_SENT.has(failure)
     this.status = options.status
     this.body = options.body
   }

@@ -284,8 +284,8 @@ export class Faults {
   }
 
   async #withZookeeper(task: (zk: Zk, port: number) => Promise<unknown>, patienceMs = ZOOKEEPER_PATIENCE_MS): Promise<void> {
-    const address = this.#options.target.zookeeperUrl
-    const zk = new Zk(address)
+    const { zookeeperUrl, zookeeperAuth: auth } = this.#options.target
+    const zk = new Zk(zookeeperUrl, { auth })
     try {
       await zk.ready(AbortSignal.timeout(patienceMs))
       await task(zk, await this.#servingPort())

@@ -1,8 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
 import { joinConnectStrings, parseConnectString, parseServers } from '../../registry/zookeeper/connect-string.js'
+import { readCredentials, type Credentials } from '../../registry/zookeeper/credentials.js'
 import { Cluster } from '../support/cluster.js'
 import { until } from '../support/until.js'
 import { Builds } from './builds.js'
@@ -68,7 +69,9 @@ export class Target {
     const zookeepers = await OwnZooKeepers.start(data, servers)
     const counts = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges, '--watchdog', watchdog].map(String)
     const builds = otherBuild === undefined ? undefined : new Builds(otherBuild)
-    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeepers.url], { LOG_LEVEL: 'debug', ...network.env }, [], builds?.entry)
+    // Another build may be the former one, which cannot prove itself.
+    const proof = builds && { INTERNAL_PROOF: 'prefer' }
+    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeepers.url], { LOG_LEVEL: 'debug', ...proof, ...network.env }, [], builds?.entry)
     let up = false
     const ready = cluster.ready().finally(() => (up = true))
     try {
@@ -96,6 +99,12 @@ export class Target {
   /** What ZOOKEEPER_CONNECT takes, without a proxy. */
   get zookeeperUrl(): string {
     return joinConnectStrings(this.record.zookeeper.map(({ url }) => url!))
+  }
+
+  /** Its credentials for it. */
+  get zookeeperAuth(): Credentials | undefined {
+    const { zookeeperAuthFile: file } = this.record
+    return file === undefined ? undefined : readCredentials(resolve(this.data, file))
   }
 
   /** SIGKILL of some servers, and back when `away` resolves. */

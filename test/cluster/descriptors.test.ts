@@ -11,7 +11,7 @@ import { watchReady } from '../support/viewer.js'
 /** A part of the cluster besides, that may have 300 descriptors. */
 async function poorPart(t: Test, cluster: Cluster, role: 'gateway' | 'edge') {
   const child = spawn('sh', ['-c', 'ulimit -n 300 && exec "$0" "$@"', 'env', ...PROGRAM, role], {
-    env: { ...process.env, NODE_ID: `poor-${role}`, PORT: '0', INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: cluster.record().zookeeper[0]!.url!, INTERNAL_TOKEN: readFileSync(join(cluster.data, 'internal-token'), 'utf8').trim() },
+    env: { ...process.env, NODE_ID: `poor-${role}`, PORT: '0', INTERNAL_PORT: '0', ...cluster.zookeeperEnv, INTERNAL_TOKEN: readFileSync(join(cluster.data, 'internal-token'), 'utf8').trim() },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.after(() => child.kill('SIGKILL'))

@@ -8,7 +8,6 @@ import { RunningCommand } from '../support/operator.js'
 import { PROGRAM } from '../support/program.js'
 import { until } from '../support/until.js'
 import { watch, watchReady } from '../support/viewer.js'
-import { openZk } from '../support/zookeeper.js'
 
 t.setTimeout(230_000)
 
@@ -20,8 +19,7 @@ const post = (url: string) => fetch(`${url}/comments/demo`, { method: 'POST', he
 t.test('gateways are listed, and drained and taken back by their id', async t => {
   const cluster = await startCluster(t, ['--gateways', '2', '--edges', '1', '--dispatchers', '1', '--watchdog', '0'])
   const { url } = cluster.member('gateway-2')
-  const zookeeper = cluster.record().zookeeper[0]!.url!
-  const news = new RunningCommand(['watch'], { env: { ZOOKEEPER_CONNECT: zookeeper } })
+  const news = new RunningCommand(['watch'], { env: cluster.zookeeperEnv })
   t.after(() => news.interrupt())
   await until(() => news.stderr.includes('watching'))
   t.match(await rows(cluster), [{ id: 'gateway-1', state: 'up', viewers: 0 }, { id: 'gateway-2', state: 'up', viewers: 0, url }])
@@ -54,11 +52,11 @@ t.test('gateways are listed, and drained and taken back by their id', async t =>
   t.equal(await ready(cluster, 'gateway-2'), 200, 'a wish is for one process, not for those after it')
   await watchReady(t, `${url}/comments/demo`)
 
-  await t.test('a second gateway of the same id serves all the same, unannounced', t => another(t, cluster, zookeeper))
+  await t.test('a second gateway of the same id serves all the same, unannounced', t => another(t, cluster))
 })
 
-async function another(t: Test, cluster: Cluster, zookeeper: string): Promise<void> {
-  const child = spawn('env', [...PROGRAM, 'gateway'], { env: { PATH: process.env['PATH'], NODE_ID: 'gateway-1', PORT: '0', INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: zookeeper }, stdio: ['ignore', 'pipe', 'inherit'] })
+async function another(t: Test, cluster: Cluster): Promise<void> {
+  const child = spawn('env', [...PROGRAM, 'gateway'], { env: { PATH: process.env['PATH'], NODE_ID: 'gateway-1', PORT: '0', INTERNAL_PORT: '0', ...cluster.zookeeperEnv }, stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
   let output = ''
   child.stdout.on('data', (text: Buffer) => (output += text.toString()))
@@ -66,7 +64,7 @@ async function another(t: Test, cluster: Cluster, zookeeper: string): Promise<vo
   const { publicUrl } = JSON.parse(line) as { publicUrl: string }
   await until(() => output.includes('"event":"announcement_conflict"'), { what: 'it says that its id is taken' })
   t.equal((await fetch(`${publicUrl}/readyz`)).status, 200)
-  const zk = await openZk(t, zookeeper)
+  const zk = await cluster.openZk(t)
   t.equal(parseGateway((await zk.getData(`${GATEWAYS}/gateway-1`)).data).publicUrl, cluster.member('gateway-1').url)
   child.kill('SIGTERM')
   t.same(await once(child, 'exit'), [0, null])

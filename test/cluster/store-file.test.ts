@@ -57,7 +57,7 @@ async function dispatcher(t: Test, cluster: Cluster, id: string, env: NodeJS.Pro
       NODE_ID: id,
       INTERNAL_PORT: String(port),
       INTERNAL_TOKEN: readFileSync(join(cluster.data, 'internal-token'), 'utf8').trim(),
-      ZOOKEEPER_CONNECT: cluster.record().zookeeper[0]!.url!,
+      ...cluster.zookeeperEnv,
       STORE_URL: `sqlite:${cluster.data}/comments.db`,
       ...env,
     },

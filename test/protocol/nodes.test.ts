@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { deflateRawSync } from 'node:zlib'
 import t from 'tap'
 import {
-  isNodeId, MAX_ZNODE_BYTES, parseDispatcher, parseDrain, parseEdge, parseExpected, parseHoldings, parseMember, printHoldings, printNode,
+  isNodeId, MAX_HELD_VIDEOS, MAX_ZNODE_BYTES, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseMember, parseStore, printHoldings, printNode,
 } from '../../protocol/nodes.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
 
@@ -65,8 +65,47 @@ t.test('what is no list of holdings is rubbish', async t => {
   for (const bytes of [Buffer.alloc(0), Buffer.from('i1\nv 1\n'), printHoldings({ instance: 'i1', videos: new Map([['v', 1]]) }).subarray(0, -3)]) t.throws(() => parseHoldings(bytes), { name: 'RubbishError' })
 })
 
-t.test('a list that inflates without end is rubbish, not a full memory', async t => {
-  t.throws(() => parseHoldings(deflateRawSync(Buffer.alloc(80 * 1024 * 1024, 65))), { name: 'RubbishError' })
+t.test('a list that inflates to more than an edge announces is rubbish, and costs no more than a full one', async t => {
+  const few = parseHoldings(printHoldings({ instance: 'i1', videos: new Map([['v', 1]]) }))
+  t.equal(few.videos.size, 1)
+  const line = (i: number) => `${i.toString(36).padStart(64, '_')} 1\n`
+  const list = (count: number) => deflateRawSync(`i1\n${Array.from({ length: count }, (_, i) => line(i)).join('')}`)
+  t.equal(parseHoldings(list(MAX_HELD_VIDEOS)).videos.size, MAX_HELD_VIDEOS)
+  const bombs: Record<string, Buffer> = {
+    'one letter': deflateRawSync(Buffer.alloc(32 << 20, 65)),
+    'the same line again and again': deflateRawSync(`${'x'.repeat(16)}\n${'a 1\n'.repeat(5_000_000)}`),
+    'one video, as often as it may be': deflateRawSync(`i1\n${'a 1\n'.repeat(MAX_HELD_VIDEOS)}`),
+    'a video too many': list(MAX_HELD_VIDEOS + 1),
+    'over a znode\'s bytes': Buffer.alloc(MAX_ZNODE_BYTES + 1),
+    'an instance without end': deflateRawSync(`${'x'.repeat(1 << 20)}\nv 1\n`),
+    'an instance of control characters': deflateRawSync('\u001b[2J\nv 1\n'),
+    'no UTF-8': deflateRawSync(Buffer.from('i1\nv\xff 1\n', 'latin1')),
+  }
+  const since = performance.now()
+  for (const [what, bomb] of Object.entries(bombs)) t.throws(() => parseHoldings(bomb), { name: 'RubbishError' }, what)
+  t.ok(performance.now() - since < 3_000, `${Math.round(performance.now() - since)} ms in all`)
+})
+
+t.test('what no entry in JSON can be is rubbish, before it is read', async t => {
+  const kinds = { parseEdge, parseDispatcher, parseGateway, parseMember, parseDrain, parseCluster, parseExpected, parseStore }
+  const sound = JSON.stringify({ ...edgeNode('e1'), name: 'n', generation: 'g', file: 'f', stored: 1 })
+  const shapes: Record<string, Buffer> = {
+    'too long': Buffer.from(JSON.stringify({ ...edgeNode('e1'), more: 'x'.repeat(16 << 10) })),
+    'too long, of blanks': Buffer.concat([Buffer.from(sound), Buffer.alloc(1_000_000, 32)]),
+    'deep, and never closed': Buffer.alloc(1_000_000, '['),
+    'deep': Buffer.from(`${'['.repeat(8_000)}${']'.repeat(8_000)}`),
+    'deep, in a field': Buffer.from(`{"id":${'{"a":'.repeat(3_000)}1${'}'.repeat(3_000)}}`),
+    'no UTF-8': Buffer.from(sound.replace('"e1"', '"e1","more":"\xff"'), 'latin1'),
+    'half a character': Buffer.concat([Buffer.from(sound.slice(0, -1)), Buffer.from([0x2c, 0x22, 0xe2, 0x82])]),
+    'a number too large': Buffer.from(sound.replaceAll(/:[0-9]+/g, ':1e999').replaceAll('127.0.0.1:1e999', '127.0.0.1:1')),
+  }
+  for (const [kind, parse] of Object.entries(kinds)) {
+    for (const [what, data] of Object.entries(shapes)) {
+      if (what === 'a number too large' && ['parseMember', 'parseDrain', 'parseCluster', 'parseExpected'].includes(kind)) continue // they have none
+      t.throws(() => parse(data), { name: 'RubbishError' }, `${kind}: ${what}`)
+    }
+  }
+  t.equal(parseEdge(Buffer.from(JSON.stringify({ ...edgeNode('e1'), internalUrl: `http://x/${'y'.repeat(2_000)}`, publicUrl: `http://x/${'y'.repeat(2_000)}`, later: 'z'.repeat(4_000) }))).id, 'e1', 'the longest, and a field of a later version')
 })
 
 t.test('a node id is 1 to 64 of A-Z a-z 0-9 _ -', async t => {

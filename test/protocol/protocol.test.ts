@@ -17,8 +17,9 @@ import { nextId } from '../../protocol/id.js'
 import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import { commentEvent, gapEvent, readyEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
-import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
+import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
+import { checkProof, printProof } from '../../runtime/peers/proof.js'
 import { projectRoot } from '../../runtime/root.js'
 
 const protocol = readFileSync(join(projectRoot, 'protocol/PROTOCOL.md'), 'utf8')
@@ -32,6 +33,7 @@ function example(name: string): string {
   return text
 }
 
+const headers = { [WIRE_HEADER]: String(WIRE_VERSION) }
 const bytesOf = (text: string) => Buffer.from(text)
 const hex = (text: string) => Buffer.from(text.replace(/\s/g, ''), 'hex')
 
@@ -110,9 +112,9 @@ t.test('every internal route, header and the version are named', async t => {
   routeStore(server, {} as StoreDesk)
   t.teardown(() => server.close())
   for (const route of server.routes.filter(route => route.includes('/internal/'))) t.match(protocol, `\`${route}`, route)
-  for (const header of [WIRE_HEADER, TO_HEADER, READS_HEADER]) t.match(protocol, `\`${header}\``)
+  for (const header of [WIRE_HEADER, TO_HEADER, READS_HEADER, NONCE_HEADER, PROOF_HEADER]) t.match(protocol, `\`${header}\``)
   const named = new Set(Array.from(protocol.matchAll(/x-live-[a-z]+/g), ([header]) => header))
-  t.same([...named].sort(), ['x-live-edge', 'x-live-instance', 'x-live-reads', 'x-live-to', 'x-live-url', 'x-live-wire'])
+  t.same([...named].sort(), ['x-live-edge', 'x-live-instance', 'x-live-nonce', 'x-live-proof', 'x-live-reads', 'x-live-to', 'x-live-url', 'x-live-wire'])
   t.match(protocol, `The wire's version is **${WIRE_VERSION}**`)
 })
 
@@ -123,10 +125,17 @@ t.test('a ping and asked holdings are answered as they stand there, but for the 
   internalRoutes(server, { viewers: held.viewers, subscriptions: () => new Map(Object.entries(held.videos)) } as unknown as Edge)
   t.teardown(() => server.close())
   const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}`
-  const { now, ...answered } = (await (await fetch(`${url}/internal/ping`)).json()) as { now: number }
+  const { now, ...answered } = (await (await fetch(`${url}/internal/ping`, { headers })).json()) as { now: number }
   t.same(answered, identity)
   t.ok(Math.abs(now - Date.now()) < 60_000)
-  t.same(await (await fetch(`${url}/internal/holdings`)).json(), held)
+  t.same(await (await fetch(`${url}/internal/holdings`, { headers })).json(), held)
+})
+
+t.test('a proof is given and checked as it stands there', async t => {
+  const lines = new Map(example('proof').trim().split('\n').map(line => [line.split(/:? +/)[0]!, line.slice(line.search(/ [^ ]/) + 1)]))
+  const [token, url, nonce, proof] = ['token', 'url', NONCE_HEADER, PROOF_HEADER].map(name => lines.get(name)!) as [string, string, string, string]
+  t.equal(printProof(token, { instance: '9f86d081884c7d65', url }, nonce), proof)
+  t.equal(checkProof(token, url, nonce, proof), '9f86d081884c7d65')
 })
 
 t.test('a dispatcher\'s store is told as it stands there', async t => {
@@ -135,9 +144,9 @@ t.test('a dispatcher\'s store is told as it stands there', async t => {
   routeStore(server, { standing: { report, adopt: async () => {} }, check: async () => check })
   t.teardown(() => server.close())
   const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/internal/store`
-  t.same(await (await fetch(url)).json(), { ...report, check })
-  t.same(await (await fetch(`${url}?check=no`)).json(), { ...report, check: null })
-  const order = (body: string, type = 'application/json') => fetch(url, { method: 'POST', headers: { 'content-type': type }, body })
+  t.same(await (await fetch(url, { headers })).json(), { ...report, check })
+  t.same(await (await fetch(`${url}?check=no`, { headers })).json(), { ...report, check: null })
+  const order = (body: string, type = 'application/json') => fetch(url, { method: 'POST', headers: { ...headers, 'content-type': type }, body })
   t.same(await (await order('{"adopt":"restore"}')).json(), { ...report, check: null })
   t.equal((await order('{"adopt":"other"}')).status, 400)
   t.equal((await order('{"adopt":"restore"}', 'text/plain')).status, 415, 'no page of another site can send that')

@@ -3,7 +3,7 @@ import t from 'tap'
 import { newInstance } from '../../registry/start.js'
 import { zookeeperVariables } from '../../registry/variables.js'
 import { ConfigError, readConfig } from '../../runtime/config.js'
-import { count, nodeVariables, publicVariables, urlOf } from '../../runtime/variables.js'
+import { count, nodeVariables, publicVariables, tokenConflicts, urlOf } from '../../runtime/variables.js'
 
 const shape = { ...nodeVariables('edge', 9081), ...zookeeperVariables, ...publicVariables(8081), EDGE_CAPACITY: count(15_000) }
 
@@ -47,6 +47,22 @@ t.test('one error names every bad variable and its rule', async t => {
       'ZOOKEEPER_CONNECT: must be HOST:PORT[,HOST:PORT...][/CHROOT]',
     ])
   }
+})
+
+t.test('a part is without a token on loopback alone, and with identity off', async t => {
+  for (const env of [{}, { INTERNAL_HOST: '' }, ...['127.0.0.1', '127.1.2.3', 'localhost', '::1'].map(INTERNAL_HOST => ({ INTERNAL_HOST }))]) t.same(tokenConflicts(env, true), [], JSON.stringify(env))
+  for (const INTERNAL_HOST of ['0.0.0.0', '::', '10.0.0.1', 'edge-1', '127.evil.example', 'localhost.example']) {
+    t.match(tokenConflicts({ INTERNAL_HOST }, true), [/^INTERNAL_TOKEN: must be set where INTERNAL_HOST is not/], INTERNAL_HOST)
+    t.same(tokenConflicts({ INTERNAL_HOST, INTERNAL_TOKEN: 'x'.repeat(16) }, true), [])
+  }
+  for (const name of ['AUTH_JWT_SECRET', 'AUTH_JWKS_FILE']) {
+    t.match(tokenConflicts({ [name]: 'x' }, true), [/^INTERNAL_TOKEN: must be set where identity is on/], name)
+    t.same(tokenConflicts({ [name]: 'x', INTERNAL_TOKEN: 'x'.repeat(16) }, true), [])
+  }
+  t.same(tokenConflicts({ INTERNAL_HOST: '0.0.0.0' }, false), [], 'it is said last')
+  for (const INTERNAL_PROOF of ['require', 'prefer']) t.equal(readConfig({ INTERNAL_PROOF }, shape).INTERNAL_PROOF, INTERNAL_PROOF)
+  t.equal(readConfig({}, shape).INTERNAL_PROOF, 'prefer')
+  t.throws(() => readConfig({ INTERNAL_PROOF: 'never' }, shape), { message: 'INTERNAL_PROOF: must be require or prefer' })
 })
 
 t.test('only decimal digits are a port', async t => {

@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import type { ClusterRecord, Member } from '../../cluster/folder.js'
 import { Guard } from '../../cluster/guard.js'
+import type { Zk } from '../../registry/zookeeper/client.js'
 import { joinConnectStrings } from '../../registry/zookeeper/connect-string.js'
+import { readCredentials } from '../../registry/zookeeper/credentials.js'
 import { Api } from './api.js'
 import { isAlive } from './process.js'
 import { ENTRY, plainNode, PROGRAM, type Outcome } from './program.js'
@@ -117,10 +119,23 @@ export class Cluster extends Api {
     return name => lines.filter(line => line.startsWith(`${name} `) || line.startsWith(`${name}{`)).reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
   }
 
+  /** What a part or a command needs in its environment to use this cluster's ZooKeeper. */
+  get zookeeperEnv(): { readonly ZOOKEEPER_CONNECT: string; readonly ZOOKEEPER_AUTH_FILE?: string } {
+    const { zookeeper, zookeeperAuthFile: file } = this.record()
+    return { ZOOKEEPER_CONNECT: joinConnectStrings(zookeeper.map(({ url }) => url!)), ...(file === undefined ? {} : { ZOOKEEPER_AUTH_FILE: resolve(this.data, file) }) }
+  }
+
+  /** A client of this cluster's ZooKeeper, with its credentials. */
+  async openZk(t: Test): Promise<Zk> {
+    const { openZk } = await import('./zookeeper.js')
+    const { ZOOKEEPER_CONNECT, ZOOKEEPER_AUTH_FILE: file } = this.zookeeperEnv
+    return openZk(t, ZOOKEEPER_CONNECT, { auth: file === undefined ? undefined : readCredentials(file) })
+  }
+
   /** An operators' command, against this cluster's ZooKeeper. */
   async registry(...argv: string[]): Promise<Outcome> {
     const { operate } = await import('./operator.js') // most tests need none of it
-    return operate(argv, { env: { ZOOKEEPER_CONNECT: joinConnectStrings(this.record().zookeeper.map(({ url }) => url!)) } })
+    return operate(argv, { env: this.zookeeperEnv })
   }
 
   /** Ctrl-C, as the supervisor sees it. */

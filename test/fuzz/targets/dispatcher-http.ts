@@ -23,8 +23,9 @@ const paths = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(videoId, query).map(([video, query]) => `/internal/history/${video}${query}`) },
   { weight: 1, arbitrary: fc.constantFrom('/internal/ping', '/metrics', '/healthz', '/', '/internal/history/') },
 )
-const EDGE = ['X-Live-Edge: e', 'X-Live-Instance: i', 'X-Live-Url: http://127.0.0.1:1']
-const HEADERS = ['X-Live-Wire: 1', 'X-Live-Wire: 2', 'X-Live-To: other', 'X-Live-Url: javascript:1', 'X-Live-Url: http://[', 'X-Live-Edge: ../x']
+const TOKEN = 'a-token-of-sixteen'
+const EDGE = [`Authorization: Bearer ${TOKEN}`, 'X-Live-Wire: 1', 'X-Live-Edge: e', 'X-Live-Instance: i', 'X-Live-Url: http://127.0.0.1:1']
+const HEADERS = ['X-Live-Wire: 2', 'Origin: null', 'X-Live-Nonce: AAAAAAAAAAAAAAAAAAAAAAAA', 'X-Live-Nonce: \xff', 'X-Live-To: other', 'X-Live-Url: javascript:1', 'X-Live-Url: http://[', 'X-Live-Edge: ../x']
 
 /** Whole connections to a dispatcher's internal port, before a real store. What it would send to edges goes nowhere. */
 export const dispatcherHttp: Target = {
@@ -45,7 +46,7 @@ export const dispatcherHttp: Target = {
       ping: async () => undefined,
       limits: { maxRecentBytes: 1 << 20 },
     })
-    const server = internalServer({ token: undefined, metrics, identity: { id: 'd', instance: 'i1', version: '0' }, notReady: () => undefined, onBug })
+    const server = internalServer({ token: TOKEN, metrics, identity: { id: 'd', instance: 'i1', version: '0' }, url: () => 'http://127.0.0.1:1', notReady: () => undefined, onBug })
     // What is under way is the store's: nothing else here takes time.
     let underWay = 0
     for (const method of ['append', 'page', 'lastIds'] as const) {

@@ -17,7 +17,7 @@ const paths = fc.oneof(
   fc.tuple(fc.constantFrom('/comments/', '/internal/stream/'), videoId, query).map(([route, video, query]) => `${route}${video}${query}`),
   fc.constantFrom('/internal/batch', '/internal/holdings', '/internal/ping', '/metrics', '/healthz', '/readyz', '/', '/internal/stream/%00', '/internal/../healthz'),
 )
-const HEADERS = ['Accept: text/event-stream', 'Accept-Encoding: gzip', 'Last-Event-ID: 12', 'Last-Event-ID: -', 'Authorization: Bearer wrong', 'X-Forwarded-For: 1.2.3.4', 'Forwarded: for="[::1]:5"', 'X-Live-Wire: 1', 'X-Live-Wire: 2', 'X-Live-To: i1', 'X-Live-To: other']
+const HEADERS = ['Accept: text/event-stream', 'Accept-Encoding: gzip', 'Last-Event-ID: 12', 'Last-Event-ID: -', 'Authorization: Bearer wrong', 'X-Forwarded-For: 1.2.3.4', 'Forwarded: for="[::1]:5"', 'X-Live-Wire: 2', 'Origin: null', 'X-Live-Nonce: AAAAAAAAAAAAAAAAAAAAAAAA', 'X-Live-To: i1', 'X-Live-To: other']
 
 /** Whole connections to both of an edge's ports. The first byte says which. */
 export const edgeHttp: Target = {
@@ -26,7 +26,7 @@ export const edgeHttp: Target = {
   cases: 1_500,
   lanes: 16,
   inputs: fc
-    .tuple(fc.boolean(), hostile(requests({ paths, headers: HEADERS, bodies: wireBatch.map(bytes), always: [`Authorization: Bearer ${TOKEN}`] }), [...FRAMING_WORDS, ...WIRE_WORDS]))
+    .tuple(fc.boolean(), hostile(requests({ paths, headers: HEADERS, bodies: wireBatch.map(bytes), always: [`Authorization: Bearer ${TOKEN}`, 'X-Live-Wire: 1'] }), [...FRAMING_WORDS, ...WIRE_WORDS]))
     .map(([open, bytes]) => Buffer.concat([Buffer.from(open ? 'o' : 'i'), bytes])),
   open() {
     const bugs: unknown[] = []

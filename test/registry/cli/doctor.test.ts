@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { CLUSTER, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS, printHoldings, printNode, type ExpectedNodes } from '../../../protocol/nodes.js'
+import { NONCE_HEADER, PROOF_HEADER } from '../../../protocol/wire.js'
 import { judgeCounts, judgeVersions } from '../../../registry/cli/doctor/counts.js'
 import type { Diagnosis } from '../../../registry/cli/doctor/examination.js'
 import { lasting, merged, problem } from '../../../registry/cli/doctor/finding.js'
@@ -10,6 +11,7 @@ import { judgeNode } from '../../../registry/cli/doctor/node.js'
 import { report } from '../../../registry/cli/doctor/report.js'
 import { judgeZnodes, type Znodes } from '../../../registry/cli/doctor/znodes.js'
 import { paint } from '../../../registry/cli/output.js'
+import { printProof } from '../../../runtime/peers/proof.js'
 import { runIn, startCluster, type Cluster } from '../../support/cluster.js'
 import { dispatcherNode, edgeNode, gatewayNode } from '../../support/nodes.js'
 import { openHole } from '../../support/hole.js'
@@ -153,7 +155,7 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
   })
 
   await t.test('an edge whose clock is wrong, and whose announcement is not what it holds', async t => {
-    const liar = await fakeNode(t, { '/readyz': {}, '/internal/ping': () => ({ id: 'liar', instance: 'i1', now: Date.now() - 90_000 }), '/metrics': {}, '/internal/holdings': { viewers: 1, videos: { cats: 1 } } })
+    const liar = await fakeNode(t, { '/readyz': {}, '/internal/ping': () => ({ id: 'liar', instance: 'i1', now: Date.now() - 90_000 }), '/metrics': {}, '/internal/holdings': { viewers: 1, videos: { cats: 1 } } }, token)
     await zk.create(`${EDGES}/liar`, printNode(edgeNode('liar', { internalUrl: liar })), { ephemeral: true })
     await zk.create(`${HOLDINGS}/liar`, printHoldings({ instance: 'i1', videos: new Map([['dogs', 1]]) }), { ephemeral: true })
     await zk.create(`${GATEWAYS}/gateway-9`, printNode(gatewayNode('gateway-9', { internalUrl: liar })), { ephemeral: true })
@@ -163,6 +165,13 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
     t.match(stdout, '/edges: 3 edges are announced, 2 expected\n')
     t.match(stdout, /its clock is 90\.\d s behind this machine's[\s\S]*differ for dogs, cats\n/)
     for (const path of [`${HOLDINGS}/liar`, `${EDGES}/liar`, `${GATEWAYS}/gateway-9`]) await zk.remove(path)
+  })
+
+  await t.test('an entry at whose URL nobody proves that he is a part', async t => {
+    const stranger = await fakeNode(t, { '/readyz': {}, '/internal/ping': { id: 'gateway-9', instance: 'i1' }, '/metrics': {} })
+    await zk.create(`${GATEWAYS}/gateway-9`, printNode(gatewayNode('gateway-9', { internalUrl: stranger })), { ephemeral: true })
+    await finds(t, ['node_unproven', 'gateway-9'])
+    await zk.remove(`${GATEWAYS}/gateway-9`)
   })
 
   await t.test('a node whose host is unknown, and one whose host drops what is sent to it', async t => {
@@ -176,7 +185,7 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
   await t.test('dispatchers that have different stores, one that is refused, one that is damaged, and nothing of older ones', async t => {
     const store = { path: '/data/comments.db', found: { id: 's1', generation: 'g1', place: '1:2', stored: 7, acceptedHere: true }, expected: null, refused: null, cannotStore: null, check: 'ok', later: true }
     const dispatcher = async (id: string, given: object | undefined) => {
-      const internalUrl = await fakeNode(t, { '/readyz': {}, '/internal/ping': { id, instance: 'i1' }, '/metrics': {}, ...(given && { '/internal/store': { ...store, ...given } }) })
+      const internalUrl = await fakeNode(t, { '/readyz': {}, '/internal/ping': { id, instance: 'i1' }, '/metrics': {}, ...(given && { '/internal/store': { ...store, ...given } }) }, token)
       await zk.create(`${DISPATCHERS}/${id}`, printNode(dispatcherNode(id, { internalUrl })), { ephemeral: true })
     }
     await dispatcher('d6', undefined)
@@ -241,9 +250,13 @@ function doctorOf(t: Test, cluster: Cluster) {
   }
 }
 
-/** Something that answers as a node would. @returns its URL */
-async function fakeNode(t: Test, routes: Readonly<Record<string, object | (() => object)>>): Promise<string> {
+/** Something that answers as a node would. @param token what it proves to have; without, it offers no proof @returns its URL */
+async function fakeNode(t: Test, routes: Readonly<Record<string, object | (() => object)>>, token?: string): Promise<string> {
+  let url = ''
   const server: Server = createServer((request, response) => {
+    const nonce = request.headers[NONCE_HEADER]
+    const proof = token === undefined || typeof nonce !== 'string' ? undefined : printProof(token, { instance: 'i1', url }, nonce)
+    if (proof !== undefined) response.setHeader(PROOF_HEADER, proof)
     const route = routes[request.url!]
     response.statusCode = route === undefined ? 404 : 200
     response.end(JSON.stringify(typeof route === 'function' ? (route as () => object)() : route))
@@ -253,5 +266,6 @@ async function fakeNode(t: Test, routes: Readonly<Record<string, object | (() =>
     server.close()
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  return `http://127.0.0.1:${(server.address() as { port: number }).port}`
+  url = `http://127.0.0.1:${(server.address() as { port: number }).port}`
+  return url
 }

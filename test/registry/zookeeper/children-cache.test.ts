@@ -169,6 +169,24 @@ t.test('it converges through cuts in the middle of answers', async t => {
   await shows(cache, { n0: '15', n1: '16', n2: '17', n3: '18', n4: '19' })
 })
 
+t.test('no more children are read than it may, those that it has read stay, and long data is not kept', async t => {
+  const zk = await openZk(t, server.connect)
+  const crowds: number[] = []
+  const read = new Map<string, number>()
+  await writer.ensure('/crowd')
+  for (const name of ['m', 'n']) await writer.create(`/crowd/${name}`, Buffer.from('1'))
+  const { cache } = watchChildren(t, zk, '/crowd', { most: 3, onCrowded: children => crowds.push(children), onSet: (name, { data }) => read.set(name, data.length) })
+  await shows(cache, { m: '1', n: '1' })
+  for (let i = 0; i < 20; i++) await writer.create(`/crowd/a${i}`, Buffer.from('2'))
+  await until(() => crowds.includes(22) && cache.synced)
+  t.equal(cache.entries.size, 3)
+  t.ok(cache.entries.has('m') && cache.entries.has('n'))
+  for (let i = 0; i < 20; i++) await writer.remove(`/crowd/a${i}`)
+  await writer.create('/crowd/long', Buffer.alloc(100_000, 'x'))
+  await shows(cache, { long: '', m: '1', n: '1' })
+  t.equal(read.get('long'), 100_000)
+})
+
 t.test('it converges after a restart of the server, and after one that lost its data', async t => {
   const zk = await openZk(t, server.connect, { sessionTimeoutMs: 1_000 })
   await writer.ensure('/restart')
