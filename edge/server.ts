@@ -13,6 +13,7 @@ import { HttpServer, leaveCallback, type Router } from '../runtime/http/server.j
 import type { Connections } from '../runtime/limits/connections.js'
 import type { StreamLimit } from '../runtime/limits/streams.js'
 import { readiness } from '../runtime/peers/internal-server.js'
+import type { TlsFiles } from '../runtime/tls/pair.js'
 import { connect } from './connection.js'
 import type { Edge } from './edge.js'
 
@@ -36,6 +37,10 @@ export function internalRoutes(router: Router, edge: Edge): void {
 }
 
 export interface PublicOptions {
+  /** The files of a certificate and its key, if it speaks TLS. */
+  readonly tls?: TlsFiles | undefined
+  /** Time for which browsers must use https for this host, s; 0: not sent. */
+  readonly hstsSeconds?: number
   readonly connections: Connections
   readonly streamsPerAddress: StreamLimit
   readonly clients: Clients
@@ -47,9 +52,9 @@ export interface PublicOptions {
 }
 
 /** The plain stream, for viewers that reach this edge by themselves. */
-export function publicServer(edge: Edge, { connections, streamsPerAddress, clients, allowedOrigins, identity, onBug, notReady }: PublicOptions): HttpServer {
-  const headers = publicHeaders(allowedOrigins, identity !== undefined)
-  const server = new HttpServer({ onBug, headers, connections })
+export function publicServer(edge: Edge, { tls, hstsSeconds, connections, streamsPerAddress, clients, allowedOrigins, identity, onBug, notReady }: PublicOptions): HttpServer {
+  const headers = publicHeaders(allowedOrigins, identity !== undefined, hstsSeconds)
+  const server = new HttpServer({ onBug, tls, headers, connections })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/comments/:videoId', exchange => {

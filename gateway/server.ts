@@ -27,6 +27,8 @@ export interface ApiOptions {
   readonly gateway: Gateway
   readonly metrics: GatewayMetrics
   readonly allowedOrigins: AllowedOrigins
+  /** Time for which browsers must use https for this host, s; 0: not sent. */
+  readonly hstsSeconds?: number
   /** Who may post and watch; undefined: anyone. */
   readonly identity?: Identity | undefined
   readonly viewerLimit: number
@@ -49,7 +51,7 @@ export class PublicApi {
 
   constructor(options: ApiOptions) {
     this.#options = options
-    this.headers = publicHeaders(options.allowedOrigins, options.identity !== undefined)
+    this.headers = publicHeaders(options.allowedOrigins, options.identity !== undefined, options.hstsSeconds)
   }
 
   route(router: Router): void {

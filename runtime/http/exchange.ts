@@ -9,6 +9,8 @@ export interface Exchange {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
+  /** Path and query as they came. */
+  readonly url: string
   /** For a streaming answer: see Stream. */
   readonly res: StreamResponse
   /** True once the client has left or has been answered. */
@@ -33,6 +35,7 @@ export class HttpExchange implements Exchange {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
+  readonly url: string
   readonly framing: Framing
   readonly res: HttpResponse
   aborted = false
@@ -47,7 +50,9 @@ export class HttpExchange implements Exchange {
     this.#req = req
     this.method = req.getCaseSensitiveMethod()
     this.path = req.getUrl()
-    this.query = new URLSearchParams(req.getQuery())
+    const query = req.getQuery()
+    this.query = new URLSearchParams(query)
+    this.url = query ? `${this.path}?${query}` : this.path
     this.framing = framingOf(this.method, req)
     this.#bodyTaken = !this.framing.chunked
     // Always first: without an abort handler, a client that leaves ends the process.
