@@ -128,10 +128,10 @@ export class PublicApi {
     const lostMs = gateway.pauses.lostMs()
     const client = clients.of(exchange)
     limits.post(client)
+    const body = exchange.body(MAX_BODY_BYTES) // also where it is refused: it is to have come before the connection is closed
     if (!JSON_TYPE.test(exchange.header('content-type'))) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
     const key = exchange.header('idempotency-key')
     if (key !== '') checkKey(key)
-    const body = exchange.body(MAX_BODY_BYTES)
     const author = await identity?.bearer(exchange, videoId)
     if (author) limits.postBy(author.authorId, client)
     return gateway.poster.post(videoId, key === '' ? undefined : key, body, { author, lostMs })

@@ -193,8 +193,8 @@ export class HttpServer implements Router {
     // Not in the library's callback, where it would go on to serve further requests of the same read. A request that
     // comes while an answer is due closes the connection.
     const write = () => this.#write(exchange, { ...reply, close: true }, headers)
-    if (!chunked || fault !== undefined) return void setImmediate(write)
-    // A proxy that is still sending when the connection is closed may miss the answer, and then gives one of its own.
+    if (fault !== undefined) return void setImmediate(write)
+    // A client that is still sending when the connection is closed may miss the answer; a proxy then gives one of its own.
     void exchange.bodyTaken(LINGER_MS).then(() => setImmediate(write))
   }
 
