@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000
 function open(t: Test, files: TlsFiles, refuse: () => void = () => {}) {
   const clock = new FakeClock(Date.now())
   const lines: string[] = []
-  const log = { info: (_: object | string, event?: string) => void lines.push(event ?? String(_)), error: ({ reason }: { reason: string }, event: string) => void lines.push(`${event}: ${reason}`) }
+  const log = { info: (first: object | string, event?: string) => void lines.push(typeof first === 'string' ? first : event!), error: ({ reason }: { reason: string }, event: string) => void lines.push(`${event}: ${reason}`) }
   /** The fingerprints that the server was to use. */
   const renewed: string[] = []
   const metrics = new Registry()
