@@ -1,15 +1,19 @@
 import { count, part, positive } from './arguments.js'
-import { numberOf, type Benchmark, type Flags } from './benchmark.js'
+import { numberOf, type Benchmark, type Findings, type Flags } from './benchmark.js'
 import { lines } from './report/chart.js'
 import type { Progress } from './report/progress.js'
 import { resultTable } from './report/result-table.js'
 import { fanOut, type Outcome, type Work } from './run.js'
-import { LiveSystem } from './systems/live.js'
+import { LiveSystem, type LiveOptions } from './systems/live.js'
+import { startBehindNginx } from './systems/nginx-tls.js'
+import type { RunningSystem } from './systems/system.js'
 
 const SWEEP_RATES = [10, 100, 1000]
 const SWEEP_VIEWERS = [100, 1000, 10_000]
 /** The viewers that a gateway holds with 20,000 descriptors. */
 const GATEWAY_VIEWERS = 9_500
+/** The viewers of `--tls`: this process decrypts for all of them. */
+const TLS_VIEWERS = 2_000
 const WARM_SECONDS = 3
 /** A delivery that takes longer counts as never: by then viewers have gone. */
 export const PATIENCE_MS = 20_000
@@ -23,8 +27,10 @@ export const fanout: Benchmark = {
       .option('--rate <count>', 'comments per second', positive, 100)
       .option('--via <part>', 'part that viewers connect to: edge, or gateway as the public does', part, 'edge')
       .option('--gzip', 'viewers accept gzip')
+      .option('--tls', `the same without TLS, with TLS, and with TLS by nginx in front; at most ${TLS_VIEWERS} viewers`)
       .option('--sweep', `all combinations of rates ${SWEEP_RATES.join(', ')} and viewers ${SWEEP_VIEWERS.join(', ')}`),
   async run(flags, progress) {
+    if (flags['tls'] === true) return await withAndWithoutTls(flags, progress)
     const outcomes: Outcome[] = []
     const rates = flags['sweep'] ? SWEEP_RATES : [numberOf(flags, 'rate')]
     const sizes = flags['sweep'] ? SWEEP_VIEWERS : [numberOf(flags, 'viewers')]
@@ -41,13 +47,37 @@ export const fanout: Benchmark = {
   },
 }
 
+/** One after the other in one run, since only then can they be compared. */
+async function withAndWithoutTls(flags: Flags, progress: Progress): Promise<Findings> {
+  const options = liveOptions(flags)
+  const work = workOf(flags, { viewers: Math.min(numberOf(flags, 'viewers'), TLS_VIEWERS), rate: numberOf(flags, 'rate'), opaque: options.gzip === true })
+  const outcomes: Outcome[] = []
+  for (const start of [() => LiveSystem.start(options), () => LiveSystem.start({ ...options, tls: true }), () => startBehindNginx(options)] satisfies (() => Promise<RunningSystem>)[]) {
+    progress.title(`${work.viewers} viewers, ${work.rate} comments/s, through the ${options.via}`)
+    progress.step('starting a cluster')
+    await using system = await start()
+    outcomes.push(await fanOut(system, work, progress))
+  }
+  return { text: `${resultTable(outcomes)}\n${costs(outcomes)}`, runs: outcomes, correct: outcomes.every(({ correct }) => correct) }
+}
+
+/** What a delivery costs the processes that write to viewers, and nginx. */
+function costs(outcomes: readonly Outcome[]): string {
+  const [plain, tls, nginx] = outcomes.map(({ deliveriesPerCpuSecond }) => 1e6 / deliveriesPerCpuSecond) as [number, number, number]
+  const times = (cost: number) => `${cost.toFixed(2)} µs, ${(cost / plain).toFixed(2)} times as much`
+  return `A delivery costs ${plain.toFixed(2)} µs of processor without TLS; with TLS ${times(tls)}; with TLS by nginx ${times(nginx)}.\n`
+}
+
+function liveOptions(flags: Flags): LiveOptions {
+  return { via: flags['via'] === 'gateway' ? 'gateway' : 'edge', gzip: flags['gzip'] === true, profile: flags.profile }
+}
+
 async function fanoutOnce(flags: Flags, progress: Progress, wanted: number, rate: number): Promise<Outcome> {
-  const via = flags['via'] === 'gateway' ? 'gateway' : 'edge'
-  const gzip = flags['gzip'] === true
+  const { via, gzip = false } = liveOptions(flags)
   const viewers = via === 'gateway' ? Math.min(wanted, GATEWAY_VIEWERS) : wanted
   progress.title(`${viewers} viewers, ${rate} comments/s, through the ${via}${gzip ? ', gzip' : ''}`)
   progress.step('starting a cluster')
-  await using system = await LiveSystem.start({ via, gzip, profile: flags.profile })
+  await using system = await LiveSystem.start(liveOptions(flags))
   return await fanOut(system, workOf(flags, { viewers, rate, opaque: gzip }), progress)
 }
 

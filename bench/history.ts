@@ -72,7 +72,7 @@ async function readPages(host: string, port: number, requests: readonly string[]
   let failed = 0
   const one = () =>
     new Promise<void>(done => {
-      const connection = new PostConnection(host, port, () => {
+      const connection = new PostConnection({ host, port }, () => {
         clearTimeout(force)
         done()
       })

@@ -53,7 +53,7 @@ export class Supervisor {
   }
 
   /** Starts everything and waits until every part is ready.
-   * @returns the public URL; undefined if it was stopped meanwhile
+   * @returns PUBLIC_URL, or that of the first gateway; undefined if it was stopped meanwhile
    * @throws StartError if a part cannot be started or the port is taken */
   async start(): Promise<string | undefined> {
     const options = this.#options
@@ -72,7 +72,7 @@ export class Supervisor {
     if (this.#ensemble) await described
     if (this.#stopping) return undefined
     await Promise.all([described, ...this.#all().map(part => part.start())])
-    return `${this.#parts.gateway[0]!.url}/`
+    return `${this.#env['PUBLIC_URL']?.replace(/\/+$/, '') || this.#parts.gateway[0]!.url}/`
   }
 
   /** Stops gateways, edges, dispatchers and ZooKeeper, in that order. */
@@ -159,11 +159,12 @@ export class Supervisor {
         INTERNAL_TOKEN: token,
         INTERNAL_PROOF: this.#env['INTERNAL_PROOF'] || 'require',
         PORT: port === undefined ? undefined : String(port),
-        PUBLIC_URL: undefined, // several parts cannot share one value
+        PUBLIC_URL: role === 'gateway' ? this.#env['PUBLIC_URL'] : undefined, // of all gateways together
+        TLS_REDIRECT_PORT: isFirstGateway ? this.#env['TLS_REDIRECT_PORT'] : undefined,
         ZOOKEEPER_CONNECT: this.zookeeperConnect,
         STORE_URL: `${options.store}:${this.#folder.comments}`,
       },
-      url: port === undefined ? null : urlOf(reachable(host), port),
+      url: port === undefined ? null : urlOf(reachable(host), port, this.#env['TLS_CERT_FILE'] ? 'https' : 'http'),
       internalUrl,
       logFile: this.#folder.logFile(id),
       restart: options.restart,

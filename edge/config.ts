@@ -2,12 +2,14 @@ import { z } from 'zod'
 import { zookeeperVariables } from '../registry/variables.js'
 import { identityConflicts, identityVariables } from '../runtime/auth/config.js'
 import { configure } from '../runtime/config.js'
+import { tlsConflicts, tlsVariables } from '../runtime/tls/config.js'
 import { count, nodeVariables, publicVariables, tokenConflicts } from '../runtime/variables.js'
 
 export const edgeVariables = {
   ...nodeVariables('edge', 9081),
   ...zookeeperVariables,
   ...publicVariables(8081),
+  ...tlsVariables,
   ...identityVariables,
   EDGE_CAPACITY: count(15_000).describe('most viewers that the edge takes'),
   EDGE_GZIP_LEVEL: z.string().regex(/^[1-9]$/, 'must be 1 to 9').transform(Number).default(6).describe('compression level for viewers that accept gzip, 1 to 9'),
@@ -15,5 +17,5 @@ export const edgeVariables = {
 }
 
 export function edgeConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('edge', edgeVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tokenConflicts(env, isSound)])
+  return configure('edge', edgeVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tlsConflicts(given), ...tokenConflicts(env, isSound)])
 }

@@ -12,6 +12,8 @@ import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
 import { StreamLimit } from '../runtime/limits/streams.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
+import { tlsFiles } from '../runtime/tls/config.js'
+import { TlsWatch } from '../runtime/tls/watch.js'
 import { urlOf } from '../runtime/variables.js'
 import { EdgePart } from './assemble.js'
 import { edgeConfig } from './config.js'
@@ -55,7 +57,10 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   part.route(internal)
   const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'edge' })
   const descriptors = descriptorsForConnections()
+  const tls = tlsFiles(config)
   const open = publicServer(edge, {
+    tls,
+    hstsSeconds: config.TLS_HSTS_SECONDS,
     // Gateways come first: what they hold is not the public's.
     connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => descriptors - internal.connections, refusals }),
     streamsPerAddress: new StreamLimit('address', config.STREAMS_PER_ADDRESS, refusals),
@@ -65,10 +70,11 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     onBug,
     notReady,
   })
+  const tlsWatch = tls && new TlsWatch({ files: tls, clock: systemClock, log, metrics: live.metrics, renew: () => open.renewTls() })
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
   const publicPort = open.listen(config.HOST, config.PORT)
-  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, publicPort)
+  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, publicPort, tls ? 'https' : 'http')
   part.listens({ internalUrl, publicUrl })
   log.info({ internalUrl, publicUrl, instance }, 'listening')
 
@@ -98,6 +104,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   await part.leave()
   internal.close()
   open.close()
+  tlsWatch?.close()
   auth?.close()
   await live.close()
   log.info('stopped')

@@ -13,6 +13,7 @@ import type { Connections } from '../runtime/limits/connections.js'
 import type { StreamLimit } from '../runtime/limits/streams.js'
 import { streamAsked, wantsStream } from '../runtime/http/stream-request.js'
 import { readiness } from '../runtime/peers/internal-server.js'
+import type { TlsFiles } from '../runtime/tls/pair.js'
 import { connect } from './connection.js'
 import type { Edge } from './edge.js'
 
@@ -36,6 +37,10 @@ export function internalRoutes(router: Router, edge: Edge): void {
 }
 
 export interface PublicOptions {
+  /** The files of a certificate and its key, if it speaks TLS. */
+  readonly tls?: TlsFiles | undefined
+  /** Time for which browsers must use https for this host, s; 0: not sent. */
+  readonly hstsSeconds?: number
   readonly connections: Connections
   readonly streamsPerAddress: StreamLimit
   readonly clients: Clients
@@ -47,10 +52,10 @@ export interface PublicOptions {
 }
 
 /** The plain stream, for viewers that reach this edge by themselves. */
-export function publicServer(edge: Edge, { connections, streamsPerAddress, clients, allowedOrigins, identity, onBug, notReady }: PublicOptions): HttpServer {
-  const headers = publicHeaders(allowedOrigins, identity !== undefined)
+export function publicServer(edge: Edge, { tls, hstsSeconds, connections, streamsPerAddress, clients, allowedOrigins, identity, onBug, notReady }: PublicOptions): HttpServer {
+  const headers = publicHeaders(allowedOrigins, identity !== undefined, hstsSeconds)
   identity?.whenKeysChange(keys => edge.keysChanged(keys))
-  const server = new HttpServer({ onBug, headers, connections })
+  const server = new HttpServer({ onBug, tls, headers, connections })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/comments/:videoId', exchange => {

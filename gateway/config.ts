@@ -3,6 +3,7 @@ import { zookeeperVariables } from '../registry/variables.js'
 import { identityConflicts, identityVariables } from '../runtime/auth/config.js'
 import { configure } from '../runtime/config.js'
 import { limit } from '../runtime/limits/limit.js'
+import { tlsConflicts, tlsRedirectVariables, tlsVariables } from '../runtime/tls/config.js'
 import { count, nodeVariables, publicVariables, tokenConflicts } from '../runtime/variables.js'
 
 const postRate = (fallback: number) => limit(fallback, /^[0-9]{1,6}(\.[0-9]{1,3})?$/, 'must be a number of posts a second; 0: no limit')
@@ -13,6 +14,8 @@ export const gatewayVariables = {
   ...nodeVariables('gateway', 9080),
   ...zookeeperVariables,
   ...publicVariables(8080),
+  ...tlsVariables,
+  ...tlsRedirectVariables,
   ...identityVariables,
   EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('most viewers of one video that are placed on one edge'),
   JOIN_RATE: atLeastOne.default(500).describe('new viewers placed on edges per second; up to 4 s worth of others wait in line, the rest reconnect later'),
@@ -25,5 +28,5 @@ export const gatewayVariables = {
 export type GatewayConfig = ReturnType<typeof gatewayConfig>
 
 export function gatewayConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('gateway', gatewayVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tokenConflicts(env, isSound)])
+  return configure('gateway', gatewayVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tlsConflicts(given), ...tokenConflicts(env, isSound)])
 }

@@ -10,6 +10,9 @@ import { Connections } from '../runtime/limits/connections.js'
 import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
+import { tlsFiles } from '../runtime/tls/config.js'
+import { redirectServer } from '../runtime/tls/redirect.js'
+import { TlsWatch } from '../runtime/tls/watch.js'
 import { urlOf } from '../runtime/variables.js'
 import { Announcement } from './announcement.js'
 import { GatewayPart } from './assemble.js'
@@ -46,6 +49,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     videoShare: config.EDGE_VIDEO_SHARE,
     joinRate: config.JOIN_RATE,
     allowedOrigins: config.ALLOWED_ORIGINS,
+    hstsSeconds: config.TLS_HSTS_SECONDS,
     identity: auth,
     viewerLimit: limit,
     limits: new Limits({
@@ -60,18 +64,20 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   })
   watcher.onChange(change => part.viewChanged(change))
   const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady()), onBug, log })
-  const server = new HttpServer({
-    onBug,
-    headers: part.headers,
-    connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors), refusals }),
-  })
+  const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - (redirect?.connections ?? 0), refusals })
+  const { TLS_REDIRECT_PORT: redirectPort, PUBLIC_URL: to } = config
+  const redirect: HttpServer | undefined = redirectPort === undefined || to === undefined ? undefined : redirectServer({ to, connections, onBug })
+  const tls = tlsFiles(config)
+  const server = new HttpServer({ onBug, tls, headers: part.headers, connections })
+  const tlsWatch = tls && new TlsWatch({ files: tls, clock: systemClock, log, metrics, renew: () => server.renewTls() })
   part.route(server)
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
   const readBy = systemClock.now() + FIRST_READ_MS
   while (!watcher.loaded && systemClock.now() < readBy) await sleep(systemClock, 10)
   const port = server.listen(config.HOST, config.PORT)
-  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, port)
+  if (redirectPort !== undefined) redirect?.listen(config.HOST, redirectPort)
+  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, port, tls ? 'https' : 'http')
   log.info({ publicUrl, internalUrl, viewerLimit: limit, version, identity: auth ? 'on' : 'off' }, 'listening')
 
   await live.connected()
@@ -104,9 +110,11 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   await live.stopping
   wish.close()
   draining()
-  await server.stopListening()
+  await Promise.all([server.stopListening(), redirect?.stopListening()])
   await part.stop(config.DRAIN_MS)
   server.close()
+  redirect?.close()
+  tlsWatch?.close()
   internal.close()
   auth?.close()
   await announcement.close()

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants, gzipSync } from 'node:zlib'
 import { LiveError } from '../protocol/errors.js'
-import { acceptsGzip, GZIP_HEADERS } from '../protocol/gzip.js'
+import { GZIP_HEADERS } from '../protocol/gzip.js'
 import type { AllowedOrigins } from '../runtime/http/public-headers.js'
 import type { Handler, Router } from '../runtime/http/server.js'
+import { acceptsGzip } from '../runtime/http/stream-request.js'
 import { projectRoot } from '../runtime/root.js'
 
 const FOLDER = join(projectRoot, 'gateway', 'page')
@@ -38,7 +39,7 @@ export function routePage(server: Router, allowedOrigins: AllowedOrigins, identi
       const name = exchange.parameter(1)
       const file = files.get(name)
       if (!file) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
-      const gzip = acceptsGzip(exchange.header('accept-encoding'))
+      const gzip = acceptsGzip(exchange.headers('accept-encoding'))
       return {
         status: 200,
         headers: { ...headersOf(name, exchange.parameter(0) === hash), vary, ...(gzip ? GZIP_HEADERS : {}) },

@@ -25,6 +25,8 @@ export interface ApiOptions {
   readonly gateway: Gateway
   readonly metrics: GatewayMetrics
   readonly allowedOrigins: AllowedOrigins
+  /** Time for which browsers must use https for this host, s; 0: not sent. */
+  readonly hstsSeconds?: number
   /** Who may post and watch; undefined: anyone. */
   readonly identity?: Identity | undefined
   readonly viewerLimit: number
@@ -47,7 +49,7 @@ export class PublicApi {
 
   constructor(options: ApiOptions) {
     this.#options = options
-    this.headers = publicHeaders(options.allowedOrigins, options.identity !== undefined)
+    this.headers = publicHeaders(options.allowedOrigins, options.identity !== undefined, options.hstsSeconds)
     options.identity?.whenKeysChange(keys => options.gateway.sessions.keysChanged(keys))
   }
 
@@ -122,10 +124,10 @@ export class PublicApi {
     const lostMs = gateway.pauses.lostMs()
     const client = clients.of(exchange)
     limits.post(client)
+    const body = exchange.body(MAX_BODY_BYTES) // also where it is refused: it is to have come before the connection is closed
     const types = exchange.headers('content-type')
     if (isUnclear(types) || !JSON_TYPE.test(types[0] ?? '')) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
     const key = keyOf(exchange)
-    const body = exchange.body(MAX_BODY_BYTES)
     const author = await identity?.bearer(exchange, videoId)
     if (author) limits.postBy(author.authorId, client)
     return gateway.poster.post(videoId, key, body, { author, lostMs })

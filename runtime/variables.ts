@@ -5,7 +5,7 @@ import { networks } from './http/address.js'
 import type { AllowedOrigins } from './http/public-headers.js'
 import { limit } from './limits/limit.js'
 
-const port = (fallback: number) => z.string().regex(/^[0-9]{1,9}$/, 'must be a port (0 to 65535)').transform(Number).refine(value => value <= 65535, 'must be a port (0 to 65535)').default(fallback)
+export const port = z.string().regex(/^[0-9]{1,9}$/, 'must be a port (0 to 65535)').transform(Number).refine(value => value <= 65535, 'must be a port (0 to 65535)')
 const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform(text => text.replace(/\/+$/, ''))
 
 export const count = (fallback: number) => z.string().regex(/^[0-9]{1,15}$/, 'must be a whole number, 0 or more').transform(Number).default(fallback)
@@ -21,7 +21,7 @@ export function nodeVariables(role: string, internalPort: number) {
   return {
     NODE_ID: z.string().refine(isNodeId, 'must be 1 to 64 of A-Z a-z 0-9 _ - (no dot, no slash)').default(`${hostname().replace(/[^A-Za-z0-9_-]/g, '-')}-${role}`.slice(-64)).describe('this node\'s name in the registry'),
     INTERNAL_HOST: z.string().min(1).default('127.0.0.1').describe('address the internal port listens on'),
-    INTERNAL_PORT: port(internalPort).describe('port for the other parts, metrics and health; 0: any free port'),
+    INTERNAL_PORT: port.default(internalPort).describe('port for the other parts, metrics and health; 0: any free port'),
     INTERNAL_URL: url.optional().describe('URL where the other parts reach the internal port; unset: made from host and port'),
     INTERNAL_TOKEN: z.string().regex(TOKENS, 'must be at least 16 visible ASCII characters; separate several tokens by commas').optional().describe('secret shared by all parts; comma-separated: the first is sent, any is accepted; unset: no check, which is allowed on loopback alone and with identity off'),
     INTERNAL_PROOF: internalProof.default('prefer').describe('whether another part must prove that it knows the token before it is sent it: require; prefer also trusts one that offers no proof, as the former version does'),
@@ -55,7 +55,7 @@ function isOrigin(text: string): boolean {
 export function publicVariables(publicPort: number) {
   return {
     HOST: z.string().min(1).default('127.0.0.1').describe('address the public port listens on'),
-    PORT: port(publicPort).describe('public port; 0: any free port'),
+    PORT: port.default(publicPort).describe('public port; 0: any free port'),
     PUBLIC_URL: url.optional().describe('URL where clients reach the public port; unset: made from host and port'),
     TRUSTED_PROXIES: networks.describe('proxies whose X-Forwarded-For or Forwarded header is believed: comma-separated addresses and networks; unset: none'),
     CONNECTIONS_PER_ADDRESS: limit(4_000).describe('connections that one address may open in 12 s, and reuses of open ones; further ones are closed; 0: no limit'),
@@ -65,7 +65,7 @@ export function publicVariables(publicPort: number) {
 }
 
 /** The URL of a listener where none is configured. For a wildcard host it has this machine's name. */
-export function urlOf(host: string, port: number): string {
+export function urlOf(host: string, port: number, scheme: 'http' | 'https' = 'http'): string {
   const name = host === '0.0.0.0' || host === '::' ? hostname() : host
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`
 }

@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { connect, type Socket } from 'node:net'
+import { connect as connectSecure } from 'node:tls'
 
 const HEAD_END = '\r\n\r\n'
 
@@ -11,8 +12,8 @@ export class PostConnection {
   #answered: ((status: number) => void) | undefined
 
   /** @param closed the connection is gone, and takes no more requests; one under way is answered next, with status 0 */
-  constructor(host: string, port: number, closed: () => void) {
-    this.#socket = connect({ host, port, noDelay: true })
+  constructor({ host, port, secure = false }: { readonly host: string; readonly port: number; readonly secure?: boolean }, closed: () => void) {
+    this.#socket = secure ? connectSecure({ host, port, rejectUnauthorized: false }).setNoDelay() : connect({ host, port, noDelay: true })
     this.#socket.setEncoding('latin1')
     this.#socket.on('data', (text: string) => this.#receive(text))
     this.#socket.on('error', () => {})

@@ -51,7 +51,7 @@ tick()
 
 function open(): void {
   const target = targets[opened++ % targets.length]!
-  const connection = new PostConnection(target.host, target.port, () => {
+  const connection = new PostConnection(target, () => {
     all.delete(connection)
     const at = idle.indexOf(connection)
     if (at >= 0) idle.splice(at, 1)

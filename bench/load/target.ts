@@ -2,6 +2,8 @@
 export interface StreamTarget {
   readonly host: string
   readonly port: number
+  /** Over TLS, whatever the certificate. */
+  readonly secure?: boolean
   /** The whole request, `{video}` where the video's id goes. */
   readonly request: string
   readonly protocol: 'sse' | 'socket.io'
@@ -13,6 +15,8 @@ export interface StreamTarget {
 export interface PostTarget {
   readonly host: string
   readonly port: number
+  /** Over TLS, whatever the certificate. */
+  readonly secure?: boolean
   /** Method and path, `{video}` where the video's id goes: `POST /comments/{video}`. */
   readonly line: string
   /** Besides host and content-length. */
@@ -31,10 +35,10 @@ export function videoId(number: number): string {
   return `bench-${number}`
 }
 
-/** @throws Error when it is no http address */
-export function hostAndPort(url: string): { host: string; port: number } {
-  const { hostname, port } = new URL(url)
-  return { host: hostname, port: Number(port) }
+/** @throws Error when it is no http or https address */
+export function hostAndPort(url: string): { host: string; port: number; secure: boolean } {
+  const { protocol, hostname, port } = new URL(url)
+  return { host: hostname, port: Number(port), secure: protocol === 'https:' }
 }
 
 /** A GET of server-sent events. @param path with `{video}` */

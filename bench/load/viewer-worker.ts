@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { connect, type Socket } from 'node:net'
+import { connect as connectSecure } from 'node:tls'
 import { parentPort, workerData } from 'node:worker_threads'
 import { BlockReader } from './block-reader.js'
 import { Checker, noFaults, type Faults } from './checker.js'
@@ -132,18 +133,21 @@ function join({ targets, videos, checkEvery, stepMs }: ConnectOrder, number: num
     if (pending) connecting--
     pending = false
   }
-  const socket = connect({
-    host: target.host,
-    port: target.port,
-    noDelay: true,
-    onread: {
-      buffer: readBuffer,
-      callback: size => {
-        read(viewer, size)
-        return true
-      },
-    },
-  })
+  const { host, port, secure } = target
+  const socket: Socket = secure
+    ? connectSecure({ host, port, rejectUnauthorized: false }).setNoDelay().on('data', (bytes: Buffer) => read(viewer, bytes))
+    : connect({
+        host,
+        port,
+        noDelay: true,
+        onread: {
+          buffer: readBuffer,
+          callback: size => {
+            read(viewer, readBuffer.subarray(0, size))
+            return true
+          },
+        },
+      })
   const checked = Math.floor(number / videos) % checkEvery === 0
   const viewer: Viewer = { number, video, socket, checker: checked ? new Checker() : undefined, stream: undefined, comments: 0, bytes: 0, tail: Buffer.alloc(TAIL_BYTES), isBack: false }
   viewer.stream = new ViewerStream(target, socket, reader, {
@@ -160,7 +164,7 @@ function join({ targets, videos, checkEvery, stepMs }: ConnectOrder, number: num
     },
   })
   viewers.push(viewer)
-  socket.once('connect', () => {
+  socket.once(secure ? 'secureConnect' : 'connect', () => {
     stats.add('connected')
     socket.write(target.request.replace('{video}', videoId(video)))
   })
@@ -173,8 +177,9 @@ function join({ targets, videos, checkEvery, stepMs }: ConnectOrder, number: num
   })
 }
 
-function read(viewer: Viewer, size: number): void {
-  const bytes = readBuffer.subarray(0, size)
+/** @param bytes belong to the caller again when this returns */
+function read(viewer: Viewer, bytes: Buffer): void {
+  const size = bytes.length
   stats.add('reads')
   stats.add('bytes', size)
   viewer.bytes += size

@@ -1,4 +1,5 @@
 import { VERSION } from '../../runtime/version.js'
+import { makeCertificate } from '../../test/support/certificate.js'
 import { Cluster } from '../../test/support/cluster.js'
 import { hostAndPort, streamRequest, type PostTarget, type StreamTarget } from '../load/target.js'
 import { temporaryFolder } from './child.js'
@@ -15,6 +16,8 @@ export interface LiveOptions {
   readonly dispatchers?: number
   readonly edges?: number
   readonly gzip?: boolean
+  /** Whether the public ports speak TLS, with a certificate of this run. */
+  readonly tls?: boolean
   /** Most viewers that one edge takes. */
   readonly capacity?: number
   /** Of the parts, besides. */
@@ -35,12 +38,12 @@ export class LiveSystem implements RunningSystem {
   readonly #delivering: RegExp
   readonly #remove: () => void
 
-  private constructor(cluster: Cluster, remove: () => void, { via, counted, gzip = false }: LiveOptions) {
+  private constructor(cluster: Cluster, remove: () => void, { via, counted, gzip = false, tls = false }: LiveOptions) {
     this.cluster = cluster
     this.#remove = remove
     this.#delivering = counted === 'gateway' ? /^gateway/ : via === 'gateway' ? /^(edge|gateway)/ : /^edge/
     const { edges, gateways, dispatchers } = cluster.record()
-    this.name = `live-comments, ${via}${gzip ? ', gzip' : ''}`
+    this.name = `live-comments, ${via}${tls ? ', TLS' : ''}${gzip ? ', gzip' : ''}`
     this.about = `${VERSION}; ${edges.length} edge, ${gateways.length} gateway, ${dispatchers.length} dispatcher, SQLite with synchronous=FULL, ZooKeeper`
     const request = streamRequest('/comments/{video}', gzip ? { 'accept-encoding': 'gzip' } : {})
     this.streams = (via === 'edge' ? edges : gateways).map(({ url }) => ({ ...hostAndPort(url!), request, protocol: 'sse', ready: 'event: ready' }))
@@ -56,12 +59,14 @@ export class LiveSystem implements RunningSystem {
   }
 
   static async start(options: LiveOptions): Promise<LiveSystem> {
-    const { gateways = 1, dispatchers = 1, edges = 1, capacity = 19_000, env = {}, profile } = options
+    const { gateways = 1, dispatchers = 1, edges = 1, capacity = 19_000, env = {}, tls = false, profile } = options
     const folder = temporaryFolder()
+    const files = tls ? makeCertificate(folder.path) : undefined
+    const secure = files ? { TLS_CERT_FILE: files.certificate, TLS_KEY_FILE: files.key } : {}
     const flags = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges].map(String)
     const profiling = profile === undefined ? {} : { BENCH_PROFILE: profile, NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --import=${PROFILER}`.trim() }
     // Viewers come at the benchmark's own rate, and none that is told to come back would.
-    const cluster = new Cluster(folder.path, flags, { LOG_LEVEL: 'warn', JOIN_RATE: '1000000', EDGE_CAPACITY: String(capacity), EDGE_VIDEO_SHARE: String(capacity), ...env, ...profiling })
+    const cluster = new Cluster(folder.path, flags, { LOG_LEVEL: 'warn', JOIN_RATE: '1000000', EDGE_CAPACITY: String(capacity), EDGE_VIDEO_SHARE: String(capacity), ...secure, ...env, ...profiling })
     try {
       await cluster.ready()
       return new LiveSystem(cluster, folder.remove, options)

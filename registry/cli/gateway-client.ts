@@ -68,6 +68,9 @@ export async function refusal({ url, source }: GatewayAddress, response: Respons
   }
 }
 
-export function noGateway({ url, source }: GatewayAddress, cause: unknown): GatewayAway {
+export function noGateway({ url, source }: GatewayAddress, cause: unknown): Problem {
+  const { code = '', message } = ((cause as Error).cause ?? {}) as NodeJS.ErrnoException
+  // Node's codes for a certificate, by what they are about.
+  if (/CERT|ISSUER|SIGNATURE/.test(code)) return new Problem(`the certificate of the gateway at ${url} (${source}) is not trusted here: ${message}.\nName the gateway as its certificate does, with --gateway URL; NODE_EXTRA_CA_CERTS=FILE trusts a certificate of your own.`, { cause })
   return new GatewayAway(`no answer from the gateway at ${url} (${source}).\nIs the cluster running (npm start)? If its gateway is elsewhere, name it with --gateway URL.`, { cause })
 }

@@ -6,12 +6,14 @@ export interface CredentialRules {
   /** The name of the cookie. */
   readonly cookie: string
   readonly allowedOrigins: AllowedOrigins
+  /** Whether the public port speaks TLS: a page that came over plain HTTP is then another site's. */
+  readonly secure: boolean
 }
 
 /** The token of a request: from `Authorization`, from `?access_token=` if `query` allows it, or from a cookie. Browsers
  * send a cookie no matter which page made the request, so it counts only for pages of ours or of a listed origin.
  * @throws LiveError UNAUTHORIZED if there is none */
-export function tokenOf(request: Pick<Exchange, 'header' | 'query'>, { cookie, allowedOrigins }: CredentialRules, { query }: { query: boolean }): string {
+export function tokenOf(request: Pick<Exchange, 'header' | 'query'>, { cookie, allowedOrigins, secure }: CredentialRules, { query }: { query: boolean }): string {
   const authorization = request.header('authorization')
   const bearer = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
   // Another scheme is for somebody else, such as a proxy in front.
@@ -22,19 +24,21 @@ export function tokenOf(request: Pick<Exchange, 'header' | 'query'>, { cookie, a
   const [kept, other] = cookiesOf(request.header('cookie'), cookie)
   if (other !== undefined) throw unauthorized('there are two cookies of that name')
   if (kept === undefined) throw unauthorized('a token is needed', undefined)
-  if (!isOwn(request, allowedOrigins)) throw unauthorized('a cookie counts only from this origin or a listed one', undefined)
+  if (!isOwn(request, allowedOrigins, secure)) throw unauthorized('a cookie counts only from this origin or a listed one', undefined)
   return kept
 }
 
 /** Whether a page of ours or of a listed origin made the request. Pages cannot set `Sec-Fetch-Site`; browsers send it over
  * TLS and on loopback. `Origin` is in every post and every cross-origin request. A request with neither may come from
  * anywhere. */
-function isOwn(request: Pick<Exchange, 'header'>, allowed: AllowedOrigins): boolean {
+function isOwn(request: Pick<Exchange, 'header'>, allowed: AllowedOrigins, secure: boolean): boolean {
   const origin = request.header('origin')
   if (allowed !== '*' && allowed.has(origin)) return true
   const site = request.header('sec-fetch-site')
   if (site !== '') return site === 'same-origin'
-  return URL.canParse(origin) && new URL(origin).host === request.header('host')
+  if (!URL.canParse(origin)) return false
+  const { host, protocol } = new URL(origin)
+  return host === request.header('host') && (!secure || protocol === 'https:')
 }
 
 /** The different values of the cookies of that name: a site beside ours may have set one too, and either may come first. */

@@ -13,6 +13,7 @@ export interface IdentityConfig {
   readonly AUTH_REQUIRE_TO_WATCH: boolean
   readonly AUTH_COOKIE: string
   readonly ALLOWED_ORIGINS: AllowedOrigins
+  readonly TLS_CERT_FILE?: string | undefined
 }
 
 /** The configured identity; undefined if it is off, in which case its library is not loaded either. */
@@ -27,6 +28,7 @@ export async function openIdentity(config: IdentityConfig, clock: Clock, log: Lo
     requireToWatch: config.AUTH_REQUIRE_TO_WATCH,
     cookie: config.AUTH_COOKIE,
     allowedOrigins: config.ALLOWED_ORIGINS,
+    secure: config.TLS_CERT_FILE !== undefined,
     clock,
     random: Math.random,
   })

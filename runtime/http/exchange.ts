@@ -9,6 +9,8 @@ export interface Exchange {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
+  /** Path and query as they came. */
+  readonly url: string
   /** For a streaming answer: see Stream. */
   readonly res: StreamResponse
   /** True once the client has left or has been answered. */
@@ -40,14 +42,15 @@ export class HttpExchange implements Exchange {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
+  readonly url: string
   readonly framing: Framing
   readonly res: HttpResponse
   aborted = false
   readonly #lines: HeaderLine[] = []
   readonly #req: HttpRequest
   readonly #whenGone: (() => void)[] = []
-  /** No body in chunks is still coming, or more of it than is taken. */
-  #bodyTaken: boolean
+  /** Whether no body is still coming that is to be taken. */
+  #bodyTaken = true
   #onBodyTaken = (): void => {}
 
   constructor(res: HttpResponse, req: HttpRequest) {
@@ -55,10 +58,11 @@ export class HttpExchange implements Exchange {
     this.#req = req
     this.method = req.getCaseSensitiveMethod()
     this.path = req.getUrl()
-    this.query = new URLSearchParams(req.getQuery())
+    const query = req.getQuery()
+    this.query = new URLSearchParams(query)
+    this.url = query ? `${this.path}?${query}` : this.path
     req.forEach((name, value) => this.#lines.push([name, value]))
     this.framing = framingOf(this.method, this.#lines)
-    this.#bodyTaken = !this.framing.chunked
     // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
       this.aborted = true
@@ -67,7 +71,7 @@ export class HttpExchange implements Exchange {
     if (this.framing.chunked) this.#take(() => {}) // in the library's callback, or its end would not be told
   }
 
-  /** Resolves when a body in chunks has come, or 64 KB of it, or after `limitMs`. */
+  /** Resolves when the body that is taken has come, or 64 KB of it, or after `limitMs`. */
   async bodyTaken(limitMs: number): Promise<void> {
     if (this.#bodyTaken) return
     await new Promise<void>(resolve => {
@@ -109,9 +113,13 @@ export class HttpExchange implements Exchange {
   /** If the body stops coming, the server closes the connection within 12 s. */
   body(maxBytes: number): Promise<Buffer> {
     const tooLarge = () => new LiveError('BODY_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)
-    const tooLong = Number(this.header('content-length')) > maxBytes
+    const length = Number(this.header('content-length'))
     const body = new Promise<Buffer>((resolve, reject) => {
-      if (tooLong) return reject(tooLarge())
+      if (length > maxBytes) {
+        // A client that has sent it in one go may look for the answer only afterwards, and over TLS finds a broken connection.
+        if (length <= MAX_UNWANTED_BYTES) this.#take(() => {})
+        return reject(tooLarge())
+      }
       const parts: Buffer[] = []
       let size = 0
       this.whenGone(() => reject(new Error('the client left')))
@@ -129,6 +137,7 @@ export class HttpExchange implements Exchange {
   /** The last call's `part` gets what comes. */
   #take(part: (chunk: ArrayBuffer, isLast: boolean) => void): void {
     let size = 0
+    this.#bodyTaken = false
     this.res.onData((chunk, isLast) => {
       size += chunk.byteLength
       part(chunk, isLast)

@@ -37,8 +37,9 @@ const NEGOTIATED = /^\/comments\/[^/]+$/
 
 /** The headers of an answer on a public port: API_HEADERS and those that let pages of the allowed origins call us (CORS).
  * Requests that get the same headers share one object, since every viewer asks for them.
- * @param identity whether tokens are checked: listed origins may then send theirs as a cookie, `*` never may */
-export function publicHeaders(allowed: AllowedOrigins, identity: boolean): (exchange: Exchange) => Headers {
+ * @param identity whether tokens are checked: listed origins may then send theirs as a cookie, `*` never may
+ * @param hstsSeconds how long browsers must use https for this host from now on (RFC 6797); 0: not sent */
+export function publicHeaders(allowed: AllowedOrigins, identity: boolean, hstsSeconds = 0): (exchange: Exchange) => Headers {
   const made = new Map<string, Headers>()
   return exchange => {
     const said = allowed === '*' ? '*' : exchange.header('origin')
@@ -51,6 +52,7 @@ export function publicHeaders(allowed: AllowedOrigins, identity: boolean): (exch
     const vary = [...(allowed === '*' ? [] : ['Origin']), ...(negotiated ? ['Accept', 'Accept-Encoding'] : [])].join(', ')
     const headers: Headers = {
       ...API_HEADERS,
+      ...(hstsSeconds === 0 ? {} : { 'strict-transport-security': `max-age=${hstsSeconds}` }),
       ...(vary === '' ? {} : { vary }),
       ...(origin === '' ? {} : { 'access-control-allow-origin': origin }),
       ...(origin !== '' && identity && allowed !== '*' ? { 'access-control-allow-credentials': 'true' } : {}),

@@ -1,5 +1,6 @@
 import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
+import type { TlsFiles } from '../tls/pair.js'
 import { HttpExchange, type Exchange } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
 import { Unsent } from './unsent.js'
@@ -7,6 +8,10 @@ import { uws } from './uws.js'
 
 /** Only this file, exchange.ts and stream.ts use uWebSockets.js, which ends the process or corrupts a stream when used in the
  * obvious way. Routes see an Exchange and answer with a Reply. */
+
+/** With forward secrecy and authenticated encryption: Mozilla's list for clients since 2014, in which the client chooses. TLS 1.3
+ * has its own, and the library speaks nothing below 1.2. */
+const TLS_1_2_CIPHERS = ['ECDSA', 'RSA'].flatMap(kind => ['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305'].map(cipher => `ECDHE-${kind}-${cipher}`)).join(':')
 
 /** How long the rest of a body in chunks is waited for before a refusal and the end of the connection. */
 const LINGER_MS = 1_000
@@ -34,12 +39,28 @@ export interface ServerOptions {
     /** Whether to keep it open after an answer. */
     keeps(peer: ArrayBuffer): boolean
   }
+  /** The files of a certificate and its key, if it speaks TLS. */
+  readonly tls?: TlsFiles | undefined
+  /** Answers paths that no route is for, whatever the method; without: 404. */
+  readonly otherwise?: Handler
   /** Called with an error that is a bug, after it was answered with 500. */
   readonly onBug: (error: unknown) => void
 }
 
+/** Methods that the library's types lack. */
+interface App extends TemplatedApp {
+  listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): TemplatedApp
+  listen(...args: never): TemplatedApp
+  getDescriptor(): unknown
+  addChildAppDescriptor(descriptor: unknown): unknown
+  removeChildAppDescriptor(descriptor: unknown): unknown
+}
+
 export class HttpServer implements Router {
-  readonly #app: TemplatedApp = uws.App()
+  /** It has the listener. */
+  readonly #app: App
+  /** Those that took over new connections when the certificate was renewed, the current one last. */
+  readonly #renewed: App[] = []
   readonly #routes = new Map<string, Map<Method, Handler>>()
   readonly #options: ServerOptions
   #socket: us_listen_socket | undefined
@@ -48,10 +69,32 @@ export class HttpServer implements Router {
 
   constructor(options: ServerOptions) {
     this.#options = options
-    this.#app.filter((res, change) => {
+    this.#app = this.#newApp()
+  }
+
+  /** @throws Error if the library cannot use the certificate or its key */
+  #newApp(): App {
+    const { tls, connections } = this.#options
+    const app = (tls ? secureApp(tls) : uws.App()) as App
+    app.filter((res, change) => {
       this.#connections += Number(change)
-      if (change === 1 && options.connections?.admits(res.getRemoteAddress(), this.#connections) === false) res.close()
+      if (change === 1 && connections?.admits(res.getRemoteAddress(), this.#connections) === false) res.close()
     })
+    return app
+  }
+
+  /** Uses the certificate and key that are in the files now for new connections; open ones keep theirs. The library cannot
+   * change an app's certificate, and frees the routes of a name that is removed under connections that use them. So the first
+   * app keeps the listener and hands what it accepts to a new app. Old apps are never freed: that costs some KB each time.
+   * @throws Error if the library cannot use them: nothing has changed then */
+  renewTls(): void {
+    const app = this.#newApp()
+    for (const [pattern, methods] of this.#routes) this.#serveAt(app, pattern, methods)
+    this.#serveAt(app, '/*', undefined)
+    const last = this.#renewed.at(-1)
+    if (last) this.#app.removeChildAppDescriptor(last.getDescriptor())
+    this.#app.addChildAppDescriptor(app.getDescriptor())
+    this.#renewed.push(app)
   }
 
   /** Open connections. */
@@ -66,9 +109,13 @@ export class HttpServer implements Router {
     else {
       const methods = new Map<Method, Handler>([[method, handler]])
       this.#routes.set(pattern, methods)
-      this.#app.any(pattern, (res, req) => this.#serve(new HttpExchange(res, req), methods))
+      this.#serveAt(this.#app, pattern, methods)
     }
     return this
+  }
+
+  #serveAt(app: App, pattern: string, methods: Map<Method, Handler> | undefined): void {
+    app.any(pattern, (res, req) => this.#serve(new HttpExchange(res, req), methods))
   }
 
   /** Method and pattern of each route. */
@@ -78,10 +125,9 @@ export class HttpServer implements Router {
 
   /** Listens, sharing the port with nobody. @returns the port @throws LiveError if the port is taken or the host not ours */
   listen(host: string, port: number): number {
-    this.#app.any('/*', (res, req) => this.#serve(new HttpExchange(res, req), undefined))
-    // The library shares a taken port between processes unless told not to; the types lack this form.
-    const app = this.#app as unknown as { listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void }
-    app.listen(host, port, 1, socket => {
+    this.#serveAt(this.#app, '/*', undefined)
+    // The library shares a taken port between processes unless told not to.
+    this.#app.listen(host, port, 1, socket => {
       if (socket) this.#socket = socket
     })
     if (!this.#socket) throw new LiveError('UNAVAILABLE', `cannot listen on ${host}:${port}: the port is taken or the host is not this machine's`)
@@ -99,7 +145,7 @@ export class HttpServer implements Router {
   /** Closes everything at once. */
   close(): void {
     this.#closeListener()
-    this.#app.close()
+    for (const app of [this.#app, ...this.#renewed]) app.close()
   }
 
   #closeListener(): void {
@@ -113,8 +159,8 @@ export class HttpServer implements Router {
     try {
       if (exchange.framing.fault !== undefined) throw new LiveError('BAD_REQUEST', exchange.framing.fault)
       this.#options.guard?.(exchange)
-      if (!methods) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
-      if (exchange.method === 'OPTIONS') work = { status: 204, headers: { allow: allowed(methods) } }
+      if (!methods) work = this.#otherwise(exchange)
+      else if (exchange.method === 'OPTIONS') work = { status: 204, headers: { allow: allowed(methods) } }
       else {
         const handler = methods.get((exchange.method === 'HEAD' ? 'GET' : exchange.method) as Method)
         if (!handler) throw new LiveError('METHOD_NOT_ALLOWED', `this path takes ${allowed(methods)}`, { headers: { allow: allowed(methods) } })
@@ -133,6 +179,12 @@ export class HttpServer implements Router {
     )
   }
 
+  #otherwise(exchange: HttpExchange): ReturnType<Handler> {
+    const { otherwise } = this.#options
+    if (!otherwise) throw new LiveError('NOT_FOUND', 'there is nothing at this path')
+    return otherwise(exchange)
+  }
+
   #send(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     const { fault, chunked } = exchange.framing
     // The library accepts chunks that the standard forbids, unseen by us: no request may follow a chunked one.
@@ -141,8 +193,8 @@ export class HttpServer implements Router {
     // Not in the library's callback, where it would go on to serve further requests of the same read. A request that
     // comes while an answer is due closes the connection.
     const write = () => this.#write(exchange, { ...reply, close: true }, headers)
-    if (!chunked || fault !== undefined) return void setImmediate(write)
-    // A proxy that is still sending when the connection is closed may miss the answer, and then gives one of its own.
+    if (fault !== undefined) return void setImmediate(write)
+    // A client that is still sending when the connection is closed may miss the answer; a proxy then gives one of its own.
     void exchange.bodyTaken(LINGER_MS).then(() => setImmediate(write))
   }
 
@@ -186,6 +238,15 @@ export class HttpServer implements Router {
     if (error instanceof LiveError) return errorReply(error)
     this.#options.onBug(error)
     return errorReply(new LiveError('INTERNAL', 'something is wrong on our side'))
+  }
+}
+
+/** @throws Error */
+function secureApp({ certificate, key }: TlsFiles): TemplatedApp {
+  try {
+    return uws.SSLApp({ cert_file_name: certificate, key_file_name: key, ssl_ciphers: TLS_1_2_CIPHERS })
+  } catch (cause) {
+    throw new Error(`TLS_CERT_FILE: the HTTP server cannot use ${certificate} with ${key}`, { cause })
   }
 }
 

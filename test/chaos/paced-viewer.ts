@@ -1,4 +1,6 @@
 import { connect, type Socket } from 'node:net'
+import { Duplex, type Writable } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { Dechunker } from '../../bench/load/dechunker.js'
 import { SseParser } from '../../protocol/sse.js'
 import type { Gap } from './notes.js'
@@ -9,7 +11,7 @@ const FAST_READ_BYTES = 65_536
 /** So much of what a late process did not read is made up for. */
 const MOST_LATE_MS = 1_000
 
-/** A viewer that takes so many bytes a second from its socket, and does not come back once it is closed. */
+/** A viewer that takes so many bytes a second from its socket, encrypted ones over TLS, and does not come back once it is closed. */
 export class PacedViewer {
   ready = false
   /** The last id it was sent, of a comment or a gap. */
@@ -35,17 +37,25 @@ export class PacedViewer {
 
   /** @param bytesPerSecond Infinity: all that comes; 0: nothing, once it has asked */
   constructor(url: string, bytesPerSecond: number) {
-    const { hostname, port, pathname } = new URL(url)
+    const { protocol, hostname, port, pathname } = new URL(url)
     this.#bytesPerSecond = bytesPerSecond
     const buffer = Buffer.alloc(bytesPerSecond < Infinity ? READ_BYTES : FAST_READ_BYTES)
-    this.#socket = connect({
-      host: hostname,
-      port: Number(port),
-      onread: { buffer, callback: (length, bytes) => this.#onBytes(Buffer.from(bytes.subarray(0, length))) },
-    })
+    const callback = (length: number, bytes: Uint8Array) => {
+      take(Buffer.from(bytes.subarray(0, length)))
+      return this.#readsOn(length)
+    }
+    this.#socket = connect({ host: hostname, port: Number(port), onread: { buffer, callback } })
+    let take = (bytes: Buffer) => this.#onBytes(bytes)
+    let plain: Writable = this.#socket
+    if (protocol === 'https:') {
+      // TLS reads ahead as it likes, so it is the encrypted bytes that are paced.
+      const encrypted = new Duplex({ read() {}, write: (bytes, _, done) => void this.#socket.write(bytes as Buffer, done) })
+      take = bytes => void encrypted.push(bytes)
+      plain = connectTls({ socket: encrypted, rejectUnauthorized: false }).on('data', (bytes: Buffer) => this.#onBytes(bytes))
+    }
     this.#socket.on('error', error => (this.closedBy ??= error.message))
     this.#socket.on('close', () => (this.closedBy ??= 'the server'))
-    this.#socket.write(`GET ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\naccept: text/event-stream\r\n\r\n`)
+    plain.write(`GET ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\naccept: text/event-stream\r\n\r\n`)
     if (bytesPerSecond === 0) this.#socket.pause()
   }
 
@@ -74,17 +84,15 @@ export class PacedViewer {
     return owed.filter(id => !seen.has(id) && !this.gaps.some(({ from, to }) => from < id && id <= to)).length
   }
 
-  /** @returns whether to read on at once */
-  #onBytes(bytes: Buffer): boolean {
-    if (this.#left) return false
+  #onBytes(bytes: Buffer): void {
+    if (this.#left) return
     let body: Buffer[]
     try {
       body = this.#bodyOf(bytes)
     } catch (error) {
       this.wrong.push(String(error))
       this.closedBy ??= 'itself'
-      this.close()
-      return false
+      return this.close()
     }
     for (const event of body.flatMap(part => this.#parser.push(part))) {
       const id = Number(event.id)
@@ -103,11 +111,15 @@ export class PacedViewer {
         this.latencies.push(Date.now() - Number(/"createdAt":(\d+)/.exec(event.data)![1]))
       }
     }
+  }
+
+  /** @returns whether to read on at once after so many bytes */
+  #readsOn(bytes: number): boolean {
+    if (this.#left || this.#bytesPerSecond === 0) return false
     if (this.#bytesPerSecond === Infinity) return true
-    if (this.#bytesPerSecond === 0) return false
     // By the clock: a process that is held up reads no slower for it.
     const now = performance.now()
-    this.#dueAt = Math.max(this.#dueAt, now - MOST_LATE_MS) + (bytes.length / this.#bytesPerSecond) * 1_000
+    this.#dueAt = Math.max(this.#dueAt, now - MOST_LATE_MS) + (bytes / this.#bytesPerSecond) * 1_000
     this.#resuming = setTimeout(() => this.#socket.resume(), Math.max(0, this.#dueAt - now))
     return false
   }

@@ -1,10 +1,15 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
 import t from 'tap'
 import { parse } from 'yaml'
 import { projectRoot } from '../../runtime/root.js'
-import { startCluster } from '../support/cluster.js'
+import { systemClock } from '../../runtime/clock.js'
+import { TlsWatch } from '../../runtime/tls/watch.js'
+import { makeCertificate } from '../support/certificate.js'
+import { startCluster, tempFolder } from '../support/cluster.js'
 import { readCompose } from '../support/container.js'
 import { addExposition, missing, parseQuery, type Exposition } from '../support/promql.js'
 import { watchReady } from '../support/viewer.js'
@@ -38,7 +43,7 @@ interface Scrape {
 
 const ALERTS = [
   'Down', 'NotReady', 'DeliverySlow', 'EventLoopBlocked', 'StoreUnavailable', 'PostsFailing', 'Overloaded', 'RegistryStale',
-  'ZooKeeperAway', 'EdgeFull', 'ViewersTurnedAway', 'HolesRepaired', 'SlowViewers', 'DescriptorsLow', 'EdgeSilent', 'PartsRefused',
+  'ZooKeeperAway', 'EdgeFull', 'ViewersTurnedAway', 'HolesRepaired', 'SlowViewers', 'DescriptorsLow', 'EdgeSilent', 'PartsRefused', 'Certificate',
 ].map(name => `LiveComments${name}`)
 const ROLES = ['gateway', 'edge', 'dispatcher'] as const
 
@@ -71,6 +76,11 @@ t.test('every query of the board and the rules asks for what the parts export, l
       addExposition(exported, `up 1\n${await response.text()}`, target)
     }
   }
+  // Exported only where TLS is on.
+  const tls = new Registry()
+  const watch = new TlsWatch({ files: makeCertificate(tempFolder(t)), clock: systemClock, log: pino({ enabled: false }), metrics: tls, renew() {} })
+  t.after(() => watch.close())
+  addExposition(exported, await tls.metrics(), { job: 'live-comments', instance: 'gateway-1', part: 'gateway' })
   // Prometheus makes this one of the rules themselves.
   for (const alertname of ALERTS) addExposition(exported, 'ALERTS 1\n', { alertname, alertstate: 'firing' })
   if (process.platform !== 'linux') for (const name of ofLinux) addExposition(exported, `${name} 1\n`, { job: 'live-comments', instance: '', part: '' })
@@ -155,6 +165,8 @@ const HEALTHY: Readonly<Record<string, string>> = {
   'live_gateway_edges_set_aside{instance="gateway-1"}': '0+0x60',
   'live_internal_refusals_total{instance="dispatcher-1",code="UNAUTHORIZED"}': '0+0x50 1+0x9', // a stranger who tries once
   'live_internal_refusals_total{instance="dispatcher-1",code="WRONG_WIRE_VERSION"}': '0+0x60',
+  'live_tls_certificate_expires_timestamp_seconds{instance="gateway-1"}': '1000000+0x60', // Unix time begins with the test
+  'live_tls_files_usable{instance="gateway-1"}': '1+0x60',
   'live_internal_refusals_total{instance="dispatcher-1",code="MISDIRECTED"}': '0+1x60', // restarts, one after the other
 }
 
@@ -177,6 +189,8 @@ const SICK: readonly (readonly [alert: string, series: string, values: string])[
   ['SlowViewers', 'live_edge_slow_viewers_total{instance="edge-1"}', '0+5x60'],
   ['DescriptorsLow', 'process_open_fds{job="live-comments",instance="edge-1"}', '900+0x60'],
   ['EdgeSilent', 'live_gateway_edges_set_aside{instance="gateway-1"}', '1+0x60'],
+  ['Certificate', 'live_tls_certificate_expires_timestamp_seconds{instance="gateway-1"}', '600000+0x60'],
+  ['Certificate', 'live_tls_files_usable{instance="gateway-1"}', '0+0x60'],
   ['PartsRefused', 'live_internal_refusals_total{instance="dispatcher-1",code="UNAUTHORIZED"}', '0+1x60'],
   ['PartsRefused', 'live_internal_refusals_total{instance="dispatcher-1",code="WRONG_WIRE_VERSION"}', '0+1x60'],
 ]

@@ -2,12 +2,17 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
 import t from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { readOptions as readClusterOptions } from '../../cluster/options.js'
+import { systemClock } from '../../runtime/clock.js'
 import { projectRoot } from '../../runtime/root.js'
+import { TlsWatch } from '../../runtime/tls/watch.js'
 import { readOptions as readChaosOptions } from '../chaos/options.js'
-import { startCluster, type Cluster } from '../support/cluster.js'
+import { makeCertificate } from '../support/certificate.js'
+import { startCluster, tempFolder, type Cluster } from '../support/cluster.js'
 import { commands as operatorsCommands } from '../support/operator.js'
 import type { Outcome } from '../support/program.js'
 import { commandsOf, documents, readDocument } from './documents.js'
@@ -157,6 +162,10 @@ t.test('every command of the documents works as it stands', async t => {
       const metrics = await (await fetch(`${internalUrl}/metrics`, { headers: { authorization: `Bearer ${env.INTERNAL_TOKEN}` } })).text()
       for (const [, name] of metrics.matchAll(/^# TYPE (\S+) /gm)) exported.add(name!)
     }
+    // Exported only where TLS is on.
+    const tls = new Registry()
+    new TlsWatch({ files: makeCertificate(tempFolder(t)), clock: systemClock, log: pino({ enabled: false }), metrics: tls, renew() {} }).close()
+    for (const { name } of await tls.getMetricsAsJSON()) exported.add(name)
     const page = readDocument('docs/operators.md')
     const named = new Set(page.text.match(/\blive_[a-z_]+|\b(process|nodejs)_[a-z0-9_]+/g))
     t.same([...exported].filter(name => name.startsWith('live_') && !named.has(name)), [], 'none is missing')

@@ -44,6 +44,7 @@ export class Routes implements Router {
       const exchange: Exchange = {
         method,
         path: plain,
+        url: path,
         query: new URLSearchParams(query),
         get res() {
           if (!res) throw new Error('this call is not for a stream')

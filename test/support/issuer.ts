@@ -71,6 +71,7 @@ export function identityOf(issuer: Issuer, given: Partial<IdentityOptions> = {})
     requireToWatch: true,
     cookie: 'live_comments_token',
     allowedOrigins: '*',
+    secure: false,
     clock: { wall: () => Date.now() },
     random: Math.random,
     ...given,

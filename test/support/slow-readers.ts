@@ -1,14 +1,18 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { HttpServer } from '../../runtime/http/server.js'
 import { Stream } from '../../runtime/http/stream.js'
 import { PacedViewer } from '../chaos/paced-viewer.js'
+import { makeCertificate } from './certificate.js'
 import { prepareNetwork } from './own-network.js'
 import { until } from './until.js'
 
 /** A process of its own: ten readers of 400 KB/s, each sent events of so many bytes as fast as its socket takes them.
- * Prints what it saw, as JSON. Arguments: bytes of an event; `own` where this is a network namespace. */
+ * Prints what it saw, as JSON. Arguments: bytes of an event; `own` where this is a network namespace; `http` or `https`. */
 const EVENTS = 20
 const COMMENT = Buffer.from(':\n')
-const [bytes, network] = process.argv.slice(2)
+const [bytes, network, scheme] = process.argv.slice(2)
 const why = network === 'own' ? prepareNetwork() : undefined
 if (why !== undefined) throw new Error(why)
 
@@ -16,7 +20,9 @@ let id = 0
 let blocked = 0
 const event = () => `id: ${++id}\ndata: {"createdAt":0,"content":"${'x'.repeat(Number(bytes))}"}\n\n`
 const streams: Stream[] = []
+const folder = mkdtempSync(join(tmpdir(), 'slow-readers-'))
 const server = new HttpServer({
+  tls: scheme === 'https' ? makeCertificate(folder) : undefined,
   onBug: error => {
     throw error
   },
@@ -25,8 +31,9 @@ const server = new HttpServer({
   streams.push(stream)
   return undefined
 })
+rmSync(folder, { recursive: true })
 const port = server.listen('127.0.0.1', 0)
-const readers = Array.from({ length: 10 }, () => new PacedViewer(`http://127.0.0.1:${port}/`, 400_000))
+const readers = Array.from({ length: 10 }, () => new PacedViewer(`${scheme}://127.0.0.1:${port}/`, 400_000))
 const writing = setInterval(() => {
   for (const stream of streams) if (!stream.write(event())) blocked++
 }, 10)

@@ -1,4 +1,5 @@
 import { request, type ClientRequest, type IncomingHttpHeaders } from 'node:http'
+import { request as secureRequest } from 'node:https'
 import type { Test } from 'tap'
 import { SseParser, type SseEvent } from '../../protocol/sse.js'
 import { until, type UntilOptions } from './until.js'
@@ -7,6 +8,8 @@ export interface ViewerOptions {
   /** Sent as Last-Event-ID. */
   readonly lastEventId?: string
   readonly headers?: Readonly<Record<string, string>>
+  /** A certificate to trust, where the URL is https. */
+  readonly ca?: Buffer
 }
 
 /** Someone who watches a video: one connection, never renewed, and what came over it. */
@@ -21,8 +24,9 @@ export class Viewer {
   readonly #parser = new SseParser()
   readonly #request: ClientRequest
 
-  constructor(url: string, { lastEventId, headers }: ViewerOptions = {}) {
-    this.#request = request(url, {
+  constructor(url: string, { lastEventId, headers, ca }: ViewerOptions = {}) {
+    this.#request = (url.startsWith('https:') ? secureRequest : request)(url, {
+      ...(ca ? { ca } : {}),
       agent: false,
       headers: { accept: 'text/event-stream', ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }), ...headers },
     })

@@ -50,6 +50,8 @@ export type Code =
   | 'clock_off'
   | 'descriptors_low'
   | 'lowat_high'
+  | 'certificate_expires'
+  | 'certificate_unusable'
   | 'store_refused'
   | 'store_unavailable'
   | 'store_damaged'

@@ -12,6 +12,9 @@ const USED_SHARE = 0.8
 /** Descriptors that a part needs beside its viewers' sockets. */
 const OWN_DESCRIPTORS = 500
 const LOWAT_BYTES = 131_072
+const DAY_MS = 86_400_000
+/** Remaining days below which a certificate should have been renewed long ago. */
+const CERTIFICATE_DAYS = 7
 
 const refused = z.object({ error: z.object({ message: z.string() }) })
 const pong = z.object({ id: z.string(), instance: z.string(), now: z.number().optional() })
@@ -84,14 +87,14 @@ async function ping(client: InternalClient, internalUrl: string): Promise<Pick<A
   return { id, instance, clock: now === undefined ? undefined : { aheadMs: now - (asked + answered) / 2, withinMs: (answered - asked) / 2 } }
 }
 
-/** Judges one process by its answers. @param announcedEdges number of edges in the registry */
-export function judgeNode(node: Expected, asked: Asked, announcedEdges: number): Finding[] {
+/** Judges one process by its answers. @param announcedEdges number of edges in the registry @param wall Unix ms */
+export function judgeNode(node: Expected, asked: Asked, announcedEdges: number, wall = Date.now()): Finding[] {
   if ('failure' in asked) return [judgeFailure(node, asked)]
   const { id, instance, clock, notReady, metrics } = asked.answers
   if (id !== node.id || (node.instance !== undefined && instance !== node.instance)) {
     return [problem('node_is_another', node.id, `at ${node.internalUrl} another process answers: ${id} (${instance})`, 'A restarted node takes over its entry within seconds. If this lasts, two processes have the same NODE_ID or the same INTERNAL_URL: give each its own.')]
   }
-  return [...judgeReadiness(node, notReady), ...judgeClock(node, clock), ...judgeView(node, metrics, announcedEdges), ...judgeDescriptors(node, metrics), ...judgeLowat(node, metrics)]
+  return [...judgeReadiness(node, notReady), ...judgeClock(node, clock), ...judgeView(node, metrics, announcedEdges), ...judgeDescriptors(node, metrics), ...judgeLowat(node, metrics), ...judgeCertificate(node, metrics, wall)]
 }
 
 function judgeFailure({ kind, id, internalUrl }: Expected, { failure, status, code }: Failure): Finding {
@@ -137,6 +140,15 @@ function* judgeLowat(node: Expected, metrics: string): Generator<Finding> {
   const bytes = sample(metrics, 'live_tcp_notsent_lowat_bytes')
   if (bytes === undefined || node.kind === 'dispatcher' || bytes <= LOWAT_BYTES) return
   yield onlyHere(node)('lowat_high', node.id, `net.ipv4.tcp_notsent_lowat is ${bytes}: a viewer on a slow line may hold 4 MB of old comments in the kernel before it is noticed`, 'On the machine or in the container: sysctl -w net.ipv4.tcp_notsent_lowat=16384, then restart the part.')
+}
+
+/** Where the node speaks TLS. */
+function* judgeCertificate({ id }: Expected, metrics: string, wall: number): Generator<Finding> {
+  if (sample(metrics, 'live_tls_files_usable') === 0) yield problem('certificate_unusable', id, 'cannot use its TLS_CERT_FILE and TLS_KEY_FILE, and goes on with the former certificate', 'tls_files_unusable in its log says why. Put a certificate and its own key there: they are used within seconds.')
+  const seconds = sample(metrics, 'live_tls_certificate_expires_timestamp_seconds')
+  if (seconds === undefined) return
+  const days = (seconds * 1000 - wall) / DAY_MS
+  if (days < CERTIFICATE_DAYS) yield problem('certificate_expires', id, days <= 0 ? 'its certificate has expired: browsers refuse it' : `its certificate expires in ${days.toFixed(1)} days`, 'Renew it, and put it where TLS_CERT_FILE and TLS_KEY_FILE are: it is used within seconds, without a restart.')
 }
 
 /** A problem, but only a note on a machine that serves itself alone. */

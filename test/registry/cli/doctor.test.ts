@@ -22,6 +22,8 @@ import { openZk, startZooKeeper } from '../../support/zookeeper.js'
 
 t.setTimeout(230_000)
 
+const NOW = Date.UTC(2026, 0, 1)
+
 const metrics = ['live_registry_staleness_seconds 0', 'live_registry_edges 2', 'process_open_fds 30', 'process_max_fds 20000', 'live_tcp_notsent_lowat_bytes 16384'].join('\n')
 const node = { kind: 'edge' as const, id: 'edge-1', instance: 'i1', internalUrl: 'http://10.0.0.1:9081', capacity: 15_000 }
 const answers = { id: 'edge-1', instance: 'i1', clock: { aheadMs: 3, withinMs: 5 }, metrics }
@@ -37,6 +39,9 @@ t.test('what a node answers is judged', async t => {
     [with_(/open_fds 30/, 'open_fds 19000'), 'problem descriptors_low'],
     [with_(/max_fds 20000/, 'max_fds 1024'), 'problem descriptors_low'],
     [with_(/bytes 16384/, 'bytes 4294967295'), 'problem lowat_high'],
+    [with_(/$/, '\nlive_tls_files_usable 0'), 'problem certificate_unusable'],
+    [with_(/$/, `\nlive_tls_certificate_expires_timestamp_seconds ${NOW / 1000 + 6 * 86_400}`), 'problem certificate_expires'],
+    [with_(/$/, `\nlive_tls_certificate_expires_timestamp_seconds ${NOW / 1000 - 1}`), 'problem certificate_expires'],
     [{ answers: { ...answers, notReady: 'the registry has not been read yet' } }, 'problem node_not_ready'],
     [{ failure: 'refused', status: undefined, code: 'ECONNREFUSED' }, 'problem node_refuses'],
     [{ failure: 'refused', status: undefined, code: 'EHOSTUNREACH' }, 'problem node_unreachable'],
@@ -46,7 +51,8 @@ t.test('what a node answers is judged', async t => {
     [{ failure: 'status', status: 500 }, 'problem node_fails'],
     [{ failure: 'wire', status: 409 }, 'problem node_fails'],
   ] as const
-  for (const [asked, expected] of cases) t.same(codes(judgeNode(node, asked, 2)), [expected])
+  for (const [asked, expected] of cases) t.same(codes(judgeNode(node, asked, 2, NOW)), [expected])
+  t.same(judgeNode(node, with_(/$/, `\nlive_tls_files_usable 1\nlive_tls_certificate_expires_timestamp_seconds ${NOW / 1000 + 8 * 86_400}`), 2, NOW), [], 'a certificate that is good for a week')
   t.same(judgeNode({ ...node, state: 'draining' }, { answers: { ...answers, notReady: 'draining' } }, 2), [], 'somebody asked for that')
   t.same(judgeNode(node, { answers: { ...answers, clock: { aheadMs: 1_200, withinMs: 400 } } }, 2), [], 'a slow answer proves nothing of a clock')
   t.same(codes(judgeNode({ ...node, kind: 'gateway' }, { answers }, 3)), ['problem view_stale'], 'a gateway that misses an edge')

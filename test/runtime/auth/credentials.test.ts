@@ -3,16 +3,17 @@ import { tokenOf } from '../../../runtime/auth/credentials.js'
 import type { AllowedOrigins } from '../../../runtime/http/public-headers.js'
 
 const listed = new Set(['https://site.example'])
-const rules = { cookie: 'live', allowedOrigins: listed }
+const rules = { cookie: 'live', allowedOrigins: listed, secure: false }
 const NONE = { code: 'UNAUTHORIZED', message: 'a token is needed', headers: { 'www-authenticate': 'Bearer realm="live-comments"' } }
 
 interface Given {
   readonly query?: boolean
   readonly allowedOrigins?: AllowedOrigins
+  readonly secure?: boolean
 }
 
-function ask(headers: Record<string, string>, search = '', { query = true, allowedOrigins = listed }: Given = {}): string {
-  return tokenOf({ header: name => ({ host: 'live.example', ...headers })[name] ?? '', query: new URLSearchParams(search) }, { ...rules, allowedOrigins }, { query })
+function ask(headers: Record<string, string>, search = '', { query = true, ...given }: Given = {}): string {
+  return tokenOf({ header: name => ({ host: 'live.example', ...headers })[name] ?? '', query: new URLSearchParams(search) }, { ...rules, ...given }, { query })
 }
 
 t.test('a token is found in the header, then in the query, then in the cookie', async t => {
@@ -61,4 +62,11 @@ t.test('a cookie counts from a page of ours or of a listed origin, and from nobo
     { origin: 'https://live.example:8443' },
   ]) t.throws(() => ask({ cookie, ...other } as Record<string, string>), { code: 'UNAUTHORIZED', message: /a cookie counts only from/ }, JSON.stringify(other))
   t.throws(() => ask({ cookie, origin: 'https://site.example' }, '', { allowedOrigins: '*' }), { code: 'UNAUTHORIZED' }, '* lists nobody')
+})
+
+t.test('over TLS, a page of this host that came over plain HTTP is not ours: anyone on the way could have written it', async t => {
+  const cookie = 'live=token'
+  t.equal(ask({ cookie, origin: 'http://live.example' }), 'token', 'without TLS a proxy in front may have it')
+  t.equal(ask({ cookie, origin: 'https://live.example' }, '', { secure: true }), 'token')
+  t.throws(() => ask({ cookie, origin: 'http://live.example' }, '', { secure: true }), { code: 'UNAUTHORIZED' })
 })

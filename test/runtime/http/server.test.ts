@@ -6,6 +6,8 @@ import { LiveError } from '../../../protocol/errors.js'
 import type { Exchange } from '../../../runtime/http/exchange.js'
 import { json } from '../../../runtime/http/reply.js'
 import { HttpServer, type Handler, type Method, type ServerOptions } from '../../../runtime/http/server.js'
+import { makeCertificate } from '../../support/certificate.js'
+import { tempFolder } from '../../support/cluster.js'
 import { until } from '../../support/until.js'
 
 /** By `METHOD /pattern`. */
@@ -24,7 +26,7 @@ function serve(t: Test, routes: Routes, options: Partial<ServerOptions> = {}) {
 }
 
 /** Sends `text` on a bare connection. `ended` is all that came back, once the server has closed it. */
-function raw(t: Test, port: number, text: string) {
+function raw(t: Test, port: number, text: string | Buffer) {
   const socket = connect(port, '127.0.0.1', () => socket.write(text))
   t.after(() => socket.destroy())
   let received = ''
@@ -293,7 +295,7 @@ t.test('who asks again and again and does not read is closed, and costs no memor
 })
 
 t.test('who is slow is closed within 12 s', async t => {
-  t.jobs = 2 // both wait
+  t.jobs = 3 // all wait
   t.test('whose body stops coming', async t => {
     let failed = false
     const { port } = serve(t, {
@@ -306,6 +308,16 @@ t.test('who is slow is closed within 12 s', async t => {
     t.equal(await raw(t, port, post(50, 'half')).ended, '')
     t.ok(performance.now() - started < 13_000)
     t.ok(failed)
+  })
+
+  t.test('who begins a TLS handshake and says no more', async t => {
+    const server = new HttpServer({ tls: makeCertificate(tempFolder(t)), onBug: error => t.fail(String(error)) })
+    t.after(() => server.close())
+    const port = server.listen('127.0.0.1', 0)
+    const hello = Buffer.from('16030100c8010000c40303', 'hex') // the first bytes of a client's greeting of 200
+    for (const bytes of [Buffer.alloc(0), hello, Buffer.concat([hello, Buffer.alloc(100)])]) raw(t, port, bytes)
+    await until(() => server.connections === 3)
+    await t.resolves(until(() => server.connections === 0, { timeoutMs: 14_000 }))
   })
 
   t.test('who does not read its answer', async t => {

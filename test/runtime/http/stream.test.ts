@@ -172,11 +172,11 @@ t.test('a kernel that takes part of a large write loses none of it', async t => 
   const why = whyNoNetwork()
   if (why !== undefined) t.comment(`in this machine's own network: ${why}`)
   const program = [process.execPath, fileURLToPath(new URL('../../support/slow-readers.js', import.meta.url))]
-  for (const bytes of [20_000, 60_000]) {
-    const [file, ...args] = [...(why === undefined ? ['unshare', '-rn'] : []), ...program, String(bytes), why === undefined ? 'own' : 'shared']
+  for (const [bytes, scheme] of [[20_000, 'http'], [60_000, 'http'], [20_000, 'https'], [60_000, 'https']] as const) {
+    const [file, ...args] = [...(why === undefined ? ['unshare', '-rn'] : []), ...program, String(bytes), why === undefined ? 'own' : 'shared', scheme]
     const { stdout } = await promisify(execFile)(file, args)
     const { blocked, wrong } = JSON.parse(stdout) as { blocked: number; wrong: string[] }
-    t.same(wrong, [], `events of ${bytes} bytes`)
+    t.same(wrong, [], `events of ${bytes} bytes over ${scheme}`)
     if (why === undefined) t.ok(blocked > 0, 'readers were slow')
   }
 })
