@@ -10,7 +10,7 @@ const parts: Record<string, () => Promise<{ main: Main }>> = {
   gateway: () => import('./gateway/main.js'),
   dispatcher: () => import('./dispatcher/main.js'),
   edge: () => import('./edge/main.js'),
-  registry: () => import('./registry/cli.js'),
+  registry: () => import('./cli/main.js'),
   bench: () => import('./bench/main.js'),
 }
 
