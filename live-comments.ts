@@ -11,6 +11,7 @@ const parts: Record<string, () => Promise<{ main: Main }>> = {
   dispatcher: () => import('./dispatcher/main.js'),
   edge: () => import('./edge/main.js'),
   registry: () => import('./cli/main.js'),
+  token: () => import('./cli/token.js'),
   bench: () => import('./bench/main.js'),
 }
 
@@ -21,6 +22,7 @@ const usage = `Usage: live-comments <part> [arguments]
   dispatcher   stores comments and sends them to the edges
   edge         delivers comments to viewers
   registry     the operators' commands: nodes, videos, doctor
+  token        makes an author's token, for tests
   bench        benchmarks, also of other systems
   watchdog     before gateway, dispatcher or edge: kills that part when it stops answering
 

@@ -8,7 +8,7 @@ import type { ZookeeperAddress } from './zookeeper-address.js'
  * @throws Problem when it is another cluster's than was written down: that one ended, and another took its port */
 export async function clusterAt(zk: Zk, address: ZookeeperAddress): Promise<ClusterIdentity | undefined> {
   const found = await clusterIdentity(zk)
-  if (isAnother(found, address)) throw new Problem(`${address.connect} (${address.source}) ${takenOver(found, address)}`)
+  if (isAnother(found, address)) throw new Problem('ANOTHER_CLUSTER', `${address.connect} (${address.source}) ${takenOver(found, address)}`)
   return found
 }
 

@@ -4,7 +4,7 @@ export type Shell = 'bash' | 'zsh' | 'fish'
 export const SHELLS: readonly Shell[] = ['bash', 'zsh', 'fish']
 
 /** The parts that may follow `live-comments`. */
-const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench', 'watchdog']
+const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'token', 'bench', 'watchdog']
 
 /** A script for `shell` that completes the `live-comments` command. It is generated from the commands and contains all
  * names and flags, so that pressing Tab starts no process. */

@@ -71,20 +71,21 @@ function withWatcher<T>({ address, note }: Reading, watch: readonly Watched[], t
 }
 
 function refuses({ connect, auth }: ZookeeperAddress, path: string, cause?: Error): Problem {
-  return new Problem(refusalMessage(connect, path, auth !== undefined), { cause })
+  return new Problem('ZOOKEEPER_REFUSES', refusalMessage(connect, path, auth !== undefined), { cause })
 }
 
 function away({ connect, source }: ZookeeperAddress, trouble: Loss | undefined): Problem {
   return new Problem(
+    'ZOOKEEPER_AWAY',
     `no answer from ZooKeeper at ${connect} (${source}) within ${LIMIT_MS / 1000} s.${trouble ? ` ${lossMessage(trouble)}.` : ''}\n` +
       'Is the cluster running (npm start)? If its ZooKeeper is elsewhere, name it with --data FOLDER, --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.',
   )
 }
 
 function failed({ connect, source }: ZookeeperAddress, error: ZkError, trouble: Loss | undefined): Problem {
-  if (refusesUs(error.code)) return new Problem(lossMessage({ code: error.code, server: connect }), { cause: error })
+  if (refusesUs(error.code)) return new Problem('ZOOKEEPER_REFUSES', lossMessage({ code: error.code, server: connect }), { cause: error })
   const why = trouble ? `.\n${lossMessage(trouble)}` : ''
-  return new Problem(`ZooKeeper at ${connect} (${source}): ${error.op} ${error.path} fails with ${error.code}${why}`, { cause: error })
+  return new Problem('ZOOKEEPER_FAILS', `ZooKeeper at ${connect} (${source}): ${error.op} ${error.path} fails with ${error.code}${why}`, { cause: error })
 }
 
 /** The results of `task` in the items' order, AT_A_TIME tasks at once. */

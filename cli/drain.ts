@@ -32,8 +32,8 @@ export async function undrain(zk: Zk, id: string): Promise<DrainAnswer> {
 
 async function presentInstance(zk: Zk, id: string): Promise<string> {
   const [edge, gateway] = await Promise.all([readNode(zk, `${EDGES}/${id}`, parseEdge), readNode(zk, `${GATEWAYS}/${id}`, parseGateway)])
-  if (edge && gateway) throw new Problem(`both an edge and a gateway have the id ${id}: give each a NODE_ID of its own`)
+  if (edge && gateway) throw new Problem('ID_TAKEN_TWICE', `both an edge and a gateway have the id ${id}: give each a NODE_ID of its own`)
   const node = edge ?? gateway
-  if (!node) throw new Problem(`there is no edge ${id}, and no gateway of that id; the commands edges and gateways list those there are`)
+  if (!node) throw new Problem('NOT_FOUND', `there is no edge ${id}, and no gateway of that id; the commands edges and gateways list those there are`)
   return node.instance
 }

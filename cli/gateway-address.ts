@@ -8,6 +8,10 @@ export interface GatewayAddress {
   readonly source: string
   /** Nobody named it. */
   readonly isDefault?: true
+  /** Of the data folder's cluster, not named by a flag. */
+  readonly isOfFolder?: true
+  /** The person's token that requests carry. */
+  readonly token?: string | undefined
 }
 
 /** Finds a gateway: by flag, the cluster that runs on the data folder, default, in that order.
@@ -15,7 +19,7 @@ export interface GatewayAddress {
 export function gatewayAddress(flag: string | undefined, data: DataFolder): GatewayAddress {
   if (flag !== undefined) return { url: flag.replace(/\/+$/, ''), source: 'from --gateway' }
   const running = runningCluster(data)?.gateways.find(({ url }) => url !== null)?.url
-  if (running) return { url: running, source: `from ${data.name}/cluster.json` }
+  if (running) return { url: running, source: `from ${data.name}/cluster.json`, isOfFolder: true }
   return { url: 'http://127.0.0.1:8080', source: 'the default', isDefault: true }
 }
 

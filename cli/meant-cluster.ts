@@ -20,7 +20,7 @@ export async function withMeantCluster<T>({ address, note }: Reading, task: (zk:
   mayBegin(address)
   return withZookeeper(address, async zk => {
     const cluster = await clusterAt(zk, address)
-    if (!(await isRegistry(zk))) throw new Problem(`there is no registry at ${address.connect} (${address.source}): the address or the chroot is another, or no part has ever run`)
+    if (!(await isRegistry(zk))) throw new Problem('NO_REGISTRY', `there is no registry at ${address.connect} (${address.source}): the address or the chroot is another, or no part has ever run`)
     note(clusterLine(cluster, address))
     return task(zk)
   })

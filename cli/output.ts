@@ -1,13 +1,23 @@
 import type { EventEmitter } from 'node:events'
 import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
+import type { CommanderError } from 'commander'
 
 /** A failure that the operator has to resolve: its message is printed without a stack, with exit status 1. */
 export class Problem extends Error {
   override readonly name = 'Problem'
+
+  /** @param code stable, for scripts: `--json` prints it */
+  constructor(
+    readonly code: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
 }
 
-/** A command that was not told all it must be: exit status 2, without a stack. */
+/** A command whose arguments leave out what it needs: exit status 2, without a stack. */
 export class Misuse extends Error {
   override readonly name = 'Misuse'
 }
@@ -31,11 +41,14 @@ export class Output {
   status: 0 | 1 = 0
   readonly colour: boolean
   readonly paint: Paint
+  /** Errors are lines of JSON. */
+  readonly json: boolean
   readonly #surroundings: Surroundings
   readonly #left = new AbortController()
 
-  constructor(surroundings: Surroundings) {
+  constructor(surroundings: Surroundings, { json = false }: { json?: boolean } = {}) {
     this.#surroundings = surroundings
+    this.json = json
     this.colour = wantsColour(surroundings.stdout.isTTY ?? false, surroundings.env)
     this.paint = paint(this.colour)
     surroundings.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -52,6 +65,21 @@ export class Output {
   /** A line for people, on stderr: stdout is for the answer. */
   note(line: string): void {
     this.#surroundings.stderr.write(`${line}\n`)
+  }
+
+  /** Says on stderr why the command failed: for people, or with `--json` as one line, `{"error":{"code","message"}}`. */
+  failed(code: string, message: string): void {
+    this.note(this.json ? JSON.stringify({ error: { code, message } }) : `registry: ${message}`)
+  }
+
+  /** Says the same of arguments that commander refuses; commander itself has told people. */
+  misused({ code, message }: CommanderError): void {
+    if (this.json) this.failed('BAD_USAGE', code === 'commander.help' ? 'no command is given (--help lists them)' : message.replace(/^error: /, ''))
+  }
+
+  /** Whether nobody reads stdout any more. */
+  get isUnread(): boolean {
+    return this.#left.signal.aborted
   }
 
   /** Runs `task` until it ends, the reader leaves, or Ctrl-C. An endless command is meant to end so: it succeeds. */

@@ -1,33 +1,44 @@
+import { resolve } from 'node:path'
 import { Argument, Command, InvalidArgumentError } from 'commander'
 import { checkVideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { MAX_RECENT } from '../protocol/limits.js'
+import { parseCursor } from '../protocol/id.js'
 import { isNodeId, MAX_EXPECTED, type ExpectedNodes } from '../protocol/nodes.js'
 import { expectNodes } from '../registry/expected-nodes.js'
 import { STORE_ACTIONS, type StoreAction } from '../protocol/store.js'
 import { parseConnectString } from '../registry/zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
 import type { InternalClient } from '../runtime/peers/client.js'
+import { backUp, backupText } from './backup.js'
 import { clusterLine } from './cluster-at.js'
-import { withLiveRegistry, withRegistry, type Reading } from './connection.js'
+import { withLiveRegistry, withRegistry, withZookeeper, type Reading } from './connection.js'
 import { examine } from './doctor/examination.js'
 import { report } from './doctor/report.js'
 import { drain, undrain } from './drain.js'
+import { exportVideo } from './export.js'
 import { headcounts, headcountsTable } from './expect.js'
-import { gatewayAddress, meantGateway } from './gateway-address.js'
+import { gatewayAddress, meantGateway, type GatewayAddress } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
 import { withMeantCluster } from './meant-cluster.js'
 import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
 import { Misuse, type Output, type Surroundings } from './output.js'
-import { dataFolder, runningCluster, runningToken } from './running-cluster.js'
+import { personToken, type PersonFlags } from './person-token.js'
+import { restore, restoredText } from './restore.js'
+import { AUTHOR_TOKEN, dataFolder, INTERNAL_TOKEN, readFrom, runningCluster } from './running-cluster.js'
 import { secure, withCredentials } from './secure.js'
+import { storePath } from './store-path.js'
 import { adoptStore, stores, storesText } from './store.js'
 import { counted, number } from './table.js'
 import { commentLine, tail } from './tail.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
 import { newsLine, watch } from './watch.js'
 import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './zookeeper-address.js'
+
+interface GatewayFlags extends PersonFlags {
+  readonly gateway?: string
+}
 
 /** The operators' commands. A command whose check fails sets the status of `out`. */
 export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
@@ -37,9 +48,9 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     .option('--data <FOLDER>', 'data folder of an npm start, for its addresses and its token')
     .option('--zookeeper <HOST:PORT/CHROOT>', 'ZooKeeper\'s address (else --data, ZOOKEEPER_CONNECT, ./data; only for reading: 127.0.0.1:2181/live-comments)', connectString)
     .option('--zookeeper-auth-file <FILE>', 'file with the USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE)')
-    .option('--json', 'print only JSON on stdout')
+    .option('--json', 'print only JSON: the answer on stdout, an error on stderr')
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeOut: text => stdout.write(text), writeErr: text => stderr.write(text), getOutHelpWidth: () => stdout.columns ?? 80 })
+    .configureOutput({ writeOut: text => stdout.write(text), writeErr: text => out.json || stderr.write(text), getOutHelpWidth: () => stdout.columns ?? 80 })
     .showHelpAfterError('(--help lists commands and options)')
     .helpCommand(false)
     .exitOverride()
@@ -56,8 +67,22 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     all.command(name).description(description).addHelpText('after', examplesOf(examples.map(example => `${name} ${example}`.trimEnd())))
   const examplesOf = (lines: readonly string[]) => `\nExamples:\n${lines.map(line => `  ${self} ${line}\n`).join('')}`
   const gatewayOption = ['--gateway <URL>', 'the gateway\'s URL (else --data, ./data; only for reading: http://127.0.0.1:8080)', httpUrl] as const
+  const personOption = ['--token <TOKEN>', 'a person\'s token, where identity is on; other users of this machine can see it here'] as const
+  const personFileOption = ['--token-file <FILE>', 'file with that token (else LIVE_COMMENTS_TOKEN, ./data/author-token)'] as const
+  /** The gateway, to be asked in a person's name. */
+  const gatewayOf = ({ gateway, token, tokenFile }: GatewayFlags): GatewayAddress => {
+    const address = gatewayAddress(gateway, data())
+    return { ...address, token: personToken({ token, tokenFile: tokenFile && resolve(folder, tokenFile) }, env) ?? (address.isOfFolder ? readFrom(data(), AUTHOR_TOKEN) : undefined) }
+  }
+  const readingGateway = (flags: GatewayFlags) => {
+    const address = gatewayOf(flags)
+    if (address.isDefault) note(`the gateway at ${address.url} (the default)`)
+    return address
+  }
+  const storeOption = ['--store <FILE>', 'the store\'s file, on the dispatchers\' machine (else --data, STORE_URL, ./data)'] as const
+  const storeOf = (flag: string | undefined) => storePath(flag, env, data(), folder)
   const tokenOption = ['--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)'] as const
-  const tokenOf = (flag: string | undefined) => flag ?? (env['INTERNAL_TOKEN'] || runningToken(data()))
+  const tokenOf = (flag: string | undefined) => flag ?? (env['INTERNAL_TOKEN'] || readFrom(data(), INTERNAL_TOKEN))
 
   command('edges', 'list the edges with their state, viewers and videos', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
@@ -123,31 +148,60 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
       await print(diagnosis, diagnosis => report(diagnosis, out.paint))
       if (!diagnosis.healthy) out.status = 1
     })
+  command('backup', 'copy the store into a new file, while dispatchers use it, and check the copy', './backup.db', './backup-2.db --json')
+    .argument('<FILE>', 'the new file')
+    .option(...storeOption)
+    .action(async (file: string, { store }: { store?: string }) => print(await backUp(await storeOf(store), resolve(folder, file)), backupText))
+  command('restore', 'put a backup in the store\'s place, on the dispatchers\' machine; they may run', './backup.db')
+    .argument('<FILE>', 'what backup has made, or another copy of the store')
+    .option(...storeOption)
+    .action(async (file: string, { store }: { store?: string }) => {
+      const meant = reading()
+      const restored = await restore({
+        backup: resolve(folder, file),
+        store: await storeOf(store),
+        before: task => withMeantCluster(meant, task),
+        after: task => withZookeeper(meant.address, task),
+      })
+      await print(restored, restoredText)
+    })
+  command('export', 'print a video\'s comments, oldest first, as lines of JSON', 'demo', 'demo --after 0')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .option('--after <ID>', 'begin after this comment: the last one of an earlier export', cursor, '0')
+    .option(...gatewayOption)
+    .option(...personOption)
+    .option(...personFileOption)
+    .action(async (videoId: string, { after, ...flags }: GatewayFlags & { after: string }) => {
+      const { comments, last } = await exportVideo({ gateway: readingGateway(flags), videoId, after, write: lines => out.write(lines), isUnread: () => out.isUnread })
+      note(`${counted(comments, 'comment')}; what comes later: --after ${last}`)
+    })
   command('tail', 'print a video\'s comments as they arrive, until Ctrl-C', 'demo', 'demo --recent 20 --json')
     .argument('<VIDEO>', 'the video\'s id', videoId)
     .option('--recent <N>', `begin with the last N comments, at most ${MAX_RECENT}`, recent, 10)
     .option(...gatewayOption)
-    .action((videoId: string, { recent, gateway }: { recent: number; gateway?: string }) =>
-      out.untilInterrupted(signal => {
-        const address = gatewayAddress(gateway, data())
-        if (address.isDefault) note(`the gateway at ${address.url} (the default)`)
-        return tail({
-          gateway: address,
+    .option(...personOption)
+    .option(...personFileOption)
+    .action((videoId: string, { recent, ...flags }: GatewayFlags & { recent: number }) =>
+      out.untilInterrupted(async signal =>
+        tail({
+          gateway: readingGateway(flags),
           videoId,
           recent,
           signal,
           show: comment => print(comment, comment => commentLine(comment, out.paint)),
           notice: note,
-        })
-      }),
+        }),
+      ),
     )
   command('post', 'post a comment', 'demo \'hello from a terminal\'', 'demo \'on air in five\' --author studio --json')
     .argument('<VIDEO>', 'the video\'s id', videoId)
     .argument('<TEXT>', 'the comment')
-    .option('--author <NAME>', 'the author (else anonymous)')
+    .option('--author <NAME>', 'the author (else anonymous; a token names its own)')
     .option(...gatewayOption)
-    .action(async (videoId: string, content: string, { author: authorId, gateway }: { author?: string; gateway?: string }) => {
-      const to = meantGateway(gatewayAddress(gateway, data()))
+    .option(...personOption)
+    .option(...personFileOption)
+    .action(async (videoId: string, content: string, { author: authorId, ...flags }: GatewayFlags & { author?: string }) => {
+      const to = meantGateway(gatewayOf(flags))
       note(`the gateway at ${to.url} (${to.source})`)
       await print(await postComment(to, videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`)
     })
@@ -200,6 +254,11 @@ function count(text: string): number {
 function recent(text: string): number {
   if (!/^[0-9]{1,3}$/.test(text) || Number(text) > MAX_RECENT) throw new InvalidArgumentError(`It must be a whole number from 0 to ${MAX_RECENT}.`)
   return Number(text)
+}
+
+function cursor(text: string): string {
+  if (parseCursor(text) === undefined) throw new InvalidArgumentError('It must be a comment\'s id, or 0.')
+  return text
 }
 
 function nodeId(text: string): string {

@@ -9,7 +9,7 @@ export async function readNode<T>(zk: Zk, path: string, parse: (data: Buffer) =>
     return parse((await zk.getData(path)).data)
   } catch (error) {
     if (isZkError(error, 'NO_NODE')) return undefined
-    if (error instanceof RubbishError) throw new Problem(`${path} does not hold what a node of this software writes`, { cause: error })
+    if (error instanceof RubbishError) throw new Problem('ZNODE_DAMAGED', `${path} does not hold what a node of this software writes`, { cause: error })
     throw error
   }
 }

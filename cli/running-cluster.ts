@@ -37,13 +37,13 @@ export function dataFolder(flag: string | undefined, folder: string): DataFolder
 export function runningCluster({ path, name, isGiven }: DataFolder): RunningCluster | undefined {
   const file = join(path, 'cluster.json')
   if (!existsSync(file)) {
-    if (isGiven) throw new Problem(`no cluster of npm start runs on ${name}: it has no cluster.json`)
+    if (isGiven) throw new Problem('NO_CLUSTER', `no cluster of npm start runs on ${name}: it has no cluster.json`)
     return undefined
   }
   try {
     return record.parse(JSON.parse(readFileSync(file, 'utf8')))
   } catch (cause) {
-    throw new Problem(`${name}/cluster.json was not written by npm start; remove it, or give the addresses by flags (--help)`, { cause })
+    throw new Problem('CLUSTER_FILE_DAMAGED', `${name}/cluster.json was not written by npm start; remove it, or give the addresses by flags (--help)`, { cause })
   }
 }
 
@@ -52,10 +52,14 @@ export function zookeeperOf({ zookeeper }: RunningCluster): string | undefined {
   return joinConnectStrings(zookeeper.flatMap(({ url }) => url ?? [])) || undefined
 }
 
-/** Its internal token; undefined if there is none or it belongs to another user. */
-export function runningToken({ path }: DataFolder): string | undefined {
+/** Secrets that `npm start` keeps in its data folder: the token that all parts share; one that names an author. */
+export const INTERNAL_TOKEN = 'internal-token'
+export const AUTHOR_TOKEN = 'author-token'
+
+/** What stands in a file of the data folder; undefined if there is none or it belongs to another user. */
+export function readFrom({ path }: DataFolder, name: string): string | undefined {
   try {
-    return readFileSync(join(path, 'internal-token'), 'utf8').trim()
+    return readFileSync(join(path, name), 'utf8').trim()
   } catch {
     return undefined
   }

@@ -20,7 +20,7 @@ export async function secure(zk: Zk): Promise<SecureAnswer> {
 
 /** @throws Problem without credentials: the znodes would stay open to everybody */
 export function withCredentials({ auth }: ZookeeperAddress): void {
-  if (!auth) throw new Problem('there are no credentials to secure the registry with: set ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE')
+  if (!auth) throw new Problem('NO_CREDENTIALS', 'there are no credentials to secure the registry with: set ZOOKEEPER_AUTH or ZOOKEEPER_AUTH_FILE')
 }
 
 /** The paths of every znode of ours, parents first; some may not exist. */

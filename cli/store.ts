@@ -49,7 +49,7 @@ export async function stores(zk: Zk, view: View, client: Caller): Promise<Stores
 /** Makes what is at the dispatcher's path the cluster's store. @throws Problem if there is no such dispatcher, or it will not */
 export async function adoptStore(zk: Zk, client: Caller, id: string, adopt: StoreAction): Promise<StoreRow> {
   const node = await readNode(zk, `${DISPATCHERS}/${id}`, parseDispatcher)
-  if (!node) throw new Problem(`there is no dispatcher ${id}; the command dispatchers lists all of them`)
+  if (!node) throw new Problem('NOT_FOUND', `there is no dispatcher ${id}; the command dispatchers lists all of them`)
   try {
     const answer = await client.call(node.internalUrl, {
       to: node.instance,
@@ -61,7 +61,7 @@ export async function adoptStore(zk: Zk, client: Caller, id: string, adopt: Stor
     return { id, ...storeReport.parse(JSON.parse(answer.toString())) }
   } catch (error) {
     if (!(error instanceof PeerError)) throw error
-    throw new Problem(`${id} did not do it: ${saidBy(error)}`, { cause: error })
+    throw new Problem('DISPATCHER_REFUSES', `${id} did not do it: ${saidBy(error)}`, { cause: error })
   }
 }
 

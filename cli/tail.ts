@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { SseParser } from '../protocol/sse.js'
 import type { GatewayAddress } from './gateway-address.js'
-import { between, GatewayAway, noGateway, parseComment, refusal, type PublicComment } from './gateway-client.js'
+import { authorization, between, GatewayAway, noGateway, parseComment, refusal, type PublicComment } from './gateway-client.js'
 import { clockTime, harmless, type Paint } from './output.js'
 
 /** A gateway sends something at least every 15 s. */
@@ -72,7 +72,7 @@ export async function tail({ gateway, videoId, recent, signal, show, notice }: T
 
 /** @throws Problem for anything but a stream */
 async function open(gateway: GatewayAddress, path: string, lastEventId: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-  const headers = { accept: 'text/event-stream', 'accept-encoding': 'identity', ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }) }
+  const headers = { accept: 'text/event-stream', 'accept-encoding': 'identity', ...authorization(gateway), ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }) }
   const response = await fetch(gateway.url + path, { headers, signal }).catch((error: unknown) => {
     throw noGateway(gateway, error)
   })

@@ -25,12 +25,12 @@ export function videoRows(view: View, { top, edgeId }: { top?: number; edgeId?: 
 /** @throws Problem if no edge holds it */
 export function oneVideo(view: View, videoId: VideoId): VideoRow {
   const row = videoRow(view, videoId)
-  if (row.edges.length === 0) throw new Problem(`no edge holds the video ${videoId}: nobody watches it now, or the id is wrong`)
+  if (row.edges.length === 0) throw new Problem('NOT_FOUND', `no edge holds the video ${videoId}: nobody watches it now, or the id is wrong`)
   return row
 }
 
 export function unknownEdge(edgeId: string): Problem {
-  return new Problem(`there is no edge ${edgeId}; the command edges lists all of them`)
+  return new Problem('NOT_FOUND', `there is no edge ${edgeId}; the command edges lists all of them`)
 }
 
 export function videosTable(rows: readonly VideoRow[], colour: boolean): string {

@@ -7,11 +7,16 @@ import { DISPATCHERS, DRAIN, EDGES, HOLDINGS, parseDrain, printHoldings, printNo
 import type { Zk } from '../../registry/zookeeper/client.js'
 import { finished } from '../support/cluster.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
-import { operate } from '../support/operator.js'
+import { commands, operate } from '../support/operator.js'
 import { PROGRAM } from '../support/program.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
 
 t.setTimeout(230_000)
+
+/** What a command with --json says on stderr when it fails. */
+interface ErrorLine {
+  readonly error: { readonly code: string; readonly message: string }
+}
 
 /** A command in a process of its own. */
 function start(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}) {
@@ -172,6 +177,38 @@ t.test('ZooKeeper away is said within 5 s, with the address tried', async t => {
   )
 })
 
+t.test('with --json every command says why it fails in one line of JSON on stderr, and nothing on stdout', async t => {
+  const argumentsOf: Readonly<Record<string, string[]>> = { video: ['demo'], drain: ['edge-1'], undrain: ['edge-1'], name: ['x'], restore: ['x.db'], backup: ['x.db'], export: ['demo'], tail: ['demo'], post: ['demo', 'x'] }
+  const folder = t.testdir()
+  const place = { folder, env: { ZOOKEEPER_AUTH: 'a:b' } }
+  const nowhere = ['--zookeeper', '127.0.0.1:1/c', '--data', join(folder, 'absent')]
+  const seen = await Promise.all(
+    commands().commands.map(async command => {
+      const name = command.name()
+      const flags = ['tail', 'post', 'export'].includes(name) ? ['--gateway', 'http://127.0.0.1:1'] : name === 'backup' ? [] : nowhere.slice(0, 2)
+      const { status, stdout, stderr } = await operate([name, ...(argumentsOf[name] ?? []), ...flags, ...(name === 'restore' ? ['--store', 'x.db'] : []), '--json'], place)
+      if (name === 'doctor') {
+        t.match(JSON.parse(stdout), { healthy: false, findings: [{ level: 'problem' }] })
+        return { name, status, code: 'none' }
+      }
+      t.equal(stdout, '', name)
+      const last = stderr.trimEnd().split('\n').at(-1)!
+      const { error, ...rest } = JSON.parse(last) as ErrorLine
+      t.same([typeof error.message, Object.keys(error).sort(), rest], ['string', ['code', 'message'], {}], name)
+      t.notMatch(error.message, /\n {4}at /, name)
+      return { name, status, code: error.code }
+    }),
+  )
+  const codes = Object.fromEntries(seen.map(({ name, status, code }) => [name, `${status} ${code}`]))
+  const away = '1 ZOOKEEPER_AWAY'
+  const gateway = '1 GATEWAY_AWAY'
+  t.same(codes, {
+    edges: away, dispatchers: away, gateways: away, videos: away, video: away, watch: away, drain: away, undrain: away, secure: away, name: away, expect: away, store: away,
+    restore: '1 NO_BACKUP', backup: '2 BAD_USAGE', doctor: '1 none', tail: gateway, post: gateway, export: gateway, completion: '2 BAD_USAGE',
+  })
+  t.match(await operate(['edges', '--json', ...nowhere.slice(2)], place), { status: 1, stderr: /^\{"error":\{"code":"NO_CLUSTER","message":"no cluster of npm start runs on / })
+})
+
 t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {
   const cases: [string[], RegExp][] = [
     [[], /Usage: live-comments registry/],
@@ -201,8 +238,15 @@ t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {
       const { status, stdout, stderr } = await operate(args)
       t.same([status, stdout], [2, ''], args.join(' '))
       t.match(stderr, said, args.join(' '))
+      const json = await operate([...args, '--json'])
+      t.same([json.status, json.stdout], [2, ''], args.join(' '))
+      const { error } = JSON.parse(json.stderr) as ErrorLine
+      t.equal(error.code, 'BAD_USAGE')
+      t.match(error.message, args.length === 0 ? /no command is given/ : said, args.join(' '))
     }),
   )
+  t.same(JSON.parse((await operate(['edges', '--json'], { env: { ZOOKEEPER_CONNECT: 'nowhere at all' } })).stderr), { error: { code: 'BAD_CONFIGURATION', message: 'bad configuration\nZOOKEEPER_CONNECT: must be HOST:PORT[,HOST:PORT...][/CHROOT]' } })
+  t.match(await operate(['--help', '--json']), { status: 0, stderr: '', stdout: /^Usage: / })
   t.match(await operate(['edges'], { env: { ZOOKEEPER_CONNECT: 'nowhere at all' } }), { status: 2, stdout: '', stderr: /bad configuration\nZOOKEEPER_CONNECT: must be HOST:PORT/ })
 })
 

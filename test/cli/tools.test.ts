@@ -17,7 +17,7 @@ import { until } from '../support/until.js'
 
 const ENDLESS = ['watch', 'tail']
 /** These say first what they change. */
-const CHANGING = /^live-comments registry ((drain|undrain|secure|name|post)\b|expect --|store [a-z])/
+const CHANGING = /^live-comments registry ((drain|undrain|secure|name|post|restore)\b|expect --|store [a-z])/
 
 t.setTimeout(230_000)
 
@@ -124,7 +124,7 @@ t.test('against a cluster', async t => {
       started.add(name)
       const { status, stderr } = await (isEndless || isFirst ? inOwnProcess(example, isEndless) : here(example))
       t.equal(status, 0, example)
-      t.match(stderr, CHANGING.test(example) ? /^(cluster \S+ \(\w+\)|the gateway) at \S+ \(from \.\/data\/cluster\.json\)\n$/ : /^(watching; press Ctrl-C to end\n)?$/, example)
+      t.match(stderr, CHANGING.test(example) ? /^(cluster \S+ \(\w+\)|the gateway) at \S+ \(from \.\/data\/cluster\.json\)\n$/ : /^(watching; press Ctrl-C to end\n|\d+ comments?; what comes later: --after \d+\n)?$/, example)
     }
     const isEndless = (example: string) => ENDLESS.some(name => example.startsWith(`live-comments registry ${name}`))
     await Promise.all([...examples].filter(isEndless).map(example => check(example, true)))
@@ -141,7 +141,8 @@ t.test('a gateway that is away is named, with where that address came from', asy
   for (const argv of [['tail', 'demo'], ['post', 'demo', 'x']]) {
     const { status, stdout, stderr } = await operate([...argv, '--gateway', 'http://127.0.0.1:1/', '--json'])
     t.same([status, stdout], [1, ''])
-    t.match(stderr, /no answer from the gateway at http:\/\/127\.0\.0\.1:1 \(from --gateway\)\.\nIs the cluster running \(npm start\)\?/)
+    const { error } = JSON.parse(stderr.trimEnd().split('\n').at(-1)!) as { error: { message: string } }
+    t.match(error.message, /no answer from the gateway at http:\/\/127\.0\.0\.1:1 \(from --gateway\)\.\nIs the cluster running \(npm start\)\?/)
   }
 })
 
