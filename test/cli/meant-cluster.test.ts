@@ -30,9 +30,12 @@ function dataFolder(folder: string, url: string, cluster?: { id: string; name: s
 
 t.test('a command that changes things wants to know which cluster, and names the ways to say so', async t => {
   for (const argv of [['drain', 'edge-1'], ['undrain', 'edge-1'], ['secure'], ['name', 'mine'], ['expect', '--edges', '3']]) {
-    const { status, stdout, stderr } = await operate([...argv, '--json'])
-    t.same([status, stdout], [2, ''], argv.join(' '))
-    t.match(stderr, /^registry: which cluster is meant\?[^]*--data FOLDER[^]*--zookeeper HOST:PORT\/CHROOT[^]*ZOOKEEPER_CONNECT[^]*\.\/data/)
+    const [forPeople, json] = [await operate(argv), await operate([...argv, '--json'])]
+    const { error } = JSON.parse(json.stderr) as { error: { code: string; message: string } }
+    for (const { status, stdout } of [forPeople, json]) t.same([status, stdout], [2, ''], argv.join(' '))
+    t.equal(forPeople.stderr, `registry: ${error.message}\n`)
+    t.match(error.message, /^which cluster is meant\?[^]*--data FOLDER[^]*--zookeeper HOST:PORT\/CHROOT[^]*ZOOKEEPER_CONNECT[^]*\.\/data/)
+    t.equal(error.code, 'BAD_USAGE')
   }
   const { status, stderr } = await operate(['post', 'demo', 'hello'])
   t.equal(status, 2)
