@@ -1,4 +1,5 @@
 import { relative } from 'node:path'
+import { signToken } from './cli/token.js'
 import { DataFolder, FolderInUseError } from './cluster/folder.js'
 import { readOptions, type Options } from './cluster/options.js'
 import { StartError } from './cluster/part.js'
@@ -8,6 +9,9 @@ import { SharedFolderError } from './runtime/private-files.js'
 
 /** One Ctrl-C may arrive twice: from the terminal, and again through npm. */
 const SAME_SIGNAL_MS = 500
+/** Whom the token of a first try names. */
+const AUTHOR = 'ann'
+const TOKEN_SECONDS = 86_400
 const OPEN_FOLDER_CODES = ['EACCES', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOSPC', 'EPERM', 'SQLITE_CANTOPEN', 'SQLITE_READONLY']
 
 /** Runs a whole cluster on this machine until a signal, then ends the process: status 0 after a signal, 2 if the flags or
@@ -37,7 +41,7 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   say(identity(env))
   try {
     const url = await Promise.race([supervisor.start(), stopped])
-    if (url !== undefined) welcome(url, options)
+    if (url !== undefined) welcome(url, options, await credentials(env, folder))
     await stopped
     return 0
   } catch (error) {
@@ -78,21 +82,55 @@ function identity(env: NodeJS.ProcessEnv): string {
   return `identity     on: a token is needed to post${env['AUTH_REQUIRE_TO_WATCH'] === 'true' ? ', to read and to watch' : ''}`
 }
 
-function welcome(url: string, { data }: Options): void {
-  const where = relative(process.cwd(), data) === 'data' ? '' : ` --data ${data}`
+/** How a command of a shell shows who posts or watches. */
+interface Credentials {
+  /** What to know, or to do, before. */
+  readonly note: string
+  /** curl's flag. */
+  readonly flag: string
+  readonly toWatch: boolean
+}
+
+/** With a secret, a token of ours in the data folder; keys are the site's own, and so are their tokens. Undefined with
+ * identity off. */
+async function credentials(env: NodeJS.ProcessEnv, folder: DataFolder): Promise<Credentials | undefined> {
+  const toWatch = env['AUTH_REQUIRE_TO_WATCH'] === 'true'
+  const { AUTH_JWT_SECRET: secret, AUTH_AUDIENCE: audience, AUTH_ISSUER: issuer } = env
+  if (secret) {
+    const token = await signToken(secret, { sub: AUTHOR, seconds: TOKEN_SECONDS, audience: audience || undefined, issuer: issuer || undefined })
+    const path = shellWord(fromHere(folder.writeAuthorToken(token)))
+    return { note: `a token        ${path} has one of "${AUTHOR}", valid for a day (node start.js token makes others)`, flag: `-H "Authorization: Bearer $(cat ${path})" `, toWatch }
+  }
+  if (!env['AUTH_JWKS_FILE']) return undefined
+  return { note: 'a token        export LIVE_COMMENTS_TOKEN=...    one that your site has issued (docs/identity.md)', flag: '-H "Authorization: Bearer $LIVE_COMMENTS_TOKEN" ', toWatch }
+}
+
+function welcome(url: string, { data }: Options, credentials: Credentials | undefined): void {
+  const where = fromHere(data) === 'data' ? '' : ` --data ${shellWord(data)}`
   const video = `${url}comments/demo`
   say(
     [
       '',
       'Try next:',
       `  open a page    ${url}`,
-      `  watch          curl -N -H 'Accept: text/event-stream' ${video}`,
-      `  post           curl -d '{"content":"hello"}' -H 'content-type: application/json' ${video}`,
+      ...(credentials ? [`  ${credentials.note}`] : []),
+      `  watch          curl -N ${credentials?.toWatch ? credentials.flag : ''}-H 'Accept: text/event-stream' ${video}`,
+      `  post           curl ${credentials?.flag ?? ''}-d '{"content":"hello"}' -H 'content-type: application/json' ${video}`,
       `  who has what   npm run registry -- videos${where}`,
       '',
       `Live comments is ready: ${url}`,
     ].join('\n'),
   )
+}
+
+/** A path as short as it works in this folder. */
+function fromHere(path: string): string {
+  const short = relative(process.cwd(), path)
+  return short === '' || short.startsWith('..') ? path : short
+}
+
+function shellWord(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
 function say(line: string): void {

@@ -11,7 +11,8 @@ const parts: Record<string, () => Promise<{ main: Main }>> = {
   gateway: () => import('./gateway/main.js'),
   dispatcher: () => import('./dispatcher/main.js'),
   edge: () => import('./edge/main.js'),
-  registry: () => import('./registry/cli.js'),
+  registry: () => import('./cli/main.js'),
+  token: () => import('./cli/token.js'),
   bench: () => import('./bench/main.js'),
 }
 
@@ -22,6 +23,7 @@ const usage = `Usage: live-comments <part> [arguments]
   dispatcher   stores comments and sends them to the edges
   edge         delivers comments to viewers
   registry     the operators' commands: nodes, videos, doctor
+  token        makes an author's token, for tests
   bench        benchmarks, also of other systems
   watchdog     before gateway, dispatcher or edge: kills that part when it stops answering
 

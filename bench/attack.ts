@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import { number, table } from '../registry/cli/table.js'
+import { number, table } from '../cli/table.js'
 import { count, countOrNone } from './arguments.js'
 import { numberOf, type Benchmark, type Flags } from './benchmark.js'
 import { workOf } from './fanout.js'

@@ -8,6 +8,7 @@ import { fanOut, type Outcome, type Work } from './run.js'
 import { startBare } from './systems/bare.js'
 import { startBetterSse } from './systems/better-sse.js'
 import { startCentrifugo } from './systems/centrifugo.js'
+import { startGoim } from './systems/goim.js'
 import { NotInstalledError } from './systems/installed.js'
 import { LiveSystem } from './systems/live.js'
 import { startMercure } from './systems/mercure.js'
@@ -30,6 +31,7 @@ const systems: Readonly<Record<string, Start>> = {
   'better-sse': () => startBetterSse(),
   centrifugo: () => startCentrifugo(process.env),
   mercure: () => startMercure(process.env),
+  goim: () => startGoim(process.env),
 }
 
 export const compare: Benchmark = {

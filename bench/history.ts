@@ -1,4 +1,4 @@
-import { table } from '../registry/cli/table.js'
+import { table } from '../cli/table.js'
 import { count } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { PostConnection } from './load/post-connection.js'

@@ -1,7 +1,7 @@
 import { Pending } from '../gateway/pending.js'
 import { place } from '../gateway/placement.js'
 import { WIRE_VERSION } from '../protocol/wire.js'
-import { number, table } from '../registry/cli/table.js'
+import { number, table } from '../cli/table.js'
 import { View } from '../registry/view.js'
 import { count } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'

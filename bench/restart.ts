@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { number, table } from '../registry/cli/table.js'
+import { number, table } from '../cli/table.js'
 import { count } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
 import { isFaultless } from './load/checker.js'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterIdentity, ExpectedNodes } from '../protocol/nodes.js'
-import { secure } from '../registry/cli/secure.js'
+import { secure } from '../cli/secure.js'
 import { identifyCluster } from '../registry/cluster-identity.js'
 import { expectNodes } from '../registry/expected-nodes.js'
 import { Zk } from '../registry/zookeeper/client.js'

@@ -85,8 +85,9 @@ export class DataFolder {
     this.#replace('cluster.json', `${JSON.stringify(record, undefined, 2)}\n`)
   }
 
+  /** Removes what is of use only while the cluster runs. */
   removeRecord(): void {
-    rmSync(join(this.#path, 'cluster.json'), { force: true })
+    for (const name of ['cluster.json', 'author-token']) rmSync(join(this.#path, name), { force: true })
   }
 
   /** The internal token of a former supervisor's parts. */
@@ -119,6 +120,12 @@ export class DataFolder {
     } catch (cause) {
       throw new ConfigError(`--data: ${file}: ${(cause as Error).message}`, { cause })
     }
+  }
+
+  /** Keeps a token that names an author, for whoever tries the cluster. @returns its path */
+  writeAuthorToken(token: string): string {
+    this.#replace('author-token', `${token}\n`)
+    return join(this.#path, 'author-token')
   }
 
   /** The path of a part's log, without the suffix. A large log is rotated; one old log is kept. */

@@ -15,6 +15,7 @@ import { DispatcherMetrics } from './metrics.js'
 import { machineId } from './machine-id.js'
 import { Rules } from './rules.js'
 import { Standing } from './standing.js'
+import { measureStore } from './store-size.js'
 import { routeStore } from './store-server.js'
 import { closeStoreFiles } from './store/closed-files.js'
 import { SqliteStore } from './store/sqlite.js'
@@ -79,6 +80,7 @@ async function run(config: DispatcherConfig): Promise<void> {
       error => log.error({ reason: error.message }, 'words_not_read'),
     )
   }
+  measureStore(metrics, store.path)
   const part = new DispatcherPart({
     identity,
     store,

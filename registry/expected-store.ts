@@ -70,13 +70,7 @@ export class StoreWatch {
 
   /** Expects this store, whatever was expected before. @throws ZkError when ZooKeeper is away */
   async replace(store: ExpectedStore): Promise<void> {
-    const { zk } = this.#options
-    try {
-      await zk.setData(STORE, printNode(store))
-    } catch (error) {
-      if (!isZkError(error, 'NO_NODE')) throw error
-      await create(zk, store)
-    }
+    await expectStore(this.#options.zk, store)
     await this.#readNow()
   }
 
@@ -132,6 +126,16 @@ export class StoreWatch {
       if (await zk.exists(STORE, this.#onEvent)) this.#dirty = true // made between the two looks: read it
       return { expected: undefined, version: 0 }
     }
+  }
+}
+
+/** Has the cluster expect this store, whatever it expected before. @throws ZkError when ZooKeeper is away */
+export async function expectStore(zk: Zk, store: ExpectedStore): Promise<void> {
+  try {
+    await zk.setData(STORE, printNode(store))
+  } catch (error) {
+    if (!isZkError(error, 'NO_NODE')) throw error
+    await create(zk, store)
   }
 }
 

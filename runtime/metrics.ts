@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { VERSION } from './version.js'
 
 /** A registry that already has Node's own metrics (event-loop delay among them). The names of ours start with `live_`;
  * they use base units and have no label for a video or a viewer. */
@@ -8,6 +9,7 @@ export function createMetrics(): Registry {
   const register = new Registry()
   collectDefaultMetrics({ register })
   countDescriptors(register)
+  new Gauge({ name: 'live_build_info', help: '1, for this version of the software on this version of Node.', labelNames: ['version', 'node'], registers: [register] }).set({ version: VERSION, node: process.versions.node }, 1)
   const unsentBytes = notSentLowat()
   if (unsentBytes !== undefined) {
     new Gauge({ name: 'live_tcp_notsent_lowat_bytes', help: 'net.ipv4.tcp_notsent_lowat when the process started: a socket with more unsent bytes is not writable (rule 10).', registers: [register] }).set(unsentBytes)

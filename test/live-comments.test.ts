@@ -38,7 +38,7 @@ t.test('help is asked for with status 0, and lists what there is in columns', as
   const { status, stdout, stderr } = await run(['--help'])
   t.same([status, stderr], [0, ''])
   const parts = Array.from(stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm), ([, part]) => part!)
-  t.same(parts, ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench', 'watchdog'])
+  t.same(parts, ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'token', 'bench', 'watchdog'])
   for (const part of parts) {
     const help = await run([part, '--help'])
     t.same([help.status, help.stderr], [0, ''], part)

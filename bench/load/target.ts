@@ -6,8 +6,8 @@ export interface StreamTarget {
   readonly secure?: boolean
   /** The whole request, `{video}` where the video's id goes. */
   readonly request: string
-  readonly protocol: 'sse' | 'socket.io'
-  /** Stands in the stream once the viewer will get every later comment; null: the answer's head says so. */
+  readonly protocol: 'sse' | 'socket.io' | 'goim'
+  /** Stands in the stream once the viewer will get every later comment; null: the answer's head, or goim's first packet, says so. */
   readonly ready: string | null
 }
 

@@ -4,6 +4,7 @@ import { connect as connectSecure } from 'node:tls'
 import { parentPort, workerData } from 'node:worker_threads'
 import { BlockReader } from './block-reader.js'
 import { Checker, noFaults, type Faults } from './checker.js'
+import { parsePacket } from './goim-packets.js'
 import { MarkCounter } from './mark-counter.js'
 import { dueAt, wallMs, type Schedule } from './schedule.js'
 import { parseMessage, PING, PONG } from './socket-io-frames.js'
@@ -111,7 +112,8 @@ port.on('message', (message: Order) => {
 
 function open(given: ConnectOrder): void {
   order = given
-  if (given.targets[0]!.protocol === 'socket.io') reader = new BlockReader(parseMessage)
+  const { protocol } = given.targets[0]!
+  if (protocol !== 'sse') reader = new BlockReader(protocol === 'goim' ? parsePacket : parseMessage)
   let next = given.first
   const start = () => {
     while (next < given.end && connecting < MAX_CONNECTING && given.startAt + next * given.stepMs <= wallMs() && !closing) {

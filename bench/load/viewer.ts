@@ -4,6 +4,7 @@ import { createGunzip, type Gunzip } from 'node:zlib'
 import type { BlockReader, SeenComment } from './block-reader.js'
 import { Dechunker } from './dechunker.js'
 import { wallMs } from './schedule.js'
+import { isAuthReply, splitPackets } from './goim-packets.js'
 import { isPing, PONG, splitFrames, CONNECT } from './socket-io-frames.js'
 import type { StreamTarget } from './target.js'
 
@@ -40,6 +41,7 @@ export class ViewerStream {
     this.#socket = socket
     this.#reader = reader
     this.#events = events
+    this.#inBody = target.protocol === 'goim' // it has no head
   }
 
   /** @param bytes belong to the caller again when this returns */
@@ -110,6 +112,15 @@ export class ViewerStream {
       }
       return
     }
+    if (this.#target.protocol === 'goim') {
+      const { packets, rest } = splitPackets(all)
+      this.#carry = Buffer.from(rest)
+      for (const packet of packets) {
+        if (!this.ready && isAuthReply(packet)) this.#becomeReady()
+        this.#take(packet, at)
+      }
+      return
+    }
     const end = all.lastIndexOf(BLANK_LINE)
     const whole = end < 0 ? 0 : end + BLANK_LINE.length
     this.#carry = whole === all.length ? EMPTY : Buffer.from(all.subarray(whole))
@@ -117,7 +128,7 @@ export class ViewerStream {
   }
 
   #take(block: Buffer, at: number): void {
-    if (!this.ready && block.includes(this.#target.ready!)) this.#becomeReady()
+    if (!this.ready && this.#target.ready !== null && block.includes(this.#target.ready)) this.#becomeReady()
     const comments = this.#reader.read(block)
     if (comments.length > 0) this.#events.comments(comments, at)
   }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { number, table } from '../../registry/cli/table.js'
+import { number, table } from '../../cli/table.js'
 
 interface ProfileNode {
   readonly id: number

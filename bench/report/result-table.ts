@@ -1,4 +1,4 @@
-import { table, number, type Column } from '../../registry/cli/table.js'
+import { table, number, type Column } from '../../cli/table.js'
 import type { Outcome } from '../run.js'
 
 const right = 'right' as const

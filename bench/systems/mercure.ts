@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,8 +12,11 @@ const GET_IT = 'set MERCURE_BIN to the binary of Mercure\'s Caddy build: https:/
 const KEY = 'a key that is used on this machine for a minute alone'
 const TOPIC = 'https://example.com/comments'
 
+/** Mercure's protocol as it has long been: tokens and topics in their plain forms. */
+const COMPATIBILITY = 'protocol_version_compatibility 8'
+
 /** Mercure with its transport in memory: the default one writes each update to a file. */
-function configuration(folder: string, port: number): string {
+function configuration(folder: string, port: number, compatibility: string): string {
   return `
 {
   admin off
@@ -25,6 +29,7 @@ function configuration(folder: string, port: number): string {
 http://127.0.0.1:${port} {
   route {
     mercure {
+      ${compatibility}
       transport local
       publisher_jwt "${KEY}" HS256
       subscriber_jwt "${KEY}" HS256
@@ -42,7 +47,9 @@ export async function startMercure(env: NodeJS.ProcessEnv): Promise<RunningSyste
   const port = await new Ports().take('127.0.0.1')
   const folder = temporaryFolder()
   const file = join(folder.path, 'Caddyfile')
-  writeFileSync(file, configuration(folder.path, port))
+  writeFileSync(file, configuration(folder.path, port, COMPATIBILITY))
+  // Newer versions want to be asked for it, older ones know nothing else and refuse the word.
+  if (!accepts(binary, file)) writeFileSync(file, configuration(folder.path, port, ''))
   const server = new Child(binary, ['run', '--config', file, '--adapter', 'caddyfile'])
   await server.listening(port, folder.remove)
   const topic = encodeURIComponent(TOPIC)
@@ -58,6 +65,10 @@ export async function startMercure(env: NodeJS.ProcessEnv): Promise<RunningSyste
       folder.remove()
     },
   }
+}
+
+function accepts(binary: string, file: string): boolean {
+  return spawnSync(binary, ['validate', '--config', file, '--adapter', 'caddyfile'], { timeout: 10_000 }).status === 0
 }
 
 /** A JWT that may publish everything. */

@@ -33,6 +33,7 @@ interface Panel {
 interface Board {
   readonly panels: readonly Panel[]
   readonly annotations: { readonly list: readonly { readonly expr: string }[] }
+  readonly templating: { readonly list: readonly { readonly name: string }[] }
 }
 interface Scrape {
   readonly scrape_configs: readonly {
@@ -43,7 +44,7 @@ interface Scrape {
 
 const ALERTS = [
   'Down', 'NotReady', 'DeliverySlow', 'EventLoopBlocked', 'StoreUnavailable', 'PostsFailing', 'Overloaded', 'RegistryStale',
-  'ZooKeeperAway', 'EdgeFull', 'ViewersTurnedAway', 'HolesRepaired', 'SlowViewers', 'DescriptorsLow', 'EdgeSilent', 'PartsRefused', 'Certificate',
+  'ZooKeeperAway', 'EdgeFull', 'ViewersTurnedAway', 'HolesRepaired', 'SlowViewers', 'DescriptorsLow', 'DiskLow', 'EdgeSilent', 'PartsRefused', 'Certificate',
 ].map(name => `LiveComments${name}`)
 const ROLES = ['gateway', 'edge', 'dispatcher'] as const
 
@@ -55,7 +56,7 @@ const board = JSON.parse(read('grafana', 'live-comments.json')) as Board
 const scrape = parse(read('prometheus', 'prometheus.yml')) as Scrape
 const queries = [
   ...rules.map(({ alert, expr }) => ({ from: alert, expr })),
-  ...board.panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ from: title, expr: expr.replaceAll('$__rate_interval', '1m') }))),
+  ...board.panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ from: title, expr: expr.replaceAll('$__rate_interval', '1m').replaceAll('$instance', '.*') }))),
   ...board.annotations.list.map(({ expr }) => ({ from: 'annotations', expr })),
 ]
 /** Exported only where there is /proc. */
@@ -118,6 +119,16 @@ t.test('what is scraped is what runs in containers', async t => {
   }
 })
 
+t.test('the board can be looked at for some instances alone', async t => {
+  const [variable] = board.templating.list.filter(({ name }) => name === 'instance')
+  t.match(variable, { type: 'query', query: 'label_values(up{job="live-comments"}, instance)', multi: true, includeAll: true, allValue: '.*' })
+  for (const { title, targets = [] } of board.panels) {
+    for (const { expr } of targets) {
+      for (const { metric, matchers } of parseQuery(expr.replaceAll('$__rate_interval', '1m')).selectors) t.match(matchers.find(({ label }) => label === 'instance'), { op: '=~', value: '$instance' }, `${title}: ${metric}`)
+    }
+  }
+})
+
 t.test('the board: every panel is titled and explained, asks the chosen source, and covers no other', async t => {
   const cells = new Set<string>()
   t.equal(new Set(board.panels.map(({ id }) => id)).size, board.panels.length)
@@ -162,6 +173,7 @@ const HEALTHY: Readonly<Record<string, string>> = {
   'live_edge_slow_viewers_total{instance="edge-1"}': '0+0x60',
   'process_open_fds{job="live-comments",instance="edge-1"}': '100+0x60',
   'process_max_fds{job="live-comments",instance="edge-1"}': '1000+0x60',
+  'live_disk_free_bytes{instance="dispatcher-1"}': '50000000000-1000000x60', // it fills, slowly
   'live_gateway_edges_set_aside{instance="gateway-1"}': '0+0x60',
   'live_internal_refusals_total{instance="dispatcher-1",code="UNAUTHORIZED"}': '0+0x50 1+0x9', // a stranger who tries once
   'live_internal_refusals_total{instance="dispatcher-1",code="WRONG_WIRE_VERSION"}': '0+0x60',
@@ -188,6 +200,8 @@ const SICK: readonly (readonly [alert: string, series: string, values: string])[
   ['HolesRepaired', 'live_edge_comments_repaired_total{instance="edge-1"}', '0+5x60'],
   ['SlowViewers', 'live_edge_slow_viewers_total{instance="edge-1"}', '0+5x60'],
   ['DescriptorsLow', 'process_open_fds{job="live-comments",instance="edge-1"}', '900+0x60'],
+  ['DiskLow', 'live_disk_free_bytes{instance="dispatcher-1"}', '900000000+0x60'],
+  ['DiskLow', 'live_disk_free_bytes{instance="dispatcher-1"}', '20000000000-100000000x60'], // full in half an hour
   ['EdgeSilent', 'live_gateway_edges_set_aside{instance="gateway-1"}', '1+0x60'],
   ['Certificate', 'live_tls_certificate_expires_timestamp_seconds{instance="gateway-1"}', '600000+0x60'],
   ['Certificate', 'live_tls_files_usable{instance="gateway-1"}', '0+0x60'],

@@ -26,6 +26,7 @@ const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
   [/^sudo (cp|systemctl) /, 'installs units: test/deploy has systemd read them'],
   [/^npm (test|run test:long)$/, 'is what runs this, or runs beside it'],
   [/^(TAP_TIMEOUT=\d+ )?node dist\/test\/\S+\.test\.js$/, 'a test, which is run anyway; references.test.ts sees that it is there'],
+  [/^npm run registry -- restore /, 'replaces the store that all the others use: test/cli/store-copies.test.ts restores'],
   [/^npm run -s audit$/, 'asks a service outside: .ci/run does so'],
   [/^npm run (-s )?(build|lint)$/, 'ran before this, and would replace what runs'],
   [/^node dist\/test\/page\/pictures\.js$/, 'writes into docs/'],
@@ -48,7 +49,7 @@ const ONLY_READ: readonly (readonly [command: RegExp, read: (argv: string[]) => 
 const ENDLESS = /^curl -N\b/
 const AT_ONCE = 4
 
-/** The examples of the operators' commands: test/registry/cli/tools.test.ts runs each as it stands. */
+/** The examples of the operators' commands: test/cli/tools.test.ts runs each as it stands. */
 const examples = new Set<string>()
 const registry = operatorsCommands({ env: { npm_lifecycle_event: 'registry' } })
 for (const command of [registry, ...registry.commands]) command.configureOutput({ writeOut: help => help.split('\n').forEach(line => examples.add(line.trim())) }).outputHelp()

@@ -26,6 +26,15 @@ t.test('a section names what its alarm looks at', async t => {
   }
 })
 
+t.test('every code that an operators\' command fails with stands in their README, and no other', async t => {
+  const code = files.filter(path => /^cli\/.*\.ts$/.test(path)).map(path => readFileSync(join(projectRoot, path), 'utf8')).join('\n')
+  const thrown = Array.from(code.matchAll(/(?:new (?:Problem|GatewayAway)\(\s*|\.failed\()'([A-Z_]+)'/g), ([, name]) => name!)
+  const { prose } = readDocument('cli/README.md')
+  const named = [...prose.matchAll(/^\| (`[A-Z_]+`.*?) \|/gm)].flatMap(([, cell]) => codeOf(cell!))
+  t.same([...new Set(thrown)].filter(name => !['BAD_USAGE', 'BAD_CONFIGURATION'].includes(name)).sort(), named.sort())
+  t.ok(named.length > 15)
+})
+
 t.test('every event of the log table is one that the code logs', async t => {
   const code = files.filter(path => /^(gateway|dispatcher|edge|registry|runtime|cluster)\/.*\.ts$/.test(path)).map(path => readFileSync(join(projectRoot, path), 'utf8')).join('\n')
   const table = page.prose.slice(page.prose.indexOf('\n## What the logs say'))

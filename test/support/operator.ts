@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events'
 import { Writable } from 'node:stream'
 import type { Command } from 'commander'
-import { run } from '../../registry/cli.js'
-import { Output, type Surroundings } from '../../registry/cli/output.js'
-import { program } from '../../registry/cli/program.js'
+import { run } from '../../cli/main.js'
+import { Output, type Surroundings } from '../../cli/output.js'
+import { program } from '../../cli/program.js'
 import type { Outcome } from './program.js'
 
 /** Where an operators' command is run: nothing in the environment and no cluster in the folder, unless given. */

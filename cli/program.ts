@@ -1,0 +1,288 @@
+import { resolve } from 'node:path'
+import { Argument, Command, InvalidArgumentError } from 'commander'
+import { checkVideoId } from '../protocol/comment.js'
+import { LiveError } from '../protocol/errors.js'
+import { MAX_RECENT } from '../protocol/limits.js'
+import { parseCursor } from '../protocol/id.js'
+import { isNodeId, MAX_EXPECTED, type ExpectedNodes } from '../protocol/nodes.js'
+import { expectNodes } from '../registry/expected-nodes.js'
+import { STORE_ACTIONS, type StoreAction } from '../protocol/store.js'
+import { parseConnectString } from '../registry/zookeeper/connect-string.js'
+import { completion, SHELLS, type Shell } from './completion.js'
+import { readConfig } from '../runtime/config.js'
+import type { InternalClient } from '../runtime/peers/client.js'
+import type { ProofRule } from '../runtime/peers/proven-peers.js'
+import { internalProof } from '../runtime/variables.js'
+import { backUp, backupText } from './backup.js'
+import { clusterLine } from './cluster-at.js'
+import { withLiveRegistry, withRegistry, withZookeeper, type Reading } from './connection.js'
+import { examine } from './doctor/examination.js'
+import { report } from './doctor/report.js'
+import { drain, undrain } from './drain.js'
+import { exportVideo } from './export.js'
+import { headcounts, headcountsTable } from './expect.js'
+import { gatewayAddress, meantGateway, type GatewayAddress } from './gateway-address.js'
+import { postComment } from './gateway-client.js'
+import { withMeantCluster } from './meant-cluster.js'
+import { nameCluster } from './name.js'
+import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
+import { harmlessIn, harmlessJson, Misuse, type Output, type Surroundings } from './output.js'
+import { personToken, type PersonFlags } from './person-token.js'
+import { restore, restoredText } from './restore.js'
+import { AUTHOR_TOKEN, dataFolder, INTERNAL_TOKEN, readFrom, runningCluster } from './running-cluster.js'
+import { secure, secureText, withCredentials } from './secure.js'
+import { storePath } from './store-path.js'
+import { adoptStore, stores, storesText } from './store.js'
+import { counted, number } from './table.js'
+import { commentLine, tail } from './tail.js'
+import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
+import { newsLine, watch } from './watch.js'
+import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './zookeeper-address.js'
+
+interface GatewayFlags extends PersonFlags {
+  readonly gateway?: string
+}
+
+/** The operators' commands. A command whose check fails sets the status of `out`. */
+export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
+  const self = calledAs(env)
+  const all = new Command(self)
+    .description('Inspects the cluster: its nodes and watched videos by ZooKeeper, and comments as a viewer sees them.')
+    .option('--data <FOLDER>', 'data folder of an npm start, for its addresses and its secrets')
+    .option('--zookeeper <HOST:PORT/CHROOT>', 'ZooKeeper\'s address (else --data, ZOOKEEPER_CONNECT, ./data; only for reading: 127.0.0.1:2181/live-comments)', connectString)
+    .option('--zookeeper-auth-file <FILE>', 'file with the USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE, ./data/zookeeper-auth)')
+    .option('--json', 'print only JSON: the answer on stdout, an error on stderr')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: text => stdout.write(text), writeErr: text => out.json || stderr.write(text), getOutHelpWidth: () => stdout.columns ?? 80 })
+    .showHelpAfterError('(--help lists commands and options)')
+    .helpCommand(false)
+    .exitOverride()
+  const options = () => all.opts<ZookeeperFlags & { json?: true; data?: string }>()
+  const data = () => dataFolder(options().data, folder)
+  const note = (line: string) => out.note(line)
+  const address = (): ZookeeperAddress => zookeeperAddress(options(), env, data())
+  const reading = (): Reading => ({ address: address(), note })
+  const jsonLine = (value: unknown) => `${harmlessJson(value)}\n`
+  /** Prints `value` as JSON, or what `text` makes of it. Its texts may be other people's. */
+  const print = <T>(value: T, text: (value: T) => string) => out.write(options().json ? jsonLine(value) : text(harmlessIn(value)))
+  /** @param examples arguments of the command, each of which works against `npm start` */
+  const command = (name: string, description: string, ...examples: string[]) =>
+    all.command(name).description(description).addHelpText('after', examplesOf(examples.map(example => `${name} ${example}`.trimEnd())))
+  const examplesOf = (lines: readonly string[]) => `\nExamples:\n${lines.map(line => `  ${self} ${line}\n`).join('')}`
+  const gatewayOption = ['--gateway <URL>', 'the gateway\'s URL (else --data, ./data; only for reading: http://127.0.0.1:8080)', httpUrl] as const
+  const personOption = ['--token <TOKEN>', 'a person\'s token, where identity is on; other users of this machine can see it here'] as const
+  const personFileOption = ['--token-file <FILE>', 'file with that token (else LIVE_COMMENTS_TOKEN, ./data/author-token)'] as const
+  /** The gateway, to be asked in a person's name. */
+  const gatewayOf = ({ gateway, token, tokenFile }: GatewayFlags): GatewayAddress => {
+    const address = gatewayAddress(gateway, data())
+    return { ...address, token: personToken({ token, tokenFile: tokenFile && resolve(folder, tokenFile) }, env) ?? (address.isOfFolder ? readFrom(data(), AUTHOR_TOKEN) : undefined) }
+  }
+  const readingGateway = (flags: GatewayFlags) => {
+    const address = gatewayOf(flags)
+    if (address.isDefault) note(`the gateway at ${address.url} (the default)`)
+    return address
+  }
+  const storeOption = ['--store <FILE>', 'the store\'s file, on the dispatchers\' machine (else --data, STORE_URL, ./data)'] as const
+  const storeOf = (flag: string | undefined) => storePath(flag, env, data(), folder)
+  const tokenOption = ['--token <TOKEN>', 'the internal token (else INTERNAL_TOKEN, ./data/internal-token)'] as const
+  /** Runs `task` with what calls the parts. A cluster of npm start proves itself, unless told otherwise. */
+  const calling = <T>(flag: string | undefined, task: (client: InternalClient) => Promise<T>): Promise<T> => {
+    const { INTERNAL_PROOF } = readConfig(env, { INTERNAL_PROOF: internalProof.optional() })
+    const given = flag ?? env['INTERNAL_TOKEN']
+    return withCaller(given || readFrom(data(), INTERNAL_TOKEN), INTERNAL_PROOF ?? (given ? 'prefer' : 'require'), task)
+  }
+
+  command('edges', 'list the edges with their state, viewers and videos', '', '--json')
+    .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
+  command('dispatchers', 'list the dispatchers with their state', '', '--json')
+    .action(async () => print(await withRegistry(reading(), ['dispatchers'], ({ view }) => dispatcherRows(view)), rows => dispatchersTable(rows, Date.now(), out.colour)))
+  command('gateways', 'list the gateways with their state and viewers', '', '--json')
+    .action(async () => print(await withRegistry(reading(), ['gateways'], ({ view }) => gatewayRows(view)), rows => gatewaysTable(rows, Date.now(), out.colour)))
+  command('videos', 'list the watched videos and the edges of their viewers, most watched first', '--top 10', '--edge edge-1 --json')
+    .option('--top <N>', 'only the first N', positive)
+    .option('--edge <ID>', 'only videos that this edge holds', nodeId)
+    .action(async ({ top, edge: edgeId }: { top?: number; edge?: string }) =>
+      print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => videoRows(view, { top, edgeId })), rows => videosTable(rows, out.colour)),
+    )
+  command('video', 'show one video and the edges of its viewers', 'demo')
+    .argument('<ID>', 'the video\'s id', videoId)
+    .action(async (id: string) => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => oneVideo(view, id)), row => videoTable(row, out.colour)))
+  command('watch', 'print nodes that join or leave, and changes of holdings, until Ctrl-C', '', '--json')
+    .action(() =>
+      out.untilInterrupted(signal =>
+        withLiveRegistry(reading(), async (zk, registry) => {
+          out.note('watching; press Ctrl-C to end')
+          await watch(zk, registry, news => {
+            const at = Date.now()
+            void out.write(options().json ? jsonLine({ at, ...news }) : newsLine(news, at, out.paint))
+          }, signal)
+        }),
+      ),
+    )
+  command('drain', 'ask an edge to hand its viewers to other edges, or a gateway to send them away; after a restart it takes viewers again', 'edge-1', 'gateway-1')
+    .argument('<NODE>', 'the id of the edge or gateway', nodeId)
+    .action(async (id: string) => print(await withMeantCluster(reading(), zk => drain(zk, id)), () => `${id} is asked to drain; the commands edges and gateways show its progress.\n`))
+  command('undrain', 'withdraw a drain', 'edge-1', 'gateway-1')
+    .argument('<NODE>', 'the id of the edge or gateway', nodeId)
+    .action(async (id: string) => print(await withMeantCluster(reading(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
+  command('secure', 'restrict all our znodes in ZooKeeper to these credentials', '--zookeeper-auth-file ./zookeeper-auth')
+    .action(async () => print(await withMeantCluster(reading(), secure, withCredentials), secureText))
+  command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
+    .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
+    .action(async (name: string) => print(await withMeantCluster(reading(), zk => nameCluster(zk, name)), ({ id }) => `The name of cluster ${id} is ${name}.\n`))
+  command('expect', 'set how many nodes of each kind should be there, which doctor compares with those that are; without a count, print both', '', '--gateways 1 --edges 2 --dispatchers 1')
+    .option('--gateways <N>', 'expected gateways', count)
+    .option('--edges <N>', 'expected edges', count)
+    .option('--dispatchers <N>', 'expected dispatchers', count)
+    .action(async (counts: ExpectedNodes) => {
+      if (Object.keys(counts).length > 0) await withMeantCluster(reading(), zk => expectNodes(zk, counts))
+      await print(await withRegistry(reading(), ['edges', 'dispatchers', 'gateways'], headcounts), rows => headcountsTable(rows, out.colour))
+    })
+  command('store', 'show which store is expected and what each dispatcher has; or make what is at a dispatcher\'s path the store', '', 'accept dispatcher-1', 'restore dispatcher-1')
+    .addArgument(new Argument('[ACTION]', 'accept: the file as it is; restore: a backup, which may lack what was stored; create: a new file, where there is none').choices(STORE_ACTIONS))
+    .argument('[DISPATCHER]', 'the id of the dispatcher', nodeId)
+    .option(...tokenOption)
+    .action(async (action: StoreAction | undefined, id: string | undefined, { token }: { token?: string }) => {
+      if (action === undefined) return print(await calling(token, client => withLiveRegistry(reading(), (zk, { view }) => stores(zk, view, client))), found => storesText(found, out.colour))
+      if (id === undefined) throw new Misuse(`which dispatcher's file is meant? Name it: ${self} store ${action} DISPATCHER`)
+      await print(await calling(token, client => withMeantCluster(reading(), zk => adoptStore(zk, client, id, action))), ({ path }) => `${path}, the file of ${id}, is the store now.\n`)
+    })
+  command('doctor', 'examine the whole cluster; name each problem and what to do about it (exit status 1 if there is one)', '', '--json')
+    .option(...tokenOption)
+    .action(async ({ token }: { token?: string }) => {
+      const where = address()
+      const diagnosis = await calling(token, client => examine({ address: where, client, cluster: runningCluster(data()) }))
+      if (where.isDefault) note(clusterLine(diagnosis.cluster ?? undefined, where))
+      await print(diagnosis, diagnosis => report(diagnosis, out.paint))
+      if (!diagnosis.healthy) out.status = 1
+    })
+  command('backup', 'copy the store into a new file, while dispatchers use it, and check the copy', './backup.db', './backup-2.db --json')
+    .argument('<FILE>', 'the new file')
+    .option(...storeOption)
+    .action(async (file: string, { store }: { store?: string }) => print(await backUp(await storeOf(store), resolve(folder, file)), backupText))
+  command('restore', 'put a backup in the store\'s place, on the dispatchers\' machine; they may run', './backup.db')
+    .argument('<FILE>', 'what backup has made, or another copy of the store')
+    .option(...storeOption)
+    .action(async (file: string, { store }: { store?: string }) => {
+      const meant = reading()
+      const restored = await restore({
+        backup: resolve(folder, file),
+        store: await storeOf(store),
+        before: task => withMeantCluster(meant, task),
+        after: task => withZookeeper(meant.address, task),
+      })
+      await print(restored, restoredText)
+    })
+  command('export', 'print a video\'s comments, oldest first, as lines of JSON', 'demo', 'demo --after 0')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .option('--after <ID>', 'begin after this comment: the last one of an earlier export', cursor, '0')
+    .option(...gatewayOption)
+    .option(...personOption)
+    .option(...personFileOption)
+    .action(async (videoId: string, { after, ...flags }: GatewayFlags & { after: string }) => {
+      const { comments, last } = await exportVideo({ gateway: readingGateway(flags), videoId, after, write: lines => out.write(lines), isUnread: () => out.isUnread })
+      note(`${counted(comments, 'comment')}; what comes later: --after ${last}`)
+    })
+  command('tail', 'print a video\'s comments as they arrive, until Ctrl-C', 'demo', 'demo --recent 20 --json')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .option('--recent <N>', `begin with the last N comments, at most ${MAX_RECENT}`, recent, 10)
+    .option(...gatewayOption)
+    .option(...personOption)
+    .option(...personFileOption)
+    .action((videoId: string, { recent, ...flags }: GatewayFlags & { recent: number }) =>
+      out.untilInterrupted(async signal =>
+        tail({
+          gateway: readingGateway(flags),
+          videoId,
+          recent,
+          signal,
+          show: comment => print(comment, comment => commentLine(comment, out.paint)),
+          notice: note,
+        }),
+      ),
+    )
+  command('post', 'post a comment', 'demo \'hello from a terminal\'', 'demo \'on air in five\' --author studio --json')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<TEXT>', 'the comment')
+    .option('--author <NAME>', 'the author (else anonymous; a token names its own)')
+    .option(...gatewayOption)
+    .option(...personOption)
+    .option(...personFileOption)
+    .action(async (videoId: string, content: string, { author: authorId, ...flags }: GatewayFlags & { author?: string }) => {
+      const to = meantGateway(gatewayOf(flags))
+      note(`the gateway at ${to.url} (${to.source})`)
+      await print(await postComment(to, videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`)
+    })
+  command('completion', 'print a script with which a shell completes the live-comments command', ...SHELLS)
+    .addArgument(new Argument('<SHELL>', 'bash: source <(live-comments registry completion bash)').choices(SHELLS))
+    .action((shell: Shell) => out.write(completion(shell, all)))
+  return all.addHelpText('after', examplesOf(['doctor', 'videos --top 10', 'tail demo', 'post demo \'hello\'']))
+}
+
+async function withCaller<T>(token: string | undefined, proof: ProofRule, task: (client: InternalClient) => Promise<T>): Promise<T> {
+  // Only few commands need the HTTP client, a third of all code that would be loaded.
+  const { InternalClient } = await import('../runtime/peers/client.js')
+  const client = new InternalClient(token, { proof })
+  try {
+    return await task(client)
+  } finally {
+    await client.close()
+  }
+}
+
+/** How the operator called us, so that the examples can be copied unchanged. */
+function calledAs(env: NodeJS.ProcessEnv): string {
+  return env['npm_lifecycle_event'] === 'registry' ? 'npm run registry --' : 'live-comments registry'
+}
+
+function connectString(text: string): string {
+  try {
+    parseConnectString(text)
+    return text
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
+function httpUrl(text: string): string {
+  if (!/^https?:\/\/[^/]/.test(text) || !URL.canParse(text)) throw new InvalidArgumentError('It must be an http or https URL.')
+  return text
+}
+
+function positive(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.')
+  return Number(text)
+}
+
+function count(text: string): number {
+  if (!/^[0-9]{1,5}$/.test(text) || Number(text) > MAX_EXPECTED) throw new InvalidArgumentError(`It must be a whole number from 0 to ${number(MAX_EXPECTED)}.`)
+  return Number(text)
+}
+
+function recent(text: string): number {
+  if (!/^[0-9]{1,3}$/.test(text) || Number(text) > MAX_RECENT) throw new InvalidArgumentError(`It must be a whole number from 0 to ${MAX_RECENT}.`)
+  return Number(text)
+}
+
+function cursor(text: string): string {
+  if (parseCursor(text) === undefined) throw new InvalidArgumentError('It must be a comment\'s id, or 0.')
+  return text
+}
+
+function nodeId(text: string): string {
+  if (!isNodeId(text)) throw new InvalidArgumentError('An id is 1 to 64 of A-Z a-z 0-9 _ -')
+  return text
+}
+
+function clusterName(text: string): string {
+  if (!/^[\x20-\x7e]{1,64}$/.test(text) || text.trim() !== text) throw new InvalidArgumentError('A name is 1 to 64 visible ASCII characters, and blanks between them.')
+  return text
+}
+
+function videoId(text: string): string {
+  try {
+    return checkVideoId(text)
+  } catch (error) {
+    throw error instanceof LiveError ? new InvalidArgumentError(error.message) : error
+  }
+}
