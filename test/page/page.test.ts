@@ -16,6 +16,7 @@ t.test('what is served: one page, kept for good by the hash of what it holds', a
   const links = [...html.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, link]) => link!)
   const folder = join(projectRoot, 'gateway', 'page')
   const names = readdirSync(folder).filter(name => !['index.html', 'README.md'].includes(name))
+  t.match(html, /<meta name="viewport" content="[^"]*interactive-widget=resizes-content/, 'a keyboard on the screen covers no field')
   const languages = names.filter(name => name.startsWith('words-'))
   t.same(new Set(links.map(link => link.split('/').at(-1))), new Set(names.filter(name => !languages.includes(name))), 'the page names every file, so that none is waited for twice; a language is read by those who speak it')
 
