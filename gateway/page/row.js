@@ -1,4 +1,4 @@
-// What stands in the list. Words from others go in as text, never as markup.
+// What stands in the list. Others' words go in as text, never as markup.
 
 const clock = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit' })
 
@@ -28,7 +28,7 @@ export function commentRow({ id, authorId, authorName = authorId, content, creat
   return row
 }
 
-/** The line in the place of comments that were not sent. */
+/** In the place of comments that were not sent. */
 export function gapRow(load) {
   const row = element('li')
   row.className = 'gap'
@@ -38,7 +38,7 @@ export function gapRow(load) {
   return row
 }
 
-/** The same author always has the same colour. */
+/** An author's colour, always the same. */
 function hue(name) {
   let sum = 0
   for (const letter of name) sum = (sum * 31 + letter.codePointAt(0)) % 360
