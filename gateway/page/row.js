@@ -1,4 +1,4 @@
-// What stands in the list. Words from others go in as text, never as markup.
+// What stands in the list. Others' words go in as text, never as markup.
 
 import { hue } from './hue.js'
 import { parts } from './links.js'

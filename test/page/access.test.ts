@@ -81,6 +81,21 @@ t.test('for everybody', async t => {
     t.same(new Set(isolation), new Set(['isolate']), 'and turn nothing that stands beside them')
   })
 
+  await t.test('a name of before there was a rule turns nothing that stands behind it', async t => {
+    const viewer = await open(t, 'all')
+    const name = viewer.page.locator('#comments li b').first()
+    await name.waitFor()
+    for (const turned of ['ann', 'ann\u202e', '\u202e\u2067ann', 'ann\u2069\u202c\u202e', '\u202eann\u2066\u202b']) {
+      await name.evaluate('(node, text) => void (node.textContent = text)', turned)
+      const lefts = await viewer.page.evaluate<number[]>(`(() => {
+        const { firstChild: text } = document.querySelector('#comments li time')
+        const range = document.createRange()
+        return Array.from(text.data, (_, i) => (range.setStart(text, i), range.setEnd(text, i + 1), range.getBoundingClientRect().left))
+      })()`)
+      t.same(lefts, [...lefts].sort((a, b) => a - b), JSON.stringify(turned))
+    }
+  })
+
   await t.test('with the keyboard alone: read back, return, write', async t => {
     for (let i = 0; i < 120; i++) await cluster.say('keys', `number ${i}`)
     const viewer = await open(t, 'keys')
