@@ -62,7 +62,7 @@ export function publicServer(edge: Edge, { connections, streamsPerAddress, clien
     const own = headers(exchange)
     const open = (endsAt?: number) => {
       if (exchange.aborted) return undefined
-      return connect(edge, exchange, videoId, { after, recent, endsAt }, encoding, own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.key, client))
+      return connect(edge, exchange, videoId, { after, recent, endsAt }, encoding, own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.keys, client))
     }
     return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(({ endsAt }) => open(endsAt)) : open()
   })

@@ -13,13 +13,15 @@ export interface OpenStreamOptions {
   readonly counted?: Counted | undefined
   /** When the stream must end, Unix ms. */
   readonly endsAt?: number | undefined
+  /** The keys that its client is counted by, the widest network last. */
+  readonly client?: readonly string[]
 }
 
 /** Answers a viewer at once, whatever state the cluster is in, and has it placed.
  * @param headers of the answer, but for what its encoding adds */
-export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt }: OpenStreamOptions = {}): void {
+export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt, client }: OpenStreamOptions = {}): void {
   const connection = new Connection(res, request.gzip === true, headers, retryLine(random) + HEARTBEAT, counted)
-  connection.session = sessions.open(request, connection, endsAt)
+  connection.session = sessions.open(request, connection, endsAt, client)
 }
 
 /** A viewer's socket. One object, and no closures of its own: there are many of them. */

@@ -3,6 +3,7 @@ import type { EdgeNode } from '../protocol/nodes.js'
 import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import { sleep, type Clock } from '../runtime/clock.js'
+import { Shares } from '../runtime/limits/shares.js'
 import { Admission } from './admission.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
@@ -11,6 +12,11 @@ import type { Upstreams } from './upstreams.js'
 import type { StreamRequest } from './viewer.js'
 
 const TICK_MS = 1_000
+/** What the clients' replays may take together, and one client's before its next newcomers wait. */
+const REPLAY_BYTES_PER_SECOND = 32 * 1024 * 1024
+const REPLAY_ALLOWANCE = 4 * 1024 * 1024
+/** A client that nobody tells from others. */
+const ANYONE = ['']
 
 export interface SessionsOptions {
   readonly clock: Clock
@@ -43,11 +49,13 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.#options = options
     const { view, pending, upstreams, videoShare, clock, joinRate } = options
-    this.#admission = new Admission({ clock, rate: joinRate })
+    const replays = new Shares({ clock, bytesPerSecond: REPLAY_BYTES_PER_SECOND, allowance: REPLAY_ALLOWANCE })
+    this.#admission = new Admission({ clock, rate: joinRate, waits: key => replays.waitMs(key) > 0 })
     const backedOff = (edge: EdgeNode) => upstreams.isBackedOff(edge)
     this.#host = {
       options,
       counts: this.counts,
+      replays,
       find: session => {
         const found = place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(edge => backedOff(edge) || upstreams.isStale(edge)) })
         // Where all are stale, one is as good as another.
@@ -80,15 +88,15 @@ export class Sessions {
     return this.#admission.waiting
   }
 
-  /** Whether a newcomer may get in line. */
-  get takesNewcomers(): boolean {
-    return this.#admission.hasRoom
+  /** Whether a newcomer of this client may get in line: if need be, in the place of another client's. */
+  takesNewcomer(client: readonly string[]): boolean {
+    return this.#admission.hasRoom(client)
   }
 
   /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`.
-   * @param endsAt when its stream must end, Unix ms */
-  open(request: StreamRequest, sink: Sink, endsAt?: number): Session {
-    const session = new Session(this.#host, request, sink)
+   * @param endsAt when its stream must end, Unix ms @param client the keys that it is counted by, the widest network last */
+  open(request: StreamRequest, sink: Sink, endsAt?: number, client: readonly string[] = ANYONE): Session {
+    const session = new Session(this.#host, request, sink, client)
     this.#sessions.add(session)
     if (endsAt !== undefined) this.#expiries.add(session, endsAt)
     this.#quiet.add(session)

@@ -19,6 +19,8 @@ export interface Passage {
   /** Whole events, to be passed on in one write; undefined where the chunk completed none. */
   readonly bytes: Buffer | undefined
   readonly frames: number
+  /** Those of the bytes that came before the viewer was live. */
+  readonly replayed: number
   /** The edge has said its last frame. */
   readonly end: EndReason | undefined
 }
@@ -41,6 +43,16 @@ export class RelayedViewer {
     this.#recent = recent
   }
 
+  /** Whether it has been given its `ready`. */
+  get ready(): boolean {
+    return this.#ready
+  }
+
+  /** Whether it asks for comments of before it came. */
+  get wantsReplay(): boolean {
+    return this.#cursor !== undefined || (this.#recent ?? 0) > 0
+  }
+
   /** What to ask of the next edge. What the last one left incomplete is forgotten: the next sends it whole. */
   resume(): StreamRequest {
     this.#reader = new FrameReader()
@@ -52,6 +64,7 @@ export class RelayedViewer {
     const parts: Buffer[] = []
     const frames = this.#reader.push(chunk)
     let end: EndReason | undefined
+    let replayed = 0
     for (const { kind, id, payload } of frames) {
       if (end) throw new FrameError('a frame after the end')
       if (kind === FrameKind.end) {
@@ -60,6 +73,7 @@ export class RelayedViewer {
       }
       if (kind === FrameKind.events) {
         parts.push(payload)
+        if (!this.#ready) replayed += payload.length
         if (id !== 0) this.#cursor = id
         continue
       }
@@ -69,7 +83,7 @@ export class RelayedViewer {
       this.#cursor = id
     }
     const bytes = parts.length > 1 ? Buffer.concat(parts) : parts[0]
-    return { bytes: bytes?.length ? bytes : undefined, frames: frames.length, end }
+    return { bytes: bytes?.length ? bytes : undefined, frames: frames.length, replayed, end }
   }
 }
 

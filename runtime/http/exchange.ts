@@ -1,5 +1,6 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
+import type { Silent } from '../limits/connections.js'
 import { addressOf, type Address } from './address.js'
 import { framingOf, type Framing } from './framing.js'
 import type { StreamResponse } from './stream.js'
@@ -37,14 +38,19 @@ export class HttpExchange implements Exchange {
   readonly res: HttpResponse
   aborted = false
   readonly #req: HttpRequest
+  readonly #silent: ((close: () => void) => Silent) | undefined
+  /** While its body comes. */
+  #incomplete: Silent | undefined
   readonly #whenGone: (() => void)[] = []
   /** No body in chunks is still coming, or more of it than is taken. */
   #bodyTaken: boolean
   #onBodyTaken = (): void => {}
 
-  constructor(res: HttpResponse, req: HttpRequest) {
+  /** @param silent counts the connection among those without a whole request, which may be closed for others' sake */
+  constructor(res: HttpResponse, req: HttpRequest, silent?: (close: () => void) => Silent) {
     this.res = res
     this.#req = req
+    this.#silent = silent
     this.method = req.getCaseSensitiveMethod()
     this.path = req.getUrl()
     this.query = new URLSearchParams(req.getQuery())
@@ -52,7 +58,7 @@ export class HttpExchange implements Exchange {
     this.#bodyTaken = !this.framing.chunked
     // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
-      this.aborted = true
+      this.#over()
       for (const task of this.#whenGone) task()
     })
     if (this.framing.chunked) this.#take(() => {}) // in the library's callback, or its end would not be told
@@ -96,6 +102,11 @@ export class HttpExchange implements Exchange {
     return addressOf(this.res.getRemoteAddress())
   }
 
+  /** The answer is written whole: a late abort or a second answer must find the exchange closed. */
+  answered(): void {
+    this.#over()
+  }
+
   /** Runs `task` when the client leaves before it was answered. */
   whenGone(task: () => void): void {
     this.#whenGone.push(task)
@@ -107,6 +118,7 @@ export class HttpExchange implements Exchange {
     const tooLong = Number(this.header('content-length')) > maxBytes
     const body = new Promise<Buffer>((resolve, reject) => {
       if (tooLong) return reject(tooLarge())
+      this.#incomplete = this.#silent?.(() => this.res.close())
       const parts: Buffer[] = []
       let size = 0
       this.whenGone(() => reject(new Error('the client left')))
@@ -114,11 +126,18 @@ export class HttpExchange implements Exchange {
         size += chunk.byteLength
         if (size > maxBytes) return reject(tooLarge())
         parts.push(Buffer.from(chunk.slice(0))) // copied: the chunk is detached when this returns
-        if (isLast) resolve(Buffer.concat(parts, size))
+        if (!isLast) return
+        this.#incomplete?.over()
+        resolve(Buffer.concat(parts, size))
       })
     })
     body.catch(() => {}) // a handler that fails before it awaits this must not end the process
     return body
+  }
+
+  #over(): void {
+    this.aborted = true
+    this.#incomplete?.over()
   }
 
   /** The last call's `part` gets what comes. */

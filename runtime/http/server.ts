@@ -1,5 +1,6 @@
-import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js'
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
+import type { Connections, Silent } from '../limits/connections.js'
 import { HttpExchange, type Exchange } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
 import { Unsent } from './unsent.js'
@@ -27,13 +28,7 @@ export interface ServerOptions {
   /** Runs before a route; throws to refuse. */
   readonly guard?: (exchange: Exchange) => void
   /** Which connections are accepted and kept; without: all. */
-  readonly connections?: {
-    /** Whether to accept a new one, before a byte of it is read. @param peer its address, 4 or 16 bytes
-     * @param open connections, this one included */
-    admits(peer: ArrayBuffer, open: number): boolean
-    /** Whether to keep it open after an answer. */
-    keeps(peer: ArrayBuffer): boolean
-  }
+  readonly connections?: Pick<Connections, 'admits' | 'keeps' | 'silent' | 'unsure'>
   /** Called with an error that is a bug, after it was answered with 500. */
   readonly onBug: (error: unknown) => void
 }
@@ -50,8 +45,19 @@ export class HttpServer implements Router {
     this.#options = options
     this.#app.filter((res, change) => {
       this.#connections += Number(change)
-      if (change === 1 && options.connections?.admits(res.getRemoteAddress(), this.#connections) === false) res.close()
+      if (change !== 1 || !options.connections) return
+      const peer = res.getRemoteAddress()
+      if (options.connections.admits(peer, this.#connections)) this.#watchSilent(res, options.connections.silent(peer, () => res.close()))
+      else res.close()
     })
+  }
+
+  /** Tells when a new connection has ended, or brought a request: the library calls the data handler, with the last of no
+   * bytes, for a request without a body too. A handler that sets its own in its place does not tell: see `unsure`. */
+  #watchSilent(res: HttpResponse, silent: Silent): void {
+    const over = () => silent.over()
+    res.onAborted(over)
+    res.onData(over)
   }
 
   /** Open connections. */
@@ -66,7 +72,7 @@ export class HttpServer implements Router {
     else {
       const methods = new Map<Method, Handler>([[method, handler]])
       this.#routes.set(pattern, methods)
-      this.#app.any(pattern, (res, req) => this.#serve(new HttpExchange(res, req), methods))
+      this.#app.any(pattern, (res, req) => this.#enter(res, req, methods))
     }
     return this
   }
@@ -78,7 +84,7 @@ export class HttpServer implements Router {
 
   /** Listens, sharing the port with nobody. @returns the port @throws LiveError if the port is taken or the host not ours */
   listen(host: string, port: number): number {
-    this.#app.any('/*', (res, req) => this.#serve(new HttpExchange(res, req), undefined))
+    this.#app.any('/*', (res, req) => this.#enter(res, req, undefined))
     // The library shares a taken port between processes unless told not to; the types lack this form.
     const app = this.#app as unknown as { listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void }
     app.listen(host, port, 1, socket => {
@@ -105,6 +111,15 @@ export class HttpServer implements Router {
   #closeListener(): void {
     if (this.#socket) uws.us_listen_socket_close(this.#socket)
     this.#socket = undefined
+  }
+
+  #enter(res: HttpResponse, req: HttpRequest, methods: Map<Method, Handler> | undefined): void {
+    const { connections } = this.#options
+    if (!connections) return this.#serve(new HttpExchange(res, req), methods)
+    // Before an exchange takes the place of the handlers that tell when the connection ends.
+    const hasBody = req.getHeader('content-length') !== '' || req.getHeader('transfer-encoding') !== ''
+    if (hasBody && !connections.unsure(res.getRemoteAddress())) res.close()
+    else this.#serve(new HttpExchange(res, req, close => connections.silent(res.getRemoteAddress(), close)), methods)
   }
 
   #serve(exchange: HttpExchange, methods: Map<Method, Handler> | undefined): void {
@@ -151,7 +166,7 @@ export class HttpServer implements Router {
     const { res } = exchange
     const { body = '' } = reply
     const bodiless = exchange.method === 'HEAD' || reply.status === 204 || reply.status === 304
-    const close = reply.close || this.#options.connections?.keeps(res.getRemoteAddress()) === false
+    const close = reply.close || this.#options.connections?.keeps(res.getRemoteAddress(), this.#connections) === false
     res.cork(() => {
       res.writeStatus(statusLine(reply.status))
       for (const [name, value] of Object.entries({ ...headers, ...reply.headers })) res.writeHeader(name, value)
@@ -160,7 +175,7 @@ export class HttpServer implements Router {
         res.end(body, close)
       } else if (close) res.endWithoutBody(0, true)
       else res.endWithoutBody() // without an argument: `undefined` is printed as a length of 2^63
-      exchange.aborted = true // a late abort or a second answer must find it closed
+      exchange.answered()
     })
   }
 
@@ -171,8 +186,10 @@ export class HttpServer implements Router {
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
     const send = (from: number) => {
       const [taken, done] = res.tryEnd(bytes.subarray(from), bytes.length)
-      exchange.aborted = done
-      if (done) this.#unsent.delete(exchange)
+      if (done) {
+        exchange.answered()
+        this.#unsent.delete(exchange)
+      }
       return taken
     }
     if (send(0)) return

@@ -2,13 +2,18 @@ import t from 'tap'
 import { Admission, type Arrival } from '../../gateway/admission.js'
 import { FakeClock } from '../support/fake-clock.js'
 
+const ONE: readonly string[] = ['192.0.2.1']
+
 /** @param costMs what placing one takes */
-function setUp({ rate = 100, costMs = 0 } = {}) {
+function setUp({ rate = 100, costMs = 0, waits = (_key: string): boolean => false } = {}) {
   const clock = new FakeClock()
-  const admission = new Admission({ clock, rate })
+  const admission = new Admission({ clock, rate, waits })
   const placed: { readonly name: string; readonly at: number }[] = []
-  const arrival = (name: string, { admitted = false, hasEdge = (): boolean => true } = {}): Arrival => ({
+  const turnedAway: string[] = []
+  const arrival = (name: string, { admitted = false, hasEdge = (): boolean => true, client = ONE } = {}): Arrival => ({
     admitted,
+    client,
+    turnAway: () => turnedAway.push(name),
     place() {
       if (hasEdge()) placed.push({ name, at: clock.now() })
       void clock.freeze(costMs)
@@ -16,7 +21,7 @@ function setUp({ rate = 100, costMs = 0 } = {}) {
     },
   })
   const newcomers = (count: number, from = 0) => Array.from({ length: count }, (_, i) => arrival(`n${from + i}`)).forEach(each => admission.add(each))
-  return { clock, admission, placed, arrival, newcomers, names: () => placed.map(({ name }) => name) }
+  return { clock, admission, placed, turnedAway, arrival, newcomers, names: () => placed.map(({ name }) => name) }
 }
 
 t.test('few are placed at once', t => {
@@ -46,11 +51,11 @@ t.test('more than that wait in line, and are placed at the rate, in the order th
 t.test('a line of four seconds takes nobody more', async t => {
   const { clock, admission, newcomers } = setUp()
   newcomers(25 + 399)
-  t.ok(admission.hasRoom)
+  t.ok(admission.hasRoom(ONE))
   newcomers(1)
-  t.notOk(admission.hasRoom)
+  t.notOk(admission.hasRoom(ONE))
   await clock.advance(100)
-  t.ok(admission.hasRoom)
+  t.ok(admission.hasRoom(ONE))
 })
 
 t.test('who had an edge is placed at once, before all newcomers, who have what rate that leaves', async t => {
@@ -126,7 +131,7 @@ t.test('the lowest rate still lets one in', async t => {
   t.equal(placed.length, 1)
   await clock.advance(1_000)
   t.equal(placed.length, 2)
-  t.ok(admission.hasRoom)
+  t.ok(admission.hasRoom(ONE))
   await clock.advance(1_000)
   await clock.advance(600)
   newcomers(1, 3)

@@ -9,8 +9,8 @@ import { refusals, set } from '../support/limits.js'
 import { until } from '../support/until.js'
 import { watch } from '../support/viewer.js'
 
-const far = { key: '192.0.2.1', local: false }
-const here = { key: '127.0.0.1', local: true }
+const far = { keys: ['192.0.2.1'], local: false }
+const here = { keys: ['127.0.0.1'], local: true }
 
 function limits(given: Partial<Record<'postsPerAuthor' | 'postsPerAddress' | 'streamsPerAuthor' | 'streamsPerAddress', Limit>>) {
   const clock = new FakeClock()
@@ -30,7 +30,7 @@ function refused(work: () => unknown): string | undefined {
 t.test('an author posts twice the rate at once, then at the rate, from wherever', async t => {
   const { clock, limits: ours } = limits({ postsPerAuthor: { most: 5, local: false } })
   const post = (author: string, client = far) => refused(() => ours.postBy(author, client))
-  for (let i = 0; i < 10; i++) t.equal(post('ann', i % 2 === 0 ? far : { key: 'elsewhere', local: false }), undefined)
+  for (let i = 0; i < 10; i++) t.equal(post('ann', i % 2 === 0 ? far : { keys: ['elsewhere'], local: false }), undefined)
   t.equal(post('ann'), '1')
   t.equal(post('bob'), undefined, 'another author is not kept out')
   t.equal(post('ann', here), undefined, 'this machine is, by default, not limited')
@@ -52,7 +52,7 @@ t.test('the time to wait is told in whole seconds', async t => {
 t.test('streams are counted by address and by author, and counted off when they end', async t => {
   const { limits: ours } = limits({ streamsPerAddress: set(2), streamsPerAuthor: set(1) })
   const end = ours.stream(far, 'ann')
-  t.equal(refused(() => ours.stream({ key: 'elsewhere', local: false }, 'ann')), '30')
+  t.equal(refused(() => ours.stream({ keys: ['elsewhere'], local: false }, 'ann')), '30')
   const other = ours.stream(far, 'bob')
   t.equal(refused(() => ours.stream(far, undefined)), '30')
   t.equal(refused(() => ours.stream(far, 'carl')), '30')

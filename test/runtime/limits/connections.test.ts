@@ -43,8 +43,8 @@ t.test('IPv6 is counted by the network of 64 bits, IPv4 in IPv6 as IPv4', async 
 t.test('what stays open after an answer counts apart', async t => {
   const { connections } = stage({ perAddress: set(1) })
   t.ok(connections.admits(ONE, 1))
-  t.ok(connections.keeps(ONE))
-  t.notOk(connections.keeps(ONE))
+  t.ok(connections.keeps(ONE, 1))
+  t.notOk(connections.keeps(ONE, 1))
 })
 
 t.test('proxies open as many as they like, this machine too unless the limit was set', async t => {
