@@ -1,8 +1,8 @@
 import { LiveError } from '../protocol/errors.js'
-import type { Clock } from '../runtime/clock.js'
+import { sleep, type Clock } from '../runtime/clock.js'
 import type { Client } from '../runtime/http/client-address.js'
 import type { Reply } from '../runtime/http/reply.js'
-import { ClientBuckets } from '../runtime/limits/buckets.js'
+import { Buckets, ClientBuckets } from '../runtime/limits/buckets.js'
 import { Budget } from '../runtime/limits/budget.js'
 import { holdsFor, type Limit } from '../runtime/limits/limit.js'
 import type { Refusals } from '../runtime/limits/refusals.js'
@@ -16,6 +16,10 @@ const READ_WAIT_MS = 2_000
 /** What all clients' pages may take together, and one client's before its next ones are refused. */
 const READ_BYTES_PER_SECOND = 32 * 1024 * 1024
 const READ_ALLOWANCE = 8 * 1024 * 1024
+/** Refused reads of one client that are answered at once. Beyond it a client asks again whatever it is told: it has its answer
+ * when its Retry-After would be over, or thousands of refusals a second would take what posts need. */
+const REFUSED_AT_ONCE = { perSecond: 20, burst: 100 }
+const RETRY_AFTER_MS = 1_000
 
 export interface LimitsOptions {
   readonly clock: Clock
@@ -47,6 +51,7 @@ export class Limits {
   readonly #streams: { readonly address: StreamLimit; readonly author: StreamLimit }
   readonly #reads: Budget
   readonly #readBytes: Shares
+  readonly #refusedReads = new Buckets(REFUSED_AT_ONCE)
 
   constructor({ clock, refusals, postsPerAuthor, postsPerAddress, streamsPerAuthor, streamsPerAddress }: LimitsOptions) {
     this.#clock = clock
@@ -87,14 +92,20 @@ export class Limits {
    * this machine too. @param wanted whether the client still waits @throws LiveError OVERLOADED, and what `read` throws */
   async read(client: Client, read: () => Promise<Reply>, wanted: () => boolean): Promise<Reply> {
     const network = client.keys.at(-1)!
-    const waitMs = this.#readBytes.waitMs(network)
-    if (waitMs > 0) {
-      this.#refusals.count('read_bytes')
-      throw new LiveError('OVERLOADED', 'this address reads more than its share: try again in a moment', { headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) } })
+    try {
+      const waitMs = this.#readBytes.waitMs(network)
+      if (waitMs > 0) {
+        this.#refusals.count('read_bytes')
+        throw new LiveError('OVERLOADED', 'this address reads more than its share: try again in a moment', { headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) } })
+      }
+      const reply = await this.#reads.run(client.keys, read, wanted)
+      this.#readBytes.charge(network, reply.body?.length ?? 0)
+      return reply
+    } catch (error) {
+      const isRefusal = error instanceof LiveError && error.code === 'OVERLOADED'
+      if (isRefusal && this.#refusedReads.take(network, this.#clock.now()) > 0) await sleep(this.#clock, RETRY_AFTER_MS)
+      throw error
     }
-    const reply = await this.#reads.run(client.keys, read, wanted)
-    this.#readBytes.charge(network, reply.body?.length ?? 0)
-    return reply
   }
 
   #take(by: 'address' | 'author', keys: readonly string[], client: Client): void {

@@ -18,8 +18,6 @@ const RETRY_MS = 50
 const MAX_RETRY_MS = 2_000
 /** An edge that said it was full is not asked again for the same viewer before this. */
 const FULL_MS = 2_000
-/** What a replay is expected to take when it begins, so that a client cannot begin many before the first is counted. */
-const REPLAY_BYTES = 64 * 1024
 
 /** The viewer's connection. Text is packed as the stream's encoding wants it; bytes are passed on as they are.
  */
@@ -91,6 +89,7 @@ export class Session implements Relay, Arrival {
   readonly #host: SessionHost
   readonly #viewer: RelayedViewer
   readonly #sink: Sink
+  /** The keys by which it takes turns, and the last of which pays for its replay. */
   readonly client: readonly string[]
   #stay: Stay | undefined
   /** It has been sent to an edge: from now on it does not wait behind newcomers. */
@@ -108,13 +107,18 @@ export class Session implements Relay, Arrival {
 
   constructor(host: SessionHost, request: StreamRequest, sink: Sink, client: readonly string[]) {
     this.#host = host
-    this.client = client
     this.#viewer = new RelayedViewer(request)
+    // Those who ask for a replay take turns apart from the others of their client, who need not wait for its bytes.
+    this.client = this.#expectedReplay === 0 ? client : [...client, `${client.at(-1)} replays`]
     this.#sink = sink
   }
 
   get videoId(): string {
     return this.#viewer.videoId
+  }
+
+  get #expectedReplay(): number {
+    return this.#viewer.expectedReplay(this.#host.options.clock.wall())
   }
 
   /** What this viewer cannot use: what nobody here can, and what told it that it is full. */
@@ -183,7 +187,7 @@ export class Session implements Relay, Arrival {
     const { connect, pending, upstreams } = this.#host.options
     const counts = this.#host.counts
     counts.placements++
-    if (!this.admitted && this.#viewer.wantsReplay) this.#charge(REPLAY_BYTES)
+    if (!this.admitted) this.#charge(this.#expectedReplay)
     this.admitted = true
     this.#host.waiting(this, false)
     const stream = connect(node, this.#viewer.resume(), {

@@ -13,8 +13,8 @@ import type { StreamRequest } from './viewer.js'
 
 const TICK_MS = 1_000
 /** What the clients' replays may take together, and one client's before its next newcomers wait. */
-const REPLAY_BYTES_PER_SECOND = 32 * 1024 * 1024
-const REPLAY_ALLOWANCE = 4 * 1024 * 1024
+const REPLAY_BYTES_PER_SECOND = 8 * 1024 * 1024
+const REPLAY_ALLOWANCE = 1024 * 1024
 /** A client that nobody tells from others. */
 const ANYONE = ['']
 

@@ -1,7 +1,14 @@
 import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
 import { END_REASONS, FrameError, FrameKind, FrameReader, type EndReason } from '../protocol/frame.js'
-import type { Cursor } from '../protocol/id.js'
+import { timeOfId, type Cursor } from '../protocol/id.js'
+import { MAX_REPLAY } from '../protocol/limits.js'
+
+/** An event of a comment of usual length. */
+const COMMENT_BYTES = 256
+/** Who comes back with a cursor that is no older has missed few comments. */
+const LATELY_MS = 60_000
+const FEW_COMMENTS = 64
 
 /** What a viewer asks of an edge; a cursor beats `recent`. */
 export interface StreamRequest {
@@ -48,9 +55,11 @@ export class RelayedViewer {
     return this.#ready
   }
 
-  /** Whether it asks for comments of before it came. */
-  get wantsReplay(): boolean {
-    return this.#cursor !== undefined || (this.#recent ?? 0) > 0
+  /** What its replay may take, bytes, as far as that can be told before: a client must not begin many of them before the
+   * first is counted. @param wall Unix ms */
+  expectedReplay(wall: number): number {
+    if (this.#cursor === undefined) return (this.#recent ?? 0) * COMMENT_BYTES
+    return (wall - timeOfId(this.#cursor) < LATELY_MS ? FEW_COMMENTS : MAX_REPLAY) * COMMENT_BYTES
   }
 
   /** What to ask of the next edge. What the last one left incomplete is forgotten: the next sends it whole. */
