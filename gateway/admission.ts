@@ -45,6 +45,8 @@ export class Admission {
   /** Until when this turn of the process may be used for placing; undefined: it has not been. */
   #until: number | undefined
   #placing = false
+  /** Those in line wait for a token, or for a reason of their own. */
+  #stuck = false
   #cancelMove: (() => void) | undefined
 
   constructor({ clock, rate, waits = () => false }: AdmissionOptions) {
@@ -103,9 +105,9 @@ export class Admission {
       this.#first.delete(arrival)
       this.#placeOne(arrival)
     }
-    const stuck = this.#first.size === 0 && this.#placeLine()
+    this.#stuck = this.#first.size === 0 && this.#placeLine()
     this.#placing = false
-    if (stuck) this.#cancelMove ??= this.#clock.after(Math.max(MOVE_MS, ((1 - this.#tokens) * 1_000) / this.#rate), this.#move)
+    if (this.#stuck) this.#cancelMove ??= this.#clock.after(Math.max(MOVE_MS, ((1 - this.#tokens) * 1_000) / this.#rate), this.#move)
   }
 
   /** @returns whether those who are left in line wait for a token, or for a reason of their own */
@@ -120,7 +122,7 @@ export class Admission {
 
   readonly #nextTurn = (): void => {
     this.#until = undefined
-    if (this.#first.size > 0 || (this.#line.size > 0 && this.#tokens >= 1)) this.#place()
+    if (this.#first.size > 0 || (this.#line.size > 0 && !this.#stuck)) this.#place()
   }
 
   readonly #move = (): void => {

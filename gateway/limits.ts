@@ -88,6 +88,11 @@ export class Limits {
     }
   }
 
+  /** Pages that are read now, and those in line. */
+  get reads(): { readonly running: number; readonly waiting: number } {
+    return this.#reads
+  }
+
   /** Reads a page of history when it is the client's turn. This is about what the gateway can do, and holds for clients on
    * this machine too. @param wanted whether the client still waits @throws LiveError OVERLOADED, and what `read` throws */
   async read(client: Client, read: () => Promise<Reply>, wanted: () => boolean): Promise<Reply> {

@@ -48,6 +48,51 @@ t.test('more than that wait in line, and are placed at the rate, in the order th
   t.equal(clock.pending, 0, 'nothing goes on when nobody waits')
 })
 
+t.test('clients take turns: one that joins in a loop makes no other wait', async t => {
+  const { clock, admission, arrival, newcomers, names } = setUp()
+  newcomers(300)
+  for (let i = 0; i < 3; i++) admission.add(arrival(`other${i}`, { client: ['192.0.2.2'] }))
+  await clock.advance(60)
+  t.same(names().slice(25), ['n25', 'other0', 'n26', 'other1', 'n27', 'other2'])
+})
+
+t.test('joins that are given up in line cost nobody a turn', async t => {
+  const { clock, admission, arrival, placed, names } = setUp()
+  const loop = Array.from({ length: 300 }, (_, i) => arrival(`loop${i}`))
+  for (const each of loop) admission.add(each)
+  for (const each of loop) admission.delete(each)
+  admission.add(arrival('other', { client: ['192.0.2.2'] }))
+  await clock.advance(20)
+  t.equal(names().at(-1), 'other')
+  t.equal(placed.length, 26)
+})
+
+t.test('a full line has room for another client: the longest waiting of the one with most is turned away', async t => {
+  const { admission, arrival, newcomers, turnedAway } = setUp()
+  newcomers(25 + 400)
+  t.notOk(admission.hasRoom(ONE))
+  t.same(turnedAway, [])
+  t.ok(admission.hasRoom(['192.0.2.2']))
+  t.same(turnedAway, ['n25'])
+  admission.add(arrival('other', { client: ['192.0.2.2'] }))
+  t.equal(admission.waiting, 400)
+})
+
+t.test('a client that has to wait for a reason of its own keeps nobody else, and is placed when it may be', async t => {
+  let waits = true
+  const { clock, admission, arrival, names } = setUp({ waits: key => waits && key === ONE[0] })
+  admission.add(arrival('one'))
+  admission.add(arrival('other', { client: ['192.0.2.2'] }))
+  admission.add(arrival('again', { admitted: true }))
+  await clock.advance(1_000)
+  t.same(names(), ['other', 'again'])
+  waits = false
+  await clock.advance(100)
+  t.same(names(), ['other', 'again', 'one'])
+  await clock.advance(1_000)
+  t.equal(clock.pending, 0, 'nothing goes on when nobody waits')
+})
+
 t.test('a line of four seconds takes nobody more', async t => {
   const { clock, admission, newcomers } = setUp()
   newcomers(25 + 399)
