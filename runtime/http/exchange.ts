@@ -1,6 +1,5 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
-import type { Silent } from '../limits/connections.js'
 import { addressOf, type Address } from './address.js'
 import { framingOf, type Framing } from './framing.js'
 import type { StreamResponse } from './stream.js'
@@ -26,6 +25,12 @@ export interface Exchange {
   body(maxBytes: number): Promise<Buffer>
 }
 
+/** A connection that has not brought a whole request yet. */
+export interface Silent {
+  /** To be called when it has brought one, or has ended: from then on it is not closed for others' sake. */
+  over(): void
+}
+
 /** Most bytes of a body that are taken though nobody wants them. */
 const MAX_UNWANTED_BYTES = 64 << 10
 
@@ -37,6 +42,8 @@ export class HttpExchange implements Exchange {
   readonly framing: Framing
   readonly res: HttpResponse
   aborted = false
+  /** An answer has begun. */
+  answering = false
   readonly #req: HttpRequest
   readonly #silent: ((close: () => void) => Silent) | undefined
   /** While its body comes. */
@@ -102,6 +109,22 @@ export class HttpExchange implements Exchange {
     return addressOf(this.res.getRemoteAddress())
   }
 
+  /** Whether an answer has begun or has ended, also one that a stream gave. */
+  get isAnswered(): boolean {
+    if (this.aborted || this.answering) return true
+    try {
+      this.res.getWriteOffset()
+      return false
+    } catch {
+      return true
+    }
+  }
+
+  /** Whether its body is still coming. */
+  get isIncomplete(): boolean {
+    return this.#incomplete !== undefined
+  }
+
   /** The answer is written whole: a late abort or a second answer must find the exchange closed. */
   answered(): void {
     this.#over()
@@ -127,7 +150,7 @@ export class HttpExchange implements Exchange {
         if (size > maxBytes) return reject(tooLarge())
         parts.push(Buffer.from(chunk.slice(0))) // copied: the chunk is detached when this returns
         if (!isLast) return
-        this.#incomplete?.over()
+        this.#completed()
         resolve(Buffer.concat(parts, size))
       })
     })
@@ -137,7 +160,12 @@ export class HttpExchange implements Exchange {
 
   #over(): void {
     this.aborted = true
+    this.#completed()
+  }
+
+  #completed(): void {
     this.#incomplete?.over()
+    this.#incomplete = undefined
   }
 
   /** The last call's `part` gets what comes. */

@@ -1,7 +1,6 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
-import type { Connections, Silent } from '../limits/connections.js'
-import { HttpExchange, type Exchange } from './exchange.js'
+import { HttpExchange, type Exchange, type Silent } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
@@ -28,9 +27,22 @@ export interface ServerOptions {
   /** Runs before a route; throws to refuse. */
   readonly guard?: (exchange: Exchange) => void
   /** Which connections are accepted and kept; without: all. */
-  readonly connections?: Pick<Connections, 'admits' | 'keeps' | 'silent' | 'unsure'>
+  readonly connections?: ConnectionRules
   /** Called with an error that is a bug, after it was answered with 500. */
   readonly onBug: (error: unknown) => void
+}
+
+/** Which connections a server accepts and keeps. A peer is its address, 4 or 16 bytes. */
+export interface ConnectionRules {
+  /** Whether to accept a new one, before a byte of it is read. @param open connections, this one included */
+  admits(peer: ArrayBuffer, open: number): boolean
+  /** Whether to keep it open after an answer. */
+  keeps(peer: ArrayBuffer, open: number): boolean
+  /** It has no whole request yet, and may be closed for others' sake. */
+  silent(peer: ArrayBuffer, close: () => void): Silent
+  /** A request has come on one of the peer's connections, and it is not known on which.
+   * @returns false where the connection with the request has to be closed */
+  unsure(peer: ArrayBuffer): boolean
 }
 
 export class HttpServer implements Router {
@@ -39,6 +51,8 @@ export class HttpServer implements Router {
   readonly #options: ServerOptions
   #socket: us_listen_socket | undefined
   #connections = 0
+  /** The newest request. */
+  #entered: HttpExchange | undefined
   readonly #unsent = new Unsent()
 
   constructor(options: ServerOptions) {
@@ -52,12 +66,18 @@ export class HttpServer implements Router {
     })
   }
 
-  /** Tells when a new connection has ended, or brought a request: the library calls the data handler, with the last of no
-   * bytes, for a request without a body too. A handler that sets its own in its place does not tell: see `unsure`. */
+  /** Tells when a new connection has ended, or brought a request: the library calls the data handler in the same turn as the
+   * request's, and with no bytes where there is no body. An exchange that sets its own in its place does not tell: see
+   * `unsure`. */
   #watchSilent(res: HttpResponse, silent: Silent): void {
-    const over = () => silent.over()
-    res.onAborted(over)
-    res.onData(over)
+    let exchange: HttpExchange | undefined
+    res.onAborted(() => silent.over())
+    res.onData((_, isLast) => {
+      silent.over()
+      exchange ??= this.#entered
+      // With the last of a body the library ends the connection's time-out. Where the answer came before, only this begins it.
+      if (isLast && exchange?.isAnswered) res.resume()
+    })
   }
 
   /** Open connections. */
@@ -119,7 +139,7 @@ export class HttpServer implements Router {
     // Before an exchange takes the place of the handlers that tell when the connection ends.
     const hasBody = req.getHeader('content-length') !== '' || req.getHeader('transfer-encoding') !== ''
     if (hasBody && !connections.unsure(res.getRemoteAddress())) res.close()
-    else this.#serve(new HttpExchange(res, req, close => connections.silent(res.getRemoteAddress(), close)), methods)
+    else this.#serve((this.#entered = new HttpExchange(res, req, close => connections.silent(res.getRemoteAddress(), close))), methods)
   }
 
   #serve(exchange: HttpExchange, methods: Map<Method, Handler> | undefined): void {
@@ -151,7 +171,8 @@ export class HttpServer implements Router {
   #send(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     const { fault, chunked } = exchange.framing
     // The library accepts chunks that the standard forbids, unseen by us: no request may follow a chunked one.
-    const close = reply.close || fault !== undefined || chunked
+    // Nor may one follow a body that is still coming: the library ends the time-out with it.
+    const close = reply.close || fault !== undefined || chunked || exchange.isIncomplete
     if (!close) return this.#write(exchange, reply, headers)
     // Not in the library's callback, where it would go on to serve further requests of the same read. A request that
     // comes while an answer is due closes the connection.
@@ -164,6 +185,7 @@ export class HttpServer implements Router {
   #write(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     if (exchange.aborted) return // any use of the response would throw
     const { res } = exchange
+    exchange.answering = true
     const { body = '' } = reply
     const bodiless = exchange.method === 'HEAD' || reply.status === 204 || reply.status === 304
     const close = reply.close || this.#options.connections?.keeps(res.getRemoteAddress(), this.#connections) === false

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import { addressOf, isLoopback, keysOf, type Address, type Networks } from '../http/address.js'
+import type { Silent } from '../http/exchange.js'
 import { ClientBuckets } from './buckets.js'
 import { holdsFor, type Limit } from './limit.js'
 import type { Refusals } from './refusals.js'
@@ -20,12 +21,6 @@ export interface ConnectionOptions {
   /** How many connections may be open now, by the descriptor limit. */
   readonly room: () => number
   readonly refusals: Refusals
-}
-
-/** A connection that has not brought a whole request yet. */
-export interface Silent {
-  /** To be called when it has brought one, or has ended: from then on it is not closed from here. */
-  over(): void
 }
 
 /** Decides which connections a public port accepts, before a byte of them is read, and which it keeps. Where there is no
