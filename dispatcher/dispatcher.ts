@@ -4,6 +4,7 @@ import type { PostBatch, PostResult } from '../protocol/posts.js'
 import type { Batch, ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
 import { peersIn, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
+import { Budget } from '../runtime/limits/budget.js'
 import { Pauses } from '../runtime/pauses.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
 import { Accept } from './accept.js'
@@ -70,6 +71,11 @@ interface Memory {
 
 const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRecentBytes: 128 << 20 }
 const HAND_OVER_SLICE = 500
+/** Pages of history and replays that are read from the store at a time: a sync waits for no more of them, and what each takes
+ * of this thread comes piece by piece. */
+const READS_AT_ONCE = 2
+const READS_IN_LINE = 128
+const READ_WAIT_MS = 2_000
 
 /** A dispatcher without its sockets, files and timers: what it does with posts, syncs, batches and changes of
  * the view. server.ts maps routes to its methods, main.ts gives it the real store, clock and network. */
@@ -83,12 +89,15 @@ export class Dispatcher {
   readonly #route: Route
   readonly #failover: Failover
   readonly #pauses: Pauses
+  readonly #reads: Budget
   /** Posts that are not answered yet. */
   readonly #inHand = new Set<Promise<unknown>>()
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps
     this.#pauses = new Pauses(deps.clock)
+    // RATE_LIMITED: a gateway or an edge of the last version does not back off from a dispatcher for a status below 500.
+    this.#reads = new Budget({ clock: deps.clock, atOnce: READS_AT_ONCE, inLine: READS_IN_LINE, waitMs: READ_WAIT_MS, code: 'RATE_LIMITED', refused: () => deps.metrics.readsRefused.inc() })
     const { self, store, view, clock, random, send, ping, metrics, onBug } = deps
     const { maxQueueBytes, maxPipeBytes } = { ...LIMITS, ...deps.limits }
     const owners = (this.#owners = new Owners(view, clock, self, deps.viewIsCurrent))
@@ -142,14 +151,14 @@ export class Dispatcher {
     return this.#ofOneGeneration(({ sync }) => sync.sync(edge.id, requests))
   }
 
-  /** @throws StoreUnavailableError */
-  replay(request: ReplayRequest): Promise<RoomAnswer> {
-    return this.#ofOneGeneration(({ sync }) => sync.replay(request))
+  /** @param wanted whether anyone still waits for it @throws StoreUnavailableError; LiveError RATE_LIMITED where too much is read */
+  replay(request: ReplayRequest, wanted?: () => boolean): Promise<RoomAnswer> {
+    return this.#ofOneGeneration(({ sync }) => sync.replay(request, wanted))
   }
 
-  /** @throws StoreUnavailableError */
-  history(videoId: VideoId, query: HistoryQuery): Promise<HistoryPage> {
-    return this.#ofOneGeneration(({ history }) => history.page(videoId, query))
+  /** @param wanted whether anyone still waits for it @throws StoreUnavailableError; LiveError RATE_LIMITED where too much is read */
+  history(videoId: VideoId, query: HistoryQuery, wanted?: () => boolean): Promise<HistoryPage> {
+    return this.#ofOneGeneration(({ history }) => history.page(videoId, query, wanted))
   }
 
   /** What another dispatcher stored of videos that are ours, or hands over. Its word is no comparison (rule 5). */
@@ -213,8 +222,8 @@ export class Dispatcher {
       generation: store.generation,
       since: clock.now(),
       recentVideos,
-      sync: new Sync({ recentVideos, owners: this.#owners, store, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) }),
-      history: new History({ recentVideos, store, clock, metrics }),
+      sync: new Sync({ recentVideos, owners: this.#owners, store, reads: this.#reads, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) }),
+      history: new History({ recentVideos, store, reads: this.#reads, clock, metrics }),
     }
   }
 

@@ -2,6 +2,7 @@ import type { VideoId } from '../protocol/comment.js'
 import { MAX_CURSOR, type Cursor } from '../protocol/id.js'
 import type { WireComment } from '../protocol/wire.js'
 import type { Clock } from '../runtime/clock.js'
+import type { Budget } from '../runtime/limits/budget.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { RecentComments } from './recent-comments.js'
 import type { RecentVideos } from './recent-videos.js'
@@ -23,12 +24,16 @@ export interface HistoryPage {
 export interface HistoryDeps {
   readonly recentVideos: RecentVideos
   readonly store: Store
+  /** Bounds reads of the store. */
+  readonly reads: Budget
   readonly clock: Clock
   readonly metrics: DispatcherMetrics
 }
 
 /** Rule 5: a page that reaches the newest comment comes from memory only if compared with the store so lately. */
 const NEWEST_COMPARED_MS = 1_000
+/** Whose turn it is at the store: pages'. */
+const PAGES = ['pages']
 
 /** Pages of what was said: `before` newest first, `after` oldest first. What lies below the head held in memory never
  * changes, so only a page that reaches the newest comment needs a comparison. */
@@ -39,13 +44,13 @@ export class History {
     this.#deps = deps
   }
 
-  /** @throws StoreUnavailableError */
-  async page(videoId: VideoId, query: HistoryQuery): Promise<HistoryPage> {
-    const { recentVideos, metrics } = this.#deps
+  /** @param wanted whether anyone still waits for it @throws StoreUnavailableError; LiveError RATE_LIMITED */
+  async page(videoId: VideoId, query: HistoryQuery, wanted?: () => boolean): Promise<HistoryPage> {
+    const { recentVideos, metrics, reads } = this.#deps
     const recent = recentVideos.get(videoId)
     const here = recent && this.#fromMemory(recent, query)
     metrics.historyPages.inc({ from: here ? 'memory' : 'store' })
-    const found = here ?? (await this.#fromStore(videoId, query))
+    const found = here ?? (await reads.run(PAGES, () => this.#fromStore(videoId, query), wanted))
     const comments = found.slice(0, query.pageSize)
     const nextCursor = found.length > query.pageSize ? String(comments.at(-1)!.id) : null
     return { comments: comments.map(toPublicFromWire), nextCursor }

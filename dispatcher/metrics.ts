@@ -19,6 +19,7 @@ export class DispatcherMetrics {
   readonly syncRooms: Counter<'from'>
   readonly syncComments: Counter
   readonly historyPages: Counter<'from'>
+  readonly readsRefused: Counter
   readonly #registry: Registry
 
   constructor(registry: Registry) {
@@ -42,6 +43,8 @@ export class DispatcherMetrics {
     this.syncRooms = labelled('sync_rooms', 'Rooms of syncs and replays, by where they were read; none: the store was unavailable.', 'from')
     this.syncComments = counter('sync_comments', 'Comments in answers to syncs.')
     this.historyPages = labelled('history_pages', 'Pages of history, by where they were read.', 'from')
+
+    this.readsRefused = counter('reads_refused', 'Pages of history and replays refused, since too many were waiting for the store.')
 
     // Starts at 0: an alert on a rate does not see the first event of a counter that appears with it.
     for (const code of ['created', 'OVERLOADED', 'STORE_UNAVAILABLE']) this.posts.inc({ code }, 0)

@@ -30,14 +30,14 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
   })
   router.route('POST', '/internal/replay', async exchange => {
     const request = readable(parseReplay, await exchange.body(MAX_REPLAY_BYTES))
-    return text(printAnswers([await dispatcher.replay(request)]))
+    return text(printAnswers([await dispatcher.replay(request, () => !exchange.aborted)]))
   })
   router.route('POST', '/internal/batch', async exchange => {
     dispatcher.batch(readable(parseBatch, await exchange.body(MAX_CALL_BYTES)))
     return { status: 204 }
   })
   router.route('GET', '/internal/history/:videoId', async exchange => {
-    return json(await dispatcher.history(checkVideoId(exchange.parameter(0)), queryOf(exchange.query)))
+    return json(await dispatcher.history(checkVideoId(exchange.parameter(0)), queryOf(exchange.query), () => !exchange.aborted))
   })
 }
 

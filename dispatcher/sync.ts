@@ -4,16 +4,19 @@ import { MAX_CURSOR, type Cursor } from '../protocol/id.js'
 import { MAX_REPLAY } from '../protocol/limits.js'
 import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
 import type { Clock } from '../runtime/clock.js'
+import type { Budget } from '../runtime/limits/budget.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { Owners } from './owners.js'
 import type { RecentComments } from './recent-comments.js'
 import type { RecentVideos } from './recent-videos.js'
-import { StoreUnavailableError, toWire, type Store } from './store/store.js'
+import { StoreUnavailableError, toWire, type Range, type Store } from './store/store.js'
 
 export interface SyncDeps {
   readonly recentVideos: RecentVideos
   readonly owners: Owners
   readonly store: Store
+  /** Bounds the replays' reads of the store. Syncs are first, and have no bound: their edges ask for few at a time. */
+  readonly reads: Budget
   readonly clock: Clock
   readonly metrics: DispatcherMetrics
   /** Viewers of the video on all edges but this one. */
@@ -29,6 +32,8 @@ const MAX_ROOM_BYTES = 256 * 1024
 const MAX_ANSWER_BYTES = 1024 * 1024
 /** Pages asked of the store at once for one sync. */
 const LANES = 16
+/** Whose turn it is at the store: replays'. */
+const REPLAYS = ['replays']
 
 /** Answers syncs and replays, from memory where rules 4 and 5 allow it and else from the store. A room that
  * needs the store while it is away has no answer, and its edge asks again. */
@@ -97,9 +102,9 @@ export class Sync {
 
   /** The newest `limit` in (after, until], at most MAX_REPLAY. What lies at or below the head held in memory never changes,
    * so that needs no comparison; an `until` above the head is read from the store (rule 4).
-   * @throws StoreUnavailableError */
-  async replay({ videoId, after, until, limit }: ReplayRequest): Promise<RoomAnswer> {
-    const { recentVideos, store, metrics } = this.#deps
+   * @param wanted whether anyone still waits for it @throws StoreUnavailableError; LiveError RATE_LIMITED */
+  async replay({ videoId, after, until, limit }: ReplayRequest, wanted?: () => boolean): Promise<RoomAnswer> {
+    const { recentVideos, metrics, reads } = this.#deps
     const most = Math.min(limit, MAX_REPLAY)
     const others = this.#deps.viewersElsewhere(videoId, undefined)
     const recent = recentVideos.get(videoId)
@@ -110,12 +115,17 @@ export class Sync {
         return { videoId, head: recent.head, others, from: 'memory', more: here.length > most, comments: here.slice(-most) }
       }
     }
-    const lastId = (await store.lastIds([videoId])).get(videoId)
-    if (lastId === undefined) throw new StoreUnavailableError('the video cannot be read', { videoId })
-    const rows = (await store.page(videoId, { after, until, newestFirst: true, limit: most + 1 })).map(toWire)
-    const head = Math.max(lastId, rows[0]?.id ?? 0)
+    const { rows, head } = await reads.run(REPLAYS, () => this.#replayFromStore(videoId, { after, until, newestFirst: true, limit: most + 1 }), wanted)
     metrics.syncRooms.inc({ from: 'store' })
     return { videoId, head, others, from: 'store', more: rows.length > most, comments: rows.slice(0, most).reverse() }
+  }
+
+  async #replayFromStore(videoId: VideoId, range: Range): Promise<{ rows: WireComment[]; head: Cursor }> {
+    const { store } = this.#deps
+    const lastId = (await store.lastIds([videoId])).get(videoId)
+    if (lastId === undefined) throw new StoreUnavailableError('the video cannot be read', { videoId })
+    const rows = (await store.page(videoId, range)).map(toWire)
+    return { rows, head: Math.max(lastId, rows[0]?.id ?? 0) }
   }
 
   /** Rule 5. */

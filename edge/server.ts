@@ -66,7 +66,7 @@ export function publicServer(edge: Edge, { tls, hstsSeconds, connections, stream
     const own = headers(exchange)
     const open = (known?: Watcher) => {
       if (exchange.aborted) return undefined
-      return connect(edge, exchange, videoId, { after, recent, endsAt: known?.endsAt, key: known?.key }, gzip ? 'gzip' : 'plain', own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.key, client))
+      return connect(edge, exchange, videoId, { after, recent, endsAt: known?.endsAt, key: known?.key }, gzip ? 'gzip' : 'plain', own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.keys, client))
     }
     return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(open) : open()
   })

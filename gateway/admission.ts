@@ -1,4 +1,5 @@
 import type { Clock } from '../runtime/clock.js'
+import { Turns } from '../runtime/limits/turns.js'
 
 /** Placing takes this long of a turn at most, so that an edge's 10,000 viewers do not stop the process when it dies. */
 const SLICE_MS = 5
@@ -13,34 +14,45 @@ const MOVE_MS = 20
 export interface Arrival {
   /** It has been on an edge already. */
   readonly admitted: boolean
+  /** The keys that its client is counted by, the widest network last. */
+  readonly client: readonly string[]
   /** @returns whether it was sent to an edge */
   place(): boolean
+  /** It has to come back later: its place in line is another client's. */
+  turnAway(): void
 }
 
 export interface AdmissionOptions {
   readonly clock: Clock
   /** Newcomers a second that are sent to an edge: a token bucket's rate. */
   readonly rate: number
+  /** Whether a client, by the key of its widest network, has to wait for a reason of its own. */
+  readonly waits?: (key: string) => boolean
 }
 
-/** Who is placed next, and when. A storm of newcomers is placed at a bounded rate, in the order they came; those whose
- * edge died never wait behind them, but count: newcomers have what rate they leave. A token is taken when a viewer is
- * sent to an edge, not when it is tried, so that a crowd that waited for the first edge does not come to it at once. */
+/** Who is placed next, and when. A storm of newcomers is placed at a bounded rate, by turns of the clients and each client's
+ * in the order they came; those whose edge died never wait behind them, but count: newcomers have what rate they leave. A
+ * token is taken when a viewer is sent to an edge, not when it is tried, so that a crowd that waited for the first edge does
+ * not come to it at once. */
 export class Admission {
   readonly #clock: Clock
   readonly #rate: number
   readonly #first = new Set<Arrival>()
-  readonly #line = new Set<Arrival>()
+  readonly #line = new Turns<Arrival>()
+  readonly #waits: (key: string) => boolean
   #tokens: number
   #filledAt: number
   /** Until when this turn of the process may be used for placing; undefined: it has not been. */
   #until: number | undefined
   #placing = false
+  /** Those in line wait for a token, or for a reason of their own. */
+  #stuck = false
   #cancelMove: (() => void) | undefined
 
-  constructor({ clock, rate }: AdmissionOptions) {
+  constructor({ clock, rate, waits = () => false }: AdmissionOptions) {
     this.#clock = clock
     this.#rate = rate
+    this.#waits = waits
     this.#tokens = this.#burst
     this.#filledAt = clock.now()
   }
@@ -50,15 +62,19 @@ export class Admission {
     return this.#line.size
   }
 
-  /** Whether the line takes one more. */
-  get hasRoom(): boolean {
-    return this.#line.size < Math.max(1, (this.#rate * LINE_MS) / 1_000)
+  /** Whether the line takes one more of this client. A full one does where another client has more in it: that one's longest
+   * waiting is turned away. */
+  hasRoom(client: readonly string[]): boolean {
+    if (this.#line.size < Math.max(1, (this.#rate * LINE_MS) / 1_000)) return true
+    const displaced = this.#line.displace(client)
+    displaced?.turnAway()
+    return displaced !== undefined
   }
 
   /** Places it, at once where it can be. One that is in line keeps its place. */
   add(arrival: Arrival): void {
     if (arrival.admitted) this.#first.add(arrival)
-    else this.#line.add(arrival)
+    else this.#line.add(arrival, arrival.client)
     if (!this.#placing) this.#place()
   }
 
@@ -84,15 +100,29 @@ export class Admission {
     }
     this.#placing = true
     this.#fill()
-    this.#placeAll(this.#first)
-    if (this.#first.size === 0) this.#placeAll(this.#line)
+    for (const arrival of this.#first) {
+      if (this.#turnIsOver) break
+      this.#first.delete(arrival)
+      this.#placeOne(arrival)
+    }
+    this.#stuck = this.#first.size === 0 && this.#placeLine()
     this.#placing = false
-    if (this.#line.size > 0 && this.#tokens < 1) this.#cancelMove ??= this.#clock.after(Math.max(MOVE_MS, ((1 - this.#tokens) * 1_000) / this.#rate), this.#move)
+    if (this.#stuck) this.#cancelMove ??= this.#clock.after(Math.max(MOVE_MS, ((1 - this.#tokens) * 1_000) / this.#rate), this.#move)
+  }
+
+  /** @returns whether those who are left in line wait for a token, or for a reason of their own */
+  #placeLine(): boolean {
+    while (this.#line.size > 0 && !this.#turnIsOver) {
+      const arrival = this.#tokens < 1 ? undefined : this.#line.next(this.#waits)
+      if (!arrival) return true
+      this.#placeOne(arrival)
+    }
+    return this.#line.size > 0 && this.#tokens < 1
   }
 
   readonly #nextTurn = (): void => {
     this.#until = undefined
-    if (this.#first.size > 0 || (this.#line.size > 0 && this.#tokens >= 1)) this.#place()
+    if (this.#first.size > 0 || (this.#line.size > 0 && !this.#stuck)) this.#place()
   }
 
   readonly #move = (): void => {
@@ -100,12 +130,12 @@ export class Admission {
     this.#place()
   }
 
-  #placeAll(queue: Set<Arrival>): void {
-    for (const arrival of queue) {
-      if (this.#clock.now() >= this.#until! || (queue === this.#line && this.#tokens < 1)) return
-      queue.delete(arrival)
-      if (arrival.place()) this.#tokens = Math.max(0, this.#tokens - 1)
-    }
+  get #turnIsOver(): boolean {
+    return this.#clock.now() >= this.#until!
+  }
+
+  #placeOne(arrival: Arrival): void {
+    if (arrival.place()) this.#tokens = Math.max(0, this.#tokens - 1)
   }
 
   #fill(): void {

@@ -29,7 +29,7 @@ export class GatewayPart {
     this.#viewLoaded = deps.viewLoaded
     this.gateway = new Gateway(deps)
     const metrics = new GatewayMetrics(deps.metrics)
-    metrics.watch(deps.metrics, this.gateway)
+    metrics.watch(deps.metrics, this.gateway, deps.limits)
     this.#api = new PublicApi({ ...deps, gateway: this.gateway, metrics, notReady: () => this.notReady(), draining: () => this.#drain !== undefined })
   }
 

@@ -34,6 +34,8 @@ export async function history({ client, owners, failover, clock }: HistoryOption
           return page(200, await client.call(node.internalUrl, { method: 'GET', path, timeoutMs }))
         } catch (failure) {
           if (!(failure instanceof PeerError) || failure.failure !== 'status') throw failure
+          // It has as many reads in line as it takes. Another one reads the same store.
+          if (failure.status === 429) throw new LiveError('OVERLOADED', 'too many reads are waiting: try again in a moment', { headers: { 'retry-after': '1' } })
           error = page(failure.status!, failure.body!)
           if (failure.status! < 500) return error
           throw failure

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 import type { Gateway } from './gateway.js'
+import type { Limits } from './limits.js'
 
 /** The gateway's metrics. Calls are counted here; the numbers of viewers are read from the gateway at each scrape. */
 export class GatewayMetrics {
@@ -23,7 +24,7 @@ export class GatewayMetrics {
     for (const reason of ['stopping', 'viewer_limit', 'join_rate']) this.turnedAway.inc({ reason }, 0)
   }
 
-  watch(register: Registry, { sessions, upstreams, poster }: Gateway): void {
+  watch(register: Registry, { sessions, upstreams, poster }: Gateway, limits: Limits): void {
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({ name: `live_gateway_${name}`, help, registers: [register], collect() { this.set(read()) } })
     const total = (name: string, help: string, read: () => number) =>
@@ -53,6 +54,8 @@ export class GatewayMetrics {
     gauge('viewers_in_line', 'New viewers in line to be placed, at JOIN_RATE per second.', () => sessions.inLine)
     gauge('edges_relayed_from', 'Edges that viewers are relayed from.', () => upstreams.relayedFromCount)
     gauge('edges_set_aside', 'Edges in back-off, because they could not be reached or were silent.', () => upstreams.backedOffCount)
+    gauge('reads_in_flight', 'Pages of history that are read now.', () => limits.reads.running)
+    gauge('reads_waiting', 'Pages of history in line to be read.', () => limits.reads.waiting)
     gauge('posts_in_flight', 'Posts not answered yet.', () => poster.inFlight)
     total('placements', 'Placements of viewers on edges, repeated ones included.', () => counts.placements)
     totals('replacements', 'Times a viewer left an edge to be placed again, by reason.', () => counts.replacements)

@@ -16,13 +16,15 @@ export interface OpenStreamOptions {
   readonly endsAt?: number | undefined
   /** Without which the stream must end sooner. */
   readonly key?: Key | undefined
+  /** The keys that its client is counted by, the widest network last. */
+  readonly client?: readonly string[]
 }
 
 /** Answers a viewer at once, whatever state the cluster is in, and has it placed.
  * @param headers of the answer, but for what its encoding adds */
-export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt, key }: OpenStreamOptions = {}): void {
+export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt, key, client }: OpenStreamOptions = {}): void {
   const connection = new Connection(res, request.gzip === true, headers, retryLine(random) + HEARTBEAT, counted)
-  connection.session = sessions.open(request, connection, endsAt, key)
+  connection.session = sessions.open(request, connection, { endsAt, key, client })
 }
 
 const COMMENT = Buffer.from(HEARTBEAT)

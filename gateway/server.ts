@@ -92,20 +92,22 @@ export class PublicApi {
     const { gateway, metrics, viewerLimit, limits } = this.#options
     const draining = this.#options.draining()
     if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
-    const reason = draining ? 'stopping' : gateway.sessions.size >= viewerLimit ? 'viewer_limit' : gateway.sessions.takesNewcomers ? undefined : 'join_rate'
+    const reason = draining ? 'stopping' : gateway.sessions.size >= viewerLimit ? 'viewer_limit' : gateway.sessions.takesNewcomer(client.keys) ? undefined : 'join_rate'
     if (reason) {
       metrics.turnedAway.inc({ reason })
       return { status: 200, headers: STREAM_HEADERS, body: retryLine(gateway.random), close: draining }
     }
     const counted = limits.stream(client, known?.authorId)
-    openStream(gateway.sessions, exchange.res, request, headers, { random: gateway.random, counted, endsAt: known?.endsAt, key: known?.key })
+    openStream(gateway.sessions, exchange.res, request, headers, { random: gateway.random, counted, endsAt: known?.endsAt, key: known?.key, client: client.keys })
     return undefined
   }
 
   #history(exchange: Exchange, videoId: VideoId): Promise<Reply> {
-    const { gateway, metrics } = this.#options
+    const { gateway, metrics, limits, clients } = this.#options
     const { query } = exchange
-    return this.#counted(this.#mayRead(exchange, videoId).then(() => history(gateway, videoId, query)), status => metrics.historyReads.inc({ status }))
+    const client = clients.of(exchange)
+    const page = () => limits.read(client, () => history(gateway, videoId, query), () => !exchange.aborted)
+    return this.#counted(this.#mayRead(exchange, videoId).then(page), status => metrics.historyReads.inc({ status }))
   }
 
   #post(exchange: Exchange): Promise<Reply> {

@@ -3,6 +3,7 @@ import { FrameError } from '../protocol/frame.js'
 import type { EdgeNode } from '../protocol/nodes.js'
 import { HEARTBEAT, retryLine } from '../protocol/sse.js'
 import type { Clock } from '../runtime/clock.js'
+import type { Shares } from '../runtime/limits/shares.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
 import type { Arrival } from './admission.js'
 import type { Pending, PlacedViewer } from './pending.js'
@@ -49,13 +50,13 @@ export type Connect = (edge: EdgeNode, request: StreamRequest, handlers: EdgeStr
 /** Why a viewer was placed again. */
 export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable' | 'stale'
 /** Why a viewer's stream ended. */
-export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping' | 'expired'
+export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping' | 'expired' | 'join_rate'
 
 /** Totals since the start. */
 export class SessionCounts {
   placements = 0
   readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0, stale: 0 }
-  readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0, expired: 0 }
+  readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0, expired: 0, join_rate: 0 }
   frames = 0
   bytes = 0
 }
@@ -64,6 +65,8 @@ export class SessionCounts {
 export interface SessionHost {
   readonly options: { readonly clock: Clock; readonly random: () => number; readonly pending: Pending; readonly upstreams: Upstreams; readonly connect: Connect }
   readonly counts: SessionCounts
+  /** What clients are sent before they are live. */
+  readonly replays: Shares
   find(session: Session): Placement
   enqueue(session: Session): void
   quiet(session: Session, quiet: boolean): void
@@ -86,26 +89,36 @@ export class Session implements Relay, Arrival {
   readonly #host: SessionHost
   readonly #viewer: RelayedViewer
   readonly #sink: Sink
+  /** The keys by which it takes turns, and the last of which pays for its replay. */
+  readonly client: readonly string[]
   #stay: Stay | undefined
   /** It has been sent to an edge: from now on it does not wait behind newcomers. */
   admitted = false
   #gone = false
   /** It has been given something: from now on it waits rather than being sent away. */
   #served = false
+  /** Of its replay, what is charged to its client and not sent yet. */
+  #charged = 0
   #attempts = 0
   #blockedAt: number | undefined
   #cancelRetry: (() => void) | undefined
   /** Edge that said `full` → until when it is not asked again. */
   #full: Map<string, number> | undefined
 
-  constructor(host: SessionHost, request: StreamRequest, sink: Sink) {
+  constructor(host: SessionHost, request: StreamRequest, sink: Sink, client: readonly string[]) {
     this.#host = host
     this.#viewer = new RelayedViewer(request)
+    // Those who ask for a replay take turns apart from the others of their client, who need not wait for its bytes.
+    this.client = this.#expectedReplay === 0 ? client : [...client, `${client.at(-1)} replays`]
     this.#sink = sink
   }
 
   get videoId(): string {
     return this.#viewer.videoId
+  }
+
+  get #expectedReplay(): number {
+    return this.#viewer.expectedReplay(this.#host.options.clock.wall())
   }
 
   /** What this viewer cannot use: what nobody here can, and what told it that it is full. */
@@ -125,6 +138,10 @@ export class Session implements Relay, Arrival {
     else if (!this.#served && (found === 'full' || this.#full)) this.end('no_capacity')
     else this.#host.waiting(this, true)
     return this.#stay !== undefined
+  }
+
+  turnAway(): void {
+    this.end('join_rate')
   }
 
   /** The viewer's connection took some of what it was given, but does not take more yet. */
@@ -170,6 +187,7 @@ export class Session implements Relay, Arrival {
     const { connect, pending, upstreams } = this.#host.options
     const counts = this.#host.counts
     counts.placements++
+    if (!this.admitted) this.#charge(this.#expectedReplay)
     this.admitted = true
     this.#host.waiting(this, false)
     const stream = connect(node, this.#viewer.resume(), {
@@ -203,6 +221,8 @@ export class Session implements Relay, Arrival {
     const counts = this.#host.counts
     counts.frames += passage.frames
     counts.bytes += passage.bytes?.length ?? 0
+    if (passage.replayed > 0) this.#replayed(passage.replayed)
+    if (this.#viewer.ready) this.#charge(-this.#charged)
     if (passage.bytes) {
       this.#served = true
       this.#host.quiet(this, false)
@@ -253,9 +273,22 @@ export class Session implements Relay, Arrival {
     this.#gone = true
     this.#host.counts.endings[why]++
     this.#cancelRetry?.()
+    this.#charge(-this.#charged)
     this.#leaveEdge()
     this.#host.gone(this)
     this.#sink.over?.()
+  }
+
+  #replayed(bytes: number): void {
+    this.#charge(Math.max(0, bytes - this.#charged))
+    this.#charged -= bytes
+  }
+
+  /** @param bytes less than 0: they will not be sent */
+  #charge(bytes: number): void {
+    if (bytes === 0) return
+    this.#charged += bytes
+    this.#host.replays.charge(this.client.at(-1)!, bytes)
   }
 
   #setBlocked(at: number | undefined): void {

@@ -4,6 +4,7 @@ import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import type { Key, Keys } from '../runtime/auth/keys.js'
 import { sleep, type Clock } from '../runtime/clock.js'
+import { Shares } from '../runtime/limits/shares.js'
 import { Admission } from './admission.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
@@ -12,6 +13,11 @@ import type { Upstreams } from './upstreams.js'
 import type { StreamRequest } from './viewer.js'
 
 const TICK_MS = 1_000
+/** What the clients' replays may take together, and one client's before its next newcomers wait. */
+const REPLAY_BYTES_PER_SECOND = 8 * 1024 * 1024
+const REPLAY_ALLOWANCE = 1024 * 1024
+/** A client that nobody tells from others. */
+const ANYONE = ['']
 
 export interface SessionsOptions {
   readonly clock: Clock
@@ -44,11 +50,13 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.#options = options
     const { view, pending, upstreams, videoShare, clock, joinRate } = options
-    this.#admission = new Admission({ clock, rate: joinRate })
+    const replays = new Shares({ clock, bytesPerSecond: REPLAY_BYTES_PER_SECOND, allowance: REPLAY_ALLOWANCE })
+    this.#admission = new Admission({ clock, rate: joinRate, waits: key => replays.waitMs(key) > 0 })
     const backedOff = (edge: EdgeNode) => upstreams.isBackedOff(edge)
     this.#host = {
       options,
       counts: this.counts,
+      replays,
       find: session => {
         const found = place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(edge => backedOff(edge) || upstreams.isStale(edge)) })
         // Where all are stale, one is as good as another.
@@ -81,16 +89,17 @@ export class Sessions {
     return this.#admission.waiting
   }
 
-  /** Whether a newcomer may get in line. */
-  get takesNewcomers(): boolean {
-    return this.#admission.hasRoom
+  /** Whether a newcomer of this client may get in line: if need be, in the place of another client's. */
+  takesNewcomer(client: readonly string[]): boolean {
+    return this.#admission.hasRoom(client)
   }
 
   /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`.
    * @param endsAt when its stream must end, Unix ms
-   * @param key without which it must end sooner */
-  open(request: StreamRequest, sink: Sink, endsAt?: number, key?: Key): Session {
-    const session = new Session(this.#host, request, sink)
+   * @param key without which it must end sooner
+   * @param client the keys that it is counted by, the widest network last */
+  open(request: StreamRequest, sink: Sink, { endsAt, key, client = ANYONE }: { readonly endsAt?: number | undefined; readonly key?: Key | undefined; readonly client?: readonly string[] | undefined } = {}): Session {
+    const session = new Session(this.#host, request, sink, client)
     this.#sessions.add(session)
     if (endsAt !== undefined) this.#expiries.add(session, endsAt, key)
     this.#quiet.add(session)

@@ -1,7 +1,14 @@
 import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
 import { END_REASONS, FrameError, FrameKind, FrameReader, type EndReason } from '../protocol/frame.js'
-import type { Cursor } from '../protocol/id.js'
+import { timeOfId, type Cursor } from '../protocol/id.js'
+import { MAX_REPLAY } from '../protocol/limits.js'
+
+/** An event of a comment of usual length. */
+const COMMENT_BYTES = 256
+/** Who comes back with a cursor that is no older has missed few comments. */
+const LATELY_MS = 60_000
+const FEW_COMMENTS = 64
 
 /** What a viewer asks of an edge; a cursor beats `recent`. */
 export interface StreamRequest {
@@ -19,6 +26,8 @@ export interface Passage {
   /** Whole events, to be passed on in one write; undefined where the chunk completed none. */
   readonly bytes: Buffer | undefined
   readonly frames: number
+  /** Those of the bytes that came before the viewer was live. */
+  readonly replayed: number
   /** The edge has said its last frame. */
   readonly end: EndReason | undefined
 }
@@ -41,6 +50,18 @@ export class RelayedViewer {
     this.#recent = recent
   }
 
+  /** Whether it has been given its `ready`. */
+  get ready(): boolean {
+    return this.#ready
+  }
+
+  /** What its replay may take, bytes, as far as that can be told before: a client must not begin many of them before the
+   * first is counted. @param wall Unix ms */
+  expectedReplay(wall: number): number {
+    if (this.#cursor === undefined) return (this.#recent ?? 0) * COMMENT_BYTES
+    return (wall - timeOfId(this.#cursor) < LATELY_MS ? FEW_COMMENTS : MAX_REPLAY) * COMMENT_BYTES
+  }
+
   /** What to ask of the next edge. What the last one left incomplete is forgotten: the next sends it whole. */
   resume(): StreamRequest {
     this.#reader = new FrameReader()
@@ -52,6 +73,7 @@ export class RelayedViewer {
     const parts: Buffer[] = []
     const frames = this.#reader.push(chunk)
     let end: EndReason | undefined
+    let replayed = 0
     for (const { kind, id, payload } of frames) {
       if (end) throw new FrameError('a frame after the end')
       if (kind === FrameKind.end) {
@@ -60,6 +82,7 @@ export class RelayedViewer {
       }
       if (kind === FrameKind.events) {
         parts.push(payload)
+        if (!this.#ready) replayed += payload.length
         if (id !== 0) this.#cursor = id
         continue
       }
@@ -69,7 +92,7 @@ export class RelayedViewer {
       this.#cursor = id
     }
     const bytes = parts.length > 1 ? Buffer.concat(parts) : parts[0]
-    return { bytes: bytes?.length ? bytes : undefined, frames: frames.length, end }
+    return { bytes: bytes?.length ? bytes : undefined, frames: frames.length, replayed, end }
   }
 }
 

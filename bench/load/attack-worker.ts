@@ -7,22 +7,30 @@ import { COUNTS, type AttackWorkerData, type Count } from './attackers.js'
 const OPENING_MS = 10
 /** Opened in each turn, of each kind: as fast as the server's backlog takes them. */
 const OPENED_EACH_TURN = 50
+/** Before a reader or a joiner comes again: a server that refuses everything must not cost this thread all of its time. */
+const AGAIN_MS = 5
+const READY = 'event: ready'
 
-const { host, port, sources, floodSource, headers, bodies, deaf, floodRate, videos, memory } = workerData as AttackWorkerData
+const { host, port, sources, floodSource, silentSources, readSources, proxySource, proxied, headers, bodies, deaf, silent, readers, resumers, joiners, floodRate, videos, history, memory } = workerData as AttackWorkerData
+type Held = 'headers' | 'bodies' | 'deaf' | 'silent'
 const counts = new Int32Array(memory)
 const dripping = new Set<Socket>()
 /** Of each kind, those that are open or being opened. */
-const wanted: Record<'headers' | 'bodies' | 'deaf', { readonly most: number; open: number }> = { headers: { most: headers, open: 0 }, bodies: { most: bodies, open: 0 }, deaf: { most: deaf, open: 0 } }
+const wanted: Record<Held, { readonly most: number; open: number }> = { headers: { most: headers, open: 0 }, bodies: { most: bodies, open: 0 }, deaf: { most: deaf, open: 0 }, silent: { most: silent, open: 0 } }
 let next = 0
 let owed = 0
 
 const opening = setInterval(() => {
-  for (const kind of ['headers', 'bodies', 'deaf'] as const) {
+  for (const kind of ['headers', 'bodies', 'deaf', 'silent'] as const) {
     const each = wanted[kind]
     for (let i = 0; i < OPENED_EACH_TURN && each.open < each.most; i++) hold(kind)
   }
   for (owed += (floodRate * OPENING_MS) / 1000; owed >= 1; owed--) open(floodSource, 'flood')
 }, OPENING_MS)
+
+for (let i = 0; i < readers; i++) read(readSources[i % readSources.length]!)
+for (let i = 0; i < resumers; i++) join(readSources[i % readSources.length]!, `/comments/${history}?lastEventId=1`)
+for (let i = 0; i < joiners; i++) join(proxySource, `/comments/elsewhere-${i}`, `x-forwarded-for: ${proxied}\r\n`)
 
 const drips = setInterval(() => {
   for (const socket of dripping) socket.write('a')
@@ -34,11 +42,13 @@ parentPort!.once('message', () => {
   setImmediate(() => process.exit())
 })
 
-function hold(kind: 'headers' | 'bodies' | 'deaf'): void {
+function hold(kind: Held): void {
   const video = `bench-${next % videos}`
   const each = wanted[kind]
   each.open++
-  const socket = open(sources[next++ % sources.length]!, kind, () => each.open--)
+  const from = kind === 'silent' ? silentSources : sources
+  const socket = open(from[next++ % from.length]!, kind, () => each.open--)
+  if (kind === 'silent') return
   if (kind === 'deaf') {
     socket.pause()
     socket.write(`GET /comments/${video} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n`)
@@ -49,20 +59,58 @@ function hold(kind: 'headers' | 'bodies' | 'deaf'): void {
   socket.once('close', () => dripping.delete(socket))
 }
 
-function open(localAddress: string, kind: Exclude<Count, 'opened' | 'closed'>, left?: () => void): Socket {
+/** Asks for pages, one after the other, and connects again where the server has closed. */
+function read(source: string): void {
+  const socket = open(source, undefined, () => setTimeout(read, AGAIN_MS, source))
+  const ask = () => socket.write(`GET /comments/${history}?pageSize=200 HTTP/1.1\r\nhost: x\r\n\r\n`)
+  let head = ''
+  let left: number | undefined
+  socket.once('connect', ask)
+  socket.on('data', (chunk: Buffer) => {
+    if (left === undefined) {
+      head += chunk.toString('latin1')
+      const end = head.indexOf('\r\n\r\n')
+      if (end < 0) return
+      left = Number(/content-length: ([0-9]+)/i.exec(head)?.[1] ?? 0) - (head.length - end - 4)
+      add(head.startsWith('HTTP/1.1 200') ? 'pages' : 'pagesRefused', 1)
+      head = ''
+    } else left -= chunk.length
+    if (left > 0) return
+    left = undefined
+    ask()
+  })
+}
+
+/** Joins, and again once it has all of its replay, or was told to come back. */
+function join(source: string, path: string, headers = ''): void {
+  const socket = open(source, undefined, () => setTimeout(join, AGAIN_MS, source, path, headers))
+  let tail = ''
+  socket.once('connect', () => socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n${headers}\r\n`))
+  socket.on('end', () => socket.destroy())
+  socket.on('data', (chunk: Buffer) => {
+    const text = tail + chunk.toString('latin1')
+    tail = text.slice(-READY.length)
+    if (!text.includes(READY)) return
+    add('joins', 1)
+    socket.destroy()
+  })
+}
+
+/** @param kind undefined: it is not counted while it is open */
+function open(localAddress: string, kind: Held | 'flood' | undefined, left?: () => void): Socket {
   const socket = connect({ host, port, localAddress })
   let connected = false
   if (kind !== 'deaf') socket.resume()
   socket.on('error', () => {})
   socket.once('connect', () => {
     connected = true
-    add(kind, 1)
+    if (kind) add(kind, 1)
     add('opened', 1)
   })
   socket.once('close', () => {
     left?.()
     if (!connected) return
-    add(kind, -1)
+    if (kind) add(kind, -1)
     add('closed', 1)
   })
   return socket

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 
-export const COUNTS = ['headers', 'bodies', 'deaf', 'flood', 'opened', 'closed'] as const
+export const COUNTS = ['headers', 'bodies', 'deaf', 'silent', 'flood', 'opened', 'closed', 'pages', 'pagesRefused', 'joins'] as const
 export type Count = (typeof COUNTS)[number]
 
 export interface AttackWorkerData {
@@ -12,10 +12,24 @@ export interface AttackWorkerData {
   readonly sources: readonly string[]
   /** Source address of the flood. */
   readonly floodSource: string
-  /** Connections that send one header byte a second; one body byte; that watch and never read. */
+  /** Source addresses of those who send nothing; of those who read pages. */
+  readonly silentSources: readonly string[]
+  readonly readSources: readonly string[]
+  /** Source address of those who join again and again, a proxy that the gateway trusts; the client that it names. */
+  readonly proxySource: string
+  readonly proxied: string
+  /** Connections that send one header byte a second; one body byte; that watch and never read; that send nothing. */
   readonly headers: number
   readonly bodies: number
   readonly deaf: number
+  readonly silent: number
+  /** Connections that ask for the next page of 200 comments when they have one; viewers that come back with an old cursor when
+   * they have their replay; viewers of other videos that come back when they have joined. */
+  readonly readers: number
+  readonly resumers: number
+  readonly joiners: number
+  /** Has comments to read. */
+  readonly history: string
   /** New connections a second that say nothing. */
   readonly floodRate: number
   readonly videos: number
@@ -34,20 +48,20 @@ export class Attackers {
   constructor(options: Omit<AttackWorkerData, 'memory'>) {
     const memory = new SharedArrayBuffer(4 * COUNTS.length)
     this.#counts = new Int32Array(memory)
-    this.#held = options.headers + options.bodies + options.deaf
+    this.#held = options.headers + options.bodies + options.deaf + options.silent
     const workerData: AttackWorkerData = { ...options, memory }
     this.#worker = new Worker(new URL('./attack-worker.js', import.meta.url), { workerData, execArgv: [] })
   }
 
-  /** What is open now, of each kind; `opened` and `closed` since the start. */
+  /** What is open now, of each kind of connection; the rest since the start. */
   get(count: Count): number {
     return Atomics.load(this.#counts, COUNTS.indexOf(count))
   }
 
   /** Waits until nearly all that is to be held is held (the server goes on closing). @throws Error when that takes longer */
   async holding(timeoutMs: number): Promise<void> {
-    const held = () => this.get('headers') + this.get('bodies') + this.get('deaf')
-    for (const until = performance.now() + timeoutMs; held() < 0.95 * this.#held; await sleep(POLL_MS)) {
+    const held = () => this.get('headers') + this.get('bodies') + this.get('deaf') + this.get('silent')
+    for (const until = performance.now() + timeoutMs; held() < 0.9 * this.#held; await sleep(POLL_MS)) {
       if (performance.now() > until) throw new Error(`the attackers hold ${held()} of ${this.#held} connections`)
     }
   }

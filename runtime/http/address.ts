@@ -34,9 +34,13 @@ export function isOwnNetwork(address: Address): boolean {
   return OWN_NETWORKS.has(address.range())
 }
 
-/** The key that limits count by: an IPv4 address, or an IPv6 /64, which is what one customer has. */
-export function keyOf(address: Address): string {
-  return address instanceof ipaddr.IPv4 ? address.toString() : address.parts.slice(0, 4).map(part => part.toString(16)).join(':')
+/** The keys that limits count by, the widest last: an IPv4 address, or the /64, /56 and /48 of an IPv6 address, each of
+ * which may be what one customer has (RFC 6177). */
+export function keysOf(address: Address): readonly string[] {
+  if (address instanceof ipaddr.IPv4) return [address.toString()]
+  const [a, b, c, d] = address.parts as [number, number, number, number]
+  const site = `${a.toString(16)}:${b.toString(16)}:${c.toString(16)}`
+  return [`${site}:${d.toString(16)}`, `${site}:${(d & 0xff00).toString(16)}/56`, `${site}/48`]
 }
 
 /** A set of addresses and networks, such as those of trusted proxies. */

@@ -1,15 +1,15 @@
 import { parse as parseForwarded } from 'forwarded-parse'
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
-import { isLoopback, isOwnNetwork, keyOf, parseAddress, type Address, type Networks } from './address.js'
+import { isLoopback, isOwnNetwork, keysOf, parseAddress, type Address, type Networks } from './address.js'
 import type { Exchange } from './exchange.js'
 
 const SAID_MS = 3_600_000
 
 /** The client that a request is counted against. */
 export interface Client {
-  /** One per IPv4 address and per IPv6 /64; '' if the peer has left already. */
-  readonly key: string
+  /** An IPv4 address, or an IPv6 /64, /56 and /48, the widest last; one '' if the peer has left already. */
+  readonly keys: readonly string[]
   /** Whether it is certainly on this machine. */
   readonly local: boolean
 }
@@ -48,17 +48,17 @@ export class Clients {
  * proxy itself counts as the client, with every limit. */
 export function clientOf(exchange: Pick<Exchange, 'peer' | 'headers'>, trusted: Networks): Client {
   const peer = exchange.peer()
-  if (!peer) return { key: '', local: false }
+  if (!peer) return { keys: [''], local: false }
   if (!trusted.has(peer)) return client(peer)
   const chains = [exchange.headers('x-forwarded-for').map(bare), exchange.headers('forwarded').map(forwardedFor)].filter(values => values.length > 0)
   if (chains.length === 0) return client(peer)
   const [first, ...others] = chains.map(values => nearest(values.flat(), trusted)).map(address => address && client(address))
-  const agreed = first !== undefined && others.every(other => other?.key === first.key && other.local === first.local)
-  return agreed ? first : { key: keyOf(peer), local: false }
+  const agreed = first !== undefined && others.every(other => other?.keys[0] === first.keys[0] && other?.local === first.local)
+  return agreed ? first : { keys: keysOf(peer), local: false }
 }
 
 function client(address: Address): Client {
-  return { key: keyOf(address), local: isLoopback(address) }
+  return { keys: keysOf(address), local: isLoopback(address) }
 }
 
 /** The first address from the right that is not trusted; the left-most if all are. Undefined if it is unreadable. */

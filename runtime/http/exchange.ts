@@ -34,6 +34,12 @@ export function isUnclear(values: readonly string[]): boolean {
   return values.includes('') || new Set(values).size > 1
 }
 
+/** A connection that has not brought a whole request yet. */
+export interface Silent {
+  /** To be called when it has brought one, or has ended: from then on it is not closed for others' sake. */
+  over(): void
+}
+
 /** Most bytes of a body that are taken though nobody wants them. */
 const MAX_UNWANTED_BYTES = 64 << 10
 
@@ -47,15 +53,22 @@ export class HttpExchange implements Exchange {
   readonly res: HttpResponse
   aborted = false
   readonly #lines: HeaderLine[] = []
+  /** An answer has begun. */
+  answering = false
   readonly #req: HttpRequest
+  readonly #silent: ((close: () => void) => Silent) | undefined
+  /** While its body comes. */
+  #incomplete: Silent | undefined
   readonly #whenGone: (() => void)[] = []
   /** Whether no body is still coming that is to be taken. */
   #bodyTaken = true
   #onBodyTaken = (): void => {}
 
-  constructor(res: HttpResponse, req: HttpRequest) {
+  /** @param silent counts the connection among those without a whole request, which may be closed for others' sake */
+  constructor(res: HttpResponse, req: HttpRequest, silent?: (close: () => void) => Silent) {
     this.res = res
     this.#req = req
+    this.#silent = silent
     this.method = req.getCaseSensitiveMethod()
     this.path = req.getUrl()
     const query = req.getQuery()
@@ -65,7 +78,7 @@ export class HttpExchange implements Exchange {
     this.framing = framingOf(this.method, this.#lines)
     // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
-      this.aborted = true
+      this.#over()
       for (const task of this.#whenGone) task()
     })
     if (this.framing.chunked) this.#take(() => {}) // in the library's callback, or its end would not be told
@@ -105,6 +118,27 @@ export class HttpExchange implements Exchange {
     return addressOf(this.res.getRemoteAddress())
   }
 
+  /** Whether an answer has begun or has ended, also one that a stream gave. */
+  get isAnswered(): boolean {
+    if (this.aborted || this.answering) return true
+    try {
+      this.res.getWriteOffset()
+      return false
+    } catch {
+      return true
+    }
+  }
+
+  /** Whether its body is still coming. */
+  get isIncomplete(): boolean {
+    return this.#incomplete !== undefined
+  }
+
+  /** The answer is written whole: a late abort or a second answer must find the exchange closed. */
+  answered(): void {
+    this.#over()
+  }
+
   /** Runs `task` when the client leaves before it was answered. */
   whenGone(task: () => void): void {
     this.#whenGone.push(task)
@@ -120,6 +154,7 @@ export class HttpExchange implements Exchange {
         if (length <= MAX_UNWANTED_BYTES) this.#take(() => {})
         return reject(tooLarge())
       }
+      this.#incomplete = this.#silent?.(() => this.res.close())
       const parts: Buffer[] = []
       let size = 0
       this.whenGone(() => reject(new Error('the client left')))
@@ -127,11 +162,23 @@ export class HttpExchange implements Exchange {
         size += chunk.byteLength
         if (size > maxBytes) return reject(tooLarge())
         parts.push(Buffer.from(chunk.slice(0))) // copied: the chunk is detached when this returns
-        if (isLast) resolve(Buffer.concat(parts, size))
+        if (!isLast) return
+        this.#completed()
+        resolve(Buffer.concat(parts, size))
       })
     })
     body.catch(() => {}) // a handler that fails before it awaits this must not end the process
     return body
+  }
+
+  #over(): void {
+    this.aborted = true
+    this.#completed()
+  }
+
+  #completed(): void {
+    this.#incomplete?.over()
+    this.#incomplete = undefined
   }
 
   /** The last call's `part` gets what comes. */

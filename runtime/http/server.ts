@@ -1,7 +1,7 @@
-import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js'
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
 import type { TlsFiles } from '../tls/pair.js'
-import { HttpExchange, type Exchange } from './exchange.js'
+import { HttpExchange, type Exchange, type Silent } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
@@ -32,19 +32,26 @@ export interface ServerOptions {
   /** Runs before a route; throws to refuse. */
   readonly guard?: (exchange: Exchange) => void
   /** Which connections are accepted and kept; without: all. */
-  readonly connections?: {
-    /** Whether to accept a new one, before a byte of it is read. @param peer its address, 4 or 16 bytes
-     * @param open connections, this one included */
-    admits(peer: ArrayBuffer, open: number): boolean
-    /** Whether to keep it open after an answer. */
-    keeps(peer: ArrayBuffer): boolean
-  }
+  readonly connections?: ConnectionRules
   /** The files of a certificate and its key, if it speaks TLS. */
   readonly tls?: TlsFiles | undefined
   /** Answers paths that no route is for, whatever the method; without: 404. */
   readonly otherwise?: Handler
   /** Called with an error that is a bug, after it was answered with 500. */
   readonly onBug: (error: unknown) => void
+}
+
+/** Which connections a server accepts and keeps. A peer is its address, 4 or 16 bytes. */
+export interface ConnectionRules {
+  /** Whether to accept a new one, before a byte of it is read. @param open connections, this one included */
+  admits(peer: ArrayBuffer, open: number): boolean
+  /** Whether to keep it open after an answer. */
+  keeps(peer: ArrayBuffer, open: number): boolean
+  /** It has no whole request yet, and may be closed for others' sake. */
+  silent(peer: ArrayBuffer, close: () => void): Silent
+  /** A request has come on one of the peer's connections, and it is not known on which.
+   * @returns false where the connection with the request has to be closed */
+  unsure(peer: ArrayBuffer): boolean
 }
 
 /** Methods that the library's types lack. */
@@ -65,6 +72,8 @@ export class HttpServer implements Router {
   readonly #options: ServerOptions
   #socket: us_listen_socket | undefined
   #connections = 0
+  /** The newest request. */
+  #entered: HttpExchange | undefined
   readonly #unsent = new Unsent()
 
   constructor(options: ServerOptions) {
@@ -78,9 +87,26 @@ export class HttpServer implements Router {
     const app = (tls ? secureApp(tls) : uws.App()) as App
     app.filter((res, change) => {
       this.#connections += Number(change)
-      if (change === 1 && connections?.admits(res.getRemoteAddress(), this.#connections) === false) res.close()
+      if (change !== 1 || !connections) return
+      const peer = res.getRemoteAddress()
+      if (connections.admits(peer, this.#connections)) this.#watchSilent(res, connections.silent(peer, () => res.close()))
+      else res.close()
     })
     return app
+  }
+
+  /** Tells when a new connection has ended, or brought a request: the library calls the data handler in the same turn as the
+   * request's, and with no bytes where there is no body. An exchange that sets its own in its place does not tell: see
+   * `unsure`. */
+  #watchSilent(res: HttpResponse, silent: Silent): void {
+    let exchange: HttpExchange | undefined
+    res.onAborted(() => silent.over())
+    res.onData((_, isLast) => {
+      silent.over()
+      exchange ??= this.#entered
+      // With the last of a body the library ends the connection's time-out. Where the answer came before, only this begins it.
+      if (isLast && exchange?.isAnswered) res.resume()
+    })
   }
 
   /** Uses the certificate and key that are in the files now for new connections; open ones keep theirs. The library cannot
@@ -115,7 +141,7 @@ export class HttpServer implements Router {
   }
 
   #serveAt(app: App, pattern: string, methods: Map<Method, Handler> | undefined): void {
-    app.any(pattern, (res, req) => this.#serve(new HttpExchange(res, req), methods))
+    app.any(pattern, (res, req) => this.#enter(res, req, methods))
   }
 
   /** Method and pattern of each route. */
@@ -153,6 +179,15 @@ export class HttpServer implements Router {
     this.#socket = undefined
   }
 
+  #enter(res: HttpResponse, req: HttpRequest, methods: Map<Method, Handler> | undefined): void {
+    const { connections } = this.#options
+    if (!connections) return this.#serve(new HttpExchange(res, req), methods)
+    // Before an exchange takes the place of the handlers that tell when the connection ends.
+    const hasBody = req.getHeader('content-length') !== '' || req.getHeader('transfer-encoding') !== ''
+    if (hasBody && !connections.unsure(res.getRemoteAddress())) res.close()
+    else this.#serve((this.#entered = new HttpExchange(res, req, close => connections.silent(res.getRemoteAddress(), close))), methods)
+  }
+
   #serve(exchange: HttpExchange, methods: Map<Method, Handler> | undefined): void {
     const headers = this.#options.headers?.(exchange) ?? {}
     let work: ReturnType<Handler>
@@ -188,7 +223,8 @@ export class HttpServer implements Router {
   #send(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     const { fault, chunked } = exchange.framing
     // The library accepts chunks that the standard forbids, unseen by us: no request may follow a chunked one.
-    const close = reply.close || fault !== undefined || chunked
+    // Nor may one follow a body that is still coming: the library ends the time-out with it.
+    const close = reply.close || fault !== undefined || chunked || exchange.isIncomplete
     if (!close) return this.#write(exchange, reply, headers)
     // Not in the library's callback, where it would go on to serve further requests of the same read. A request that
     // comes while an answer is due closes the connection.
@@ -201,9 +237,10 @@ export class HttpServer implements Router {
   #write(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     if (exchange.aborted) return // any use of the response would throw
     const { res } = exchange
+    exchange.answering = true
     const { body = '' } = reply
     const bodiless = exchange.method === 'HEAD' || reply.status === 204 || reply.status === 304
-    const close = reply.close || this.#options.connections?.keeps(res.getRemoteAddress()) === false
+    const close = reply.close || this.#options.connections?.keeps(res.getRemoteAddress(), this.#connections) === false
     res.cork(() => {
       res.writeStatus(statusLine(reply.status))
       for (const [name, value] of Object.entries({ ...headers, ...reply.headers })) res.writeHeader(name, value)
@@ -212,7 +249,7 @@ export class HttpServer implements Router {
         res.end(body, close)
       } else if (close) res.endWithoutBody(0, true)
       else res.endWithoutBody() // without an argument: `undefined` is printed as a length of 2^63
-      exchange.aborted = true // a late abort or a second answer must find it closed
+      exchange.answered()
     })
   }
 
@@ -223,8 +260,10 @@ export class HttpServer implements Router {
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
     const send = (from: number) => {
       const [taken, done] = res.tryEnd(bytes.subarray(from), bytes.length)
-      exchange.aborted = done
-      if (done) this.#unsent.delete(exchange)
+      if (done) {
+        exchange.answered()
+        this.#unsent.delete(exchange)
+      }
       return taken
     }
     if (send(0)) return

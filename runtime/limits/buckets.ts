@@ -1,3 +1,5 @@
+import { SHARES_OF_LIMIT } from './limit.js'
+
 /** A token bucket's rate and size. */
 export interface Rate {
   readonly perSecond: number
@@ -34,13 +36,24 @@ export class Buckets {
    * @returns 0; if the bucket is empty, nothing is taken and the result is the time until the next token, ms */
   take(key: string, now: number): number {
     this.#forgetFull(now)
-    const fullAt = Math.max(now, this.#fullAt.get(key) ?? now) + this.#costMs
-    const waitMs = fullAt - now - this.#burstMs
-    if (waitMs > 1e-6) return waitMs // not > 0: floating-point sums
+    const waitMs = this.waitMs(key, now)
+    if (waitMs > 0) return waitMs
+    const fullAt = this.#afterOne(key, now)
     this.#fullAt.delete(key)
     this.#fullAt.set(key, fullAt)
     if (this.#fullAt.size > this.#maxKeys) this.#fullAt.delete(this.#fullAt.keys().next().value!)
     return 0
+  }
+
+  /** The time until `key`'s bucket has a token, ms; 0 if it has one. */
+  waitMs(key: string, now: number): number {
+    const waitMs = this.#afterOne(key, now) - now - this.#burstMs
+    return waitMs > 1e-6 ? waitMs : 0 // not > 0: floating-point sums
+  }
+
+  /** When the bucket will be full if a token is taken now. */
+  #afterOne(key: string, now: number): number {
+    return Math.max(now, this.#fullAt.get(key) ?? now) + this.#costMs
   }
 
   #forgetFull(now: number): void {
@@ -49,5 +62,23 @@ export class Buckets {
       if (looked++ === 2) return
       if (fullAt <= now) this.#fullAt.delete(key)
     }
+  }
+}
+
+/** A token bucket for each client, and larger ones for the networks that an IPv6 client is in: whoever has a /48 has 65,536
+ * networks of the kind that one customer has. */
+export class ClientBuckets {
+  readonly #levels: readonly Buckets[]
+
+  constructor({ perSecond, burst }: Rate) {
+    this.#levels = SHARES_OF_LIMIT.map(share => new Buckets({ perSecond: perSecond * share, burst: burst * share }))
+  }
+
+  /** Takes one token from each bucket of a client. @param keys the widest network last @param now monotonic ms
+   * @returns 0; if one of them is empty, nothing is taken and the result is the time until all have one, ms */
+  take(keys: readonly string[], now: number): number {
+    const waitMs = Math.max(...keys.map((key, level) => this.#levels[level]!.waitMs(key, now)))
+    if (waitMs === 0) keys.forEach((key, level) => this.#levels[level]!.take(key, now))
+    return waitMs
   }
 }

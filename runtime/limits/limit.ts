@@ -18,6 +18,10 @@ export function limit(fallback: number, digits = /^[0-9]{1,9}$/, rule = 'must be
     .default({ most: fallback, local: false })
 }
 
+/** How much of a limit a /64 (or an IPv4 address), a /56 and a /48 may use: all addresses of one customer together hardly
+ * more than one. */
+export const SHARES_OF_LIMIT = [1, 1.5, 2] as const
+
 export function holdsFor({ most, local }: Limit, client: Pick<Client, 'local'>): boolean {
   return most > 0 && (local || !client.local)
 }

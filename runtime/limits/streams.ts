@@ -1,6 +1,6 @@
 import { LiveError } from '../../protocol/errors.js'
 import type { Client } from '../http/client-address.js'
-import { holdsFor, type Limit } from './limit.js'
+import { holdsFor, SHARES_OF_LIMIT, type Limit } from './limit.js'
 import type { Refusals } from './refusals.js'
 
 /** A guess: nobody knows when one of the open streams will end. */
@@ -12,7 +12,8 @@ export interface Counted {
   ended(): void
 }
 
-/** Limits the open streams of one address or one author. It has at most as many keys as there are streams. */
+/** Limits the open streams of one address or one author, and of the networks that an address is in. Each stream adds at
+ * most one key for each of them. */
 export class StreamLimit {
   readonly #by: 'address' | 'author'
   readonly #limit: Limit
@@ -30,37 +31,47 @@ export class StreamLimit {
     return this.#open.size
   }
 
-  /** Counts a new stream. @returns undefined if the limit does not hold for this client
+  /** Counts a new stream. @param keys the widest network last @returns undefined if the limit does not hold for this client
    * @throws LiveError RATE_LIMITED */
-  open(key: string, client: Client): Counted | undefined {
+  open(keys: readonly string[], client: Client): Counted | undefined {
     if (!holdsFor(this.#limit, client)) return undefined
-    const known = this.#open.get(key)
-    if (known && known.count >= this.#limit.most) {
+    if (keys.some((key, level) => (this.#open.get(key)?.count ?? 0) >= this.#limit.most * SHARES_OF_LIMIT[level]!)) {
       this.#refusals.count(`streams_per_${this.#by}`)
       throw new LiveError('RATE_LIMITED', `at most ${this.#limit.most} streams may be open from one ${this.#by}`, { headers: { 'retry-after': String(RETRY_AFTER_S) } })
     }
-    if (known) {
-      known.count++
-      return known
-    }
-    const first = new OpenStreams(key, this.#open)
-    this.#open.set(key, first)
-    return first
+    const streams = keys.reduceRight<OpenStreams | undefined>((wider, key) => this.#of(key, wider), undefined)!
+    streams.began()
+    return streams
+  }
+
+  #of(key: string, wider: OpenStreams | undefined): OpenStreams {
+    let known = this.#open.get(key)
+    if (!known) this.#open.set(key, (known = new OpenStreams(key, wider, this.#open)))
+    return known
   }
 }
 
 /** All streams of one key share this object. */
 class OpenStreams implements Counted {
-  count = 1
+  count = 0
   readonly #key: string
+  /** Of the network that this one is in. */
+  readonly #wider: OpenStreams | undefined
   readonly #all: Map<string, OpenStreams>
 
-  constructor(key: string, all: Map<string, OpenStreams>) {
+  constructor(key: string, wider: OpenStreams | undefined, all: Map<string, OpenStreams>) {
     this.#key = key
+    this.#wider = wider
     this.#all = all
+  }
+
+  began(): void {
+    this.count++
+    this.#wider?.began()
   }
 
   ended(): void {
     if (--this.count === 0) this.#all.delete(this.#key)
+    this.#wider?.ended()
   }
 }

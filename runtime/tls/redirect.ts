@@ -1,4 +1,4 @@
-import { HttpServer, type ServerOptions } from '../http/server.js'
+import { HttpServer, type ConnectionRules } from '../http/server.js'
 
 /** Redirects are short: more connections at a time than this are refused. */
 const MAX_CONNECTIONS = 500
@@ -7,7 +7,7 @@ export interface RedirectOptions {
   /** Where to: an https URL without a trailing slash. */
   readonly to: string
   /** What the public port admits. */
-  readonly connections: Pick<NonNullable<ServerOptions['connections']>, 'admits'>
+  readonly connections: Omit<ConnectionRules, 'keeps'>
   readonly onBug: (error: unknown) => void
 }
 
@@ -17,7 +17,7 @@ export function redirectServer({ to, connections, onBug }: RedirectOptions): Htt
   const admits = (peer: ArrayBuffer, open: number) => open <= MAX_CONNECTIONS && connections.admits(peer, open)
   return new HttpServer({
     onBug,
-    connections: { admits, keeps: () => false },
+    connections: { admits, keeps: () => false, silent: (peer, close) => connections.silent(peer, close), unsure: peer => connections.unsure(peer) },
     otherwise: ({ url }) => ({ status: 308, headers: { location: new URL(url.startsWith('/') ? `${to}${url}` : to).href }, close: true }),
   })
 }

@@ -39,7 +39,7 @@ export const CLIENTS: readonly StreamClient[] = [
   { name: 'sseclient-py', language: 'python', from: 'PyPI sseclient-py 1.9.0', gzip: true },
   { name: 'urllib3', language: 'python', from: 'PyPI urllib3 2.8.0', gzip: true },
   { name: 'httpx-sse', language: 'python', from: 'PyPI httpx-sse 0.4.3', gzip: true },
-  { name: 'launchdarkly-eventsource (Python)', language: 'python', from: 'PyPI launchdarkly-eventsource 1.7.4', gzip: true },
+  { name: 'launchdarkly-eventsource (Python)', language: 'python', from: 'PyPI launchdarkly-eventsource 1.7.4', gzip: false },
   { name: 'aiohttp-sse-client2', language: 'python', from: 'PyPI aiohttp-sse-client2 0.3.0', gzip: true },
   { name: 'net/http', language: 'go', from: 'Go', gzip: true },
   { name: 'r3labs/sse', language: 'go', from: 'Go r3labs/sse 2.10.0', gzip: true },

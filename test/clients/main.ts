@@ -122,7 +122,7 @@ async function front(name: 'nginx' | 'caddy', upstreams: readonly string[], fold
   const port = await new Ports().take('127.0.0.1')
   const file = join(folder, name)
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(each => `${each}_temp_path ${folder}/${each};`).join(' ')
-  if (name === 'nginx') writeFileSync(file, `daemon off; pid ${folder}/pid; error_log stderr crit; events {} http { ${temp} access_log off; upstream gateways { ${upstreams.map(url => `server ${new URL(url).host};`).join(' ')} } server { listen 127.0.0.1:${port}; location / { proxy_pass http://gateways; proxy_http_version 1.1; proxy_set_header Connection ""; } } }\n`)
+  if (name === 'nginx') writeFileSync(file, `daemon off; pid ${folder}/pid; error_log stderr crit; events {} http { ${temp} access_log off; upstream gateways { ${upstreams.map(url => `server ${new URL(url).host} max_fails=0;`).join(' ')} } server { listen 127.0.0.1:${port}; location / { proxy_pass http://gateways; proxy_http_version 1.1; proxy_set_header Connection ""; } } }\n`)
   else writeFileSync(file, `{\n\tadmin off\n\tauto_https off\n}\nhttp://127.0.0.1:${port} {\n\tencode gzip\n\treverse_proxy ${upstreams.map(url => new URL(url).host).join(' ')} {\n\t\tlb_try_duration 5s\n\t}\n}\n`)
   const args = name === 'nginx' ? ['-p', folder, '-e', join(folder, 'error.log'), '-c', file] : ['run', '--config', file, '--adapter', 'caddyfile']
   const child = spawn(program, args, { stdio: 'ignore', detached: true, env: { ...process.env, HOME: folder } })

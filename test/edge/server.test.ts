@@ -315,18 +315,18 @@ t.test('a viewer that stalls and then reads gets everything, or a gap that names
 
 t.test('a stream that is cut is counted off once, although its socket is then gone too', async t => {
   const limit = new StreamLimit('address', set(2), refusals())
-  const client = { key: '192.0.2.1', local: false }
+  const client = { keys: ['192.0.2.1'], local: false }
   const outlets: Outlet[] = []
   const join = (_videoId: string, _start: unknown, outlet: Outlet) => void outlets.push(outlet)
   const server = new HttpServer({ onBug: error => t.fail(String(error)) })
-  server.route('GET', '/', exchange => edgeConnect({ join } as unknown as Edge, exchange, 'v', {}, 'plain', {}, limit.open(client.key, client)))
+  server.route('GET', '/', exchange => edgeConnect({ join } as unknown as Edge, exchange, 'v', {}, 'plain', {}, limit.open(client.keys, client)))
   t.after(() => server.close())
   const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/`
   for (let i = 0; i < 2; i++) watch(t, url)
   await until(() => outlets.length === 2)
   outlets[0]!.end('slow')
-  limit.open(client.key, client)
-  t.throws(() => limit.open(client.key, client), { code: 'RATE_LIMITED' }, 'one is left, and one came')
+  limit.open(client.keys, client)
+  t.throws(() => limit.open(client.keys, client), { code: 'RATE_LIMITED' }, 'one is left, and one came')
 })
 
 t.test('streams of one address beyond its limit are told so, until one ends', async t => {

@@ -2,13 +2,18 @@ import t from 'tap'
 import { Admission, type Arrival } from '../../gateway/admission.js'
 import { FakeClock } from '../support/fake-clock.js'
 
+const ONE: readonly string[] = ['192.0.2.1']
+
 /** @param costMs what placing one takes */
-function setUp({ rate = 100, costMs = 0 } = {}) {
+function setUp({ rate = 100, costMs = 0, waits = (_key: string): boolean => false } = {}) {
   const clock = new FakeClock()
-  const admission = new Admission({ clock, rate })
+  const admission = new Admission({ clock, rate, waits })
   const placed: { readonly name: string; readonly at: number }[] = []
-  const arrival = (name: string, { admitted = false, hasEdge = (): boolean => true } = {}): Arrival => ({
+  const turnedAway: string[] = []
+  const arrival = (name: string, { admitted = false, hasEdge = (): boolean => true, client = ONE } = {}): Arrival => ({
     admitted,
+    client,
+    turnAway: () => turnedAway.push(name),
     place() {
       if (hasEdge()) placed.push({ name, at: clock.now() })
       void clock.freeze(costMs)
@@ -16,7 +21,7 @@ function setUp({ rate = 100, costMs = 0 } = {}) {
     },
   })
   const newcomers = (count: number, from = 0) => Array.from({ length: count }, (_, i) => arrival(`n${from + i}`)).forEach(each => admission.add(each))
-  return { clock, admission, placed, arrival, newcomers, names: () => placed.map(({ name }) => name) }
+  return { clock, admission, placed, turnedAway, arrival, newcomers, names: () => placed.map(({ name }) => name) }
 }
 
 t.test('few are placed at once', t => {
@@ -43,14 +48,59 @@ t.test('more than that wait in line, and are placed at the rate, in the order th
   t.equal(clock.pending, 0, 'nothing goes on when nobody waits')
 })
 
+t.test('clients take turns: one that joins in a loop makes no other wait', async t => {
+  const { clock, admission, arrival, newcomers, names } = setUp()
+  newcomers(300)
+  for (let i = 0; i < 3; i++) admission.add(arrival(`other${i}`, { client: ['192.0.2.2'] }))
+  await clock.advance(60)
+  t.same(names().slice(25), ['n25', 'other0', 'n26', 'other1', 'n27', 'other2'])
+})
+
+t.test('joins that are given up in line cost nobody a turn', async t => {
+  const { clock, admission, arrival, placed, names } = setUp()
+  const loop = Array.from({ length: 300 }, (_, i) => arrival(`loop${i}`))
+  for (const each of loop) admission.add(each)
+  for (const each of loop) admission.delete(each)
+  admission.add(arrival('other', { client: ['192.0.2.2'] }))
+  await clock.advance(20)
+  t.equal(names().at(-1), 'other')
+  t.equal(placed.length, 26)
+})
+
+t.test('a full line has room for another client: the longest waiting of the one with most is turned away', async t => {
+  const { admission, arrival, newcomers, turnedAway } = setUp()
+  newcomers(25 + 400)
+  t.notOk(admission.hasRoom(ONE))
+  t.same(turnedAway, [])
+  t.ok(admission.hasRoom(['192.0.2.2']))
+  t.same(turnedAway, ['n25'])
+  admission.add(arrival('other', { client: ['192.0.2.2'] }))
+  t.equal(admission.waiting, 400)
+})
+
+t.test('a client that has to wait for a reason of its own keeps nobody else, and is placed when it may be', async t => {
+  let waits = true
+  const { clock, admission, arrival, names } = setUp({ waits: key => waits && key === ONE[0] })
+  admission.add(arrival('one'))
+  admission.add(arrival('other', { client: ['192.0.2.2'] }))
+  admission.add(arrival('again', { admitted: true }))
+  await clock.advance(1_000)
+  t.same(names(), ['other', 'again'])
+  waits = false
+  await clock.advance(100)
+  t.same(names(), ['other', 'again', 'one'])
+  await clock.advance(1_000)
+  t.equal(clock.pending, 0, 'nothing goes on when nobody waits')
+})
+
 t.test('a line of four seconds takes nobody more', async t => {
   const { clock, admission, newcomers } = setUp()
   newcomers(25 + 399)
-  t.ok(admission.hasRoom)
+  t.ok(admission.hasRoom(ONE))
   newcomers(1)
-  t.notOk(admission.hasRoom)
+  t.notOk(admission.hasRoom(ONE))
   await clock.advance(100)
-  t.ok(admission.hasRoom)
+  t.ok(admission.hasRoom(ONE))
 })
 
 t.test('who had an edge is placed at once, before all newcomers, who have what rate that leaves', async t => {
@@ -126,7 +176,7 @@ t.test('the lowest rate still lets one in', async t => {
   t.equal(placed.length, 1)
   await clock.advance(1_000)
   t.equal(placed.length, 2)
-  t.ok(admission.hasRoom)
+  t.ok(admission.hasRoom(ONE))
   await clock.advance(1_000)
   await clock.advance(600)
   newcomers(1, 3)

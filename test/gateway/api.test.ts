@@ -1,9 +1,13 @@
 import { connect } from 'node:net'
 import t from 'tap'
+import { Limits } from '../../gateway/limits.js'
 import { LiveError } from '../../protocol/errors.js'
 import { ownersOf } from '../../registry/ownership.js'
+import { json } from '../../runtime/http/reply.js'
+import { FakeClock } from '../support/fake-clock.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway } from '../support/gateway.js'
+import { refusals, set } from '../support/limits.js'
 import { edgeNode } from '../support/nodes.js'
 import { answers, sendRaw } from '../support/raw-request.js'
 import { until } from '../support/until.js'
@@ -256,6 +260,65 @@ t.test('what dispatchers say of a page that they cannot read is passed on: a ref
   const gone = await fetch(`${url}/comments/demo`)
   t.equal(gone.status, 503)
   t.match(await gone.json(), { error: { code: 'UNAVAILABLE' } })
+})
+
+t.test('a dispatcher with too many reads in line is asked no more, and posted to as before', async t => {
+  const dispatchers = [fakeDispatcher(t, 'd1'), fakeDispatcher(t, 'd2')]
+  const { url, view, gateway } = runGateway(t, { dispatchers: dispatchers.map(({ node }) => node) })
+  const [owner, next] = ownersOf(view, 'demo').map(({ id }) => dispatchers.find(({ node }) => node.id === id)!)
+  for (const each of dispatchers) each.history = () => ({ status: 429, body: JSON.stringify({ error: { code: 'RATE_LIMITED', message: 'too many reads are waiting' } }) })
+  const refused = await fetch(`${url}/comments/demo`)
+  t.same([refused.status, refused.headers.get('retry-after')], [503, '1'])
+  t.match(await refused.json(), { error: { code: 'OVERLOADED' } })
+  t.equal(gateway.failover.backedOffCount, 0)
+  t.equal((await post(url, { content: 'x' })).status, 201)
+  t.equal(owner!.batches.length, 1)
+  next!.history = () => ({ status: 200, body: '{}' })
+  t.equal((await fetch(`${url}/comments/demo`)).status, 200, 'another one may have time')
+})
+
+t.test('pages are read some at a time, by turns of the addresses, and not for a client that has left', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  const { url, register } = runGateway(t, { dispatchers: [dispatcher.node], trustedProxies: '127.0.0.1' })
+  const waiting: (() => void)[] = []
+  dispatcher.history = () => new Promise(resolve => waiting.push(() => resolve(json({}))))
+  const asked = () => dispatcher.histories.map(each => each.split('?')[0])
+  const leaver = new AbortController()
+  const read = (address: string, video: string, signal?: AbortSignal) => fetch(`${url}/comments/${video}`, { headers: { 'x-forwarded-for': address }, ...(signal ? { signal } : {}) }).then(({ status }) => status, () => 'left')
+  const flood = Array.from({ length: 16 }, () => read('192.0.2.1', 'flood'))
+  await until(() => dispatcher.histories.length === 16)
+  const left = Array.from({ length: 20 }, () => read('192.0.2.1', 'left', leaver.signal))
+  const rest = [read('192.0.2.1', 'rest'), read('192.0.2.1', 'rest')]
+  const other = read('2001:db8::1', 'other')
+  await until(async () => /live_gateway_reads_waiting 23/.test(await register.metrics()), { what: 'all in line' })
+  leaver.abort()
+  t.same([...new Set(await Promise.all(left))], ['left'])
+  t.equal(dispatcher.histories.length, 16, 'no more than that are under way')
+  waiting.shift()!()
+  waiting.shift()!()
+  await until(() => dispatcher.histories.length === 18)
+  t.same(asked().slice(16).sort(), ['other', 'rest'], 'by turns, and none of those who left')
+  const answering = setInterval(() => waiting.splice(0).forEach(answer => answer()), 1)
+  t.after(() => clearInterval(answering))
+  t.same([...new Set(await Promise.all([...flood, ...rest, other]))], [200])
+  t.notOk(asked().includes('left'))
+})
+
+t.test('who asks on after many refusals has them when it was told to come back, and others have theirs at once', async t => {
+  const clock = new FakeClock()
+  const limits = new Limits({ clock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() })
+  const client = (address: string) => ({ keys: [address], local: true })
+  const answered = new Map<string, number>()
+  const page = 'x'.repeat(9 << 20)
+  await limits.read(client('a'), () => Promise.resolve({ status: 200, body: page }), () => true)
+  const read = (address: string) => limits.read(client(address), () => Promise.resolve({ status: 200 }), () => true).then(() => 'read', () => answered.set(address, (answered.get(address) ?? 0) + 1))
+  for (let i = 0; i < 150; i++) void read('a')
+  await clock.advance(0)
+  t.equal(answered.get('a'), 100, 'at once')
+  t.equal(await read('b'), 'read')
+  await clock.advance(1_000)
+  t.equal(answered.get('a'), 150)
+  t.equal(await read('a'), 'read', 'its bytes are paid off')
 })
 
 t.test('bad history parameters are 400, each named', async t => {

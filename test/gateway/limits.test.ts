@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { Limits } from '../../gateway/limits.js'
 import { connectionLimit, viewerLimit } from '../../gateway/viewer-limit.js'
+import { keysOf, parseAddress } from '../../runtime/http/address.js'
 import type { Limit } from '../../runtime/limits/limit.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
@@ -9,8 +10,8 @@ import { refusals, set } from '../support/limits.js'
 import { until } from '../support/until.js'
 import { watch } from '../support/viewer.js'
 
-const far = { key: '192.0.2.1', local: false }
-const here = { key: '127.0.0.1', local: true }
+const far = { keys: ['192.0.2.1'], local: false }
+const here = { keys: ['127.0.0.1'], local: true }
 
 function limits(given: Partial<Record<'postsPerAuthor' | 'postsPerAddress' | 'streamsPerAuthor' | 'streamsPerAddress', Limit>>) {
   const clock = new FakeClock()
@@ -30,7 +31,7 @@ function refused(work: () => unknown): string | undefined {
 t.test('an author posts twice the rate at once, then at the rate, from wherever', async t => {
   const { clock, limits: ours } = limits({ postsPerAuthor: { most: 5, local: false } })
   const post = (author: string, client = far) => refused(() => ours.postBy(author, client))
-  for (let i = 0; i < 10; i++) t.equal(post('ann', i % 2 === 0 ? far : { key: 'elsewhere', local: false }), undefined)
+  for (let i = 0; i < 10; i++) t.equal(post('ann', i % 2 === 0 ? far : { keys: ['elsewhere'], local: false }), undefined)
   t.equal(post('ann'), '1')
   t.equal(post('bob'), undefined, 'another author is not kept out')
   t.equal(post('ann', here), undefined, 'this machine is, by default, not limited')
@@ -52,7 +53,7 @@ t.test('the time to wait is told in whole seconds', async t => {
 t.test('streams are counted by address and by author, and counted off when they end', async t => {
   const { limits: ours } = limits({ streamsPerAddress: set(2), streamsPerAuthor: set(1) })
   const end = ours.stream(far, 'ann')
-  t.equal(refused(() => ours.stream({ key: 'elsewhere', local: false }, 'ann')), '30')
+  t.equal(refused(() => ours.stream({ keys: ['elsewhere'], local: false }, 'ann')), '30')
   const other = ours.stream(far, 'bob')
   t.equal(refused(() => ours.stream(far, undefined)), '30')
   t.equal(refused(() => ours.stream(far, 'carl')), '30')
@@ -109,6 +110,27 @@ t.test('posts beyond an address\'s rate are 429 with Retry-After, by the real ad
   t.match(await refused.json(), { error: { code: 'RATE_LIMITED', message: /1 posts? a second .* address/ } })
   t.match(await register.metrics(), /live_test_refused_total\{kind="posts_per_address"\} 6/)
   t.match(await register.metrics(), /live_gateway_posts_total\{status="429"\} 6/)
+})
+
+t.test('all networks of one customer together may do twice what one may', async t => {
+  const { limits: ours } = limits({ postsPerAddress: set(10), streamsPerAddress: set(10) })
+  const six = (site: number, network: number) => ({ keys: keysOf(parseAddress(`2001:db8:${site}:${network.toString(16)}::1`)!), local: false })
+  const taken = (site: number, step: number) => Array.from({ length: 200 }, (_, i) => refused(() => ours.post(six(site, i * step)))).filter(wait => wait === undefined).length
+  t.equal(taken(1, 1), 30, 'of one /56: a burst of 20, and half as much again')
+  t.equal(taken(2, 256), 40, 'of one /48: twice as much')
+  t.equal(taken(3, 0), 20)
+  const streams = Array.from({ length: 200 }, (_, i) => {
+    try {
+      return ours.stream(six(1, i * 256), undefined)
+    } catch {
+      return undefined
+    }
+  }).filter(stream => stream !== undefined)
+  t.equal(streams.length, 20)
+  for (const stream of streams) stream.ended()
+  for (let i = 0; i < 10; i++) t.ok(ours.stream(six(1, 0), undefined), 'all are counted off')
+  t.equal(refused(() => ours.stream(six(1, 0), undefined)), '30')
+  t.ok(ours.stream(six(1, 256), undefined))
 })
 
 t.test('streams beyond an address\'s number are 429 with Retry-After, until one ends, however it ends', async t => {

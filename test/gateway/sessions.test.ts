@@ -6,6 +6,7 @@ import { Sessions } from '../../gateway/sessions.js'
 import { Upstreams } from '../../gateway/upstreams.js'
 import type { StreamRequest } from '../../gateway/viewer.js'
 import { frame, FrameKind, framesOf, streamEvent, type EndReason } from '../../protocol/frame.js'
+import { nextId } from '../../protocol/id.js'
 import type { EdgeNode } from '../../protocol/nodes.js'
 import { commentEvent, readyEvent, SseParser, type SseEvent } from '../../protocol/sse.js'
 import { View } from '../../registry/view.js'
@@ -94,7 +95,7 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
   })
   const open = (request = newcomer, endsAt?: number) => {
     const sink = new FakeSink()
-    return { sink, session: sessions.open(request, sink, endsAt) }
+    return { sink, session: sessions.open(request, sink, { endsAt }) }
   }
   return { clock, view, pending, upstreams, sessions, opened, silent, show, open, last: () => opened.at(-1)! }
 }
@@ -121,7 +122,7 @@ t.test('streams end within seconds of their key, told to come back, and the othe
   const keys = parseJwks(issuer.jwks())
   const sinks = ['a', 'a', 'b'].map(kid => {
     const sink = new FakeSink()
-    sessions.open(newcomer, sink, clock.wall() + 3_600_000, keys.find(kid))
+    sessions.open(newcomer, sink, { endsAt: clock.wall() + 3_600_000, key: keys.find(kid) })
     return sink
   })
   sessions.keysChanged(parseJwks(issuer.jwks(['b'])))
@@ -493,4 +494,41 @@ t.test('a newcomer goes to an edge that is not stale; where all are, to one of t
   show(edgeNode('b', { viewers: 900, stale: true }))
   open({ videoId: 'w', after: undefined, recent: undefined })
   t.equal(last().edge.id, 'a')
+})
+
+t.test('what a client\'s replays take makes its next ones wait, and nobody else: not its viewers who ask for none either', async t => {
+  const { clock, opened, last, sessions } = setUp(t)
+  const far: StreamRequest = { ...newcomer, after: 1 }
+  const events = (bytes: number) => frame(FrameKind.events, 1, Buffer.from(`:${'x'.repeat(bytes)}\n\n`))
+  const join = (request: StreamRequest, client: string) => {
+    const before = opened.length
+    sessions.open(request, new FakeSink(), { client: [client] })
+    return opened.length > before
+  }
+  t.ok(join(far, 'one'))
+  for (let i = 0; i < 640; i++) last().data(events(8_000))
+  last().data(ready(7))
+  t.notOk(join(far, 'one'))
+  t.notOk(join({ ...newcomer, recent: 50 }, 'one'))
+  t.ok(join(far, 'other'))
+  t.ok(join(newcomer, 'one'), 'it asks for no replay')
+  for (let i = 0; i < 640; i++) last().data(events(8_000))
+  const placed = opened.length
+  await clock.advance(1_500)
+  t.equal(opened.length, placed + 2, 'the bytes are paid off')
+  t.same(opened.slice(placed).map(({ request }) => request), [far, { ...newcomer, recent: 50 }])
+})
+
+t.test('a client cannot begin many replays before the first is counted; what they did not take is given back', async t => {
+  const { clock, opened, sessions } = setUp(t, [edgeNode('a'), edgeNode('b')], 1_000)
+  const many = (request: StreamRequest, client: string) => Array.from({ length: 200 }, () => sessions.open(request, new FakeSink(), { client: [client] }))
+  const far = many({ ...newcomer, after: 1 }, 'one')
+  t.equal(opened.length, 5)
+  opened[0]!.data(ready(7))
+  far[1]!.left()
+  await clock.advance(20)
+  t.equal(opened.length, 7, 'one took little, one left')
+  const lately = nextId(clock.wall() - 1_000, 0)
+  many({ ...newcomer, after: lately }, 'two')
+  t.ok(opened.length - 7 > 60, 'who was there a moment ago has missed little')
 })

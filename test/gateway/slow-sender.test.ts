@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
+import { watch } from '../support/viewer.js'
 
 /** The server closes what is silent after 8 to 12 s; the rest is the machine's. */
 const BOUND_MS = 14_000
@@ -28,6 +29,9 @@ const senders: Readonly<Record<string, Sender>> = {
   'sends no body to who does not take it': { first: 'POST /comments/demo HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n', answer: /^HTTP\/1.1 415 / },
   'sends a body to who reads none': { first: 'GET /comments/demo HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n', drip: 'a'.repeat(100), answer: /^HTTP\/1.1 200 / },
   'sends no body where there is nothing': { first: 'POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n', drip: 'a'.repeat(100), answer: /^HTTP\/1.1 404 / },
+  'is idle after an answer to a body that nobody takes': { first: 'POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nabcde', answer: /^HTTP\/1.1 404 / },
+  'sends the rest of a body after the answer': { first: 'POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nabc', drip: 'de', answer: /^HTTP\/1.1 404 / },
+  'is idle after a large answer': { first: 'GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n', answer: /^HTTP\/1.1 200 / },
   'is idle after an answer': { first: 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n', answer: /^HTTP\/1.1 200 / },
 }
 
@@ -51,6 +55,8 @@ t.test('nobody holds a connection by being slow: silent or dripping, it is close
   const dispatcher = fakeDispatcher(t, 'd')
   const { url, gateway } = runGateway(t, { dispatchers: [dispatcher.node] })
   const port = Number(new URL(url).port)
+  const viewer = watch(t, `${url}/comments/demo`)
+  await until(() => viewer.status === 200)
   await Promise.all(
     Object.entries(senders).map(async ([who, sender]) => {
       const { ms, answer } = await send(t, port, sender)
@@ -60,6 +66,7 @@ t.test('nobody holds a connection by being slow: silent or dripping, it is close
     }),
   )
   t.equal(gateway.poster.inFlight, 0)
+  t.notOk(viewer.isClosed, 'a viewer is not slow, however little is said')
 })
 
 t.test('a posting client that leaves in mid-body holds nothing', async t => {

@@ -14,7 +14,7 @@ export class FakeDispatcher {
   readonly node: DispatcherNode
   /** The answer to one post; a comment by default. Undefined: the batch is never answered. */
   answer: (draft: Draft) => PostResult | Promise<PostResult> | undefined = draft => this.stored(draft)
-  history: (exchange: Exchange) => Reply = () => json({ comments: [], nextCursor: null })
+  history: (exchange: Exchange) => Reply | Promise<Reply> = () => json({ comments: [], nextCursor: null })
   #last = 0
   #frozen = false
   readonly #server = new HttpServer({ onBug: error => { throw error } })

@@ -74,7 +74,7 @@ def urllib3_chunks(last):
     if response.status != 200:
         raise RuntimeError(f'{response.status} {response.data.decode()}')
     from sseclient import SSEClient
-    for event in SSEClient(response.stream(amt=2**16)).events():
+    for event in SSEClient(response.stream(amt=2**16, decode_content=True)).events():
         saw(event.event, event.id, event.data)
         yield event.id
 

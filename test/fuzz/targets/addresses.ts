@@ -40,8 +40,8 @@ export const addresses: Target = {
     loopback.addSubnet('127.0.0.0', 8)
     loopback.addAddress('::1', 'ipv6')
     const isIn = (list: BlockList, at: string): boolean => list.check(at.replace(/%.*/, ''), isIP(at) === 6 ? 'ipv6' : 'ipv4')
-    const clientAt = (at: string): Client => ({ key: keyOf(at), local: isIn(loopback, at) })
-    const same = (one: Client, other: Client): boolean => one.key === other.key && one.local === other.local
+    const clientAt = (at: string): Client => ({ keys: keysOf(at), local: isIn(loopback, at) })
+    const same = (one: Client, other: Client): boolean => one.keys.join() === other.keys.join() && one.local === other.local
 
     return {
       check(input) {
@@ -53,9 +53,9 @@ export const addresses: Target = {
 
         // Who is behind: one that stands in a header, or the proxy itself.
         const behind = asked(PROXY, given)
-        must(/^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:0|[1-9a-f][0-9a-f]{0,3})(?::(?:0|[1-9a-f][0-9a-f]{0,3})){3})$/.test(behind.key), `no address: ${behind.key}`)
+        must(/^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:0|[1-9a-f][0-9a-f]{0,3})(?::(?:0|[1-9a-f][0-9a-f]{0,3})){3})$/.test(behind.keys[0]!), `no address: ${behind.keys[0]}`)
         const words = new Set(given.flatMap(({ value }) => value.replaceAll('\\', '').split(/[\s,;="[\]]+/)).flatMap(word => [word, word.replace(/:[0-9]+$/, ''), word.replace(/%.*/, '')]))
-        must(same(behind, proxy) || [...words].some(word => isIP(word) !== 0 && same(clientAt(word), behind)), `nobody named ${behind.key}`)
+        must(same(behind, proxy) || [...words].some(word => isIP(word) !== 0 && same(clientAt(word), behind)), `nobody named ${behind.keys[0]}`)
 
         // Who is no proxy is itself, whatever it writes.
         const seen = /^\s*(?:\[(.+)\](?::[0-9]+)?|([0-9.]+):[0-9]+|(.*?))\s*$/s.exec(first)!.slice(1).find(part => part !== undefined)!
@@ -67,27 +67,29 @@ export const addresses: Target = {
         for (const [name, hop] of [['X', first.trim()], ['F', `for="${first.trim()}"`]] as const) {
           const own = given.filter(each => each.name === name)
           const byLine = asked(PROXY, [...own, { name, value: hop }])
-          must(same(byLine, client), `a line of the client's counts: ${byLine.key}`)
+          must(same(byLine, client), `a line of the client's counts: ${byLine.keys[0]}`)
           must(same(asked(PROXY, [...own, { name, value: hop }, { name, value: name === 'X' ? PROXY : `for=${PROXY}` }]), client), 'a second proxy makes it somebody else')
           const joined = [{ name, value: [...own.map(({ value }) => value), hop].join(', ') }]
           const inLine = asked(PROXY, joined)
           // A quotation that the client leaves open takes the proxy's own words in: RFC 7239 knows no way to tell.
-          must(same(inLine, client) || (name === 'F' && same(inLine, proxy)), `what the client wrote counts: ${inLine.key}`)
+          must(same(inLine, client) || (name === 'F' && same(inLine, proxy)), `what the client wrote counts: ${inLine.keys[0]}`)
           // The other header passed on as it came.
           const passed = asked(PROXY, [...given.filter(each => each.name !== name), { name, value: hop }])
-          must(same(passed, client) || same(passed, proxy), `the other header counts: ${passed.key}`)
+          must(same(passed, client) || same(passed, proxy), `the other header counts: ${passed.keys[0]}`)
         }
       },
     }
   },
 }
 
-/** The normal form, by the system's own reading: the first four groups of an IPv6 address, IPv4 where it is mapped. */
-function keyOf(at: string): string {
-  if (isIP(at) === 4) return at
+/** The normal forms, by the system's own reading: the /64, /56 and /48 of an IPv6 address, IPv4 where it is mapped. */
+function keysOf(at: string): string[] {
+  if (isIP(at) === 4) return [at]
   const parts = Array.from({ length: 8 }, (_, i) => new DataView(bytesOf(at)).getUint16(2 * i))
-  if (parts.slice(0, 5).every(part => part === 0) && parts[5] === 0xffff) return [parts[6]! >> 8, parts[6]! & 255, parts[7]! >> 8, parts[7]! & 255].join('.')
-  return parts.slice(0, 4).map(part => part.toString(16)).join(':')
+  if (parts.slice(0, 5).every(part => part === 0) && parts[5] === 0xffff) return [[parts[6]! >> 8, parts[6]! & 255, parts[7]! >> 8, parts[7]! & 255].join('.')]
+  const upTo = (...groups: number[]) => groups.map(group => group.toString(16)).join(':')
+  const [a, b, c, d] = parts as [number, number, number, number]
+  return [upTo(a, b, c, d), `${upTo(a, b, c, d - (d % 256))}/56`, `${upTo(a, b, c)}/48`]
 }
 
 function bytesOf(at: string): ArrayBuffer {

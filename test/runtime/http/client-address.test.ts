@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { keyOf, networks, parseAddress } from '../../../runtime/http/address.js'
+import { keysOf, networks, parseAddress } from '../../../runtime/http/address.js'
 import { Clients, clientOf, type Client } from '../../../runtime/http/client-address.js'
 import { json } from '../../../runtime/http/reply.js'
 import { HttpServer } from '../../../runtime/http/server.js'
@@ -23,10 +23,10 @@ async function client(t: Test, trusted: string, ...lines: string[]): Promise<Cli
 }
 
 const PROXY = '127.0.0.0/8, 10.0.0.0/8'
-const local = { key: '127.0.0.1', local: true }
+const local = { keys: ['127.0.0.1'], local: true }
 /** Counted as the proxy, and excepted from nothing. */
-const doubtful = { key: '127.0.0.1', local: false }
-const remote = (key: string) => ({ key, local: false })
+const doubtful = { keys: ['127.0.0.1'], local: false }
+const remote = (address: string) => ({ keys: address.includes(':') ? [address, `${address.replace(/:[0-9a-f]+$/, '')}:0/56`, `${address.replace(/:[0-9a-f]+$/, '')}/48`] : [address], local: false })
 
 t.test('headers of who is not trusted mean nothing', async t => {
   t.same(await client(t, '', 'X-Forwarded-For: 192.0.2.1', 'Forwarded: for=192.0.2.1'), local)
@@ -88,10 +88,14 @@ t.test('a header of the PROXY protocol is not believed', async t => {
 })
 
 t.test('IPv6 is counted by the network of 64 bits', async t => {
-  const key = (text: string) => keyOf(parseAddress(text)!)
-  t.equal(key('2001:db8::1'), key('2001:db8:0:0:ffff::'))
-  t.not(key('2001:db8::1'), key('2001:db8:0:1::1'))
-  t.equal(key('::ffff:1.2.3.4'), '1.2.3.4')
+  const keys = (text: string) => keysOf(parseAddress(text)!)
+  t.same(keys('2001:db8::1'), keys('2001:db8:0:0:ffff::'))
+  t.same(keys('2001:db8:1:23ff::1'), ['2001:db8:1:23ff', '2001:db8:1:2300/56', '2001:db8:1/48'])
+  const shared = (one: string, other: string) => keys(one).filter((key, level) => key === keys(other)[level]).length
+  t.equal(shared('2001:db8:1:2300::1', '2001:db8:1:23ff::1'), 2, 'of one /56')
+  t.equal(shared('2001:db8:1:2300::1', '2001:db8:1:2400::1'), 1, 'of one /48')
+  t.equal(shared('2001:db8:1:2300::1', '2001:db8:2:2300::1'), 0)
+  t.same(keys('::ffff:1.2.3.4'), ['1.2.3.4'])
 })
 
 t.test('a proxy nearby that nobody named is told of once an hour', async t => {

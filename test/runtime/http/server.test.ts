@@ -373,6 +373,8 @@ t.test('a large answer reaches a slow reader whole', async t => {
   await until(() => socket.read() as Buffer | null, { what: 'the next answer on the same connection' })
 })
 
+const ALL = { silent: () => ({ over() {} }), unsure: () => true }
+
 t.test('what a server does not admit it closes at once, and it counts what is open', async t => {
   const seen: number[] = []
   const { server, port } = serve(t, { 'GET /': () => json({}) }, {
@@ -383,6 +385,7 @@ t.test('what a server does not admit it closes at once, and it counts what is op
         return open <= 2
       },
       keeps: () => true,
+      ...ALL,
     },
   })
   const open = [raw(t, port, ''), raw(t, port, '')]
@@ -397,7 +400,7 @@ t.test('what a server does not admit it closes at once, and it counts what is op
 })
 
 t.test('what may not stay open is closed with its answer', async t => {
-  const { port } = serve(t, { 'GET /': () => json({ a: 1 }) }, { connections: { admits: () => true, keeps: () => false } })
+  const { port } = serve(t, { 'GET /': () => json({ a: 1 }) }, { connections: { admits: () => true, keeps: () => false, ...ALL } })
   t.match(await raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n').ended, /\{"a":1\}$/)
   t.match(await raw(t, port, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n').ended, /^HTTP\/1.1 200/)
 })

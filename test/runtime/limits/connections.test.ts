@@ -43,8 +43,65 @@ t.test('IPv6 is counted by the network of 64 bits, IPv4 in IPv6 as IPv4', async 
 t.test('what stays open after an answer counts apart', async t => {
   const { connections } = stage({ perAddress: set(1) })
   t.ok(connections.admits(ONE, 1))
-  t.ok(connections.keeps(ONE))
-  t.notOk(connections.keeps(ONE))
+  t.ok(connections.keeps(ONE, 1))
+  t.notOk(connections.keeps(ONE, 1))
+})
+
+t.test('many networks of one customer share what a little more than one may do', async t => {
+  const { clock, connections } = stage()
+  const admitted = (from: number, count: number, step: number) => Array.from({ length: count }, (_, i) => connections.admits(bytes(0x20, 1, 0xd, 0xb8, 0, 1, ((from + i) * step) >> 8, ((from + i) * step) & 255, 0, 0, 0, 0, 0, 0, 0, 1), 1)).filter(Boolean).length
+  t.equal(admitted(0, 200, 1), 18, 'of one /56, half as much again')
+  t.equal(admitted(1, 200, 256), 6, 'of one /48, twice as much')
+  t.ok(connections.admits(bytes(0x20, 1, 0xd, 0xb8, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), 1), 'the next /48 is another customer')
+  await clock.advance(1_000)
+  t.equal(admitted(0, 200, 256), 2)
+})
+
+t.test('where there is no room the oldest silent connection of the network with most of them makes it', async t => {
+  const { metrics, connections } = stage({ room: () => 10, perAddress: set(1_000) })
+  const closed: string[] = []
+  const v6 = (network: number) => bytes(0x20, 1, 0xd, 0xb8, 0, 1, 0, network, 0, 0, 0, 0, 0, 0, 0, 1)
+  const open = (name: string, peer: ArrayBuffer, count = 1) => {
+    t.equal(connections.admits(peer, count), true, name)
+    return connections.silent(peer, () => closed.push(name))
+  }
+  open('other', OTHER)
+  const [first] = ['one 1', 'one 2', 'one 3'].map(name => open(name, ONE))
+  for (let network = 0; network < 4; network++) open(`six ${network}`, v6(network))
+  t.same(closed, [])
+  open('newcomer', bytes(192, 0, 2, 3), 11)
+  t.same(closed, ['six 0'], 'each of another /64, and of one /48')
+  first!.over()
+  first!.over()
+  open('newcomer', bytes(192, 0, 2, 4), 11)
+  open('newcomer', bytes(192, 0, 2, 5), 11)
+  t.same(closed.sort(), ['one 2', 'six 0', 'six 1'], 'one that brought a request is never closed')
+  t.match(await metrics.metrics(), /kind="silent_connections"\} 3/)
+})
+
+t.test('a request on nobody knows which connection of an address saves all of them, unless they are many', async t => {
+  const { connections } = stage({ room: () => 128, perAddress: set(1_000) })
+  let closed = 0
+  const silent = (peer: ArrayBuffer, count: number) => Array.from({ length: count }, () => connections.silent(peer, () => closed++))
+  const open = 129
+  silent(ONE, 2)
+  t.ok(connections.unsure(ONE))
+  t.notOk(connections.admits(OTHER, open), 'there is none that is silent for certain')
+  silent(ONE, 3)
+  t.notOk(connections.unsure(ONE), 'the connection that it came on must go')
+  t.ok(connections.admits(OTHER, open))
+  t.equal(closed, 1)
+  t.ok(connections.unsure(OTHER), 'another address has none')
+  silent(bytes(10, 1, 1, 1), 100)
+  t.ok(connections.unsure(bytes(10, 1, 1, 1)), 'a proxy hides nothing')
+  t.ok(connections.unsure(bytes()), 'it has left')
+  connections.silent(bytes(), () => closed++).over()
+})
+
+t.test('near the end of the room nothing stays open after its answer', async t => {
+  const { connections } = stage({ room: () => 100, perAddress: set(1_000) })
+  t.ok(connections.keeps(ONE, 75))
+  t.notOk(connections.keeps(ONE, 76))
 })
 
 t.test('proxies open as many as they like, this machine too unless the limit was set', async t => {
