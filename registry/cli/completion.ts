@@ -3,8 +3,8 @@ import type { Command } from 'commander'
 export type Shell = 'bash' | 'zsh' | 'fish'
 export const SHELLS: readonly Shell[] = ['bash', 'zsh', 'fish']
 
-/** The parts that may follow `live-comments`. */
-const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'bench', 'watchdog']
+/** The parts that may follow `live-comments`; an installed one has no benchmarks. */
+const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'watchdog']
 
 /** A script for `shell` that completes the `live-comments` command. It is generated from the commands and contains all
  * names and flags, so that pressing Tab starts no process. */

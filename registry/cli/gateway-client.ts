@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
+import { startCommand } from '../../runtime/called-as.js'
 import type { GatewayAddress } from './gateway-address.js'
 import { Problem } from './output.js'
 
@@ -69,5 +70,5 @@ export async function refusal({ url, source }: GatewayAddress, response: Respons
 }
 
 export function noGateway({ url, source }: GatewayAddress, cause: unknown): GatewayAway {
-  return new GatewayAway(`no answer from the gateway at ${url} (${source}).\nIs the cluster running (npm start)? If its gateway is elsewhere, name it with --gateway URL.`, { cause })
+  return new GatewayAway(`no answer from the gateway at ${url} (${source}).\nIs the cluster running (${startCommand})? If its gateway is elsewhere, name it with --gateway URL.`, { cause })
 }

@@ -95,10 +95,10 @@ export function judgeNode(node: Expected, asked: Asked, announcedEdges: number):
 }
 
 function judgeFailure({ kind, id, internalUrl }: Expected, { failure, status, code }: Failure): Finding {
-  if (failure === 'refused' && (code === undefined || code === 'ECONNREFUSED')) return problem('node_refuses', id, `refuses connections at ${internalUrl}: its process has ended`, `Restart it (npm start does by itself); the end of its log says why it ended. Its entry in the registry disappears with its session, within seconds.`)
+  if (failure === 'refused' && (code === undefined || code === 'ECONNREFUSED')) return problem('node_refuses', id, `refuses connections at ${internalUrl}: its process has ended`, `Restart it (a local cluster does so by itself); the end of its log says why it ended. Its entry in the registry disappears with its session, within seconds.`)
   if (failure === 'refused' || failure === 'unconnected') return problem('node_unreachable', id, `cannot be reached from here at ${internalUrl} (${failure === 'refused' ? code : 'no connection within 1 s'})`, 'Is its machine up? Check its INTERNAL_URL, the network and the firewall, from here and from the other parts.')
   if (failure === 'timeout') return problem('node_silent', id, `accepts connections at ${internalUrl} but does not answer`, `The process is frozen, stopped (kill -CONT resumes it) or overloaded: look at its CPU and its log. If this lasts, end it with SIGKILL; its ${kind === 'dispatcher' ? 'posts' : 'viewers'} go to others.`)
-  if (status === 401) return problem('token_wrong', id, 'does not accept our internal token', 'Give the token with --token or INTERNAL_TOKEN; for a cluster of npm start, run this command where its ./data is.')
+  if (status === 401) return problem('token_wrong', id, 'does not accept our internal token', 'Give the token with --token or INTERNAL_TOKEN; for a local cluster, run this command where its ./data is.')
   if (failure === 'wire') return problem('node_fails', id, `at ${internalUrl} speaks another wire version`, 'Run the same version on all nodes.')
   return problem('node_fails', id, `at ${internalUrl} ${status !== undefined ? `answered ${status}` : code ? `broke off (${code})` : 'broke off, or answered something that no node of ours would'}`, 'See its log. Is something else listening there?')
 }

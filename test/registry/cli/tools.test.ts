@@ -141,7 +141,7 @@ t.test('a gateway that is away is named, with where that address came from', asy
   for (const argv of [['tail', 'demo'], ['post', 'demo', 'x']]) {
     const { status, stdout, stderr } = await operate([...argv, '--gateway', 'http://127.0.0.1:1/', '--json'])
     t.same([status, stdout], [1, ''])
-    t.match(stderr, /no answer from the gateway at http:\/\/127\.0\.0\.1:1 \(from --gateway\)\.\nIs the cluster running \(npm start\)\?/)
+    t.match(stderr, /no answer from the gateway at http:\/\/127\.0\.0\.1:1 \(from --gateway\)\.\nIs the cluster running \((npm start|live-comments cluster)\)\?/)
   }
 })
 

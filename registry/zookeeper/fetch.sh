@@ -1,0 +1,15 @@
+#!/bin/sh
+# Fetches the jars of a ZooKeeper server into a folder, with Maven, by server-pom.xml beside this file:
+#   sh registry/zookeeper/fetch.sh FOLDER
+# The folder is there whole or not at all, with a copy of the pom by which it was fetched.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+part=$folder.part.$$
+trap 'rm -rf "$part"' EXIT
+trap 'exit 1' INT TERM
+mvn -q -B -f "$here/server-pom.xml" dependency:copy-dependencies -DoutputDirectory="$part" -DincludeScope=runtime </dev/null
+cp "$here/server-pom.xml" "$part/"
+rm -rf "$folder"
+mv "$part" "$folder"
