@@ -18,13 +18,15 @@ case "$*" in
 esac
 
 # What goes on beside the rest: its process, and what it writes, which is shown only if it fails.
-logs=$(mktemp -d) jobs_started=''
-trap 'kill $jobs_started 2>/dev/null || true; rm -rf "$logs"' EXIT
+logs=$(mktemp -d) groups=''
+trap 'for group in $groups; do kill -- "-$group" 2>/dev/null || true; done; rm -rf "$logs"' EXIT
 # beside NAME COMMAND...: the process is $started
 beside() {
   local name=$1; shift
+  set -m # a process group of its own, so that all of it can be ended
   "$@" >"$logs/$name" 2>&1 </dev/null &
-  started=$! jobs_started="$jobs_started $!"
+  set +m
+  started=$! groups="$groups $!"
 }
 
 # ---- System packages -------------------------------------------------------------------------------------
@@ -261,19 +263,19 @@ sqlite=node_modules/better-sqlite3
 kept_sqlite() { node -p '`.cache/better-sqlite3/${require("./node_modules/better-sqlite3/package.json").version}-${process.versions.modules}-${process.platform}-${process.arch}.node`'; }
 build_sqlite() { JOBS=max npm rebuild better-sqlite3 --foreground-scripts --loglevel=warn; }
 
-sqlite_job='' packages=''
+sqlite_job='' level=''
 if [ $for_tests = yes ] && ! has_packages tests; then
-  packages=tests
+  level=tests
   say 'Installing the npm packages in package-lock.json'
   npm_ci
   say "Building the test runner's plugins"
   node_modules/.bin/tap build </dev/null
 elif [ $for_tests = no ] && ! has_packages tests && ! has_packages run; then
-  packages=run
+  level=run
   say 'Installing the npm packages in package-lock.json that running needs'
   fetch_to_run
 fi
-if [ -n "$packages" ]; then
+if [ -n "$level" ]; then
   if [ -e "$(kept_sqlite)" ]; then
     mkdir -p $sqlite/build/Release
     cp "$(kept_sqlite)" $sqlite/build/Release/better_sqlite3.node
@@ -331,7 +333,7 @@ if [ -n "$sqlite_job" ]; then
   mkdir -p "$(dirname "$(kept_sqlite)")"
   cp $sqlite/build/Release/better_sqlite3.node "$(kept_sqlite)"
 fi
-if [ -n "$packages" ]; then echo "$packages $installed" >$stamp; fi
+if [ -n "$level" ]; then echo "$level $installed" >$stamp; fi
 
 if [ -n "$zookeeper" ] && ! wait "$zookeeper" && ! zookeeper_packaged; then
   tail -n 5 "$logs/zookeeper" >&2

@@ -4,8 +4,8 @@
 # The folder is there whole or not at all, with a copy of the pom by which it was fetched.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$1"
-folder=$(cd "$1" && pwd)
+mkdir -p "$(dirname "$1")"
+folder=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 part=$folder.part.$$
 trap 'rm -rf "$part"' EXIT
 trap 'exit 1' INT TERM
