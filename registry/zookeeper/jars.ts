@@ -7,16 +7,16 @@ import { VERSION } from '../../runtime/version.js'
 /** Where a cluster that finds no jars has fetch.sh put them: of this user, for this version of ours. */
 export const FETCHED_FOLDER = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'live-comments', VERSION, 'zookeeper')
 
-/** Folders that may have a ZooKeeper server's jars, best first: setup.sh's, a cluster's own, that of Debian's package, those of
- * Homebrew's. */
-const JAR_FOLDERS: readonly string[] = [
-  join(projectRoot, '.cache', 'zookeeper'),
-  FETCHED_FOLDER,
+/** Folders of Debian's package and of Homebrew's. */
+export const PACKAGED_FOLDERS: readonly string[] = [
   '/usr/share/java',
   '/opt/homebrew/opt/zookeeper/libexec/lib',
   '/usr/local/opt/zookeeper/libexec/lib',
   '/home/linuxbrew/.linuxbrew/opt/zookeeper/libexec/lib',
 ]
+
+/** Folders that may have a ZooKeeper server's jars, best first: setup.sh's, a cluster's own, those of packages. */
+const JAR_FOLDERS: readonly string[] = [join(projectRoot, '.cache', 'zookeeper'), FETCHED_FOLDER, ...PACKAGED_FOLDERS]
 
 /** What to do where Java or ZooKeeper is missing. */
 export function howToGet(what: 'Java' | 'ZooKeeper', inCheckout = isCheckout): string {
