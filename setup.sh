@@ -261,7 +261,7 @@ npm_ci() { npm ci --ignore-scripts --no-audit --no-fund --loglevel=warn "$@" </d
 # better-sqlite3 is fetched or compiled once for its version and Node's: that can take longer than all the rest.
 sqlite=node_modules/better-sqlite3
 kept_sqlite() { node -p '`.cache/better-sqlite3/${require("./node_modules/better-sqlite3/package.json").version}-${process.versions.modules}-${process.platform}-${process.arch}.node`'; }
-build_sqlite() { JOBS=max npm rebuild better-sqlite3 --foreground-scripts --loglevel=warn; }
+build_sqlite() { npm rebuild better-sqlite3 --foreground-scripts --loglevel=warn; }
 
 sqlite_job='' level=''
 if [ $for_tests = yes ] && ! has_packages tests; then
