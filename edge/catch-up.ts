@@ -1,9 +1,8 @@
-import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
 import { streamEvent, type StreamEvent } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
 import { gapEvent, readyEvent } from '../protocol/sse.js'
-import { encodeReady, type GzipPolicy } from './encoding.js'
+import { encodeReady, together, type GzipPolicy } from './encoding.js'
 import { pieceEnd, Pieces } from './pieces.js'
 import { after, type ReplayBuffer, type Run } from './replay-buffer.js'
 import { missedBy, Replays, type ReplaysDeps } from './replay.js'
@@ -83,11 +82,11 @@ export class CatchUp {
     }
     viewer.cursor = flushed
     if (viewer.ready && rest.length === 0) return
-    const bytes = this.#pieces.encode(encoding, rest)
-    if (viewer.ready) return viewer.write(bytes)
+    const last = this.#pieces.encode(encoding, rest)
+    if (viewer.ready) return viewer.write(last)
     viewer.ready = true
     const ready = encodeReady(encoding, flushed, readyEvent(flushed, videoId, total))
-    viewer.write(rest.length === 0 ? ready : Buffer.concat([bytes, ready]))
+    viewer.write(rest.length === 0 ? ready : together(last, ready))
   }
 
   /** History came: it serves all that wait for it, and the buffer keeps it for those who come next. */

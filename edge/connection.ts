@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer'
-import { frame, FrameKind, type EndReason } from '../protocol/frame.js'
-import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../protocol/gzip.js'
+import { frame, FrameKind, streamEvent, type EndReason } from '../protocol/frame.js'
+import { checksumOf, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS, GzipTrailer } from '../protocol/gzip.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../protocol/sse.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import type { Reply } from '../runtime/http/reply.js'
 import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
 import type { Counted } from '../runtime/limits/streams.js'
 import type { Edge } from './edge.js'
-import type { Encoding } from './encoding.js'
+import { encode, together, type Encoded, type Encoding } from './encoding.js'
 import type { Outlet, Start, Viewer } from './viewer.js'
 
 const FRAME_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' }
@@ -16,21 +16,36 @@ const EMPTY_FRAME = frame(FrameKind.events, 0, '')
 
 interface Shape {
   readonly headers: Readonly<Record<string, string>>
-  readonly first: () => string | Uint8Array
+  readonly first: () => Encoded
   /** What may be sent at any time and means nothing. */
-  readonly nothing: string | Uint8Array
-  readonly last: (reason: EndReason) => string | Uint8Array
+  readonly nothing: Uint8Array
+  /** See StreamEvents: a gateway reads bytes as they come. */
+  readonly endsChunks: boolean
+  readonly last: (reason: EndReason) => Encoded
 }
 
-const FRAMES: Shape = { headers: FRAME_HEADERS, first: () => EMPTY_FRAME, nothing: EMPTY_FRAME, last: reason => frame(FrameKind.end, 0, reason) }
+const FRAMES: Shape = {
+  headers: FRAME_HEADERS,
+  first: () => ({ bytes: EMPTY_FRAME }),
+  nothing: EMPTY_FRAME,
+  endsChunks: false,
+  last: reason => ({ bytes: frame(FrameKind.end, 0, reason) }),
+}
 
 const SHAPES: Readonly<Record<Encoding, Shape>> = {
-  plain: { headers: STREAM_HEADERS, first: () => retryLine() + HEARTBEAT, nothing: HEARTBEAT, last: () => retryLine() },
+  plain: {
+    headers: STREAM_HEADERS,
+    first: () => encode('plain', [streamEvent(0, retryLine() + HEARTBEAT)], 0),
+    nothing: Buffer.from(HEARTBEAT),
+    endsChunks: true,
+    last: () => encode('plain', [streamEvent(0, retryLine())], 0),
+  },
   gzip: {
     headers: { ...STREAM_HEADERS, ...GZIP_HEADERS },
-    first: () => Buffer.concat([GZIP_HEADER, blocks(retryLine() + HEARTBEAT, 0)]),
+    first: () => together({ bytes: GZIP_HEADER, checksum: checksumOf('') }, encode('gzip', [streamEvent(0, retryLine() + HEARTBEAT)], 0)),
     nothing: EMPTY_BLOCK,
-    last: () => blocks(retryLine(), 0),
+    endsChunks: true,
+    last: () => encode('gzip', [streamEvent(0, retryLine())], 0),
   },
   frames: FRAMES,
   gzipFrames: FRAMES,
@@ -54,6 +69,7 @@ class Connection implements Outlet, StreamEvents {
   viewer: Viewer | undefined
   readonly #edge: Edge
   readonly #stream: Stream
+  readonly #trailer: GzipTrailer | undefined
   /** Until it has ended. */
   #counted: Counted | undefined
 
@@ -62,22 +78,31 @@ class Connection implements Outlet, StreamEvents {
     this.encoding = encoding
     this.#edge = edge
     this.#counted = counted
-    this.#stream = new Stream(res, [headers, own], first(), this)
+    this.#trailer = encoding === 'gzip' ? new GzipTrailer() : undefined
+    this.#stream = new Stream(res, [headers, own], this.#count(first()), this)
   }
 
-  write(bytes: Uint8Array): boolean {
-    return this.#stream.write(bytes)
+  write(encoded: Encoded): boolean {
+    return this.#stream.write(this.#count(encoded))
   }
 
   end(reason: EndReason): void {
     // A viewer's own stuck socket would not take a farewell; a gateway's is told whose fault it is.
     if (reason === 'slow' && SHAPES[this.encoding] !== FRAMES) this.#stream.close()
-    else this.#stream.end(SHAPES[this.encoding].last(reason))
+    else {
+      const last = this.#count(SHAPES[this.encoding].last(reason))
+      this.#stream.end(this.#trailer ? Buffer.concat([last, this.#trailer.bytes()]) : last)
+    }
     this.#ended()
   }
 
-  nudge(): string | Uint8Array {
+  nudge(): Uint8Array {
     return SHAPES[this.encoding].nothing
+  }
+
+  chunkEnd(): Uint8Array | undefined {
+    const { endsChunks, nothing } = SHAPES[this.encoding]
+    return endsChunks ? nothing : undefined
   }
 
   progressed(): void {
@@ -91,6 +116,11 @@ class Connection implements Outlet, StreamEvents {
   left(): void {
     if (this.viewer) this.#edge.leave(this.viewer)
     this.#ended()
+  }
+
+  #count({ bytes, checksum }: Encoded): Uint8Array {
+    if (checksum) this.#trailer?.add(checksum)
+    return bytes
   }
 
   #ended(): void {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { frame, FrameKind, framesOf, type StreamEvent } from '../protocol/frame.js'
-import { blocks } from '../protocol/gzip.js'
+import { blocks, checksumOf, joined, type Checksum } from '../protocol/gzip.js'
 import type { Cursor } from '../protocol/id.js'
 
 /** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port, in frames towards a gateway. */
@@ -13,32 +13,49 @@ export interface GzipPolicy {
   readonly minViewers: number
 }
 
+/** What one write sends. */
+export interface Encoded {
+  readonly bytes: Buffer
+  /** Of the text in `bytes`: a gzip stream's end needs it. */
+  readonly checksum?: Checksum
+}
+
 /** @param level of compression, where the encoding has any */
-export function encode(encoding: Encoding, events: readonly StreamEvent[], level: number): Buffer {
+export function encode(encoding: Encoding, events: readonly StreamEvent[], level: number): Encoded {
   switch (encoding) {
     case 'plain':
-      return Buffer.from(textOf(events))
+      return { bytes: Buffer.from(textOf(events)) }
     case 'gzip':
-      return blocks(textOf(events), level)
+      return packed(textOf(events), level)
     case 'frames':
-      return framesOf(events)
+      return { bytes: framesOf(events) }
     case 'gzipFrames':
-      return framesOf(events, text => blocks(text, level))
+      return { bytes: framesOf(events, text => blocks(text, level)) }
   }
 }
 
 /** @param id the last comment sent, or the room's last */
-export function encodeReady(encoding: Encoding, id: Cursor, text: string): Buffer {
+export function encodeReady(encoding: Encoding, id: Cursor, text: string): Encoded {
   switch (encoding) {
     case 'plain':
-      return Buffer.from(text)
+      return { bytes: Buffer.from(text) }
     case 'gzip':
-      return blocks(text, 0)
+      return packed(text, 0)
     case 'frames':
-      return frame(FrameKind.ready, id, text)
+      return { bytes: frame(FrameKind.ready, id, text) }
     case 'gzipFrames':
-      return frame(FrameKind.ready, id, blocks(text, 0))
+      return { bytes: frame(FrameKind.ready, id, blocks(text, 0)) }
   }
+}
+
+/** Two that are sent in one write. */
+export function together(first: Encoded, second: Encoded): Encoded {
+  const bytes = Buffer.concat([first.bytes, second.bytes])
+  return first.checksum && second.checksum ? { bytes, checksum: joined(first.checksum, second.checksum) } : { bytes }
+}
+
+function packed(text: string, level: number): Encoded {
+  return { bytes: blocks(text, level), checksum: checksumOf(text) }
 }
 
 function textOf(events: readonly StreamEvent[]): string {
@@ -51,14 +68,14 @@ function textOf(events: readonly StreamEvent[]): string {
 export class Flush {
   readonly #events: readonly StreamEvent[]
   readonly #level: number
-  readonly #made: Partial<Record<Encoding, Buffer>> = {}
+  readonly #made: Partial<Record<Encoding, Encoded>> = {}
 
   constructor(events: readonly StreamEvent[], level: number) {
     this.#events = events
     this.#level = level
   }
 
-  bytes(encoding: Encoding): Buffer {
+  encoded(encoding: Encoding): Encoded {
     return (this.#made[encoding] ??= encode(encoding, this.#events, this.#level))
   }
 }

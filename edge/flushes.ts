@@ -168,7 +168,7 @@ export class Flushes {
       if (viewer.state === LIVE) {
         if (viewer.cursor === from) {
           viewer.cursor = to
-          viewer.write(flush.bytes(viewer.outlet.encoding))
+          viewer.write(flush.encoded(viewer.outlet.encoding))
           round.written++
         } else this.#catchUp.advance(viewer)
       }

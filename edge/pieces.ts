@@ -1,5 +1,5 @@
 import type { StreamEvent } from '../protocol/frame.js'
-import { encode, type Encoding } from './encoding.js'
+import { encode, type Encoded, type Encoding } from './encoding.js'
 
 /** A catch-up is written in pieces of about this, each when the last was taken: what a slow viewer may cost (rule 10). */
 const PIECE_BYTES = 64 * 1024
@@ -11,7 +11,7 @@ const COMPRESS_BYTES = 1_024
 interface Piece {
   readonly encoding: Encoding
   readonly events: readonly StreamEvent[]
-  readonly bytes: Buffer
+  readonly encoded: Encoded
 }
 
 /** What single viewers missed, encoded. Newcomers that ask for the same few comments come many at a time: what one
@@ -26,14 +26,14 @@ export class Pieces {
     this.#level = level
   }
 
-  encode(encoding: Encoding, events: readonly StreamEvent[]): Buffer {
+  encode(encoding: Encoding, events: readonly StreamEvent[]): Encoded {
     const same = (kept: readonly StreamEvent[]) => kept.length === events.length && kept[0] === events[0] && kept.at(-1) === events.at(-1)
     const known = this.#kept.find(piece => piece.encoding === encoding && same(piece.events))
-    if (known) return known.bytes
+    if (known) return known.encoded
     const size = events.reduce((sum, event) => sum + event.bytes, 0)
-    const bytes = encode(encoding, events, size >= COMPRESS_BYTES ? this.#level : 0)
-    if (events.length > 0 && this.#kept.push({ encoding, events, bytes }) > KEPT) this.#kept.shift()
-    return bytes
+    const encoded = encode(encoding, events, size >= COMPRESS_BYTES ? this.#level : 0)
+    if (events.length > 0 && this.#kept.push({ encoding, events, encoded }) > KEPT) this.#kept.shift()
+    return encoded
   }
 
   /** Once a second: a crowd that comes together has come by then. */

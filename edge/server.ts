@@ -1,6 +1,5 @@
 import { checkVideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
-import { acceptsGzip } from '../protocol/gzip.js'
 import { parseCursor, type Cursor } from '../protocol/id.js'
 import { MAX_CALL_BYTES, MAX_RECENT } from '../protocol/limits.js'
 import { parseBatch, WireError, type Batch } from '../protocol/wire.js'
@@ -12,6 +11,7 @@ import { json } from '../runtime/http/reply.js'
 import { HttpServer, leaveCallback, type Router } from '../runtime/http/server.js'
 import type { Connections } from '../runtime/limits/connections.js'
 import type { StreamLimit } from '../runtime/limits/streams.js'
+import { streamAsked, wantsStream } from '../runtime/http/stream-request.js'
 import { readiness } from '../runtime/peers/internal-server.js'
 import { connect } from './connection.js'
 import type { Edge } from './edge.js'
@@ -54,15 +54,13 @@ export function publicServer(edge: Edge, { connections, streamsPerAddress, clien
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/comments/:videoId', exchange => {
     const videoId = checkVideoId(exchange.parameter(0))
-    if (!exchange.header('accept').includes('text/event-stream')) throw new LiveError('NOT_FOUND', 'an edge has only the live stream: ask for text/event-stream, or ask a gateway')
-    const after = parseCursor(exchange.header('last-event-id')) ?? readCursor(exchange.query.get('lastEventId'), 'lastEventId')
-    const recent = readRecent(exchange)
-    const encoding = acceptsGzip(exchange.header('accept-encoding')) ? 'gzip' : 'plain'
+    if (!wantsStream(exchange.headers('accept'))) throw new LiveError('NOT_FOUND', 'an edge has only the live stream: ask for text/event-stream, or ask a gateway')
+    const { after, recent, gzip } = streamAsked(exchange)
     const client = clients.of(exchange)
     const own = headers(exchange)
     const open = (endsAt?: number) => {
       if (exchange.aborted) return undefined
-      return connect(edge, exchange, videoId, { after, recent, endsAt }, encoding, own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.key, client))
+      return connect(edge, exchange, videoId, { after, recent, endsAt }, gzip ? 'gzip' : 'plain', own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.key, client))
     }
     return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(({ endsAt }) => open(endsAt)) : open()
   })

@@ -5,13 +5,13 @@ import { HEARTBEAT_MS } from '../protocol/limits.js'
 import { HEARTBEAT } from '../protocol/sse.js'
 import type { SyncRequest } from '../protocol/wire.js'
 import type { Clock } from '../runtime/clock.js'
-import { encode, type Encoding } from './encoding.js'
+import { encode, type Encoded, type Encoding } from './encoding.js'
 
 /** A viewer's socket, as the room sees it. */
 export interface Outlet {
   readonly encoding: Encoding
   /** One write. @returns false when the socket took the last it can for now: nothing more until `Edge.drained` */
-  write(bytes: Uint8Array): boolean
+  write(encoded: Encoded): boolean
   /** Tells the peer why and closes; the room has forgotten the viewer. */
   end(reason: EndReason): void
 }
@@ -145,8 +145,8 @@ export class Viewer {
   }
 
   /** One write. Only for a viewer whose socket takes bytes. */
-  write(bytes: Uint8Array): void {
-    if (!this.outlet.write(bytes)) this.#block()
+  write(encoded: Encoded): void {
+    if (!this.outlet.write(encoded)) this.#block()
   }
 
   /** Sends a viewer that waits a heartbeat, where one is due. */

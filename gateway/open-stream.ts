@@ -22,6 +22,8 @@ export function openStream(sessions: Sessions, res: StreamResponse, request: Str
   connection.session = sessions.open(request, connection, endsAt)
 }
 
+const COMMENT = Buffer.from(HEARTBEAT)
+
 /** A viewer's socket. One object, and no closures of its own: there are many of them. */
 class Connection implements Sink, StreamEvents {
   session: Session | undefined
@@ -52,8 +54,12 @@ class Connection implements Sink, StreamEvents {
   }
 
   /** Only whole events are written, so any time is between two. */
-  nudge(): string | Uint8Array {
-    return this.#gzip ? EMPTY_BLOCK : HEARTBEAT
+  nudge(): Uint8Array {
+    return this.#gzip ? EMPTY_BLOCK : COMMENT
+  }
+
+  chunkEnd(): Uint8Array {
+    return this.nudge()
   }
 
   progressed(): void {

@@ -125,7 +125,7 @@ export const openApi: OpenApi = {
               'application/json': { schema: ref('Page'), example: { comments: [exampleComment], nextCursor: null } },
               'text/event-stream': {
                 schema: { type: 'string', description: 'Server-sent events, UTF-8. A line `retry:` says how many ms to wait before reconnecting; lines that begin with a colon are heartbeats.' },
-                example: `retry: 2315\n\n:\n\nid: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\nevent: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n`,
+                example: `retry: 2315\n:\nid: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\nevent: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n`,
                 'x-server-sent-events': {
                   message: { description: 'A comment. Events of this kind have no `event:` line.', id: 'the comment\'s', data: ref('StreamComment'), example: `id: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\n` },
                   ready: { description: 'The replay is complete; what follows is live.', id: 'the last comment sent, or the video\'s last; 0 in an empty video', data: ref('Ready'), example: `event: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n` },

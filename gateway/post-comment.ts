@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer'
+import { isUtf8, type Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { checkAuthoredBody, checkBody, toPublic, type Draft, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
@@ -189,6 +189,7 @@ function toError({ error: { code, message } }: Refusal, key: string): LiveError 
 }
 
 function parse(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new LiveError('BAD_COMMENT', 'the body must be in UTF-8')
   try {
     return JSON.parse(body.toString())
   } catch {

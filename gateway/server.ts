@@ -1,8 +1,5 @@
 import { checkKey, checkVideoId, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
-import { acceptsGzip } from '../protocol/gzip.js'
-import { parseCursor, type Cursor } from '../protocol/id.js'
-import { MAX_RECENT } from '../protocol/limits.js'
 import { retryLine, STREAM_HEADERS } from '../protocol/sse.js'
 import type { Identity, Watcher } from '../runtime/auth/identity.js'
 import type { Client, Clients } from '../runtime/http/client-address.js'
@@ -10,6 +7,7 @@ import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
+import { streamAsked, wantsStream } from '../runtime/http/stream-request.js'
 import { readiness } from '../runtime/peers/internal-server.js'
 import { routeDocs } from './docs.js'
 import type { Gateway } from './gateway.js'
@@ -66,7 +64,7 @@ export class PublicApi {
 
   #get(exchange: Exchange): Reply | Promise<Reply | undefined> | undefined {
     const videoId = checkVideoId(exchange.parameter(0))
-    return exchange.header('accept').includes('text/event-stream') ? this.#stream(exchange, videoId) : this.#history(exchange, videoId)
+    return wantsStream(exchange.headers('accept')) ? this.#stream(exchange, videoId) : this.#history(exchange, videoId)
   }
 
   /** @throws LiveError UNAUTHORIZED, FORBIDDEN where identity says who may read, and it is not who asks */
@@ -79,11 +77,8 @@ export class PublicApi {
    * one address or author is told so all the same (429): that is for it to end, and coming back every few seconds does not. */
   #stream(exchange: Exchange, videoId: VideoId): Reply | Promise<Reply | undefined> | undefined {
     const { identity, clients } = this.#options
-    const after = cursorOf(exchange)
-    const recent = recentOf(exchange)
-    const gzip = acceptsGzip(exchange.header('accept-encoding'))
     const headers = [STREAM_HEADERS, this.headers(exchange)]
-    const request = { videoId, after, recent, gzip }
+    const request = { videoId, ...streamAsked(exchange) }
     const client = clients.of(exchange)
     const open = (known?: Watcher) => (exchange.aborted ? undefined : this.#open(exchange, client, headers, request, known))
     return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(open) : open()
@@ -153,20 +148,4 @@ export class PublicApi {
       throw error
     }
   }
-}
-
-/** EventSource repeats a stale query for ever, so the header beats it; an unreadable header counts as none.
- * @throws LiveError BAD_CURSOR for an unreadable query */
-function cursorOf(exchange: Exchange): Cursor | undefined {
-  const asked = exchange.query.get('lastEventId')
-  const queried = asked === null ? undefined : parseCursor(asked)
-  if (asked !== null && queried === undefined) throw new LiveError('BAD_CURSOR', 'lastEventId must be a whole number from 0 to 2^53 - 1')
-  return parseCursor(exchange.header('last-event-id')) ?? queried
-}
-
-function recentOf({ query }: Exchange): number | undefined {
-  const text = query.get('recent')
-  if (text === null) return undefined
-  if (!/^[0-9]{1,3}$/.test(text) || Number(text) > MAX_RECENT) throw new LiveError('BAD_RECENT', `recent must be a whole number from 0 to ${MAX_RECENT}`)
-  return Number(text)
 }

@@ -3,8 +3,9 @@ import type { Cursor } from './id.js'
 
 /** Server-sent events (WHATWG HTML, section 9.2). */
 
-/** A comment line, which clients ignore; it keeps the connection open through proxies. */
-export const HEARTBEAT = ':\n\n'
+/** A comment line, which clients ignore; it keeps the connection open through proxies. No blank line follows it, nor
+ * `retry:`: some clients make an empty message of a block without data. */
+export const HEARTBEAT = ':\n'
 
 export const STREAM_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -12,9 +13,16 @@ export const STREAM_HEADERS: Readonly<Record<string, string>> = {
   'x-accel-buffering': 'no',
 }
 
+/** Line breaks of Unicode that JSON leaves as they are. Some clients split a stream at them. */
+const LINE_BREAKS = /[\u0085\u2028\u2029]/g
+
 /** @param json one line, `toEventJson` of the comment */
 export function commentEvent(id: Cursor, json: string): string {
-  return `id: ${id}\ndata: ${json}\n\n`
+  return `id: ${id}\ndata: ${json.replace(LINE_BREAKS, escaped)}\n\n`
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 export function readyEvent(id: Cursor, videoId: VideoId, viewers: number): string {
@@ -32,7 +40,7 @@ export function gapEvent(from: Cursor, to: Cursor): string {
 
 /** Tells the client how long to wait before it reconnects: a random 0.5–2.5 s, so that clients spread out. */
 export function retryLine(random: () => number = Math.random): string {
-  return `retry: ${500 + Math.floor(random() * 2000)}\n\n`
+  return `retry: ${500 + Math.floor(random() * 2000)}\n`
 }
 
 /** One event as a client sees it. */

@@ -1,10 +1,10 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
 import { addressOf, type Address } from './address.js'
-import { framingOf, type Framing } from './framing.js'
+import { framingOf, type Framing, type HeaderLine } from './framing.js'
 import type { StreamResponse } from './stream.js'
 
-/** One request, as a handler sees it. Call `header` and `body` before the handler's first await. */
+/** One request, as a handler sees it. Call `body` before the handler's first await. */
 export interface Exchange {
   readonly method: string
   readonly path: string
@@ -13,7 +13,7 @@ export interface Exchange {
   readonly res: StreamResponse
   /** True once the client has left or has been answered. */
   readonly aborted: boolean
-  /** The header's value, '' if absent. */
+  /** The value of the header's first line, '' if absent. */
   header(name: string): string
   /** The header's values, one per line, also empty ones: a proxy may add its own line below the client's. */
   headers(name: string): string[]
@@ -36,6 +36,7 @@ export class HttpExchange implements Exchange {
   readonly framing: Framing
   readonly res: HttpResponse
   aborted = false
+  readonly #lines: HeaderLine[] = []
   readonly #req: HttpRequest
   readonly #whenGone: (() => void)[] = []
   /** No body in chunks is still coming, or more of it than is taken. */
@@ -48,7 +49,8 @@ export class HttpExchange implements Exchange {
     this.method = req.getCaseSensitiveMethod()
     this.path = req.getUrl()
     this.query = new URLSearchParams(req.getQuery())
-    this.framing = framingOf(this.method, req)
+    req.forEach((name, value) => this.#lines.push([name, value]))
+    this.framing = framingOf(this.method, this.#lines)
     this.#bodyTaken = !this.framing.chunked
     // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
@@ -71,7 +73,7 @@ export class HttpExchange implements Exchange {
   }
 
   header(name: string): string {
-    return this.#req.getHeader(name)
+    return this.#lines.find(([each]) => each === name)?.[1] ?? ''
   }
 
   parameter(index: number): string {
@@ -84,11 +86,7 @@ export class HttpExchange implements Exchange {
   }
 
   headers(name: string): string[] {
-    const values: string[] = []
-    this.#req.forEach((each, value) => {
-      if (each === name) values.push(value)
-    })
-    return values
+    return this.#lines.filter(([each]) => each === name).map(([, value]) => value)
   }
 
   /** A PROXY protocol header is ignored: anyone may send one. */

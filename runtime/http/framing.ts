@@ -1,5 +1,3 @@
-import type { HttpRequest } from 'uWebSockets.js'
-
 /** How a request's headers say where it ends (RFC 9112, section 6). */
 export interface Framing {
   /** Why the end is ambiguous, or undefined. */
@@ -8,16 +6,19 @@ export interface Framing {
   readonly chunked: boolean
 }
 
+/** One line of a request's head: the name in lower case, and the value. */
+export type HeaderLine = readonly [name: string, value: string]
+
 /** Reads a request's framing. An ambiguous end must be refused: a proxy in front of us could take a body for a request, or
  * a request for a body. The library takes the first of two lengths, treats an empty length as none, and any transfer
  * coding as chunks. */
-export function framingOf(method: string, request: Pick<HttpRequest, 'forEach'>): Framing {
+export function framingOf(method: string, lines: readonly HeaderLine[]): Framing {
   const lengths: string[] = []
   const codings: string[] = []
-  request.forEach((name, value) => {
+  for (const [name, value] of lines) {
     if (name === 'content-length') lengths.push(value)
     else if (name === 'transfer-encoding') codings.push(value)
-  })
+  }
   return { fault: fault(method, lengths, codings), chunked: codings.length > 0 }
 }
 

@@ -13,11 +13,24 @@ export type AllowedOrigins = '*' | ReadonlySet<string>
 
 type Headers = Readonly<Record<string, string>>
 
+/** What we read, then what stream clients, HTTP libraries and tracing add by themselves: a preflight that lacks one of them
+ * refuses the whole request. */
+const ALLOWED_HEADERS = [
+  'accept', 'authorization', 'content-type', 'idempotency-key', 'last-event-id',
+  'cache-control', 'pragma', 'expires', 'if-modified-since', 'user-agent', 'x-requested-with', 'x-request-id', 'x-correlation-id',
+  'traceparent', 'tracestate', 'baggage', 'sentry-trace', 'newrelic', 'request-id', 'request-context', 'elastic-apm-traceparent',
+  'uber-trace-id', 'b3', 'x-b3-traceid', 'x-b3-spanid', 'x-b3-parentspanid', 'x-b3-sampled', 'x-amzn-trace-id', 'x-cloud-trace-context',
+  'x-datadog-trace-id', 'x-datadog-parent-id', 'x-datadog-origin', 'x-datadog-sampling-priority', 'x-datadog-tags',
+].join(', ')
+
 const PREFLIGHT: Headers = {
   'access-control-allow-methods': 'GET, HEAD, POST, OPTIONS',
-  'access-control-allow-headers': 'content-type, idempotency-key, last-event-id, authorization',
+  'access-control-allow-headers': ALLOWED_HEADERS,
   'access-control-max-age': '7200', // the most that browsers keep
 }
+
+/** Where any page may call us, none does so with credentials: only then may a star stand for any header. */
+const OPEN_PREFLIGHT: Headers = { ...PREFLIGHT, 'access-control-allow-headers': `${ALLOWED_HEADERS}, *` }
 
 /** Paths whose answer depends on Accept and Accept-Encoding. */
 const NEGOTIATED = /^\/comments\/[^/]+$/
@@ -41,7 +54,7 @@ export function publicHeaders(allowed: AllowedOrigins, identity: boolean): (exch
       ...(vary === '' ? {} : { vary }),
       ...(origin === '' ? {} : { 'access-control-allow-origin': origin }),
       ...(origin !== '' && identity && allowed !== '*' ? { 'access-control-allow-credentials': 'true' } : {}),
-      ...(origin === '' ? {} : preflight ? PREFLIGHT : { 'access-control-expose-headers': 'retry-after' }),
+      ...(origin === '' ? {} : preflight ? (allowed === '*' ? OPEN_PREFLIGHT : PREFLIGHT) : { 'access-control-expose-headers': 'retry-after' }),
     }
     made.set(kind, headers)
     return headers

@@ -1,5 +1,5 @@
-/** A cork buffers 16 KB, including chunk headers. A larger write bypasses it and loses data if the socket takes only part
- * of it: seen with a single write of 20 KB, never with less. */
+/** A cork buffers 16 KB, including chunk headers and what ends a chunk. A larger write bypasses it and loses data if the
+ * socket takes only part of it: seen with a single write of 20 KB, never with less. */
 const CORK_BYTES = 15 * 1024
 
 type Headers = Readonly<Record<string, string>>
@@ -18,9 +18,11 @@ export interface StreamResponse {
 }
 
 export interface StreamEvents {
-  /** Meaningless bytes that may be sent now, or null in the middle of an event. The server sends bytes that it holds back
-   * for a slow viewer only with a further write. */
-  nudge(): string | Uint8Array | null
+  /** Meaningless bytes. The server sends bytes that it holds back for a slow viewer only with a further write. */
+  nudge(): Uint8Array
+  /** Meaningless bytes that follow each write, in the same system call; undefined for none. The library ends a chunk only
+   * when it begins the next, and some clients read whole chunks alone: they would have each event when the next one came. */
+  chunkEnd(): Uint8Array | undefined
   /** The peer took some of the bytes that the last write left, but not all: it reads slowly. */
   progressed(): void
   /** The socket takes bytes again: write what was missed. */
@@ -63,8 +65,7 @@ export class Stream {
     // The server may also hold back part of a write that returned true: then no writer waits.
     const awaited = this.blocked
     this.blocked = false
-    const bytes = this.#events.nudge()
-    if (bytes) this.write(bytes)
+    this.#cork(this.#events.nudge())
     const moved = !this.blocked
     if (!awaited) this.blocked = false
     else if (!moved) this.#events.progressed()
@@ -77,16 +78,18 @@ export class Stream {
   write(chunk: string | Uint8Array): boolean {
     if (this.gone || this.blocked) return false
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-    if (bytes.length <= CORK_BYTES) this.#cork(bytes)
     // All of it, whatever the socket takes: the server keeps the rest.
-    else for (let at = 0; at < bytes.length; at += CORK_BYTES) this.#cork(bytes.subarray(at, at + CORK_BYTES))
+    let rest = bytes
+    for (; rest.length > CORK_BYTES; rest = rest.subarray(CORK_BYTES)) this.#cork(rest.subarray(0, CORK_BYTES))
+    this.#cork(rest, this.#events.chunkEnd())
     return !this.blocked
   }
 
-  /** One write per cork: several of more than 16 KB together lose data. */
-  #cork(bytes: Uint8Array): void {
+  /** Less than 16 KB per cork: more in several writes loses data. */
+  #cork(bytes: Uint8Array, end?: Uint8Array): void {
     this.#res.cork(() => {
       if (!this.#res.write(bytes)) this.blocked = true
+      if (end && !this.#res.write(end)) this.blocked = true
     })
   }
 

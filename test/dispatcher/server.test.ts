@@ -129,6 +129,7 @@ t.test('what cannot be read is refused by name', async t => {
   await status(post('/internal/posts', 'nonsense'), 'BAD_REQUEST')
   await status(post('/internal/posts', '{"posts":[]}'), 'BAD_REQUEST')
   await status(post('/internal/sync', 'S v - -\n'), 'BAD_REQUEST') // who asks?
+  for (const lacking of ['x-live-edge', 'x-live-instance', 'x-live-url']) await status(post('/internal/sync', 'S v - -\n', { ...asEdge(), [lacking]: '' }), 'BAD_REQUEST')
   await status(post('/internal/sync', 'S v -\n', asEdge()), 'BAD_REQUEST')
   await status(post('/internal/replay', 'P v 1 2\n'), 'BAD_REQUEST')
   await status(post('/internal/batch', 'C v 0 1 {}'), 'BAD_REQUEST')
@@ -137,6 +138,7 @@ t.test('what cannot be read is refused by name', async t => {
   await status(get('/internal/history/v?cursor=9007199254740992'), 'BAD_CURSOR')
   await status(get('/internal/history/v?direction=up'), 'BAD_DIRECTION')
   for (const size of ['0', '201', '1.5', 'x', '1e2']) await status(get(`/internal/history/v?pageSize=${size}`), 'BAD_PAGE_SIZE')
+  for (const size of ['1', '200']) t.match(await get(`/internal/history/v?pageSize=${size}`), { comments: [] }, `${size} is allowed`)
   await status(client.call(url, { path: '/internal/posts', body: Buffer.alloc(5 << 20), timeoutMs: PATIENCE_MS }), 'BODY_TOO_LARGE', 413)
 })
 

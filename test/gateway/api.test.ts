@@ -54,6 +54,22 @@ t.test('bad posts are refused here, each with its rule', async t => {
   t.equal(dispatcher.batches.length, 1)
 })
 
+t.test('a body that is not UTF-8 is refused, whatever its content type says', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  const { url } = runGateway(t, { dispatchers: [dispatcher.node] })
+  const post = (content: readonly number[], type = 'application/json') => fetch(`${url}/comments/demo`, { method: 'POST', headers: { 'content-type': type }, body: Buffer.concat([Buffer.from('{"content":"caf'), Buffer.from(content), Buffer.from('"}')]) })
+  // Latin-1, a lone continuation, overlong, cut short, a surrogate, beyond the last code point.
+  for (const content of [[0xe9], [0x80], [0xc0, 0xaf], [0xe2, 0x82], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xff]]) {
+    for (const type of ['application/json', 'application/json; charset=iso-8859-1', 'application/json; charset=utf-8']) {
+      const response = await post(content, type)
+      t.equal(response.status, 400, `${content.join()} as ${type}`)
+      t.match(await response.json(), { error: { code: 'BAD_COMMENT', message: 'the body must be in UTF-8' } })
+    }
+  }
+  t.equal((await post([0xc3, 0xa9])).status, 201)
+  t.match(dispatcher.batches, [[{ content: 'café' }]])
+})
+
 t.test('another content type is 415, without reading the body', async t => {
   const { url } = runGateway(t)
   for (const type of ['text/plain', 'application/jsonp', 'application/x-www-form-urlencoded']) {
@@ -84,7 +100,9 @@ t.test('unknown paths are 404, wrong methods 405 with Allow, OPTIONS and HEAD ar
   t.equal(wrong.headers.get('allow'), 'GET, HEAD, POST, OPTIONS')
   const options = await fetch(`${url}/comments/demo`, { method: 'OPTIONS' })
   t.equal(options.status, 204)
-  t.match(options.headers.get('access-control-allow-headers'), /content-type, idempotency-key, last-event-id, authorization/)
+  t.match(options.headers.get('access-control-allow-headers'), /\*$/, 'no credentials where all may ask')
+  // What eventsource 1 and 2, event-source-polyfill, axios and tracing send by themselves.
+  for (const name of ['content-type', 'idempotency-key', 'last-event-id', 'authorization', 'cache-control', 'x-requested-with', 'pragma', 'traceparent']) t.match(options.headers.get('access-control-allow-headers'), new RegExp(`(^|, )${name}(,|$)`))
   t.match(options.headers.get('access-control-allow-methods'), /POST/)
   t.ok(options.headers.get('access-control-max-age'))
   const head = await fetch(`${url}/healthz`, { method: 'HEAD' })

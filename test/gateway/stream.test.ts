@@ -11,6 +11,7 @@ import { commentFrames, fakeEdge, readyFrame } from '../support/fake-edge.js'
 import { runGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
 import { watch } from '../support/viewer.js'
+import { readStrictly } from '../support/whole-chunks.js'
 
 t.test('the preamble comes at once, whatever state the cluster is in', async t => {
   const { url } = runGateway(t, { viewLoaded: () => false })
@@ -22,7 +23,7 @@ t.test('the preamble comes at once, whatever state the cluster is in', async t =
   t.equal(response.headers.get('access-control-allow-origin'), '*')
   const reader = (response.body as ReadableStream<Uint8Array>).getReader()
   const { value } = await reader.read()
-  t.match(new TextDecoder().decode(value), /^retry: (?:[5-9]\d\d|1\d{3}|2[0-4]\d\d)\n\n:\n\n$/)
+  t.match(new TextDecoder().decode(value), /^retry: (?:[5-9]\d\d|1\d{3}|2[0-4]\d\d)\n:\n$/)
   await reader.cancel()
 })
 
@@ -70,17 +71,32 @@ t.test('a viewer that accepts gzip gets the edge\'s blocks as they are, and goes
   t.same(events.map(({ event, id }) => `${event} ${id}`), ['message 1', 'message 2', 'ready 2', 'message 3'])
 })
 
-t.test('a cursor in the header beats the query, any cursor beats recent, an unreadable header is none', async t => {
+t.test('each write can be read by a client that waits for whole chunks and flushes', async t => {
+  const edge = fakeEdge(t, 'a')
+  const { url } = runGateway(t, { edges: [edge.node] })
+  for (const [i, gzip] of [true, false].entries()) {
+    const reader = readStrictly(t, `${url}/comments/demo`, { gzip })
+    const { stream } = await edge.stream(i)
+    for (const id of [1, 2, 3]) {
+      const text = commentEvent(id, `{"id":"${id}"}`)
+      stream.write(frame(FrameKind.events, id, gzip ? blocks(text, id - 1) : text))
+      await until(() => reader.text().includes(text), { what: `comment ${id}` })
+    }
+    t.match(reader.text(), /^retry: \d+\n:\n/)
+  }
+})
+
+t.test('a cursor in the header beats the query, and any cursor beats recent', async t => {
   const edge = fakeEdge(t, 'a')
   const { url } = runGateway(t, { edges: [edge.node] })
   const cases = [
     ['?lastEventId=5&recent=3', '9', 'after=9'],
     ['?lastEventId=5&recent=3', undefined, 'after=5'],
     ['?lastEventId=5', 'rubbish', 'after=5'],
-    ['?recent=3', '99999999999999999', 'recent=3'],
+    ['?lastEventId=&recent=3', '', 'recent=3'],
     ['?recent=0', undefined, 'recent=0'],
     ['?lastEventId=0', undefined, 'after=0'],
-    ['', '-1', ''],
+    ['?lastEventId=5', '7, 9', 'after=9'],
   ] as const
   for (const [i, [query, lastEventId, asked]] of cases.entries()) {
     watch(t, `${url}/comments/demo${query}`, lastEventId === undefined ? {} : { lastEventId })
@@ -102,6 +118,9 @@ t.test('a bad stream request is 400, the parameter named', async t => {
     t.equal(response.status, 400, path)
     t.match(await response.json(), { error: { code, message } })
   }
+  const header = await fetch(`${url}/comments/demo?recent=5`, { headers: { accept: 'text/event-stream', 'last-event-id': 'undefined' } })
+  t.equal(header.status, 400, 'never from now on in silence')
+  t.match(await header.json(), { error: { code: 'BAD_CURSOR', message: /Last-Event-ID/ } })
 })
 
 t.test('HEAD of a stream has the headers and no stream', async t => {
@@ -165,7 +184,7 @@ t.test('with every edge full, beyond the viewer limit and while stopping: 200, r
   for (const { url } of [full, limited]) {
     const response = await fetch(`${url}/comments/demo`, { headers: { accept: 'text/event-stream' } })
     t.equal(response.status, 200)
-    t.match(await response.text(), /retry: \d{3,4}\n\n$/)
+    t.match(await response.text(), /retry: \d{3,4}\n$/)
   }
 })
 

@@ -42,6 +42,26 @@ t.test("a comment's text comes back as it was, line ends and all", async () => {
   )
 })
 
+t.test('no client that splits at a line break of Unicode finds one within an event', async () => {
+  const breaks = fc.constantFrom('\u0085', '\u2028', '\u2029', '\n', '\r', '\v', '\f', '\x1c', '\x1d', '\x1e', '\\u2028')
+  fc.assert(
+    fc.property(fc.array(fc.oneof(breaks, fc.string({ unit: 'binary' }))), parts => {
+      const content = parts.join('')
+      const text = commentEvent(5, toEventJson({ id: 5, videoId: 'v', authorId: content, content, createdAt: 1 }))
+      const [event] = read(text)
+      const lines = text.split(/\r\n|[\n\r\v\f\x1c-\x1e\u0085\u2028\u2029]/)
+      return lines.length === 4 && (JSON.parse(event!.data) as { content: string }).content === content && (JSON.parse(lines[1]!.slice(6)) as { content: string }).content === content
+    }),
+  )
+})
+
+t.test('what is no event leaves no block without data', async t => {
+  const [end, ...blocks] = `${retryLine()}${HEARTBEAT}${commentEvent(1, '{}')}${HEARTBEAT}${HEARTBEAT}${readyEvent(1, 'v', 1)}${viewersEvent(1)}${gapEvent(1, 2)}${retryLine()}`.split('\n\n').reverse()
+  t.match(end, /^retry: \d+\n$/)
+  t.equal(blocks.length, 4)
+  for (const block of blocks) t.match(block, /^data: /m)
+})
+
 t.test('the named events hold what the stream promises', async t => {
   t.same(read(readyEvent(7, 'v', 3)), [{ event: 'ready', id: '7', data: '{"videoId":"v","viewers":3}' }])
   t.same(read(viewersEvent(3)), [{ event: 'viewers', id: '', data: '{"viewers":3}' }])

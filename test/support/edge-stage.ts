@@ -30,6 +30,8 @@ export interface StageOptions {
   readonly dispatchers?: number
   readonly capacity?: number
   readonly random?: () => number
+  /** Viewers from which on a flush is compressed; 4 by default. */
+  readonly compressFrom?: number
   /** What announcing is said to have taken. */
   readonly announceBytes?: number
 }
@@ -51,7 +53,7 @@ export class EdgeStage<C extends Clock = FakeClock> {
   /** What a ping of a dispatcher finds; by default that it lives. */
   pings: (node: MemberNode) => PeerFailure | undefined = () => undefined
 
-  constructor({ dispatchers = 1, capacity = 10_000, random = () => 0.9, announceBytes = 100 }: StageOptions = {}, clock: Clock = new FakeClock()) {
+  constructor({ dispatchers = 1, capacity = 10_000, random = () => 0.9, compressFrom = 4, announceBytes = 100 }: StageOptions = {}, clock: Clock = new FakeClock()) {
     this.clock = clock as C
     for (let i = 1; i <= dispatchers; i++) this.addDispatcher(`d${i}`)
     this.edge = new Edge({
@@ -59,7 +61,7 @@ export class EdgeStage<C extends Clock = FakeClock> {
       view: this.view,
       metrics: this.metrics,
       capacity,
-      gzip: { level: 6, minViewers: 4 },
+      gzip: { level: 6, minViewers: compressFrom },
       random,
       send: async (node, path, body) => {
         const bytes = Buffer.from(body)

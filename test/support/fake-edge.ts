@@ -49,6 +49,7 @@ export class FakeEdge {
     let leftAt: number | undefined
     const stream = new Stream(exchange.res, [{ 'content-type': 'application/octet-stream' }], frame(FrameKind.events, 0, ''), {
       nudge: () => frame(FrameKind.events, 0, ''),
+      chunkEnd: () => undefined,
       progressed: () => {},
       drained: () => {},
       left: () => void (leftAt = performance.now()),

@@ -1,5 +1,5 @@
 import { constants, inflateRawSync } from 'node:zlib'
-import type { Encoding } from '../../edge/encoding.js'
+import type { Encoded, Encoding } from '../../edge/encoding.js'
 import type { Outlet } from '../../edge/viewer.js'
 import { FrameKind, FrameReader, type EndReason } from '../../protocol/frame.js'
 import { SseParser, type SseEvent } from '../../protocol/sse.js'
@@ -23,10 +23,11 @@ export class FakeOutlet implements Outlet {
     this.encoding = encoding
   }
 
-  write(bytes: Uint8Array): boolean {
+  write({ bytes, checksum }: Encoded): boolean {
     if (this.#blocked) throw new Error('written to while it was blocked')
     if (this.ended) throw new Error('written to after its end')
     if (bytes.length === 0) throw new Error('an empty write')
+    if (this.encoding === 'gzip' && !checksum) throw new Error('text that the end of the stream would not account for')
     this.writes.push(bytes)
     if (this.encoding === 'plain' || this.encoding === 'gzip') this.events.push(...this.#read(bytes))
     else for (const frame of this.#frames.push(Buffer.from(bytes))) this.#take(frame.kind, frame.id, frame.payload)
@@ -51,7 +52,7 @@ export class FakeOutlet implements Outlet {
   }
 
   get heartbeats(): number {
-    return this.writes.filter(bytes => Buffer.from(bytes).toString().endsWith(':\n\n')).length
+    return this.writes.filter(bytes => Buffer.from(bytes).toString().endsWith(':\n')).length
   }
 
   of(name: string): SseEvent[] {

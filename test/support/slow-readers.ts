@@ -7,6 +7,7 @@ import { until } from './until.js'
 /** A process of its own: ten readers of 400 KB/s, each sent events of so many bytes as fast as its socket takes them.
  * Prints what it saw, as JSON. Arguments: bytes of an event; `own` where this is a network namespace. */
 const EVENTS = 20
+const COMMENT = Buffer.from(':\n')
 const [bytes, network] = process.argv.slice(2)
 const why = network === 'own' ? prepareNetwork() : undefined
 if (why !== undefined) throw new Error(why)
@@ -20,7 +21,7 @@ const server = new HttpServer({
     throw error
   },
 }).route('GET', '/', ({ res }) => {
-  const stream = new Stream(res, [{ 'content-type': 'text/event-stream' }], ':\n\n', { nudge: () => ':\n\n', progressed: () => {}, drained: () => void stream.write(event()), left: () => {} })
+  const stream = new Stream(res, [{ 'content-type': 'text/event-stream' }], COMMENT, { nudge: () => COMMENT, chunkEnd: () => COMMENT, progressed: () => {}, drained: () => void stream.write(event()), left: () => {} })
   streams.push(stream)
   return undefined
 })

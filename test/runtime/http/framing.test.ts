@@ -2,7 +2,7 @@ import t from 'tap'
 import { framingOf } from '../../../runtime/http/framing.js'
 
 function framing(method: string, ...headers: [string, string][]) {
-  return framingOf(method, { forEach: tell => headers.forEach(([name, value]) => tell(name, value)) })
+  return framingOf(method, headers)
 }
 
 t.test('a request says in one way where it ends', async t => {

@@ -10,6 +10,7 @@ import { HttpServer } from '../../../runtime/http/server.js'
 import { Stream } from '../../../runtime/http/stream.js'
 import { whyNoNetwork } from '../../support/own-network.js'
 import { until } from '../../support/until.js'
+import { wholeChunks } from '../../support/whole-chunks.js'
 
 interface Opened {
   readonly stream: Stream
@@ -17,13 +18,16 @@ interface Opened {
   left: number
 }
 
+const COMMENT = Buffer.from(':\n')
+
 /** A server with one streaming route; each connection to it is an `Opened`. */
-function serve(t: Test, nudge: () => string | null, onDrained: (opened: Opened) => void = () => {}) {
+function serve(t: Test, onDrained: (opened: Opened) => void = () => {}) {
   const all: Opened[] = []
   const server = new HttpServer({ onBug: error => t.fail(String(error)) }).route('GET', '/', exchange => {
     const opened: Opened = {
-      stream: new Stream(exchange.res, [{ 'content-type': 'text/event-stream' }], ':\n\n', {
-        nudge,
+      stream: new Stream(exchange.res, [{ 'content-type': 'text/event-stream' }], ':\n', {
+        nudge: () => COMMENT,
+        chunkEnd: () => COMMENT,
         progressed: () => {},
         drained: () => {
           opened.drained++
@@ -52,6 +56,11 @@ function open(t: Test, port: number): { socket: Socket; bytes: () => Buffer; tex
   return { socket, bytes, text: () => bytes().toString() }
 }
 
+/** Without the comment lines that mean nothing. */
+function saidBy(body: string): string {
+  return body.split('\n').filter(line => line !== ':').join('\n')
+}
+
 /** The body of a chunked response, as far as it has come. */
 function bodyOf(response: Buffer): string {
   const head = response.indexOf('\r\n\r\n')
@@ -61,10 +70,24 @@ function bodyOf(response: Buffer): string {
 }
 
 t.test('headers and the first bytes leave at once', async t => {
-  const { port } = serve(t, () => null)
+  const { port } = serve(t)
   const { text } = open(t, port)
-  await until(() => text().includes(':\n\n'))
+  await until(() => text().includes(':\n'))
   t.match(text(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*content-type: text\/event-stream/i)
+})
+
+t.test('a client that takes whole chunks alone has a write before the next one comes', async t => {
+  const { port, all } = serve(t)
+  const { bytes } = open(t, port)
+  const { stream } = await until(() => all[0])
+  let sent = ''
+  for (const length of [1, 100, 15 * 1024 - 1, 15 * 1024, 15 * 1024 + 1, 40_000, 2]) {
+    const line = `${'x'.repeat(length - 1)}\n`
+    stream.write(line)
+    sent += line
+    await until(() => saidBy(bodyOf(bytes())) === sent)
+    t.equal(saidBy(wholeChunks(bytes()).toString()), sent, `a write of ${length} bytes`)
+  }
 })
 
 t.test('a reader that stalls blocks the stream; when it reads on it is nudged, drained, and has missed no byte', async t => {
@@ -72,7 +95,7 @@ t.test('a reader that stalls blocks the stream; when it reads on it is nudged, d
   let next = 0
   const line = () => `${next++} ${'x'.repeat(8_000)}\n`
   const missed: string[] = []
-  const { port, all } = serve(t, () => ':\n\n', ({ stream }) => {
+  const { port, all } = serve(t, ({ stream }) => {
     if (missed.length > 0) stream.write(missed.splice(0).join(''))
   })
   const { socket, bytes, text } = open(t, port)
@@ -87,7 +110,7 @@ t.test('a reader that stalls blocks the stream; when it reads on it is nudged, d
   for (let i = 0; i < 20; i++) missed.push(line())
   socket.resume()
   await until(() => opened.drained > 0 && missed.length === 0)
-  await until(() => bodyOf(bytes()).endsWith('x\n') && bodyOf(bytes()).includes(`\n${next - 1} `))
+  await until(() => saidBy(bodyOf(bytes())).endsWith('x\n') && bodyOf(bytes()).includes(`\n${next - 1} `))
   const lines = bodyOf(bytes()).split('\n').filter(each => each !== '' && each !== ':')
   t.equal(lines.length, next)
   t.ok(lines.every((each, i) => each === `${i} ${'x'.repeat(8_000)}`), 'whole and in order')
@@ -96,7 +119,7 @@ t.test('a reader that stalls blocks the stream; when it reads on it is nudged, d
 })
 
 t.test('what the server held back of a slow reader comes without a further write: the nudge moves it', async t => {
-  const { port, all } = serve(t, () => ':\n\n')
+  const { port, all } = serve(t)
   const { socket, bytes } = open(t, port)
   const opened = await until(() => all[0])
   socket.pause()
@@ -126,7 +149,7 @@ t.test('a nudge that moves only a part of what the server kept loses nothing for
   } as unknown as HttpResponse
   const told: string[] = []
   const note = (what: string) => () => void told.push(what)
-  const stream = new Stream(response, [], 'first', { nudge: () => 'nudge', progressed: note('progressed'), drained: note('drained'), left: note('left') })
+  const stream = new Stream(response, [], 'first', { nudge: () => Buffer.from('nudge'), chunkEnd: () => undefined, progressed: note('progressed'), drained: note('drained'), left: note('left') })
   t.ok(stream.write('a part of it stays with the server'))
   takes = false
   writable(0)
@@ -159,10 +182,10 @@ t.test('a kernel that takes part of a large write loses none of it', async t => 
 })
 
 t.test('many streams and many writes: every reader gets every byte', async t => {
-  const { port, all } = serve(t, () => null)
+  const { port, all } = serve(t)
   const readers = Array.from({ length: 20 }, () => open(t, port))
   await until(() => all.length === readers.length)
-  let expected = ':\n\n'
+  let expected = ''
   for (let i = 0; i < 400; i++) {
     const chunk = `${i} ${'äx'.repeat(i)}\n`
     expected += chunk
@@ -172,12 +195,12 @@ t.test('many streams and many writes: every reader gets every byte', async t => 
   for (const { stream } of all) stream.end('bye\n')
   for (const { bytes, text } of readers) {
     await until(() => text().endsWith('0\r\n\r\n'))
-    t.ok(bodyOf(bytes()) === `${expected}bye\n`)
+    t.ok(saidBy(bodyOf(bytes())) === `${expected}bye\n`)
   }
 })
 
 t.test('a peer that leaves is told once; the stream then takes nothing and throws nothing', async t => {
-  const { port, all } = serve(t, () => null)
+  const { port, all } = serve(t)
   const { socket } = open(t, port)
   const opened = await until(() => all[0])
   socket.destroy()
@@ -190,20 +213,20 @@ t.test('a peer that leaves is told once; the stream then takes nothing and throw
 })
 
 t.test('an ended stream has not been left', async t => {
-  const { port, all } = serve(t, () => null)
+  const { port, all } = serve(t)
   const { socket, bytes, text } = open(t, port)
   const opened = await until(() => all[0])
   opened.stream.end('last\n')
   opened.stream.end('again\n')
   await until(() => text().endsWith('0\r\n\r\n'))
-  t.equal(bodyOf(bytes()), ':\n\nlast\n')
+  t.equal(bodyOf(bytes()), ':\nlast\n')
   socket.destroy()
   await sleep(20)
   t.equal(opened.left, 0)
 })
 
 t.test('close ends the connection now', async t => {
-  const { port, all } = serve(t, () => null)
+  const { port, all } = serve(t)
   const { socket } = open(t, port)
   const opened = await until(() => all[0])
   const closed = new Promise(resolve => socket.once('close', resolve))

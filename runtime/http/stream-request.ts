@@ -1,0 +1,74 @@
+import { LiveError } from '../../protocol/errors.js'
+import { parseCursor, type Cursor } from '../../protocol/id.js'
+import { MAX_RECENT } from '../../protocol/limits.js'
+import type { Exchange } from './exchange.js'
+
+/** What a viewer asks of a stream, on a gateway's or an edge's public port. */
+export interface StreamAsked {
+  /** The cursor to resume from. */
+  readonly after: Cursor | undefined
+  /** How many of the newest comments to begin with. */
+  readonly recent: number | undefined
+  readonly gzip: boolean
+}
+
+/** @throws LiveError BAD_CURSOR, BAD_RECENT */
+export function streamAsked(exchange: Exchange): StreamAsked {
+  return { after: resumesFrom(exchange), recent: recentOf(exchange), gzip: acceptsGzip(exchange.headers('accept-encoding')) }
+}
+
+/** Whether a stream is wanted and not JSON (RFC 9110, section 12.5.1): `text/event-stream` is named, and JSON is not preferred
+ * to it. */
+export function wantsStream(accept: readonly string[]): boolean {
+  const ranges = weights(accept)
+  const stream = ranges.get('text/event-stream') ?? 0
+  const json = ranges.get('application/json') ?? ranges.get('application/*') ?? ranges.get('*/*') ?? 0
+  return stream > 0 && stream >= json
+}
+
+/** RFC 9110, section 12.5.3. */
+export function acceptsGzip(acceptEncoding: readonly string[]): boolean {
+  const codings = weights(acceptEncoding)
+  const gzip = codings.get('gzip') ?? codings.get('x-gzip') ?? 0
+  return gzip > 0 && gzip >= (codings.get('identity') ?? 0)
+}
+
+/** EventSource repeats a stale query for ever, so the header beats it. A client that sets the header itself may send an old
+ * value beside the newest, on lines of their own or in a list.
+ * @throws LiveError BAD_CURSOR for a header, or a query without a header, that holds no cursor */
+function resumesFrom(exchange: Exchange): Cursor | undefined {
+  const values = exchange.headers('last-event-id').flatMap(line => line.split(',')).map(value => value.trim()).filter(value => value !== '')
+  const cursors = values.map(parseCursor).filter(cursor => cursor !== undefined)
+  if (cursors.length > 0) return Math.max(...cursors)
+  const asked = exchange.query.get('lastEventId') ?? ''
+  const queried = parseCursor(asked)
+  if (queried !== undefined) return queried
+  // Never "from now on": what the client missed meanwhile would be lost without a word.
+  if (values.length > 0) throw badCursor('Last-Event-ID')
+  if (asked !== '') throw badCursor('lastEventId')
+  return undefined
+}
+
+function badCursor(name: string): LiveError {
+  return new LiveError('BAD_CURSOR', `${name} must be a whole number from 0 to 2^53 - 1`)
+}
+
+function recentOf({ query }: Exchange): number | undefined {
+  const text = query.get('recent') ?? ''
+  if (text === '') return undefined
+  if (!/^[0-9]{1,3}$/.test(text) || Number(text) > MAX_RECENT) throw new LiveError('BAD_RECENT', `recent must be a whole number from 0 to ${MAX_RECENT}`)
+  return Number(text)
+}
+
+/** The members of a list header, in lower case, each with its weight from 0 to 1. A member with a parameter that cannot be
+ * read, or another than q, counts as it would without. */
+function weights(lines: readonly string[]): Map<string, number> {
+  const found = new Map<string, number>()
+  for (const member of lines.flatMap(line => line.toLowerCase().split(','))) {
+    const [name = '', ...parameters] = member.split(';').map(part => part.trim())
+    if (name === '') continue
+    const q = parameters.map(each => /^q\s*=\s*(0(?:\.[0-9]*)?|1(?:\.0*)?|\.[0-9]+)$/.exec(each)?.[1]).find(value => value !== undefined)
+    found.set(name, Math.max(found.get(name) ?? 0, q === undefined ? 1 : Number(q)))
+  }
+  return found
+}
