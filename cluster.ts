@@ -4,8 +4,11 @@ import { DataFolder, FolderInUseError } from './cluster/folder.js'
 import { readOptions, type Options } from './cluster/options.js'
 import { StartError } from './cluster/part.js'
 import { Supervisor } from './cluster/supervisor.js'
+import { calledAs } from './runtime/called-as.js'
 import { ConfigError } from './runtime/config.js'
+import './runtime/http/uws.js' // what no part can run without is missed here, before any is started
 import { SharedFolderError } from './runtime/private-files.js'
+import { isCheckout } from './runtime/root.js'
 
 /** One Ctrl-C may arrive twice: from the terminal, and again through npm. */
 const SAME_SIGNAL_MS = 500
@@ -13,6 +16,8 @@ const SAME_SIGNAL_MS = 500
 const AUTHOR = 'ann'
 const TOKEN_SECONDS = 86_400
 const OPEN_FOLDER_CODES = ['EACCES', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOSPC', 'EPERM', 'SQLITE_CANTOPEN', 'SQLITE_READONLY']
+
+const BUILD_SQLITE = isCheckout ? 'run ./setup.sh' : 'npm rebuild better-sqlite3 fetches or compiles it (with python3, make and g++)'
 
 /** Runs a whole cluster on this machine until a signal, then ends the process: status 0 after a signal, 2 if the flags or
  * a part's configuration are bad, 1 if it cannot run for another reason. */
@@ -32,6 +37,7 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
     if (error instanceof ConfigError) return fail(`cluster: bad configuration\n${error.message}`, 2)
     if (error instanceof FolderInUseError) return fail(error.message, 1)
     if (error instanceof SharedFolderError) return fail(`--data: ${error.message}`, 1)
+    if (isNotBuilt(error)) return fail(`better-sqlite3, the comment store, is not installed for Node ${process.versions.node}: ${BUILD_SQLITE}`, 1)
     if (OPEN_FOLDER_CODES.includes((error as NodeJS.ErrnoException).code ?? '')) return fail(`--data: ${options?.data} cannot be used: ${(error as Error).message}`, 1)
     throw error
   }
@@ -75,6 +81,11 @@ function stopOnSignal(supervisor: Supervisor): Promise<undefined> {
   })
 }
 
+/** npm has not run better-sqlite3's install script, or has run it for another Node. */
+function isNotBuilt(error: unknown): boolean {
+  return error instanceof Error && (error.message.startsWith('Could not locate the bindings file') || (error as NodeJS.ErrnoException).code === 'ERR_DLOPEN_FAILED')
+}
+
 /** Whether identity is on, which is printed before the port opens. */
 function identity(env: NodeJS.ProcessEnv): string {
   const on = Boolean(env['AUTH_JWT_SECRET'] || env['AUTH_JWKS_FILE'])
@@ -116,7 +127,7 @@ function welcome(url: string, { data }: Options, credentials: Credentials | unde
       ...(credentials ? [`  ${credentials.note}`] : []),
       `  watch          curl -N ${credentials?.toWatch ? credentials.flag : ''}-H 'Accept: text/event-stream' ${video}`,
       `  post           curl ${credentials?.flag ?? ''}-d '{"content":"hello"}' -H 'content-type: application/json' ${video}`,
-      `  who has what   npm run registry -- videos${where}`,
+      `  who has what   ${calledAs('registry', process.env)} videos${where}`,
       '',
       `Live comments is ready: ${url}`,
     ].join('\n'),

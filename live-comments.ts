@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** The program: its first argument names the part to run, the others are passed to the part. Only that part's code is
  * loaded. */
+import { existsSync } from 'node:fs'
 import { writePrivately } from './runtime/private-files.js'
+import { isCheckout } from './runtime/root.js'
 import { VERSION } from './runtime/version.js'
 
 type Main = (argv: string[], env: NodeJS.ProcessEnv) => Promise<void>
@@ -13,8 +15,12 @@ const parts: Record<string, () => Promise<{ main: Main }>> = {
   edge: () => import('./edge/main.js'),
   registry: () => import('./cli/main.js'),
   token: () => import('./cli/token.js'),
-  bench: () => import('./bench/main.js'),
 }
+
+/** Computed, so that what runs is compiled without it. */
+const BENCH = new URL('./bench/main.js', import.meta.url)
+const hasBench = existsSync(BENCH)
+if (hasBench) parts['bench'] = () => import(BENCH.href) as Promise<{ main: Main }>
 
 const usage = `Usage: live-comments <part> [arguments]
 
@@ -24,8 +30,7 @@ const usage = `Usage: live-comments <part> [arguments]
   edge         delivers comments to viewers
   registry     the operators' commands: nodes, videos, doctor
   token        makes an author's token, for tests
-  bench        benchmarks, also of other systems
-  watchdog     before gateway, dispatcher or edge: kills that part when it stops answering
+${hasBench ? '  bench        benchmarks, also of other systems\n' : ''}  watchdog     before gateway, dispatcher or edge: kills that part when it stops answering
 
 live-comments <part> --help lists a part's arguments; gateway, dispatcher and edge are configured by environment, and
 so is their watchdog: it kills a part that is silent for WATCHDOG_SECONDS (default 5; 0: no watchdog).
@@ -43,8 +48,11 @@ if (load) {
     const { watchPart } = await import('./cluster/watchdog.js')
     await watchPart(name, process.env)
   }
-  const { main } = await load()
+  const { main } = await load().catch(explain)
   await main(argv, process.env)
+} else if (name === 'bench') {
+  process.stderr.write(isCheckout ? 'The benchmarks are not built: run ./setup.sh --for-tests first\n' : 'An installed package has no benchmarks: they are in a checkout of the sources\n')
+  process.exitCode = 2
 } else if (name === '--help' || name === '-h') {
   process.stdout.write(usage)
 } else if (name === '--version') {
@@ -53,4 +61,12 @@ if (load) {
   const { meant } = await import('./runtime/did-you-mean.js')
   process.stderr.write(name ? `live-comments has no part ${JSON.stringify(name)}${meant(name, [...Object.keys(parts), 'watchdog'])}\n\n${usage}` : usage)
   process.exitCode = 2
+}
+
+/** What cannot run on this machine says why in one line. */
+async function explain(error: unknown): Promise<never> {
+  const { NoBinaryError } = await import('./runtime/http/no-binary.js')
+  if (!(error instanceof NoBinaryError)) throw error
+  process.stderr.write(`${name}: ${error.message}\n`)
+  process.exit(1)
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Gets what Live comments needs, with apt or Homebrew, Maven and npm alone, then installs and builds it.
+# Gets what Live comments needs to run, with apt or Homebrew, Maven and npm alone, then installs and builds it.
+# With --for-tests also what building, linting, testing and measuring all of it need; npm test runs it so.
 # Each step says what it is about to do, and is skipped if it is done. It asks nothing: without root (or
 # sudo without a password) it prints the commands to run and stops with status 1.
 set -euo pipefail
@@ -8,6 +9,25 @@ cd "$(dirname "$0")"
 say() { printf '==> %s\n' "$*"; }
 stop() { printf '%s\n' "$@" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
+
+for_tests=no
+case "$*" in
+  '') ;;
+  --for-tests) for_tests=yes ;;
+  *) echo 'Usage: ./setup.sh [--for-tests]' >&2; exit 2 ;;
+esac
+
+# What goes on beside the rest: its process, and what it writes, which is shown only if it fails.
+logs=$(mktemp -d) groups=''
+trap 'for group in $groups; do kill -- "-$group" 2>/dev/null || true; done; rm -rf "$logs"' EXIT
+# beside NAME COMMAND...: the process is $started
+beside() {
+  local name=$1; shift
+  set -m # a process group of its own, so that all of it can be ended
+  "$@" >"$logs/$name" 2>&1 </dev/null &
+  set +m
+  started=$! groups="$groups $!"
+}
 
 # ---- System packages -------------------------------------------------------------------------------------
 
@@ -42,7 +62,7 @@ install() {
     apt)
       local command="apt-get install -y --no-install-recommends $*"
       if [ $may_install = no ]; then
-        stop "Missing: $reason. This needs root; run" '' '  sudo apt-get update' "  sudo $command" '' 'and then ./setup.sh again.'
+        stop "Missing: $reason. As root run apt-get update && $command; then ./setup.sh again."
       fi
       refresh_apt
       say "Installing $reason: $*"
@@ -52,7 +72,7 @@ install() {
       say "Installing $reason: $*"
       HOMEBREW_NO_AUTO_UPDATE=1 brew install "$@" </dev/null
       ;;
-    none) stop "Missing: $reason. Install it with this system's package manager, then run ./setup.sh again." ;;
+    none) stop "Missing: $reason ($*). Install it with this system's package manager, then run ./setup.sh again." ;;
   esac
 }
 
@@ -65,6 +85,15 @@ node_fits() {
     process.exit((major === 20 && minor >= 19) || [22, 23, 24, 26].includes(major) ? 0 : 1)'
 }
 
+# The HTTP server's binaries for Node 24 and later are built for glibc 2.38.
+glibc() { getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/^glibc //' || true; }
+glibc_fits() {
+  [ "$(uname -s)" != Linux ] || node -e '
+    const [major, minor] = (process.argv[1] || "0.0").split(".").map(Number)
+    const newer = parseInt(process.versions.node) >= 24
+    process.exit(major > 2 || (major === 2 && minor >= (newer ? 38 : 27)) ? 0 : 1)' "$(glibc)"
+}
+
 # JAVA_HOME's Java, else Homebrew's, else the PATH's: the one that will run the server.
 java_fits() {
   local java=java version home
@@ -75,13 +104,8 @@ java_fits() {
   [ -n "$version" ] && [ "$version" -ge 17 ]
 }
 
-jars=.cache/zookeeper pom=registry/zookeeper/server-pom.xml sums=registry/zookeeper/jars.sha256
-# The sums of a folder's jars as `sums` has them; macOS has no sha256sum.
-sums_of() (
-  export LC_ALL=C # the order of the names
-  cd "$1" && if have sha256sum; then sha256sum -- *.jar; else shasum -a 256 -- *.jar; fi
-)
-zookeeper_fetched() { cmp -s $pom $jars/server-pom.xml && sums_of $jars 2>/dev/null | cmp -s - $sums; }
+jars=.cache/zookeeper pom=registry/zookeeper/server-pom.xml
+zookeeper_fetched() { cmp -s $pom $jars/server-pom.xml && sh registry/zookeeper/check-jars.sh $jars 2>/dev/null; }
 zookeeper_packaged() {
   local jar
   for jar in /usr/share/java/zookeeper.jar /opt/homebrew/opt/zookeeper/libexec/lib/zookeeper-*.jar /usr/local/opt/zookeeper/libexec/lib/zookeeper-*.jar; do
@@ -119,12 +143,14 @@ if ! node_fits; then
         ;;
     esac
   fi
-  node_fits || stop \
-    "Live comments needs npm and Node 20.19 or later, 22, 23, 24 or 26 (21 and 25 have no build of its HTTP server); found $(node --version 2>/dev/null || echo 'no Node')." \
-    'This system has no package of them. To install Node 22 without root, with nvm:' '' \
-    '  curl -fsSL https://raw.githubusercontent.com/nvm-sh/nvm/v0.40.3/install.sh | bash' \
-    '  . "$HOME/.nvm/nvm.sh" && nvm install 22' '' \
-    'and then ./setup.sh again.'
+  node_fits || stop "Live comments needs npm and Node 20.19 or later, 22, 23, 24 or 26; found $(node --version 2>/dev/null || echo 'no Node'), and this system packages none of them: install one (with nvm: nvm install 22), then run ./setup.sh again."
+fi
+
+if ! glibc_fits; then
+  case $(glibc) in
+    '') stop "The HTTP server of Live comments needs glibc, and this system has none (musl?): use Debian or Ubuntu." ;;
+    *) stop "The HTTP server of Live comments has no build for Node $(node -p 'parseInt(process.versions.node)') and this system's glibc $(glibc) (Node 24 and 26 need 2.38: Debian 13, Ubuntu 24.04): use Node 22, then run ./setup.sh again." ;;
+  esac
 fi
 
 # ---- Java, Maven, Chromium: one call of the package manager ----------------------------------------------
@@ -135,7 +161,7 @@ if ! zookeeper_fetched && ! zookeeper_packaged && ! have mvn; then need_maven=ye
 reasons='' packages=''
 want() { reasons="$reasons${reasons:+, }$1"; packages="$packages $2"; }
 
-if ! java_fits || [ $need_maven = yes ] || ! find_chromium; then refresh_apt; fi
+if ! java_fits || [ $need_maven = yes ] || { [ $for_tests = yes ] && ! find_chromium; }; then refresh_apt; fi
 if ! java_fits; then
   case $manager in
     brew) want 'Java 17' openjdk@17 ;;
@@ -147,7 +173,7 @@ if [ $need_maven = yes ]; then
   if [ $manager = apt ] && [ -z "$(apt_version maven)" ] && [ -n "$(apt_version zookeeper)" ]; then want ZooKeeper zookeeper
   else want 'Maven (it fetches ZooKeeper)' maven; fi
 fi
-if ! find_chromium; then
+if [ $for_tests = yes ] && ! find_chromium; then
   if is_ubuntu; then
     # Ubuntu's package is a snap, which does not start in containers or over ssh: use Playwright's build, once npm has
     # installed Playwright.
@@ -162,6 +188,7 @@ if [ -n "$packages" ]; then install "$reasons" $packages; fi
 
 # ---- nginx and Caddy, behind which the gateways are tested ------------------------------------------------
 
+if [ $for_tests = yes ]; then # to the end of this section
 # Debian's packages would start a server on port 80 and at each boot. The programs alone are enough, and need no root.
 for front in nginx caddy; do
   if find_front $front; then continue; fi
@@ -186,30 +213,22 @@ for front in nginx caddy; do
   elif [ $front = nginx ]; then stop "Missing: nginx, behind which the gateways are tested. Install it with this system's package manager, then run ./setup.sh again."
   fi
 done
+fi
 
 # ---- A C compiler, for the tests that cut the power -------------------------------------------------------
 
-if [ "$(uname -s)" = Linux ] && ! have cc; then
+if [ $for_tests = yes ] && [ "$(uname -s)" = Linux ] && ! have cc; then
   if [ $manager = apt ] && [ $may_install = yes ]; then install 'a C compiler (to test a power cut)' gcc libc6-dev || true; fi
   have cc || say 'There is no C compiler (cc): a power cut is not tested here'
 fi
 
-# ---- ZooKeeper -------------------------------------------------------------------------------------------
+# ---- ZooKeeper, beside npm -------------------------------------------------------------------------------
 
+zookeeper=''
 if ! zookeeper_fetched && ! { zookeeper_packaged && ! have mvn; }; then
   say "Fetching ZooKeeper's jars with Maven into $jars"
-  rm -rf $jars.part
-  if mvn -q -B -f $pom dependency:copy-dependencies -DoutputDirectory="$PWD/$jars.part" -DincludeScope=runtime </dev/null; then
-    if ! sums_of $jars.part | diff $sums - >&2; then
-      rm -rf $jars.part
-      stop "What Maven fetched is not what $sums names (< what should have come, > what came). Nothing of it is kept."
-    fi
-    cp $pom $jars.part/server-pom.xml
-    rm -rf $jars
-    mv $jars.part $jars
-  elif ! zookeeper_packaged; then
-    install 'ZooKeeper, since Maven could not fetch it' zookeeper
-  fi
+  beside zookeeper sh registry/zookeeper/fetch.sh $jars
+  zookeeper=$started
 fi
 
 # ---- npm -------------------------------------------------------------------------------------------------
@@ -219,39 +238,77 @@ stamp=node_modules/.setup
 installed=$(node -p '
   [process.versions.modules, process.platform, process.arch,
     require("crypto").createHash("sha256").update(fs.readFileSync("package-lock.json")).digest("hex")].join(" ")')
-if [ "$(cat $stamp 2>/dev/null)" != "$installed" ]; then
+has_packages() { [ "$(cat $stamp 2>/dev/null)" = "$1 $installed" ]; }
+
+# Of the packages that only build, test and measure, the compiler and its types are enough to run: a tenth of all.
+fetch_to_run() {
+  rm -rf .cache/run
+  mkdir -p .cache/run
+  node -e '
+    const read = name => JSON.parse(fs.readFileSync(name, "utf8"))
+    const manifest = read("package.json"), lock = read("package-lock.json")
+    const kept = Object.entries(manifest.devDependencies).filter(([name]) => /^typescript$|^@types\/(node|better-sqlite3|node-zookeeper-client)$/.test(name))
+    manifest.devDependencies = lock.packages[""].devDependencies = Object.fromEntries(kept)
+    fs.writeFileSync(".cache/run/package.json", JSON.stringify(manifest))
+    fs.writeFileSync(".cache/run/package-lock.json", JSON.stringify(lock))'
+  npm_ci --prefix .cache/run
+  rm -rf node_modules
+  mv .cache/run/node_modules node_modules
+  rm -rf .cache/run
+}
+npm_ci() { npm ci --ignore-scripts --no-audit --no-fund --loglevel=warn "$@" </dev/null || stop 'npm ci failed; see above.'; }
+
+# better-sqlite3 is fetched or compiled once for its version and Node's: that can take longer than all the rest.
+sqlite=node_modules/better-sqlite3
+kept_sqlite() { node -p '`.cache/better-sqlite3/${require("./node_modules/better-sqlite3/package.json").version}-${process.versions.modules}-${process.platform}-${process.arch}.node`'; }
+build_sqlite() { npm rebuild better-sqlite3 --foreground-scripts --loglevel=warn; }
+
+sqlite_job='' level=''
+if [ $for_tests = yes ] && ! has_packages tests; then
+  level=tests
   say 'Installing the npm packages in package-lock.json'
-  if ! npm ci --no-audit --no-fund --loglevel=warn </dev/null; then
-    if have python3 && have make && { have g++ || have clang++; }; then stop 'npm ci failed; see above.'; fi
-    if [ "$(uname -s)" = Darwin ]; then
-      stop 'npm ci failed. better-sqlite3 may have to be compiled here; run' '' '  xcode-select --install' '' 'and then ./setup.sh again.'
-    fi
-    install "a compiler for better-sqlite3, which has no prebuilt binary for this machine" python3 make g++
-    say 'Installing the npm packages again'
-    npm ci --no-audit --no-fund --loglevel=warn </dev/null
-  fi
+  npm_ci
   say "Building the test runner's plugins"
   node_modules/.bin/tap build </dev/null
-  echo "$installed" >$stamp
+elif [ $for_tests = no ] && ! has_packages tests && ! has_packages run; then
+  level=run
+  say 'Installing the npm packages in package-lock.json that running needs'
+  fetch_to_run
+fi
+if [ -n "$level" ]; then
+  if [ -e "$(kept_sqlite)" ]; then
+    mkdir -p $sqlite/build/Release
+    cp "$(kept_sqlite)" $sqlite/build/Release/better_sqlite3.node
+  else
+    say 'Fetching or compiling better-sqlite3, the comment store'
+    beside sqlite build_sqlite
+    sqlite_job=$started
+  fi
 fi
 
 if [ $chromium_by_playwright = yes ]; then
   command='node_modules/.bin/playwright-core install --with-deps chromium'
-  if [ $may_install = no ]; then stop 'Missing: Chromium, in which the page is tested. Its libraries need root; run' '' "  $command" '' 'and then ./setup.sh again.'; fi
+  if [ $may_install = no ]; then stop "Missing: Chromium, in which the page is tested. As root run $command; then ./setup.sh again."; fi
   say "Installing Chromium, in which the page is tested: $command"
   $command </dev/null
 fi
 
-# ---- Build -----------------------------------------------------------------------------------------------
+# ---- Build, beside better-sqlite3 ------------------------------------------------------------------------
 
+# All but the tests and the benchmarks runs; --for-tests builds those too, and then they are kept up to date.
+scope=run
+if [ $for_tests = yes ] || { [ -e dist/test ] && has_packages tests; }; then scope=tests; fi
 built=dist/.setup
 build() {
   mkdir -p dist
   echo "$sources" >$built.new # dated at the start: a file that changes during the build is built the next time
-  npm run -s build
+  if [ $scope = tests ]; then npm run -s build; else npm run -s build:run -- --noCheck; fi
   mv $built.new $built
 }
-inputs() { find . \( -name node_modules -o -name dist -o -name '.?*' \) -prune -o \( -name '*.ts' -o -name tsconfig.json -o -name package-lock.json \) -print | sort; }
+inputs() {
+  find . \( -name node_modules -o -name dist -o -name '.?*' \) -prune -o \( -name '*.ts' -o -name 'tsconfig*.json' -o -name package-lock.json \) -print |
+    if [ $scope = tests ]; then cat; else grep -v -e '^\./test/' -e '^\./bench/'; fi | sort
+}
 sources=$(inputs)
 if [ "$(cat $built 2>/dev/null)" != "$sources" ]; then
   say 'Building'
@@ -260,6 +317,30 @@ if [ "$(cat $built 2>/dev/null)" != "$sources" ]; then
 elif [ -n "$(echo "$sources" | tr '\n' '\0' | xargs -0 sh -c 'find "$@" -newer dist/.setup' sh)" ]; then
   say 'Building what changed'
   build
+fi
+
+# ---- What went on beside -----------------------------------------------------------------------------------
+
+if [ -n "$sqlite_job" ]; then
+  if ! wait "$sqlite_job"; then
+    failed='better-sqlite3, the comment store, could be neither fetched nor compiled'
+    if have python3 && have make && { have g++ || have clang++; }; then cat "$logs/sqlite" >&2; stop "$failed; see above."; fi
+    if [ "$(uname -s)" = Darwin ]; then stop "$failed: run xcode-select --install, then ./setup.sh again."; fi
+    install 'a compiler for better-sqlite3, the comment store, which has no binary for this machine' python3 make g++
+    say 'Compiling better-sqlite3'
+    build_sqlite >"$logs/sqlite" 2>&1 </dev/null || { cat "$logs/sqlite" >&2; stop "$failed; see above."; }
+  fi
+  mkdir -p "$(dirname "$(kept_sqlite)")"
+  cp $sqlite/build/Release/better_sqlite3.node "$(kept_sqlite)"
+fi
+if [ -n "$level" ]; then echo "$level $installed" >$stamp; fi
+
+fetched=0
+if [ -n "$zookeeper" ]; then wait "$zookeeper" || fetched=$?; fi
+if [ $fetched = 3 ]; then stop "$(cat "$logs/zookeeper")"; fi
+if [ $fetched != 0 ] && ! zookeeper_packaged; then
+  tail -n 5 "$logs/zookeeper" >&2
+  install 'ZooKeeper, since Maven could not fetch it' zookeeper
 fi
 
 # npm silently skips a binary that it cannot get, and may compile one for another Node.
@@ -272,7 +353,7 @@ if ! problem=$(node --input-type=module -e '
     console.error(err.message)
     process.exit(1)
   }' 2>&1); then
-  rm -f $stamp
+  rm -f $stamp "$(kept_sqlite)"
   case $problem in
     uWebSockets*) hint="If it should run here, npm's registry lacks @uwsjs/$(node -p 'process.platform + "-" + process.arch + "-" + process.versions.node.split(".")[0]').";;
     *) hint='The installed npm packages do not run here; the next ./setup.sh reinstalls them.' ;;
@@ -280,4 +361,4 @@ if ! problem=$(node --input-type=module -e '
   stop "$problem" '' "$hint"
 fi
 
-say 'Ready: npm start runs a whole cluster, npm test tests it'
+if [ $for_tests = no ]; then say 'Ready: npm start runs a whole cluster, npm test tests it'; fi

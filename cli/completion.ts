@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
+import { isCheckout } from '../runtime/root.js'
 
 export type Shell = 'bash' | 'zsh' | 'fish'
 export const SHELLS: readonly Shell[] = ['bash', 'zsh', 'fish']
 
-/** The parts that may follow `live-comments`. */
-const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'token', 'bench', 'watchdog']
+/** The parts that may follow `live-comments`; an installed package has no benchmarks. */
+const PARTS = ['cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'token', ...(isCheckout ? ['bench'] : []), 'watchdog']
 
 /** A script for `shell` that completes the `live-comments` command. It is generated from the commands and contains all
  * names and flags, so that pressing Tab starts no process. */

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { startCommand } from '../runtime/called-as.js'
 import { systemClock } from '../runtime/clock.js'
 import { lossMessage, refusal, refusalMessage, refusesUs } from '../registry/access.js'
 import { RegistryWatcher, type Watched } from '../registry/watcher.js'
@@ -78,7 +79,7 @@ function away({ connect, source }: ZookeeperAddress, trouble: Loss | undefined):
   return new Problem(
     'ZOOKEEPER_AWAY',
     `no answer from ZooKeeper at ${connect} (${source}) within ${LIMIT_MS / 1000} s.${trouble ? ` ${lossMessage(trouble)}.` : ''}\n` +
-      'Is the cluster running (npm start)? If its ZooKeeper is elsewhere, name it with --data FOLDER, --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.',
+      `Is the cluster running (${startCommand})? If its ZooKeeper is elsewhere, name it with --data FOLDER, --zookeeper HOST:PORT/CHROOT or ZOOKEEPER_CONNECT.`,
   )
 }
 

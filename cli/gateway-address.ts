@@ -29,7 +29,7 @@ export function meantGateway(address: GatewayAddress): GatewayAddress {
   throw new Misuse(
     'which gateway is meant? Name it by one of\n' +
       '  --gateway URL\n' +
-      '  --data FOLDER    the data folder of a cluster of npm start\n' +
+      '  --data FOLDER    the data folder of a local cluster\n' +
       'or do it where the ./data of a running cluster is.',
   )
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { MAX_PAGE_SIZE } from '../protocol/limits.js'
+import { startCommand } from '../runtime/called-as.js'
 import type { GatewayAddress } from './gateway-address.js'
 import { Problem } from './output.js'
 
@@ -88,5 +89,5 @@ export function noGateway({ url, source }: GatewayAddress, cause: unknown): Prob
   const { code = '', message } = ((cause as Error).cause ?? {}) as NodeJS.ErrnoException
   // Node's codes for a certificate, by what they are about.
   if (/CERT|ISSUER|SIGNATURE/.test(code)) return new Problem('GATEWAY_UNTRUSTED', `the certificate of the gateway at ${url} (${source}) is not trusted here: ${message}.\nName the gateway as its certificate does, with --gateway URL; NODE_EXTRA_CA_CERTS=FILE trusts a certificate of your own.`, { cause })
-  return new GatewayAway('GATEWAY_AWAY', `no answer from the gateway at ${url} (${source}).\nIs the cluster running (npm start)? If its gateway is elsewhere, name it with --gateway URL.`, { cause })
+  return new GatewayAway('GATEWAY_AWAY', `no answer from the gateway at ${url} (${source}).\nIs the cluster running (${startCommand})? If its gateway is elsewhere, name it with --gateway URL.`, { cause })
 }

@@ -7,7 +7,7 @@ import type { ZookeeperAddress } from './zookeeper-address.js'
 
 const WHICH_CLUSTER =
   'which cluster is meant? This command changes it. Name it by one of\n' +
-  '  --data FOLDER                     the data folder of a cluster of npm start\n' +
+  '  --data FOLDER                     the data folder of a local cluster\n' +
   '  --zookeeper HOST:PORT/CHROOT\n' +
   '  ZOOKEEPER_CONNECT                 in the environment\n' +
   'or do it where the ./data of a running cluster is.'

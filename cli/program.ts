@@ -9,6 +9,7 @@ import { expectNodes } from '../registry/expected-nodes.js'
 import { STORE_ACTIONS, type StoreAction } from '../protocol/store.js'
 import { parseConnectString } from '../registry/zookeeper/connect-string.js'
 import { completion, SHELLS, type Shell } from './completion.js'
+import { calledAs } from '../runtime/called-as.js'
 import { readConfig } from '../runtime/config.js'
 import type { InternalClient } from '../runtime/peers/client.js'
 import type { ProofRule } from '../runtime/peers/proven-peers.js'
@@ -45,10 +46,10 @@ interface GatewayFlags extends PersonFlags {
 
 /** The operators' commands. A command whose check fails sets the status of `out`. */
 export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
-  const self = calledAs(env)
+  const self = calledAs('registry', env)
   const all = new Command(self)
     .description('Inspects the cluster: its nodes and watched videos by ZooKeeper, and comments as a viewer sees them.')
-    .option('--data <FOLDER>', 'data folder of an npm start, for its addresses and its secrets')
+    .option('--data <FOLDER>', 'data folder of a local cluster, for its addresses and its secrets')
     .option('--zookeeper <HOST:PORT/CHROOT>', 'ZooKeeper\'s address (else --data, ZOOKEEPER_CONNECT, ./data; only for reading: 127.0.0.1:2181/live-comments)', connectString)
     .option('--zookeeper-auth-file <FILE>', 'file with the USER:PASSWORD for it (else ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE, ./data/zookeeper-auth)')
     .option('--json', 'print only JSON: the answer on stdout, an error on stderr')
@@ -228,11 +229,6 @@ async function withCaller<T>(token: string | undefined, proof: ProofRule, task: 
   } finally {
     await client.close()
   }
-}
-
-/** How the operator called us, so that the examples can be copied unchanged. */
-function calledAs(env: NodeJS.ProcessEnv): string {
-  return env['npm_lifecycle_event'] === 'registry' ? 'npm run registry --' : 'live-comments registry'
 }
 
 function connectString(text: string): string {

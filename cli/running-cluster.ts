@@ -5,7 +5,7 @@ import { joinConnectStrings } from '../registry/zookeeper/connect-string.js'
 import { readCredentials, type Credentials } from '../registry/zookeeper/credentials.js'
 import { Problem } from './output.js'
 
-/** A process as `npm start` records it; its pid is null while it is down. */
+/** A process as a local cluster records it; its pid is null while it is down. */
 const member = z.object({ id: z.string(), pid: z.number().nullable(), url: z.string().nullable(), internalUrl: z.string().nullable() })
 const record = z.object({
   /** Absent where an older version wrote it. */
@@ -21,7 +21,7 @@ const record = z.object({
 /** The content of a data folder's cluster.json. */
 export type RunningCluster = z.infer<typeof record>
 
-/** A data folder of `npm start`. */
+/** The data folder of a local cluster. */
 export interface DataFolder {
   readonly path: string
   /** As the operator calls it. */
@@ -40,13 +40,13 @@ export function dataFolder(flag: string | undefined, folder: string): DataFolder
 export function runningCluster({ path, name, isGiven }: DataFolder): RunningCluster | undefined {
   const file = join(path, 'cluster.json')
   if (!existsSync(file)) {
-    if (isGiven) throw new Problem('NO_CLUSTER', `no cluster of npm start runs on ${name}: it has no cluster.json`)
+    if (isGiven) throw new Problem('NO_CLUSTER', `no local cluster runs on ${name}: it has no cluster.json`)
     return undefined
   }
   try {
     return record.parse(JSON.parse(readFileSync(file, 'utf8')))
   } catch (cause) {
-    throw new Problem('CLUSTER_FILE_DAMAGED', `${name}/cluster.json was not written by npm start; remove it, or give the addresses by flags (--help)`, { cause })
+    throw new Problem('CLUSTER_FILE_DAMAGED', `${name}/cluster.json was not written by a local cluster; remove it, or give the addresses by flags (--help)`, { cause })
   }
 }
 

@@ -147,7 +147,7 @@ export class DataFolder {
       try {
         return identitySchema.parse(JSON.parse(readFileSync(file, 'utf8')))
       } catch (cause) {
-        throw new ConfigError(`--data: ${file} was not written by npm start`, { cause })
+        throw new ConfigError(`--data: ${file} was not written by a local cluster`, { cause })
       }
     }
     const id = newClusterId()

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { zookeeperConnect } from '../registry/variables.js'
+import { calledAs } from '../runtime/called-as.js'
 import { ConfigError } from '../runtime/config.js'
 import { meant } from '../runtime/did-you-mean.js'
 
@@ -44,7 +45,7 @@ const shape = z.object({
 })
 
 function command(): Command {
-  return new Command('npm start --')
+  return new Command(calledAs('cluster', process.env))
     .description('A whole cluster on this machine: real processes under one supervisor.')
     .option('--gateways <count>', 'gateways: the public API and the page', '1')
     .option('--dispatchers <count>', 'dispatchers: store and forward comments', '2')

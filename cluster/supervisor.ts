@@ -10,6 +10,7 @@ import { describe } from './description.js'
 import { Ensemble } from './ensemble.js'
 import type { DataFolder, Member } from './folder.js'
 import { Guard } from './guard.js'
+import { provideJars } from './jars.js'
 import { endLeftOver } from './left-over.js'
 import type { Options } from './options.js'
 import { Part, StartError } from './part.js'
@@ -105,6 +106,7 @@ export class Supervisor {
 
   async #startZooKeeper(): Promise<void> {
     try {
+      if (this.#ensemble) await provideJars(this.#say, this.#stopped.signal)
       await this.#ensemble?.start()
     } catch (cause) {
       if (this.#stopping) return

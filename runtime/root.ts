@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url'
  * depths, so everything else finds files from here. */
 export const projectRoot = find(dirname(fileURLToPath(import.meta.url)))
 
+/** Whether this is a checkout, which setup.sh mends; an installed package has none. */
+export const isCheckout = existsSync(join(projectRoot, 'setup.sh'))
+
 function find(folder: string): string {
   if (existsSync(join(folder, 'package.json'))) return folder
   const parent = dirname(folder)

@@ -85,6 +85,28 @@ t.test('a line says why each dependency is there, and none speaks of one that is
   t.same(named(development).sort(), Object.keys(manifest.devDependencies).sort())
 })
 
+/** In compiled code: `… from 'x';`, `import 'x'`, `import('x')`, `require('x')` and `createRequire(…)('x')`. */
+const IMPORT = /(?:\bfrom |^import |\b(?:import|require)\(|\bcreateRequire\([^()]*\)\()['"]([^'"\n]+)['"](?=\)|;$)/gm
+
+t.test('what runs imports nothing that only builds, tests or measures', async t => {
+  const dist = join(projectRoot, 'dist')
+  const shipped = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter(path => path.endsWith('.js') && !/^(test|bench)\b/.test(path))
+  t.ok(shipped.includes('live-comments.js') && shipped.length > 150)
+  const used = new Set<string>()
+  for (const path of shipped) {
+    for (const [, to = ''] of readFileSync(join(dist, path), 'utf8').matchAll(IMPORT)) {
+      t.notMatch(to, /^(\.\.?\/)+(test|bench)\//, path)
+      const [scope = '', name = ''] = to.split('/')
+      const library = scope.startsWith('@') ? `${scope}/${name}` : scope
+      if (/^(\.|node:)/.test(to)) continue
+      used.add(library)
+      t.ok(library in manifest.dependencies, `${path} imports ${to}`)
+    }
+  }
+  // The HTTP server is chosen by a name that is computed.
+  t.same(Object.keys(manifest.dependencies).filter(name => !used.has(name) && !name.startsWith('uWebSockets')), [], 'and all that is installed to run is imported')
+})
+
 t.test('an audit fails for an advisory on what runs in production, and where it cannot ask, unless it was told that it may', async t => {
   const found = { auditReportVersion: 2, metadata: { vulnerabilities: { info: 0, low: 1, moderate: 0, high: 2, critical: 0, total: 3 } }, vulnerabilities: { a: { name: 'a', severity: 'high' }, b: { name: 'b', severity: 'low' } } }
   t.match(judgeAudit(JSON.stringify(found)), { fails: true, says: /a \(high\), b \(low\)/ })

@@ -15,9 +15,9 @@ clean() {
 }
 trap clean EXIT
 
-now() { node -p 'Date.now()' 2>/dev/null || echo "$(date +%s)000"; }
+now() { local ms; ms=$(date +%s%3N); case $ms in *N) ms=$(date +%s)000 ;; esac; echo "$ms"; } # macOS knows no %N
 began=$(now) last=$began
-step() { local at; at=$(now); printf '%7.1f s  %s\n' "$(echo "($at - $last) / 1000" | bc -l)" "$1"; last=$at; }
+step() { local at; at=$(now); printf '%5d.%d s  %s\n' $(((at - last) / 1000)) $(((at - last) % 1000 / 100)) "$1"; last=$at; }
 # What a step wrote is told only when it failed.
 fail() { printf '%s\n' "$1" >&2; cat "$2" >&2; exit 1; }
 # until_in FILE PATTERN SECONDS

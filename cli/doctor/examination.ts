@@ -171,7 +171,7 @@ function* judgeCluster({ gateways, edges, dispatchers }: Znodes, cluster: Runnin
   if (!cluster) return
   const announced = new Set([...gateways, ...edges, ...dispatchers].map(({ id }) => id))
   for (const { id, pid } of [...cluster.gateways, ...cluster.dispatchers, ...cluster.edges]) {
-    if (pid === null) yield problem('node_down', id, 'is down', `npm start restarts it after a second, unless --no-restart is set; the end of data/logs/${id}.log and ${id}.err says why it ended.`)
+    if (pid === null) yield problem('node_down', id, 'is down', `its supervisor restarts it after a second, unless --no-restart is set; the end of data/logs/${id}.log and ${id}.err says why it ended.`)
   }
   for (const { id, pid } of [...cluster.dispatchers, ...cluster.edges]) {
     if (pid !== null && !announced.has(id)) yield problem('node_unannounced', id, 'runs but is not in the registry: nobody sends it anything', `data/logs/${id}.log says what it waits for. A frozen process loses its session (kill -CONT ${pid} resumes it).`)

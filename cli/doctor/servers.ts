@@ -96,7 +96,7 @@ const WITHOUT_IT = 'An ensemble goes on while most of its servers serve. Without
 const NO_QUORUM = 'Start those of its servers that are away; a frozen one (kill -CONT resumes it) does not count. Then check that they reach each other at the addresses of server.N in zoo.cfg. The cluster goes on with its last view.'
 
 const FROZEN = 'It is frozen, stopped (kill -CONT resumes it) or overloaded.'
-const RESTART = 'Start it (npm start does by itself), or name another one with --zookeeper HOST:PORT/CHROOT.'
+const RESTART = 'Start it (a local cluster does so by itself), or name another one with --zookeeper HOST:PORT/CHROOT.'
 const NETWORK = 'Is the machine up? Check the network, its firewall and the address.'
 const FAILURES: Readonly<Record<string, { what: string; advice: string }>> = {
   ECONNREFUSED: { what: 'nothing listens where ZooKeeper should', advice: RESTART },

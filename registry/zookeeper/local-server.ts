@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask, modeOf } from './four-letter-word.js'
-import { findJars } from './jars.js'
+import { findJars, howToGet } from './jars.js'
 
 /** The ports on which one server of an ensemble hears the others: its followers, and elections. */
 export interface PeerPorts {
@@ -60,7 +60,7 @@ const PORT_TRIES = 3
 /** Starts a ZooKeeper on this machine, on loopback, and resolves once it serves. One of an ensemble serves only while most of
  * them run: there it resolves once it answers, and {@link modeOf} says whether it serves. First it ends a server that a crash of
  * ours has left running on the same folder.
- * @throws Error that names setup.sh when Java or ZooKeeper is missing; when the server does not start, one with the end of
+ * @throws Error that says what to do when Java or ZooKeeper is missing; when the server does not start, one with the end of
  * its log */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
   const classPath = findJars()
@@ -155,10 +155,15 @@ function configuration(dataFolder: string, port: number, servers: readonly PeerP
 }
 
 /** The `java` of JAVA_HOME, or else of Homebrew, which is not in the PATH, or else the one in the PATH. */
-function javaCommand(): string {
+export function javaCommand(): string {
   const brewed = ['/opt/homebrew/opt/openjdk@17', '/usr/local/opt/openjdk@17']
   const home = process.env.JAVA_HOME || brewed.find(each => existsSync(join(each, 'bin', 'java')))
   return home ? join(home, 'bin', 'java') : 'java'
+}
+
+/** For people, where {@link javaCommand} cannot be run. */
+export function noJava(): string {
+  return `ZooKeeper needs Java, and '${javaCommand()}' cannot be run: ${howToGet('Java')}`
 }
 
 async function pidOf(java: ChildProcess): Promise<number> {
@@ -166,7 +171,7 @@ async function pidOf(java: ChildProcess): Promise<number> {
     await once(java, 'spawn')
     return java.pid!
   } catch (cause) {
-    throw new Error(`ZooKeeper needs Java, and '${javaCommand()}' cannot be run: run ./setup.sh`, { cause })
+    throw new Error(noJava(), { cause })
   }
 }
 

@@ -1,9 +1,11 @@
 import { createRequire } from 'node:module'
 import type * as UWS from 'uWebSockets.js'
+import { NoBinaryError, noBinary } from './no-binary.js'
 
 /** Chooses uWebSockets.js's binary, by the running Node's version and never by trying: under Node 20 a `require` of the
  * second package would silently load the first one's binary. The library reads its header limit from the environment
- * when it loads; the default of 4 KB is too little for a token and a few cookies. */
+ * when it loads; the default of 4 KB is too little for a token and a few cookies.
+ * @throws NoBinaryError at import */
 process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= '16384'
 
 export const uws: typeof UWS = load()
@@ -17,17 +19,11 @@ function load(): typeof UWS {
   try {
     return createRequire(import.meta.url)(name) as typeof UWS
   } catch (cause) {
-    throw new Error(
-      `uWebSockets.js has no binary for Node ${process.versions.node} on ${process.platform} ${process.arch}${glibc()}; ` +
-        'it has them for Node 20, 22 and 23 (glibc 2.27 or later), 24 and 26 (glibc 2.38 or later), and none for 21 and 25. ' +
-        'If it is one of the former, run ./setup.sh: it installs for the Node that runs it.',
-      { cause },
-    )
+    throw new NoBinaryError(noBinary({ node: process.versions.node, platform: process.platform, arch: process.arch, glibc: glibc() }), { cause })
   }
 }
 
-function glibc(): string {
-  if (process.platform !== 'linux') return ''
+function glibc(): string | undefined {
   const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
-  return `, glibc ${report?.header?.glibcVersionRuntime ?? 'none (musl is not supported)'}`
+  return report?.header?.glibcVersionRuntime
 }

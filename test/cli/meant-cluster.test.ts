@@ -89,7 +89,7 @@ t.test('a chroot that is no registry is left as it is', async t => {
 
 t.test('--data of a folder on which no cluster runs is a problem found', async t => {
   const folder = t.testdir()
-  t.match(await operate(['edges', '--data', folder]), { status: 1, stdout: '', stderr: `no cluster of npm start runs on ${folder}` })
+  t.match(await operate(['edges', '--data', folder]), { status: 1, stdout: '', stderr: `no local cluster runs on ${folder}` })
 })
 
 t.test('what only reads may read the one that is there by default, and says which that is', async t => {

@@ -142,7 +142,7 @@ t.test('a gateway that is away is named, with where that address came from', asy
     const { status, stdout, stderr } = await operate([...argv, '--gateway', 'http://127.0.0.1:1/', '--json'])
     t.same([status, stdout], [1, ''])
     const { error } = JSON.parse(stderr.trimEnd().split('\n').at(-1)!) as { error: { message: string } }
-    t.match(error.message, /no answer from the gateway at http:\/\/127\.0\.0\.1:1 \(from --gateway\)\.\nIs the cluster running \(npm start\)\?/)
+    t.match(error.message, /no answer from the gateway at http:\/\/127\.0\.0\.1:1 \(from --gateway\)\.\nIs the cluster running \((npm start|live-comments cluster)\)\?/)
   }
 })
 

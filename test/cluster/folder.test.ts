@@ -64,6 +64,6 @@ t.test('data of before there were identities keep their place in ZooKeeper', asy
 
 t.test('an identity that somebody broke is told, not replaced', async t => {
   const path = t.testdir({ 'identity.json': '{' })
-  t.throws(() => new DataFolder(path), { name: 'ConfigError', message: /--data: .*identity\.json was not written by npm start/ })
+  t.throws(() => new DataFolder(path), { name: 'ConfigError', message: /--data: .*identity\.json was not written by a local cluster/ })
   t.equal(readFileSync(join(path, 'identity.json'), 'utf8'), '{')
 })

@@ -24,7 +24,7 @@ t.test('one folder, from start to start', async t => {
   let said: Comment
 
   await t.test('Ctrl-C leaves nothing', async t => {
-    const cluster = await startCluster(t, ['--edges', '2'], { data })
+    const cluster = await startCluster(t, ['--edges', '2'], { data, env: { npm_lifecycle_event: 'start' } })
     const lines = cluster.output.trimEnd().split('\n')
     t.equal(lines.filter(line => line.includes('is ready: http')).length, 1)
     t.match(lines.at(-1), /^Live comments is ready: http:\/\/127\.0\.0\.1:\d+\/$/)

@@ -15,7 +15,7 @@ const chroot = (cluster: Cluster) => cluster.record().zookeeper[0]!.url!.replace
 
 t.test('a cluster has a registry of its own, and a name by which operators are told which one they change', async t => {
   const data = tempFolder(t)
-  const cluster = await startCluster(t, SMALL, { data })
+  const cluster = await startCluster(t, SMALL, { data, env: { npm_lifecycle_event: 'start' } })
   const { id, name } = cluster.record().cluster!
   t.equal(name, basename(data))
   t.equal(chroot(cluster), `/live-comments-${id}`)

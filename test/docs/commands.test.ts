@@ -22,6 +22,8 @@ t.setTimeout(230_000)
 /** What is not run here, and why. */
 const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
   [/^\.\/setup\.sh\b|^npm (ci|install)\b|^apt-get /, 'installs: .ci/run does so before every test run'],
+  [/^npx live-comments /, 'an installed package: test/package.long.test.ts runs one'],
+  [/^npm (version|publish)\b/, 'a release'],
   [/^docker |\$\(docker /, 'containers: test/deploy runs what it can of them'],
   [/^sudo (cp|systemctl) /, 'installs units: test/deploy has systemd read them'],
   [/^npm (test|run test:long)$/, 'is what runs this, or runs beside it'],

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { ask } from '../../../registry/zookeeper/four-letter-word.js'
-import { findJars } from '../../../registry/zookeeper/jars.js'
+import { findJars, howToGet } from '../../../registry/zookeeper/jars.js'
 import { startLocalServer } from '../../../registry/zookeeper/local-server.js'
 import { until } from '../../support/until.js'
 import { openZk } from '../../support/zookeeper.js'
@@ -102,6 +102,8 @@ t.test('without Java or ZooKeeper it says to run setup.sh', async t => {
     else process.env.JAVA_HOME = JAVA_HOME
   })
   await t.rejects(startLocalServer({ folder: folderOf(t) }), { message: /needs Java.*run \.\/setup\.sh/ })
+  t.match(howToGet('Java', false), /^install Java 17 .*--zookeeper/, 'an installed package has none')
+  t.match(howToGet('ZooKeeper', false), /^install Maven.*--zookeeper/)
 })
 
 t.test('jars are found in each of the folders they come in', t => {

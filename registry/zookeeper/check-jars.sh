@@ -1,0 +1,8 @@
+#!/bin/sh
+# Whether a folder's jars are those of jars.sha256 beside this file, and no others; prints what differs.
+set -eu
+sums=$(cd "$(dirname "$0")" && pwd)/jars.sha256
+export LC_ALL=C # the order of the names
+cd "$1"
+# macOS has no sha256sum.
+if command -v sha256sum >/dev/null 2>&1; then sha256sum -- *.jar; else shasum -a 256 -- *.jar; fi | diff "$sums" - >&2
