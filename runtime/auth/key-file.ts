@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
-import { KeySetError, parseJwks, type Keys } from './keys.js'
+import { isEmptySet, Keys, KeySetError, parseJwks } from './keys.js'
 
 const LOOK_MS = 2_000
 
@@ -18,7 +18,7 @@ export interface KeyFileOptions {
 }
 
 /** The current keys of a file. The file is reread every 2 s rather than watched, since Kubernetes replaces a link two
- * folders away. While it is unusable the last keys stay valid. */
+ * folders away. While it is unusable the last keys stay valid; where all keys were removed from it, none is. */
 export class KeyFile {
   keys: Keys
   /** Called when the file has others. */
@@ -45,7 +45,7 @@ export class KeyFile {
   readonly #look = (): void => {
     const { path } = this.#options
     void readFile(path, 'utf8').then(
-      text => this.#read(text, () => parseJwks(text)),
+      text => this.#read(text, () => (isEmptySet(text) ? new Keys([]) : parseJwks(text))),
       (error: unknown) => this.#read(String(error), () => { throw error }),
     )
   }
@@ -61,7 +61,8 @@ export class KeyFile {
     } catch (error) {
       return log.error({ reason: (error as Error).message }, 'auth_keys_unreadable')
     }
-    log.info('auth_keys_read')
+    if (isEmptySet(seen)) log.error({ reason: `${path} holds no key: every token is refused` }, 'auth_keys_none')
+    else log.info('auth_keys_read')
     this.onChange(this.keys)
   }
 }

@@ -40,6 +40,11 @@ export function secretKeys(secret: string): Keys {
   return new Keys([{ kid: undefined, key: createSecretKey(Buffer.from(secret)), algorithms: ['HS256'] }])
 }
 
+/** Whether it is a key set from which every key was removed: an operator's word, unlike a file that is broken. */
+export function isEmptySet(text: string): boolean {
+  return /^\s*\{\s*"keys"\s*:\s*\[\s*\]\s*\}\s*$/.test(text)
+}
+
 /** Parses a JSON Web Key Set (RFC 7517). Keys for other algorithms or uses are skipped, as its section 5 asks.
  * @throws KeySetError */
 export function parseJwks(text: string): Keys {

@@ -79,6 +79,19 @@ t.test('a broken file or none leaves the keys as they were, is told once, and is
   t.ok(file.keys.find('c'))
 })
 
+t.test('from a set that is emptied every key is gone, and that is told as an error', async t => {
+  const issuer = new Issuer({ a: 'EdDSA' })
+  const path = join(folder(t), 'jwks.json')
+  writeFileSync(path, issuer.jwks())
+  const { file, lines, passes } = open(t, path)
+  writeFileSync(path, '{ "keys": [] }\n')
+  await passes(() => lines.length > 1)
+  t.same(lines, [['auth_keys_none', `${path} holds no key: every token is refused`], ['keys', true]])
+  t.notOk(file.keys.find('a') ?? file.keys.find(undefined))
+  writeFileSync(path, issuer.jwks())
+  await passes(() => file.keys.find('a') !== undefined)
+})
+
 t.test('at the start the file must be there', async t => {
   const path = join(folder(t), 'none.json')
   t.throws(() => open(t, path), { message: `${path} cannot be read: ENOENT` })
