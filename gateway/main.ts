@@ -6,6 +6,7 @@ import { openIdentity } from '../runtime/auth/open.js'
 import { sleep, systemClock } from '../runtime/clock.js'
 import { Clients } from '../runtime/http/client-address.js'
 import { HttpServer } from '../runtime/http/server.js'
+import { UnreadConnections } from '../runtime/http/unread.js'
 import { Connections } from '../runtime/limits/connections.js'
 import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
@@ -59,9 +60,11 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
   })
   watcher.onChange(change => part.viewChanged(change))
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => live.notReady(part.notReady()), onBug, log })
+  const unread = new UnreadConnections({ clock: systemClock, log, metrics })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, notReady: () => live.notReady(part.notReady()), onBug, log, unread })
   const server = new HttpServer({
     onBug,
+    unread,
     headers: part.headers,
     connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors), refusals }),
   })

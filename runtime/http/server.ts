@@ -2,6 +2,7 @@ import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
 import { HttpExchange, type Exchange } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
+import type { UnreadConnections } from './unread.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
 
@@ -34,6 +35,9 @@ export interface ServerOptions {
     /** Whether to keep it open after an answer. */
     keeps(peer: ArrayBuffer): boolean
   }
+  /** Hears of each connection that ended before a request was read on it. The library answers HTTP/1.0, TLS and whatever
+   * else it cannot read by itself, with 505 or 400, and tells nobody. */
+  readonly unread?: Pick<UnreadConnections, 'ended'> | undefined
   /** Called with an error that is a bug, after it was answered with 500. */
   readonly onBug: (error: unknown) => void
 }
@@ -50,7 +54,12 @@ export class HttpServer implements Router {
     this.#options = options
     this.#app.filter((res, change) => {
       this.#connections += Number(change)
-      if (change === 1 && options.connections?.admits(res.getRemoteAddress(), this.#connections) === false) res.close()
+      if (change !== 1) return
+      const peer = res.getRemoteAddress()
+      if (options.connections?.admits(peer, this.#connections) === false) return void res.close()
+      const openedAt = performance.now()
+      // The first request's own handler takes the place of this one.
+      res.onAborted(() => options.unread?.ended(peer, performance.now() - openedAt))
     })
   }
 

@@ -4,6 +4,7 @@ import { TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import type { Exchange } from '../http/exchange.js'
 import { json } from '../http/reply.js'
 import { HttpServer } from '../http/server.js'
+import type { UnreadConnections } from '../http/unread.js'
 import type { Log } from '../log.js'
 import { takesToken } from './internal-token.js'
 
@@ -19,6 +20,7 @@ export interface InternalOptions {
   readonly notReady: () => string | undefined
   readonly onBug: (error: unknown) => void
   readonly log?: Log
+  readonly unread?: UnreadConnections
 }
 
 /** A refused peer keeps asking: at most one log line per code in this time. */
@@ -27,11 +29,11 @@ const SAID_MS = 60_000
 /** The internal port of every node: health (open to all), metrics and `/internal/…` (both with the token, if one is set).
  * A ping also answers with this node's clock, `now` in Unix ms. Callers of another wire version are refused, so that a
  * rolling upgrade fails loudly. */
-export function internalServer({ token, metrics, identity, pong, notReady, onBug, log }: InternalOptions): HttpServer {
+export function internalServer({ token, metrics, identity, pong, notReady, onBug, log, unread }: InternalOptions): HttpServer {
   const takes = token === undefined ? () => true : takesToken(token)
   const refused = tellRefusals(metrics, log)
   new Gauge({ name: 'live_ready', help: 'Whether /readyz says ready: 1 or 0.', registers: [metrics], collect() { this.set(Number(notReady() === undefined)) } })
-  const server = new HttpServer({ onBug, guard: exchange => guard(exchange, takes, identity.instance, refused) })
+  const server = new HttpServer({ onBug, unread, guard: exchange => guard(exchange, takes, identity.instance, refused) })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/internal/ping', () => json({ ...identity, ...pong?.(), now: Date.now() }))
