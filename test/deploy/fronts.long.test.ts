@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { startCluster } from '../support/cluster.js'
 import type { Front } from '../support/front.js'
 import { fronts, manyAddresses } from '../support/fronts.js'
+import { sendRaw } from '../support/raw-request.js'
 import { ResumingViewer, SecureClient } from '../support/secure-client.js'
 import { until } from '../support/until.js'
 
@@ -13,6 +14,15 @@ t.test('in front of two gateways', async t => {
   // Each test has a video of its own.
   const behind = await startCluster(t, ['--gateways', '2', '--edges', '2'])
   const gateways = behind.record().gateways.map(({ url }) => url!)
+
+  await t.test('each part counts who speaks HTTP/1.0 to any of its ports, and nobody does by himself', async t => {
+    for (const { id, url, internalUrl } of ['gateway-1', 'edge-1', 'dispatcher-1'].map(id => behind.member(id))) {
+      t.equal(await behind.metric(id, 'live_unread_connections_total'), 0)
+      const urls = [url, internalUrl].filter(url => url !== null)
+      for (const each of urls) t.match((await sendRaw(Number(new URL(each).port), 'GET /healthz HTTP/1.0\r\n\r\n')).statuses, [505])
+      await until(async () => (await behind.metric(id, 'live_unread_connections_total')) === urls.length)
+    }
+  })
 
   for (const [name, start] of Object.entries(fronts)) {
     const first = `${name}-first`
