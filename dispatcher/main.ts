@@ -3,6 +3,7 @@ import { StoreWatch } from '../registry/expected-store.js'
 import { startNode } from '../registry/start.js'
 import type { View } from '../registry/view.js'
 import { systemClock } from '../runtime/clock.js'
+import { UnreadConnections } from '../runtime/http/unread.js'
 import type { Log } from '../runtime/log.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { urlOf } from '../runtime/variables.js'
@@ -104,7 +105,7 @@ async function run(config: DispatcherConfig): Promise<void> {
   })
   watcher.onChange(change => part.viewChanged(change))
 
-  const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady()), onBug, log })
+  const server = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady()), onBug, log, unread: new UnreadConnections({ clock: systemClock, log, metrics }) })
   part.route(server)
   routeStore(server, { standing, check: limitMs => store.check(limitMs) })
   const port = server.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)

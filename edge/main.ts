@@ -7,6 +7,7 @@ import { startNode } from '../registry/start.js'
 import { openIdentity } from '../runtime/auth/open.js'
 import { systemClock } from '../runtime/clock.js'
 import { Clients } from '../runtime/http/client-address.js'
+import { UnreadConnections } from '../runtime/http/unread.js'
 import { Connections } from '../runtime/limits/connections.js'
 import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
@@ -53,7 +54,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   watcher.onChange(() => part.viewChanged())
 
   const notReady = () => part.notReady()
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, url: () => internalUrl, pong: () => part.pong(), notReady: () => live.notReady(notReady()), onBug, log })
+  const unread = new UnreadConnections({ clock: systemClock, log, metrics: live.metrics })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics: live.metrics, identity, url: () => internalUrl, pong: () => part.pong(), notReady: () => live.notReady(notReady()), onBug, log, unread })
   part.route(internal)
   const refusals = new Refusals({ clock: systemClock, log, metrics: live.metrics, name: 'edge' })
   const descriptors = descriptorsForConnections()
@@ -68,6 +70,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     allowedOrigins: config.ALLOWED_ORIGINS,
     identity: auth,
     onBug,
+    unread,
     notReady,
   })
   const tlsWatch = tls && new TlsWatch({ files: tls, clock: systemClock, log, metrics: live.metrics, renew: () => open.renewTls() })

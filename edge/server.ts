@@ -9,6 +9,7 @@ import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json } from '../runtime/http/reply.js'
 import { HttpServer, leaveCallback, type Router } from '../runtime/http/server.js'
+import type { UnreadConnections } from '../runtime/http/unread.js'
 import type { Connections } from '../runtime/limits/connections.js'
 import type { StreamLimit } from '../runtime/limits/streams.js'
 import { streamAsked, wantsStream } from '../runtime/http/stream-request.js'
@@ -48,14 +49,15 @@ export interface PublicOptions {
   /** Who may watch; undefined: anyone. */
   readonly identity: Identity | undefined
   readonly onBug: (error: unknown) => void
+  readonly unread?: UnreadConnections
   readonly notReady: () => string | undefined
 }
 
 /** The plain stream, for viewers that reach this edge by themselves. */
-export function publicServer(edge: Edge, { tls, hstsSeconds, connections, streamsPerAddress, clients, allowedOrigins, identity, onBug, notReady }: PublicOptions): HttpServer {
+export function publicServer(edge: Edge, { tls, hstsSeconds, connections, streamsPerAddress, clients, allowedOrigins, identity, onBug, unread, notReady }: PublicOptions): HttpServer {
   const headers = publicHeaders(allowedOrigins, identity !== undefined, hstsSeconds)
   identity?.whenKeysChange(keys => edge.keysChanged(keys))
-  const server = new HttpServer({ onBug, tls, headers, connections })
+  const server = new HttpServer({ onBug, tls, headers, connections, unread })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
   server.route('GET', '/comments/:videoId', exchange => {

@@ -6,6 +6,7 @@ import { openIdentity } from '../runtime/auth/open.js'
 import { sleep, systemClock } from '../runtime/clock.js'
 import { Clients } from '../runtime/http/client-address.js'
 import { HttpServer } from '../runtime/http/server.js'
+import { UnreadConnections } from '../runtime/http/unread.js'
 import { Connections } from '../runtime/limits/connections.js'
 import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
@@ -63,12 +64,13 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
   })
   watcher.onChange(change => part.viewChanged(change))
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady()), onBug, log })
+  const unread = new UnreadConnections({ clock: systemClock, log, metrics })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady()), onBug, log, unread })
   const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - (redirect?.connections ?? 0), refusals })
   const { TLS_REDIRECT_PORT: redirectPort, PUBLIC_URL: to } = config
   const redirect: HttpServer | undefined = redirectPort === undefined || to === undefined ? undefined : redirectServer({ to, connections, onBug })
   const tls = tlsFiles(config)
-  const server = new HttpServer({ onBug, tls, headers: part.headers, connections })
+  const server = new HttpServer({ onBug, unread, tls, headers: part.headers, connections })
   const tlsWatch = tls && new TlsWatch({ files: tls, clock: systemClock, log, metrics, renew: () => server.renewTls() })
   part.route(server)
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)

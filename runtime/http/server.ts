@@ -3,6 +3,7 @@ import { LiveError } from '../../protocol/errors.js'
 import type { TlsFiles } from '../tls/pair.js'
 import { HttpExchange, type Exchange, type Silent } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
+import type { UnreadConnections } from './unread.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
 
@@ -37,6 +38,9 @@ export interface ServerOptions {
   readonly tls?: TlsFiles | undefined
   /** Answers paths that no route is for, whatever the method; without: 404. */
   readonly otherwise?: Handler
+  /** Hears of each connection that ended before a request was read on it. The library answers HTTP/1.0, TLS and whatever
+   * else it cannot read by itself, with 505 or 400, and tells nobody. */
+  readonly unread?: Pick<UnreadConnections, 'ended'> | undefined
   /** Called with an error that is a bug, after it was answered with 500. */
   readonly onBug: (error: unknown) => void
 }
@@ -83,24 +87,30 @@ export class HttpServer implements Router {
 
   /** @throws Error if the library cannot use the certificate or its key */
   #newApp(): App {
-    const { tls, connections } = this.#options
+    const { tls, connections, unread } = this.#options
     const app = (tls ? secureApp(tls) : uws.App()) as App
     app.filter((res, change) => {
       this.#connections += Number(change)
-      if (change !== 1 || !connections) return
+      if (change !== 1) return
       const peer = res.getRemoteAddress()
-      if (connections.admits(peer, this.#connections)) this.#watchSilent(res, connections.silent(peer, () => res.close()))
-      else res.close()
+      if (connections?.admits(peer, this.#connections) === false) return void res.close()
+      const silent = connections?.silent(peer, () => res.close())
+      const openedAt = performance.now()
+      // The first request's own handler takes the place of this one.
+      res.onAborted(() => {
+        silent?.over()
+        unread?.ended(peer, performance.now() - openedAt)
+      })
+      if (silent) this.#watchSilent(res, silent)
     })
     return app
   }
 
-  /** Tells when a new connection has ended, or brought a request: the library calls the data handler in the same turn as the
+  /** Tells when a new connection has brought a request: the library calls the data handler in the same turn as the
    * request's, and with no bytes where there is no body. An exchange that sets its own in its place does not tell: see
    * `unsure`. */
   #watchSilent(res: HttpResponse, silent: Silent): void {
     let exchange: HttpExchange | undefined
-    res.onAborted(() => silent.over())
     res.onData((_, isLast) => {
       silent.over()
       exchange ??= this.#entered

@@ -4,6 +4,7 @@ import { NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from
 import type { Exchange } from '../http/exchange.js'
 import { json } from '../http/reply.js'
 import { HttpServer } from '../http/server.js'
+import type { UnreadConnections } from '../http/unread.js'
 import type { Log } from '../log.js'
 import { refuseBrowsers, refuseOtherHosts } from './browser-guard.js'
 import { takesToken } from './internal-token.js'
@@ -23,6 +24,7 @@ export interface InternalOptions {
   readonly notReady: () => string | undefined
   readonly onBug: (error: unknown) => void
   readonly log?: Log
+  readonly unread?: UnreadConnections
 }
 
 /** A refused peer keeps asking: at most one log line per code in this time. */
@@ -31,10 +33,10 @@ const SAID_MS = 60_000
 /** The internal port of every node: health (open to all), metrics and `/internal/…` (both with the token, if one is set).
  * A ping also answers with this node's clock, `now` in Unix ms. Callers of another wire version are refused, so that a
  * rolling upgrade fails loudly; so are web pages. A health check that brings a nonce is answered with a proof of who we are. */
-export function internalServer({ token, metrics, identity, url = () => undefined, pong, notReady, onBug, log }: InternalOptions): HttpServer {
+export function internalServer({ token, metrics, identity, url = () => undefined, pong, notReady, onBug, log, unread }: InternalOptions): HttpServer {
   const refused = tellRefusals(metrics, log)
   new Gauge({ name: 'live_ready', help: 'Whether /readyz says ready: 1 or 0.', registers: [metrics], collect() { this.set(Number(notReady() === undefined)) } })
-  const server = new HttpServer({ onBug, guard: guardOf({ token, url, instance: identity.instance, refused }) })
+  const server = new HttpServer({ onBug, unread, guard: guardOf({ token, url, instance: identity.instance, refused }) })
   const proof = (nonce: string): Record<string, string> => {
     const own = url()
     const proof = token === undefined || own === undefined ? undefined : printProof(token, { instance: identity.instance, url: own }, nonce)
