@@ -25,7 +25,7 @@ async function slowStore(t: Test) {
     sync: (name: string) => void note(name, dispatcher.sync({ id: 'e', instance: 'e-1', internalUrl: 'http://e' }, [{ videoId: 'v', last: 0, want: undefined }])),
     reading: () => waiting.length,
     /** The store answers what it has been asked so far. */
-    async answer() {
+    answer: async () => {
       for (const resolve of waiting.splice(0)) resolve()
       await clock.advance(0)
     },
