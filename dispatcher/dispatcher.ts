@@ -71,9 +71,10 @@ interface Memory {
 
 const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRecentBytes: 128 << 20 }
 const HAND_OVER_SLICE = 500
-/** Pages of history and replays that are read from the store at a time: a sync waits for no more of them, and what each takes
- * of this thread comes piece by piece. */
-const READS_AT_ONCE = 2
+/** Pages of history and replays that are read from the store at a time: what each takes of this thread comes piece by piece. */
+const READS_AT_ONCE = 1
+/** Posts in hand go before them, for this long. */
+const POSTS_FIRST_MS = 20
 const READS_IN_LINE = 128
 const READ_WAIT_MS = 2_000
 
@@ -97,7 +98,7 @@ export class Dispatcher {
     this.#deps = deps
     this.#pauses = new Pauses(deps.clock)
     // RATE_LIMITED: a gateway or an edge of the last version does not back off from a dispatcher for a status below 500.
-    this.#reads = new Budget({ clock: deps.clock, atOnce: READS_AT_ONCE, inLine: READS_IN_LINE, waitMs: READ_WAIT_MS, code: 'RATE_LIMITED', refused: () => deps.metrics.readsRefused.inc() })
+    this.#reads = new Budget({ clock: deps.clock, atOnce: READS_AT_ONCE, inLine: READS_IN_LINE, waitMs: READ_WAIT_MS, code: 'RATE_LIMITED', first: () => this.#postsFirst(), refused: () => deps.metrics.readsRefused.inc() })
     const { self, store, view, clock, random, send, ping, metrics, onBug } = deps
     const { maxQueueBytes, maxPipeBytes } = { ...LIMITS, ...deps.limits }
     const owners = (this.#owners = new Owners(view, clock, self, deps.viewIsCurrent))
@@ -191,6 +192,15 @@ export class Dispatcher {
     this.#forward.close()
     this.#failover.close()
     this.#pauses.close()
+  }
+
+  /** Resolves when the posts in hand are answered, or after POSTS_FIRST_MS. */
+  async #postsFirst(): Promise<void> {
+    if (this.#inHand.size === 0) return
+    let cancel = (): void => {}
+    const enough = new Promise<void>(resolve => (cancel = this.#deps.clock.after(POSTS_FIRST_MS, resolve)))
+    await Promise.race([enough, Promise.allSettled(this.#inHand)])
+    cancel()
   }
 
   async #finished(): Promise<void> {

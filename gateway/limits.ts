@@ -9,12 +9,13 @@ import type { Refusals } from '../runtime/limits/refusals.js'
 import { Shares } from '../runtime/limits/shares.js'
 import { StreamLimit, type Counted } from '../runtime/limits/streams.js'
 
-/** Pages of history that are read at a time: many at once hurt posts, many one after the other do not. */
-const READS_AT_ONCE = 16
+/** Pages of history that are read at a time: enough to keep a dispatcher busy. The rest waits here, where clients take turns,
+ * and not at the dispatcher, where it would look slow and be hedged. */
+const READS_AT_ONCE = 4
 const READS_IN_LINE = 256
 const READ_WAIT_MS = 2_000
 /** What all clients' pages may take together, and one client's before its next ones are refused. */
-const READ_BYTES_PER_SECOND = 32 * 1024 * 1024
+const READ_BYTES_PER_SECOND = 64 * 1024 * 1024
 const READ_ALLOWANCE = 8 * 1024 * 1024
 /** Refused reads of one client that are answered at once. Beyond it a client asks again whatever it is told: it has its answer
  * when its Retry-After would be over, or thousands of refusals a second would take what posts need. */

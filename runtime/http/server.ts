@@ -114,8 +114,11 @@ export class HttpServer implements Router {
     res.onData((_, isLast) => {
       silent.over()
       exchange ??= this.#entered
-      // With the last of a body the library ends the connection's time-out. Where the answer came before, only this begins it.
-      if (isLast && exchange?.isAnswered) res.resume()
+      // With the last of a body the library ends the connection's time-out. Where the answer came before, only `resume` begins
+      // it anew; without `pause` before it the connection would never be read again (uWebSockets.js 20.51).
+      if (!isLast || !exchange?.isAnswered) return
+      res.pause()
+      res.resume()
     })
   }
 

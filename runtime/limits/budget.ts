@@ -12,6 +12,8 @@ export interface BudgetOptions {
   readonly waitMs: number
   /** What is beyond the budget is refused with this code. */
   readonly code: Extract<ErrorCode, 'OVERLOADED' | 'RATE_LIMITED'>
+  /** What goes before all of it; it is waited for before each begins. */
+  readonly first?: () => Promise<void>
   /** Told of each refusal. */
   readonly refused?: () => void
 }
@@ -49,6 +51,7 @@ export class Budget {
     if (this.#running >= this.#options.atOnce) await this.#turn(keys, wanted)
     else this.#running++
     try {
+      if (this.#options.first) await this.#options.first()
       return await work()
     } finally {
       this.#ended()

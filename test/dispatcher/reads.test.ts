@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { Scene } from './cast.js'
+import { draft, Scene } from './cast.js'
 
 const IN_LINE = 128
 
@@ -25,32 +25,32 @@ async function slowStore(t: Test) {
     sync: (name: string) => void note(name, dispatcher.sync({ id: 'e', instance: 'e-1', internalUrl: 'http://e' }, [{ videoId: 'v', last: 0, want: undefined }])),
     reading: () => waiting.length,
     /** The store answers what it has been asked so far. */
-    async answer() {
+    answer: async () => {
       for (const resolve of waiting.splice(0)) resolve()
       await clock.advance(0)
     },
   }
 }
 
-t.test('two pages or replays are read at a time, by turns, and a sync waits for neither', async t => {
+t.test('one page or replay is read at a time, by turns, and a sync waits for neither', async t => {
   const { scene, ended, page, replay, sync, reading, answer } = await slowStore(t)
   for (let i = 0; i < 20; i++) page(`page ${i}`)
   replay('replay')
   await scene.clock.advance(0)
-  t.equal(reading(), 2)
+  t.equal(reading(), 1)
   sync('sync')
   await scene.clock.advance(0)
-  t.equal(reading(), 3)
+  t.equal(reading(), 2)
   await answer()
-  t.same([...ended], [['page 0', 'read'], ['page 1', 'read']])
-  for (let i = 0; i < 3 && !(ended.has('replay') && ended.has('sync')); i++) await answer()
+  t.same([...ended], [['page 0', 'read']])
+  for (let i = 0; i < 5 && !(ended.has('replay') && ended.has('sync')); i++) await answer()
   t.same([ended.get('replay'), ended.get('sync')], ['read', 'read'], 'not behind the other pages')
   t.ok(ended.size < 12)
 })
 
 t.test('beyond the line a read is refused at once, with a code for which nobody backs off from this dispatcher', async t => {
   const { scene, ended, page, replay } = await slowStore(t)
-  for (let i = 0; i < 2 + IN_LINE; i++) page(`page ${i}`)
+  for (let i = 0; i < 1 + IN_LINE; i++) page(`page ${i}`)
   page('one too many')
   await scene.clock.advance(0)
   t.same([...ended], [['one too many', 'RATE_LIMITED']])
@@ -64,17 +64,42 @@ t.test('beyond the line a read is refused at once, with a code for which nobody 
 t.test('what nobody waits for any more, or has waited for too long, is not read', async t => {
   const { scene, ended, page, replay, reading, answer } = await slowStore(t)
   let left = false
-  for (const name of ['first', 'second']) page(name)
+  page('first')
   page('left', () => !left)
   replay('left too', () => !left)
   left = true
+  await scene.clock.advance(0)
   const { page: pages, lastIds } = scene.store.calls
   await answer()
   t.equal(reading(), 0)
   t.same([scene.store.calls.page, scene.store.calls.lastIds], [pages, lastIds])
-  for (const name of ['third', 'fourth', 'late']) page(name)
+  for (const name of ['second', 'late']) page(name)
   await scene.clock.advance(2_000)
   t.equal(ended.get('late'), 'RATE_LIMITED')
   await answer()
-  t.same([ended.get('third'), ended.get('fourth'), reading()], ['read', 'read', 0])
+  t.same([ended.get('second'), reading()], ['read', 0])
+})
+
+t.test('posts in hand go first, for 20 ms', async t => {
+  const { scene, page, reading, answer } = await slowStore(t)
+  const before = scene.store.calls.page
+  const posted = scene.post(draft('w'))
+  await scene.clock.advance(0)
+  page('first')
+  await scene.clock.advance(0)
+  t.equal(scene.store.calls.page, before)
+  await answer()
+  await posted
+  await scene.clock.advance(0)
+  t.equal(scene.store.calls.page, before + 1, 'at once when they are answered')
+  await answer()
+  void scene.post(draft('w'))
+  await scene.clock.advance(0)
+  page('second')
+  await scene.clock.advance(19)
+  t.equal(scene.store.calls.page, before + 1)
+  await scene.clock.advance(1)
+  t.equal(scene.store.calls.page, before + 2, 'a disk that hangs holds up no page')
+  t.equal(reading(), 2)
+  await answer()
 })

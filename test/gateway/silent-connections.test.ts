@@ -124,3 +124,15 @@ t.test('near the end of the room a connection ends with its answer', async t => 
   await until(() => closedOf(late) > 0)
   t.equal(closedOf(early), 0)
 })
+
+t.test('a connection goes on after an answer, given at once or later, and with a body or without', async t => {
+  const { open } = setUp(t)
+  for (const first of [GET, post(BODY), 'GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n', 'POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n1', 'GET /comments/none HTTP/1.1\r\nhost: x\r\n\r\n']) {
+    const client = await open('127.0.0.8', first)
+    for (const [i, next] of [first, post(BODY), GET, first].entries()) {
+      await until(() => client.answer.split('HTTP/1.1 ').length > i + 1, { what: `answer ${i + 1} after ${JSON.stringify(first)}` })
+      client.socket.write(next)
+    }
+    await until(() => client.answer.split('HTTP/1.1 ').length > 5)
+  }
+})

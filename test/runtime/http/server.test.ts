@@ -404,3 +404,64 @@ t.test('what may not stay open is closed with its answer', async t => {
   t.match(await raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n').ended, /\{"a":1\}$/)
   t.match(await raw(t, port, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n').ended, /^HTTP\/1.1 200/)
 })
+
+t.test('a connection is silent until it has brought a whole request or has ended, and can be closed until then', async t => {
+  const silent: { over: number; readonly close: () => void }[] = []
+  const unsure: number[] = []
+  let isSure = true
+  const { server, port } = serve(t, { 'GET /': () => json({}), 'POST /x': async exchange => json({ size: (await exchange.body(100)).length }) }, {
+    connections: {
+      admits: () => true,
+      keeps: () => true,
+      silent(_, close) {
+        const each = { over: 0, close }
+        silent.push(each)
+        return { over: () => void each.over++ }
+      },
+      unsure(peer) {
+        unsure.push(peer.byteLength)
+        return isSure
+      },
+    },
+  })
+  const next = async (text: string) => {
+    const from = silent.length
+    const connection = raw(t, port, text)
+    await until(() => silent.length > from)
+    return { ...connection, own: silent[from]! }
+  }
+  const left = await next('')
+  left.socket.destroy()
+  await until(() => left.own.over > 0, { what: 'it has left' })
+
+  const closed = await next('GET / HT')
+  closed.own.close()
+  t.equal(await closed.ended, '')
+  t.ok(closed.own.over > 0)
+
+  const asked = await next('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await until(() => asked.own.over > 0, { what: 'it has asked' })
+  t.equal(unsure.length, 0)
+  t.equal(silent.length, 3)
+
+  const posting = await next(post(5, 'ab'))
+  await until(() => silent.length === 5)
+  t.same(unsure, [4])
+  const body = silent[4]!
+  t.equal(body.over, 0)
+  posting.socket.write('cde')
+  await until(() => body.over > 0, { what: 'its body has come' })
+
+  const slow = await next(post(5, 'ab'))
+  await until(() => silent.length === 7)
+  silent[6]!.close()
+  t.equal(await slow.ended, '')
+  t.ok(silent[6]!.over > 0)
+
+  isSure = false
+  const refused = await next(post(5, 'abcde'))
+  t.equal(await refused.ended, '')
+  t.ok(refused.own.over > 0, 'the one that is closed is known by its end')
+  for (const { socket } of [asked, posting]) socket.destroy()
+  await until(() => server.connections === 0)
+})
