@@ -2,11 +2,13 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { brokenRule } from '../../protocol/readable.js'
 
+/** Short, and in a report's one line. */
+const shown = (text: string) => JSON.stringify(text.slice(0, 20)).replace(/[^\x20-\x7e]/gu, sign => `\\u{${sign.codePointAt(0)!.toString(16)}}`)
 const breaks = (t: Test, rule: RegExp, texts: readonly string[]) => {
-  for (const text of texts) t.match(brokenRule(text), rule, JSON.stringify(text))
+  for (const text of texts) t.match(brokenRule(text), rule, shown(text))
 }
 const keeps = (t: Test, texts: readonly string[]) => {
-  for (const text of texts) t.equal(brokenRule(text), undefined, JSON.stringify(text))
+  for (const text of texts) t.equal(brokenRule(text), undefined, shown(text))
 }
 
 /** Some for each way to be there and not to be seen. */
@@ -28,7 +30,7 @@ t.test('at most two line breaks in a row, however they are written', async t => 
 
 t.test('marks do not pile up', async t => {
   const zalgo = (marks: number, mark = '\u0301') => `Z${mark.repeat(marks)}`
-  breaks(t, /must not pile/, [zalgo(5), zalgo(300), `a ${zalgo(5)}`, zalgo(5, '\u0489'), zalgo(5, '\u20dd'), zalgo(3, '\u0301\u0316'), `Z${'\u0301\u200d'.repeat(5)}`, `Z${'\u0301\u034f'.repeat(5)}`, 'ก\u0e47\u0e47\u0e47\u0e47\u0e47\u0e47\u0e47\u0e47\u0e47', '\u064b'.repeat(5) + 'ب'])
+  breaks(t, /must not pile/, [zalgo(5), zalgo(300), `a ${zalgo(5)}`, zalgo(9, '\u0489'), zalgo(5, '\u20dd'), zalgo(3, '\u0301\u0316'), `Z${'\u0301\u200d'.repeat(5)}`, `Z${'\u0301\u034f'.repeat(5)}`, 'ก\u0e47\u0e47\u0e47\u0e47\u0e47\u0e47\u0e47\u0e47\u0e47', '\u064b'.repeat(5) + 'ب'])
   keeps(t, ['Việt Nam'.normalize('NFD'), 'ᾧ'.normalize('NFD'), 'בְּרֵאשִׁ֖ית', 'ཧྐྵྨླྺྼྻྂ', 'ကြွှော့်', 'नमस्तेेेेे', 'हाााााााााााा', 'น้ำ', 'ลุ้นนนน', 'مُحَمَّدٌ', '👩‍❤️‍💋‍👨'.repeat(20), '1️⃣2️⃣3️⃣'])
 })
 
