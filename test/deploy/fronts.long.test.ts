@@ -69,7 +69,11 @@ t.test('in front of two gateways', async t => {
       const before = all.map(({ acknowledged }) => acknowledged.length)
       await until(() => all.every(({ acknowledged }, index) => acknowledged.length > before[index]! + 20), { timeoutMs: 60_000, what: `posts through each before ${id} gets ${signal}` })
       await behind.again(id, behind.kill(id, signal))
-      await until(async () => (await behind.metric(id, 'live_gateway_posts_total')) > 0, { timeoutMs: 60_000, what: `${id} has been found again` })
+      const reads = () => behind.metric(id, 'live_gateway_history_reads_total')
+      for (const each of all) {
+        const before = await reads()
+        await until(async () => (await each.read(), (await reads()) > before), { timeoutMs: 60_000, what: `${each.name} has found ${id} again` })
+      }
     }
     for (const each of all) each.done = true
     await Promise.all(posting)
@@ -105,6 +109,11 @@ class Posted {
     this.video = `${name}-second`
     this.#client = new SecureClient(t, front)
     this.viewers = Array.from({ length: 10 }, () => new ResumingViewer(t, new SecureClient(t, front), this.video))
+  }
+
+  /** Reads a page of history: nobody else does. */
+  async read(): Promise<void> {
+    await this.#client.call(`/comments/${this.video}`)
   }
 
   /** Posts with a key for each comment, and again until it is acknowledged: as the page posts. */
