@@ -127,7 +127,7 @@ t.test('streams end within seconds of their key, told to come back, and the othe
   })
   sessions.keysChanged(parseJwks(issuer.jwks(['b'])))
   await clock.advance(7_000)
-  t.match(sinks.map(({ ended }) => ended), [/^retry: \d{3,4}\n\n$/, /^retry: /, undefined])
+  t.match(sinks.map(({ ended }) => ended), [/^retry: \d{3,4}\n$/, /^retry: /, undefined])
   t.equal(sessions.counts.endings.expired, 2)
 })
 

@@ -85,7 +85,7 @@ t.test('in a frame it asks the site for a token: to watch, to write, and for a n
   t.equal(second.query, 'after=0&gzip=1', 'it goes on where it was')
   second.stream.write(Buffer.concat([ready, comment(2)]))
   await frame.locator('body[data-state=live]').waitFor()
-  await frame.getByText('comment 2').waitFor()
+  await frame.locator('#comments').getByText('comment 2').waitFor()
   t.ok((await page.evaluate<number>('window.wanted')) > asked)
 })
 
