@@ -18,7 +18,7 @@ run gzip-1000 fanout --viewers 10000 --rate 1000 --gzip
 run gateway fanout --via gateway --viewers 9000 --rate 20
 run gateway-gzip fanout --via gateway --viewers 9000 --rate 20 --gzip
 run relay relay
-run tls fanout --tls
+run tls fanout --tls --rate 8
 run burst burst
 run idle idle
 run idle-gateway idle --via gateway --viewers 9000
