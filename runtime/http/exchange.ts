@@ -56,7 +56,9 @@ export class HttpExchange implements Exchange {
   /** An answer has begun. */
   answering = false
   readonly #req: HttpRequest
-  readonly #silent: ((close: () => void) => Silent) | undefined
+  /** Told when its connection has ended, where it may have been a silent one. */
+  readonly settle: ((ended: boolean) => void) | undefined
+  readonly #silent: (() => Silent) | undefined
   /** While its body comes. */
   #incomplete: Silent | undefined
   readonly #whenGone: (() => void)[] = []
@@ -65,10 +67,11 @@ export class HttpExchange implements Exchange {
   #onBodyTaken = (): void => {}
 
   /** @param silent counts the connection among those without a whole request, which may be closed for others' sake */
-  constructor(res: HttpResponse, req: HttpRequest, silent?: (close: () => void) => Silent) {
+  constructor(res: HttpResponse, req: HttpRequest, { silent, settle }: { silent?: () => Silent; settle?: ((ended: boolean) => void) | undefined } = {}) {
     this.res = res
     this.#req = req
     this.#silent = silent
+    this.settle = settle
     this.method = req.getCaseSensitiveMethod()
     this.path = req.getUrl()
     const query = req.getQuery()
@@ -79,6 +82,7 @@ export class HttpExchange implements Exchange {
     // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
       this.#over()
+      settle?.(true)
       for (const task of this.#whenGone) task()
     })
     if (this.framing.chunked) this.#take(() => {}) // in the library's callback, or its end would not be told
@@ -154,7 +158,7 @@ export class HttpExchange implements Exchange {
         if (length <= MAX_UNWANTED_BYTES) this.#take(() => {})
         return reject(tooLarge())
       }
-      this.#incomplete = this.#silent?.(() => this.res.close())
+      this.#incomplete = this.#silent?.()
       const parts: Buffer[] = []
       let size = 0
       this.whenGone(() => reject(new Error('the client left')))

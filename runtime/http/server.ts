@@ -52,10 +52,11 @@ export interface ConnectionRules {
   /** Whether to keep it open after an answer. */
   keeps(peer: ArrayBuffer, open: number): boolean
   /** It has no whole request yet, and may be closed for others' sake. */
-  silent(peer: ArrayBuffer, close: () => void): Silent
+  silent(peer: ArrayBuffer, close: () => void, isOpen: () => boolean): Silent
   /** A request has come on one of the peer's connections, and it is not known on which.
-   * @returns false where the connection with the request has to be closed */
-  unsure(peer: ArrayBuffer): boolean
+   * @returns undefined, or what is to be called when the connection with the request has ended, as it then has to: in the same
+   * turn, or with false where that is not certain */
+  unsure(peer: ArrayBuffer): ((ended: boolean) => void) | undefined
 }
 
 /** Methods that the library's types lack. */
@@ -94,7 +95,7 @@ export class HttpServer implements Router {
       if (change !== 1) return
       const peer = res.getRemoteAddress()
       if (connections?.admits(peer, this.#connections) === false) return void res.close()
-      const silent = connections?.silent(peer, () => res.close())
+      const silent = connections?.silent(peer, ...handles(res))
       const openedAt = performance.now()
       // The first request's own handler takes the place of this one.
       res.onAborted(() => {
@@ -197,8 +198,11 @@ export class HttpServer implements Router {
     if (!connections) return this.#serve(new HttpExchange(res, req), methods)
     // Before an exchange takes the place of the handlers that tell when the connection ends.
     const hasBody = req.getHeader('content-length') !== '' || req.getHeader('transfer-encoding') !== ''
-    if (hasBody && !connections.unsure(res.getRemoteAddress())) res.close()
-    else this.#serve((this.#entered = new HttpExchange(res, req, close => connections.silent(res.getRemoteAddress(), close))), methods)
+    const settle = hasBody ? connections.unsure(res.getRemoteAddress()) : undefined
+    // One that a stream may answer does not end in time.
+    if (settle && req.getCaseSensitiveMethod() !== 'POST') return void res.close()
+    this.#entered = new HttpExchange(res, req, { silent: () => connections.silent(res.getRemoteAddress(), ...handles(res)), settle })
+    this.#serve(this.#entered, methods)
   }
 
   #serve(exchange: HttpExchange, methods: Map<Method, Handler> | undefined): void {
@@ -237,7 +241,7 @@ export class HttpServer implements Router {
     const { fault, chunked } = exchange.framing
     // The library accepts chunks that the standard forbids, unseen by us: no request may follow a chunked one.
     // Nor may one follow a body that is still coming: the library ends the time-out with it.
-    const close = reply.close || fault !== undefined || chunked || exchange.isIncomplete
+    const close = reply.close || fault !== undefined || chunked || exchange.isIncomplete || exchange.settle !== undefined
     if (!close) return this.#write(exchange, reply, headers)
     // Not in the library's callback, where it would go on to serve further requests of the same read. A request that
     // comes while an answer is due closes the connection.
@@ -250,6 +254,7 @@ export class HttpServer implements Router {
   #write(exchange: HttpExchange, reply: Reply, headers: Readonly<Record<string, string>>): void {
     if (exchange.aborted) return // any use of the response would throw
     const { res } = exchange
+    const open = this.#connections
     exchange.answering = true
     const { body = '' } = reply
     const bodiless = exchange.method === 'HEAD' || reply.status === 204 || reply.status === 304
@@ -264,6 +269,7 @@ export class HttpServer implements Router {
       else res.endWithoutBody() // without an argument: `undefined` is printed as a length of 2^63
       exchange.answered()
     })
+    exchange.settle?.(this.#connections < open)
   }
 
   /** Sends a body as fast as the peer takes it. Until then the request is under way: the connection is closed if the peer
@@ -300,6 +306,11 @@ function secureApp({ certificate, key }: TlsFiles): TemplatedApp {
   } catch (cause) {
     throw new Error(`TLS_CERT_FILE: the HTTP server cannot use ${certificate} with ${key}`, { cause })
   }
+}
+
+/** What a silent connection is closed and looked at by. */
+function handles(res: HttpResponse): [close: () => void, isOpen: () => boolean] {
+  return [() => res.close(), () => res.getRemoteAddress().byteLength > 0]
 }
 
 /** Leaves the library's callback, inside which a fan-out costs four times the CPU. */

@@ -9,7 +9,7 @@ import type { Refusals } from './refusals.js'
 const SILENT_S = 12
 /** Beyond this share of the room no connection stays open after its answer. */
 const KEEPING = 3 / 4
-/** A client with more silent connections than this share of the room is not allowed to hide which of them sent a request. */
+/** Of more silent connections than this share of the room, one client's are not spared for a request of it. */
 const HIDING = 1 / 64
 
 export interface ConnectionOptions {
@@ -54,14 +54,15 @@ export class Connections {
     return open <= this.#options.room() * KEEPING && this.#takes(this.#kept, peer)
   }
 
-  /** A connection has no whole request yet. @param close closes it, now */
-  silent(peer: ArrayBuffer, close: () => void): Silent {
+  /** A connection has no whole request yet. @param isOpen whether it still is, asked in the turn in which one was closed */
+  silent(peer: ArrayBuffer, close: () => void, isOpen: () => boolean): Silent {
     const address = addressOf(peer)
     if (!address) return { over() {} } // it has left
     const own = address.toString()
     const network = keysOf(address).at(-1)!
     const connection: SilentConnection = {
       close,
+      isOpen,
       over: () => {
         this.#byAddress.delete(own, connection)
         this.#byNetwork.delete(network, connection)
@@ -72,20 +73,21 @@ export class Connections {
     return connection
   }
 
-  /** A request came on one of an address's connections, and nobody can tell on which: none of its silent ones may be closed
-   * any more, for each may be the one.
-   * @returns false where the address has too many for that: the connection with the request has to be closed */
-  unsure(peer: ArrayBuffer): boolean {
-    const { room, trusted, refusals } = this.#options
+  /** A request came on one of a peer's connections, and nobody can tell on which. Where few of its connections are silent,
+   * none of them may be closed any more, for each may be the one.
+   * @returns undefined where that is settled. Else, or a flood could hide behind a request of its own, the connection with the
+   * request has to end: to be called when it has ended, in the same turn, or with false where that is not certain */
+  unsure(peer: ArrayBuffer): ((ended: boolean) => void) | undefined {
+    const { room, trusted } = this.#options
     const address = addressOf(peer)
     const silent = address && this.#byAddress.of(address.toString())
-    if (!silent) return true
-    if (silent.size > room() * HIDING && !trusted.has(address)) {
-      refusals.count('silent_connections')
-      return false
+    if (!silent) return undefined
+    const settle = (ended: boolean) => {
+      for (const each of silent) if (!ended || !each.isOpen()) each.over()
     }
-    for (const each of silent) each.over()
-    return true
+    if (silent.size > room() * HIDING && !trusted.has(address)) return settle
+    settle(false)
+    return undefined
   }
 
   /** Closes the oldest silent connection of whoever has most. @returns false where there is none */
@@ -112,6 +114,7 @@ export class Connections {
 
 interface SilentConnection extends Silent {
   readonly close: () => void
+  readonly isOpen: () => boolean
 }
 
 /** Silent connections by a key, the oldest first. */

@@ -17,7 +17,7 @@ export function redirectServer({ to, connections, onBug }: RedirectOptions): Htt
   const admits = (peer: ArrayBuffer, open: number) => open <= MAX_CONNECTIONS && connections.admits(peer, open)
   return new HttpServer({
     onBug,
-    connections: { admits, keeps: () => false, silent: (peer, close) => connections.silent(peer, close), unsure: peer => connections.unsure(peer) },
+    connections: { admits, keeps: () => false, silent: (peer, close, isOpen) => connections.silent(peer, close, isOpen), unsure: peer => connections.unsure(peer) },
     otherwise: ({ url }) => ({ status: 308, headers: { location: new URL(url.startsWith('/') ? `${to}${url}` : to).href }, close: true }),
   })
 }

@@ -206,7 +206,7 @@ t.test('with --json every command says why it fails in one line of JSON on stder
     edges: away, dispatchers: away, gateways: away, videos: away, video: away, watch: away, drain: away, undrain: away, secure: away, name: away, expect: away, store: away,
     restore: '1 NO_BACKUP', backup: '2 BAD_USAGE', doctor: '1 none', tail: gateway, post: gateway, export: gateway, completion: '2 BAD_USAGE',
   })
-  t.match(await operate(['edges', '--json', ...nowhere.slice(2)], place), { status: 1, stderr: /^\{"error":\{"code":"NO_CLUSTER","message":"no cluster of npm start runs on / })
+  t.match(await operate(['edges', '--json', ...nowhere.slice(2)], place), { status: 1, stderr: /^\{"error":\{"code":"NO_CLUSTER","message":"no local cluster runs on / })
 })
 
 t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {

@@ -82,7 +82,7 @@ t.test('a flood of connections takes neither viewers nor ZooKeeper from a part w
     const { id } = await cluster.say('demo', 'to all')
     for (const viewer of viewers) await viewer.waitFor(event => event.id === id)
     t.notOk(viewers.some(({ isClosed }) => isClosed))
-    await until(() => /"descriptors":\d+,"event":"refused"/.test(gateway.output()), { what: 'a line in its log' })
+    await until(() => /"silent_connections":\d+,"event":"refused"/.test(gateway.output()), { what: 'a line in its log' })
     t.notMatch(gateway.output(), /zookeeper_lost|EMFILE/)
     t.ok(gateway.output().split('"event":"refused"').length < 35, 'a line a second')
     attack.stop()

@@ -373,7 +373,7 @@ t.test('a large answer reaches a slow reader whole', async t => {
   await until(() => socket.read() as Buffer | null, { what: 'the next answer on the same connection' })
 })
 
-const ALL = { silent: () => ({ over() {} }), unsure: () => true }
+const ALL = { silent: () => ({ over() {} }), unsure: () => undefined }
 
 t.test('what a server does not admit it closes at once, and it counts what is open', async t => {
   const seen: number[] = []
@@ -406,21 +406,21 @@ t.test('what may not stay open is closed with its answer', async t => {
 })
 
 t.test('a connection is silent until it has brought a whole request or has ended, and can be closed until then', async t => {
-  const silent: { over: number; readonly close: () => void }[] = []
+  const silent: { over: number; readonly close: () => void; readonly isOpen: () => boolean }[] = []
   const unsure: number[] = []
-  let isSure = true
+  let settle: ((ended: boolean) => void) | undefined = undefined
   const { server, port } = serve(t, { 'GET /': () => json({}), 'POST /x': async exchange => json({ size: (await exchange.body(100)).length }) }, {
     connections: {
       admits: () => true,
       keeps: () => true,
-      silent(_, close) {
-        const each = { over: 0, close }
+      silent(_, close, isOpen) {
+        const each = { over: 0, close, isOpen }
         silent.push(each)
         return { over: () => void each.over++ }
       },
       unsure(peer) {
         unsure.push(peer.byteLength)
-        return isSure
+        return settle
       },
     },
   })
@@ -458,10 +458,19 @@ t.test('a connection is silent until it has brought a whole request or has ended
   t.equal(await slow.ended, '')
   t.ok(silent[6]!.over > 0)
 
-  isSure = false
-  const refused = await next(post(5, 'abcde'))
-  t.equal(await refused.ended, '')
-  t.ok(refused.own.over > 0, 'the one that is closed is known by its end')
+  const settled: boolean[] = []
+  settle = ended => void settled.push(ended)
+  const answered = await next(post(5, 'abcde'))
+  t.match(await answered.ended, /\{"size":5\}$/, 'it has to end with its answer')
+  t.same(settled, [true])
+  const gone = await next(post(5, 'ab'))
+  await until(() => unsure.length === 4)
+  gone.socket.destroy()
+  await until(() => settled.length === 2)
+  t.same(settled, [true, true])
+  const put = await next('PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1')
+  t.equal(await put.ended, '')
+  t.ok(put.own.over > 0, 'the one that is closed is known by its end')
   for (const { socket } of [asked, posting]) socket.destroy()
   await until(() => server.connections === 0)
 })

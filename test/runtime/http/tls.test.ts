@@ -162,7 +162,7 @@ t.test('after a change, connections are counted and admitted as before, and a se
   const folder = tempFolder(t)
   const admitted: string[] = []
   let admits = true
-  const { server, port } = serve(t, makeCertificate(folder), { connections: { admits: (peer, open) => (admitted.push(`${new Uint8Array(peer).join('.')} ${open}`), admits), keeps: () => true, silent: () => ({ over() {} }), unsure: () => true } })
+  const { server, port } = serve(t, makeCertificate(folder), { connections: { admits: (peer, open) => (admitted.push(`${new Uint8Array(peer).join('.')} ${open}`), admits), keeps: () => true, silent: () => ({ over() {} }), unsure: () => undefined } })
   makeCertificate(folder)
   server.renewTls()
   await ask(port)

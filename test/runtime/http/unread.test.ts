@@ -59,7 +59,7 @@ t.test('a check of the port is counted; requests are not, answered or left, nor 
   await until(async () => (await count()) === 1)
 
   const { unread, count: other } = unreadConnections()
-  const closed = new HttpServer({ unread, connections: { admits: () => false, keeps: () => true, silent: () => ({ over() {} }), unsure: () => true }, onBug: () => {} })
+  const closed = new HttpServer({ unread, connections: { admits: () => false, keeps: () => true, silent: () => ({ over() {} }), unsure: () => undefined }, onBug: () => {} })
   t.after(() => closed.close())
   t.ok((await sendRaw(closed.listen('127.0.0.1', 0), whole)).closed)
   t.equal(await other(), 0)

@@ -63,7 +63,7 @@ t.test('where there is no room the oldest silent connection of the network with 
   const v6 = (network: number) => bytes(0x20, 1, 0xd, 0xb8, 0, 1, 0, network, 0, 0, 0, 0, 0, 0, 0, 1)
   const open = (name: string, peer: ArrayBuffer, count = 1) => {
     t.equal(connections.admits(peer, count), true, name)
-    return connections.silent(peer, () => closed.push(name))
+    return connections.silent(peer, () => closed.push(name), () => true)
   }
   open('other', OTHER)
   const [first] = ['one 1', 'one 2', 'one 3'].map(name => open(name, ONE))
@@ -79,23 +79,33 @@ t.test('where there is no room the oldest silent connection of the network with 
   t.match(await metrics.metrics(), /kind="silent_connections"\} 3/)
 })
 
-t.test('a request on nobody knows which connection of an address saves all of them, unless they are many', async t => {
+t.test('a request on nobody knows which connection of an address spares all of them where they are few, and else ends its own', async t => {
   const { connections } = stage({ room: () => 128, perAddress: set(1_000) })
-  let closed = 0
-  const silent = (peer: ArrayBuffer, count: number) => Array.from({ length: count }, () => connections.silent(peer, () => closed++))
-  const open = 129
-  silent(ONE, 2)
-  t.ok(connections.unsure(ONE))
-  t.notOk(connections.admits(OTHER, open), 'there is none that is silent for certain')
-  silent(ONE, 3)
-  t.notOk(connections.unsure(ONE), 'the connection that it came on must go')
-  t.ok(connections.admits(OTHER, open))
-  t.equal(closed, 1)
-  t.ok(connections.unsure(OTHER), 'another address has none')
-  silent(bytes(10, 1, 1, 1), 100)
-  t.ok(connections.unsure(bytes(10, 1, 1, 1)), 'a proxy hides nothing')
-  t.ok(connections.unsure(bytes()), 'it has left')
-  connections.silent(bytes(), () => closed++).over()
+  const closed: string[] = []
+  const open = new Set<string>()
+  const silent = (peer: ArrayBuffer, ...names: string[]) => {
+    for (const name of names) {
+      open.add(name)
+      connections.silent(peer, () => closed.push(name), () => open.has(name))
+    }
+  }
+  silent(ONE, 'a', 'b')
+  t.equal(connections.unsure(ONE), undefined)
+  t.notOk(connections.admits(OTHER, 129), 'there is none that is silent for certain')
+  silent(ONE, 'c', 'd', 'e')
+  const settle = connections.unsure(ONE)!
+  open.delete('c')
+  settle(true)
+  t.ok(connections.admits(OTHER, 129))
+  t.same(closed, ['d'], 'c was the one')
+  silent(ONE, 'f', 'g')
+  connections.unsure(ONE)!(false)
+  t.notOk(connections.admits(OTHER, 129), 'it might be any of them')
+  t.equal(connections.unsure(OTHER), undefined, 'another address has none')
+  silent(bytes(10, 1, 1, 1), 'h', 'i', 'j', 'k')
+  t.equal(connections.unsure(bytes(10, 1, 1, 1)), undefined, 'a proxy hides nothing')
+  t.equal(connections.unsure(bytes()), undefined, 'it has left')
+  connections.silent(bytes(), () => closed.push('left'), () => false).over()
 })
 
 t.test('near the end of the room nothing stays open after its answer', async t => {

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { redirectServer } from '../../../runtime/tls/redirect.js'
 
 function serve(t: Test, to: string, admits = () => true) {
-  const server = redirectServer({ to, connections: { admits, silent: () => ({ over() {} }), unsure: () => true }, onBug: error => t.fail(String(error)) })
+  const server = redirectServer({ to, connections: { admits, silent: () => ({ over() {} }), unsure: () => undefined }, onBug: error => t.fail(String(error)) })
   const port = server.listen('127.0.0.1', 0)
   t.after(() => server.close())
   return { server, port }
