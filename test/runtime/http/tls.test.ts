@@ -108,7 +108,7 @@ t.test('a certificate changes under open streams and a stream of newcomers: nobo
     socket.once('close', () => (viewer.closed = true))
     t.after(() => socket.destroy())
     viewers.push(viewer)
-    await until(() => viewer.text.includes(':\n\n'))
+    await until(() => viewer.text.includes(':\n'))
   }
   await watch()
   let changing = true
