@@ -42,6 +42,7 @@ const ONLY_READ: readonly (readonly [command: RegExp, read: (argv: string[]) => 
   [/^npm run bench -- (?!--help)/, ([name = '', ...argv]) => flagsIn(`bench/${name}.ts`, argv)],
   [/^npm run simulate -- (?=.*--mutants)/, argv => flagsIn('test/simulate/main.ts', argv)],
   [/^npm run fuzz -- /, argv => flagsIn('test/fuzz/main.ts', argv)],
+  [/^npm run clients -- /, argv => flagsIn('test/clients/main.ts', argv)],
   [/^npm run mutation -- /, argv => flagsIn('test/mutation/main.ts', argv)],
   [/^node dist\/test\/chaos\/stalled\.js\b/, argv => flagsIn('test/chaos/stalled.ts', argv)],
   [/^node dist\/test\/chaos\/storm\.js\b/, argv => flagsIn('test/chaos/storm.ts', argv)],
