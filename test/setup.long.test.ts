@@ -56,7 +56,7 @@ interface Setup {
 
 /** setup.sh in a checkout, on a machine that has nothing but what it is given. */
 function machine(t: Test, { node, glibc = '2.38', more = {}, ...programs }: Machine): Setup {
-  const folder = t.testdir({ bin: {}, checkout: { 'live-comments.ts': '', test: { 'setup.test.ts': '' } } })
+  const folder = t.testdir({ bin: {}, checkout: { 'live-comments.ts': '', test: { 'setup.long.test.ts': '' } } })
   const bin = join(folder, 'bin')
   const checkout = join(folder, 'checkout')
   const log = join(folder, 'calls')
