@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { checkBody, toEventJson, toPublic, MAX_AUTHOR, MAX_CONTENT } from '../../../protocol/comment.js'
 import { commentEvent, SseParser } from '../../../protocol/sse.js'
@@ -27,7 +28,7 @@ export const comments: Target = {
       const comment = { id: 7, videoId: 'v', authorId, content, createdAt: 1 }
       const json = toEventJson(comment)
       const [event, ...more] = new SseParser().push(Buffer.from(commentEvent(7, json) + 'data: after\n\n'))
-      must(event?.data === json && event.id === '7' && more.length === 1, 'another event than was sent')
+      must(event?.id === '7' && isDeepStrictEqual(JSON.parse(event.data), JSON.parse(json)) && more.length === 1, 'another event than was sent')
       const { comments } = parseBatch(Buffer.from(printComment({ videoId: 'v', prev: 0, id: 7, json })))
       must(comments.length === 1 && comments[0]!.json === json, 'another comment than was sent')
       must(JSON.stringify({ ...(JSON.parse(json) as object), videoId: 'v' }).length === JSON.stringify(toPublic(comment)).length, 'the stream and the API say different things')
