@@ -68,7 +68,7 @@ t.test('a part that dies stays dead where it is not to be started again', async 
 })
 
 t.test('the watchdog ends a part that is frozen', async t => {
-  const { part: it, lines } = await part(t, WELL, { watchdogMs: 300 })
+  const { part: it, lines } = await part(t, WELL, { watchdogMs: 600 })
   await it.start()
   const [first, before] = [it.pid!, lines.length] // a start that took long may have ended with its watchdog too
   process.kill(first, 'SIGSTOP')
@@ -79,7 +79,7 @@ t.test('the watchdog ends a part that is frozen', async t => {
 
 t.test('a part that is not ready yet says what it waits for', async t => {
   const file = join(t.testdir({ 'not-ready': '' }), 'not-ready')
-  const { part: it, lines } = await part(t, WELL, { env: { NOT_READY: file }, watchdogMs: 300 })
+  const { part: it, lines } = await part(t, WELL, { env: { NOT_READY: file }, watchdogMs: 600 })
   const ready = it.start()
   await until(() => lines.some(line => /part-1 +waits: the moon is not up/.test(line)))
   rmSync(file)
