@@ -118,11 +118,13 @@ class Posted {
 
   /** Posts with a key for each comment, and again until it is acknowledged: as the page posts. */
   async post(): Promise<void> {
-    while (!this.done && !this.#client.closed) {
+    // The last one too is sent until it is acknowledged: it may have been stored by a try that was not.
+    for (let unknown = false; (unknown || !this.done) && !this.#client.closed;) {
       const key = `comment-${this.acknowledged.length}`
       const { status, body } = await this.#client.post(this.video, key, { 'idempotency-key': key })
-      if (status === 201) this.acknowledged.push((JSON.parse(body) as { id: string }).id)
-      else this.refused.push(`${new Date().toISOString()} ${status} ${body}`)
+      unknown = status !== 201
+      if (unknown) this.refused.push(`${new Date().toISOString()} ${status} ${body}`)
+      else this.acknowledged.push((JSON.parse(body) as { id: string }).id)
       await sleep(10)
     }
   }
