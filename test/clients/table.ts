@@ -36,7 +36,7 @@ export function rowsOf(trials: readonly Trial[]): Row[] {
     const own = trials.filter(each => each.client === client)
     const refused = own.find(each => each.refused !== undefined)?.refused
     return {
-      client: `${client.name}${client.from.includes(client.name) ? `, ${client.from.slice(client.from.indexOf(client.name) + client.name.length).trim()}` : ` (${client.from})`}`,
+      client: `${client.name} (${client.from})`,
       first: told(own, ({ firstMs }) => (firstMs === undefined ? 'not before the next' : 'at once')) + (own.some(({ empty }) => empty) ? '; empty messages' : ''),
       resume: told(own, ({ resumed }) => (resumed === 'one two three' ? 'all, once' : `has "${resumed}"`)),
       end: told(own, ({ ended, back, complete }) => `${ended === 'end' ? 'told of the end' : ended === 'nothing' ? 'nothing' : `error: ${short(ended)}`}${back ? complete === 'one two three four' ? '; back, all' : `; back, has "${complete}"` : '; stays away'}`),
