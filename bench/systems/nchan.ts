@@ -4,31 +4,17 @@ import { Ports } from '../../cluster/ports.js'
 import { withChildren } from '../measure/process-usage.js'
 import { Child, temporaryFolder } from './child.js'
 import { NotInstalledError, versionOf } from './installed.js'
+import { nginxConfiguration } from './nginx.js'
 import { publishTarget, sseTarget } from './publish.js'
 import type { RunningSystem } from './system.js'
 
 const GET_IT = 'apt-get install nginx libnginx-mod-nchan (its service need not run)'
 const MODULE = '/usr/lib/nginx/modules/ngx_nchan_module.so'
 
-/** Nchan, nginx's pub/sub module. One worker, as every other system here has one process that delivers; no access log;
- * a short message buffer, for our viewers ask for what comes from now on; more shared memory than its default, which
+/** Nchan, nginx's pub/sub module. A short message buffer, for our viewers ask for what comes from now on; more shared memory than its default, which
  * 10,000 subscribers with a backlog exhaust. */
 function configuration(folder: string, port: number): string {
-  return `
-load_module ${MODULE};
-worker_processes 1;
-daemon off;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log error;
-events { worker_connections 19000; }
-http {
-  access_log off;
-  client_body_temp_path ${folder}/body;
-  proxy_temp_path ${folder}/proxy;
-  fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi;
-  scgi_temp_path ${folder}/scgi;
-  keepalive_requests 1000000;
+  return nginxConfiguration(folder, `  keepalive_requests 1000000;
   nchan_shared_memory_size 512M;
   server {
     listen 127.0.0.1:${port} backlog=4096;
@@ -43,9 +29,8 @@ http {
       nchan_message_buffer_length 200;
       nchan_message_timeout 30s;
     }
-  }
-}
-`
+  }`, `load_module ${MODULE};
+`)
 }
 
 export async function startNchan(): Promise<RunningSystem> {

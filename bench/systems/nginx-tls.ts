@@ -1,35 +1,19 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ports } from '../../cluster/ports.js'
-import { projectRoot } from '../../runtime/root.js'
 import type { TlsFiles } from '../../runtime/tls/pair.js'
 import { makeCertificate } from '../../test/support/certificate.js'
+import { find } from '../../test/support/front.js'
 import { withChildren } from '../measure/process-usage.js'
 import { Child, temporaryFolder } from './child.js'
 import { versionOf } from './installed.js'
 import { LiveSystem, type LiveOptions } from './live.js'
+import { nginxConfiguration } from './nginx.js'
 import type { RunningSystem } from './system.js'
 
-/** Where setup.sh puts it. */
-const OURS = join(projectRoot, '.cache', 'nginx', 'usr', 'sbin', 'nginx')
-
-/** TLS ends at nginx, which passes streams on as deploy/nginx does: unbuffered, over HTTP/1.1. One worker, as there is one
- * edge; no access log. */
+/** TLS ends at nginx, which passes streams on as deploy/nginx does: unbuffered, over HTTP/1.1. */
 function configuration(folder: string, port: number, upstream: string, { certificate, key }: TlsFiles): string {
-  return `
-worker_processes 1;
-daemon off;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log error;
-events { worker_connections 19000; }
-http {
-  access_log off;
-  client_body_temp_path ${folder}/body;
-  proxy_temp_path ${folder}/proxy;
-  fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi;
-  scgi_temp_path ${folder}/scgi;
-  server {
+  return nginxConfiguration(folder, `  server {
     listen 127.0.0.1:${port} ssl backlog=4096;
     ssl_certificate ${certificate};
     ssl_certificate_key ${key};
@@ -42,14 +26,12 @@ http {
       gzip off;
       proxy_read_timeout 60s;
     }
-  }
-}
-`
+  }`)
 }
 
 /** Ours without TLS, and nginx in front of it with. Posts go past nginx. */
 export async function startBehindNginx(options: LiveOptions): Promise<RunningSystem> {
-  const nginx = existsSync(OURS) ? OURS : 'nginx'
+  const nginx = find('nginx')?.path ?? 'nginx'
   const version = versionOf(nginx, ['-v'], /nginx\/(\S+)/, 'run ./setup.sh')
   const live = await LiveSystem.start(options)
   const { host, port: upstreamPort } = live.streams[0]!

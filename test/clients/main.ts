@@ -8,6 +8,7 @@ import { Guard } from '../../cluster/guard.js'
 import { Ports } from '../../cluster/ports.js'
 import { projectRoot } from '../../runtime/root.js'
 import { Cluster } from '../support/cluster.js'
+import { find } from '../support/front.js'
 import { until } from '../support/until.js'
 import { CLIENTS, LANGUAGES, type StreamClient } from './list.js'
 import { rowsOf, tableOf, type Trial } from './table.js'
@@ -89,8 +90,8 @@ const pids: number[] = []
 
 /** Waits until all of them are done, or for so long. */
 async function allOr(ms: number, running: readonly Running[], done: (each: Running) => boolean): Promise<void> {
-  const until = performance.now() + ms
-  while (performance.now() < until && !running.every(done)) await sleep(20)
+  const by = performance.now() + ms
+  while (performance.now() < by && !running.every(done)) await sleep(20)
 }
 
 function build(languages: readonly (keyof typeof LANGUAGES)[]): (keyof typeof LANGUAGES)[] {
@@ -114,7 +115,7 @@ function build(languages: readonly (keyof typeof LANGUAGES)[]): (keyof typeof LA
 
 /** A proxy in as few words as it takes: HTTP/1.1, and the next gateway where one is away. */
 async function front(name: 'nginx' | 'caddy', upstreams: readonly string[], folder: string): Promise<string | undefined> {
-  const program = [join(projectRoot, '.cache', name, 'usr', 'sbin', name), join(projectRoot, '.cache', name, 'usr', 'bin', name), name].find(path => spawnSync(path, ['-v']).error === undefined)
+  const program = find(name)?.path
   if (program === undefined) {
     say(`no ${name} here: nothing is tried behind it`)
     return undefined
