@@ -271,7 +271,7 @@ fetch_to_run() {
   node -e '
     const read = name => JSON.parse(fs.readFileSync(name, "utf8"))
     const manifest = read("package.json"), lock = read("package-lock.json")
-    const kept = Object.entries(manifest.devDependencies).filter(([name]) => /^typescript$|^@types\/(node|better-sqlite3|node-zookeeper-client)$/.test(name))
+    const kept = Object.entries(manifest.devDependencies).filter(([name]) => /^typescript$|^@types\/(node|better-sqlite3|node-zookeeper-client|ws)$/.test(name))
     manifest.devDependencies = lock.packages[""].devDependencies = Object.fromEntries(kept)
     fs.writeFileSync(".cache/run/package.json", JSON.stringify(manifest))
     fs.writeFileSync(".cache/run/package-lock.json", JSON.stringify(lock))'

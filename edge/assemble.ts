@@ -5,6 +5,7 @@ import type { NodeIdentity } from '../registry/start.js'
 import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Router } from '../runtime/http/server.js'
+import type { SocketRouter } from '../runtime/http/socket.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { pingWith } from '../runtime/peers/ping.js'
 import { Edge, type EdgeDeps } from './edge.js'
@@ -61,7 +62,7 @@ export class EdgePart {
   }
 
   /** Mounts what dispatchers, gateways and operators ask of it. */
-  route(router: Router): void {
+  route(router: Router & SocketRouter): void {
     internalRoutes(router, this.edge)
   }
 

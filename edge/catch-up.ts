@@ -2,7 +2,7 @@ import type { VideoId } from '../protocol/comment.js'
 import { streamEvent, type StreamEvent } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
 import { gapEvent, readyEvent } from '../protocol/sse.js'
-import { encodeReady, together, type GzipPolicy } from './encoding.js'
+import { encodeReady, NOTHING, type GzipPolicy } from './encoding.js'
 import { pieceEnd, Pieces } from './pieces.js'
 import { after, type ReplayBuffer, type Run } from './replay-buffer.js'
 import { missedBy, Replays, type ReplaysDeps } from './replay.js'
@@ -46,12 +46,9 @@ export class CatchUp {
 
   /** Makes the viewer live, or lets it wait for history first. */
   advance(viewer: Viewer): void {
-    if (viewer.blocked) return viewer.goLive()
-    const { buffer, flushed } = this.#room
-    const back = this.#back(viewer)
-    const missed = missedBy(viewer, buffer, flushed)
-    if (missed) return this.#send(viewer, back ? [back, ...missed] : missed)
-    if (back) viewer.write(this.#pieces.encode(viewer.outlet.encoding, [back]))
+    if (viewer.blocked || !this.#back(viewer)) return viewer.goLive()
+    const missed = missedBy(viewer, this.#room.buffer, this.#room.flushed)
+    if (missed) return this.#send(viewer, missed)
     viewer.waitForHistory()
     this.#replays.ask()
   }
@@ -74,19 +71,17 @@ export class CatchUp {
     const { encoding } = viewer.outlet
     let rest = missed
     for (let end = pieceEnd(rest); end < rest.length; end = pieceEnd(rest)) {
-      viewer.cursor = rest[end - 1]!.id
-      viewer.write(this.#pieces.encode(encoding, rest.slice(0, end)))
+      viewer.write(this.#pieces.encode(encoding, rest.slice(0, end)), rest[end - 1]!.id)
       // What is left, and what has come by then, follows when the socket drains.
       if (viewer.state !== LIVE) return
       rest = rest.slice(end)
     }
-    viewer.cursor = flushed
-    if (viewer.ready && rest.length === 0) return
-    const last = this.#pieces.encode(encoding, rest)
-    if (viewer.ready) return viewer.write(last)
-    viewer.ready = true
-    const ready = encodeReady(encoding, flushed, readyEvent(flushed, videoId, total))
-    viewer.write(rest.length === 0 ? ready : together(last, ready))
+    const last = rest.length === 0 ? NOTHING : this.#pieces.encode(encoding, rest)
+    if (!viewer.ready) {
+      viewer.ready = true
+      viewer.write(last, flushed, encodeReady(encoding, flushed, readyEvent(flushed, videoId, total)))
+    } else if (rest.length > 0) viewer.write(last, flushed)
+    else viewer.cursor = flushed
   }
 
   /** History came: it serves all that wait for it, and the buffer keeps it for those who come next. */
@@ -100,18 +95,17 @@ export class CatchUp {
     let served = false
     for (const viewer of waiting) {
       if (viewer.state.kind !== 'replaying') continue
-      if (viewer.blocked) {
+      if (viewer.blocked || !this.#back(viewer)) {
         // It catches up once it takes bytes again.
         if (!missedBy(viewer, joined, flushed)) continue
         served = true
         viewer.goLive()
         continue
       }
-      const back = this.#back(viewer)
       const missed = missedBy(viewer, joined, flushed)
-      if (missed) this.#send(viewer, back ? [back, ...missed] : missed)
-      else if (back) viewer.write(this.#pieces.encode(viewer.outlet.encoding, [back]))
-      served ||= missed !== undefined
+      if (!missed) continue
+      this.#send(viewer, missed)
+      served = true
     }
     return served
   }
@@ -119,22 +113,21 @@ export class CatchUp {
   /** Nobody answered in time, the answers fell short of L, or the room ran ahead of them: the viewer is told what it
    * missed, and joins at L. */
   #giveUp(viewer: Viewer): void {
+    if (!this.#back(viewer)) return viewer.goLive()
     const { flushed } = this.#room
-    const back = this.#back(viewer)
     const { cursor } = viewer
-    const gap = cursor === undefined || cursor >= flushed ? [] : [streamEvent(flushed, gapEvent(cursor, flushed))]
-    this.#send(viewer, back ? [back, ...gap] : gap)
+    this.#send(viewer, cursor === undefined || cursor >= flushed ? [] : [streamEvent(flushed, gapEvent(cursor, flushed))])
   }
 
-  /** Brings the cursor of a viewer from before the room began anew to where it did.
-   * @returns the gap that says so; undefined where there is nothing to say */
-  #back(viewer: Viewer): StreamEvent | undefined {
+  /** Brings a viewer from before the room began anew to where it did, with a gap that says so.
+   * @returns false if its socket took the last it can for now */
+  #back(viewer: Viewer): boolean {
     const { epoch, restartedAt } = this.#room
     const { cursor } = viewer
-    if (viewer.epoch === epoch) return undefined
+    if (viewer.epoch === epoch) return true
     viewer.epoch = epoch
-    if (cursor === undefined || cursor <= restartedAt) return undefined
-    viewer.cursor = restartedAt
-    return streamEvent(restartedAt, gapEvent(cursor, restartedAt))
+    if (cursor === undefined || cursor <= restartedAt) return true
+    viewer.write(this.#pieces.encode(viewer.outlet.encoding, [streamEvent(restartedAt, gapEvent(cursor, restartedAt))]), restartedAt)
+    return !viewer.blocked
   }
 }

@@ -1,13 +1,15 @@
 import { Buffer } from 'node:buffer'
 import { frame, FrameKind, streamEvent, type EndReason } from '../protocol/frame.js'
 import { checksumOf, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS, GzipTrailer } from '../protocol/gzip.js'
+import type { Cursor } from '../protocol/id.js'
+import { inOne, type Encoded } from '../protocol/link.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../protocol/sse.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import type { Reply } from '../runtime/http/reply.js'
 import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
 import type { Counted } from '../runtime/limits/streams.js'
 import type { Edge } from './edge.js'
-import { encode, together, type Encoded, type Encoding } from './encoding.js'
+import { encode, withReady, type Encoding } from './encoding.js'
 import type { Outlet, Start, Viewer } from './viewer.js'
 
 const FRAME_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' }
@@ -42,7 +44,7 @@ const SHAPES: Readonly<Record<Encoding, Shape>> = {
   },
   gzip: {
     headers: { ...STREAM_HEADERS, ...GZIP_HEADERS },
-    first: () => together({ bytes: GZIP_HEADER, checksum: checksumOf('') }, encode('gzip', [streamEvent(0, retryLine() + HEARTBEAT)], 0)),
+    first: () => inOne([{ bytes: GZIP_HEADER, checksum: checksumOf('') }, encode('gzip', [streamEvent(0, retryLine() + HEARTBEAT)], 0)]),
     nothing: EMPTY_BLOCK,
     endsChunks: true,
     last: () => encode('gzip', [streamEvent(0, retryLine())], 0),
@@ -82,8 +84,12 @@ class Connection implements Outlet, StreamEvents {
     this.#stream = new Stream(res, [headers, own], this.#count(first()), this)
   }
 
-  write(encoded: Encoded): boolean {
-    return this.#stream.write(this.#count(encoded))
+  write(encoded: Encoded, _from?: Cursor, _to?: Cursor, ready?: Encoded): boolean {
+    return this.#stream.write(this.#count(withReady(encoded, ready)))
+  }
+
+  heartbeat(): boolean {
+    return this.write(encode(this.encoding, [streamEvent(0, HEARTBEAT)], 0))
   }
 
   end(reason: EndReason): void {

@@ -8,12 +8,12 @@ import { peersIn, type View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import type { Keys } from '../runtime/auth/keys.js'
 import type { Clock } from '../runtime/clock.js'
+import { Pacer } from '../runtime/fan-out/pacer.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
 import type { GzipPolicy } from './encoding.js'
 import { Freshness } from './freshness.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
-import { Pacer } from './pacer.js'
 import { ReplayBudget } from './replay-buffer.js'
 import { Room, type RoomDeps } from './room.js'
 import { Syncs, type SyncDeps } from './sync.js'
@@ -116,8 +116,8 @@ export class Edge {
   /** Viewers of each video that anyone here watches. */
   subscriptions(): Map<VideoId, number> {
     const subscriptions = new Map<VideoId, number>()
-    for (const { videoId, viewers } of this.#rooms.values()) {
-      if (viewers.size > 0) subscriptions.set(videoId, viewers.size)
+    for (const { videoId, weight } of this.#rooms.values()) {
+      if (weight > 0) subscriptions.set(videoId, weight)
     }
     return subscriptions
   }
@@ -136,8 +136,31 @@ export class Edge {
     this.#metrics.joins.inc()
     const viewer = room.join(start, outlet)
     if (start.endsAt !== undefined) this.#expiries.add(viewer, start.endsAt, start.key)
-    this.#holdings.changed(videoId, room.viewers.size)
+    this.#holdings.changed(videoId, room.weight)
     return viewer
+  }
+
+  /** A viewer for those of a gateway who have all up to the room's last flush, as one that has just become ready there has. */
+  follow(videoId: VideoId, outlet: Outlet): Viewer {
+    const room = this.#rooms.get(videoId)!
+    const viewer = room.follow(outlet)
+    this.#viewers += viewer.weight
+    this.#holdings.changed(videoId, room.weight)
+    return viewer
+  }
+
+  /** Counts how often the video's room has begun anew below where it stood. */
+  epochOf(videoId: VideoId): number {
+    return this.#rooms.get(videoId)?.epoch ?? 0
+  }
+
+  /** How many people watch by this viewer, at least one. */
+  weigh(viewer: Viewer, weight: number): void {
+    if (viewer.gone) return
+    const room = this.#rooms.get(viewer.videoId)!
+    this.#viewers += weight - viewer.weight
+    room.weigh(viewer, weight)
+    this.#holdings.changed(room.videoId, room.weight)
   }
 
   /** Ends the streams whose key is none of these, within seconds. */
@@ -149,10 +172,10 @@ export class Edge {
   leave(viewer: Viewer): void {
     if (viewer.gone) return
     const room = this.#rooms.get(viewer.videoId)!
-    this.#viewers--
+    this.#viewers -= viewer.weight
     this.#expiries.delete(viewer)
     room.leave(viewer)
-    this.#holdings.changed(room.videoId, room.viewers.size)
+    this.#holdings.changed(room.videoId, room.weight)
   }
 
   /** The viewer's socket takes bytes again. */
@@ -211,7 +234,8 @@ export class Edge {
     let count = 0
     for (const room of this.#rooms.values()) {
       for (const viewer of room.viewers) {
-        if (count++ === most) return
+        if (count >= most) return
+        count += viewer.weight
         this.#end(viewer, 'drain')
       }
     }
@@ -272,7 +296,7 @@ export class Edge {
 
   #closeSlow(now: number): void {
     for (const viewer of this.#blocked) {
-      if (viewer.blockedForMs(now) < SLOW_MS) continue
+      if (viewer.outlet.patient || viewer.blockedForMs(now) < SLOW_MS) continue
       this.#metrics.slow.inc()
       this.#end(viewer, 'slow')
     }

@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { frame, FrameKind, framesOf, type StreamEvent } from '../protocol/frame.js'
-import { blocks, checksumOf, joined, type Checksum } from '../protocol/gzip.js'
+import { blocks, checksumOf } from '../protocol/gzip.js'
 import type { Cursor } from '../protocol/id.js'
+import { inOne, type Encoded } from '../protocol/link.js'
 
 /** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port, in frames towards a gateway. */
 export type Encoding = 'plain' | 'gzip' | 'frames' | 'gzipFrames'
@@ -11,13 +12,6 @@ export interface GzipPolicy {
   /** Of zlib, 1–9. */
   readonly level: number
   readonly minViewers: number
-}
-
-/** What one write sends. */
-export interface Encoded {
-  readonly bytes: Buffer
-  /** Of the text in `bytes`: a gzip stream's end needs it. */
-  readonly checksum?: Checksum
 }
 
 /** @param level of compression, where the encoding has any */
@@ -48,11 +42,14 @@ export function encodeReady(encoding: Encoding, id: Cursor, text: string): Encod
   }
 }
 
-/** Two that are sent in one write. */
-export function together(first: Encoded, second: Encoded): Encoded {
-  const bytes = Buffer.concat([first.bytes, second.bytes])
-  return first.checksum && second.checksum ? { bytes, checksum: joined(first.checksum, second.checksum) } : { bytes }
+/** What is sent, and the `ready` that follows in the same write. */
+export function withReady(events: Encoded, ready: Encoded | undefined): Encoded {
+  if (!ready) return events
+  return events.bytes.length === 0 ? ready : inOne([events, ready])
 }
+
+/** Sends nothing. */
+export const NOTHING: Encoded = { bytes: Buffer.alloc(0) }
 
 function packed(text: string, level: number): Encoded {
   return { bytes: blocks(text, level), checksum: checksumOf(text) }

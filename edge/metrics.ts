@@ -30,8 +30,8 @@ export class EdgeMetrics {
     this.received = counter('comments_received', 'Comments that dispatchers pushed here.')
     this.unheld = counter('comments_unheld', 'Comments pushed here for a video that has no room here.')
     this.duplicates = counter('comments_duplicate', 'Comments pushed here that the room already had.')
-    this.deliveries = counter('comments_delivered', 'Comments written to viewers, one for each viewer.')
-    this.writes = counter('writes', 'Writes of flushes to viewers.')
+    this.deliveries = counter('comments_delivered', 'Comments written, one for each viewer, here or behind a gateway.')
+    this.writes = counter('writes', 'Writes of flushes: one for each viewer here, and one for all viewers of a video and encoding behind a gateway.')
     this.syncs = counter('syncs', 'Syncs sent to dispatchers.')
     this.syncFailures = counter('sync_failures', 'Syncs and replays that a dispatcher did not answer.')
     this.repaired = counter('comments_repaired', 'Comments that came by sync and not by push.')
@@ -50,11 +50,11 @@ export class EdgeMetrics {
     this.flushInterval.set(intervalMs / 1000)
   }
 
-  /** Records that `comments` of a flush's events went to `written` viewers. @param wall Unix ms */
-  delivered(comments: number, written: number, events: readonly StreamEvent[], wall: number): void {
-    this.writes.inc(written)
-    this.deliveries.inc(comments * written)
-    if (written === 0) return
+  /** Records that `comments` of a flush's events went to so many people by so many writes. @param wall Unix ms */
+  delivered(comments: number, writes: number, people: number, events: readonly StreamEvent[], wall: number): void {
+    this.writes.inc(writes)
+    this.deliveries.inc(comments * people)
+    if (writes === 0) return
     for (const { id } of events) if (id !== 0) this.deliverySeconds.observe(Math.max(0, wall - timeOfId(id)) / 1000)
   }
 

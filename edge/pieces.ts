@@ -1,5 +1,6 @@
 import type { StreamEvent } from '../protocol/frame.js'
-import { encode, type Encoded, type Encoding } from './encoding.js'
+import type { Encoded } from '../protocol/link.js'
+import { encode, type Encoding } from './encoding.js'
 
 /** A catch-up is written in pieces of about this, each when the last was taken: what a slow viewer may cost (rule 10). */
 const PIECE_BYTES = 64 * 1024

@@ -31,6 +31,8 @@ export class Room {
   readonly viewers = new Set<Viewer>()
   /** Those of them that are not live. */
   readonly waiting = new Set<Viewer>()
+  /** How many people these viewers are. */
+  weight = 0
   /** How often the room has begun anew below where it stood, and where it did so last. */
   epoch = 0
   restartedAt: Cursor = 0
@@ -76,7 +78,7 @@ export class Room {
 
   /** Viewers of the video, here and on other edges. */
   get total(): number {
-    return this.others + this.viewers.size
+    return this.others + this.weight
   }
 
   join(start: Start, outlet: Outlet): Viewer {
@@ -87,14 +89,29 @@ export class Room {
     }
     const viewer = new Viewer(this.#host, start, outlet, this.epoch)
     this.viewers.add(viewer)
+    this.weight += viewer.weight
     if (this.chain.open) this.#admit(viewer)
     else this.#deps.needsSync(this)
     return viewer
   }
 
+  /** A viewer for those who have all up to the last flush. */
+  follow(outlet: Outlet): Viewer {
+    const viewer = Viewer.following(this.#host, outlet, this.flushed, this.epoch)
+    this.viewers.add(viewer)
+    this.weight += viewer.weight
+    return viewer
+  }
+
+  weigh(viewer: Viewer, weight: number): void {
+    this.weight += weight - viewer.weight
+    viewer.weight = weight
+  }
+
   leave(viewer: Viewer): void {
     viewer.leave()
     this.viewers.delete(viewer)
+    this.weight -= viewer.weight
     if (this.viewers.size === 0) this.emptySince = this.#deps.clock.now()
   }
 

@@ -2,6 +2,7 @@ import { checkVideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { parseCursor, type Cursor } from '../protocol/id.js'
 import { MAX_CALL_BYTES, MAX_RECENT } from '../protocol/limits.js'
+import { LINK_PATH, MAX_TO_EDGE_BYTES } from '../protocol/link.js'
 import { parseBatch, WireError, type Batch } from '../protocol/wire.js'
 import type { Identity, Watcher } from '../runtime/auth/identity.js'
 import type { Clients } from '../runtime/http/client-address.js'
@@ -9,6 +10,7 @@ import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json } from '../runtime/http/reply.js'
 import { HttpServer, leaveCallback, type Router } from '../runtime/http/server.js'
+import type { SocketLimits, SocketRouter } from '../runtime/http/socket.js'
 import type { UnreadConnections } from '../runtime/http/unread.js'
 import type { Connections } from '../runtime/limits/connections.js'
 import type { StreamLimit } from '../runtime/limits/streams.js'
@@ -17,9 +19,15 @@ import { readiness } from '../runtime/peers/internal-server.js'
 import type { TlsFiles } from '../runtime/tls/pair.js'
 import { connect } from './connection.js'
 import type { Edge } from './edge.js'
+import { GatewayLink } from './gateway-link.js'
+
+/** A gateway pings its links four times a second: one without a word for long is dead. A gateway that reads nothing may cost
+ * no more memory than this. */
+const LINK_LIMITS: SocketLimits = { maxMessageBytes: MAX_TO_EDGE_BYTES, maxUnsentBytes: 64 * 1024 * 1024, idleSeconds: 12 }
 
 /** What dispatchers, gateways and operators ask of an edge, on its internal port. */
-export function internalRoutes(router: Router, edge: Edge): void {
+export function internalRoutes(router: Router & SocketRouter, edge: Edge): void {
+  router.socket(LINK_PATH, LINK_LIMITS, socket => new GatewayLink(edge, socket))
   router.route('POST', '/internal/batch', async exchange => {
     const bytes = await exchange.body(MAX_CALL_BYTES)
     const batch = readBatch(bytes)

@@ -1,18 +1,23 @@
 import type { VideoId } from '../protocol/comment.js'
-import { streamEvent, type EndReason } from '../protocol/frame.js'
+import type { EndReason } from '../protocol/frame.js'
 import type { CommentId, Cursor } from '../protocol/id.js'
 import { HEARTBEAT_MS } from '../protocol/limits.js'
-import { HEARTBEAT } from '../protocol/sse.js'
 import type { SyncRequest } from '../protocol/wire.js'
 import type { Key } from '../runtime/auth/keys.js'
 import type { Clock } from '../runtime/clock.js'
-import { encode, type Encoded, type Encoding } from './encoding.js'
+import type { Encoded } from '../protocol/link.js'
+import type { Encoding } from './encoding.js'
 
-/** A viewer's socket, as the room sees it. */
+/** What a room writes to: a viewer's socket, or a gateway's link for many viewers. */
 export interface Outlet {
   readonly encoding: Encoding
-  /** One write. @returns false when the socket took the last it can for now: nothing more until `Edge.drained` */
-  write(encoded: Encoded): boolean
+  /** Optional: it may take nothing for as long as it likes. */
+  readonly patient?: boolean
+  /** One write, which moves the viewer from one place to another. @param ready is added once, and bytes may be none then
+   * @returns false when the socket took the last it can for now: nothing more until `Edge.drained` */
+  write(encoded: Encoded, from: Cursor | undefined, to: Cursor | undefined, ready?: Encoded): boolean
+  /** Nothing has been written for a while. @returns as `write` */
+  heartbeat(): boolean
   /** Tells the peer why and closes; the room has forgotten the viewer. */
   end(reason: EndReason): void
 }
@@ -94,6 +99,8 @@ export class Viewer {
   epoch: number
   /** Whether it has had its `ready`, which comes once: one that was live may have to wait for history again. */
   ready = false
+  /** How many people watch by it: more than one behind a gateway. */
+  weight = 1
   #state: ViewerState = GONE
   readonly #host: ViewerHost
 
@@ -104,6 +111,14 @@ export class Viewer {
     this.recent = start.recent ?? 0
     this.cursor = start.after
     this.#become({ kind: 'opening', heardAt: host.clock.now(), blockedSince: undefined })
+  }
+
+  /** One that needs nothing that came before: it is live, and has had its `ready`. @param at the room's last flush */
+  static following(host: ViewerHost, outlet: Outlet, at: Cursor, epoch: number): Viewer {
+    const viewer = new Viewer(host, { after: at }, outlet, epoch)
+    viewer.ready = true
+    viewer.goLive()
+    return viewer
   }
 
   get videoId(): VideoId {
@@ -147,9 +162,11 @@ export class Viewer {
     this.#become(GONE)
   }
 
-  /** One write. Only for a viewer whose socket takes bytes. */
-  write(encoded: Encoded): void {
-    if (!this.outlet.write(encoded)) this.#block()
+  /** One write, after which it stands at `to`. Only for a viewer whose socket takes bytes. */
+  write(encoded: Encoded, to: Cursor, ready?: Encoded): void {
+    const from = this.cursor
+    this.cursor = to
+    if (!this.outlet.write(encoded, from, to, ready)) this.#block()
   }
 
   /** Sends a viewer that waits a heartbeat, where one is due. */
@@ -157,7 +174,7 @@ export class Viewer {
     const state = this.#state
     if (!waits(state) || state.blockedSince !== undefined || now - state.heardAt < HEARTBEAT_MS) return
     this.#become({ ...state, heardAt: now })
-    this.write(encode(this.outlet.encoding, [streamEvent(0, HEARTBEAT)], 0))
+    if (!this.outlet.heartbeat()) this.#block()
   }
 
   /** Its socket took some of what it was given, but does not take more yet. */

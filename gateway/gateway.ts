@@ -5,11 +5,13 @@ import { peersIn, type Change, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { Pauses } from '../runtime/pauses.js'
 import type { Caller } from '../runtime/peers/client.js'
-import { Failover } from '../runtime/peers/failover.js'
+import { Failover, type Ping } from '../runtime/peers/failover.js'
 import { pingWith } from '../runtime/peers/ping.js'
+import type { ConnectLink } from './link.js'
+import { Links } from './links.js'
 import { Pending } from './pending.js'
 import { Poster } from './post-comment.js'
-import type { Connect } from './session.js'
+import type { Connect } from './relayed.js'
 import { Sessions } from './sessions.js'
 import { Upstreams } from './upstreams.js'
 
@@ -21,6 +23,9 @@ export interface GatewayOptions {
   readonly random: () => number
   readonly view: View
   readonly client: Caller
+  /** Opens a link to an edge. */
+  readonly connectLink: ConnectLink
+  /** Opens one viewer's stream from an edge that has no links. */
   readonly connect: Connect
   readonly videoShare: number
   /** Newcomers a second that are placed on edges. */
@@ -35,6 +40,7 @@ export class Gateway {
   /** 0 ≤ x < 1 */
   readonly random: () => number
   readonly upstreams: Upstreams
+  readonly links: Links
   readonly sessions: Sessions
   /** Which dispatcher to call. */
   readonly failover: Failover
@@ -46,14 +52,17 @@ export class Gateway {
   readonly #pending = new Pending()
   #placingSoon = false
 
-  constructor({ clock, random, view, client, connect, videoShare, joinRate }: GatewayOptions) {
+  constructor({ clock, random, view, client, connectLink, connect, videoShare, joinRate }: GatewayOptions) {
     this.view = view
     this.client = client
     this.clock = clock
     this.random = random
     const ping = pingWith(client, (peer, pong) => this.upstreams.pong(peer, pong))
-    this.upstreams = new Upstreams({ clock, random, view, ping, onUsable: () => this.sessions.placeWaiting() })
-    this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, connect, videoShare, joinRate })
+    // By the link where there is one: it is the link that must not be silent.
+    const pingEdge: Ping = (peer, timeoutMs) => this.links.ping(peer, timeoutMs) ?? ping(peer, timeoutMs)
+    this.upstreams = new Upstreams({ clock, random, view, ping: pingEdge, onUsable: () => this.sessions.placeWaiting() })
+    this.links = new Links({ clock, upstreams: this.upstreams, connectLink, connect })
+    this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, links: this.links, videoShare, joinRate })
     this.failover = new Failover({
       clock,
       random,
@@ -77,6 +86,7 @@ export class Gateway {
 
   close(): void {
     this.sessions.close()
+    this.links.close()
     this.upstreams.close()
     this.failover.close()
     this.pauses.close()

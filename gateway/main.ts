@@ -19,6 +19,7 @@ import { Announcement } from './announcement.js'
 import { GatewayPart } from './assemble.js'
 import { gatewayConfig } from './config.js'
 import { Limits } from './limits.js'
+import { linkWith } from './link-socket.js'
 import { connectWith } from './relay.js'
 import { connectionLimit, viewerLimit } from './viewer-limit.js'
 
@@ -45,6 +46,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     view: watcher.view,
     viewLoaded: () => watcher.loaded,
     client,
+    connectLink: linkWith(client),
     connect: connectWith(client),
     metrics,
     videoShare: config.EDGE_VIDEO_SHARE,

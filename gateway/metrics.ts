@@ -24,7 +24,7 @@ export class GatewayMetrics {
     for (const reason of ['stopping', 'viewer_limit', 'join_rate']) this.turnedAway.inc({ reason }, 0)
   }
 
-  watch(register: Registry, { sessions, upstreams, poster }: Gateway, limits: Limits): void {
+  watch(register: Registry, { sessions, links, upstreams, poster }: Gateway, limits: Limits): void {
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({ name: `live_gateway_${name}`, help, registers: [register], collect() { this.set(read()) } })
     const total = (name: string, help: string, read: () => number) =>
@@ -53,6 +53,9 @@ export class GatewayMetrics {
     gauge('waiting_viewers', 'Viewers that wait for an edge.', () => sessions.waitingCount)
     gauge('viewers_in_line', 'New viewers in line to be placed, at JOIN_RATE per second.', () => sessions.inLine)
     gauge('edges_relayed_from', 'Edges that viewers are relayed from.', () => upstreams.relayedFromCount)
+    gauge('links', 'Open links to edges.', () => links.size)
+    gauge('groups', 'Videos that viewers watch by links, counted for each encoding and edge.', () => links.groups)
+    gauge('kept_bytes', 'Bytes of flushes kept for viewers that lag.', () => links.keptBytes)
     gauge('edges_set_aside', 'Edges in back-off, because they could not be reached or were silent.', () => upstreams.backedOffCount)
     gauge('reads_in_flight', 'Pages of history that are read now.', () => limits.reads.running)
     gauge('reads_waiting', 'Pages of history in line to be read.', () => limits.reads.waiting)
@@ -60,7 +63,8 @@ export class GatewayMetrics {
     total('placements', 'Placements of viewers on edges, repeated ones included.', () => counts.placements)
     totals('replacements', 'Times a viewer left an edge to be placed again, by reason.', () => counts.replacements)
     totals('endings', 'Viewers\' streams that ended, by reason.', () => counts.endings)
-    total('frames', 'Frames from edges that were passed on.', () => counts.frames)
+    total('rejoins', 'Viewers that lagged for so long that their edge had to bring them up to date again.', () => counts.rejoins)
+    total('writes', 'Writes of events to viewers.', () => counts.writes)
     total('frame_bytes', 'Bytes of events passed on to viewers.', () => counts.bytes)
   }
 }

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
-import { blocks, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS } from '../protocol/gzip.js'
+import { blocks, checksumOf, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS, GzipTrailer } from '../protocol/gzip.js'
+import type { Encoded } from '../protocol/link.js'
 import { HEARTBEAT, retryLine } from '../protocol/sse.js'
 import type { Key } from '../runtime/auth/keys.js'
 import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
@@ -32,6 +33,9 @@ const COMMENT = Buffer.from(HEARTBEAT)
 /** A viewer's socket. One object, and no closures of its own: there are many of them. */
 class Connection implements Sink, StreamEvents {
   session: Session | undefined
+  /** Of a compressed stream; undefined too once it has been passed bytes that came without a checksum, from an edge of the former
+   * version: its end cannot be accounted for. */
+  #trailer: GzipTrailer | undefined
   readonly #gzip: boolean
   readonly #stream: Stream
   readonly #counted: Counted | undefined
@@ -39,15 +43,24 @@ class Connection implements Sink, StreamEvents {
   constructor(res: StreamResponse, gzip: boolean, headers: readonly Readonly<Record<string, string>>[], preamble: string, counted: Counted | undefined) {
     this.#gzip = gzip
     this.#counted = counted
-    this.#stream = new Stream(res, gzip ? [...headers, GZIP_HEADERS] : headers, gzip ? Buffer.concat([GZIP_HEADER, blocks(preamble, 0)]) : preamble, this)
+    if (gzip) this.#trailer = new GzipTrailer()
+    this.#stream = new Stream(res, gzip ? [...headers, GZIP_HEADERS] : headers, gzip ? Buffer.concat([GZIP_HEADER, this.#pack(preamble)]) : preamble, this)
   }
 
-  write(bytes: Buffer | string): boolean {
-    return this.#stream.write(this.#pack(bytes))
+  write({ bytes, checksum }: Encoded): boolean {
+    if (checksum) this.#trailer?.add(checksum)
+    else this.#trailer = undefined
+    return this.#stream.write(bytes)
+  }
+
+  heartbeat(): boolean {
+    return this.#stream.write(this.#gzip ? this.#pack(HEARTBEAT) : COMMENT)
   }
 
   end(last: string): void {
-    this.#stream.end(this.#pack(last))
+    if (!this.#gzip) return this.#stream.end(last)
+    const packed = this.#pack(last)
+    this.#stream.end(this.#trailer ? Buffer.concat([packed, this.#trailer.bytes()]) : packed)
   }
 
   close(): void {
@@ -79,7 +92,8 @@ class Connection implements Sink, StreamEvents {
     this.session?.left()
   }
 
-  #pack(bytes: Buffer | string): Buffer | string {
-    return this.#gzip && typeof bytes === 'string' ? blocks(bytes, 0) : bytes
+  #pack(text: string): Buffer {
+    this.#trailer?.add(checksumOf(text))
+    return blocks(text, 0)
   }
 }

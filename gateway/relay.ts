@@ -2,7 +2,7 @@ import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { EdgeNode } from '../protocol/nodes.js'
 import { failureOf, type CallHeaders, type InternalClient } from '../runtime/peers/client.js'
 import { PeerError, type PeerFailure } from '../runtime/peers/peer-error.js'
-import type { Connect, EdgeStream, EdgeStreamHandlers } from './session.js'
+import type { Connect, EdgeStream, EdgeStreamHandlers } from './relayed.js'
 import type { StreamRequest } from './viewer.js'
 
 /** What is read ahead of a viewer that takes nothing, beyond one read: 64 KB would be undici's. */

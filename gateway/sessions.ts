@@ -6,9 +6,10 @@ import type { Key, Keys } from '../runtime/auth/keys.js'
 import { sleep, type Clock } from '../runtime/clock.js'
 import { Shares } from '../runtime/limits/shares.js'
 import { Admission } from './admission.js'
+import type { Links } from './links.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
-import { Session, SessionCounts, type Connect, type SessionHost, type Sink } from './session.js'
+import { Session, SessionCounts, type SessionHost, type Sink } from './session.js'
 import type { Upstreams } from './upstreams.js'
 import type { StreamRequest } from './viewer.js'
 
@@ -25,7 +26,7 @@ export interface SessionsOptions {
   readonly view: View
   readonly pending: Pending
   readonly upstreams: Upstreams
-  readonly connect: Connect
+  readonly links: Pick<Links, 'join'>
   readonly videoShare: number
   /** Newcomers a second that are placed. */
   readonly joinRate: number
@@ -49,7 +50,7 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options
-    const { view, pending, upstreams, videoShare, clock, joinRate } = options
+    const { view, pending, upstreams, links, videoShare, clock, joinRate } = options
     const replays = new Shares({ clock, bytesPerSecond: REPLAY_BYTES_PER_SECOND, allowance: REPLAY_ALLOWANCE })
     this.#admission = new Admission({ clock, rate: joinRate, waits: key => replays.waitMs(key) > 0 })
     const backedOff = (edge: EdgeNode) => upstreams.isBackedOff(edge)
@@ -62,6 +63,7 @@ export class Sessions {
         // Where all are stale, one is as good as another.
         return found === 'none' ? place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(backedOff) }) : found
       },
+      join: (node, session) => links.join(node, session),
       enqueue: session => this.#admission.add(session),
       quiet: (session, quiet) => toggle(this.#quiet, session, quiet),
       waiting: (session, waiting) => toggle(this.#waiting, session, waiting),

@@ -1,14 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
 import { END_REASONS, FrameError, FrameKind, FrameReader, type EndReason } from '../protocol/frame.js'
-import { timeOfId, type Cursor } from '../protocol/id.js'
-import { MAX_REPLAY } from '../protocol/limits.js'
-
-/** An event of a comment of usual length. */
-const COMMENT_BYTES = 256
-/** Who comes back with a cursor that is no older has missed few comments. */
-const LATELY_MS = 60_000
-const FEW_COMMENTS = 64
+import type { Cursor } from '../protocol/id.js'
 
 /** What a viewer asks of an edge; a cursor beats `recent`. */
 export interface StreamRequest {
@@ -26,8 +19,6 @@ export interface Passage {
   /** Whole events, to be passed on in one write; undefined where the chunk completed none. */
   readonly bytes: Buffer | undefined
   readonly frames: number
-  /** Those of the bytes that came before the viewer was live. */
-  readonly replayed: number
   /** The edge has said its last frame. */
   readonly end: EndReason | undefined
 }
@@ -40,26 +31,25 @@ export class RelayedViewer {
   #cursor: Cursor | undefined
   readonly #recent: number | undefined
   readonly #gzip: boolean | undefined
-  #ready = false
+  #ready: boolean
   #reader = new FrameReader()
 
-  constructor({ videoId, after, recent, gzip }: StreamRequest) {
+  /** @param ready it has been given its `ready` already */
+  constructor({ videoId, after, recent, gzip }: StreamRequest, ready = false) {
     this.#gzip = gzip
+    this.#ready = ready
     this.videoId = videoId
     this.#cursor = after
     this.#recent = recent
   }
 
+  get cursor(): Cursor | undefined {
+    return this.#cursor
+  }
+
   /** Whether it has been given its `ready`. */
   get ready(): boolean {
     return this.#ready
-  }
-
-  /** What its replay may take, bytes, as far as that can be told before: a client must not begin many of them before the
-   * first is counted. @param wall Unix ms */
-  expectedReplay(wall: number): number {
-    if (this.#cursor === undefined) return (this.#recent ?? 0) * COMMENT_BYTES
-    return (wall - timeOfId(this.#cursor) < LATELY_MS ? FEW_COMMENTS : MAX_REPLAY) * COMMENT_BYTES
   }
 
   /** What to ask of the next edge. What the last one left incomplete is forgotten: the next sends it whole. */
@@ -73,7 +63,6 @@ export class RelayedViewer {
     const parts: Buffer[] = []
     const frames = this.#reader.push(chunk)
     let end: EndReason | undefined
-    let replayed = 0
     for (const { kind, id, payload } of frames) {
       if (end) throw new FrameError('a frame after the end')
       if (kind === FrameKind.end) {
@@ -82,7 +71,6 @@ export class RelayedViewer {
       }
       if (kind === FrameKind.events) {
         parts.push(payload)
-        if (!this.#ready) replayed += payload.length
         if (id !== 0) this.#cursor = id
         continue
       }
@@ -92,7 +80,7 @@ export class RelayedViewer {
       this.#cursor = id
     }
     const bytes = parts.length > 1 ? Buffer.concat(parts) : parts[0]
-    return { bytes: bytes?.length ? bytes : undefined, frames: frames.length, replayed, end }
+    return { bytes: bytes?.length ? bytes : undefined, frames: frames.length, end }
   }
 }
 

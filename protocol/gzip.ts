@@ -49,6 +49,11 @@ export function checksumOf(text: string): Checksum {
   return { crc: crc32(text), bytes, shift: power(bytes) }
 }
 
+/** A checksum that came without its shift. */
+export function checksumWith(crc: number, bytes: number): Checksum {
+  return { crc, bytes, shift: power(bytes) }
+}
+
 /** The checksum of two pieces, one after the other. */
 export function joined(first: Checksum, second: Checksum): Checksum {
   return { crc: append(first.crc, second), bytes: first.bytes + second.bytes, shift: multiply(first.shift, second.shift) }

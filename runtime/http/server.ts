@@ -1,8 +1,9 @@
-import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
 import type { TlsFiles } from '../tls/pair.js'
 import { HttpExchange, type Exchange, type Silent } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
+import { behaviourOf, type OpenSocket, type SocketLimits, type SocketRouter } from './socket.js'
 import type { UnreadConnections } from './unread.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
@@ -68,7 +69,7 @@ interface App extends TemplatedApp {
   removeChildAppDescriptor(descriptor: unknown): unknown
 }
 
-export class HttpServer implements Router {
+export class HttpServer implements Router, SocketRouter {
   /** It has the listener. */
   readonly #app: App
   /** Those that took over new connections when the certificate was renewed, the current one last. */
@@ -152,6 +153,24 @@ export class HttpServer implements Router {
       this.#serveAt(this.#app, pattern, methods)
     }
     return this
+  }
+
+  /** A WebSocket behind the same guard. Not over TLS: no port that speaks it has one. */
+  socket(pattern: string, limits: SocketLimits, open: OpenSocket): this {
+    this.#app.ws(pattern, { ...behaviourOf(limits, open), upgrade: (res, req, context) => this.#upgrade(res, req, context) })
+    return this
+  }
+
+  #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
+    const [key, protocol, extensions] = ['key', 'protocol', 'extensions'].map(name => req.getHeader(`sec-websocket-${name}`)) as [string, string, string]
+    const exchange = new HttpExchange(res, req)
+    try {
+      this.#options.guard?.(exchange)
+    } catch (error) {
+      return this.#send(exchange, { ...this.#toReply(error), close: true }, {})
+    }
+    exchange.answered()
+    res.upgrade({}, key, protocol, extensions, context)
   }
 
   #serveAt(app: App, pattern: string, methods: Map<Method, Handler> | undefined): void {

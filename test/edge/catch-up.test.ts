@@ -147,7 +147,7 @@ t.test('viewers that missed the same are given the same bytes, for a second', as
   for (const { viewer, outlet } of seats) {
     stage.catchUp.advance(viewer)
     outlet.stuck = true
-    viewer.write({ bytes: Buffer.from(HEARTBEAT) })
+    viewer.write({ bytes: Buffer.from(HEARTBEAT) }, viewer.cursor!)
   }
   stage.posts(2)
   const [first, second, third] = seats.map(({ viewer, outlet }) => () => {

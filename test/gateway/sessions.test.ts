@@ -1,14 +1,16 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { Pending } from '../../gateway/pending.js'
-import type { Sink, EdgeStreamHandlers } from '../../gateway/session.js'
+import { Relayed, type Connect, type EdgeStreamHandlers } from '../../gateway/relayed.js'
+import type { Sink } from '../../gateway/session.js'
 import { Sessions } from '../../gateway/sessions.js'
 import { Upstreams } from '../../gateway/upstreams.js'
 import type { StreamRequest } from '../../gateway/viewer.js'
 import { frame, FrameKind, framesOf, streamEvent, type EndReason } from '../../protocol/frame.js'
 import { nextId } from '../../protocol/id.js'
+import type { Encoded } from '../../protocol/link.js'
 import type { EdgeNode } from '../../protocol/nodes.js'
-import { commentEvent, readyEvent, SseParser, type SseEvent } from '../../protocol/sse.js'
+import { commentEvent, HEARTBEAT, readyEvent, SseParser, type SseEvent } from '../../protocol/sse.js'
 import { View } from '../../registry/view.js'
 import { parseJwks } from '../../runtime/auth/keys.js'
 import type { Ping } from '../../runtime/peers/failover.js'
@@ -31,10 +33,14 @@ class FakeSink implements Sink {
   takes = true
   readonly #parser = new SseParser()
 
-  write(bytes: Buffer | string): boolean {
+  write({ bytes }: Encoded): boolean {
     this.text += bytes.toString()
-    this.events.push(...this.#parser.push(typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes))
+    this.events.push(...this.#parser.push(bytes))
     return this.takes
+  }
+
+  heartbeat(): boolean {
+    return this.write({ bytes: Buffer.from(HEARTBEAT) })
   }
 
   end(last: string): void {
@@ -71,6 +77,15 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
   nodes.forEach(show)
   const ping: Ping = ({ id }) => (silent.has(id) ? new Promise<undefined>(() => {}) : Promise.resolve(undefined))
   const upstreams = new Upstreams({ clock, random: () => 0.5, view, ping, onUsable: () => sessions.placeWaiting() })
+  const connect: Connect = (edge, request, handlers) => {
+    const stream: Opened = { edge, request, state: 'open', ...handlers }
+    opened.push(stream)
+    return {
+      abort: () => void (stream.state = 'aborted'),
+      pause: () => void (stream.state = 'paused'),
+      resume: () => void (stream.state = 'open'),
+    }
+  }
   const sessions: Sessions = new Sessions({
     clock,
     random: () => 0.5,
@@ -79,15 +94,7 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
     upstreams,
     videoShare,
     joinRate: 1_000,
-    connect(edge, request, handlers) {
-      const stream: Opened = { edge, request, state: 'open', ...handlers }
-      opened.push(stream)
-      return {
-        abort: () => void (stream.state = 'aborted'),
-        pause: () => void (stream.state = 'paused'),
-        resume: () => void (stream.state = 'open'),
-      }
-    },
+    links: { join: (node, member) => void new Relayed(member, node, { upstreams, connect }) },
   })
   t.after(() => {
     sessions.close()

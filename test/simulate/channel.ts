@@ -31,6 +31,8 @@ export class Channel {
   onWritable: () => void = () => {}
   /** The writer's: the reader is gone. */
   onAborted: () => void = () => {}
+  /** What is held back goes when there is room, as a WebSocket's does; without: with a further write alone. */
+  sendsByItself = false
   /** Of the answer that goes this way. */
   readonly headers = new Map<string, string>()
   /** Most bytes that ever waited. */
@@ -58,6 +60,11 @@ export class Channel {
 
   get closed(): boolean {
     return this.#over !== undefined || this.#aborted
+  }
+
+  /** What the sockets did not take. */
+  get heldBytes(): number {
+    return this.#held.length
   }
 
   /** @returns false when something was held back before, and still is */
@@ -164,7 +171,9 @@ export class Channel {
         this.#telling = true
         world.after(latencyMs(), () => from.run(() => {
           this.#telling = false
-          if (!this.closed) this.onWritable()
+          if (this.closed) return
+          if (this.sendsByItself) this.#pushHeld()
+          this.onWritable()
         }))
       }
       reader.data(all.subarray(0, size), this.headers)

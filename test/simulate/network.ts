@@ -1,20 +1,25 @@
 import { Buffer } from 'node:buffer'
 import { streamPath } from '../../gateway/relay.js'
-import type { Connect } from '../../gateway/session.js'
+import type { ConnectLink } from '../../gateway/link.js'
+import type { Connect } from '../../gateway/relayed.js'
+import { LINK_PATH } from '../../protocol/link.js'
 import type { EdgeNode } from '../../protocol/nodes.js'
 import type { Reply } from '../../runtime/http/reply.js'
 import type { Call, Caller } from '../../runtime/peers/client.js'
 import { PeerError, type PeerFailure } from '../../runtime/peers/peer-error.js'
 import { Channel, type Reader } from './channel.js'
 import type { Process } from './process.js'
+import { Messages, socketOver } from './messages.js'
 import { Response } from './response.js'
-import type { Request } from './routes.js'
+import type { Request, Routes } from './routes.js'
 import type { World } from './world.js'
 
 /** Who listens at an address. A stream's answer goes into `res`. */
 export interface Listener {
   readonly process: Process
   readonly handle: (request: Request, res: Response | undefined) => Promise<Reply | undefined>
+  /** WebSockets that it takes, by path; without: none, as in the former version. */
+  readonly sockets?: Routes['sockets']
 }
 
 export interface NetworkFaults {
@@ -209,6 +214,95 @@ export class Network {
           over = true
           cancel()
           stream.abort()
+        },
+      }
+    }
+  }
+
+  /** How a gateway of the former version opens none. */
+  noLinks(from: Process): ConnectLink {
+    return (_, handlers) => {
+      let over = false
+      this.#world.after(0, () => from.run(() => over || handlers.lost('absent')))
+      return { send: () => {}, close: () => void (over = true) }
+    }
+  }
+
+  /** How a gateway opens a link to an edge: a channel each way. */
+  connectLink(from: Process): ConnectLink {
+    const world = this.#world
+    return (edge, handlers) => {
+      const waiting: Uint8Array[] = []
+      let out: Channel | undefined
+      let back: Channel | undefined
+      let over = false
+      const lost = (failure: PeerFailure | 'absent') => {
+        cancel()
+        if (over) return
+        over = true
+        handlers.lost(failure)
+      }
+      const fail = (failure: PeerFailure | 'absent') => world.after(this.latencyMs(), () => from.run(() => lost(failure)))
+      // A host that is gone says nothing; neither does a frozen one, or one behind a cut.
+      const cancel = world.after(this.dark.has(edge.internalUrl) ? CONNECT_MS : HEADERS_MS, () => from.run(() => lost(this.dark.has(edge.internalUrl) ? 'timeout' : 'lost')))
+      world.tell?.(`${from.name} → ${edge.internalUrl} link`)
+      this.#travel(from, edge.internalUrl, listener => {
+        if (!listener && this.dark.has(edge.internalUrl)) return
+        if (over) return
+        if (!listener || listener.process.name !== edge.instance) return void fail('refused')
+        const { process } = listener
+        process.run(() => {
+          const route = listener.sockets?.get(LINK_PATH)
+          if (!route) return void fail('absent')
+          const between = { world, latencyMs: this.latencyMs, cutMs: () => this.#cutMs(process.name, from.name) }
+          const messages = new Messages(bytes => handlers.message(bytes))
+          back = new Channel({
+            ...between,
+            from: process,
+            to: from,
+            limitBytes: this.faults.limitBytes,
+            reader: {
+              data: chunk => {
+                if (!over) messages.push(chunk)
+              },
+              over: () => lost('lost'),
+            },
+          })
+          const socket = socketOver(back, route, process)
+          out = new Channel({ ...between, from, to: process, limitBytes: Infinity, reader: { data: chunk => socket.data(chunk), over: () => socket.close() } })
+          socket.onClosed = () => {
+            back!.reset()
+            out!.abort()
+          }
+          this.opened(back, from.name)
+          const [one, other] = [back, out]
+          if (world.random.chance(this.faults.resets)) world.after(world.random.between(0, 10_000), () => {
+            one.cut()
+            other.cut()
+          })
+          world.after(this.latencyMs() + this.#cutMs(process.name, from.name), () => from.run(() => {
+            if (over) return
+            cancel()
+            for (const message of waiting) other.write(message)
+            waiting.length = 0
+            handlers.opened()
+            opened = true
+          }))
+        })
+      })
+      let opened = false
+      return {
+        send: message => {
+          const framed = Messages.framed(message)
+          if (opened) out!.write(framed)
+          else waiting.push(framed)
+        },
+        close: () => {
+          over = true
+          cancel()
+          out?.reset()
+          back?.abort()
+          if (back) this.mostBuffered = Math.max(this.mostBuffered, back.mostBuffered)
         },
       }
     }

@@ -14,6 +14,7 @@ import type { Disk } from './disk.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
 import type { Registry, Session } from './registry.js'
+import type { Response } from './response.js'
 import { Routes } from './routes.js'
 import type { World } from './world.js'
 
@@ -32,7 +33,11 @@ export interface Settings {
   readonly edgeCapacity: number
   readonly videoShare: number
   readonly joinRate: number
-  /** CPU that an edge's write to a viewer takes, ms. */
+  /** Share of edges that are of the former version: they have no links. */
+  readonly formerEdges: number
+  /** Share of gateways that are: they ask for none. */
+  readonly formerGateways: number
+  /** CPU that a write to a viewer takes, ms. */
   readonly writeCostMs: number
 }
 
@@ -92,6 +97,17 @@ export const startDispatcher: Start = (cluster, process, url) => {
   }
 }
 
+/** Lets each write take processor time. */
+function costly(res: Response, process: Process, { writeCostMs }: Settings): Response {
+  if (writeCostMs === 0) return res
+  const write = res.write.bind(res)
+  res.write = chunk => {
+    process.burn(writeCostMs)
+    return write(chunk)
+  }
+  return res
+}
+
 export const startEdge: Start = (cluster, process, url) => {
   const { world, network, registry, settings } = cluster
   const session = registry.open(process, ['dispatcher'], () => part.viewChanged())
@@ -111,18 +127,13 @@ export const startEdge: Start = (cluster, process, url) => {
   })
   const routes = internalRoutes(cluster, process)
   part.route(routes)
+  const isFormer = world.random.chance(settings.formerEdges)
   network.listeners.set(url, {
     process,
+    ...(isFormer ? {} : { sockets: routes.sockets }),
     handle(request, res) {
       if (request.path === '/internal/batch') world.extraTurns = 2 // it leaves the server's callback by a turn of the real loop
-      if (res && settings.writeCostMs > 0) {
-        const write = res.write.bind(res)
-        res.write = chunk => {
-          process.burn(settings.writeCostMs)
-          return write(chunk)
-        }
-      }
-      return routes.handle(request, res)
+      return routes.handle(request, res && costly(res, process, settings))
     },
   })
   part.listens({ internalUrl: url, publicUrl: url })
@@ -156,6 +167,7 @@ export const startGateway: Start = (cluster, process, url) => {
     view: session.view,
     viewLoaded: () => session.loaded,
     client: network.client(process),
+    connectLink: world.random.chance(settings.formerGateways) ? network.noLinks(process) : network.connectLink(process),
     connect: network.connect(process),
     metrics,
     videoShare: settings.videoShare,
@@ -167,7 +179,7 @@ export const startGateway: Start = (cluster, process, url) => {
   })
   const routes = internalRoutes(cluster, process)
   part.route(routes)
-  network.listeners.set(url, { process, handle: (request, res) => routes.handle(request, res) })
+  network.listeners.set(url, { process, handle: (request, res) => routes.handle(request, res && costly(res, process, settings)) })
   return {
     process,
     session,

@@ -34,8 +34,12 @@ export interface Plan {
 /** After the last fault all is as it was again, but for what the design lets take its time: ten seconds of a
  * vanished node's lingering, half a minute until a quiet video is compared with the store. */
 const QUIET_MS = 42_000
+/** Shares, one seed after another. */
+const FORMER_EDGES = [0, 0, 0, 0.5, 0, 0, 1]
+const FORMER_GATEWAYS = [0, 0, 0, 0, 0.5]
 
-export function planOf(mix: Mix, random: Random): Plan {
+/** @param seed decides apart from all else which parts are of the former version, as in the middle of an upgrade */
+export function planOf(mix: Mix, random: Random, seed: number): Plan {
   const features = featuresOf(mix, random)
   const has = (feature: Feature) => features.has(feature)
   const hot = has('slow') && random.chance(0.5)
@@ -72,6 +76,8 @@ export function planOf(mix: Mix, random: Random): Plan {
       edgeCapacity: random.pick([1_000, 1_000, tight]),
       videoShare: mix === 'strays' ? Math.max(2, Math.ceil(viewers / edges / 2)) * 2 : random.pick([1_000, 1_000, tight]),
       joinRate: 1_000,
+      formerEdges: FORMER_EDGES[seed % FORMER_EDGES.length]!,
+      formerGateways: FORMER_GATEWAYS[seed % FORMER_GATEWAYS.length]!,
       writeCostMs: crowd ? random.between(0.1, 0.5) : 0,
     },
     limitBytes: has('slow') ? random.whole(1_000, 8_000) : 64 * 1024,

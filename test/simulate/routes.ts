@@ -3,6 +3,7 @@ import { LiveError } from '../../protocol/errors.js'
 import type { Exchange } from '../../runtime/http/exchange.js'
 import { errorReply, type Reply } from '../../runtime/http/reply.js'
 import type { Handler, Method, Router } from '../../runtime/http/server.js'
+import type { OpenSocket, SocketLimits, SocketRouter } from '../../runtime/http/socket.js'
 import type { Response } from './response.js'
 
 export interface Request {
@@ -20,8 +21,9 @@ interface Route {
 }
 
 /** Stands in for the HTTP server under the parts' own routes. */
-export class Routes implements Router {
+export class Routes implements Router, SocketRouter {
   readonly #routes: Route[] = []
+  readonly sockets = new Map<string, { readonly limits: SocketLimits; readonly open: OpenSocket }>()
   readonly #onBug: (error: unknown) => void
 
   constructor(onBug: (error: unknown) => void) {
@@ -30,6 +32,11 @@ export class Routes implements Router {
 
   route(method: Method, pattern: string, handler: Handler): this {
     this.#routes.push({ method, parts: pattern.split('/'), handler })
+    return this
+  }
+
+  socket(path: string, limits: SocketLimits, open: OpenSocket): this {
+    this.sockets.set(path, { limits, open })
     return this
   }
 

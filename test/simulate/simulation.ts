@@ -50,7 +50,7 @@ const EPOCH_MS = Date.UTC(2026, 5, 1)
  * promises that nobody handled are laid at the door of the one that runs. */
 export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promise<Result> {
   const random = new Random(seed)
-  const plan = planOf(mix, random)
+  const plan = planOf(mix, random, seed)
   const world = new World(random.fork(), hooks.tell)
   const disk = new Disk(world, plan.disk)
   const checker = new Checker(world, disk)
@@ -91,7 +91,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     const silent = new Set<string>()
     const addViewer = (i: number) => {
       const videoId = random.pick(plan.videos).id
-      const viewer = new Viewer({ ...person(`w${i}`), videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, gzip: random.chance(GZIP_SHARE) && seed % GZIP_SEEDS === 0, boundMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince })
+      const viewer = new Viewer({ ...person(`w${i}`), videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, gzip: random.chance(GZIP_SHARE) && seed % GZIP_SEEDS === 0, endsWhole: plan.settings.formerEdges === 0 && plan.settings.formerGateways === 0, boundMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince })
       viewers.push(viewer)
       viewer.watch()
     }

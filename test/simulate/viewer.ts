@@ -23,6 +23,8 @@ export interface ViewerOptions {
   readonly recent: number
   /** It asks for a compressed stream. */
   readonly gzip: boolean
+  /** A compressed stream that ends ends whole. */
+  readonly endsWhole: boolean
   /** Whether a comment this late is a violation; at = when it was stored. */
   readonly boundMs: (at: number) => number
   /** How long so many bytes that it missed may be on their way. */
@@ -155,9 +157,10 @@ export class Viewer {
     this.#earlyBytes = 0
     this.#pausedHere = this.#paused
     const current = () => connection === this.#connections
-    const lost = () => {
+    const lost = (broken: boolean) => {
       if (!current()) return
       this.#checkWhole()
+      if (!broken && this.#gunzip?.isComplete === false && this.#o.endsWhole) this.#violate('encoding', 'got an end without CRC and length')
       this.#stream = undefined
       this.#wellSince = Infinity
       this.ready = false
@@ -172,7 +175,7 @@ export class Viewer {
       this.#gateway,
       { path: `/comments/${this.videoId}${recent > 0 ? `?recent=${recent}` : ''}`, headers },
       { data: (chunk, headers) => void (current() && this.#data(chunk, headers.get('content-encoding') === 'gzip')), over: lost },
-      lost,
+      () => lost(true),
     )
     if (this.#paused) this.#stream.pause()
   }

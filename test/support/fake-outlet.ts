@@ -1,8 +1,10 @@
 import { constants, inflateRawSync } from 'node:zlib'
-import type { Encoded, Encoding } from '../../edge/encoding.js'
+import { encode, withReady, type Encoding } from '../../edge/encoding.js'
 import type { Outlet } from '../../edge/viewer.js'
-import { FrameKind, FrameReader, type EndReason } from '../../protocol/frame.js'
-import { SseParser, type SseEvent } from '../../protocol/sse.js'
+import { FrameKind, FrameReader, streamEvent, type EndReason } from '../../protocol/frame.js'
+import type { Cursor } from '../../protocol/id.js'
+import type { Encoded } from '../../protocol/link.js'
+import { HEARTBEAT, SseParser, type SseEvent } from '../../protocol/sse.js'
 
 /** A viewer's socket that keeps what it is given, in memory, and reads it as its peer would. */
 export class FakeOutlet implements Outlet {
@@ -23,7 +25,8 @@ export class FakeOutlet implements Outlet {
     this.encoding = encoding
   }
 
-  write({ bytes, checksum }: Encoded): boolean {
+  write(encoded: Encoded, _from?: Cursor, _to?: Cursor, ready?: Encoded): boolean {
+    const { bytes, checksum } = withReady(encoded, ready)
     if (this.#blocked) throw new Error('written to while it was blocked')
     if (this.ended) throw new Error('written to after its end')
     if (bytes.length === 0) throw new Error('an empty write')
@@ -33,6 +36,10 @@ export class FakeOutlet implements Outlet {
     else for (const frame of this.#frames.push(Buffer.from(bytes))) this.#take(frame.kind, frame.id, frame.payload)
     this.#blocked = this.stuck
     return !this.#blocked
+  }
+
+  heartbeat(): boolean {
+    return this.write(encode(this.encoding, [streamEvent(0, HEARTBEAT)], 0))
   }
 
   end(reason: EndReason): void {

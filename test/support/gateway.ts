@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import { GatewayPart, type GatewayPartDeps } from '../../gateway/assemble.js'
 import type { Gateway } from '../../gateway/gateway.js'
 import { Limits } from '../../gateway/limits.js'
+import { linkWith } from '../../gateway/link-socket.js'
 import { connectWith } from '../../gateway/relay.js'
 import type { DispatcherNode, EdgeNode } from '../../protocol/nodes.js'
 import { View, type Change } from '../../registry/view.js'
@@ -49,6 +50,7 @@ export function runGateway(t: Test, { edges = [], dispatchers = [], limits = {},
     random: Math.random,
     view,
     client,
+    connectLink: linkWith(client),
     connect: connectWith(client),
     metrics: register,
     videoShare: 10_000,

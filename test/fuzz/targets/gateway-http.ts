@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { Registry } from 'prom-client'
 import { GatewayPart } from '../../../gateway/assemble.js'
 import { Limits } from '../../../gateway/limits.js'
+import { linkWith } from '../../../gateway/link-socket.js'
 import { connectWith } from '../../../gateway/relay.js'
 import { View } from '../../../registry/view.js'
 import { systemClock } from '../../../runtime/clock.js'
@@ -45,7 +46,7 @@ function target({ issuer, ...named }: { readonly name: string; readonly what: st
       const client = new InternalClient(undefined)
       // Behind a proxy that is believed, so that what it says of its clients is read as well.
       const part = new GatewayPart({
-        clock: systemClock, random: Math.random, view, viewLoaded: () => true, client, connect: connectWith(client), metrics: new Registry(), videoShare: 10, joinRate: 500,
+        clock: systemClock, random: Math.random, view, viewLoaded: () => true, client, connectLink: linkWith(client), connect: connectWith(client), metrics: new Registry(), videoShare: 10, joinRate: 500,
         limits: new Limits({ clock: systemClock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() }),
         clients: clients('127.0.0.1'),
         allowedOrigins: new Set(['https://a.example']), viewerLimit: 1_000, identity: issuer && identityOf(issuer),

@@ -1,4 +1,4 @@
-import type { Clock } from '../runtime/clock.js'
+import type { Clock } from '../clock.js'
 
 /** The process answers between two of these, however much there is to write. */
 const SLICE_MS = 5

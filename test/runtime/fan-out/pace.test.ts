@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Pace } from '../../edge/pace.js'
+import { Pace } from '../../../runtime/fan-out/pace.js'
 
 /** Flushes of this cost, each begun as soon as it may, for so long. @returns the share of a core that they took */
 function utilisation(pace: Pace, costMs: number, fromMs: number, forMs: number): number {

@@ -1,0 +1,147 @@
+import type { Cursor } from '../protocol/id.js'
+import { inOne, type Encoded, type ToGateway } from '../protocol/link.js'
+import type { Clock } from '../runtime/clock.js'
+import type { Job, Pacer } from '../runtime/fan-out/pacer.js'
+import type { Member, Source } from './member.js'
+
+type Piece = Extract<ToGateway, { kind: 'piece' }>
+type Ready = Extract<ToGateway, { kind: 'ready' }>
+
+/** Members looked at between two looks at the clock. */
+const LOOK_EVERY = 64
+
+/** Where those go that are ready. */
+export interface JoinedGroup {
+  /** The number of the next flush. */
+  readonly end: number
+  add(member: Member, next: number): void
+}
+
+export interface JoinOptions {
+  readonly number: number
+  readonly group: JoinedGroup
+  readonly clock: Clock
+  readonly pacer: Pacer
+  /** Where the stream is to begin: after a place, else with the last few. */
+  readonly after: Cursor | undefined
+  readonly recent: number
+  /** These members have been in the group before, or in another one. */
+  readonly again: boolean
+  /** The member was not written what came, because its connection took nothing: it has left. */
+  readonly behind: (member: Member) => void
+  /** All members have been written a piece, and the next may come. */
+  readonly more: (join: Join) => void
+  /** It has no members left: they are ready, behind, or gone. */
+  readonly over: (join: Join) => void
+}
+
+/** Members that are to join a group and lack the same: the edge sends it once, in pieces, then a `ready`. Until the edge answers,
+ * others that lack the same come in. */
+export class Join implements Source {
+  readonly number: number
+  readonly after: Cursor | undefined
+  readonly recent: number
+  readonly again: boolean
+  readonly members = new Set<Member>()
+  isAnswered = false
+  /** The edge is done with it. */
+  isDone = false
+  /** The edge waits to be asked for the next piece. */
+  #owed = false
+  readonly #o: JoinOptions
+
+  constructor(options: JoinOptions) {
+    this.#o = options
+    this.number = options.number
+    this.after = options.after
+    this.recent = options.recent
+    this.again = options.again
+  }
+
+  add(member: Member): void {
+    member.source = this
+    this.members.add(member)
+  }
+
+  drained(): void {
+    if (this.#owed) this.#more()
+  }
+
+  leave(member: Member): void {
+    if (this.members.delete(member) && this.members.size === 0) this.#o.over(this)
+  }
+
+  piece({ to, events }: Piece): void {
+    this.#answered()
+    this.#each(member => {
+      member.cursor = to
+      member.pass(events)
+    }, () => {
+      this.#owed = true
+      for (const member of this.members) if (!member.blocked) return this.#more()
+    })
+  }
+
+  ready({ at, epoch, events, ready }: Ready): void {
+    const { group } = this.#o
+    const next = group.end
+    this.#answered()
+    this.isDone = true
+    const first = events.bytes.length === 0 ? ready : inOne([events, ready])
+    this.#each(member => {
+      const passed: Encoded = member.isReady ? events : first
+      // Set, not maxed, and 0 too: where the cursor was not the video's, the viewer has joined below it (rule 9).
+      member.cursor = at
+      member.epoch = epoch
+      this.members.delete(member)
+      group.add(member, next)
+      if (passed.bytes.length > 0) member.pass(passed)
+      member.ready()
+    }, () => {})
+  }
+
+  /** The edge has ended it. */
+  end(): void {
+    this.isDone = true
+    this.abandon()
+  }
+
+  /** Its members go elsewhere. */
+  abandon(): void {
+    this.members.clear()
+    this.#o.over(this)
+  }
+
+  #answered(): void {
+    if (this.isAnswered) return
+    this.isAnswered = true
+    for (const member of this.members) member.answered()
+  }
+
+  #more(): void {
+    this.#owed = false
+    this.#o.more(this)
+  }
+
+  /** Visits all members, at once where they are few. One whose connection takes nothing is left behind. */
+  #each(visit: (member: Member) => void, done: () => void): void {
+    const members = this.members.values()
+    const job: Job = until => {
+      for (let i = 1; ; i++) {
+        const next = members.next()
+        if (next.done) break
+        const member = next.value
+        if (member.blocked) {
+          this.members.delete(member)
+          this.#o.behind(member)
+        } else visit(member)
+        if (i % LOOK_EVERY === 0 && this.#o.clock.now() >= until) return false
+      }
+      if (this.members.size === 0) this.#o.over(this)
+      else done()
+      return true
+    }
+    if (this.members.size < LOOK_EVERY) job(Infinity)
+    else this.#o.pacer.add(job)
+  }
+}
