@@ -9,11 +9,12 @@ import type { SocketRouter } from '../runtime/http/socket.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { pingWith } from '../runtime/peers/ping.js'
 import { Edge, type EdgeDeps } from './edge.js'
+import type { LinkLimits } from './gateway-link.js'
 import { internalRoutes } from './server.js'
 
 const DRAIN_WINDOW_MS = 3_000
 
-export interface EdgePartDeps extends Pick<EdgeDeps, 'metrics' | 'gzip' | 'capacity' | 'onPeerError' | 'onRestart'> {
+export interface EdgePartDeps extends Pick<EdgeDeps, 'metrics' | 'gzip' | 'capacity' | 'onPeerError' | 'onRestart' | 'pieceBytes'> {
   readonly identity: NodeIdentity
   readonly clock: Clock
   /** 0 ≤ x < 1 */
@@ -26,6 +27,8 @@ export interface EdgePartDeps extends Pick<EdgeDeps, 'metrics' | 'gzip' | 'capac
   readonly onStale?: ((stale: boolean) => void) | undefined
   /** Optional hook: called for each pushed comment. */
   readonly received?: ((comment: WireComment) => void) | undefined
+  /** Of what may be unsent on a link; what is usual without. */
+  readonly linkLimits?: LinkLimits
   readonly announceNode: (node: EdgeNode) => Entry<EdgeNode>
   readonly announceHoldings: (holdings: Holdings, node: Entry<EdgeNode>) => Entry<Holdings>
 }
@@ -63,7 +66,7 @@ export class EdgePart {
 
   /** Mounts what dispatchers, gateways and operators ask of it. */
   route(router: Router & SocketRouter): void {
-    internalRoutes(router, this.edge)
+    internalRoutes(router, this.edge, this.#deps.linkLimits)
   }
 
   viewChanged(): void {

@@ -28,18 +28,22 @@ export interface CatchUpRoom {
 
 export interface CatchUpDeps extends ReplaysDeps {
   readonly gzip: GzipPolicy
+  /** What is written at a time of what a viewer missed. */
+  readonly pieceBytes: number
 }
 
 /** Brings a room's viewers up to L, from the replay buffer or from history (rules 8 and 10). */
 export class CatchUp {
   readonly #room: CatchUpRoom
   readonly #clock: CatchUpDeps['clock']
+  readonly #pieceBytes: number
   readonly #pieces: Pieces
   readonly #replays: Replays
 
   constructor(room: CatchUpRoom, deps: CatchUpDeps) {
     this.#room = room
     this.#clock = deps.clock
+    this.#pieceBytes = deps.pieceBytes
     this.#pieces = new Pieces(deps.gzip.level)
     this.#replays = new Replays(room, deps, run => this.#serve(run))
   }
@@ -70,7 +74,7 @@ export class CatchUp {
     const { videoId, flushed, total } = this.#room
     const { encoding } = viewer.outlet
     let rest = missed
-    for (let end = pieceEnd(rest); end < rest.length; end = pieceEnd(rest)) {
+    for (let end = pieceEnd(rest, this.#pieceBytes); end < rest.length; end = pieceEnd(rest, this.#pieceBytes)) {
       viewer.write(this.#pieces.encode(encoding, rest.slice(0, end)), rest[end - 1]!.id)
       // What is left, and what has come by then, follows when the socket drains.
       if (viewer.state !== LIVE) return

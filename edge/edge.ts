@@ -14,6 +14,7 @@ import type { GzipPolicy } from './encoding.js'
 import { Freshness } from './freshness.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
+import { PIECE_BYTES } from './pieces.js'
 import { ReplayBudget } from './replay-buffer.js'
 import { Room, type RoomDeps } from './room.js'
 import { Syncs, type SyncDeps } from './sync.js'
@@ -34,6 +35,8 @@ export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 
   readonly capacity: number
   readonly random: () => number
   readonly gzip: GzipPolicy
+  /** What is written at a time of what a viewer missed; 64 KB without. */
+  readonly pieceBytes?: number | undefined
   /** Optional hook: called for each pushed comment. */
   readonly received?: ((comment: WireComment) => void) | undefined
   /** Announces the videos that are watched here, with their viewers. @returns the size of what was written, bytes */
@@ -68,7 +71,7 @@ export class Edge {
   #draining = false
   #stopped = false
 
-  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, received, announce, onStale = () => {}, onRestart = () => {} }: EdgeDeps) {
+  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, pieceBytes = PIECE_BYTES, received, announce, onStale = () => {}, onRestart = () => {} }: EdgeDeps) {
     this.#clock = clock
     this.#metrics = metrics
     this.#view = view
@@ -90,6 +93,7 @@ export class Edge {
       budget: new ReplayBudget(REPLAY_BUDGET_BYTES),
       pacer: new Pacer(clock),
       gzip,
+      pieceBytes,
       replay: request => this.#syncs.replay(request),
       restarted: (videoId, from, to) => {
         metrics.restarts.inc()

@@ -7,10 +7,14 @@ import type { Edge } from './edge.js'
 import type { Encoding } from './encoding.js'
 import type { Outlet, Viewer } from './viewer.js'
 
-/** A newcomer's next piece waits while more than this is unsent: no flush and no pong stands behind more than a piece or two. */
-const PIECES_WAIT_BYTES = 64 * 1024
-/** Groups catch up later where more than this is unsent. */
-const GROUPS_WAIT_BYTES = 1024 * 1024
+export interface LinkLimits {
+  /** A newcomer's next piece waits while more than this is unsent, so that no flush and no pong stands behind more than a few. */
+  readonly piecesWaitBytes: number
+  /** Groups catch up later where more than this is unsent. */
+  readonly groupsWaitBytes: number
+}
+
+export const LINK_LIMITS: LinkLimits = { piecesWaitBytes: 64 * 1024, groupsWaitBytes: 1024 * 1024 }
 
 type Join = Extract<ToEdge, { kind: 'join' }>
 
@@ -19,6 +23,7 @@ type Join = Extract<ToEdge, { kind: 'join' }>
 export class GatewayLink implements SocketEvents {
   readonly #edge: Edge
   readonly #socket: Socket
+  readonly #limits: LinkLimits
   readonly #joins = new Map<number, Newcomer>()
   readonly #groups = new Map<number, Group>()
   /** Groups that the link took nothing more for. */
@@ -27,8 +32,9 @@ export class GatewayLink implements SocketEvents {
   readonly #turns = new Map<Newcomer, () => void>()
   #closed = false
 
-  constructor(edge: Edge, socket: Socket) {
+  constructor(edge: Edge, socket: Socket, limits = LINK_LIMITS) {
     this.#edge = edge
+    this.#limits = limits
     this.#socket = socket
   }
 
@@ -43,7 +49,7 @@ export class GatewayLink implements SocketEvents {
 
   /** The socket has sent some of what was unsent. */
   drained(): void {
-    if (this.#socket.unsentBytes <= GROUPS_WAIT_BYTES / 2) {
+    if (this.#socket.unsentBytes <= this.#limits.groupsWaitBytes / 2) {
       for (const group of [...this.#blocked]) {
         this.#blocked.delete(group)
         this.#edge.drained(group.viewer)
@@ -66,7 +72,7 @@ export class GatewayLink implements SocketEvents {
     if (this.#closed) return true
     // What the socket refused is lost, and the gateway's viewers with it: they join again, each at its own place.
     if (!this.#socket.send(printToGateway(message))) this.#socket.close()
-    return this.#closed || this.#socket.unsentBytes <= GROUPS_WAIT_BYTES
+    return this.#closed || this.#socket.unsentBytes <= this.#limits.groupsWaitBytes
   }
 
   /** A group's write was the last for now. */
@@ -159,7 +165,7 @@ export class GatewayLink implements SocketEvents {
 
   #takeTurns(): void {
     for (const [newcomer, turn] of this.#turns) {
-      if (this.#closed || this.#socket.unsentBytes > PIECES_WAIT_BYTES) return
+      if (this.#closed || this.#socket.unsentBytes > this.#limits.piecesWaitBytes) return
       this.#turns.delete(newcomer)
       turn()
     }

@@ -3,7 +3,7 @@ import type { Encoded } from '../protocol/link.js'
 import { encode, type Encoding } from './encoding.js'
 
 /** A catch-up is written in pieces of about this, each when the last was taken: what a slow viewer may cost (rule 10). */
-const PIECE_BYTES = 64 * 1024
+export const PIECE_BYTES = 64 * 1024
 /** Pieces kept for the next that misses the same: as much as a replay buffer. */
 const KEPT = 4
 /** What does not fill a packet is not worth the compressor's time for one viewer. */
@@ -44,8 +44,8 @@ export class Pieces {
 }
 
 /** How many of the first events fit into a piece: at least one. */
-export function pieceEnd(events: readonly StreamEvent[]): number {
+export function pieceEnd(events: readonly StreamEvent[], pieceBytes = PIECE_BYTES): number {
   let bytes = 0
-  const first = events.findIndex(event => (bytes += event.bytes) > PIECE_BYTES)
+  const first = events.findIndex(event => (bytes += event.bytes) > pieceBytes)
   return first < 0 ? events.length : Math.max(1, first)
 }

@@ -19,15 +19,15 @@ import { readiness } from '../runtime/peers/internal-server.js'
 import type { TlsFiles } from '../runtime/tls/pair.js'
 import { connect } from './connection.js'
 import type { Edge } from './edge.js'
-import { GatewayLink } from './gateway-link.js'
+import { GatewayLink, type LinkLimits } from './gateway-link.js'
 
 /** A gateway pings its links four times a second: one without a word for long is dead. A gateway that reads nothing may cost
  * no more memory than this. */
-const LINK_LIMITS: SocketLimits = { maxMessageBytes: MAX_TO_EDGE_BYTES, maxUnsentBytes: 64 * 1024 * 1024, idleSeconds: 12 }
+const SOCKET_LIMITS: SocketLimits = { maxMessageBytes: MAX_TO_EDGE_BYTES, maxUnsentBytes: 64 * 1024 * 1024, idleSeconds: 12 }
 
 /** What dispatchers, gateways and operators ask of an edge, on its internal port. */
-export function internalRoutes(router: Router & SocketRouter, edge: Edge): void {
-  router.socket(LINK_PATH, LINK_LIMITS, socket => new GatewayLink(edge, socket))
+export function internalRoutes(router: Router & SocketRouter, edge: Edge, linkLimits?: LinkLimits): void {
+  router.socket(LINK_PATH, SOCKET_LIMITS, socket => new GatewayLink(edge, socket, linkLimits))
   router.route('POST', '/internal/batch', async exchange => {
     const bytes = await exchange.body(MAX_CALL_BYTES)
     const batch = readBatch(bytes)

@@ -27,6 +27,8 @@ export interface GatewayOptions {
   readonly connectLink: ConnectLink
   /** Opens one viewer's stream from an edge that has no links. */
   readonly connect: Connect
+  /** Of flushes that are kept for viewers that lag; 32 MB without. */
+  readonly keptBytes?: number
   readonly videoShare: number
   /** Newcomers a second that are placed on edges. */
   readonly joinRate: number
@@ -52,7 +54,7 @@ export class Gateway {
   readonly #pending = new Pending()
   #placingSoon = false
 
-  constructor({ clock, random, view, client, connectLink, connect, videoShare, joinRate }: GatewayOptions) {
+  constructor({ clock, random, view, client, connectLink, connect, keptBytes, videoShare, joinRate }: GatewayOptions) {
     this.view = view
     this.client = client
     this.clock = clock
@@ -61,7 +63,7 @@ export class Gateway {
     // By the link where there is one: it is the link that must not be silent.
     const pingEdge: Ping = (peer, timeoutMs) => this.links.ping(peer, timeoutMs) ?? ping(peer, timeoutMs)
     this.upstreams = new Upstreams({ clock, random, view, ping: pingEdge, onUsable: () => this.sessions.placeWaiting() })
-    this.links = new Links({ clock, upstreams: this.upstreams, connectLink, connect })
+    this.links = new Links({ clock, upstreams: this.upstreams, connectLink, connect, keptBytes })
     this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, links: this.links, videoShare, joinRate })
     this.failover = new Failover({
       clock,

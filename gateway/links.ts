@@ -18,6 +18,8 @@ export interface LinksOptions {
   readonly connectLink: ConnectLink
   /** How a viewer is brought its events from an edge that has no links. */
   readonly connect: Connect
+  /** Of flushes that all groups keep for members that lag; 32 MB without. */
+  readonly keptBytes?: number | undefined
 }
 
 /** The links of this gateway, one for each edge that viewers are on. */
@@ -34,7 +36,7 @@ export class Links {
   constructor(options: LinksOptions) {
     this.#o = options
     this.#pacer = new Pacer(options.clock)
-    this.#kept = new KeptFlushes(options.clock)
+    this.#kept = new KeptFlushes(options.clock, options.keptBytes)
     this.#cancel = options.clock.after(TICK_MS, this.#tick)
   }
 

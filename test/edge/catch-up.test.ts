@@ -31,7 +31,7 @@ class Stage implements CatchUpRoom, ViewerHost {
       this.asked.push(request)
       return this.history(request)
     }
-    this.catchUp = new CatchUp(this, { clock: this.clock, gzip: { level: 6, minViewers: 4 }, replay })
+    this.catchUp = new CatchUp(this, { clock: this.clock, gzip: { level: 6, minViewers: 4 }, pieceBytes: 64 * 1024, replay })
   }
 
   get flushed(): number {

@@ -49,6 +49,7 @@ class Stage {
       budget: this.budget,
       pacer: new Pacer(this.clock),
       gzip: { level: 6, minViewers: 4 },
+      pieceBytes: 64 * 1024,
       replay: async request => {
         this.replays.push(request)
         return this.history(request)

@@ -32,6 +32,10 @@ export interface Settings {
   readonly maxPipeBytes: number
   readonly edgeCapacity: number
   readonly videoShare: number
+  /** What a slow link and slow viewers may cost, bytes: real limits would never be reached here. */
+  readonly piecesBytes: number
+  readonly groupsBytes: number
+  readonly keptBytes: number
   readonly joinRate: number
   /** Share of edges that are of the former version: they have no links. */
   readonly formerEdges: number
@@ -121,6 +125,8 @@ export const startEdge: Start = (cluster, process, url) => {
     metrics: new EdgeMetrics(new Metrics()),
     capacity: settings.edgeCapacity,
     gzip: { level: 1, minViewers: 2 },
+    pieceBytes: settings.piecesBytes,
+    linkLimits: { piecesWaitBytes: settings.piecesBytes, groupsWaitBytes: settings.groupsBytes },
     onPeerError: () => {},
     announceNode: node => session.entry('edge', node.id, node),
     announceHoldings: holdings => session.entry('holdings', identityOf(process).id, holdings),
@@ -170,6 +176,7 @@ export const startGateway: Start = (cluster, process, url) => {
     connectLink: world.random.chance(settings.formerGateways) ? network.noLinks(process) : network.connectLink(process),
     connect: network.connect(process),
     metrics,
+    keptBytes: settings.keptBytes,
     videoShare: settings.videoShare,
     joinRate: settings.joinRate,
     allowedOrigins: '*',
