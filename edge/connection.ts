@@ -52,14 +52,14 @@ const SHAPES: Readonly<Record<Encoding, Shape>> = {
   gzipFrames: FRAMES,
 }
 
-/** What a viewer of the public port has besides. */
+/** What only a viewer of the public port has. */
 export interface PublicViewer {
-  /** Besides those of its encoding. */
+  /** Headers besides those of its encoding. */
   readonly headers?: Readonly<Record<string, string>>
   /** Where the stream counts against a limit. */
   readonly counted?: Counted | undefined
-  /** Where it asks for a replay; 'later': its stream ends after the `retry:`, since EventSource gives up for good on an
-   * error. */
+  /** Where it asks for a replay. With 'later' its stream ends after the `retry:`: on an error EventSource would give up for
+   * good. */
   readonly replay?: Replay | 'later' | undefined
 }
 
@@ -101,7 +101,7 @@ class Connection implements Outlet, StreamEvents {
   }
 
   write(encoded: Encoded): boolean {
-    // Before compression, which costs more than the bytes that it saves.
+    // The text's length: compressing it costs more than the bytes that it saves.
     this.#replay?.sent(encoded.checksum?.bytes ?? encoded.bytes.length)
     if (this.#viewer?.ready) this.#replayed()
     return this.#stream.write(this.#count(encoded))

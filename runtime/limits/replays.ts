@@ -4,7 +4,8 @@ import type { Clock } from '../clock.js'
 import type { Refusals } from './refusals.js'
 import { Shares } from './shares.js'
 
-/** What the replays of all clients may take together, and one client's before its next ones have to wait. */
+/** What the replays of all clients may take together, and what one client may owe before its next ones have to wait. As at a
+ * gateway. */
 const BYTES_PER_SECOND = 8 * 1024 * 1024
 const ALLOWANCE = 1024 * 1024
 /** An event of a comment of usual length. */
@@ -21,8 +22,7 @@ interface ReplayAsked {
   readonly recent: number | undefined
 }
 
-/** The replays of a public port. Each client has a share of one bandwidth, which all of its viewers that ask for a replay
- * use up together. */
+/** The replays of a public port: clients share one bandwidth, and a client's viewers share what is its own. */
 export class Replays {
   readonly #clock: Clock
   readonly #refusals: Refusals
@@ -34,9 +34,9 @@ export class Replays {
     this.#shares = new Shares({ clock, bytesPerSecond: BYTES_PER_SECOND, allowance: ALLOWANCE })
   }
 
-  /** @param client the key of its widest network
-   * @returns undefined if the viewer asks for no replay; 'later' if its client was sent more than its share, and the viewer
-   * has to come back */
+  /** @param client the key of the client's widest network
+   * @returns undefined if the viewer asks for no replay; 'later' if it has to come back, because its client was sent more
+   * than its share */
   open(client: string, asked: ReplayAsked): Replay | 'later' | undefined {
     const expected = expectedBytes(asked, this.#clock.wall())
     if (expected === 0) return undefined
