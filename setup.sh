@@ -282,10 +282,11 @@ fetch_to_run() {
 }
 npm_ci() { npm ci --ignore-scripts --no-audit --no-fund --loglevel=warn "$@" </dev/null || stop 'npm ci failed; see above.'; }
 
-# better-sqlite3 is fetched or compiled once for its version and Node's: that can take longer than all the rest.
+# better-sqlite3 is fetched or compiled once for its version and Node's: that can take longer than all the rest. SQLite's own
+# -O2 compiles in three quarters of the time of the package's -O3, and the store is as fast with it.
 sqlite=node_modules/better-sqlite3
 kept_sqlite() { node -p '`.cache/better-sqlite3/${require("./node_modules/better-sqlite3/package.json").version}-${process.versions.modules}-${process.platform}-${process.arch}.node`'; }
-build_sqlite() { npm rebuild better-sqlite3 --foreground-scripts --loglevel=warn; }
+build_sqlite() { CFLAGS="-O2 ${CFLAGS:-}" npm rebuild better-sqlite3 --foreground-scripts --loglevel=warn; }
 
 sqlite_job='' level=''
 if [ $for_tests = yes ] && ! has_packages tests; then

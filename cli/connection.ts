@@ -11,8 +11,6 @@ import { clusterAt, clusterLine } from './cluster-at.js'
 import { Problem } from './output.js'
 import type { ZookeeperAddress } from './zookeeper-address.js'
 
-const AT_A_TIME = 64
-
 const LIMIT_MS = 5_000
 const POLL_MS = 5
 
@@ -87,15 +85,4 @@ function failed({ connect, source }: ZookeeperAddress, error: ZkError, trouble: 
   if (refusesUs(error.code)) return new Problem('ZOOKEEPER_REFUSES', lossMessage({ code: error.code, server: connect }), { cause: error })
   const why = trouble ? `.\n${lossMessage(trouble)}` : ''
   return new Problem('ZOOKEEPER_FAILS', `ZooKeeper at ${connect} (${source}): ${error.op} ${error.path} fails with ${error.code}${why}`, { cause: error })
-}
-
-/** The results of `task` in the items' order, AT_A_TIME tasks at once. */
-export async function inParallel<T, R>(items: readonly T[], task: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length)
-  const queue = items.entries()
-  const worker = async () => {
-    for (const [i, item] of queue) results[i] = await task(item)
-  }
-  await Promise.all(Array.from({ length: AT_A_TIME }, worker))
-  return results
 }

@@ -2,11 +2,12 @@ import { Buffer } from 'node:buffer'
 import { frame, FrameKind, streamEvent, type EndReason } from '../protocol/frame.js'
 import { checksumOf, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS, GzipTrailer } from '../protocol/gzip.js'
 import type { Cursor } from '../protocol/id.js'
-import { inOne, type Encoded } from '../protocol/link.js'
+import { inOne, textBytes, type Encoded } from '../protocol/link.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../protocol/sse.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import type { Reply } from '../runtime/http/reply.js'
 import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
+import type { Replay } from '../runtime/limits/replays.js'
 import type { Counted } from '../runtime/limits/streams.js'
 import type { Edge } from './edge.js'
 import { encode, withReady, type Encoding } from './encoding.js'
@@ -53,43 +54,61 @@ const SHAPES: Readonly<Record<Encoding, Shape>> = {
   gzipFrames: FRAMES,
 }
 
-const NO_HEADERS = {}
+/** What only a viewer of the public port has. */
+export interface PublicViewer {
+  /** Headers besides those of its encoding. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Where the stream counts against a limit. */
+  readonly counted?: Counted | undefined
+  /** Where it asks for a replay. With 'later' its stream ends after the `retry:`: on an error EventSource would give up for
+   * good. */
+  readonly replay?: Replay | 'later' | undefined
+}
 
-/** Opens a viewer's stream. @param own headers besides those of its encoding
- * @param counted where the stream counts against a limit
+/** Opens a viewer's stream.
  * @returns the answer to a HEAD request; undefined where the stream is open */
-export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding, own: Readonly<Record<string, string>> = NO_HEADERS, counted?: Counted): Reply | undefined {
+export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding, own: PublicViewer = {}): Reply | undefined {
   if (method === 'HEAD') return { status: 200, headers: SHAPES[encoding].headers }
-  const connection = new Connection(edge, res, encoding, own, counted)
-  connection.viewer = edge.join(videoId, start, connection)
+  const connection = new Connection(edge, res, encoding, own)
+  if (own.replay === 'later') connection.end('full')
+  else connection.join(videoId, start)
   return undefined
 }
 
 /** A viewer's socket. One object, and no closures of its own: there are many of them. */
 class Connection implements Outlet, StreamEvents {
   readonly encoding: Encoding
-  viewer: Viewer | undefined
   readonly #edge: Edge
   readonly #stream: Stream
   readonly #trailer: GzipTrailer | undefined
   /** Until it has ended. */
   #counted: Counted | undefined
+  /** Until it is live. */
+  #replay: Replay | undefined
+  #viewer: Viewer | undefined
 
-  constructor(edge: Edge, res: StreamResponse, encoding: Encoding, own: Readonly<Record<string, string>>, counted: Counted | undefined) {
+  constructor(edge: Edge, res: StreamResponse, encoding: Encoding, { headers: own = {}, counted, replay }: PublicViewer) {
     const { headers, first } = SHAPES[encoding]
     this.encoding = encoding
     this.#edge = edge
     this.#counted = counted
+    this.#replay = replay === 'later' ? undefined : replay
     this.#trailer = encoding === 'gzip' ? new GzipTrailer() : undefined
     this.#stream = new Stream(res, [headers, own], this.#count(first()), this)
   }
 
+  join(videoId: string, start: Start): void {
+    this.#viewer = this.#edge.join(videoId, start, this)
+  }
+
   write(encoded: Encoded, _from?: Cursor, _to?: Cursor, ready?: Encoded): boolean {
+    this.#replay?.sent(textBytes(encoded))
+    if (ready) this.#replayed()
     return this.#stream.write(this.#count(withReady(encoded, ready)))
   }
 
   heartbeat(): boolean {
-    return this.write(encode(this.encoding, [streamEvent(0, HEARTBEAT)], 0))
+    return this.#stream.write(this.#count(encode(this.encoding, [streamEvent(0, HEARTBEAT)], 0)))
   }
 
   end(reason: EndReason): void {
@@ -112,15 +131,15 @@ class Connection implements Outlet, StreamEvents {
   }
 
   progressed(): void {
-    this.viewer?.progressed()
+    this.#viewer?.progressed()
   }
 
   drained(): void {
-    if (this.viewer) this.#edge.drained(this.viewer)
+    if (this.#viewer) this.#edge.drained(this.#viewer)
   }
 
   left(): void {
-    if (this.viewer) this.#edge.leave(this.viewer)
+    if (this.#viewer) this.#edge.leave(this.#viewer)
     this.#ended()
   }
 
@@ -129,7 +148,14 @@ class Connection implements Outlet, StreamEvents {
     return bytes
   }
 
+  #replayed(): void {
+    const replay = this.#replay
+    this.#replay = undefined
+    replay?.ended()
+  }
+
   #ended(): void {
+    this.#replayed()
     const counted = this.#counted
     this.#counted = undefined
     counted?.ended()

@@ -11,6 +11,7 @@ import { UnreadConnections } from '../runtime/http/unread.js'
 import { Connections } from '../runtime/limits/connections.js'
 import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
+import { Replays } from '../runtime/limits/replays.js'
 import { StreamLimit } from '../runtime/limits/streams.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { tlsFiles } from '../runtime/tls/config.js'
@@ -66,6 +67,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     // Gateways come first: what they hold is not the public's.
     connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => descriptors - internal.connections, refusals }),
     streamsPerAddress: new StreamLimit('address', config.STREAMS_PER_ADDRESS, refusals),
+    replays: new Replays({ clock: systemClock, refusals }),
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
     allowedOrigins: config.ALLOWED_ORIGINS,
     identity: auth,

@@ -13,6 +13,7 @@ import { HttpServer, leaveCallback, type Router } from '../runtime/http/server.j
 import type { SocketLimits, SocketRouter } from '../runtime/http/socket.js'
 import type { UnreadConnections } from '../runtime/http/unread.js'
 import type { Connections } from '../runtime/limits/connections.js'
+import type { Replays } from '../runtime/limits/replays.js'
 import type { StreamLimit } from '../runtime/limits/streams.js'
 import { streamAsked, wantsStream } from '../runtime/http/stream-request.js'
 import { readiness } from '../runtime/peers/internal-server.js'
@@ -52,6 +53,7 @@ export interface PublicOptions {
   readonly hstsSeconds?: number
   readonly connections: Connections
   readonly streamsPerAddress: StreamLimit
+  readonly replays: Replays
   readonly clients: Clients
   readonly allowedOrigins: AllowedOrigins
   /** Who may watch; undefined: anyone. */
@@ -62,7 +64,7 @@ export interface PublicOptions {
 }
 
 /** The plain stream, for viewers that reach this edge by themselves. */
-export function publicServer(edge: Edge, { tls, hstsSeconds, connections, streamsPerAddress, clients, allowedOrigins, identity, onBug, unread, notReady }: PublicOptions): HttpServer {
+export function publicServer(edge: Edge, { tls, hstsSeconds, connections, streamsPerAddress, replays, clients, allowedOrigins, identity, onBug, unread, notReady }: PublicOptions): HttpServer {
   const headers = publicHeaders(allowedOrigins, identity !== undefined, hstsSeconds)
   identity?.whenKeysChange(keys => edge.keysChanged(keys))
   const server = new HttpServer({ onBug, tls, headers, connections, unread })
@@ -73,10 +75,15 @@ export function publicServer(edge: Edge, { tls, hstsSeconds, connections, stream
     if (!wantsStream(exchange.headers('accept'))) throw new LiveError('NOT_FOUND', 'an edge has only the live stream: ask for text/event-stream, or ask a gateway')
     const { after, recent, gzip } = streamAsked(exchange)
     const client = clients.of(exchange)
+    const isHead = exchange.method === 'HEAD'
     const own = headers(exchange)
     const open = (known?: Watcher) => {
       if (exchange.aborted) return undefined
-      return connect(edge, exchange, videoId, { after, recent, endsAt: known?.endsAt, key: known?.key }, gzip ? 'gzip' : 'plain', own, exchange.method === 'HEAD' ? undefined : streamsPerAddress.open(client.keys, client))
+      return connect(edge, exchange, videoId, { after, recent, endsAt: known?.endsAt, key: known?.key }, gzip ? 'gzip' : 'plain', {
+        headers: own,
+        counted: isHead ? undefined : streamsPerAddress.open(client.keys, client),
+        replay: isHead ? undefined : replays.open(client.keys.at(-1)!, { after, recent }),
+      })
     }
     return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(open) : open()
   })

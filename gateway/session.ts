@@ -1,11 +1,11 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { EndReason } from '../protocol/frame.js'
-import { timeOfId, type Cursor } from '../protocol/id.js'
-import { MAX_REPLAY } from '../protocol/limits.js'
-import type { Encoded } from '../protocol/link.js'
+import type { Cursor } from '../protocol/id.js'
+import { textBytes, type Encoded } from '../protocol/link.js'
 import type { EdgeNode } from '../protocol/nodes.js'
 import { retryLine } from '../protocol/sse.js'
 import type { Clock } from '../runtime/clock.js'
+import { expectedReplay } from '../runtime/limits/replays.js'
 import type { Shares } from '../runtime/limits/shares.js'
 import type { Arrival } from './admission.js'
 import type { Member, Source } from './member.js'
@@ -20,12 +20,6 @@ const RETRY_MS = 50
 const MAX_RETRY_MS = 2_000
 /** An edge that said it was full is not asked again for the same viewer before this. */
 const FULL_MS = 2_000
-/** An event of a comment of usual length. */
-const COMMENT_BYTES = 256
-/** Who comes back with a cursor that is no older has missed few comments. */
-const LATELY_MS = 60_000
-const FEW_COMMENTS = 64
-
 /** The viewer's connection. */
 export interface Sink {
   /** Passes bytes on as they are. @returns false when it was the last that the connection takes for now, until `drained` */
@@ -137,11 +131,9 @@ export class Session implements Member, Arrival {
     return this.#blockedAt !== undefined
   }
 
-  /** What its replay may take, bytes, as far as that can be told before: a client must not begin many of them before the
-   * first is counted. */
+  /** A client must not begin many replays before the first is counted. */
   get #expectedReplay(): number {
-    if (this.cursor === undefined) return this.recent * COMMENT_BYTES
-    return (this.#host.options.clock.wall() - timeOfId(this.cursor) < LATELY_MS ? FEW_COMMENTS : MAX_REPLAY) * COMMENT_BYTES
+    return expectedReplay({ after: this.cursor, recent: this.recent }, this.#host.options.clock.wall())
   }
 
   /** What this viewer cannot use: what nobody here can, and what told it that it is full. */
@@ -214,7 +206,7 @@ export class Session implements Member, Arrival {
     counts.writes++
     counts.bytes += events.bytes.length
     this.#served = true
-    if (!this.isReady) this.#replayed(events.bytes.length)
+    if (!this.isReady) this.#replayed(textBytes(events))
     if (!this.#sink.write(events)) this.#block()
     return !this.blocked && this.#state.kind === 'placed'
   }

@@ -4,7 +4,7 @@ import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
 import type { Key, Keys } from '../runtime/auth/keys.js'
 import { sleep, type Clock } from '../runtime/clock.js'
-import { Shares } from '../runtime/limits/shares.js'
+import { replayShares } from '../runtime/limits/replays.js'
 import { Admission } from './admission.js'
 import type { Links } from './links.js'
 import type { Pending } from './pending.js'
@@ -14,9 +14,6 @@ import type { Upstreams } from './upstreams.js'
 import type { StreamRequest } from './viewer.js'
 
 const TICK_MS = 1_000
-/** What the clients' replays may take together, and one client's before its next newcomers wait. */
-const REPLAY_BYTES_PER_SECOND = 8 * 1024 * 1024
-const REPLAY_ALLOWANCE = 1024 * 1024
 /** A client that nobody tells from others. */
 const ANYONE = ['']
 
@@ -51,7 +48,7 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.#options = options
     const { view, pending, upstreams, links, videoShare, clock, joinRate } = options
-    const replays = new Shares({ clock, bytesPerSecond: REPLAY_BYTES_PER_SECOND, allowance: REPLAY_ALLOWANCE })
+    const replays = replayShares(clock)
     this.#admission = new Admission({ clock, rate: joinRate, waits: key => replays.waitMs(key) > 0 })
     const backedOff = (edge: EdgeNode) => upstreams.isBackedOff(edge)
     this.#host = {

@@ -33,6 +33,11 @@ export interface Encoded {
   readonly checksum?: Checksum | undefined
 }
 
+/** What it cost to make: the length of the text, since to compress it costs more than the bytes that it saves. */
+export function textBytes({ bytes, checksum }: Encoded): number {
+  return checksum?.bytes ?? bytes.length
+}
+
 /** Several that are sent in one write. @param parts at least one */
 export function inOne(parts: readonly Encoded[]): Encoded {
   const [first, ...others] = parts as [Encoded, ...Encoded[]]

@@ -59,6 +59,10 @@ t.test('imports run one way: from a room to those beneath it', async t => {
   for (const room of floors.flat()) t.ok(modules.some(({ path }) => part(path) === room), `${room} is there`)
 })
 
+t.test('a cluster starts without the operators\' commands', async t => {
+  t.same(offences((from, to) => part(from) === 'cluster' && part(to) === 'cli'), [])
+})
+
 t.test('no file imports itself by way of others', async t => {
   const circles: string[] = []
   const done = new Set<string>()

@@ -5,7 +5,7 @@ import {
 import type { Zk } from '../../registry/zookeeper/client.js'
 import type { ConnectString } from '../../registry/zookeeper/connect-string.js'
 import { isZkError } from '../../registry/zookeeper/zk-error.js'
-import { inParallel } from '../connection.js'
+import { inParallel } from '../../runtime/in-parallel.js'
 import { number } from '../table.js'
 import { note, problem, type Finding } from './finding.js'
 

@@ -7,7 +7,7 @@ import type { AllowedOrigins } from '../../runtime/http/public-headers.js'
 import { StreamLimit } from '../../runtime/limits/streams.js'
 import { EdgeStage } from '../support/edge-stage.js'
 import { badTokens, identityOf, Issuer } from '../support/issuer.js'
-import { clients, connections, refusals, set } from '../support/limits.js'
+import { clients, connections, refusals, replays, set } from '../support/limits.js'
 import { watch, watchReady } from '../support/viewer.js'
 
 const issuer = new Issuer()
@@ -17,7 +17,7 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 function serve(t: Test, requireToWatch = true, allowedOrigins: AllowedOrigins = '*', nowMs?: number, source: KeySource = { keys: parseJwks(issuer.jwks()), close() {} }) {
   const stage = new EdgeStage<Clock>({}, systemClock)
   t.after(() => stage.edge.stop())
-  const unlimited = { connections: connections(), streamsPerAddress: new StreamLimit('address', set(), refusals()), clients: clients() }
+  const unlimited = { connections: connections(), streamsPerAddress: new StreamLimit('address', set(), refusals()), replays: replays(), clients: clients() }
   const server = publicServer(stage.edge, { ...unlimited, allowedOrigins, identity: identityOf(issuer, { source, requireToWatch, allowedOrigins, ...(nowMs !== undefined && { clock: { wall: () => nowMs }, random: () => 0 }) }), onBug: error => void t.fail(String(error)), notReady: () => undefined })
   t.after(() => server.close())
   return { stage, url: `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/comments/demo` }

@@ -14,7 +14,7 @@ import { HttpServer } from '../../runtime/http/server.js'
 import { StreamLimit } from '../../runtime/limits/streams.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
 import { EdgeStage, type StageOptions } from '../support/edge-stage.js'
-import { clients, connections, refusals, set } from '../support/limits.js'
+import { clients, connections, refusals, replays, set } from '../support/limits.js'
 import { until } from '../support/until.js'
 import { watch, watchReady } from '../support/viewer.js'
 import { readStrictly } from '../support/whole-chunks.js'
@@ -23,14 +23,14 @@ const TOKEN = 'secret'
 const AUTHORIZED = { authorization: `Bearer ${TOKEN}`, [WIRE_HEADER]: String(WIRE_VERSION) }
 
 /** An edge on two real ports, before model stores. */
-function serve(t: Test, options: StageOptions & { streams?: number } = {}) {
+function serve(t: Test, options: StageOptions & { streams?: number; trusted?: string } = {}) {
   const stage = new EdgeStage<Clock>(options, systemClock)
   t.after(() => stage.edge.stop())
   const onBug = (error: unknown) => void t.fail(String(error))
   const notReady = () => undefined
   const internal = internalServer({ token: TOKEN, metrics: stage.register, identity: { id: 'e1', instance: 'i1', version: '0' }, notReady, onBug })
   internalRoutes(internal, stage.edge)
-  const open = publicServer(stage.edge, { connections: connections(), streamsPerAddress: new StreamLimit('address', set(options.streams), refusals()), clients: clients(), allowedOrigins: '*', identity: undefined, onBug, notReady })
+  const open = publicServer(stage.edge, { connections: connections(), streamsPerAddress: new StreamLimit('address', set(options.streams), refusals()), replays: replays(), clients: clients(options.trusted), allowedOrigins: '*', identity: undefined, onBug, notReady })
   t.after(() => {
     internal.close()
     open.close()
@@ -319,7 +319,7 @@ t.test('a stream that is cut is counted off once, although its socket is then go
   const outlets: Outlet[] = []
   const join = (_videoId: string, _start: unknown, outlet: Outlet) => void outlets.push(outlet)
   const server = new HttpServer({ onBug: error => t.fail(String(error)) })
-  server.route('GET', '/', exchange => edgeConnect({ join } as unknown as Edge, exchange, 'v', {}, 'plain', {}, limit.open(client.keys, client)))
+  server.route('GET', '/', exchange => edgeConnect({ join } as unknown as Edge, exchange, 'v', {}, 'plain', { counted: limit.open(client.keys, client) }))
   t.after(() => server.close())
   const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/`
   for (let i = 0; i < 2; i++) watch(t, url)
@@ -344,6 +344,43 @@ t.test('streams of one address beyond its limit are told so, until one ends', as
     await until(() => viewer.status)
     return viewer.status === 200
   })
+})
+
+t.test('a client that asks for replays in a loop draws no more than its share; its viewers who ask for none, and others, are served', async t => {
+  const { stage, urls } = serve(t, { trusted: '127.0.0.1' })
+  stage.store('v', 5_000).posts(1_000)
+  /** @returns what came until the viewer was live, or until the stream ended */
+  const join = async (query: string, client: string, encoding = 'identity') => {
+    const leave = new AbortController()
+    const response = await fetch(`${urls.open}/comments/v${query}`, { headers: { 'accept': 'text/event-stream', 'accept-encoding': encoding, 'x-forwarded-for': client }, signal: leave.signal })
+    let text = ''
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+      text += chunk
+      if (chunk.includes('event: ready')) break
+    }
+    leave.abort()
+    return { status: response.status, text }
+  }
+  const later = { status: 200, text: /^retry: \d+\n:\nretry: \d+\n$/ }
+  for (const [client, encoding] of [['192.0.2.1', 'identity'], ['192.0.2.2', 'gzip']] as const) {
+    t.ok((await join('?lastEventId=1', client, encoding)).text.length > 5_000_000)
+    for (const query of ['?lastEventId=1', '?recent=10']) t.match(await join(query, client, encoding), later, `${encoding} ${query}`)
+    t.match((await join('', client, encoding)).text, /event: ready/, 'it asks for no replay')
+  }
+  t.match((await join('?lastEventId=1', '192.0.2.3')).text, /event: ready/)
+  await until(async () => (await join('?lastEventId=9990', '192.0.2.1')).text.includes('event: ready'), { what: 'the bytes are paid off' })
+})
+
+t.test('live comments are not charged as a replay', async t => {
+  const { stage, urls, push } = serve(t)
+  const store = stage.store('v', 5_000)
+  store.posts(10)
+  await watchReady(t, `${urls.open}/comments/v`)
+  const url = `${urls.open}/comments/v?recent=1`
+  const live = await watchReady(t, url)
+  await push(store.posts(200))
+  await until(() => live.comments.at(-1)?.id === String(store.head))
+  t.ok(await watchReady(t, url), '2 MB were not its replay')
 })
 
 t.test('every answer of the public port has the headers it needs', async t => {

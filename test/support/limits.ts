@@ -5,6 +5,7 @@ import { Clients } from '../../runtime/http/client-address.js'
 import { Connections } from '../../runtime/limits/connections.js'
 import type { Limit } from '../../runtime/limits/limit.js'
 import { Refusals } from '../../runtime/limits/refusals.js'
+import { Replays } from '../../runtime/limits/replays.js'
 import { createLog } from '../../runtime/log.js'
 
 /** As if it were set by hand: it holds for this machine too. 0: none. */
@@ -20,4 +21,8 @@ export function refusals(metrics = new Registry()): Refusals {
 
 export function connections({ perAddress = set(), trusted = '', room = Infinity, counted = refusals() }: { perAddress?: Limit; trusted?: string; room?: number; counted?: Refusals } = {}): Connections {
   return new Connections({ clock: systemClock, perAddress, trusted: networks.parse(trusted), room: () => room, refusals: counted })
+}
+
+export function replays(): Replays {
+  return new Replays({ clock: systemClock, refusals: refusals() })
 }

@@ -4,7 +4,7 @@ import { systemClock, type Clock } from '../../../runtime/clock.js'
 import { StreamLimit } from '../../../runtime/limits/streams.js'
 import { internalServer } from '../../../runtime/peers/internal-server.js'
 import { EdgeStage } from '../../support/edge-stage.js'
-import { clients, connections, refusals, set } from '../../support/limits.js'
+import { clients, connections, refusals, replays, set } from '../../support/limits.js'
 import { bytes, FRAMING_WORDS, requests, videoId } from '../grammar.js'
 import { hostile } from '../mutate.js'
 import { checkRaw } from '../raw-server.js'
@@ -35,7 +35,7 @@ export const edgeHttp: Target = {
     stage.answer = ({ syncs, replay }) => (replay ? [replay] : syncs).map(({ videoId }) => ({ videoId, head: 0, others: 0, from: 'store', more: false, comments: [] }))
     const internal = internalServer({ token: TOKEN, metrics: stage.register, identity: { id: 'e1', instance: 'i1', version: '0' }, notReady: () => undefined, onBug })
     internalRoutes(internal, stage.edge)
-    const open = publicServer(stage.edge, { connections: connections(), streamsPerAddress: new StreamLimit('address', set(), refusals()), clients: clients('127.0.0.1'), allowedOrigins: '*', identity: undefined, onBug, notReady: () => undefined })
+    const open = publicServer(stage.edge, { connections: connections(), streamsPerAddress: new StreamLimit('address', set(), refusals()), replays: replays(), clients: clients('127.0.0.1'), allowedOrigins: '*', identity: undefined, onBug, notReady: () => undefined })
     const ports = { o: open.listen('127.0.0.1', 0), i: internal.listen('127.0.0.1', 0) }
     return {
       async check(input) {
