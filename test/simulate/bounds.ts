@@ -19,8 +19,8 @@ const TOGETHER_MS: Partial<Record<Feature, number>> = { strays: ALWAYS_MS, loss:
 const ROUND_TRIP_MS = 20
 
 /** How long what a viewer missed may be on its way to it: where sockets take little, in many goes. */
-export function transferMs({ limitBytes, settings }: Plan, bytes: number): number {
-  return (bytes / Math.min(limitBytes, settings.piecesBytes)) * ROUND_TRIP_MS
+export function transferMs({ limitBytes, linkBytes, settings }: Plan, bytes: number): number {
+  return (bytes / Math.min(limitBytes, linkBytes, settings.piecesBytes)) * ROUND_TRIP_MS
 }
 
 /** How long after a post was asked for it may be stored: a poster is answered within 8 s, and a commit that began by then

@@ -30,7 +30,7 @@ export class Faults {
   constructor(options: FaultsOptions) {
     this.#o = options
     const { cluster, plan } = options
-    cluster.network.faults.limitBytes = plan.limitBytes
+    Object.assign(cluster.network.faults, { limitBytes: plan.limitBytes, linkBytes: plan.linkBytes, linkStallMs: plan.linkStallMs })
     const { network, disk } = cluster
     if (plan.features.has('loss')) Object.assign(network.faults, { loss: options.random.between(0.01, 0.15), resets: options.random.between(0, 0.3) })
     if (plan.features.has('late')) Object.assign(disk.faults, { late: options.random.between(0, 0.1), lost: options.random.between(0, 0.1) })
@@ -44,7 +44,7 @@ export class Faults {
     this.#healed = true
     const { network, disk, registry, world } = this.#o.cluster
     world.tell?.('! all heals')
-    Object.assign(network.faults, { loss: 0, batchLoss: 0, resets: 0 })
+    Object.assign(network.faults, { loss: 0, batchLoss: 0, resets: 0, linkStallMs: 0 })
     network.healCuts()
     network.muted.clear()
     Object.assign(disk.faults, { away: false, slow: 1, late: 0, lost: 0 })

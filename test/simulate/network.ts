@@ -31,6 +31,10 @@ export interface NetworkFaults {
   resets: number
   /** Bytes a connection takes before it says that it is full. */
   limitBytes: number
+  /** The same of a link, on its way to the gateway. */
+  linkBytes: number
+  /** How long such a link is not read, now and then, at most, ms. */
+  linkStallMs: number
 }
 
 const CONNECT_MS = 1_000
@@ -39,7 +43,7 @@ const HEADERS_MS = 3_000
 
 /** Calls and streams between processes, by address: whoever listens there when the call arrives gets it. */
 export class Network {
-  readonly faults: NetworkFaults = { loss: 0, batchLoss: 0, resets: 0, limitBytes: 64 * 1024 }
+  readonly faults: NetworkFaults = { loss: 0, batchLoss: 0, resets: 0, limitBytes: 64 * 1024, linkBytes: 64 * 1024, linkStallMs: 0 }
   readonly listeners = new Map<string, Listener>()
   /** Addresses that say nothing while nobody lives there, as a host that is gone does, instead of refusing. */
   readonly dark = new Set<string>()
@@ -260,7 +264,7 @@ export class Network {
             ...between,
             from: process,
             to: from,
-            limitBytes: this.faults.limitBytes,
+            limitBytes: this.faults.linkBytes,
             reader: {
               data: chunk => {
                 if (!over) messages.push(chunk)
@@ -276,6 +280,7 @@ export class Network {
           }
           this.opened(back, from.name)
           const [one, other] = [back, out]
+          this.#stall(one)
           if (world.random.chance(this.faults.resets)) world.after(world.random.between(0, 10_000), () => {
             one.cut()
             other.cut()
@@ -306,6 +311,19 @@ export class Network {
         },
       }
     }
+  }
+
+  /** Every few seconds, for as long as the fault lasts. */
+  #stall(channel: Channel): void {
+    const { random } = this.#world
+    if (this.faults.linkStallMs === 0 || channel.closed) return
+    this.#world.after(random.between(100, 2_000), () => {
+      channel.pause()
+      this.#world.after(random.between(5, Math.max(6, this.faults.linkStallMs)), () => {
+        channel.resume()
+        this.#stall(channel)
+      })
+    })
   }
 
   #isMuted(from: Process, url: string): boolean {

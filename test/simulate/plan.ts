@@ -29,11 +29,16 @@ export interface Plan {
   readonly disk: DiskKind
   readonly settings: Settings
   readonly limitBytes: number
+  /** The same of a link; and how long one is not read now and then, at most, ms. */
+  readonly linkBytes: number
+  readonly linkStallMs: number
 }
 
 /** After the last fault all is as it was again, but for what the design lets take its time: ten seconds of a
  * vanished node's lingering, half a minute until a quiet video is compared with the store. */
 const QUIET_MS = 42_000
+/** Mixes in which comments may be late by more than a link is not read. */
+const LONG_STALLS: ReadonlySet<Mix> = new Set(['strays', 'crash', 'freeze', 'cut', 'hard', 'all'])
 /** Shares, one seed after another. */
 const FORMER_EDGES = [0, 0, 0, 0.5, 0, 0, 1]
 const FORMER_GATEWAYS = [0, 0, 0, 0, 0.5]
@@ -83,6 +88,8 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
       formerGateways: crowd ? 0 : FORMER_GATEWAYS[seed % FORMER_GATEWAYS.length]!,
       writeCostMs: crowd ? random.between(0.1, 0.5) : 0,
     },
+    linkBytes: crowd || seed % 5 === 0 ? 64 * 1024 : 150 + (seed % 7) * 200,
+    linkStallMs: crowd ? 0 : LONG_STALLS.has(mix) ? 800 : 60,
     limitBytes: has('slow') ? random.whole(1_000, 8_000) : 64 * 1024,
   }
 }
