@@ -139,6 +139,15 @@ t.test('the internal stream is frames: what is asked for, ready, then what is pu
   t.same([late.status, late.ended], [200, 'drain'])
 })
 
+t.test('a batch brings its comments by itself', async t => {
+  const { urls, push } = serve(t)
+  const stream = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  await stream.ready()
+  // No sync can bring it: the store does not have it.
+  t.equal((await push([{ videoId: 'v', prev: 0, id: 10, json: '{"id":"10","content":"x"}' }])).status, 204)
+  await until(() => stream.comments.at(-1) === 10, { timeoutMs: 5_000, what: 'what was pushed' })
+})
+
 t.test('each write can be read by a client that waits for whole chunks and flushes, and a compressed stream ends as a whole gzip member', async t => {
   for (const compressFrom of [1, 100]) {
     const { stage, urls, push } = serve(t, { compressFrom })
