@@ -216,6 +216,7 @@ t.test('what can never succeed is refused', async t => {
     { url: `${urls.open}/other`, status: 404 },
     { url: `${urls.internal}/internal/stream/v?after=abc`, status: 400, headers: AUTHORIZED },
     { url: `${urls.internal}/internal/stream/v?recent=1.5`, status: 400, headers: AUTHORIZED },
+    { url: `${urls.internal}/internal/stream/v?recent=201`, status: 400, headers: AUTHORIZED },
     { url: `${urls.internal}/internal/stream/no.dots`, status: 400, headers: AUTHORIZED },
     { url: `${urls.internal}/internal/stream/v`, status: 401 },
     { url: `${urls.internal}/internal/stream/v`, status: 401, headers: { authorization: 'Bearer other' } },
@@ -230,7 +231,7 @@ t.test('what can never succeed is refused', async t => {
   t.equal((await batch('nonsense\n')).status, 400)
   t.equal((await batch('C v 0 10 {}\n', {})).status, 401)
   t.equal((await batch('C v 0 10 {}\n', { ...AUTHORIZED, [WIRE_HEADER]: '2' })).status, 409)
-  for (const [url, headers] of [[`${urls.open}/comments/v`, sse], [`${urls.internal}/internal/stream/v`, AUTHORIZED]] as const) {
+  for (const [url, headers] of [[`${urls.open}/comments/v`, sse], [`${urls.internal}/internal/stream/v?recent=200`, AUTHORIZED]] as const) {
     t.equal((await fetch(url, { method: 'HEAD', headers })).status, 200)
   }
   t.equal(stage.edge.viewers, 0)
