@@ -31,6 +31,8 @@ const command = new Command('npm run mutation --')
 const { tests, share: part } = command.opts<{ tests: string[]; share: number }>()
 
 const folder = join(projectRoot, '.build', `mutation-${process.pid}`)
+/** A file, since what a test forks would be given `node -e` with its code too. */
+const runner = join(folder, 'run.mjs')
 let survived = 0
 let timedOut = 0
 let tried = 0
@@ -39,8 +41,9 @@ try {
   const files = tests.map(file => join(folder, file.replace(/\.ts$/, '.js')))
   const missing = files.find(file => !existsSync(file))
   if (missing) throw new Error(`${missing} is not there: build first`)
+  writeFileSync(runner, files.map(file => `await import(${JSON.stringify(file)})\n`).join(''))
   const since = performance.now()
-  if ((await run(files, MOST_MS)) !== 'passed') throw new Error('the tests fail before anything is changed')
+  if ((await run(MOST_MS)) !== 'passed') throw new Error('the tests fail before anything is changed')
   const most = mostMs(performance.now() - since)
   for (const source of command.args) {
     const text = readFileSync(join(projectRoot, source), 'utf8')
@@ -49,7 +52,7 @@ try {
     for (const mutation of chosen(mutationsOf(text))) {
       writeFileSync(compiled, ts.transpileModule(mutate(text, mutation), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 } }).outputText)
       tried++
-      const outcome = await run(files, most)
+      const outcome = await run(most)
       if (outcome === 'failed') continue
       if (outcome === 'passed') survived++
       else timedOut++
@@ -68,10 +71,9 @@ function chosen(mutations: readonly Mutation[]): Mutation[] {
 }
 
 /** Runs all tests in one process that ends at the first failure. */
-function run(files: readonly string[], most: number): Promise<'passed' | 'failed' | 'timed out'> {
-  const code = files.map(file => `await import(${JSON.stringify(file)})`).join('\n')
+function run(most: number): Promise<'passed' | 'failed' | 'timed out'> {
   const [environment, node] = plainNode()
-  const child = spawn('env', [environment!, 'TAP_BAIL=1', 'TAP_TIMEOUT=60', node!, '--input-type=module', '-e', code], { stdio: 'ignore', detached: true })
+  const child = spawn('env', [environment!, 'TAP_BAIL=1', 'TAP_TIMEOUT=60', node!, runner], { stdio: 'ignore', detached: true })
   let late = false
   const timer = setTimeout(() => {
     late = true
