@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import t, { type Test } from 'tap'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
+import { projectRoot } from '../../../runtime/root.js'
 import { until } from '../../support/until.js'
 
 const NOW = Date.UTC(2026, 5, 1)
@@ -100,6 +102,29 @@ t.test('its log removed: what was committed is saved into the database, and noth
   store.accept(await store.look())
   await store.append([draft('second')], NOW)
   t.same(await contents(), ['first', 'second'])
+})
+
+t.test('its log removed while another process has it open too: it is saved all the same, though no connection is the last to close', async t => {
+  const { store, path, contents } = await accepted(t)
+  const bystander = new Database(path)
+  t.teardown(() => bystander.close())
+  t.same(bystander.prepare('SELECT content FROM comments').pluck().all(), ['first'])
+  rmSync(`${path}-wal`)
+  rmSync(`${path}-shm`)
+  t.match(await failure(store.append([draft('not this')], NOW)), { reason: 'LOG_MOVED', unknown: false })
+  await until(() => store.look().then(() => true, () => false), { what: 'both threads have let go and opened it anew' })
+  t.same(await contents(), ['first'])
+})
+
+t.test('where another log has begun in place of one that was removed, the database is left to it', async t => {
+  const { store, path } = await accepted(t)
+  rmSync(`${path}-wal`)
+  rmSync(`${path}-shm`)
+  // In a process of its own: SQLite shares one log among the connections of a process.
+  const elsewhere = (code: string) => execFileSync(process.execPath, ['-e', `const db = new (require('better-sqlite3'))(${JSON.stringify(path)}); ${code}`], { cwd: projectRoot, encoding: 'utf8' })
+  elsewhere("db.exec('CREATE TABLE other (x)'); db.pragma('wal_checkpoint(TRUNCATE)')")
+  t.match(await failure(store.append([draft('not this')], NOW)), { reason: 'LOG_MOVED', unknown: false })
+  t.equal(elsewhere("console.log(db.prepare('SELECT name FROM sqlite_schema').pluck().all().join())"), 'other\n')
 })
 
 t.test('whether anything can be written is tried, and told', async t => {
