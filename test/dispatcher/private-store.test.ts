@@ -1,6 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
+import { closeStoreFiles } from '../../dispatcher/store/closed-files.js'
 import { SqliteDatabase } from '../../dispatcher/store/sqlite-database.js'
 import { InternalClient } from '../../runtime/peers/client.js'
 import { startDispatcher, storeAt } from '../support/dispatcher.js'
@@ -67,4 +68,13 @@ t.test('what it makes is closed from the first, and a folder that has more in it
   const path = join(folder, 'new', 'deep', 'comments.db')
   new SqliteDatabase(path, 0).close()
   t.same([modes(join(folder, 'new'))['.'], modes(dirname(path))['.']], ['700', '700'])
+})
+
+t.test('closing a store says whether any of it was open to others, be it one file or the folder', async t => {
+  const path = openStore(t)
+  t.same([closeStoreFiles(path), closeStoreFiles(path)], [true, false])
+  chmodSync(path, 0o644)
+  t.same([closeStoreFiles(path), closeStoreFiles(path)], [true, false])
+  chmodSync(dirname(path), 0o755)
+  t.same([closeStoreFiles(path), closeStoreFiles(path)], [true, false])
 })

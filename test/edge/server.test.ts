@@ -10,6 +10,7 @@ import { FrameKind, FrameReader } from '../../protocol/frame.js'
 import { SseParser, type SseEvent } from '../../protocol/sse.js'
 import { printComment, printHint, WIRE_HEADER, WIRE_VERSION, type WireComment } from '../../protocol/wire.js'
 import { systemClock, type Clock } from '../../runtime/clock.js'
+import type { Exchange } from '../../runtime/http/exchange.js'
 import { HttpServer } from '../../runtime/http/server.js'
 import { StreamLimit } from '../../runtime/limits/streams.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
@@ -139,6 +140,15 @@ t.test('the internal stream is frames: what is asked for, ready, then what is pu
   t.same([late.status, late.ended], [200, 'drain'])
 })
 
+t.test('a batch brings its comments by itself', async t => {
+  const { urls, push } = serve(t)
+  const stream = new FrameStream(t, `${urls.internal}/internal/stream/v`)
+  await stream.ready()
+  // No sync can bring it: the store does not have it.
+  t.equal((await push([{ videoId: 'v', prev: 0, id: 10, json: '{"id":"10","content":"x"}' }])).status, 204)
+  await until(() => stream.comments.at(-1) === 10, { timeoutMs: 5_000, what: 'what was pushed' })
+})
+
 t.test('each write can be read by a client that waits for whole chunks and flushes, and a compressed stream ends as a whole gzip member', async t => {
   for (const compressFrom of [1, 100]) {
     const { stage, urls, push } = serve(t, { compressFrom })
@@ -207,6 +217,7 @@ t.test('what can never succeed is refused', async t => {
     { url: `${urls.open}/other`, status: 404 },
     { url: `${urls.internal}/internal/stream/v?after=abc`, status: 400, headers: AUTHORIZED },
     { url: `${urls.internal}/internal/stream/v?recent=1.5`, status: 400, headers: AUTHORIZED },
+    { url: `${urls.internal}/internal/stream/v?recent=201`, status: 400, headers: AUTHORIZED },
     { url: `${urls.internal}/internal/stream/no.dots`, status: 400, headers: AUTHORIZED },
     { url: `${urls.internal}/internal/stream/v`, status: 401 },
     { url: `${urls.internal}/internal/stream/v`, status: 401, headers: { authorization: 'Bearer other' } },
@@ -221,7 +232,7 @@ t.test('what can never succeed is refused', async t => {
   t.equal((await batch('nonsense\n')).status, 400)
   t.equal((await batch('C v 0 10 {}\n', {})).status, 401)
   t.equal((await batch('C v 0 10 {}\n', { ...AUTHORIZED, [WIRE_HEADER]: '2' })).status, 409)
-  for (const [url, headers] of [[`${urls.open}/comments/v`, sse], [`${urls.internal}/internal/stream/v`, AUTHORIZED]] as const) {
+  for (const [url, headers] of [[`${urls.open}/comments/v`, sse], [`${urls.internal}/internal/stream/v?recent=200`, AUTHORIZED]] as const) {
     t.equal((await fetch(url, { method: 'HEAD', headers })).status, 200)
   }
   t.equal(stage.edge.viewers, 0)
@@ -313,20 +324,46 @@ t.test('a viewer that stalls and then reads gets everything, or a gap that names
   t.equal((await stage.metrics.slow.get()).values[0]!.value, 0)
 })
 
-t.test('a stream that is cut is counted off once, although its socket is then gone too', async t => {
-  const limit = new StreamLimit('address', set(2), refusals())
-  const client = { keys: ['192.0.2.1'], local: false }
+t.test('a stream that ends is counted off once; a slow one is cut, without a farewell that its socket would not take', async t => {
+  for (const reason of ['slow', 'drain'] as const) {
+    const limit = new StreamLimit('address', set(2), refusals())
+    const client = { keys: ['192.0.2.1'], local: false }
+    const outlets: Outlet[] = []
+    const join = (_videoId: string, _start: unknown, outlet: Outlet) => void outlets.push(outlet)
+    const server = new HttpServer({ onBug: error => t.fail(String(error)) })
+    server.route('GET', '/', exchange => edgeConnect({ join } as unknown as Edge, exchange, 'v', {}, 'plain', { counted: limit.open(client.keys, client) }))
+    t.after(() => server.close())
+    const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/`
+    const [ended, other] = [await fetch(url), await fetch(url)]
+    outlets[0]!.end(reason)
+    const text = await ended.text().catch(() => 'cut')
+    if (reason === 'slow') t.equal(text, 'cut')
+    else t.match(text, /^retry: \d+\n:\nretry: \d+\n$/)
+    limit.open(client.keys, client)
+    t.throws(() => limit.open(client.keys, client), { code: 'RATE_LIMITED' }, 'one is left, and one came')
+    await other.body?.cancel()
+  }
+})
+
+t.test('a viewer hears that its socket took a part of what it was given, and then that it takes bytes again', async t => {
+  // When the kernel takes how much cannot be had at will: a response that does as the server's, and says so.
+  let takes = true
+  let writable: (written: number) => boolean = () => true
+  const res = { cork: (write: () => void) => write(), writeStatus: () => {}, writeHeader: () => {}, onAborted: () => {}, onWritable: (handler: typeof writable) => (writable = handler), write: () => takes }
+  const told: string[] = []
   const outlets: Outlet[] = []
-  const join = (_videoId: string, _start: unknown, outlet: Outlet) => void outlets.push(outlet)
-  const server = new HttpServer({ onBug: error => t.fail(String(error)) })
-  server.route('GET', '/', exchange => edgeConnect({ join } as unknown as Edge, exchange, 'v', {}, 'plain', { counted: limit.open(client.keys, client) }))
-  t.after(() => server.close())
-  const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/`
-  for (let i = 0; i < 2; i++) watch(t, url)
-  await until(() => outlets.length === 2)
-  outlets[0]!.end('slow')
-  limit.open(client.keys, client)
-  t.throws(() => limit.open(client.keys, client), { code: 'RATE_LIMITED' }, 'one is left, and one came')
+  const join = (_videoId: string, _start: unknown, outlet: Outlet) => {
+    outlets.push(outlet)
+    return { progressed: () => told.push('progressed') }
+  }
+  edgeConnect({ join, drained: () => told.push('drained') } as unknown as Edge, { res, method: 'GET' } as unknown as Exchange, 'v', {}, 'plain')
+  takes = false
+  t.notOk(outlets[0]!.write({ bytes: Buffer.from(':\n') }, 0, 0))
+  writable(1)
+  takes = true
+  writable(2)
+  await until(() => told.length >= 2)
+  t.same(told, ['progressed', 'drained'])
 })
 
 t.test('streams of one address beyond its limit are told so, until one ends', async t => {

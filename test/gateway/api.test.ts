@@ -34,7 +34,7 @@ t.test('a post is answered with the comment, once it is stored', async t => {
 
 t.test('bad posts are refused here, each with its rule', async t => {
   const dispatcher = fakeDispatcher(t, 'd')
-  const { url } = runGateway(t, { dispatchers: [dispatcher.node] })
+  const { url, register } = runGateway(t, { dispatchers: [dispatcher.node] })
   const cases: [unknown, number, string, RegExp][] = [
     ['{', 400, 'BAD_COMMENT', /JSON/],
     ['', 400, 'BAD_COMMENT', /JSON/],
@@ -61,6 +61,7 @@ t.test('bad posts are refused here, each with its rule', async t => {
   t.match(await (await post(url, { content: 'a' }, { 'idempotency-key': 'with space' })).json(), { error: { code: 'BAD_IDEMPOTENCY_KEY' } })
   t.equal((await post(url, { content: '😀'.repeat(1_000) })).status, 201)
   t.equal(dispatcher.batches.length, 1)
+  t.match(await register.metrics(), /live_gateway_post_seconds_count 1\n/, 'only a post that was taken has a time')
 })
 
 t.test('a body that is not UTF-8 is refused, whatever its content type says', async t => {

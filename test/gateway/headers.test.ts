@@ -70,6 +70,12 @@ t.test('where a cookie may say who somebody is, only named sites may frame the p
   t.equal(await framedBy({}), '*')
 })
 
+t.test('a page that differs has another tag, or browsers would keep the former one', async t => {
+  const tagOf = async (given: GatewayGiven) => (await fetch(runGateway(t, given).url)).headers.get('etag')
+  t.equal(await tagOf({}), await tagOf({}))
+  t.not(await tagOf({ identity: identityOf(new Issuer({ ed: 'EdDSA' })) }), await tagOf({}))
+})
+
 for (const [name, allowed, origins] of [
   ['any origin', '*', { [LISTED]: '*', 'https://bad.example': '*' }],
   ['listed origins', new Set([LISTED]), { [LISTED]: LISTED, 'https://bad.example': undefined, 'https://good.example.bad.example': undefined, null: undefined }],

@@ -175,6 +175,34 @@ t.test('the readable page tells all of it, loads nothing and runs nothing', asyn
   t.ok(html.length < 30_000, `${html.length} bytes`)
 })
 
+t.test('the readable page has every description, example, rule and link, and no part that is empty', async t => {
+  const html = render(openApi)
+  const shown = (text: string) => text.replace(/[&<>"]/g, character => `&#${character.charCodeAt(0)};`).replace(/`([^`]+)`/g, '<code>$1</code>')
+  t.notMatch(html, /<(dl|p)><\/\1>|\bundefined\b|\[object|NaN|, ,/)
+  const described = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    for (const [name, each] of Object.entries(value)) {
+      if (name === 'description') for (const paragraph of (each as string).split('\n\n')) t.match(html, shown(paragraph))
+      else if (name === '$ref') t.match(html, `href="#${(each as string).split('/').at(-1)}"`)
+      else if (name === 'enum') t.match(html, `one of ${(each as string[]).map(word => `<code>${word}</code>`).join(', ')}`)
+      else if (name === 'pattern') t.match(html, `pattern <code>${shown(each as string)}</code>`)
+      else if (name === 'headers') for (const header of Object.values(each as Record<string, { description: string }>)) t.match(html, shown(header.description))
+      else described(each)
+    }
+  }
+  described(openApi)
+  for (const { parameters = [], get, post } of Object.values(openApi.paths)) {
+    for (const { example } of [...parameters, ...(get?.parameters ?? []), ...(post?.parameters ?? [])]) if (example !== undefined) t.match(html, `For example <code>${String(example)}</code>.`)
+  }
+})
+
+t.test('an answer has what OpenAPI knows of one, and its words are whole', async t => {
+  t.notMatch(JSON.stringify(openApi), /NaN/)
+  for (const { name, operation } of operations) {
+    for (const [status, response] of Object.entries(operation.responses)) t.same(Object.keys(response).filter(key => !['description', 'headers', 'content'].includes(key)), [], `${name} ${status}`)
+  }
+})
+
 t.test('the codes described are those of errors.ts', async t => {
   const source = readFileSync(join(projectRoot, 'protocol/errors.ts'), 'utf8')
   for (const { name, operation } of operations) {

@@ -180,7 +180,9 @@ t.test('an edge that answers with an error is tried again, and not backed off fr
 t.test('with every edge full, beyond the viewer limit and while stopping: 200, retry, end', async t => {
   const edge = fakeEdge(t, 'a', { capacity: 1, viewers: 1 })
   const full = runGateway(t, { edges: [edge.node] })
-  const limited = runGateway(t, { edges: [edge.node], viewerLimit: 0 })
+  const limited = runGateway(t, { edges: [fakeEdge(t, 'b').node], viewerLimit: 1 })
+  watch(t, `${limited.url}/comments/demo`)
+  await until(() => limited.gateway.sessions.size === 1)
   for (const { url } of [full, limited]) {
     const response = await fetch(`${url}/comments/demo`, { headers: { accept: 'text/event-stream' } })
     t.equal(response.status, 200)

@@ -10,8 +10,10 @@ import { mutate, mutationsOf, type Mutation } from './mutations.js'
 
 /** The compiled project that this file belongs to. */
 const built = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-/** Tests that are done sooner than this are let run to their end: a mutation may make them wait for ever. */
+/** A mutation may make the tests wait for ever. They are ended after a few times what they take unchanged, and at the latest
+ * after this. */
 const MOST_MS = 60_000
+const mostMs = (unchangedMs: number) => Math.min(MOST_MS, 5_000 + 3 * unchangedMs)
 
 const share = (text: string) => {
   const value = Number(text)
@@ -29,14 +31,20 @@ const command = new Command('npm run mutation --')
 const { tests, share: part } = command.opts<{ tests: string[]; share: number }>()
 
 const folder = join(projectRoot, '.build', `mutation-${process.pid}`)
+/** A file, since what a test forks would be given `node -e` with its code too. */
+const runner = join(folder, 'run.mjs')
 let survived = 0
+let timedOut = 0
 let tried = 0
 try {
   for (const name of readdirSync(built)) if (!name.startsWith('.')) cpSync(join(built, name), join(folder, name), { recursive: true })
   const files = tests.map(file => join(folder, file.replace(/\.ts$/, '.js')))
   const missing = files.find(file => !existsSync(file))
   if (missing) throw new Error(`${missing} is not there: build first`)
-  if (!(await passes(files))) throw new Error('the tests fail before anything is changed')
+  writeFileSync(runner, files.map(file => `await import(${JSON.stringify(file)})\n`).join(''))
+  const since = performance.now()
+  if ((await run(MOST_MS)) !== 'passed') throw new Error('the tests fail before anything is changed')
+  const most = mostMs(performance.now() - since)
   for (const source of command.args) {
     const text = readFileSync(join(projectRoot, source), 'utf8')
     const compiled = join(folder, source.replace(/\.ts$/, '.js'))
@@ -44,30 +52,35 @@ try {
     for (const mutation of chosen(mutationsOf(text))) {
       writeFileSync(compiled, ts.transpileModule(mutate(text, mutation), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 } }).outputText)
       tried++
-      if (!(await passes(files))) continue
-      survived++
-      process.stdout.write(`${source}:${mutation.line}  ${mutation.what}\n`)
+      const outcome = await run(most)
+      if (outcome === 'failed') continue
+      if (outcome === 'passed') survived++
+      else timedOut++
+      process.stdout.write(`${source}:${mutation.line}  ${mutation.what}${outcome === 'passed' ? '' : '  (noticed by time)'}\n`)
     }
     writeFileSync(compiled, original)
   }
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
-process.stdout.write(`${survived} of ${tried} mutations went unnoticed\n`)
+process.stdout.write(`${survived} of ${tried} mutations went unnoticed; of ${timedOut} the tests did not end\n`)
 process.exitCode = survived > 0 ? 1 : 0
 
 function chosen(mutations: readonly Mutation[]): Mutation[] {
   return mutations.filter((_, i) => Math.floor((i + 1) * part) > Math.floor(i * part))
 }
 
-/** Whether all tests pass, in one process that ends at the first failure. */
-function passes(files: readonly string[]): Promise<boolean> {
-  const code = files.map(file => `await import(${JSON.stringify(file)})`).join('\n')
+/** Runs all tests in one process that ends at the first failure. */
+function run(most: number): Promise<'passed' | 'failed' | 'timed out'> {
   const [environment, node] = plainNode()
-  const child = spawn('env', [environment!, 'TAP_BAIL=1', 'TAP_TIMEOUT=60', node!, '--input-type=module', '-e', code], { stdio: 'ignore', detached: true })
-  const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), MOST_MS)
+  const child = spawn('env', [environment!, 'TAP_BAIL=1', 'TAP_TIMEOUT=60', node!, runner], { stdio: 'ignore', detached: true })
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    process.kill(-child.pid!, 'SIGKILL')
+  }, most)
   return new Promise(resolve => child.once('exit', status => {
     clearTimeout(timer)
-    resolve(status === 0)
+    resolve(late ? 'timed out' : status === 0 ? 'passed' : 'failed')
   }))
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import { constants, createGunzip, inflateRawSync } from 'node:zlib'
+import { constants, createGunzip, gunzipSync, inflateRawSync } from 'node:zlib'
 import t from 'tap'
-import { blocks, EMPTY_BLOCK, GZIP_HEADER } from '../../protocol/gzip.js'
+import { blocks, checksumOf, EMPTY_BLOCK, GZIP_HEADER, GzipTrailer, joined } from '../../protocol/gzip.js'
 
 const unpack = (bytes: Uint8Array) => inflateRawSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString()
 
@@ -28,4 +28,16 @@ t.test('a header and any blocks, of any edges, are one gzip stream that shows ea
 
 t.test('repetition is compressed', async t => {
   t.ok(blocks('data: hello\n\n'.repeat(100), 6).length < 100)
+})
+
+t.test('the trailer ends a stream of any pieces, counted one by one or joined first', async () => {
+  fc.assert(fc.property(fc.array(fc.tuple(fc.string({ unit: 'binary', maxLength: 50 }), fc.nat(200), fc.boolean()), { maxLength: 8 }), pieces => {
+    const trailer = new GzipTrailer()
+    const parts = pieces.map(([text, times, join]) => {
+      const long = text.repeat(times)
+      trailer.add(join ? joined(checksumOf(long), checksumOf(text)) : checksumOf(long + text))
+      return long + text
+    })
+    return gunzipSync(Buffer.concat([GZIP_HEADER, ...parts.map(part => blocks(part, 1)), trailer.bytes()])).toString() === Buffer.from(parts.join('')).toString()
+  }))
 })

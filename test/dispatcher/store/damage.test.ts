@@ -87,6 +87,14 @@ t.test('what one draft of a group cannot have does not cost the others a thing, 
   }
 })
 
+t.test('damage to more videos than a group is begun anew for is known at once, and is theirs alone', async t => {
+  const path = filled(t)
+  const bad = VIDEOS.slice(0, 12)
+  for (const video of bad) overwrite(path, pagesWith(path, `${video} says 29`)[0]!)
+  const outcomes = await open(t, path).store.append(VIDEOS.map(video => draft(video)), NOW)
+  t.same(outcomes.map(({ kind }) => kind), VIDEOS.map(video => (bad.includes(video) ? 'failed' : 'created')))
+})
+
 t.test('a video whose ids are used up takes no more posts; what can be read of it is read, and other videos are as ever', async t => {
   const path = filled(t)
   const poison = new Database(path)

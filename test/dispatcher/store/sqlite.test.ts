@@ -171,6 +171,8 @@ t.test('trouble is told once, and so is its end', async t => {
   rmSync(place)
   for (let i = 0; i < 3; i++) await store.append([draft()], NOW)
   t.match(told, [/^E/, undefined])
+  await store.close()
+  t.equal(told.length, 2, 'that its threads end when it is closed is none')
 })
 
 t.test('a full disk and a read-only one are unavailable until they are not', async t => {

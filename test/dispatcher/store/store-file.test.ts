@@ -1,4 +1,5 @@
-import { copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -6,6 +7,7 @@ import t, { type Test } from 'tap'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
+import { projectRoot } from '../../../runtime/root.js'
 import { until } from '../../support/until.js'
 
 const NOW = Date.UTC(2026, 5, 1)
@@ -14,12 +16,13 @@ let keys = 0
 const draft = (content: string): Draft => ({ videoId: 'v', authorId: 'ann', content, key: `key-${keys++}` })
 
 /** A store that was accepted, and has a comment. */
-async function accepted(t: Test): Promise<{ store: SqliteStore; path: string; folder: string; writes: (string | undefined)[]; contents: () => Promise<string[]> }> {
+async function accepted(t: Test): Promise<{ store: SqliteStore; path: string; folder: string; writes: (string | undefined)[]; damaged: string[]; contents: () => Promise<string[]> }> {
   const folder = mkdtempSync(join(tmpdir(), 'live-store-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'comments.db')
   const writes: (string | undefined)[] = []
-  const store = new SqliteStore(path, { mustBeAccepted: true, onWrite: reason => writes.push(reason), deadlineMs: 30_000 })
+  const damaged: string[] = []
+  const store = new SqliteStore(path, { mustBeAccepted: true, onWrite: reason => writes.push(reason), onDamage: videoId => damaged.push(videoId), deadlineMs: 30_000 })
   t.teardown(() => store.close())
   t.match(await failure(store.look()), { reason: 'FILE_MISSING' })
   t.same(readdirSync(folder), [], 'looking makes no file')
@@ -27,10 +30,24 @@ async function accepted(t: Test): Promise<{ store: SqliteStore; path: string; fo
   await store.create()
   store.accept(await store.look())
   t.match(await store.append([draft('first')], NOW), [{ kind: 'created' }])
-  return { store, path, folder, writes, contents: async () => (await store.page('v', ALL)).map(({ comment }) => comment.content) }
+  return { store, path, folder, writes, damaged, contents: async () => (await store.page('v', ALL)).map(({ comment }) => comment.content) }
 }
 
 const failure = (call: Promise<unknown>) => call.then(() => undefined, (error: unknown) => error)
+const noDescriptors = process.platform !== 'linux' && 'only Linux shows what a process has open'
+
+/** How many of this process's descriptors are of that path. */
+function descriptorsOf(path: string): number {
+  const linkOf = (descriptor: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`)
+    } catch {
+      return '' // it was that of the listing
+    }
+  }
+  return readdirSync('/proc/self/fd').filter(descriptor => linkOf(descriptor) === path).length
+}
+
 const filesOf = (folder: string) => readdirSync(folder).filter(name => name.startsWith('comments.db'))
 
 t.test('what a file says of itself', async t => {
@@ -70,12 +87,13 @@ t.test('removed, moved or replaced while it is open: nothing is acknowledged, an
   }
   for (const [way, change] of Object.entries(ways)) {
     await t.test(way, async t => {
-      const { store, path, folder, writes } = await accepted(t)
+      const { store, path, folder, writes, damaged } = await accepted(t)
       change(folder, path)
       const before = filesOf(folder).sort().join()
       for (const content of ['one', 'two']) await t.rejects(store.append([draft(content)], NOW), { code: 'STORE_UNAVAILABLE', unknown: false })
       await t.rejects(store.page('v', ALL), { code: 'STORE_UNAVAILABLE' })
       await t.rejects(store.page('v', ALL), { code: 'STORE_UNAVAILABLE' })
+      t.same(damaged, [], 'it is the trouble of all videos')
       t.match(writes.at(-1), /^(FILE_MOVED|FILE_MISSING|LOG_MOVED|NOT_ACCEPTED|SQLITE_)/)
       if (!way.startsWith('replaced')) t.equal(filesOf(folder).filter(name => name === 'comments.db').length, 0, `no new file among ${before}`)
     })
@@ -91,6 +109,34 @@ t.test('put back, it is taken up with all that it had', async t => {
   t.same(await contents(), ['first', 'second'])
 })
 
+t.test('a file that was removed stays open, so that an operator can save it, until another one is the store', { skip: noDescriptors }, async t => {
+  const { store, folder, path, contents } = await accepted(t)
+  const kept = () => descriptorsOf(`${path} (deleted)`)
+  for (const name of filesOf(folder)) rmSync(join(folder, name))
+  for (let i = 0; i < 3; i++) {
+    await t.rejects(store.append([draft('lost')], NOW), { code: 'STORE_UNAVAILABLE' })
+    await t.rejects(store.page('v', ALL), { code: 'STORE_UNAVAILABLE' })
+  }
+  t.equal(kept(), 2, 'by the thread that writes and the one that reads')
+  await store.create()
+  store.accept(await until(() => store.look().catch(() => undefined)))
+  await store.append([draft('anew')], NOW)
+  t.same(await contents(), ['anew'])
+  t.equal(kept(), 0)
+})
+
+t.test('a file that is opened anew is not open twice, and none is once the store is closed', { skip: noDescriptors }, async t => {
+  const { store, folder, path, contents } = await accepted(t)
+  for (let i = 0; i < 3; i++) {
+    await store.renew()
+    store.accept(await until(() => store.look().catch(() => undefined)))
+  }
+  t.same(await contents(), ['first'])
+  t.equal(descriptorsOf(`${path}-wal`), 2, 'by the thread that writes and the one that reads')
+  await store.close()
+  t.same([descriptorsOf(path), filesOf(folder)], [0, ['comments.db']])
+})
+
 t.test('its log removed: what was committed is saved into the database, and nothing is lost', async t => {
   const { store, path, contents } = await accepted(t)
   rmSync(`${path}-wal`)
@@ -102,12 +148,35 @@ t.test('its log removed: what was committed is saved into the database, and noth
   t.same(await contents(), ['first', 'second'])
 })
 
+t.test('its log removed while another process has it open too: it is saved all the same, though no connection is the last to close', async t => {
+  const { store, path, contents } = await accepted(t)
+  const bystander = new Database(path)
+  t.teardown(() => bystander.close())
+  t.same(bystander.prepare('SELECT content FROM comments').pluck().all(), ['first'])
+  rmSync(`${path}-wal`)
+  rmSync(`${path}-shm`)
+  t.match(await failure(store.append([draft('not this')], NOW)), { reason: 'LOG_MOVED', unknown: false })
+  await until(() => store.look().then(() => true, () => false), { what: 'both threads have let go and opened it anew' })
+  t.same(await contents(), ['first'])
+})
+
+t.test('where another log has begun in place of one that was removed, the database is left to it', async t => {
+  const { store, path } = await accepted(t)
+  rmSync(`${path}-wal`)
+  rmSync(`${path}-shm`)
+  // In a process of its own: SQLite shares one log among the connections of a process.
+  const elsewhere = (code: string) => execFileSync(process.execPath, ['-e', `const db = new (require('better-sqlite3'))(${JSON.stringify(path)}); ${code}`], { cwd: projectRoot, encoding: 'utf8' })
+  elsewhere("db.exec('CREATE TABLE other (x)'); db.pragma('wal_checkpoint(TRUNCATE)')")
+  t.match(await failure(store.append([draft('not this')], NOW)), { reason: 'LOG_MOVED', unknown: false })
+  t.equal(elsewhere("console.log(db.prepare('SELECT name FROM sqlite_schema').pluck().all().join())"), 'other\n')
+})
+
 t.test('whether anything can be written is tried, and told', async t => {
   const { store, writes, path } = await accepted(t)
   const blocker = new Database(path)
   t.teardown(() => blocker.close())
   await store.probe()
-  t.equal(writes.at(-1), undefined)
+  t.same(writes, [undefined, undefined], 'the comment and the probe')
   t.equal(await store.check(30_000), 'ok')
   const stored = await store.look()
   t.equal(stored.stored, 1, 'no comment came of it')

@@ -70,6 +70,7 @@ t.test('a line names the network and no address, comes once an hour for each, an
   const times = (count: number, address: readonly number[]) => {
     for (let i = 0; i < count; i++) ended(address)
   }
+  await clock.advance(minutes(90))
   times(9, [10, 1, 2, 3])
   t.match(told, [{ from: '10.1.2.0/24', times: 3 }])
   times(9, [0xfd, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9])

@@ -84,3 +84,14 @@ t.test('nobody waits for longer than is said', async t => {
   read('b1')
   t.same(begun, ['a1', 'b1'], 'the place is free')
 })
+
+t.test('what has begun, or made room for another, is not refused again when its time to wait would be over', async t => {
+  const { clock, begun, read, end, refused } = setUp({ atOnce: 1, inLine: 2 })
+  for (const name of ['a1', 'a2', 'a3', 'b1']) read(name)
+  t.equal(refused(), 1, 'a2 made room for b1')
+  await end('a1')
+  await end('a3')
+  t.same(begun, ['a1', 'a3', 'b1'])
+  await clock.advance(1_000)
+  t.equal(refused(), 1)
+})

@@ -61,3 +61,10 @@ t.test('over a long time all together get the bandwidth and no more, each the sa
   }
   for (const bytes of got.values()) t.ok(Math.abs(bytes - 20_000) <= 1_500, `${bytes} of 20,000`)
 })
+
+t.test('time in which nobody owed anything pays off nothing of what comes after it', async t => {
+  const { clock, shares } = setUp()
+  await clock.advance(10_000)
+  shares.charge('a', 1_500)
+  t.equal(shares.waitMs('a'), 1_000)
+})

@@ -7,10 +7,12 @@ import { InternalClient, type InternalClientOptions } from '../../../runtime/pee
 import { internalServer } from '../../../runtime/peers/internal-server.js'
 import { pingWith } from '../../../runtime/peers/ping.js'
 import { printProof } from '../../../runtime/peers/proof.js'
+import { ProvenPeers } from '../../../runtime/peers/proven-peers.js'
 import { edgeNode } from '../../support/nodes.js'
 import { until } from '../../support/until.js'
 
 const TOKEN = 'a-token-of-the-parts'
+const ORIGIN = 'http://10.0.0.7:9081'
 const call = { path: '/internal/posts', body: '{}', timeoutMs: 2_000 } as const
 
 function newClient(t: Test, options: InternalClientOptions = {}, token = TOKEN): InternalClient {
@@ -145,4 +147,47 @@ t.test('without a token nobody has anything to prove', async t => {
   t.after(() => client.close())
   await client.call(peer.url, call)
   t.same(peer.heard, ['POST /internal/posts'])
+})
+
+/** Peers whose connections the test opens and ends. `ask` gives their proof, and is counted. */
+function trust(ask: (nonce: string) => Promise<string | undefined> | string | undefined = nonce => ours()(nonce, ORIGIN)) {
+  let asked = 0
+  const peers = new ProvenPeers({ token: TOKEN, rule: 'require', ask: async (_, nonce) => {
+    asked++
+    return ask(nonce)
+  } })
+  return { peers, asked: () => asked }
+}
+
+t.test('a proof holds until the last of the connections has ended, and none that ended counts for later ones', async t => {
+  const { peers, asked } = trust()
+  for (let round = 1; round <= 2; round++) {
+    peers.connected(ORIGIN)
+    peers.connected(ORIGIN)
+    await peers.prove(ORIGIN, 'i1')
+    peers.disconnected(ORIGIN)
+    t.equal(peers.prove(ORIGIN, 'i1'), undefined, 'one is open')
+    peers.disconnected(ORIGIN)
+    t.equal(asked(), round)
+  }
+  t.type(peers.prove(ORIGIN, 'i1'), Promise)
+})
+
+t.test('a proof whose connection has ended before it was read is not kept', async t => {
+  const { peers } = trust(nonce => {
+    peers.disconnected(ORIGIN)
+    return ours()(nonce, ORIGIN)
+  })
+  peers.connected(ORIGIN)
+  await peers.prove(ORIGIN, 'i1')
+  t.type(peers.prove(ORIGIN, 'i1'), Promise)
+})
+
+t.test('a wrong proof ends the trust of an earlier one', async t => {
+  const proofs = [ours(), ours('i2', 'a-token-of-other-parts')]
+  const { peers } = trust(nonce => proofs.shift()?.(nonce, ORIGIN))
+  peers.connected(ORIGIN)
+  await peers.prove(ORIGIN, 'i1')
+  await t.rejects(peers.prove(ORIGIN, 'i2')!, { name: 'PeerError', failure: 'unproven', status: 401 })
+  await t.rejects(peers.prove(ORIGIN, 'i1')!, { name: 'PeerError', failure: 'unproven' })
 })

@@ -40,6 +40,7 @@ t.test('whatever is wrong with a file is said with its variable, its path and th
   const other = makeCertificate(folder, {}, { certificate: join(folder, 'other.pem'), key: join(folder, 'other.key') })
   const rsa = (bits: number) => makeCertificate(folder, { key: ['-newkey', `rsa:${bits}`] }, { certificate: join(folder, `${bits}.pem`), key: join(folder, `${bits}.key`) })
   const ed = makeCertificate(folder, { key: ['-newkey', 'ed25519'] }, { certificate: join(folder, 'ed.pem'), key: join(folder, 'ed.key') })
+  const koblitz = makeCertificate(folder, { key: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:secp256k1'] }, { certificate: join(folder, 'koblitz.pem'), key: join(folder, 'koblitz.key') })
   const write = (name: string, text: string) => {
     writeFileSync(join(folder, name), text)
     return join(folder, name)
@@ -69,6 +70,7 @@ t.test('whatever is wrong with a file is said with its variable, its path and th
     [good.certificate, other.key, `TLS_KEY_FILE: ${other.key} is not the key of the first certificate in ${good.certificate}`],
     [rsa(1024).certificate, rsa(1024).key, `TLS_KEY_FILE: ${join(folder, '1024.key')} must hold an RSA key of at least 2048 bits, or an EC key on P-256, P-384 or P-521`],
     [ed.certificate, ed.key, `TLS_KEY_FILE: ${ed.key} must hold an RSA key of at least 2048 bits, or an EC key on P-256, P-384 or P-521`],
+    [koblitz.certificate, koblitz.key, `TLS_KEY_FILE: ${koblitz.key} must hold an RSA key of at least 2048 bits, or an EC key on P-256, P-384 or P-521`],
   ]
   for (const [certificate, key, ...said] of cases) {
     try {

@@ -38,7 +38,7 @@ function open(t: Test, files: TlsFiles, refuse: () => void = () => {}) {
     }
   }
   const metric = async (name: string) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await metrics.metrics())?.[1])
-  return { clock, lines, renewed, passes, looks, metric }
+  return { watch, clock, lines, renewed, passes, looks, metric }
 }
 
 t.test('a certificate that is replaced is used within seconds, once', async t => {
@@ -132,7 +132,7 @@ t.test('a pair that is broken, does not match, is gone or is refused by the serv
 t.test('an expired certificate does not replace one that is valid, and is better than another that has expired', async t => {
   const folder = tempFolder(t)
   const files = makeCertificate(folder, { days: 9 })
-  const { clock, lines, renewed, passes } = open(t, files)
+  const { clock, lines, renewed, passes, metric } = open(t, files)
   clock.step(5 * DAY_MS)
   makeCertificate(folder, { days: 2 })
   await passes(() => lines.length > 0)
@@ -140,6 +140,18 @@ t.test('an expired certificate does not replace one that is valid, and is better
   clock.step(5 * DAY_MS)
   makeCertificate(folder, { days: 3 })
   await passes(() => renewed.length > 0)
+  t.equal(await metric('live_tls_files_usable'), 1)
+})
+
+t.test('once closed it looks at the files no more, even if it was reading them', async t => {
+  const files = makeCertificate(tempFolder(t))
+  const [idle, reading, other] = [open(t, files), open(t, files), open(t, files)]
+  idle.watch.close()
+  t.equal(idle.clock.pending, 0)
+  await reading.clock.advance(1_000)
+  reading.watch.close()
+  await other.looks() // by then the files have been read
+  t.equal(reading.clock.pending, 0)
 })
 
 t.test('at the start the files must be usable', async t => {
