@@ -130,7 +130,8 @@ export class Edge {
   join(videoId: VideoId, start: Start, outlet: Outlet): Viewer | undefined {
     const known = this.#rooms.get(videoId)
     const noRoomInRegistry = (known?.viewers.size ?? 0) === 0 && (this.#holdings.bytes > 0.95 * MAX_ZNODE_BYTES || this.#rooms.size >= MAX_HELD_VIDEOS)
-    if (this.#draining || this.#viewers >= this.#capacity || noRoomInRegistry) {
+    const full = !start.isCounted && (this.#viewers >= this.#capacity || noRoomInRegistry)
+    if (this.#draining || full) {
       if (noRoomInRegistry) this.#metrics.holdingsFull.inc()
       outlet.end(this.#draining ? 'drain' : 'full')
       return undefined

@@ -138,7 +138,7 @@ export class GatewayLink implements SocketEvents {
     this.#joins.set(join.join, newcomer)
     this.#inTurn(newcomer, () => {
       const { after, recent } = join.begin
-      newcomer.viewer = this.#edge.join(join.videoId, { after, recent }, newcomer)
+      newcomer.viewer = this.#edge.join(join.videoId, { after, recent, isCounted: join.again }, newcomer)
       // It may have been brought to its `ready` at once, before its viewer was known here.
       if (newcomer.isReady && newcomer.viewer) this.#edge.leave(newcomer.viewer)
     })

@@ -26,6 +26,8 @@ export interface Outlet {
 export interface Start {
   readonly after?: CommentId | undefined
   readonly recent?: number | undefined
+  /** It has been here all the time, in a group: it needs no room. */
+  readonly isCounted?: boolean
   /** When its stream must end, Unix ms. */
   readonly endsAt?: number | undefined
   /** Without which its stream must end sooner. */

@@ -97,7 +97,7 @@ export class Link implements Relay {
     const group = this.#groupFor(member)
     // Others that have just asked for the same are still waiting for the first byte.
     for (const join of group.joins) {
-      if (!join.isAnswered && join.after === member.cursor && join.recent === recentOf(member)) return join.add(member)
+      if (!join.isAnswered && join.again === again && join.after === member.cursor && join.recent === recentOf(member)) return join.add(member)
     }
     const join = new Join({
       number: this.#nextNumber(),
@@ -115,7 +115,7 @@ export class Link implements Relay {
     this.#joins.set(join.number, join)
     group.joins.add(join)
     join.add(member)
-    this.#send({ kind: 'join', join: join.number, group: group.number, videoId: group.videoId, gzip: group.gzip, begin: { after: join.after, recent: join.recent } })
+    this.#send({ kind: 'join', join: join.number, group: group.number, again, videoId: group.videoId, gzip: group.gzip, begin: { after: join.after, recent: join.recent } })
   }
 
   /** Resolves with what the edge's silence means. The answer goes to Upstreams as that of any ping. */

@@ -24,6 +24,7 @@ export const MAX_TO_GATEWAY_BYTES = 64 * 1024 * 1024
 const HEAD_BYTES = 8
 const GZIP = 1
 const AFTER = 2
+const AGAIN = 4
 const CHECKED = 1
 
 /** Bytes to pass on as they are. */
@@ -53,8 +54,9 @@ export interface Begin {
 }
 
 export type ToEdge =
-  /** Wants to be brought up to a group: what was missed in pieces, then `ready`. */
-  | { readonly kind: 'join'; readonly join: number; readonly group: number; readonly videoId: VideoId; readonly gzip: boolean; readonly begin: Begin }
+  /** Wants to be brought up to a group: what was missed in pieces, then `ready`. `again`: for members of the group that fell
+   * behind, and that the edge has counted already. */
+  | { readonly kind: 'join'; readonly join: number; readonly group: number; readonly again: boolean; readonly videoId: VideoId; readonly gzip: boolean; readonly begin: Begin }
   /** The last piece was taken: the next may come. */
   | { readonly kind: 'more'; readonly join: number }
   /** Nobody wants the join any longer. */
@@ -85,9 +87,9 @@ export function printToEdge(message: ToEdge): Buffer {
   const kind = TO_EDGE[message.kind]
   switch (message.kind) {
     case 'join': {
-      const { join, group, videoId, gzip, begin } = message
+      const { join, group, again, videoId, gzip, begin } = message
       const out = Buffer.alloc(HEAD_BYTES + 12 + videoId.length)
-      head(out, kind, (gzip ? GZIP : 0) | (begin.after === undefined ? 0 : AFTER), join)
+      head(out, kind, (gzip ? GZIP : 0) | (begin.after === undefined ? 0 : AFTER) | (again ? AGAIN : 0), join)
       out.writeUInt16BE(begin.recent, 2)
       out.writeUInt32BE(group, 8)
       writeCursor(out, begin.after ?? 0, 12)
@@ -121,7 +123,7 @@ export function parseToEdge(bytes: Buffer): ToEdge {
       if (!isVideoId(videoId)) throw new LinkError('a join without a video id')
       if (recent > MAX_RECENT) throw new LinkError(`a join of the last ${recent}`)
       const after = readCursor(bytes, 12)
-      return { kind: 'join', join: number, group: bytes.readUInt32BE(8), videoId, gzip: (flags & GZIP) !== 0, begin: { after: (flags & AFTER) === 0 ? undefined : after, recent } }
+      return { kind: 'join', join: number, group: bytes.readUInt32BE(8), again: (flags & AGAIN) !== 0, videoId, gzip: (flags & GZIP) !== 0, begin: { after: (flags & AFTER) === 0 ? undefined : after, recent } }
     }
     case TO_EDGE.more:
       return { kind: 'more', join: number }

@@ -94,7 +94,7 @@ t.test('a cursor in the header beats the query, and any cursor beats recent', as
     ['?lastEventId=5&recent=3', undefined, 'after=5'],
     ['?lastEventId=5', 'rubbish', 'after=5'],
     ['?lastEventId=&recent=3', undefined, 'recent=3'],
-    ['?recent=0', undefined, 'recent=0'],
+    ['?recent=0', undefined, ''],
     ['?lastEventId=0', undefined, 'after=0'],
     ['?lastEventId=5', '7, 9', 'after=9'],
   ] as const

@@ -51,6 +51,8 @@ export class Channel {
   #moving = false
   /** The writer is about to learn that there is room. */
   #telling = false
+  /** It has to learn that there is room, whatever is held back then. */
+  #owed = false
   readonly #forget: (() => void)[]
 
   constructor(options: ChannelOptions) {
@@ -74,6 +76,8 @@ export class Channel {
     const failed = this.#held.length > 0
     this.#hold(bytes)
     this.#pushHeld()
+    // A WebSocket hears that there is room also where a later message took the last of what was held back with it.
+    if (this.sendsByItself && this.#held.length > 0) this.#owed = true
     return !failed
   }
 
@@ -167,8 +171,9 @@ export class Channel {
       this.#queue = size < all.length ? [all.subarray(size)] : []
       this.#buffered -= size
       if (this.#over) this.#pushHeld()
-      else if (this.#held.length > 0 && !this.#telling && this.#buffered <= limitBytes / 2) {
+      else if ((this.#held.length > 0 || this.#owed) && !this.#telling && this.#buffered <= limitBytes / 2) {
         this.#telling = true
+        this.#owed = false
         world.after(latencyMs(), () => from.run(() => {
           this.#telling = false
           if (this.closed) return
