@@ -10,9 +10,9 @@ import type { KeptFlushes } from './kept-flushes.js'
 import type { Member, Source } from './member.js'
 import type { Relay, Upstream, Upstreams } from './upstreams.js'
 
-/** How many members a group has is told this long after it changed, once for all changes by then. */
+/** The edge learns a group's weight this long after it changed, once for all changes by then. */
 const WEIGHT_MS = 50
-/** Joins of members that fell behind, at a time: each may be sent a thousand comments. */
+/** Joins of members that fell behind, at a time and by one link: each may be sent a thousand comments. */
 const MOST_REJOINS = 32
 /** A link that nobody uses is closed after this. */
 const IDLE_MS = 10_000
@@ -47,7 +47,7 @@ export interface LinkOptions {
   readonly otherwise: (member: Member) => void
 }
 
-/** The one connection to an edge, by which all viewers here are brought their events that are placed on it. */
+/** The one connection to an edge. It brings all viewers that are placed there their events (rule 11). */
 export class Link implements Relay {
   readonly node: EdgeNode
   readonly #o: LinkOptions
@@ -57,7 +57,7 @@ export class Link implements Relay {
   readonly #groups = new Map<number, Group>()
   /** The same by video and encoding. */
   readonly #groupOf = new Map<string, Group>()
-  /** Those whose number of members is to be told. */
+  /** Groups whose weight the edge does not know yet. */
   readonly #changed = new Set<Group>()
   readonly #behind: Behind
   readonly #pings = new Map<number, (failure: PeerFailure | undefined) => void>()
@@ -216,7 +216,7 @@ export class Link implements Relay {
     if (this.#isOver) return
     for (const group of this.#changed) {
       const weight = group.members.size
-      if (weight === 0 && group.joins.size > 0) continue // told when those have joined
+      if (weight === 0 && group.joins.size > 0) continue // the edge learns it when those have joined
       if (this.#groups.has(group.number)) this.#send({ kind: 'weight', group: group.number, weight })
       if (weight === 0) this.#forget(group)
     }
