@@ -15,7 +15,7 @@ const GROUPS_WAIT_BYTES = 1024 * 1024
 type Join = Extract<ToEdge, { kind: 'join' }>
 
 /** A gateway's viewers on this edge. All of a video that take one encoding are a group, which is one viewer of the room and is
- * sent each flush once. Newcomers are viewers of their own until they are ready, and then part of their group. */
+ * sent each flush once. Newcomers are viewers of their own until they are ready, and then part of their group (rule 11). */
 export class GatewayLink implements SocketEvents {
   readonly #edge: Edge
   readonly #socket: Socket
