@@ -4,7 +4,8 @@ import { blocks, checksumOf } from '../protocol/gzip.js'
 import type { Cursor } from '../protocol/id.js'
 import { inOne, type Encoded } from '../protocol/link.js'
 
-/** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port, in frames towards a gateway. */
+/** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port and on a link, in frames
+ * towards a gateway of the former version. */
 export type Encoding = 'plain' | 'gzip' | 'frames' | 'gzipFrames'
 
 /** When flushes are compressed: a room of fewer viewers gets stored blocks, which cost nothing to make. */

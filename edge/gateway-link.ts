@@ -19,7 +19,7 @@ export const LINK_LIMITS: LinkLimits = { piecesWaitBytes: 64 * 1024, groupsWaitB
 type Join = Extract<ToEdge, { kind: 'join' }>
 
 /** A gateway's viewers on this edge. All of a video that take one encoding are a group, which is one viewer of the room and is
- * sent each flush once. Newcomers are viewers of their own until they are ready, and then part of their group. */
+ * sent each flush once. Newcomers are viewers of their own until they are ready, and then part of their group (rule 11). */
 export class GatewayLink implements SocketEvents {
   readonly #edge: Edge
   readonly #socket: Socket
@@ -30,6 +30,7 @@ export class GatewayLink implements SocketEvents {
   readonly #blocked = new Set<Group>()
   /** What newcomers wait for: to join, or to send their next piece, each in its turn and only while little is unsent. */
   readonly #turns = new Map<Newcomer, () => void>()
+  #takingTurns = false
   #closed = false
 
   constructor(edge: Edge, socket: Socket, limits = LINK_LIMITS) {
@@ -49,11 +50,10 @@ export class GatewayLink implements SocketEvents {
 
   /** The socket has sent some of what was unsent. */
   drained(): void {
-    if (this.#socket.unsentBytes <= this.#limits.groupsWaitBytes / 2) {
-      for (const group of [...this.#blocked]) {
-        this.#blocked.delete(group)
-        this.#edge.drained(group.viewer)
-      }
+    for (const group of [...this.#blocked]) {
+      if (this.#socket.unsentBytes > this.#limits.groupsWaitBytes / 2) break
+      this.#blocked.delete(group)
+      this.#edge.drained(group.viewer)
     }
     this.#takeTurns()
   }
@@ -113,7 +113,7 @@ export class GatewayLink implements SocketEvents {
         return this.#join(message)
       case 'more': {
         const newcomer = this.#joins.get(message.join)
-        if (newcomer?.viewer?.blocked) this.#inTurn(newcomer, () => this.#edge.drained(newcomer.viewer!))
+        if (newcomer?.viewer?.blocked) this.inTurn(newcomer, () => this.#edge.drained(newcomer.viewer!))
         return
       }
       case 'leave': {
@@ -136,7 +136,7 @@ export class GatewayLink implements SocketEvents {
     if (group && (group.viewer.videoId !== join.videoId || group.encoding !== encodingOf(join))) throw new LinkError('a join into the group of another video or encoding')
     const newcomer = new Newcomer(this, join)
     this.#joins.set(join.join, newcomer)
-    this.#inTurn(newcomer, () => {
+    this.inTurn(newcomer, () => {
       const { after, recent } = join.begin
       newcomer.viewer = this.#edge.join(join.videoId, { after, recent, isCounted: join.again }, newcomer)
       // It may have been brought to its `ready` at once, before its viewer was known here.
@@ -158,17 +158,22 @@ export class GatewayLink implements SocketEvents {
     this.#turns.delete(newcomer)
   }
 
-  #inTurn(newcomer: Newcomer, turn: () => void): void {
+  /** Does what a newcomer waits for once little is unsent. */
+  inTurn(newcomer: Newcomer, turn: () => void): void {
     this.#turns.set(newcomer, turn)
     this.#takeTurns()
   }
 
+  /** A turn may add another, which this loop comes to as well. */
   #takeTurns(): void {
+    if (this.#takingTurns) return
+    this.#takingTurns = true
     for (const [newcomer, turn] of this.#turns) {
-      if (this.#closed || this.#socket.unsentBytes > this.#limits.piecesWaitBytes) return
+      if (this.#closed || this.#socket.unsentBytes > this.#limits.piecesWaitBytes) break
       this.#turns.delete(newcomer)
       turn()
     }
+    this.#takingTurns = false
   }
 }
 
@@ -209,6 +214,8 @@ class Newcomer implements Outlet {
   readonly group: number
   readonly videoId: VideoId
   readonly encoding: Encoding
+  /** How fast its viewers take what they are sent is the gateway's affair. */
+  readonly patient = true
   viewer: Viewer | undefined
   isReady = false
   readonly #link: GatewayLink
@@ -221,10 +228,10 @@ class Newcomer implements Outlet {
     this.encoding = encodingOf(join)
   }
 
-  /** One piece at a time: the next when the gateway asks for it. */
+  /** One piece at a time, each in its turn: the next when the gateway asks for it. */
   write(events: Encoded, _from: Cursor | undefined, to: Cursor | undefined, ready?: Encoded): boolean {
     if (!ready) {
-      this.#link.send({ kind: 'piece', join: this.number, to: to!, events })
+      this.#link.inTurn(this, () => void this.#link.send({ kind: 'piece', join: this.number, to: to!, events }))
       return false
     }
     this.#link.send({ kind: 'ready', join: this.number, group: this.group, epoch: this.#link.epochOf(this.videoId), at: to!, events, ready })

@@ -25,8 +25,8 @@ export class EdgeMetrics {
 
   constructor(register: Registry) {
     const counter = (name: string, help: string) => new Counter({ name: `live_edge_${name}_total`, help, registers: [register] })
-    this.joins = counter('joins', 'Viewers that joined.')
-    this.slow = counter('slow_viewers', 'Viewers closed because their socket took nothing for too long.')
+    this.joins = counter('joins', 'Joins: of a viewer here, or of viewers behind a gateway that lack the same.')
+    this.slow = counter('slow_viewers', 'Viewers closed because their socket took nothing for too long, and joins of gateways that did not ask for the next piece.')
     this.received = counter('comments_received', 'Comments that dispatchers pushed here.')
     this.unheld = counter('comments_unheld', 'Comments pushed here for a video that has no room here.')
     this.duplicates = counter('comments_duplicate', 'Comments pushed here that the room already had.')

@@ -47,7 +47,7 @@ export interface GroupOptions {
 
 /** A gateway's viewers of one video, in one encoding, that are on the same edge and up to date. The edge sends a flush to all of
  * them at once, and each is looked at by itself: one that stands where the flush begins is written it. Nothing depends on edge and
- * gateway counting alike. */
+ * gateway counting alike (rule 11). */
 export class Group implements Source, Keeper, JoinedGroup {
   readonly number: number
   readonly videoId: VideoId
@@ -76,7 +76,7 @@ export class Group implements Source, Keeper, JoinedGroup {
       pacer: options.pacer,
       begin: () => {
         this.#moved = false
-        return { receivers: this.members.values(), visit: member => this.drained(member), done: () => {} }
+        return { receivers: this.members.values(), visit: member => this.drained(member), done: () => void (this.#steps = []) }
       },
       more: () => this.#moved,
     })
@@ -151,8 +151,8 @@ export class Group implements Source, Keeper, JoinedGroup {
     return step
   }
 
-  /** Each flush is written to a member that stands at its `from`, skipped where it has been passed, and is a hole otherwise. An epoch
-   * in which the room began anew at a lower place is told by such a flush too: its `to` is below its `from`. */
+  /** Each flush is written to a member that stands at its `from`, skipped where it has been passed, and is a hole otherwise. Where
+   * the room began anew at a lower place, such a flush leads there: its `to` is below its `from`, and its epoch is the next. */
   #stepFrom(next: number, cursor: Cursor, epoch: number): Step | undefined {
     const parts: Encoded[] = []
     let bytes = 0

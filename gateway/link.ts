@@ -10,9 +10,9 @@ import type { KeptFlushes } from './kept-flushes.js'
 import type { Member, Source } from './member.js'
 import type { Relay, Upstream, Upstreams } from './upstreams.js'
 
-/** How many members a group has is told this long after it changed, once for all changes by then. */
+/** The edge learns a group's weight this long after it changed, once for all changes by then. */
 const WEIGHT_MS = 50
-/** Joins of members that fell behind, at a time: each may be sent a thousand comments. */
+/** Joins of members that fell behind, at a time and by one link: each may be sent a thousand comments. */
 const MOST_REJOINS = 32
 /** A link that nobody uses is closed after this. */
 const IDLE_MS = 10_000
@@ -47,7 +47,7 @@ export interface LinkOptions {
   readonly otherwise: (member: Member) => void
 }
 
-/** The one connection to an edge, by which all viewers here are brought their events that are placed on it. */
+/** The one connection to an edge. It brings all viewers that are placed there their events (rule 11). */
 export class Link implements Relay {
   readonly node: EdgeNode
   readonly #o: LinkOptions
@@ -57,7 +57,7 @@ export class Link implements Relay {
   readonly #groups = new Map<number, Group>()
   /** The same by video and encoding. */
   readonly #groupOf = new Map<string, Group>()
-  /** Those whose number of members is to be told. */
+  /** Groups whose weight the edge does not know yet. */
   readonly #changed = new Set<Group>()
   readonly #behind: Behind
   readonly #pings = new Map<number, (failure: PeerFailure | undefined) => void>()
@@ -70,7 +70,7 @@ export class Link implements Relay {
   constructor(options: LinkOptions) {
     this.#o = options
     this.node = options.node
-    this.#behind = new Behind(() => this.#rejoin())
+    this.#behind = new Behind({ ready: () => this.#rejoin(), left: () => this.#watchIdle() })
     this.#upstream = options.upstreams.relay(options.node, this)
     this.#socket = options.connectLink(options.node, {
       opened: () => {
@@ -181,8 +181,7 @@ export class Link implements Relay {
     const members = [...join.members]
     join.end()
     if (reason === 'drain') this.#o.upstreams.leaving(this.#upstream)
-    // They took their time: that is ours to judge.
-    for (const member of members) if (reason === 'slow') this.#fellBehind(member); else member.handedBack(reason)
+    for (const member of members) member.handedBack(reason)
   }
 
   #groupEnded(number: number, reason: EndReason): void {
@@ -216,7 +215,7 @@ export class Link implements Relay {
     if (this.#isOver) return
     for (const group of this.#changed) {
       const weight = group.members.size
-      if (weight === 0 && group.joins.size > 0) continue // told when those have joined
+      if (weight === 0 && group.joins.size > 0) continue // the edge learns it when those have joined
       if (this.#groups.has(group.number)) this.#send({ kind: 'weight', group: group.number, weight })
       if (weight === 0) this.#forget(group)
     }
@@ -238,7 +237,12 @@ export class Link implements Relay {
     const key = keyOf(group.videoId, group.gzip)
     if (this.#groupOf.get(key) === group) this.#groupOf.delete(key)
     group.close()
-    if (this.#groups.size === 0 && this.#behind.size === 0) this.#cancelIdle ??= this.#o.clock.after(IDLE_MS, () => this.#close())
+    this.#watchIdle()
+  }
+
+  #watchIdle(): void {
+    if (this.#isOver || this.#groups.size > 0 || this.#behind.size > 0) return
+    this.#cancelIdle ??= this.#o.clock.after(IDLE_MS, () => this.#close())
   }
 
   #fellBehind(member: Member): void {
@@ -270,11 +274,12 @@ export class Link implements Relay {
     this.#isOver = true
     this.#cancelIdle?.()
     const members = [...this.#behind.clear()]
-    for (const join of this.#joins.values()) members.push(...join.members)
-    for (const group of this.#groups.values()) {
-      members.push(...group.members)
-      group.close()
+    // What is still due for them finds nobody.
+    for (const { members: these } of [...this.#joins.values(), ...this.#groups.values()]) {
+      members.push(...these)
+      these.clear()
     }
+    for (const group of this.#groups.values()) group.close()
     this.#joins.clear()
     this.#groups.clear()
     this.#groupOf.clear()
@@ -300,10 +305,11 @@ class Behind implements Source {
   /** Those that have joined no more, in order. */
   readonly #members = new Set<Member>()
   readonly #waiting = new Set<Member>()
-  readonly #moved: () => void
+  readonly #o: { readonly ready: () => void; readonly left: () => void }
 
-  constructor(moved: () => void) {
-    this.#moved = moved
+  /** @param options called when one can join again, and when one has left */
+  constructor(options: { readonly ready: () => void; readonly left: () => void }) {
+    this.#o = options
   }
 
   get size(): number {
@@ -328,12 +334,13 @@ class Behind implements Source {
   drained(member: Member): void {
     this.#waiting.delete(member)
     this.#members.add(member)
-    this.#moved()
+    this.#o.ready()
   }
 
   leave(member: Member): void {
     this.#waiting.delete(member)
     this.#members.delete(member)
+    this.#o.left()
   }
 
   clear(): Member[] {

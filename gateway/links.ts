@@ -40,6 +40,9 @@ export class Links {
     this.#cancel = options.clock.after(TICK_MS, this.#tick)
   }
 
+  /** Viewers who have a stream of their own from an edge that has no links. */
+  relayed = 0
+
   /** Open links. */
   get size(): number {
     let open = 0
@@ -61,8 +64,9 @@ export class Links {
 
   /** Has the edge bring the member its events. */
   join(node: EdgeNode, member: Member): void {
-    if (this.#without.has(node.instance)) new Relayed(member, node, this.#o)
-    else this.#linkTo(node).join(member)
+    if (!this.#without.has(node.instance)) return this.#linkTo(node).join(member)
+    this.relayed++
+    new Relayed(member, node, { ...this.#o, left: () => this.relayed-- })
   }
 
   /** @returns undefined where there is no link to ask by */

@@ -68,7 +68,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   watcher.onChange(change => part.viewChanged(change))
   const unread = new UnreadConnections({ clock: systemClock, log, metrics })
   const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady()), onBug, log, unread })
-  const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - (redirect?.connections ?? 0), refusals })
+  const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - part.gateway.links.relayed - (redirect?.connections ?? 0), refusals })
   const { TLS_REDIRECT_PORT: redirectPort, PUBLIC_URL: to } = config
   const redirect: HttpServer | undefined = redirectPort === undefined || to === undefined ? undefined : redirectServer({ to, connections, onBug })
   const tls = tlsFiles(config)

@@ -52,7 +52,7 @@ export class GatewayMetrics {
     gauge('viewers', 'Viewers with an open stream.', () => sessions.size)
     gauge('waiting_viewers', 'Viewers that wait for an edge.', () => sessions.waitingCount)
     gauge('viewers_in_line', 'New viewers in line to be placed, at JOIN_RATE per second.', () => sessions.inLine)
-    gauge('edges_relayed_from', 'Edges that viewers are relayed from.', () => upstreams.relayedFromCount)
+    gauge('edges_relayed_from', 'Edges that viewers are on, by a link or by streams of their own.', () => upstreams.relayedFromCount)
     gauge('links', 'Open links to edges.', () => links.size)
     gauge('groups', 'Videos that viewers watch by links, counted for each encoding and edge.', () => links.groups)
     gauge('kept_bytes', 'Bytes of flushes kept for viewers that lag.', () => links.keptBytes)

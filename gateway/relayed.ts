@@ -22,6 +22,13 @@ export interface EdgeStreamHandlers {
 /** Opens a stream. Tells the handlers nothing before it has returned, and nothing after `abort`. */
 export type Connect = (edge: EdgeNode, request: StreamRequest, handlers: EdgeStreamHandlers) => EdgeStream
 
+export interface RelayedOptions {
+  readonly upstreams: Upstreams
+  readonly connect: Connect
+  /** The member has left. */
+  readonly left: () => void
+}
+
 /** One viewer on an edge that has no links: the former version, during an upgrade. It has a stream of its own from there, and what
  * it does not take is not read from the edge. */
 export class Relayed implements Source {
@@ -30,12 +37,14 @@ export class Relayed implements Source {
   readonly #upstream: Upstream
   readonly #viewer: RelayedViewer
   readonly #stream: EdgeStream
+  readonly #left: () => void
   #answered = false
   #isOver = false
 
-  constructor(member: Member, node: EdgeNode, { upstreams, connect }: { readonly upstreams: Upstreams; readonly connect: Connect }) {
+  constructor(member: Member, node: EdgeNode, { upstreams, connect, left }: RelayedOptions) {
     const { videoId, cursor: after, gzip } = member
     this.#member = member
+    this.#left = left
     member.source = this
     this.#upstreams = upstreams
     this.#viewer = new RelayedViewer({ videoId, after, recent: member.recent || undefined, gzip }, member.isReady)
@@ -53,6 +62,7 @@ export class Relayed implements Source {
 
   leave(): void {
     this.#isOver = true
+    this.#left()
     this.#upstream.relays.delete(this.#member)
     this.#stream.abort()
   }

@@ -92,7 +92,7 @@ export class PublicApi {
     const { gateway, metrics, viewerLimit, limits } = this.#options
     const draining = this.#options.draining()
     if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
-    const reason = draining ? 'stopping' : gateway.sessions.size >= viewerLimit ? 'viewer_limit' : gateway.sessions.takesNewcomer(client.keys) ? undefined : 'join_rate'
+    const reason = draining ? 'stopping' : gateway.sessions.size + gateway.links.relayed >= viewerLimit ? 'viewer_limit' : gateway.sessions.takesNewcomer(client.keys) ? undefined : 'join_rate'
     if (reason) {
       metrics.turnedAway.inc({ reason })
       return { status: 200, headers: STREAM_HEADERS, body: retryLine(gateway.random), close: draining }

@@ -109,6 +109,8 @@ export class Session implements Member, Arrival {
   #state: State = AWAY
   /** It has been given something: from now on it waits rather than being sent away. */
   #served = false
+  /** What it is sent is what it missed. */
+  #catchesUp = true
   /** Of its replay, what is charged to its client and not sent yet. */
   #charged = 0
   #attempts = 0
@@ -206,19 +208,21 @@ export class Session implements Member, Arrival {
     counts.writes++
     counts.bytes += events.bytes.length
     this.#served = true
-    if (!this.isReady) this.#replayed(textBytes(events))
+    if (this.#catchesUp) this.#replayed(textBytes(events))
     if (!this.#sink.write(events)) this.#block()
     return !this.blocked && this.#state.kind === 'placed'
   }
 
   ready(): void {
     this.isReady = true
+    this.#catchesUp = false
     this.#charge(-this.#charged)
     if (this.#state.kind === 'placed') this.#host.quiet(this, false)
   }
 
   fellBehind(): void {
     this.#host.counts.rejoins++
+    this.#catchesUp = true
     this.#host.quiet(this, true)
   }
 

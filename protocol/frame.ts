@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { MAX_CURSOR, type Cursor } from './id.js'
 
-/** An edge sends a gateway one viewer's stream in frames: a header of 12 bytes and a payload each.
+/** An edge sends a gateway of the former version one viewer's stream in frames: a header of 12 bytes and a payload each.
  *
  *   byte 0      kind
  *   byte 1      0, reserved

@@ -155,9 +155,9 @@ export class HttpServer implements Router, SocketRouter {
     return this
   }
 
-  /** A WebSocket behind the same guard. Not over TLS: no port that speaks it has one. */
+  /** A WebSocket behind the same guard. The library tells the connections' filter nothing of its end. Not over TLS: no port that speaks it has one. */
   socket(pattern: string, limits: SocketLimits, open: OpenSocket): this {
-    this.#app.ws(pattern, { ...behaviourOf(limits, open), upgrade: (res, req, context) => this.#upgrade(res, req, context) })
+    this.#app.ws(pattern, { ...behaviourOf(limits, open, () => this.#connections--), upgrade: (res, req, context) => this.#upgrade(res, req, context) })
     return this
   }
 

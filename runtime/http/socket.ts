@@ -40,8 +40,8 @@ export interface Held {
   events?: SocketEvents
 }
 
-/** What the library calls. */
-export function behaviourOf(limits: SocketLimits, open: OpenSocket): WebSocketBehavior<Held> {
+/** What the library calls. @param ended a socket has ended */
+export function behaviourOf(limits: SocketLimits, open: OpenSocket, ended: () => void): WebSocketBehavior<Held> {
   return {
     maxPayloadLength: limits.maxMessageBytes,
     maxBackpressure: limits.maxUnsentBytes,
@@ -60,6 +60,7 @@ export function behaviourOf(limits: SocketLimits, open: OpenSocket): WebSocketBe
     close(ws) {
       const { socket, events } = ws.getUserData()
       socket?.over()
+      ended()
       events?.closed()
     },
   }

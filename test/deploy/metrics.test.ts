@@ -171,6 +171,8 @@ const HEALTHY: Readonly<Record<string, string>> = {
   'live_edge_comments_received_total{instance="edge-1"}': '0+100x60',
   'live_edge_comments_repaired_total{instance="edge-1"}': '0+0x60',
   'live_edge_slow_viewers_total{instance="edge-1"}': '0+0x60',
+  'live_gateway_viewers{instance="gateway-1"}': '500+0x60',
+  'live_gateway_endings_total{instance="gateway-1",reason="slow"}': '0+0x60',
   'process_open_fds{job="live-comments",instance="edge-1"}': '100+0x60',
   'process_max_fds{job="live-comments",instance="edge-1"}': '1000+0x60',
   'live_disk_free_bytes{instance="dispatcher-1"}': '50000000000-1000000x60', // it fills, slowly
@@ -198,6 +200,7 @@ const SICK: readonly (readonly [alert: string, series: string, values: string])[
   ['ViewersTurnedAway', 'live_gateway_turned_away_total{instance="gateway-1",reason="viewer_limit"}', '0+1x60'],
   ['ViewersTurnedAway', 'live_gateway_endings_total{instance="gateway-1",reason="no_capacity"}', '0+1x60'],
   ['HolesRepaired', 'live_edge_comments_repaired_total{instance="edge-1"}', '0+5x60'],
+  ['SlowViewers', 'live_gateway_endings_total{instance="gateway-1",reason="slow"}', '0+5x60'],
   ['SlowViewers', 'live_edge_slow_viewers_total{instance="edge-1"}', '0+5x60'],
   ['DescriptorsLow', 'process_open_fds{job="live-comments",instance="edge-1"}', '900+0x60'],
   ['DiskLow', 'live_disk_free_bytes{instance="dispatcher-1"}', '900000000+0x60'],

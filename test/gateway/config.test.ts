@@ -28,10 +28,10 @@ t.test('every bad variable is named in one error', async t => {
 })
 
 t.test('viewers are limited by the descriptors, and leave some to posters', async t => {
-  t.equal(viewerLimit(descriptorsForConnections(20_000)), 9_750)
-  t.equal(connectionLimit(descriptorsForConnections(20_000)), 9_875)
-  t.equal(viewerLimit(descriptorsForConnections(300)), 67)
-  t.equal(connectionLimit(descriptorsForConnections(300)), 75)
+  t.equal(viewerLimit(descriptorsForConnections(20_000)), 19_125)
+  t.equal(connectionLimit(descriptorsForConnections(20_000)), 19_250)
+  t.equal(viewerLimit(descriptorsForConnections(300)), 100)
+  t.equal(connectionLimit(descriptorsForConnections(300)), 112)
   t.equal(viewerLimit(2), 1)
   t.ok(viewerLimit(descriptorsForConnections()) > 1)
 })

@@ -94,7 +94,7 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
     upstreams,
     videoShare,
     joinRate: 1_000,
-    links: { join: (node, member) => void new Relayed(member, node, { upstreams, connect }) },
+    links: { join: (node, member) => void new Relayed(member, node, { upstreams, connect, left: () => {} }) },
   })
   t.after(() => {
     sessions.close()

@@ -14,6 +14,7 @@ import { toEventJson, toPublic } from '../../protocol/comment.js'
 import { frame, FrameReader } from '../../protocol/frame.js'
 import { GZIP_HEADER } from '../../protocol/gzip.js'
 import { nextId } from '../../protocol/id.js'
+import { LINK_PATH, parseToEdge, parseToGateway, printToEdge, printToGateway } from '../../protocol/link.js'
 import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import { commentEvent, gapEvent, readyEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
@@ -71,6 +72,20 @@ t.test('frames are read and made as they stand there', async t => {
   t.equal(frames[1]!.payload.toString(), readyEvent(frames[1]!.id, 'demo', 3))
   t.equal(frames[2]!.payload.toString(), viewersEvent(3))
   t.equal(frames[3]!.payload.toString(), 'drain')
+})
+
+t.test('the messages of a link are read and printed as they stand there', async t => {
+  const messages = (name: string) => example(name).trim().split('\n').map(hex)
+  const toEdge = messages('to-edge')
+  t.same(toEdge.map(bytes => parseToEdge(bytes).kind), ['join', 'weight', 'ping'])
+  t.same(toEdge.map(bytes => printToEdge(parseToEdge(bytes))), toEdge)
+  const toGateway = messages('to-gateway')
+  t.same(toGateway.map(bytes => parseToGateway(bytes).kind), ['ready', 'flush', 'pong', 'groupEnded'])
+  t.same(toGateway.map(bytes => printToGateway(parseToGateway(bytes))), toGateway)
+  const [ready, flush] = toGateway.map(parseToGateway)
+  t.equal(ready?.kind === 'ready' && ready.ready.bytes.toString(), readyEvent(129171456000000, 'demo', 3))
+  t.equal(flush?.kind === 'flush' && flush.events.bytes.toString(), viewersEvent(3))
+  t.match(protocol, `\`${LINK_PATH}\``)
 })
 
 t.test('events are read and printed as they stand there', async t => {

@@ -36,7 +36,7 @@ const program = new Command('npm run simulate --')
   .option('--trace', 'with --seed: print everything that happens', false)
   .option('--json', 'a line of JSON for each run, and nothing else', false)
   .option('--rule <number>', 'with --mutants: of this rule alone')
-  .option('--mutants', "take each of the ten rules of delivery out of the code by itself, and show what goes red", false)
+  .option('--mutants', "take each of the eleven rules of delivery out of the code by itself, and show what goes red", false)
   .exitOverride()
 
 try {

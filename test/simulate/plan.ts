@@ -83,7 +83,7 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
       joinRate: 1_000,
       piecesBytes: crowd || seed % 3 === 0 ? 64 * 1024 : 600 + (seed % 5) * 500,
       groupsBytes: seed % 3 === 0 ? 1024 * 1024 : 100 + (seed % 4) * 400,
-      keptBytes: seed % 4 === 0 ? 32 * 1024 * 1024 : (seed % 4) * 1_000,
+      keptBytes: crowd || seed % 4 === 0 ? 32 * 1024 * 1024 : (seed % 4) * 1_000,
       formerEdges: crowd ? 0 : FORMER_EDGES[seed % FORMER_EDGES.length]!,
       formerGateways: crowd ? 0 : FORMER_GATEWAYS[seed % FORMER_GATEWAYS.length]!,
       writeCostMs: crowd ? random.between(0.1, 0.5) : 0,
