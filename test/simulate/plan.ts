@@ -88,7 +88,7 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
       formerGateways: crowd ? 0 : FORMER_GATEWAYS[seed % FORMER_GATEWAYS.length]!,
       writeCostMs: crowd ? random.between(0.1, 0.5) : 0,
     },
-    linkBytes: seed % 5 === 0 ? 64 * 1024 : 150 + (seed % 7) * 200,
+    linkBytes: crowd ? 8_000 : seed % 5 === 0 ? 64 * 1024 : 150 + (seed % 7) * 200,
     linkStallMs: LONG_STALLS.has(mix) ? 800 : 60,
     limitBytes: has('slow') ? random.whole(1_000, 8_000) : 64 * 1024,
   }
