@@ -22,6 +22,8 @@ type Start = (flags: Flags, flushIntervalMs: number) => Promise<RunningSystem>
 
 // Ours runs first: the bare loop gathers comments for as long as our edge did.
 const systems: Readonly<Record<string, Start>> = {
+  gateway: ({ profile }) => LiveSystem.start({ via: 'gateway', profile }),
+  'gateway-gzip': ({ profile }) => LiveSystem.start({ via: 'gateway', gzip: true, profile }),
   live: ({ profile }) => LiveSystem.start({ via: 'edge', profile }),
   'live-gzip': ({ profile }) => LiveSystem.start({ via: 'edge', gzip: true, profile }),
   bare: (_flags, flushIntervalMs) => startBare(flushIntervalMs),

@@ -41,6 +41,8 @@ export interface GroupOptions {
   readonly kept: KeptFlushes
   /** The member lacks what is no longer kept, or never came by this group: it has left, and has to join again. */
   readonly behind: (member: Member) => void
+  /** A round of writes is over. @param intervalMs from its start to that of the next */
+  readonly written: (intervalMs: number) => void
   /** How many members there are has changed. */
   readonly changed: (group: Group) => void
 }
@@ -78,6 +80,7 @@ export class Group implements Source, Keeper, JoinedGroup {
         this.#moved = false
         return { receivers: this.members.values(), visit: member => this.drained(member), done: () => void (this.#steps = []) }
       },
+      ended: (_, intervalMs) => options.written(intervalMs),
       more: () => this.#moved,
     })
   }

@@ -37,6 +37,8 @@ export interface LinkOptions {
   readonly clock: Clock
   readonly pacer: Pacer
   readonly kept: KeptFlushes
+  /** A group has been written to. @param intervalMs from the start of that to the next */
+  readonly written: (intervalMs: number) => void
   readonly upstreams: Upstreams
   readonly connectLink: ConnectLink
   readonly node: EdgeNode
@@ -199,8 +201,8 @@ export class Link implements Relay {
     const key = keyOf(videoId, gzip)
     const known = this.#groupOf.get(key)
     if (known) return known
-    const { clock, pacer, kept } = this.#o
-    const group = new Group({ number: this.#nextNumber(), videoId, gzip, clock, pacer, kept, behind: member => this.#fellBehind(member), changed: group => this.#memberChanged(group) })
+    const { clock, pacer, kept, written } = this.#o
+    const group = new Group({ number: this.#nextNumber(), videoId, gzip, clock, pacer, kept, written, behind: member => this.#fellBehind(member), changed: group => this.#memberChanged(group) })
     this.#groups.set(group.number, group)
     this.#groupOf.set(key, group)
     return group

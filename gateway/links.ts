@@ -40,6 +40,8 @@ export class Links {
     this.#cancel = options.clock.after(TICK_MS, this.#tick)
   }
 
+  /** Of the group that was written to last: from the start of that to the next, ms. */
+  intervalMs = 0
   /** Viewers who have a stream of their own from an edge that has no links. */
   relayed = 0
 
@@ -90,6 +92,7 @@ export class Links {
       connectLink,
       pacer: this.#pacer,
       kept: this.#kept,
+      written: intervalMs => (this.intervalMs = intervalMs),
       node,
       over: (link, absent) => {
         if (this.#links.get(node.instance) === link) this.#links.delete(node.instance)

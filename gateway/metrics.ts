@@ -55,6 +55,7 @@ export class GatewayMetrics {
     gauge('edges_relayed_from', 'Edges that viewers are on, by a link or by streams of their own.', () => upstreams.relayedFromCount)
     gauge('links', 'Open links to edges.', () => links.size)
     gauge('groups', 'Videos that viewers watch by links, counted for each encoding and edge.', () => links.groups)
+    gauge('flush_interval_seconds', 'Time from the start of a round of writes to that of the next in the same group, as chosen after the last round.', () => links.intervalMs / 1000)
     gauge('kept_bytes', 'Bytes of flushes kept for viewers that lag.', () => links.keptBytes)
     gauge('edges_set_aside', 'Edges in back-off, because they could not be reached or were silent.', () => upstreams.backedOffCount)
     gauge('reads_in_flight', 'Pages of history that are read now.', () => limits.reads.running)

@@ -36,11 +36,13 @@ export class LiveSystem implements RunningSystem {
   readonly promisesDelivery = true
   readonly cluster: Cluster
   readonly #delivering: RegExp
+  readonly #via: LiveOptions['via']
   readonly #remove: () => void
 
   private constructor(cluster: Cluster, remove: () => void, { via, counted, gzip = false, tls = false }: LiveOptions) {
     this.cluster = cluster
     this.#remove = remove
+    this.#via = via
     this.#delivering = counted === 'gateway' ? /^gateway/ : via === 'gateway' ? /^(edge|gateway)/ : /^edge/
     const { edges, gateways, dispatchers } = cluster.record()
     this.name = `live-comments, ${via}${tls ? ', TLS' : ''}${gzip ? ', gzip' : ''}`
@@ -82,10 +84,11 @@ export class LiveSystem implements RunningSystem {
   }
 
   async edgeState(): Promise<EdgeState> {
-    const { id } = this.cluster.record().edges[0]!
+    // Of the part that writes to the viewers.
+    const { id } = this.#via === 'gateway' ? this.cluster.record().gateways[0]! : this.cluster.record().edges[0]!
     // This first: the reading begins anew with every scrape.
     const loopDelay = await this.cluster.metric(id, 'nodejs_eventloop_lag_p99_seconds')
-    return { loopDelayMs: loopDelay * 1000, flushIntervalMs: (await this.cluster.metric(id, 'live_edge_flush_interval_seconds')) * 1000 }
+    return { loopDelayMs: loopDelay * 1000, flushIntervalMs: (await this.cluster.metric(id, `live_${this.#via}_flush_interval_seconds`)) * 1000 }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
