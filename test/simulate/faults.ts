@@ -158,6 +158,8 @@ export class Faults {
         }
         for (let i = 0; i < 3; i++) random.pick(viewers).drop()
         return
+      case 'link':
+        return random.pick(viewers).drop()
       case 'slow':
       case 'crowd':
       case 'loss':

@@ -1,8 +1,9 @@
 /** A kind of trouble. `strays` is posts that are stored by dispatchers that do not own their video, whose news
- * of it is often lost; `crowd`, many viewers on an edge whose writes take time; `foreign`, cursors that this
+ * of it is often lost; `crowd`, many viewers on an edge whose writes take time; `link`, links that
+ * are read late and take little, while viewers come and go; `foreign`, cursors that this
  * cluster never gave. */
 export const FEATURES = [
-  'loss', 'pipe', 'crash', 'freeze', 'lag', 'away', 'split', 'clock', 'late', 'drain', 'foreign', 'expire', 'slow', 'cut', 'crowd', 'strays',
+  'loss', 'pipe', 'crash', 'freeze', 'lag', 'away', 'split', 'clock', 'late', 'drain', 'foreign', 'expire', 'slow', 'cut', 'crowd', 'strays', 'link',
 ] as const
 export type Feature = (typeof FEATURES)[number]
 

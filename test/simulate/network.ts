@@ -317,7 +317,7 @@ export class Network {
   #stall(channel: Channel): void {
     const { random } = this.#world
     if (this.faults.linkStallMs === 0 || channel.closed) return
-    this.#world.after(random.between(100, 2_000), () => {
+    this.#world.after(random.between(20, 20 + 2 * this.faults.linkStallMs), () => {
       channel.pause()
       this.#world.after(random.between(5, Math.max(6, this.faults.linkStallMs)), () => {
         channel.resume()

@@ -37,8 +37,10 @@ export interface Plan {
 /** After the last fault all is as it was again, but for what the design lets take its time: ten seconds of a
  * vanished node's lingering, half a minute until a quiet video is compared with the store. */
 const QUIET_MS = 42_000
+/** Of which a few come together by chance: `link` decides too much else. */
+const SOME = FEATURES.filter(feature => feature !== 'link')
 /** Mixes in which comments may be late by more than a link is not read. */
-const LONG_STALLS: ReadonlySet<Mix> = new Set(['strays', 'crash', 'freeze', 'cut', 'hard', 'all'])
+const LONG_STALLS: ReadonlySet<Mix> = new Set(['strays', 'crash', 'freeze', 'cut', 'link', 'hard', 'all'])
 /** Shares, one seed after another. */
 const FORMER_EDGES = [0, 0, 0, 0.5, 0, 0, 1]
 const FORMER_GATEWAYS = [0, 0, 0, 0, 0.5]
@@ -49,8 +51,9 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
   const has = (feature: Feature) => features.has(feature)
   const hot = has('slow') && random.chance(0.5)
   const crowd = has('crowd')
+  const link = has('link')
   const faultsUntil = random.between(8_000, 14_000)
-  const videos = Array.from({ length: crowd ? 1 : mix === 'strays' ? random.whole(6, 9) : random.whole(2, 4) }, (_, i) => ({
+  const videos = Array.from({ length: crowd || link ? 1 : mix === 'strays' ? random.whole(6, 9) : random.whole(2, 4) }, (_, i) => ({
     id: `v${i}`,
     comments: random.pick([0, 0, 3, 60, 300, 1_150]),
     fallsSilent: random.chance(0.5),
@@ -71,8 +74,8 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
     gateways: random.whole(1, 2),
     videos,
     viewers,
-    postEveryMs: hot ? random.between(7, 15) : mix === 'pipe' || mix === 'strays' ? random.between(8, 40) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
-    faultEveryMs: mix === 'hard' ? 1_000 : mix === 'all' ? 2_000 : mix === 'strays' ? 600 : 1_200,
+    postEveryMs: link ? random.between(10, 40) : hot ? random.between(7, 15) : mix === 'pipe' || mix === 'strays' ? random.between(8, 40) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
+    faultEveryMs: link ? 150 : mix === 'hard' ? 1_000 : mix === 'all' ? 2_000 : mix === 'strays' ? 600 : 1_200,
     apart,
     readsSilent: random.chance(0.4),
     disk: random.pick(['serial', 'per-video']),
@@ -82,13 +85,13 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
       videoShare: mix === 'strays' ? Math.max(2, Math.ceil(viewers / edges / 2)) * 2 : random.pick([1_000, 1_000, tight]),
       joinRate: 1_000,
       piecesBytes: crowd || seed % 3 === 0 ? 64 * 1024 : 600 + (seed % 5) * 500,
-      groupsBytes: seed % 3 === 0 ? 1024 * 1024 : 100 + (seed % 4) * 400,
+      groupsBytes: link ? seed % 200 : seed % 3 === 0 ? 1024 * 1024 : 100 + (seed % 4) * 400,
       keptBytes: crowd || seed % 4 === 0 ? 32 * 1024 * 1024 : (seed % 4) * 1_000,
-      formerEdges: crowd ? 0 : FORMER_EDGES[seed % FORMER_EDGES.length]!,
-      formerGateways: crowd ? 0 : FORMER_GATEWAYS[seed % FORMER_GATEWAYS.length]!,
+      formerEdges: crowd || link ? 0 : FORMER_EDGES[seed % FORMER_EDGES.length]!,
+      formerGateways: crowd || link ? 0 : FORMER_GATEWAYS[seed % FORMER_GATEWAYS.length]!,
       writeCostMs: crowd ? random.between(0.1, 0.5) : 0,
     },
-    linkBytes: crowd ? 8_000 : seed % 5 === 0 ? 64 * 1024 : 150 + (seed % 7) * 200,
+    linkBytes: crowd ? 8_000 : link ? 100 : seed % 5 === 0 ? 64 * 1024 : 150 + (seed % 7) * 200,
     linkStallMs: LONG_STALLS.has(mix) ? 800 : 60,
     limitBytes: has('slow') ? random.whole(1_000, 8_000) : 64 * 1024,
   }
@@ -96,9 +99,9 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
 
 function featuresOf(mix: Mix, random: Random): Set<Feature> {
   if (mix === 'none') return new Set()
-  if (mix === 'hard') return new Set(FEATURES.filter(feature => feature !== 'crowd' && (feature !== 'pipe' || random.chance(0.5))))
+  if (mix === 'hard') return new Set(FEATURES.filter(feature => feature !== 'crowd' && feature !== 'link' && (feature !== 'pipe' || random.chance(0.5))))
   if (mix !== 'all') return new Set([mix])
   const features = new Set<Feature>()
-  for (let i = random.whole(2, 5); i > 0; i--) features.add(random.pick(FEATURES))
+  for (let i = random.whole(2, 5); i > 0; i--) features.add(random.pick(SOME))
   return features
 }
