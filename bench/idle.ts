@@ -24,7 +24,7 @@ export const idle: Benchmark = {
     const via = flags['via'] === 'gateway' ? 'gateway' : 'edge'
     progress.title(`${count} idle viewers`)
     progress.step('starting a cluster')
-    await using system = await LiveSystem.start({ via, gateways: via === 'gateway' ? Math.ceil(count / 9_000) : 1, profile: flags.profile })
+    await using system = await LiveSystem.start({ via, gateways: via === 'gateway' ? Math.ceil(count / 18_500) : 1, profile: flags.profile })
     const viewers = new Viewers(flags.threads)
     try {
       const before = { memory: memoryOf(system), kernel: tcpMemoryBytes() }

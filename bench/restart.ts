@@ -16,7 +16,7 @@ import { LiveSystem } from './systems/live.js'
 const RATE = 2
 const WARM_SECONDS = 4
 /** The viewers that a gateway holds with 20,000 descriptors. */
-const PER_GATEWAY = 9_000
+const PER_GATEWAY = 18_500
 const READY_TIMEOUT_MS = 120_000
 /** Limit for the last posts' delivery, once the run is over. */
 const PATIENCE_MS = 30_000
