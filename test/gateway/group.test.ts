@@ -110,10 +110,12 @@ t.test('a crowd that becomes ready in slices misses no flush that comes between 
   clock.now = () => now() + (worked += 3) // a slice is over after a look or two
   const members = Array.from({ length: 300 }, () => new FakeMember({ cursor: 5 }))
   const { ready } = join(...members)
+  flush(5, 10)
   ready(10)
-  flush(10, 20)
+  flush(10, 20) // in the round of the first, which comes before them
   t.equal(group.members.size, 0, 'they are looked at later')
-  await clock.advance(0)
+  await clock.advance(200)
+  t.equal(members[299]!.text, '<10>(10,20]')
   flush(20, 30)
   await clock.advance(200)
   for (const { text, cursor } of members) if (text !== '<10>(10,20](20,30]' || cursor !== 30) t.fail(`${text} at ${cursor}`)
