@@ -70,7 +70,7 @@ export class Link implements Relay {
   constructor(options: LinkOptions) {
     this.#o = options
     this.node = options.node
-    this.#behind = new Behind(() => this.#rejoin())
+    this.#behind = new Behind({ moved: () => this.#rejoin(), left: () => this.#closeWhenIdle() })
     this.#upstream = options.upstreams.relay(options.node, this)
     this.#socket = options.connectLink(options.node, {
       opened: () => {
@@ -238,7 +238,12 @@ export class Link implements Relay {
     const key = keyOf(group.videoId, group.gzip)
     if (this.#groupOf.get(key) === group) this.#groupOf.delete(key)
     group.close()
-    if (this.#groups.size === 0 && this.#behind.size === 0) this.#cancelIdle ??= this.#o.clock.after(IDLE_MS, () => this.#close())
+    this.#closeWhenIdle()
+  }
+
+  #closeWhenIdle(): void {
+    if (this.#isOver || this.#groups.size > 0 || this.#behind.size > 0) return
+    this.#cancelIdle ??= this.#o.clock.after(IDLE_MS, () => this.#close())
   }
 
   #fellBehind(member: Member): void {
@@ -270,11 +275,12 @@ export class Link implements Relay {
     this.#isOver = true
     this.#cancelIdle?.()
     const members = [...this.#behind.clear()]
-    for (const join of this.#joins.values()) members.push(...join.members)
-    for (const group of this.#groups.values()) {
-      members.push(...group.members)
-      group.close()
+    // What is still under way for them finds nobody.
+    for (const joining of [...this.#joins.values(), ...this.#groups.values()]) {
+      members.push(...joining.members)
+      joining.members.clear()
     }
+    for (const group of this.#groups.values()) group.close()
     this.#joins.clear()
     this.#groups.clear()
     this.#groupOf.clear()
@@ -295,15 +301,22 @@ export class Link implements Relay {
   }
 }
 
+interface BehindHooks {
+  /** One can be joined again. */
+  readonly moved: () => void
+  /** One is gone. */
+  readonly left: () => void
+}
+
 /** Members that lack what their group no longer keeps, and have not joined again yet. */
 class Behind implements Source {
   /** Those that have joined no more, in order. */
   readonly #members = new Set<Member>()
   readonly #waiting = new Set<Member>()
-  readonly #moved: () => void
+  readonly #hooks: BehindHooks
 
-  constructor(moved: () => void) {
-    this.#moved = moved
+  constructor(hooks: BehindHooks) {
+    this.#hooks = hooks
   }
 
   get size(): number {
@@ -328,12 +341,13 @@ class Behind implements Source {
   drained(member: Member): void {
     this.#waiting.delete(member)
     this.#members.add(member)
-    this.#moved()
+    this.#hooks.moved()
   }
 
   leave(member: Member): void {
     this.#waiting.delete(member)
     this.#members.delete(member)
+    this.#hooks.left()
   }
 
   clear(): Member[] {
