@@ -25,6 +25,7 @@ export class GatewayLink implements SocketEvents {
   readonly #blocked = new Set<Group>()
   /** What newcomers wait for: to join, or to send their next piece, each in its turn and only while little is unsent. */
   readonly #turns = new Map<Newcomer, () => void>()
+  #takesTurns = false
   #closed = false
 
   constructor(edge: Edge, socket: Socket) {
@@ -89,10 +90,16 @@ export class GatewayLink implements SocketEvents {
     return this.#edge.epochOf(videoId)
   }
 
+  /** Sends a newcomer's piece, in its turn. */
+  piece(newcomer: Newcomer, to: Cursor, events: Encoded): void {
+    this.#inTurn(newcomer, () => this.send({ kind: 'piece', join: newcomer.number, to, events }))
+  }
+
   /** A newcomer has been sent its `ready`: from here on it is part of its group. */
   ready(newcomer: Newcomer): void {
     const { viewer, group: number, encoding } = newcomer
     this.#forget(newcomer)
+    if (this.#closed) return
     if (!this.#groups.has(number)) {
       const group = new Group(this, number, encoding)
       this.#groups.set(number, group)
@@ -107,7 +114,7 @@ export class GatewayLink implements SocketEvents {
         return this.#join(message)
       case 'more': {
         const newcomer = this.#joins.get(message.join)
-        if (newcomer?.viewer?.blocked) this.#inTurn(newcomer, () => this.#edge.drained(newcomer.viewer!))
+        if (newcomer?.viewer?.blocked && !this.#turns.has(newcomer)) this.#inTurn(newcomer, () => this.#edge.drained(newcomer.viewer!))
         return
       }
       case 'leave': {
@@ -133,8 +140,8 @@ export class GatewayLink implements SocketEvents {
     this.#inTurn(newcomer, () => {
       const { after, recent } = join.begin
       newcomer.viewer = this.#edge.join(join.videoId, { after, recent }, newcomer)
-      // It may have been brought to its `ready` at once, before its viewer was known here.
-      if (newcomer.isReady && newcomer.viewer) this.#edge.leave(newcomer.viewer)
+      // It may have been brought to its `ready`, or the link to its end, before its viewer was known here.
+      if ((newcomer.isReady || this.#closed) && newcomer.viewer) this.#edge.leave(newcomer.viewer)
     })
   }
 
@@ -158,11 +165,14 @@ export class GatewayLink implements SocketEvents {
   }
 
   #takeTurns(): void {
+    if (this.#takesTurns) return // a turn that ends with a piece to send
+    this.#takesTurns = true
     for (const [newcomer, turn] of this.#turns) {
-      if (this.#closed || this.#socket.unsentBytes > PIECES_WAIT_BYTES) return
+      if (this.#closed || this.#socket.unsentBytes > PIECES_WAIT_BYTES) break
       this.#turns.delete(newcomer)
       turn()
     }
+    this.#takesTurns = false
   }
 }
 
@@ -218,7 +228,7 @@ class Newcomer implements Outlet {
   /** One piece at a time: the next when the gateway asks for it. */
   write(events: Encoded, _from: Cursor | undefined, to: Cursor | undefined, ready?: Encoded): boolean {
     if (!ready) {
-      this.#link.send({ kind: 'piece', join: this.number, to: to!, events })
+      this.#link.piece(this, to!, events)
       return false
     }
     this.#link.send({ kind: 'ready', join: this.number, group: this.group, epoch: this.#link.epochOf(this.videoId), at: to!, events, ready })
