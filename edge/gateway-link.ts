@@ -140,8 +140,8 @@ export class GatewayLink implements SocketEvents {
     this.#inTurn(newcomer, () => {
       const { after, recent } = join.begin
       newcomer.viewer = this.#edge.join(join.videoId, { after, recent }, newcomer)
-      // It may have been brought to its `ready`, or the link to its end, before its viewer was known here.
-      if ((newcomer.isReady || this.#closed) && newcomer.viewer) this.#edge.leave(newcomer.viewer)
+      // It may have been brought to its `ready` at once, before its viewer was known here.
+      if (newcomer.isReady && newcomer.viewer) this.#edge.leave(newcomer.viewer)
     })
   }
 

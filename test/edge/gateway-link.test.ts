@@ -213,6 +213,29 @@ t.test('a newcomer waits for a turn to join while much is unsent, and one that l
   t.same([stage.edge.viewers, socket.of('ready').map(({ join }) => join)], [1, [1]])
 })
 
+t.test('a piece that waits for its turn is not passed over for the next', async t => {
+  const { stage, socket, join, say, drain } = setUp()
+  stage.store('v', 40 * 1024).posts(2)
+  join(1, { after: 0 })
+  socket.unsentBytes = 64 * 1024 + 1
+  await stage.clock.advance(10)
+  say({ kind: 'more', join: 1 }) // for nothing that it was sent
+  t.same(socket.sent, [])
+  drain()
+  t.same(socket.of('piece').map(({ to, events }) => [to, ids(events)]), [[10, [10]]])
+})
+
+t.test('thousands of newcomers that waited all have their turn at once where the link takes everything', async t => {
+  const { stage, socket, join, drain } = setUp()
+  stage.store('v', 20 * 1024).posts(3)
+  stage.join('v', { after: 0 }) // whose replay is kept for those who come next
+  await stage.clock.advance(10)
+  socket.unsentBytes = 64 * 1024 + 1
+  for (let i = 0; i < 3_000; i++) join(i, { after: 0 })
+  drain()
+  t.equal(socket.of('piece').length, 3_000)
+})
+
 t.test('a group whose link is full waits without end, and catches up from where it stood', async t => {
   const { stage, socket, join, drain } = setUp()
   join(1)
