@@ -1,3 +1,4 @@
+import type { ClientRequest } from 'node:http'
 import { WebSocket, type RawData } from 'ws'
 import { LINK_PATH, MAX_TO_GATEWAY_BYTES } from '../protocol/link.js'
 import type { EdgeNode } from '../protocol/nodes.js'
@@ -42,15 +43,17 @@ class WsLinkSocket implements LinkSocket {
     if (this.#isOver) return
     const url = new URL(LINK_PATH, this.#edge.internalUrl)
     url.protocol = 'ws:'
-    const ws = (this.#ws = new WebSocket(url, { headers: { ...headers, [TO_HEADER]: this.#edge.instance }, perMessageDeflate: false, maxPayload: MAX_TO_GATEWAY_BYTES, handshakeTimeout: HANDSHAKE_MS, followRedirects: false }))
     const connecting = setTimeout(() => this.fail('timeout'), CONNECT_MS)
-    ws.on('upgrade', () => clearTimeout(connecting))
+    const finishRequest = (request: ClientRequest) => {
+      request.once('socket', socket => socket.once('connect', () => clearTimeout(connecting)))
+      request.end()
+    }
+    const ws = (this.#ws = new WebSocket(url, { headers: { ...headers, [TO_HEADER]: this.#edge.instance }, perMessageDeflate: false, maxPayload: MAX_TO_GATEWAY_BYTES, handshakeTimeout: HANDSHAKE_MS, followRedirects: false, finishRequest }))
     ws.on('open', () => this.#opened(ws))
     ws.on('message', (data: RawData) => {
       if (!this.#isOver) this.#handlers.message(data as Buffer)
     })
     ws.on('unexpected-response', (_, response) => {
-      clearTimeout(connecting)
       const { statusCode } = response
       this.fail(statusCode === 404 ? 'absent' : statusCode === 421 ? 'refused' : statusCode === 409 ? 'wire' : 'status')
     })
