@@ -151,7 +151,7 @@ t.test('a kind, a reason, a number of comments or a video id that there is not i
   for (const kind of [0, 6, 7, 255]) t.throws(() => parseToEdge(Buffer.from([kind, ...new Uint8Array(40)])), { name: 'LinkError', message: `a message of kind ${kind}` })
   for (const kind of [0, 7, 255]) t.throws(() => parseToGateway(Buffer.from([kind, ...new Uint8Array(60)])), { name: 'LinkError', message: `a message of kind ${kind}` })
   for (const kind of ['joinEnded', 'groupEnded'] as const) {
-    const ended = printToGateway({ kind, join: 1, group: 1, reason: 'drain' } as ToGateway)
+    const ended = printToGateway({ kind, join: 1, group: 1, reason: 'drain' })
     ended[1] = END_REASONS.length
     t.throws(() => parseToGateway(ended), { name: 'LinkError', message: `an end for the reason ${END_REASONS.length}` })
   }

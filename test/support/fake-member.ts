@@ -21,6 +21,8 @@ export class FakeMember implements Member {
   readonly writes: Buffer[] = []
   /** Of all that came; undefined once something came without. */
   checksum: Checksum | undefined
+  /** An edge that is broken may have nothing passed on; else that is a fault. */
+  takesNothing = false
   /** The next write is the last it takes until `drain`. */
   stuck = false
   answers = 0
@@ -46,7 +48,7 @@ export class FakeMember implements Member {
 
   pass({ bytes, checksum }: Encoded): boolean {
     if (this.blocked) throw new Error('written to while it was blocked')
-    if (bytes.length === 0) throw new Error('an empty write')
+    if (bytes.length === 0 && !this.takesNothing) throw new Error('an empty write')
     this.checksum = this.writes.length === 0 ? checksum : this.checksum && checksum && joined(this.checksum, checksum)
     this.writes.push(bytes)
     this.blocked = this.stuck
