@@ -21,6 +21,8 @@ const VIEWERS_ALONE_MS = 5_000
 export interface FlushedRoom {
   readonly chain: Pick<Chain, 'open' | 'last'>
   readonly viewers: ReadonlySet<Viewer>
+  /** How often it has begun anew below where it stood. */
+  readonly epoch: number
   /** How many people these are. */
   readonly weight: number
   /** Viewers of the video, here and on other edges. */
@@ -101,7 +103,7 @@ export class Flushes {
   /** L moves on. @returns undefined where there is nothing to write */
   #begin(): Round<Viewer> | undefined {
     const { clock, gzip, metrics } = this.#deps
-    const { chain, viewers, weight, total } = this.#room
+    const { chain, viewers, epoch, weight, total } = this.#room
     const events = this.#gathered
     if (!chain.open || (events.length === 0 && !this.#countDue)) return undefined
     const comments = events.length
@@ -122,7 +124,7 @@ export class Flushes {
       receivers: viewers.values(),
       visit: viewer => {
         if (viewer.state !== LIVE) return
-        if (viewer.cursor !== from) return this.#catchUp.advance(viewer)
+        if (viewer.cursor !== from || viewer.epoch !== epoch) return this.#catchUp.advance(viewer)
         writes++
         people += viewer.weight
         viewer.write(flush.encoded(viewer.outlet.encoding), to)

@@ -30,7 +30,7 @@ export class GatewayLink implements SocketEvents {
   readonly #blocked = new Set<Group>()
   /** What newcomers wait for: to join, or to send their next piece, each in its turn and only while little is unsent. */
   readonly #turns = new Map<Newcomer, () => void>()
-  #takingTurns = false
+  #takesTurns = false
   #closed = false
 
   constructor(edge: Edge, socket: Socket, limits = LINK_LIMITS) {
@@ -95,10 +95,16 @@ export class GatewayLink implements SocketEvents {
     return this.#edge.epochOf(videoId)
   }
 
+  /** Sends a newcomer's piece, in its turn. */
+  piece(newcomer: Newcomer, to: Cursor, events: Encoded): void {
+    this.#inTurn(newcomer, () => this.send({ kind: 'piece', join: newcomer.number, to, events }))
+  }
+
   /** A newcomer has been sent its `ready`: from here on it is part of its group. */
   ready(newcomer: Newcomer): void {
     const { viewer, group: number, encoding } = newcomer
     this.#forget(newcomer)
+    if (this.#closed) return
     if (!this.#groups.has(number)) {
       const group = new Group(this, number, encoding)
       this.#groups.set(number, group)
@@ -113,7 +119,7 @@ export class GatewayLink implements SocketEvents {
         return this.#join(message)
       case 'more': {
         const newcomer = this.#joins.get(message.join)
-        if (newcomer?.viewer?.blocked) this.inTurn(newcomer, () => this.#edge.drained(newcomer.viewer!))
+        if (newcomer?.viewer?.blocked && !this.#turns.has(newcomer)) this.#inTurn(newcomer, () => this.#edge.drained(newcomer.viewer!))
         return
       }
       case 'leave': {
@@ -136,7 +142,7 @@ export class GatewayLink implements SocketEvents {
     if (group && (group.viewer.videoId !== join.videoId || group.encoding !== encodingOf(join))) throw new LinkError('a join into the group of another video or encoding')
     const newcomer = new Newcomer(this, join)
     this.#joins.set(join.join, newcomer)
-    this.inTurn(newcomer, () => {
+    this.#inTurn(newcomer, () => {
       const { after, recent } = join.begin
       newcomer.viewer = this.#edge.join(join.videoId, { after, recent, isCounted: join.again }, newcomer)
       // It may have been brought to its `ready` at once, before its viewer was known here.
@@ -159,21 +165,20 @@ export class GatewayLink implements SocketEvents {
   }
 
   /** Does what a newcomer waits for once little is unsent. */
-  inTurn(newcomer: Newcomer, turn: () => void): void {
+  #inTurn(newcomer: Newcomer, turn: () => void): void {
     this.#turns.set(newcomer, turn)
     this.#takeTurns()
   }
 
-  /** A turn may add another, which this loop comes to as well. */
   #takeTurns(): void {
-    if (this.#takingTurns) return
-    this.#takingTurns = true
+    if (this.#takesTurns) return // a turn that ends with a piece to send
+    this.#takesTurns = true
     for (const [newcomer, turn] of this.#turns) {
       if (this.#closed || this.#socket.unsentBytes > this.#limits.piecesWaitBytes) break
       this.#turns.delete(newcomer)
       turn()
     }
-    this.#takingTurns = false
+    this.#takesTurns = false
   }
 }
 
@@ -231,7 +236,7 @@ class Newcomer implements Outlet {
   /** One piece at a time, each in its turn: the next when the gateway asks for it. */
   write(events: Encoded, _from: Cursor | undefined, to: Cursor | undefined, ready?: Encoded): boolean {
     if (!ready) {
-      this.#link.inTurn(this, () => void this.#link.send({ kind: 'piece', join: this.number, to: to!, events }))
+      this.#link.piece(this, to!, events)
       return false
     }
     this.#link.send({ kind: 'ready', join: this.number, group: this.group, epoch: this.#link.epochOf(this.videoId), at: to!, events, ready })

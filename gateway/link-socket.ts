@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import type { ClientRequest } from 'node:http'
 import { WebSocket, type RawData } from 'ws'
 import { LINK_PATH, MAX_TO_GATEWAY_BYTES } from '../protocol/link.js'
 import type { EdgeNode } from '../protocol/nodes.js'
@@ -43,13 +43,12 @@ class WsLinkSocket implements LinkSocket {
     if (this.#isOver) return
     const url = new URL(LINK_PATH, this.#edge.internalUrl)
     url.protocol = 'ws:'
-    const ws = (this.#ws = new WebSocket(url, {
-      headers: { ...headers, [TO_HEADER]: this.#edge.instance },
-      perMessageDeflate: false,
-      maxPayload: MAX_TO_GATEWAY_BYTES,
-      handshakeTimeout: HANDSHAKE_MS,
-      createConnection: () => this.#connect(url),
-    }))
+    const connecting = setTimeout(() => this.fail('timeout'), CONNECT_MS)
+    const finishRequest = (request: ClientRequest) => {
+      request.once('socket', socket => socket.once('connect', () => clearTimeout(connecting)))
+      request.end()
+    }
+    const ws = (this.#ws = new WebSocket(url, { headers: { ...headers, [TO_HEADER]: this.#edge.instance }, perMessageDeflate: false, maxPayload: MAX_TO_GATEWAY_BYTES, handshakeTimeout: HANDSHAKE_MS, followRedirects: false, finishRequest }))
     ws.on('open', () => this.#opened(ws))
     ws.on('message', (data: RawData) => {
       if (!this.#isOver) this.#handlers.message(data as Buffer)
@@ -78,14 +77,6 @@ class WsLinkSocket implements LinkSocket {
     if (this.#isOver) return
     this.close()
     this.#handlers.lost(failure)
-  }
-
-  /** Only a connect that timed out speaks of the edge: a late answer may be due to its load. */
-  #connect({ hostname, port }: URL): Socket {
-    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80), noDelay: true })
-    const timer = setTimeout(() => this.fail('timeout'), CONNECT_MS)
-    for (const end of ['connect', 'close']) socket.once(end, () => clearTimeout(timer))
-    return socket
   }
 
   #opened(ws: WebSocket): void {

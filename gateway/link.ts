@@ -72,7 +72,7 @@ export class Link implements Relay {
   constructor(options: LinkOptions) {
     this.#o = options
     this.node = options.node
-    this.#behind = new Behind({ ready: () => this.#rejoin(), left: () => this.#watchIdle() })
+    this.#behind = new Behind({ moved: () => this.#rejoin(), left: () => this.#closeWhenIdle() })
     this.#upstream = options.upstreams.relay(options.node, this)
     this.#socket = options.connectLink(options.node, {
       opened: () => {
@@ -239,10 +239,10 @@ export class Link implements Relay {
     const key = keyOf(group.videoId, group.gzip)
     if (this.#groupOf.get(key) === group) this.#groupOf.delete(key)
     group.close()
-    this.#watchIdle()
+    this.#closeWhenIdle()
   }
 
-  #watchIdle(): void {
+  #closeWhenIdle(): void {
     if (this.#isOver || this.#groups.size > 0 || this.#behind.size > 0) return
     this.#cancelIdle ??= this.#o.clock.after(IDLE_MS, () => this.#close())
   }
@@ -276,10 +276,10 @@ export class Link implements Relay {
     this.#isOver = true
     this.#cancelIdle?.()
     const members = [...this.#behind.clear()]
-    // What is still due for them finds nobody.
-    for (const { members: these } of [...this.#joins.values(), ...this.#groups.values()]) {
-      members.push(...these)
-      these.clear()
+    // What is still under way for them finds nobody.
+    for (const joining of [...this.#joins.values(), ...this.#groups.values()]) {
+      members.push(...joining.members)
+      joining.members.clear()
     }
     for (const group of this.#groups.values()) group.close()
     this.#joins.clear()
@@ -302,16 +302,22 @@ export class Link implements Relay {
   }
 }
 
+interface BehindHooks {
+  /** One can be joined again. */
+  readonly moved: () => void
+  /** One is gone. */
+  readonly left: () => void
+}
+
 /** Members that lack what their group no longer keeps, and have not joined again yet. */
 class Behind implements Source {
   /** Those that have joined no more, in order. */
   readonly #members = new Set<Member>()
   readonly #waiting = new Set<Member>()
-  readonly #o: { readonly ready: () => void; readonly left: () => void }
+  readonly #hooks: BehindHooks
 
-  /** @param options called when one can join again, and when one has left */
-  constructor(options: { readonly ready: () => void; readonly left: () => void }) {
-    this.#o = options
+  constructor(hooks: BehindHooks) {
+    this.#hooks = hooks
   }
 
   get size(): number {
@@ -336,13 +342,13 @@ class Behind implements Source {
   drained(member: Member): void {
     this.#waiting.delete(member)
     this.#members.add(member)
-    this.#o.ready()
+    this.#hooks.moved()
   }
 
   leave(member: Member): void {
     this.#waiting.delete(member)
     this.#members.delete(member)
-    this.#o.left()
+    this.#hooks.left()
   }
 
   clear(): Member[] {

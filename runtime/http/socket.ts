@@ -50,7 +50,9 @@ export function behaviourOf(limits: SocketLimits, open: OpenSocket, ended: () =>
     open(ws) {
       const held = ws.getUserData()
       held.socket = new UwsSocket(ws)
-      held.events = open(held.socket)
+      const events = open(held.socket)
+      if (held.socket.isOver) events.closed() // it was closed before the library could tell
+      else held.events = events
     },
     message(ws, message, isBinary) {
       if (!isBinary) return ws.close()
@@ -72,6 +74,10 @@ class UwsSocket implements Socket {
 
   constructor(ws: WebSocket<Held>) {
     this.#ws = ws
+  }
+
+  get isOver(): boolean {
+    return !this.#ws
   }
 
   get unsentBytes(): number {

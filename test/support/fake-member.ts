@@ -1,0 +1,97 @@
+import { Buffer } from 'node:buffer'
+import type { Member, Source } from '../../gateway/member.js'
+import type { EndReason } from '../../protocol/frame.js'
+import { joined, type Checksum } from '../../protocol/gzip.js'
+import type { Cursor } from '../../protocol/id.js'
+import type { Encoded } from '../../protocol/link.js'
+import type { PeerFailure } from '../../runtime/peers/peer-error.js'
+
+/** A viewer at a gateway that keeps what it is passed. As a session does, it forgets what brought it its events when that is over. */
+export class FakeMember implements Member {
+  readonly videoId: string
+  readonly gzip: boolean
+  readonly recent: number
+  cursor: Cursor | undefined
+  epoch = 0
+  next = 0
+  isReady = false
+  blocked = false
+  source: Source | undefined
+  /** What came, write by write. */
+  readonly writes: Buffer[] = []
+  /** Of all that came; undefined once something came without. */
+  checksum: Checksum | undefined
+  /** An edge that is broken may have nothing passed on; else that is a fault. */
+  takesNothing = false
+  /** The next write is the last it takes until `drain`. */
+  stuck = false
+  answers = 0
+  readies = 0
+  timesBehind = 0
+  /** What it was told of its end here. */
+  readonly told: string[] = []
+
+  constructor({ videoId = 'v', gzip = false, recent = 0, cursor }: { videoId?: string; gzip?: boolean; recent?: number; cursor?: Cursor } = {}) {
+    this.videoId = videoId
+    this.gzip = gzip
+    this.recent = recent
+    this.cursor = cursor
+  }
+
+  get text(): string {
+    return Buffer.concat(this.writes).toString()
+  }
+
+  answered(): void {
+    this.answers++
+  }
+
+  pass({ bytes, checksum }: Encoded): boolean {
+    if (this.blocked) throw new Error('written to while it was blocked')
+    if (bytes.length === 0 && !this.takesNothing) throw new Error('an empty write')
+    this.checksum = this.writes.length === 0 ? checksum : this.checksum && checksum && joined(this.checksum, checksum)
+    this.writes.push(bytes)
+    this.blocked = this.stuck
+    return !this.blocked
+  }
+
+  ready(): void {
+    this.isReady = true
+    this.readies++
+  }
+
+  fellBehind(): void {
+    this.timesBehind++
+  }
+
+  lost(failure: PeerFailure): void {
+    this.#told(failure)
+  }
+
+  handedBack(reason: EndReason): void {
+    this.#told(reason)
+  }
+
+  leave(why: 'silent' | 'stale'): void {
+    this.#told(why)
+  }
+
+  /** Its connection takes bytes again. */
+  drain(): void {
+    this.stuck = false
+    this.blocked = false
+    this.source?.drained(this)
+  }
+
+  /** Its client has gone. */
+  goes(): void {
+    const { source } = this
+    this.source = undefined
+    source?.leave(this)
+  }
+
+  #told(what: string): void {
+    this.told.push(what)
+    this.goes()
+  }
+}
