@@ -49,6 +49,7 @@ class WsLinkSocket implements LinkSocket {
       request.end()
     }
     const ws = (this.#ws = new WebSocket(url, { headers: { ...headers, [TO_HEADER]: this.#edge.instance }, perMessageDeflate: false, maxPayload: MAX_TO_GATEWAY_BYTES, handshakeTimeout: HANDSHAKE_MS, followRedirects: false, finishRequest }))
+    ws.on('upgrade', ({ socket }) => socket.on('data', () => this.#isOver || this.#handlers.heard()))
     ws.on('open', () => this.#opened(ws))
     ws.on('message', (data: RawData) => {
       if (!this.#isOver) this.#handlers.message(data as Buffer)

@@ -25,6 +25,8 @@ export interface LinkSocket {
 
 export interface LinkHandlers {
   opened(): void
+  /** Some bytes have come, perhaps not a whole message. */
+  heard(): void
   message(bytes: Buffer): void
   /** It is over, whether it was ever open or not. `absent`: the edge is of a version that has no links. */
   lost(failure: PeerFailure | 'absent'): void
@@ -79,6 +81,7 @@ export class Link implements Relay {
         this.#isOpen = true
         options.upstreams.connected(this.#upstream)
       },
+      heard: () => options.upstreams.heard(this.#upstream),
       message: bytes => this.#message(bytes),
       lost: failure => this.#lost(failure),
     })
@@ -144,7 +147,6 @@ export class Link implements Relay {
   }
 
   #message(bytes: Buffer): void {
-    this.#o.upstreams.heard(this.#upstream)
     let message: ToGateway
     try {
       message = parseToGateway(bytes)

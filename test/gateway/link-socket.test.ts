@@ -45,6 +45,7 @@ function setUp(t: Test, internalUrl: string, { token, instance = 'i1', headers }
   t.after(() => client.close())
   const heard: string[] = []
   let isBack = false
+  let bytesHeard = 0
   const say = (what: string) => {
     if (!isBack) t.fail(`told before it has returned: ${what}`)
     heard.push(what)
@@ -53,13 +54,14 @@ function setUp(t: Test, internalUrl: string, { token, instance = 'i1', headers }
   const began = performance.now()
   const socket: LinkSocket = connect(edgeNode('e', { internalUrl, instance }), {
     opened: () => say('opened'),
+    heard: () => void bytesHeard++,
     message: bytes => say(bytes.toString()),
     lost: failure => say(`lost: ${failure}`),
   })
   isBack = true
   t.after(() => socket.close())
   const hears = (...what: string[]) => until(() => heard.length >= what.length, { timeoutMs: 8_000, what: what.join() }).then(() => t.same(heard, what))
-  return { socket, heard, hears, tookMs: () => performance.now() - began }
+  return { socket, heard, hears, timesHeard: () => bytesHeard, tookMs: () => performance.now() - began }
 }
 
 t.test('messages go both ways in order, and what is sent before the link is open goes first', async t => {
@@ -81,6 +83,17 @@ t.test('messages go both ways in order, and what is sent before the link is open
     t.equal(heard.length, 3, 'nothing after it was closed')
     t.equal(came.length, 3)
   }
+})
+
+t.test('every part of a message that comes is heard, before the whole is there', async t => {
+  const { url, opened } = serve(t)
+  const { hears, heard, timesHeard } = setUp(t, url)
+  await hears('opened')
+  const before = timesHeard()
+  opened[0]!.send(Buffer.alloc(8 << 20, 'x'))
+  await until(() => timesHeard() > before + 10)
+  await until(() => heard.length === 2)
+  t.equal(heard[1]!.length, 8 << 20)
 })
 
 t.test('when the edge closes, the link is lost, once', async t => {

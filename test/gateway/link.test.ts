@@ -46,7 +46,13 @@ class FakeLinkSocket {
     this.#handlers.lost(failure)
   }
 
+  /** A part of a message that is not there yet. */
+  part(): void {
+    this.#handlers.heard()
+  }
+
   receive(bytes: Buffer): void {
+    this.#handlers.heard()
     this.#handlers.message(bytes)
   }
 
@@ -434,6 +440,17 @@ t.test('pings go by the link once it is open; one that is not answered in its ti
   socket().lose()
   t.equal(await lost, 'lost')
   t.equal(links.ping(nodes[0], 100), undefined)
+})
+
+t.test('a message that takes long to come is no silence', async t => {
+  const { clock, join, sockets, nodes } = setUp(t)
+  const [member] = [join({ cursor: 1 }), join({}, nodes[1])]
+  for (const socket of sockets) socket.open()
+  for (let ms = 0; ms < 3_000; ms += 100) {
+    for (const socket of sockets) socket.part()
+    await clock.advance(100)
+  }
+  t.same([member!.told, sockets[0]!.closed], [[], false])
 })
 
 t.test('all leave an edge whose link is silent for a second, and one that says that it is stale', async t => {

@@ -267,7 +267,9 @@ export class Network {
             limitBytes: this.faults.linkBytes,
             reader: {
               data: chunk => {
-                if (!over) messages.push(chunk)
+                if (over) return
+                handlers.heard()
+                messages.push(chunk)
               },
               over: () => lost('lost'),
             },
