@@ -450,7 +450,7 @@ t.test('a message that takes long to come is no silence', async t => {
     for (const socket of sockets) socket.part()
     await clock.advance(100)
   }
-  t.same([member!.told, sockets[0]!.closed], [[], false])
+  t.same([member.told, sockets[0]!.closed], [[], false])
 })
 
 t.test('all leave an edge whose link is silent for a second, and one that says that it is stale', async t => {
