@@ -25,7 +25,7 @@ t.test('wrong usage is told and ends with status 2', async t => {
     [['post', '--share', '0'], /--share <part>.*above 0/],
     [['attack', '--deaf', '-1'], /--deaf <count>.*whole number, 0 or more/],
     [['idle', '--via', 'dispatcher'], /--via <part>.*edge or gateway/],
-    [['compare', '--only', 'live,nchan,ncahn'], /--only <names>.*Not one of live, .*: ncahn\./],
+    [['compare', '--only', 'live,nchan,ncahn'], /--only <names>.*Not one of gateway, .*: ncahn\./],
   ]
   // In this process: each of its own would take longer to start than to read its flags.
   for (const [argv, said] of cases) {
