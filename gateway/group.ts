@@ -65,6 +65,7 @@ export class Group implements Source, Keeper, JoinedGroup {
   #first = 0
   /** Of members that stand at the same place, what they are written is made once. */
   #steps: Step[] = []
+  #stepsEnd = 0
   /** A flush has come since the last round began. */
   #moved = false
 
@@ -78,7 +79,9 @@ export class Group implements Source, Keeper, JoinedGroup {
       pacer: options.pacer,
       begin: () => {
         this.#moved = false
-        return { receivers: this.members.values(), visit: member => this.drained(member), done: () => void (this.#steps = []) }
+        // All get the same, in the same writes: what comes meanwhile is for the next round.
+        const { end } = this
+        return { receivers: this.members.values(), visit: member => this.#bring(member, end), done: () => void (this.#steps = []) }
       },
       ended: (_, intervalMs) => options.written(intervalMs),
       more: () => this.#moved,
@@ -126,8 +129,13 @@ export class Group implements Source, Keeper, JoinedGroup {
 
   /** Writes what the member has not been written yet, as much as it takes now. */
   drained(member: Member): void {
-    while (!member.blocked && member.next < this.end) {
-      const step = this.#step(member)
+    this.#bring(member, this.end)
+  }
+
+  /** @param end the first flush that it is not written */
+  #bring(member: Member, end: number): void {
+    while (!member.blocked && member.next < end) {
+      const step = this.#step(member, end)
       if (!step) {
         this.leave(member)
         return this.#o.behind(member)
@@ -145,24 +153,26 @@ export class Group implements Source, Keeper, JoinedGroup {
   }
 
   /** @returns undefined where the member is behind */
-  #step({ next, cursor, epoch }: Member): Step | undefined {
+  #step({ next, cursor, epoch }: Member, end: number): Step | undefined {
+    if (end !== this.#stepsEnd) this.#steps = []
+    this.#stepsEnd = end
     const known = this.#steps.find(step => step.next === next && step.cursor === cursor && step.epoch === epoch)
     if (known) return known
     if (next < this.#first || cursor === undefined) return undefined
-    const step = this.#stepFrom(next, cursor, epoch)
+    const step = this.#stepFrom(next, cursor, epoch, end)
     if (step) this.#steps.push(step)
     return step
   }
 
   /** Each flush is written to a member that stands at its `from`, skipped where it has been passed, and is a hole otherwise. Where
    * the room began anew at a lower place, such a flush leads there: its `to` is below its `from`, and its epoch is the next. */
-  #stepFrom(next: number, cursor: Cursor, epoch: number): Step | undefined {
+  #stepFrom(next: number, cursor: Cursor, epoch: number, end: number): Step | undefined {
     const parts: Encoded[] = []
     let bytes = 0
     let number = next
     let cursorAfter = cursor
     let epochAfter = epoch
-    for (; number < this.end && bytes < PIECE_BYTES; number++) {
+    for (; number < end && bytes < PIECE_BYTES; number++) {
       const flush = this.#flushes[number - this.#first]!
       if (flush.from === cursorAfter && epochAfter <= flush.epoch) {
         parts.push(flush.events)
