@@ -115,7 +115,7 @@ function ratios(outcomes: readonly Outcome[]): string {
   const others = outcomes.filter(each => !isOurs(each) && !each.system.startsWith('bare'))
   const best = others.sort((a, b) => b.deliveriesPerCpuSecond - a.deliveriesPerCpuSecond)[0]
   const lines = ['']
-  if (bare) lines.push(`The edge makes ${((100 * ours.deliveriesPerCpuSecond) / bare.deliveriesPerCpuSecond).toFixed(0)}% of the bare loop's deliveries per CPU-second (both gather for ${(ours.flushIntervalMs ?? 0).toFixed(0)} ms).`)
+  if (bare) lines.push(`${ours.system} makes ${((100 * ours.deliveriesPerCpuSecond) / bare.deliveriesPerCpuSecond).toFixed(0)}% of the bare loop's deliveries per CPU-second (both gather for ${(ours.flushIntervalMs ?? 0).toFixed(0)} ms).`)
   if (best && best.deliveriesPerCpuSecond > 0) lines.push(`It makes ${(ours.deliveriesPerCpuSecond / best.deliveriesPerCpuSecond).toFixed(1)} times as many as the best of the others, ${best.system}.`)
   return lines.length > 1 ? `${lines.join('\n')}\n` : ''
 }
