@@ -79,7 +79,7 @@ t.test('in front of two gateways', async t => {
     await Promise.all(posting)
     for (const { name, video, acknowledged, refused, viewers } of all) {
       await t.test(`through ${name}`, async t => {
-        await until(() => viewers.every(({ ids }) => ids.at(-1) === acknowledged.at(-1)), { what: 'all have the last comment' })
+        await until(() => viewers.every(({ ids }) => ids.at(-1) === acknowledged.at(-1)), { timeoutMs: 60_000, what: 'all have the last comment' })
         t.same(NOT_SENT_AGAIN.has(name) ? refused.filter(line => !line.includes(' 504 ')) : refused, [])
         // Caddy 2.6 has read a post by the time it sees that a gateway refuses it, and cannot send it to the next.
         t.ok(refused.length <= 6, `two posts for each gateway that went, at most: ${refused.slice(0, 10).join('\n')}`)
