@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { frame, FrameKind, streamEvent, type EndReason } from '../protocol/frame.js'
 import { checksumOf, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS, GzipTrailer } from '../protocol/gzip.js'
 import type { Cursor } from '../protocol/id.js'
-import { inOne, textBytes, type Encoded } from '../protocol/link.js'
+import { inOne, textBytes, withReady, type Encoded } from '../protocol/link.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../protocol/sse.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import type { Reply } from '../runtime/http/reply.js'
@@ -10,7 +10,7 @@ import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/
 import type { Replay } from '../runtime/limits/replays.js'
 import type { Counted } from '../runtime/limits/streams.js'
 import type { Edge } from './edge.js'
-import { encode, withReady, type Encoding } from './encoding.js'
+import { encode, type Encoding } from './encoding.js'
 import type { Outlet, Start, Viewer } from './viewer.js'
 
 const FRAME_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' }

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { frame, FrameKind, framesOf, type StreamEvent } from '../protocol/frame.js'
 import { blocks, checksumOf } from '../protocol/gzip.js'
 import type { Cursor } from '../protocol/id.js'
-import { inOne, type Encoded } from '../protocol/link.js'
+import type { Encoded } from '../protocol/link.js'
 
 /** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port and on a link, in frames
  * towards a gateway of the former version. */
@@ -41,12 +41,6 @@ export function encodeReady(encoding: Encoding, id: Cursor, text: string): Encod
     case 'gzipFrames':
       return { bytes: frame(FrameKind.ready, id, blocks(text, 0)) }
   }
-}
-
-/** What is sent, and the `ready` that follows in the same write. */
-export function withReady(events: Encoded, ready: Encoded | undefined): Encoded {
-  if (!ready) return events
-  return events.bytes.length === 0 ? ready : inOne([events, ready])
 }
 
 /** Sends nothing. */

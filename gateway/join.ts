@@ -1,5 +1,5 @@
 import type { Cursor } from '../protocol/id.js'
-import { inOne, type Encoded, type ToGateway } from '../protocol/link.js'
+import { withReady, type Encoded, type ToGateway } from '../protocol/link.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Job, Pacer } from '../runtime/fan-out/pacer.js'
 import type { Member, Source } from './member.js'
@@ -87,7 +87,7 @@ export class Join implements Source {
     const next = group.end
     this.#answered()
     this.isDone = true
-    const first = events.bytes.length === 0 ? ready : inOne([events, ready])
+    const first = withReady(events, ready)
     this.#each(member => {
       const passed: Encoded = member.isReady ? events : first
       // Set, not maxed, and 0 too: where the cursor was not the video's, the viewer has joined below it (rule 9).

@@ -20,6 +20,7 @@ const RETRY_MS = 50
 const MAX_RETRY_MS = 2_000
 /** An edge that said it was full is not asked again for the same viewer before this. */
 const FULL_MS = 2_000
+
 /** The viewer's connection. */
 export interface Sink {
   /** Passes bytes on as they are. @returns false when it was the last that the connection takes for now, until `drained` */

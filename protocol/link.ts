@@ -47,6 +47,12 @@ export function inOne(parts: readonly Encoded[]): Encoded {
   return { bytes: Buffer.concat(parts.map(part => part.bytes)), checksum }
 }
 
+/** What is sent, and the `ready` that follows in the same write. */
+export function withReady(events: Encoded, ready: Encoded | undefined): Encoded {
+  if (!ready) return events
+  return events.bytes.length === 0 ? ready : inOne([events, ready])
+}
+
 /** Where a stream is to begin: after a place, else with the last few, else now. */
 export interface Begin {
   readonly after: Cursor | undefined

@@ -1,9 +1,9 @@
 import { constants, inflateRawSync } from 'node:zlib'
-import { encode, withReady, type Encoding } from '../../edge/encoding.js'
+import { encode, type Encoding } from '../../edge/encoding.js'
 import type { Outlet } from '../../edge/viewer.js'
 import { FrameKind, FrameReader, streamEvent, type EndReason } from '../../protocol/frame.js'
 import type { Cursor } from '../../protocol/id.js'
-import type { Encoded } from '../../protocol/link.js'
+import { withReady, type Encoded } from '../../protocol/link.js'
 import { HEARTBEAT, SseParser, type SseEvent } from '../../protocol/sse.js'
 
 /** A viewer's socket that keeps what it is given, in memory, and reads it as its peer would. */
