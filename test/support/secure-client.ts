@@ -13,15 +13,25 @@ export interface Answer {
   readonly body: string
 }
 
-/** A browser's one connection to a site: HTTP/2 over TLS. */
+/** A browser's one connection to a site: HTTP/2 over TLS. Where the server ends it, as Varnish may when a gateway dies, the
+ * next request opens another. */
 export class SecureClient {
-  readonly #session: ClientHttp2Session
+  #session: ClientHttp2Session
+  #closed = false
+  readonly #connect: () => ClientHttp2Session
 
   /** @param from the address it comes from */
   constructor(t: Test, { url, ca }: Front, from = '127.0.0.1') {
-    this.#session = connect(url, { ca, servername: NAME, localAddress: from } as Parameters<typeof connect>[1])
-    this.#session.on('error', () => {}) // told to each request
-    t.after(() => this.#session.destroy())
+    this.#connect = () => {
+      const session = connect(url, { ca, servername: NAME, localAddress: from } as Parameters<typeof connect>[1])
+      session.on('error', () => {}) // told to each request
+      return session
+    }
+    this.#session = this.#connect()
+    t.after(() => {
+      this.#closed = true
+      this.#session.destroy()
+    })
   }
 
   /** What the two ends agreed on: `h2`. */
@@ -30,10 +40,11 @@ export class SecureClient {
   }
 
   get closed(): boolean {
-    return this.#session.destroyed
+    return this.#closed
   }
 
   request(path: string, headers: Headers = {}, method = 'GET'): ClientHttp2Stream {
+    if ((this.#session.closed || this.#session.destroyed) && !this.#closed) this.#session = this.#connect()
     return this.#session.request({ ':method': method, ':path': path, ':authority': NAME, ...headers }, { endStream: method === 'GET' })
   }
 
