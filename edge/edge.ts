@@ -21,8 +21,8 @@ import { Syncs, type SyncDeps } from './sync.js'
 import type { Outlet, Start, Viewer } from './viewer.js'
 
 /** Every room is visited once in a turn of the wheel, so that their syncs spread over the 2 s of rule 7. */
-const WHEEL_SLOTS = 40
-const SLOT_MS = 50
+const WHEEL_SLOTS = 20
+const SLOT_MS = 100
 /** A room keeps its last id and buffer this long after its last viewer left: a quick reconnect needs no history. */
 const KEEP_MS = 60_000
 const OWNERS_MS = 50

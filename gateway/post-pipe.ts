@@ -11,6 +11,9 @@ const MAX_POSTS = 256
 /** Posts that may wait for their turn; beyond it a post is refused at once. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024
 const IN_FLIGHT = 2
+/** Batches begin this far apart, so that busy moments share a request, a hand-over between threads and a commit. A post in a quiet
+ * moment goes at once. */
+const GATHER_MS = 4
 const HEADERS = { 'content-type': 'application/json', [READS_HEADER]: READS_OUTCOME_UNKNOWN }
 
 /** A post, over all its tries. */
@@ -30,8 +33,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Posts on their way to one dispatcher, many in one request: a post to an idle pipe goes at once, what comes
- * while two batches are under way gathers for the next. */
+/** Posts on their way to one dispatcher, many in one request: the first after a pause goes at once, and what comes within
+ * milliseconds of it, or while two batches are under way, gathers for the next. */
 export class PostPipe {
   readonly #client: Caller
   readonly #clock: Clock
@@ -39,6 +42,10 @@ export class PostPipe {
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #inFlight = 0
+  /** When the last batch began, monotonic ms. */
+  #begunAt = -Infinity
+  /** A batch is to begin a little later. */
+  #isDue = false
 
   constructor(client: Caller, clock: Clock, url: string) {
     this.#client = client
@@ -62,7 +69,18 @@ export class PostPipe {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ post, deadline, isTwin, bytes, resolve, reject })
       this.#waitingBytes += bytes
-      if (this.#inFlight < IN_FLIGHT) void this.#flush()
+      this.#schedule()
+    })
+  }
+
+  #schedule(): void {
+    if (this.#inFlight >= IN_FLIGHT || this.#isDue) return
+    const wait = this.#begunAt + GATHER_MS - this.#clock.now()
+    if (wait <= 0) return void this.#flush()
+    this.#isDue = true
+    this.#clock.after(wait, () => {
+      this.#isDue = false
+      void this.#flush()
     })
   }
 
@@ -71,6 +89,7 @@ export class PostPipe {
     if (batch.length === 0) return
     this.#inFlight++
     const now = this.#clock.now()
+    this.#begunAt = now
     try {
       const posts = batch.map(({ post, deadline }) => ({ ...post.draft, leftMs: Math.round(deadline - now) }))
       const timeoutMs = Math.max(...posts.map(({ leftMs }) => leftMs))
@@ -83,7 +102,7 @@ export class PostPipe {
       for (const { reject } of batch) reject(failed)
     }
     this.#inFlight--
-    if (this.#waiting.length > 0) void this.#flush()
+    if (this.#waiting.length > 0) this.#schedule()
   }
 
   /** The next batch: all of it twins, or none. What nobody waits for any more is left out. */

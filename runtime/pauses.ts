@@ -1,6 +1,6 @@
 import type { Clock } from './clock.js'
 
-const TICK_MS = 50
+const TICK_MS = 100
 /** A shorter delay is a busy event loop. */
 const PAUSE_MS = 200
 /** By this time after a pause, everything that came to the sockets during it has been read. */

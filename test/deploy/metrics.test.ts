@@ -156,7 +156,7 @@ const HEALTHY: Readonly<Record<string, string>> = {
   'live_edge_delivery_seconds_bucket{instance="edge-1",le="0.1"}': '0+10x60',
   'live_edge_delivery_seconds_bucket{instance="edge-1",le="0.5"}': '0+10x60',
   'live_edge_delivery_seconds_bucket{instance="edge-1",le="+Inf"}': '0+10x60',
-  'nodejs_eventloop_lag_p99_seconds{job="live-comments",instance="edge-1"}': '0.01+0x60',
+  'nodejs_eventloop_lag_p99_seconds{job="live-comments",instance="edge-1"}': '0.11+0x60',
   'live_dispatcher_posts_total{instance="dispatcher-1",code="STORE_UNAVAILABLE"}': '0+0x60',
   'live_dispatcher_posts_total{instance="dispatcher-1",code="OVERLOADED"}': '0+0x60',
   'live_dispatcher_sync_rooms_total{instance="dispatcher-1",from="none"}': '0+0x60',

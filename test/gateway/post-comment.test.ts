@@ -149,7 +149,9 @@ t.test('who is refused because too many posts wait is told when to come back', a
 t.test('who comes when 8 MB of posts wait for the one dispatcher there is, is refused at once and told when to come back', async t => {
   const { clock, batches, failover, post } = stage(1)
   const content = 'é'.repeat(1_000)
-  for (let i = 0; i < 3_719; i++) post(undefined, content) // two are under way, and 3,718 of 2,256 bytes may wait
+  for (let i = 0; i < 2; i++) post(undefined, content)
+  await clock.advance(4) // two are under way, and 3,718 of 2,256 bytes may wait
+  for (let i = 0; i < 3_717; i++) post(undefined, content)
   const last = post(undefined, content)
   await clock.advance(0)
   t.equal(last.error, undefined)
@@ -179,9 +181,12 @@ t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 po
   }
   const step = async (n: number) => {
     calls[n]!.answer()
-    await clock.advance(0)
+    await clock.advance(4)
   }
-  for (let i = 0; i < 300; i++) send(5)
+  for (let i = 0; i < 2; i++) send(5)
+  t.same(calls.map(({ posts }) => posts), [1], 'the first goes at once')
+  await clock.advance(4)
+  for (let i = 2; i < 300; i++) send(5)
   t.same(calls.map(({ posts }) => posts), [1, 1])
   t.notOk(pipe.idle)
   send(5, true)
@@ -193,6 +198,7 @@ t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 po
   send(5)
   t.notOk(pipe.idle)
   send(5)
+  await clock.advance(4)
   const late = send(5, false, 100)
   await clock.advance(100)
   await step(calls.length - 2)
@@ -202,6 +208,24 @@ t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 po
   const refused = send(5)
   await clock.advance(0)
   t.same(refused, ['OVERLOADED'])
+})
+
+t.test('posts within milliseconds of each other share a batch; one in a quiet moment goes at once', async t => {
+  const { clock, batches, post } = stage(1, new Set(), batch => batch.answer(...batch.posts.map((_, i) => stored(i + 1))))
+  const posts = () => batches.map(batch => batch.posts.length)
+  post()
+  await clock.advance(0)
+  t.same(posts(), [1])
+  await clock.advance(1)
+  for (let i = 0; i < 3; i++) post()
+  await clock.advance(2)
+  t.same(posts(), [1])
+  await clock.advance(1)
+  t.same(posts(), [1, 3])
+  await clock.advance(4)
+  post()
+  await clock.advance(0)
+  t.same(posts(), [1, 3, 1])
 })
 
 t.test('a pipe that is busy stays the one to its dispatcher when one to another is made', async t => {
@@ -288,6 +312,7 @@ t.test('a post that was answered meanwhile is not sent once its turn comes', asy
   const { clock, batches, post } = stage(2, new Set(['d1']))
   post('a')
   post('b')
+  await clock.advance(4)
   const third = post('c') // waits: two batches are under way
   await clock.advance(300)
   t.equal(batches.filter(({ to }) => to === 'd1').length, 2)
