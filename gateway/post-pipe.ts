@@ -13,7 +13,7 @@ const MAX_WAITING_BYTES = 8 * 1024 * 1024
 const IN_FLIGHT = 2
 /** Batches begin this far apart, so that busy moments share a request, a hand-over between threads and a commit. A post in a quiet
  * moment goes at once. */
-const GATHER_MS = 4
+const GATHER_MS = 8
 const HEADERS = { 'content-type': 'application/json', [READS_HEADER]: READS_OUTCOME_UNKNOWN }
 
 /** A post, over all its tries. */

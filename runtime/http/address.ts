@@ -12,8 +12,20 @@ const OWN_NETWORKS: ReadonlySet<string> = new Set(['loopback', 'private', 'uniqu
 /** The address in 4 or 16 bytes, as the server gives a peer's; undefined if the peer is gone. An IPv4 address that is
  * mapped into IPv6, as a listener on `::` has it, is returned as IPv4. */
 export function addressOf(bytes: ArrayBuffer): Address | undefined {
-  return bytes.byteLength === 0 ? undefined : unmapped(ipaddr.fromByteArray([...new Uint8Array(bytes)]))
+  if (bytes.byteLength === 0) return undefined
+  if (bytes.byteLength !== 4) return unmapped(ipaddr.fromByteArray([...new Uint8Array(bytes)]))
+  const number = new DataView(bytes).getUint32(0)
+  let address = recent.get(number)
+  if (!address) {
+    if (recent.size === MAX_RECENT) recent.clear()
+    recent.set(number, (address = ipaddr.fromByteArray([...new Uint8Array(bytes)])))
+  }
+  return address
 }
+
+/** IPv4 addresses that have been asked for lately: a proxy's, for example, with each of its requests. */
+const recent = new Map<number, Address>()
+const MAX_RECENT = 1_024
 
 /** Parses an address; undefined if it is not one. IPv4, also at the end of IPv6, must be four decimal numbers: `1` and
  * `0x7f.1` are not accepted. An IPv6 zone is dropped, since it has a meaning only on the machine that wrote it. */

@@ -47,12 +47,13 @@ const MAX_UNWANTED_BYTES = 64 << 10
 export class HttpExchange implements Exchange {
   readonly method: string
   readonly path: string
-  readonly query: URLSearchParams
   readonly url: string
   readonly framing: Framing
   readonly res: HttpResponse
   aborted = false
   readonly #lines: HeaderLine[] = []
+  readonly #search: string
+  #query: URLSearchParams | undefined
   /** An answer has begun. */
   answering = false
   readonly #req: HttpRequest
@@ -74,9 +75,8 @@ export class HttpExchange implements Exchange {
     this.settle = settle
     this.method = req.getCaseSensitiveMethod()
     this.path = req.getUrl()
-    const query = req.getQuery()
-    this.query = new URLSearchParams(query)
-    this.url = query ? `${this.path}?${query}` : this.path
+    this.#search = req.getQuery() ?? ''
+    this.url = this.#search === '' ? this.path : `${this.path}?${this.#search}`
     req.forEach((name, value) => this.#lines.push([name, value]))
     this.framing = framingOf(this.method, this.#lines)
     // Always first: without an abort handler, a client that leaves ends the process.
@@ -86,6 +86,10 @@ export class HttpExchange implements Exchange {
       for (const task of this.#whenGone) task()
     })
     if (this.framing.chunked) this.#take(() => {}) // in the library's callback, or its end would not be told
+  }
+
+  get query(): URLSearchParams {
+    return (this.#query ??= new URLSearchParams(this.#search))
   }
 
   /** Resolves when the body that is taken has come, or 64 KB of it, or after `limitMs`. */

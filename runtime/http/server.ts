@@ -280,7 +280,8 @@ export class HttpServer implements Router, SocketRouter {
     const close = reply.close || this.#options.connections?.keeps(res.getRemoteAddress(), this.#connections) === false
     res.cork(() => {
       res.writeStatus(statusLine(reply.status))
-      for (const [name, value] of Object.entries({ ...headers, ...reply.headers })) res.writeHeader(name, value)
+      for (const name in headers) if (reply.headers?.[name] === undefined) res.writeHeader(name, headers[name]!)
+      for (const name in reply.headers) res.writeHeader(name, reply.headers[name]!)
       if (!bodiless) {
         if (!close && body.length > 0) return this.#sendWhole(exchange, body)
         res.end(body, close)

@@ -150,7 +150,7 @@ t.test('who comes when 8 MB of posts wait for the one dispatcher there is, is re
   const { clock, batches, failover, post } = stage(1)
   const content = 'é'.repeat(1_000)
   for (let i = 0; i < 2; i++) post(undefined, content)
-  await clock.advance(4) // two are under way, and 3,718 of 2,256 bytes may wait
+  await clock.advance(8) // two are under way, and 3,718 of 2,256 bytes may wait
   for (let i = 0; i < 3_717; i++) post(undefined, content)
   const last = post(undefined, content)
   await clock.advance(0)
@@ -181,11 +181,11 @@ t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 po
   }
   const step = async (n: number) => {
     calls[n]!.answer()
-    await clock.advance(4)
+    await clock.advance(8)
   }
   for (let i = 0; i < 2; i++) send(5)
   t.same(calls.map(({ posts }) => posts), [1], 'the first goes at once')
-  await clock.advance(4)
+  await clock.advance(8)
   for (let i = 2; i < 300; i++) send(5)
   t.same(calls.map(({ posts }) => posts), [1, 1])
   t.notOk(pipe.idle)
@@ -198,7 +198,7 @@ t.test('a pipe to a dispatcher is bounded: two batches under way, each of 256 po
   send(5)
   t.notOk(pipe.idle)
   send(5)
-  await clock.advance(4)
+  await clock.advance(8)
   const late = send(5, false, 100)
   await clock.advance(100)
   await step(calls.length - 2)
@@ -218,11 +218,11 @@ t.test('posts within milliseconds of each other share a batch; one in a quiet mo
   t.same(posts(), [1])
   await clock.advance(1)
   for (let i = 0; i < 3; i++) post()
-  await clock.advance(2)
+  await clock.advance(6)
   t.same(posts(), [1])
   await clock.advance(1)
   t.same(posts(), [1, 3])
-  await clock.advance(4)
+  await clock.advance(8)
   post()
   await clock.advance(0)
   t.same(posts(), [1, 3, 1])
@@ -312,7 +312,7 @@ t.test('a post that was answered meanwhile is not sent once its turn comes', asy
   const { clock, batches, post } = stage(2, new Set(['d1']))
   post('a')
   post('b')
-  await clock.advance(4)
+  await clock.advance(8)
   const third = post('c') // waits: two batches are under way
   await clock.advance(300)
   t.equal(batches.filter(({ to }) => to === 'd1').length, 2)
