@@ -30,6 +30,8 @@ export interface GatewayOptions {
   /** Of flushes that are kept for viewers that lag; 32 MB without. */
   readonly keptBytes?: number
   readonly videoShare: number
+  /** By so many viewers an edge may differ from its fair share before videos are moved; 20 without. */
+  readonly toleratedViewers?: number
   /** Newcomers a second that are placed on edges. */
   readonly joinRate: number
 }
@@ -54,7 +56,7 @@ export class Gateway {
   readonly #pending = new Pending()
   #placingSoon = false
 
-  constructor({ clock, random, view, client, connectLink, connect, keptBytes, videoShare, joinRate }: GatewayOptions) {
+  constructor({ clock, random, view, client, connectLink, connect, keptBytes, videoShare, toleratedViewers, joinRate }: GatewayOptions) {
     this.view = view
     this.client = client
     this.clock = clock
@@ -64,7 +66,7 @@ export class Gateway {
     const pingEdge: Ping = (peer, timeoutMs) => this.links.ping(peer, timeoutMs) ?? ping(peer, timeoutMs)
     this.upstreams = new Upstreams({ clock, random, view, ping: pingEdge, onUsable: () => this.sessions.placeWaiting() })
     this.links = new Links({ clock, upstreams: this.upstreams, connectLink, connect, keptBytes })
-    this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, links: this.links, videoShare, joinRate })
+    this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, links: this.links, videoShare, toleratedViewers, joinRate })
     this.failover = new Failover({
       clock,
       random,

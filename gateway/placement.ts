@@ -15,6 +15,8 @@ export interface PlacementRules {
   readonly videoShare: number
   /** Edges that this gateway cannot use now, whatever the view says. */
   readonly backedOff: (edge: EdgeNode) => boolean
+  /** Where the video is being moved to. */
+  readonly movedTo?: EdgeNode | undefined
 }
 
 /** An edge; `full`: there are edges to use, and none has room; `none`: there is no edge to use. */
@@ -37,6 +39,11 @@ export function place(view: View, videoId: VideoId, pending: Pending, rules: Pla
     if (viewers < most || (viewers === most && fullest && edge.id > fullest.id)) return
     fullest = edge
     most = viewers
+  }
+  const { movedTo } = rules
+  if (movedTo && view.edge(movedTo.id)?.instance === movedTo.instance) {
+    const now = view.edge(movedTo.id)!
+    if (usable(now) && pending.viewers(now) < now.capacity) return now
   }
   for (const { edge, viewers } of view.subscriptionsOf(videoId)) consider(edge, viewers)
   for (const { edgeId, instance } of pending.holders(videoId)) {

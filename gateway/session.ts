@@ -35,7 +35,7 @@ export interface Sink {
 }
 
 /** Why a viewer was placed again. */
-export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable' | 'stale'
+export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable' | 'stale' | 'level'
 /** Why a viewer's stream ended. */
 export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping' | 'expired' | 'join_rate'
 
@@ -44,7 +44,7 @@ export class SessionCounts {
   placements = 0
   /** Viewers that had to be brought up to date again by the edge they were on, because they had taken too little for too long. */
   rejoins = 0
-  readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0, stale: 0 }
+  readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0, stale: 0, level: 0 }
   readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0, expired: 0, join_rate: 0 }
   writes = 0
   bytes = 0
@@ -128,6 +128,11 @@ export class Session implements Member, Arrival {
     // Those who ask for a replay take turns apart from the others of their client, who need not wait for its bytes.
     this.client = this.#expectedReplay === 0 ? client : [...client, `${client.at(-1)} replays`]
     this.#sink = sink
+  }
+
+  /** The edge that it is on, or on its way to. */
+  get edgeId(): string | undefined {
+    return this.#state.kind === 'placed' ? this.#state.edgeId : undefined
   }
 
   get blocked(): boolean {
@@ -237,7 +242,7 @@ export class Session implements Member, Arrival {
     this.#placeAgain(reason)
   }
 
-  leave(why: 'silent' | 'stale'): void {
+  leave(why: 'silent' | 'stale' | 'level'): void {
     this.#placeAgain(why)
   }
 
@@ -266,7 +271,7 @@ export class Session implements Member, Arrival {
     this.#leaveEdge(AWAY)
     this.#host.quiet(this, true)
     // An edge that hands over in order, or one that it had been well off on, is followed at once.
-    const atOnce = why === 'drain' || why === 'full' || why === 'silent' || why === 'stale'
+    const atOnce = why === 'drain' || why === 'full' || why === 'silent' || why === 'stale' || why === 'level'
     if (atOnce || (answeredAt !== undefined && this.#now() - answeredAt >= GOOD_MS)) this.#attempts = 0
     if (this.#attempts++ === 0) return this.#host.enqueue(this)
     const limit = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (this.#attempts - 2))

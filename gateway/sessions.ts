@@ -1,3 +1,4 @@
+import type { VideoId } from '../protocol/comment.js'
 import { HEARTBEAT_MS, SLOW_MS } from '../protocol/limits.js'
 import type { EdgeNode } from '../protocol/nodes.js'
 import type { View } from '../registry/view.js'
@@ -6,6 +7,7 @@ import type { Key, Keys } from '../runtime/auth/keys.js'
 import { sleep, type Clock } from '../runtime/clock.js'
 import { replayShares } from '../runtime/limits/replays.js'
 import { Admission } from './admission.js'
+import { level, LEVEL_EVERY_MS, TOLERATED_VIEWERS, type Move } from './levelling.js'
 import type { Links } from './links.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
@@ -25,6 +27,8 @@ export interface SessionsOptions {
   readonly upstreams: Upstreams
   readonly links: Pick<Links, 'join'>
   readonly videoShare: number
+  /** By so many viewers an edge may differ from its fair share before videos are moved; 20 without. */
+  readonly toleratedViewers?: number | undefined
   /** Newcomers a second that are placed. */
   readonly joinRate: number
 }
@@ -42,6 +46,9 @@ export class Sessions {
   readonly #expiries = new Expiries<Session>()
   readonly #admission: Admission
   #heartbeatAt: number
+  #levelledAt: number
+  /** Videos that are being moved to another edge. */
+  #moves: ReadonlyMap<VideoId, Move> = new Map()
   readonly #host: SessionHost
   #cancel: () => void
 
@@ -56,7 +63,8 @@ export class Sessions {
       counts: this.counts,
       replays,
       find: session => {
-        const found = place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(edge => backedOff(edge) || upstreams.isStale(edge)) })
+        const movedTo = this.#moves.get(session.videoId)?.to
+        const found = place(view, session.videoId, pending, { videoShare, movedTo, backedOff: session.avoids(edge => backedOff(edge) || upstreams.isStale(edge)) })
         // Where all are stale, one is as good as another.
         return found === 'none' ? place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(backedOff) }) : found
       },
@@ -70,6 +78,7 @@ export class Sessions {
       },
     }
     this.#heartbeatAt = clock.now() + HEARTBEAT_MS
+    this.#levelledAt = this.#turnOfLevelling
     this.#cancel = clock.after(TICK_MS, this.#tick)
   }
 
@@ -146,9 +155,27 @@ export class Sessions {
     this.placeWaiting()
     for (const session of this.#blocked) if (session.blockedForMs(now) >= SLOW_MS) session.end('slow')
     for (const session of this.#expiries.due(clock.wall())) session.end('expired')
+    if (this.#levelledAt !== this.#turnOfLevelling) this.#level()
     if (now < this.#heartbeatAt) return
     this.#heartbeatAt = now + HEARTBEAT_MS
     for (const session of this.#quiet) session.heartbeat()
+  }
+
+  get #turnOfLevelling(): number {
+    return Math.floor(this.#options.clock.wall() / LEVEL_EVERY_MS)
+  }
+
+  /** Moves viewers to edges that have fewer than their share. A video's newcomers go where it is being moved to until the next
+   * time, when the view shows it there. */
+  #level(): void {
+    const { view, upstreams, videoShare, toleratedViewers = TOLERATED_VIEWERS } = this.#options
+    this.#levelledAt = this.#turnOfLevelling
+    this.#moves = level(view, { videoShare, toleratedViewers, backedOff: edge => upstreams.isBackedOff(edge) || upstreams.isStale(edge) })
+    if (this.#moves.size === 0) return
+    for (const session of this.#sessions) {
+      const move = this.#moves.get(session.videoId)
+      if (move && session.edgeId === move.from.id) session.leave('level')
+    }
   }
 }
 

@@ -155,7 +155,38 @@ t.test('a viewer whose edge dies is placed again and resumes after the last id t
   t.same(sink.ids, [1, 2, 3, 4, 5])
   t.equal(sink.events.filter(({ event }) => event === 'ready').length, 1)
   t.equal(sink.ended, undefined)
-  t.same(sessions.counts.replacements, { lost: 1, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0, stale: 0 })
+  t.same(sessions.counts.replacements, { lost: 1, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0, stale: 0, level: 0 })
+})
+
+t.test('an edge that comes back is given whole videos at the next half minute, and their viewers go on there after their cursors', async t => {
+  const { clock, view, sessions, opened, show } = setUp(t, [edgeNode('a')])
+  const sinks = Array.from({ length: 60 }, (_, i) => {
+    const sink = new FakeSink()
+    sessions.open({ ...newcomer, videoId: `v${Math.floor(i / 2)}` }, sink)
+    opened.at(-1)!.data(Buffer.concat([comments(1), ready(1)]))
+    return sink
+  })
+  const said = (edge: EdgeNode, videos: Readonly<Record<string, number>>) => {
+    show({ ...edge, viewers: Object.values(videos).reduce((sum, each) => sum + each, 0) })
+    view.apply({ kind: 'holdings', id: edge.id, holdings: { instance: edge.instance, videos: new Map(Object.entries(videos)) } }, 0)
+  }
+  said(edgeNode('a'), Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`v${i}`, 2])))
+  show(edgeNode('b'))
+  await clock.advance(29_000)
+  t.equal(opened.length, 60)
+  await clock.advance(3_000)
+  const again = opened.slice(60)
+  t.same(again.map(({ edge, request }) => [edge.id, request.videoId, request.after]), Array.from({ length: 30 }, (_, i) => ['b', `v${Math.floor(i / 2)}`, 1]))
+  t.equal(opened.slice(0, 60).filter(({ state }) => state === 'aborted').length, 30)
+  for (const stream of again) stream.data(Buffer.concat([comments(2), ready(2)]))
+  t.same(sinks.slice(0, 30).map(({ ids }) => ids), Array<number[]>(30).fill([1, 2]))
+  t.same(sessions.counts.replacements, { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0, stale: 0, level: 30 })
+
+  sessions.open({ ...newcomer, videoId: 'v0' }, new FakeSink())
+  sessions.open({ ...newcomer, videoId: 'v29' }, new FakeSink())
+  t.same(opened.slice(-2).map(({ edge }) => edge.id), ['b', 'a'], 'newcomers go where their video is')
+  await clock.advance(60_000)
+  t.equal(sessions.counts.replacements.level, 30, 'the view still shows them on a, where they are no longer')
 })
 
 t.test('an edge that cannot be reached is backed off from and the next is tried', async t => {

@@ -32,6 +32,8 @@ export interface Settings {
   readonly maxPipeBytes: number
   readonly edgeCapacity: number
   readonly videoShare: number
+  /** Viewers beyond its fair share that an edge may have before videos are moved. */
+  readonly toleratedViewers: number
   /** What a slow link and slow viewers may cost, bytes: real limits would never be reached here. */
   readonly piecesBytes: number
   readonly groupsBytes: number
@@ -178,6 +180,7 @@ export const startGateway: Start = (cluster, process, url) => {
     metrics,
     keptBytes: settings.keptBytes,
     videoShare: settings.videoShare,
+    toleratedViewers: settings.toleratedViewers,
     joinRate: settings.joinRate,
     allowedOrigins: '*',
     viewerLimit: Infinity,

@@ -83,6 +83,7 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
       maxPipeBytes: has('pipe') ? random.whole(100, 900) : 4 << 20,
       edgeCapacity: random.pick([1_000, 1_000, tight]),
       videoShare: mix === 'strays' ? Math.max(2, Math.ceil(viewers / edges / 2)) * 2 : random.pick([1_000, 1_000, tight]),
+      toleratedViewers: seed % 2 === 0 ? 0 : 20,
       joinRate: 1_000,
       piecesBytes: crowd || seed % 3 === 0 ? 64 * 1024 : 600 + (seed % 5) * 500,
       groupsBytes: link ? seed % 200 : seed % 3 === 0 ? 1024 * 1024 : 100 + (seed % 4) * 400,

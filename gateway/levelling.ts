@@ -1,0 +1,72 @@
+import type { VideoId } from '../protocol/comment.js'
+import type { EdgeNode } from '../protocol/nodes.js'
+import { WIRE_VERSION } from '../protocol/wire.js'
+import type { View } from '../registry/view.js'
+
+/** Every gateway levels when its wall clock passes a multiple of this: all of them decide by the same view, before any has moved
+ * a viewer, and so move the same videos. */
+export const LEVEL_EVERY_MS = 30_000
+/** An edge whose viewers differ from its fair share by less than this is left as it is. */
+const TOLERATED_SHARE = 0.25
+export const TOLERATED_VIEWERS = 20
+/** Most viewers that are moved each time, by all gateways together. */
+const MOST_MOVED = 2_000
+
+/** All viewers of a video on one edge are to go to another one. */
+export interface Move {
+  readonly from: EdgeNode
+  readonly to: EdgeNode
+}
+
+export interface LevelRules {
+  /** Viewers of one video that one edge takes. */
+  readonly videoShare: number
+  readonly toleratedViewers: number
+  /** Edges that this gateway cannot use now, whatever the view says. */
+  readonly backedOff: (edge: EdgeNode) => boolean
+}
+
+interface Load {
+  readonly edge: EdgeNode
+  /** Viewers above its fair share, which is by capacity; below it where negative. */
+  surplus: number
+}
+
+/** Which videos go from edges that have more than their fair share of all viewers to those that have less: whole videos, so that
+ * a video stays together, in the order in which the edge announces them. Nothing, unless some edge is far from its share: an
+ * edge that has come back, for example, which newcomers alone would fill in hours, since they join those who watch the same. */
+export function level(view: View, { videoShare, toleratedViewers, backedOff }: LevelRules): ReadonlyMap<VideoId, Move> {
+  const moves = new Map<VideoId, Move>()
+  const edges = view.edges().filter(edge => edge.state === 'up' && edge.wire === WIRE_VERSION && !edge.stale && edge.capacity > 0 && !backedOff(edge))
+  const perCapacity = sum(edges, ({ viewers }) => viewers) / sum(edges, ({ capacity }) => capacity)
+  const loads = edges.map((edge): Load => ({ edge, surplus: edge.viewers - perCapacity * edge.capacity }))
+  const isFar = ({ edge, surplus }: Load) => Math.abs(surplus) > Math.max(toleratedViewers, TOLERATED_SHARE * perCapacity * edge.capacity)
+  if (!loads.some(isFar)) return moves
+
+  const givers = loads.filter(({ surplus }) => surplus > 0).sort((a, b) => b.surplus - a.surplus || byId(a, b))
+  const takers = loads.filter(({ surplus }) => surplus < 0).sort((a, b) => a.surplus - b.surplus || byId(a, b))
+  let left = MOST_MOVED
+  for (const giver of givers) {
+    for (const [videoId, viewers] of view.holdingsOf(giver.edge.id)) {
+      if (takers.length === 0 || left <= 0 || giver.surplus < 1) break
+      // A video that is larger than what either side is off by would only change their places.
+      if (viewers > Math.min(giver.surplus, left) || moves.has(videoId)) continue
+      const taker = takers.find(({ edge, surplus }) => viewers <= -surplus && viewers + (view.holdingsOf(edge.id).get(videoId) ?? 0) <= videoShare)
+      if (!taker) continue
+      moves.set(videoId, { from: giver.edge, to: taker.edge })
+      giver.surplus -= viewers
+      taker.surplus += viewers
+      left -= viewers
+      if (taker.surplus > -1) takers.splice(takers.indexOf(taker), 1)
+    }
+  }
+  return moves
+}
+
+function sum(edges: readonly EdgeNode[], of: (edge: EdgeNode) => number): number {
+  return edges.reduce((total, edge) => total + of(edge), 0)
+}
+
+function byId(a: Load, b: Load): number {
+  return a.edge.id < b.edge.id ? -1 : 1
+}
