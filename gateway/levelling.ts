@@ -37,7 +37,7 @@ interface Load {
  * edge that has come back, for example, which newcomers alone would fill in hours, since they join those who watch the same. */
 export function level(view: View, { videoShare, toleratedViewers, backedOff }: LevelRules): ReadonlyMap<VideoId, Move> {
   const moves = new Map<VideoId, Move>()
-  const edges = view.edges().filter(edge => edge.state === 'up' && edge.wire === WIRE_VERSION && !edge.stale && edge.capacity > 0 && !backedOff(edge))
+  const edges = view.edges().filter(edge => edge.state === 'up' && edge.wire === WIRE_VERSION && !edge.stale && edge.capacity > 0 && !view.lingers(edge.id) && !backedOff(edge))
   const perCapacity = sum(edges, ({ viewers }) => viewers) / sum(edges, ({ capacity }) => capacity)
   const loads = edges.map((edge): Load => ({ edge, surplus: edge.viewers - perCapacity * edge.capacity }))
   const isFar = ({ edge, surplus }: Load) => Math.abs(surplus) > Math.max(toleratedViewers, TOLERATED_SHARE * perCapacity * edge.capacity)

@@ -30,21 +30,19 @@ export function place(view: View, videoId: VideoId, pending: Pending, rules: Pla
   let fullest: EdgeNode | undefined
   let most = -1
   let anyUsable = false
+  const hasRoom = (edge: EdgeNode, viewers: number) => viewers < rules.videoShare && pending.viewers(edge) < edge.capacity
   const consider = (edge: EdgeNode, announced: number) => {
     holders.add(edge.id)
     if (!usable(edge)) return
     anyUsable = true
     const viewers = pending.videoViewers(edge, videoId, announced)
-    if (viewers >= rules.videoShare || pending.viewers(edge) >= edge.capacity) return
+    if (!hasRoom(edge, viewers)) return
     if (viewers < most || (viewers === most && fullest && edge.id > fullest.id)) return
     fullest = edge
     most = viewers
   }
-  const { movedTo } = rules
-  if (movedTo && view.edge(movedTo.id)?.instance === movedTo.instance) {
-    const now = view.edge(movedTo.id)!
-    if (usable(now) && pending.viewers(now) < now.capacity) return now
-  }
+  const movedTo = rules.movedTo && view.edge(rules.movedTo.id)
+  if (movedTo?.instance === rules.movedTo?.instance && movedTo && usable(movedTo) && hasRoom(movedTo, pending.videoViewers(movedTo, videoId, view.holdingsOf(movedTo.id).get(videoId) ?? 0))) return movedTo
   for (const { edge, viewers } of view.subscriptionsOf(videoId)) consider(edge, viewers)
   for (const { edgeId, instance } of pending.holders(videoId)) {
     const edge = view.edge(edgeId)

@@ -64,6 +64,10 @@ t.test('only edges that this gateway can use take part', async t => {
     t.same(moved({ a: { videos: videos(30, 5) }, b: given }), {}, JSON.stringify(given))
   }
   t.same(moved({ a: { videos: videos(30, 5) }, b: {} }, { backedOff: ({ id }) => id === 'b' }), {})
+
+  const view = viewOf({ a: { videos: videos(30, 5) }, b: {} })
+  view.apply({ kind: 'edge', id: 'a', node: undefined }, 0)
+  t.equal(level(view, rules).size, 0, 'an edge that has vanished lingers with viewers that it may not have')
 })
 
 t.test('no edge gets more of a video than its share', async t => {

@@ -203,3 +203,21 @@ t.test('a crowd between two announcements does not overfill an edge that others 
   }
   t.same(placed, { a: 10, b: 40 })
 })
+
+t.test('a video that is being moved goes on there while that edge can be used and has room', async t => {
+  const all = cluster(3, { capacity: 10 })
+  for (let i = 0; i < 5; i++) all.add('edge-0', 'v')
+  const view = new View()
+  all.announce(view)
+  const movedTo = view.edge('edge-2')!
+  const found = (given: Partial<Parameters<typeof place>[3]> = {}, pending = new Pending()) => idOf(place(view, 'v', pending, { videoShare: 1_000, backedOff: none, movedTo, ...given }))
+  t.equal(found(), 'edge-2')
+  t.equal(found({ movedTo: undefined }), 'edge-0')
+  t.equal(found({ backedOff: ({ id }) => id === 'edge-2' }), 'edge-0')
+  t.equal(found({ movedTo: { ...movedTo, instance: 'former' } }), 'edge-0')
+  const pending = new Pending()
+  for (let i = 0; i < 6; i++) pending.place(movedTo, 'v', 0)
+  t.equal(found({ videoShare: 6 }, pending), 'edge-0', 'it has its share of the video')
+  for (let i = 0; i < 4; i++) pending.place(movedTo, 'other', 0)
+  t.equal(found({}, pending), 'edge-0', 'it is full')
+})
