@@ -100,7 +100,9 @@ t.test('who is there and who watches what', async t => {
       return JSON.parse(stdout) as unknown
     }
     t.same(await change('drain', 'edge-2'), { id: 'edge-2', instance: 'i1' })
-    t.same(parseDrain((await zk.getData(`${DRAIN}/edge-2`)).data), { instance: 'i1' })
+    const { data, stat } = await zk.getData(`${DRAIN}/edge-2`)
+    t.same(parseDrain(data), { instance: 'i1' })
+    t.equal(stat.version, 0, 'made with its data: an edge that reads an empty wish logs rubbish')
     t.match((await run('drain', 'edge-2')).stdout, 'edge-2 is asked to drain', 'asking again does no harm')
     t.same(await change('undrain', 'edge-2'), { id: 'edge-2', instance: null })
     t.equal(await zk.exists(`${DRAIN}/edge-2`), null)
