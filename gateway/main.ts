@@ -73,14 +73,17 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const server = new HttpServer({ onBug, unread, tls, headers: part.headers, connections })
   const tlsWatch = tls && new TlsWatch({ files: tls, clock: systemClock, log, metrics, renew: () => server.renewTls() })
   part.route(server)
-  const publicPort = new PublicPort({ clock: systemClock, server, redirect, host: config.HOST, port: config.PORT, redirectPort, shared: config.SHARE_PORT })
+  const publicPort = new PublicPort({ clock: systemClock, metrics, server, redirect, host: config.HOST, port: config.PORT, redirectPort, shared: config.SHARE_PORT })
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
-  const port = await publicPort.open(() => watcher.loaded, live.stopping)
-  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, port, tls ? 'https' : 'http')
-  log.info({ publicUrl, internalUrl, viewerLimit: limit, version, identity: auth ? 'on' : 'off' }, 'listening')
+  const open = async () => {
+    const port = await publicPort.open(() => watcher.loaded, live.stopping)
+    const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, port, tls ? 'https' : 'http')
+    log.info({ publicUrl, internalUrl, viewerLimit: limit, version, identity: auth ? 'on' : 'off' }, 'listening')
+    return publicUrl
+  }
+  const [publicUrl] = await Promise.all([open(), live.connected()])
 
-  await live.connected()
   const { sessions, poster } = part.gateway
   const announcement = new Announcement({ id, instance, internalUrl, publicUrl, startedAt: Date.now(), version, wire: WIRE_VERSION }, {
     clock: systemClock,

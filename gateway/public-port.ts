@@ -1,9 +1,12 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { Gauge, type Registry as Metrics } from 'prom-client'
 import { sleep, type Clock } from '../runtime/clock.js'
 import type { HttpServer } from '../runtime/http/server.js'
 
 export interface PublicPortOptions {
   readonly clock: Clock
+  readonly metrics: Metrics
   readonly server: HttpServer
   /** The server that redirects to the other one, if there is one. */
   readonly redirect: HttpServer | undefined
@@ -23,6 +26,8 @@ const LOOK_FOR_OTHERS_EVERY_MS = 200
 /** The kernel's lists of TCP sockets, and the state of one that listens. */
 const SOCKETS = ['/proc/net/tcp', '/proc/net/tcp6']
 const LISTENS = '0A'
+/** There since Linux 5.14. */
+const MIGRATE = '/proc/sys/net/ipv4/tcp_migrate_req'
 
 /** When a gateway listens on its public port. The kernel gives each of the gateways that share a port its part of the new
  * connections, whatever state the gateway is in, so one that is not ready leaves the port to the others. */
@@ -34,6 +39,8 @@ export class PublicPort {
 
   constructor(options: PublicPortOptions) {
     this.#options = options
+    const { shared, metrics } = options
+    if (shared && existsSync(MIGRATE)) new Gauge({ name: 'live_tcp_migrate_req', help: 'net.ipv4.tcp_migrate_req, where gateways share a port: 1 if connections that a stopping one has not accepted go to another.', registers: [metrics], collect: migrates })
   }
 
   /** Why no connection comes here, or undefined. */
@@ -93,6 +100,10 @@ export class PublicPort {
     const { port, shared } = this.#options
     return shared ? (await listenersOn(port)) - Number(this.#isOpen) : 0
   }
+}
+
+async function migrates(this: Gauge): Promise<void> {
+  this.set(Number(await readFile(MIGRATE, 'utf8')))
 }
 
 /** How many sockets of this network namespace listen on a port, whatever the address. */

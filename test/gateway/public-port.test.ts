@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { Ports } from '../../cluster/ports.js'
 import { gatewayConfig, shareConflicts } from '../../gateway/config.js'
@@ -22,8 +23,9 @@ function gateway(t: Test, port: number, { shared = true, redirectPort }: { share
   })
   const server = serve()
   const redirect = redirectPort === undefined ? undefined : serve()
+  const metrics = new Registry()
   t.after(() => [server, redirect].forEach(each => each?.close()))
-  return { publicPort: new PublicPort({ clock: systemClock, server, redirect, host: HOST, port, redirectPort, shared }), asked: () => asked }
+  return { publicPort: new PublicPort({ clock: systemClock, metrics, server, redirect, host: HOST, port, redirectPort, shared }), metrics, asked: () => asked }
 }
 
 /** Asks on a connection of its own. @returns the answer's status, or the error's code */
@@ -50,7 +52,8 @@ t.test('SHARE_PORT is for Linux, and for a port that is chosen', async t => {
 
 t.test('a port that is not shared opens when the gateway is ready, or after 2 s, and a drain leaves it open', async t => {
   const port = await ports.take(HOST)
-  const { publicPort } = gateway(t, port, { shared: false })
+  const { publicPort, metrics } = gateway(t, port, { shared: false })
+  t.notMatch(await metrics.metrics(), 'live_tcp_migrate_req')
   t.match(publicPort.notReady(), 'not open')
   t.equal(await publicPort.open(() => false, never), port)
   t.equal(publicPort.notReady(), undefined)
@@ -72,6 +75,8 @@ t.test('gateways at one port', { skip: process.platform !== 'linux' && 'only Lin
   const [port, redirectPort] = [await ports.take(HOST), await ports.take(HOST)]
   const [first, second] = [gateway(t, port, { redirectPort }), gateway(t, port, { redirectPort })]
   t.equal(await first.publicPort.open(() => false, never), port, 'where nobody serves it, it opens without a registry')
+
+  t.match(await first.metrics.metrics(), /^live_tcp_migrate_req [01]$/m)
 
   let isReady = false
   let isOpen = false
