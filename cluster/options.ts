@@ -11,7 +11,7 @@ export interface Options {
   readonly gateways: number
   readonly dispatchers: number
   readonly edges: number
-  /** The first gateway's public port; 0: any free port. */
+  /** The gateways' public port, or the first one's if they do not share it; 0: any free port. */
   readonly port: number
   /** Absolute path. */
   readonly data: string
@@ -47,10 +47,10 @@ const shape = z.object({
 function command(): Command {
   return new Command(calledAs('cluster', process.env))
     .description('A whole cluster on this machine: real processes under one supervisor.')
-    .option('--gateways <count>', 'gateways: the public API and the page', '1')
+    .option('--gateways <count>', 'gateways: the public API and the page; on Linux they share one port', '1')
     .option('--dispatchers <count>', 'dispatchers: store and forward comments', '2')
     .option('--edges <count>', 'edges: hold the viewers\' streams', '3')
-    .option('--port <port>', 'port of the first gateway; 0: any free port', '8080')
+    .option('--port <port>', 'public port; 0: any free port', '8080')
     .option('--data <folder>', 'folder for comments, logs, cluster.json and secrets', './data')
     .option('--store <kind>', 'comment store: sqlite', 'sqlite')
     .option('--zookeepers <count>', 'servers of the ZooKeeper that it starts: 1, 3 or 5', '1')

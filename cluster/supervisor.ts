@@ -15,6 +15,7 @@ import { endLeftOver } from './left-over.js'
 import type { Options } from './options.js'
 import { Part, StartError } from './part.js'
 import { isFree, Ports, reachable } from './ports.js'
+import { PortClaim, sharePort } from './shared-port.js'
 
 type Role = 'gateway' | 'dispatcher' | 'edge'
 
@@ -37,6 +38,9 @@ export class Supervisor {
   readonly #ensemble: Ensemble | undefined
   /** The parts' credentials for ZooKeeper: the environment's, and without them, for a ZooKeeper of its own, the folder's. */
   readonly #zookeeperEnv: Partial<Record<'ZOOKEEPER_AUTH' | 'ZOOKEEPER_AUTH_FILE', string | undefined>>
+  /** The gateways' SHARE_PORT. */
+  readonly #sharePort: string
+  #claim: PortClaim | undefined
   readonly #parts: Record<Role, Part[]> = { gateway: [], dispatcher: [], edge: [] }
   #stopping = false
 
@@ -47,7 +51,8 @@ export class Supervisor {
     const { id, name } = folder.identity
     this.#cluster = { id, name }
     this.#say = say
-    const { zookeeper, zookeepers: servers, restart } = options
+    const { zookeeper, zookeepers: servers, restart, gateways } = options
+    this.#sharePort = sharePort(gateways, env['SHARE_PORT'], process.platform)
     const { ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE } = env
     this.#zookeeperEnv = zookeeper !== undefined || ZOOKEEPER_AUTH || ZOOKEEPER_AUTH_FILE ? { ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE } : { ZOOKEEPER_AUTH_FILE: folder.zookeeperAuthFile() }
     if (zookeeper === undefined) this.#ensemble = new Ensemble({ servers, folder: folder.zookeeper, chroot: folder.identity.chroot, ports: this.#ports, restart, say, changed: this.#changed })
@@ -59,13 +64,19 @@ export class Supervisor {
   async start(): Promise<string | undefined> {
     const options = this.#options
     const host = publicHost(this.#env)
-    if (options.port !== 0 && !(await isFree(host, options.port))) throw new StartError(`--port: ${host}:${options.port} is taken`, 1)
+    if (options.port !== 0 && !((await this.#claims(host, options.port)) && (await isFree(host, options.port)))) throw new StartError(`--port: ${host}:${options.port} is taken`, 1)
+    if (options.gateways > 1 && this.#sharePort === 'false') this.#say(`gateways     each has a port of its own${process.platform === 'linux' ? ': SHARE_PORT is false' : ', since only Linux spreads connections over processes that share one'}`)
     const leftOver = endLeftOver(this.#folder)
     if (leftOver > 0) this.#say(`killed ${leftOver} processes left over from a former run`)
     await this.#startZooKeeper()
+    let { port } = options
+    while (port === 0) {
+      const free = await this.#ports.take(host)
+      if (await this.#claims(host, free)) port = free
+    }
     const token = this.#folder.newToken()
     for (const role of ['dispatcher', 'edge', 'gateway'] as const) {
-      for (let number = 1; number <= options[`${role}s`]; number++) this.#parts[role].push(await this.#part(role, number, token))
+      for (let number = 1; number <= options[`${role}s`]; number++) this.#parts[role].push(await this.#part(role, number, port, token))
     }
     if (this.#stopping) return undefined
     const described = this.#describe()
@@ -88,6 +99,7 @@ export class Supervisor {
     await Promise.all(dispatcher.map(part => part.stop(left(STOP_BY_MS.dispatchers))))
     await this.#ensemble?.stop(left(STOP_BY_MS.zookeeper))
     this.#guard.close()
+    this.#claim?.close()
     this.#folder.removeRecord()
   }
 
@@ -140,14 +152,21 @@ export class Supervisor {
     return this.#ensemble && given ? [...new Set([...given, ...this.#folder.zookeeperAuth()])] : given
   }
 
-  async #part(role: Role, number: number, token: string): Promise<Part> {
+  /** @returns false if another supervisor has that port */
+  async #claims(host: string, port: number): Promise<boolean> {
+    this.#claim = await PortClaim.of(host, port)
+    return this.#claim !== undefined
+  }
+
+  /** @param gatewayPort the first gateway's, which the others may share */
+  async #part(role: Role, number: number, gatewayPort: number, token: string): Promise<Part> {
     const options = this.#options
     const id = `${role}-${number}`
     const internalPort = await this.#ports.take(LOOPBACK)
     const internalUrl = urlOf(LOOPBACK, internalPort)
     const host = publicHost(this.#env)
-    const isFirstGateway = role === 'gateway' && number === 1
-    const port = role === 'dispatcher' ? undefined : isFirstGateway && options.port !== 0 ? options.port : await this.#ports.take(host)
+    const isAtGatewayPort = role === 'gateway' && (number === 1 || this.#sharePort === 'true')
+    const port = role === 'dispatcher' ? undefined : isAtGatewayPort ? gatewayPort : await this.#ports.take(host)
     return new Part({
       id,
       args: [ENTRY, role],
@@ -161,8 +180,9 @@ export class Supervisor {
         INTERNAL_TOKEN: token,
         INTERNAL_PROOF: this.#env['INTERNAL_PROOF'] || 'require',
         PORT: port === undefined ? undefined : String(port),
+        SHARE_PORT: role === 'gateway' ? this.#sharePort : undefined,
         PUBLIC_URL: role === 'gateway' ? this.#env['PUBLIC_URL'] : undefined, // of all gateways together
-        TLS_REDIRECT_PORT: isFirstGateway ? this.#env['TLS_REDIRECT_PORT'] : undefined,
+        TLS_REDIRECT_PORT: isAtGatewayPort ? this.#env['TLS_REDIRECT_PORT'] : undefined,
         ZOOKEEPER_CONNECT: this.zookeeperConnect,
         STORE_URL: `${options.store}:${this.#folder.comments}`,
       },

@@ -14,6 +14,7 @@ export const gatewayVariables = {
   ...nodeVariables('gateway', 9080),
   ...zookeeperVariables,
   ...publicVariables(8080),
+  SHARE_PORT: z.enum(['true', 'false'], 'must be true or false').default('false').transform(text => text === 'true').describe('true: other gateways on this machine may listen on the same PORT, and Linux spreads connections over them'),
   ...tlsVariables,
   ...tlsRedirectVariables,
   ...identityVariables,
@@ -28,5 +29,12 @@ export const gatewayVariables = {
 export type GatewayConfig = ReturnType<typeof gatewayConfig>
 
 export function gatewayConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('gateway', gatewayVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tlsConflicts(given), ...tokenConflicts(env, isSound)])
+  return configure('gateway', gatewayVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tlsConflicts(given), ...shareConflicts(given, process.platform), ...tokenConflicts(env, isSound)])
+}
+
+/** Why the port cannot be shared, one line. */
+export function shareConflicts({ SHARE_PORT, PORT }: Readonly<Partial<Record<string, unknown>>>, platform: NodeJS.Platform): string[] {
+  if (SHARE_PORT !== 'true') return []
+  if (platform !== 'linux') return ['SHARE_PORT: must be false, since only Linux spreads connections over the processes that share a port']
+  return PORT === '0' ? ['SHARE_PORT: needs a PORT other than 0'] : []
 }

@@ -3,7 +3,7 @@ import { WIRE_VERSION } from '../protocol/wire.js'
 import { DrainWatch } from '../registry/drain-watch.js'
 import { startNode } from '../registry/start.js'
 import { openIdentity } from '../runtime/auth/open.js'
-import { sleep, systemClock } from '../runtime/clock.js'
+import { systemClock } from '../runtime/clock.js'
 import { Clients } from '../runtime/http/client-address.js'
 import { HttpServer } from '../runtime/http/server.js'
 import { UnreadConnections } from '../runtime/http/unread.js'
@@ -20,13 +20,11 @@ import { GatewayPart } from './assemble.js'
 import { gatewayConfig } from './config.js'
 import { Limits } from './limits.js'
 import { linkWith } from './link-socket.js'
+import { PublicPort } from './public-port.js'
 import { connectWith } from './relay.js'
 import { connectionLimit, viewerLimit } from './viewer-limit.js'
 
 const STOP_DEADLINE_MS = 20_000
-/** The public port opens when the registry has been read: a post that came before would find no dispatcher, and what
- * stands in front would send it. Without ZooKeeper it opens after this time all the same. */
-const FIRST_READ_MS = 2_000
 
 /** Runs a gateway until it is told to stop. It announces itself to operators alone: whether its entry stands, or another
  * process has its id, changes nothing for viewers. */
@@ -67,7 +65,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   })
   watcher.onChange(change => part.viewChanged(change))
   const unread = new UnreadConnections({ clock: systemClock, log, metrics })
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady()), onBug, log, unread })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady() ?? publicPort.notReady()), onBug, log, unread })
   const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - part.gateway.links.relayed - (redirect?.connections ?? 0), refusals })
   const { TLS_REDIRECT_PORT: redirectPort, PUBLIC_URL: to } = config
   const redirect: HttpServer | undefined = redirectPort === undefined || to === undefined ? undefined : redirectServer({ to, connections, onBug })
@@ -75,16 +73,17 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const server = new HttpServer({ onBug, unread, tls, headers: part.headers, connections })
   const tlsWatch = tls && new TlsWatch({ files: tls, clock: systemClock, log, metrics, renew: () => server.renewTls() })
   part.route(server)
+  const publicPort = new PublicPort({ clock: systemClock, metrics, server, redirect, host: config.HOST, port: config.PORT, redirectPort, shared: config.SHARE_PORT })
   const internalPort = internal.listen(config.INTERNAL_HOST, config.INTERNAL_PORT)
   const internalUrl = config.INTERNAL_URL ?? urlOf(config.INTERNAL_HOST, internalPort)
-  const readBy = systemClock.now() + FIRST_READ_MS
-  while (!watcher.loaded && systemClock.now() < readBy) await sleep(systemClock, 10)
-  const port = server.listen(config.HOST, config.PORT)
-  if (redirectPort !== undefined) redirect?.listen(config.HOST, redirectPort)
-  const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, port, tls ? 'https' : 'http')
-  log.info({ publicUrl, internalUrl, viewerLimit: limit, version, identity: auth ? 'on' : 'off' }, 'listening')
+  const open = async () => {
+    const port = await publicPort.open(() => watcher.loaded, live.stopping)
+    const publicUrl = config.PUBLIC_URL ?? urlOf(config.HOST, port, tls ? 'https' : 'http')
+    log.info({ publicUrl, internalUrl, viewerLimit: limit, version, identity: auth ? 'on' : 'off' }, 'listening')
+    return publicUrl
+  }
+  const [publicUrl] = await Promise.all([open(), live.connected()])
 
-  await live.connected()
   const { sessions, poster } = part.gateway
   const announcement = new Announcement({ id, instance, internalUrl, publicUrl, startedAt: Date.now(), version, wire: WIRE_VERSION }, {
     clock: systemClock,
@@ -103,18 +102,20 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     onWish(wished) {
       if (wished) {
         draining()
+        void publicPort.leave()
         return void part.drain(config.DRAIN_MS).then(() => sessions.size === 0 && log.info('drained'))
       }
       log.info('taking_viewers_again')
       announcement.state('up')
       part.resume()
+      publicPort.comeBack()
     },
   })
 
   await live.stopping
   wish.close()
   draining()
-  await Promise.all([server.stopListening(), redirect?.stopListening()])
+  await publicPort.close()
   await part.stop(config.DRAIN_MS)
   server.close()
   redirect?.close()

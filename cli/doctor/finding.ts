@@ -50,6 +50,7 @@ export type Code =
   | 'clock_off'
   | 'descriptors_low'
   | 'lowat_high'
+  | 'migrate_off'
   | 'certificate_expires'
   | 'certificate_unusable'
   | 'store_refused'

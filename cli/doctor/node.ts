@@ -94,7 +94,7 @@ export function judgeNode(node: Expected, asked: Asked, announcedEdges: number, 
   if (id !== node.id || (node.instance !== undefined && instance !== node.instance)) {
     return [problem('node_is_another', node.id, `at ${node.internalUrl} another process answers: ${id} (${instance})`, 'A restarted node takes over its entry within seconds. If this lasts, two processes have the same NODE_ID or the same INTERNAL_URL: give each its own.')]
   }
-  return [...judgeReadiness(node, notReady), ...judgeClock(node, clock), ...judgeView(node, metrics, announcedEdges), ...judgeDescriptors(node, metrics), ...judgeLowat(node, metrics), ...judgeCertificate(node, metrics, wall)]
+  return [...judgeReadiness(node, notReady), ...judgeClock(node, clock), ...judgeView(node, metrics, announcedEdges), ...judgeDescriptors(node, metrics), ...judgeLowat(node, metrics), ...judgeMigrate(node, metrics), ...judgeCertificate(node, metrics, wall)]
 }
 
 function judgeFailure({ kind, id, internalUrl }: Expected, { failure, status, code }: Failure): Finding {
@@ -140,6 +140,12 @@ function* judgeLowat(node: Expected, metrics: string): Generator<Finding> {
   const bytes = sample(metrics, 'live_tcp_notsent_lowat_bytes')
   if (bytes === undefined || node.kind === 'dispatcher' || bytes <= LOWAT_BYTES) return
   yield onlyHere(node)('lowat_high', node.id, `net.ipv4.tcp_notsent_lowat is ${bytes}: a viewer on a slow line may hold 4 MB of old comments in the kernel before it is noticed`, 'On the machine or in the container: sysctl -w net.ipv4.tcp_notsent_lowat=16384, then restart the part.')
+}
+
+/** Where gateways share a port. */
+function* judgeMigrate(node: Expected, metrics: string): Generator<Finding> {
+  if (sample(metrics, 'live_tcp_migrate_req') !== 0) return
+  yield onlyHere(node)('migrate_off', node.id, 'net.ipv4.tcp_migrate_req is 0: when it stops, connections to the port that it shares are reset', 'On the machine (Linux 5.14 or later): sysctl -w net.ipv4.tcp_migrate_req=1. It holds at once.')
 }
 
 /** Where the node speaks TLS. */

@@ -11,9 +11,18 @@ import { uws } from './uws.js'
 /** Only this file, exchange.ts and stream.ts use uWebSockets.js, which ends the process or corrupts a stream when used in the
  * obvious way. Routes see an Exchange and answer with a Reply. */
 
+/** The library's options of a listener. */
+const SHARED_PORT = 0
+const EXCLUSIVE_PORT = 1
+
 /** With forward secrecy and authenticated encryption: Mozilla's list for clients since 2014, in which the client chooses. TLS 1.3
  * has its own, and the library speaks nothing below 1.2. */
 const TLS_1_2_CIPHERS = ['ECDSA', 'RSA'].flatMap(kind => ['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305'].map(cipher => `ECDHE-${kind}-${cipher}`)).join(':')
+
+/** In a turn of the loop that was shorter, hardly a connection has come. */
+const QUIET_TURN_MS = 0.05
+/** How many turns are waited for a quiet one. */
+const MOST_TURNS = 200
 
 /** How long the rest of a body in chunks is waited for before a refusal and the end of the connection. */
 const LINGER_MS = 1_000
@@ -77,6 +86,9 @@ export class HttpServer implements Router, SocketRouter {
   readonly #routes = new Map<string, Map<Method, Handler>>()
   readonly #options: ServerOptions
   #socket: us_listen_socket | undefined
+  /** Every path has an answer. */
+  #isRouted = false
+  #isLeaving = false
   #connections = 0
   /** The newest request. */
   #entered: HttpExchange | undefined
@@ -182,22 +194,33 @@ export class HttpServer implements Router, SocketRouter {
     return [...this.#routes].flatMap(([pattern, methods]) => [...methods.keys()].map(method => `${method} ${pattern}`))
   }
 
-  /** Listens, sharing the port with nobody. @returns the port @throws LiveError if the port is taken or the host not ours */
-  listen(host: string, port: number): number {
-    this.#serveAt(this.#app, '/*', undefined)
-    // The library shares a taken port between processes unless told not to.
-    this.#app.listen(host, port, 1, socket => {
+  /** Listens, for the first time or again.
+   * @param port 0: any free one, which cannot be shared
+   * @param shared whether other processes of this user may listen on the port too, if they share it as well (SO_REUSEPORT)
+   * @returns the port
+   * @throws LiveError if the port is taken or the host not ours */
+  listen(host: string, port: number, shared = false): number {
+    if (!this.#isRouted) this.#serveAt(this.#app, '/*', undefined)
+    this.#isRouted = true
+    this.#isLeaving = false
+    this.#app.listen(host, port, shared ? SHARED_PORT : EXCLUSIVE_PORT, socket => {
       if (socket) this.#socket = socket
     })
     if (!this.#socket) throw new LiveError('UNAVAILABLE', `cannot listen on ${host}:${port}: the port is taken or the host is not this machine's`)
     return uws.us_socket_local_port(this.#socket)
   }
 
-  /** Accepts no new connections; open ones go on. Those that wait to be accepted are accepted first: the kernel would reset
-   * them, with the requests that they have brought. */
+  /** Accepts no new connections; open ones go on, each until its next answer. Those that wait to be accepted are accepted
+   * first: the kernel would reset them, with the requests that they have brought. It still resets one that comes between the
+   * loop's last look and the close, so that is done after a quiet turn of the loop: within about 20 µs. */
   async stopListening(): Promise<void> {
-    // Between two turns the loop has looked at all its sockets.
-    for (let turns = 0; turns < 2; turns++) await leaveCallback()
+    this.#isLeaving = true
+    for (let turns = 0; turns < MOST_TURNS; turns++) {
+      const began = performance.now()
+      await leaveCallback()
+      // Only a whole turn has looked at all sockets.
+      if (turns > 0 && performance.now() - began < QUIET_TURN_MS) break
+    }
     this.#closeListener()
   }
 
@@ -277,7 +300,7 @@ export class HttpServer implements Router, SocketRouter {
     exchange.answering = true
     const { body = '' } = reply
     const bodiless = exchange.method === 'HEAD' || reply.status === 204 || reply.status === 304
-    const close = reply.close || this.#options.connections?.keeps(res.getRemoteAddress(), this.#connections) === false
+    const close = reply.close || this.#isLeaving || this.#options.connections?.keeps(res.getRemoteAddress(), this.#connections) === false
     res.cork(() => {
       res.writeStatus(statusLine(reply.status))
       for (const name in headers) if (reply.headers?.[name] === undefined) res.writeHeader(name, headers[name]!)

@@ -55,9 +55,11 @@ export class Target {
     this.#timer = setInterval(() => this.#poll(), POLL_MS)
   }
 
-  /** One that runs already. @throws Error when there is none */
+  /** One that runs already. @throws Error when there is none, or its gateways share a port */
   static at(data: string): Target {
-    if (!read(data)) throw new Error(`${join(data, 'cluster.json')} cannot be read: does a cluster run there?`)
+    const record = read(data)
+    if (!record) throw new Error(`${join(data, 'cluster.json')} cannot be read: does a cluster run there?`)
+    if (new Set(record.gateways.map(({ url }) => url)).size < record.gateways.length) throw new Error('its gateways share a port, and nobody knows which one a viewer is at: start it with SHARE_PORT=false')
     return new Target(data)
   }
 

@@ -39,6 +39,7 @@ t.test('what a node answers is judged', async t => {
     [with_(/open_fds 30/, 'open_fds 19000'), 'problem descriptors_low'],
     [with_(/max_fds 20000/, 'max_fds 1024'), 'problem descriptors_low'],
     [with_(/bytes 16384/, 'bytes 4294967295'), 'problem lowat_high'],
+    [with_(/$/, '\nlive_tcp_migrate_req 0'), 'problem migrate_off'],
     [with_(/$/, '\nlive_tls_files_usable 0'), 'problem certificate_unusable'],
     [with_(/$/, `\nlive_tls_certificate_expires_timestamp_seconds ${NOW / 1000 + 6 * 86_400}`), 'problem certificate_expires'],
     [with_(/$/, `\nlive_tls_certificate_expires_timestamp_seconds ${NOW / 1000 - 1}`), 'problem certificate_expires'],

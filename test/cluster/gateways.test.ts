@@ -19,6 +19,8 @@ const post = (url: string) => fetch(`${url}/comments/demo`, { method: 'POST', he
 t.test('gateways are listed, and drained and taken back by their id', async t => {
   const cluster = await startCluster(t, ['--gateways', '2', '--edges', '1', '--dispatchers', '1', '--watchdog', '0'])
   const { url } = cluster.member('gateway-2')
+  t.not(url, cluster.url)
+  t.match(cluster.output, /^gateways +each has a port of its own: SHARE_PORT is false$/m)
   const news = new RunningCommand(['watch'], { env: cluster.zookeeperEnv })
   t.after(() => news.interrupt())
   await until(() => news.stderr.includes('watching'))

@@ -29,7 +29,8 @@ export interface StartOptions {
   readonly under?: readonly string[]
 }
 
-/** A whole cluster in processes of its own, as `npm start` runs it. */
+/** A whole cluster in processes of its own, as `npm start` runs it; but each gateway has a port of its own unless SHARE_PORT
+ * says otherwise, so that a test can choose one. */
 export class Cluster extends Api {
   readonly data: string
   readonly exited: Promise<Exit>
@@ -43,7 +44,7 @@ export class Cluster extends Api {
     this.data = data
     const [command, ...args] = [...under, 'env', ...plainNode(env['NODE_OPTIONS']), entry, 'cluster', '--port', '0', '--data', this.data, ...flags]
     this.#process = spawn(command!, args, {
-      env: { ...process.env, ...env },
+      env: { ...process.env, SHARE_PORT: 'false', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })

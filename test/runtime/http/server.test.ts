@@ -1,13 +1,18 @@
+import { execFile } from 'node:child_process'
 import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { request } from 'undici'
+import { Ports } from '../../../cluster/ports.js'
 import { LiveError } from '../../../protocol/errors.js'
 import type { Exchange } from '../../../runtime/http/exchange.js'
 import { json } from '../../../runtime/http/reply.js'
 import { HttpServer, type Handler, type Method, type ServerOptions } from '../../../runtime/http/server.js'
 import { makeCertificate } from '../../support/certificate.js'
 import { tempFolder } from '../../support/cluster.js'
+import { whyNoNetwork } from '../../support/own-network.js'
 import { until } from '../../support/until.js'
 
 /** By `METHOD /pattern`. */
@@ -247,6 +252,62 @@ t.test('connections that wait to be accepted when a server stops listening are a
   await new Promise(resolve => process.nextTick(resolve)) // the kernel has them by now, and we have not run since
   await server.stopListening()
   for (const answer of await Promise.all(answers)) t.match(answer, /^HTTP\/1\.1 200 OK/)
+})
+
+t.test('an open connection of a server that stops listening ends with its next answer', async t => {
+  const { server, port } = serve(t, { 'GET /': () => json({}) })
+  const { socket, ended } = raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  const first = await new Promise<Buffer>(resolve => socket.once('data', resolve))
+  t.notMatch(first.toString(), /connection: close/i)
+  await server.stopListening()
+  t.notOk(socket.destroyed)
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  t.match((await ended).slice(first.length), /^HTTP\/1\.1 200 OK\r\n(.+\r\n)*connection: close\r\n/i)
+})
+
+const isLinux = process.platform === 'linux'
+
+t.test('servers that share a port all get connections, and none is lost when one leaves or comes back', { skip: !isLinux && 'only Linux spreads connections' }, async t => {
+  const served = [0, 0]
+  const servers = served.map((_, which) => {
+    const server = new HttpServer({ onBug: error => t.fail(String(error)) }).route('GET', '/', () => {
+      served[which]!++
+      return json({})
+    })
+    t.after(() => server.close())
+    return server
+  }) as [HttpServer, HttpServer]
+  const port = await new Ports().take('127.0.0.1')
+  for (const server of servers) t.equal(server.listen('127.0.0.1', port, true), port)
+  const alone = new HttpServer({ onBug: error => t.fail(String(error)) })
+  t.after(() => alone.close())
+  t.throws(() => alone.listen('127.0.0.1', port), { code: 'UNAVAILABLE' }, 'who does not share it does not get it')
+
+  const ask = async (times: number) => {
+    served.fill(0)
+    const answers = await Promise.all(Array.from({ length: times }, () => raw(t, port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n').ended))
+    for (const answer of answers) t.match(answer, /^HTTP\/1\.1 200 OK/)
+  }
+  await ask(60)
+  t.ok(served.every(count => count > 0), `${served.join(' and ')} of 60`)
+  const asked = ask(60)
+  await new Promise(resolve => process.nextTick(resolve)) // the kernel has them by now, and we have not run since
+  await servers[0].stopListening()
+  await asked
+  await ask(20)
+  t.same(served, [0, 20])
+  servers[0].listen('127.0.0.1', port, true)
+  await ask(60)
+  t.ok(served.every(count => count > 0), `${served.join(' and ')} of 60`)
+})
+
+t.test('with tcp_migrate_req the kernel gives the connections that wait at a listener to another one of its port', async t => {
+  const why = whyNoNetwork()
+  if (why !== undefined) return t.comment(`not tried: ${why}`)
+  const { stdout } = await promisify(execFile)('unshare', ['-rn', process.execPath, fileURLToPath(new URL('../../support/migrated-connections.js', import.meta.url))])
+  const { kept, migrated } = JSON.parse(stdout) as Record<'kept' | 'migrated', { answered: number; reset: number }>
+  t.ok(kept.reset > 0 && kept.answered > 0, `without it ${kept.reset} of 60 are reset`)
+  t.same(migrated, { answered: 60, reset: 0 })
 })
 
 t.test('the address of a peer is IPv4 where it is one, also on a listener for both', async t => {
