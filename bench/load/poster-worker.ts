@@ -33,6 +33,9 @@ export interface Posted {
   readonly lastAt: number
 }
 
+/** Before a connection is opened in place of one that broke. */
+const AGAIN_MS = 50
+
 const { targets, schedule, connections, eventBytes, flatOut, patienceMs, latency } = workerData as PosterWorkerData
 const port = parentPort!
 const histogram = new Histogram(new Float64Array(latency))
@@ -45,29 +48,43 @@ let lastAt = 0
 let next = 0
 let inFlight = 0
 let opened = 0
+/** Connections that were closed: one is opened again when a post needs it. */
+let closed = 0
 
-while (opened < connections) open()
+while (opened < connections) idle.push(open())
 tick()
 
-function open(): void {
+function open(): PostConnection {
   const target = targets[opened++ % targets.length]!
-  const connection = new PostConnection(target, () => {
+  const connection = new PostConnection(target, orderly => {
     all.delete(connection)
     const at = idle.indexOf(connection)
     if (at >= 0) idle.splice(at, 1)
-    setTimeout(() => isDone() || open(), 50)
+    if (orderly) closed++
+    else setTimeout(() => closed++, AGAIN_MS)
   })
   all.add(connection)
-  idle.push(connection)
+  return connection
+}
+
+/** @returns undefined while each connection has a post under way */
+function free(): PostConnection | undefined {
+  if (idle.length > 0 || closed === 0) return idle.pop()
+  closed--
+  return open()
+}
+
+/** Sends the posts that are due, as far as there are connections for them. */
+function send(now: number): void {
+  while (flatOut ? now >= schedule.startAt && now < flatOut.until : next < schedule.count && dueAt(schedule, next) <= now) {
+    const connection = free()
+    if (!connection) return
+    post(connection, flatOut ? now : dueAt(schedule, next))
+  }
 }
 
 function tick(): void {
-  const now = wallMs()
-  if (!flatOut) {
-    while (next < schedule.count && idle.length > 0 && dueAt(schedule, next) <= now) post(idle.pop()!, dueAt(schedule, next))
-  } else if (now >= schedule.startAt) {
-    while (idle.length > 0 && now < flatOut.until) post(idle.pop()!, now)
-  }
+  send(wallMs())
   if (wallMs() > (flatOut?.until ?? endsAt(schedule)) + patienceMs) giveUp()
   if (isDone()) {
     for (const connection of all) connection.close()
@@ -98,10 +115,8 @@ function post(connection: PostConnection, due: number): void {
     const now = wallMs()
     if (status >= 200 && status < 300) accept(number, due, now)
     else refused[status] = (refused[status] ?? 0) + 1
-    if (!all.has(connection)) return
-    if (flatOut && now < flatOut.until) post(connection, now)
-    else if (!flatOut && next < schedule.count && dueAt(schedule, next) <= now) post(connection, dueAt(schedule, next))
-    else idle.push(connection)
+    if (all.has(connection)) idle.push(connection)
+    send(now)
   })
 }
 

@@ -50,6 +50,21 @@ t.test('a post whose connection is closed is not taken, and the next ones go to 
   t.equal(accepted.reduce((sum, each) => sum + each, 0), 40)
 })
 
+// A gateway that is nearly full does so.
+t.test('posts to a server that closes each connection with its answer are all taken, each on a connection of its own', async t => {
+  const sockets = new Set<unknown>()
+  const target = await serve(t, (req, res) => {
+    req.resume()
+    sockets.add(req.socket)
+    res.writeHead(201, { 'content-length': '2', connection: 'close' }).end('{}')
+  })
+  const schedule: Schedule = { startAt: wallMs() + 100, stepMs: 1, warm: 0, pauseMs: 0, count: 200, videos: 1 }
+  const { accepted, refused } = await new Poster({ targets: [target], schedule, connections: 2, eventBytes: 140 }).done
+  t.same(refused, {})
+  t.equal(accepted.reduce((sum, each) => sum + each, 0), 200)
+  t.equal(sockets.size, 200)
+})
+
 t.test('posts that are not answered are given up', async t => {
   const target = await serve(t, req => req.resume())
   const schedule: Schedule = { startAt: wallMs(), stepMs: 1, warm: 0, pauseMs: 0, count: 10, videos: 1 }
