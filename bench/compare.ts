@@ -100,7 +100,7 @@ export async function sideBySide(candidates: readonly Candidate[], work: Work, p
 async function once(start: Candidate['start'], flushIntervalMs: number, work: Work, progress: Progress): Promise<Outcome> {
   progress.step('starting')
   await using system = await start(flushIntervalMs)
-  return await fanOut(system, { ...work, opaque: system.name.endsWith('gzip') }, progress)
+  return await fanOut(system, work, progress)
 }
 
 function isOurs({ system }: Pick<Outcome, 'system'>): boolean {

@@ -50,7 +50,7 @@ export const fanout: Benchmark = {
 /** One after the other in one run, since only then can they be compared. */
 async function withAndWithoutTls(flags: Flags, progress: Progress): Promise<Findings> {
   const options = liveOptions(flags)
-  const work = workOf(flags, { viewers: Math.min(numberOf(flags, 'viewers'), TLS_VIEWERS), rate: numberOf(flags, 'rate'), opaque: options.gzip === true })
+  const work = workOf(flags, { viewers: Math.min(numberOf(flags, 'viewers'), TLS_VIEWERS), rate: numberOf(flags, 'rate') })
   const outcomes: Outcome[] = []
   for (const start of [() => LiveSystem.start(options), () => LiveSystem.start({ ...options, tls: true }), () => startBehindNginx(options)] satisfies (() => Promise<RunningSystem>)[]) {
     progress.title(`${work.viewers} viewers, ${work.rate} comments/s, through the ${options.via}`)
@@ -78,7 +78,7 @@ async function fanoutOnce(flags: Flags, progress: Progress, wanted: number, rate
   progress.title(`${viewers} viewers, ${rate} comments/s, through the ${via}${gzip ? ', gzip' : ''}`)
   progress.step('starting a cluster')
   await using system = await LiveSystem.start(liveOptions(flags))
-  return await fanOut(system, workOf(flags, { viewers, rate, opaque: gzip }), progress)
+  return await fanOut(system, workOf(flags, { viewers, rate }), progress)
 }
 
 /** The usual work, from the common flags. */

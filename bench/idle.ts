@@ -28,7 +28,7 @@ export const idle: Benchmark = {
     const viewers = new Viewers(flags.threads)
     try {
       const before = { memory: memoryOf(system), kernel: tcpMemoryBytes() }
-      viewers.connect({ targets: system.streams, viewers: count, videos: numberOf(flags, 'videos'), checked: flags.checked, joinRate: 0, opaque: false })
+      viewers.connect({ targets: system.streams, viewers: count, videos: numberOf(flags, 'videos'), checked: flags.checked, joinRate: 0 })
       await viewers.ready(READY_TIMEOUT_MS, ready => progress.step(`connecting ${count} viewers`, ready / count))
       await sleep(SETTLE_MS)
       const cpu = () => system.processes().filter(({ delivers }) => delivers).reduce((sum, { pid }) => sum + cpuSeconds(pid), 0)

@@ -35,7 +35,7 @@ export const join: Benchmark = {
     const present = new Viewers(flags.threads)
     const crowd = new Viewers(flags.threads)
     try {
-      present.connect({ targets: system.streams, viewers: PRESENT, videos: 1, checked: PRESENT, joinRate: 0, opaque: false })
+      present.connect({ targets: system.streams, viewers: PRESENT, videos: 1, checked: PRESENT, joinRate: 0 })
       await present.ready(READY_TIMEOUT_MS)
       const seconds = coming / joinRate
       const schedule: Schedule = { startAt: wallMs() + 300, stepMs: 1000 / RATE, warm: 3 * RATE, pauseMs: 0, count: Math.ceil((seconds + 4) * RATE), videos: 1 }
@@ -44,7 +44,7 @@ export const join: Benchmark = {
       await waitUntil(measuredFrom(schedule), share => progress.step('warming up', share))
       const edge = () => system.processes().filter(({ delivers }) => delivers).reduce((sum, { pid }) => sum + cpuSeconds(pid), 0)
       const cpuBefore = edge()
-      const startAt = crowd.connect({ targets: system.streams, viewers: coming, videos: 1, checked: 1, joinRate, opaque: false })
+      const startAt = crowd.connect({ targets: system.streams, viewers: coming, videos: 1, checked: 1, joinRate })
       await crowd.ready(READY_TIMEOUT_MS, ready => progress.step('viewers are coming', ready / coming))
       const took = (wallMs() - startAt) / 1000
       const cpu = edge() - cpuBefore

@@ -1,6 +1,6 @@
 import { HISTOGRAM_BUCKETS, Histogram } from '../measure/histogram.js'
 
-const COUNTERS = ['connected', 'ready', 'failed', 'lost', 'comments', 'checkedComments', 'bytes', 'reads'] as const
+const COUNTERS = ['connected', 'ready', 'failed', 'lost', 'comments', 'bytes', 'reads'] as const
 const HISTOGRAMS = ['posted', 'accepted', 'joined', 'back'] as const
 type Counter = (typeof COUNTERS)[number]
 
