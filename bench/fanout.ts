@@ -1,5 +1,5 @@
 import { count, part, positive } from './arguments.js'
-import { numberOf, type Benchmark, type Findings, type Flags } from './benchmark.js'
+import { numberOf, viaOf, type Benchmark, type Findings, type Flags } from './benchmark.js'
 import { lines } from './report/chart.js'
 import type { Progress } from './report/progress.js'
 import { resultTable } from './report/result-table.js'
@@ -25,7 +25,7 @@ export const fanout: Benchmark = {
     command
       .option('--viewers <count>', 'viewers of the video', count, 10_000)
       .option('--rate <count>', 'comments per second', positive, 100)
-      .option('--via <part>', 'part that viewers connect to: edge, or gateway as the public does', part, 'edge')
+      .option('--via <part>', 'part that viewers connect to: gateway as the public does, or edge', part, 'gateway')
       .option('--gzip', 'viewers accept gzip')
       .option('--tls', `the same without TLS, with TLS, and with TLS by nginx in front; at most ${TLS_VIEWERS} viewers`)
       .option('--sweep', `all combinations of rates ${SWEEP_RATES.join(', ')} and viewers ${SWEEP_VIEWERS.join(', ')}`),
@@ -39,7 +39,7 @@ export const fanout: Benchmark = {
       text: resultTable(outcomes),
       runs: outcomes,
       correct: outcomes.every(({ correct }) => correct),
-      chart: lines('The cost of a delivery', 'viewers', 'deliveries per CPU-second of the edge', rates.map(rate => ({
+      chart: lines('The cost of a delivery', 'viewers', 'deliveries per CPU-second of what writes to viewers', rates.map(rate => ({
         name: `${rate} comments/s`,
         points: outcomes.filter(each => each.rate === rate).map(each => [each.viewers, Math.round(each.deliveriesPerCpuSecond)] as const),
       }))),
@@ -69,7 +69,7 @@ function costs(outcomes: readonly Outcome[]): string {
 }
 
 function liveOptions(flags: Flags): LiveOptions {
-  return { via: flags['via'] === 'gateway' ? 'gateway' : 'edge', gzip: flags['gzip'] === true, profile: flags.profile }
+  return { via: viaOf(flags), gzip: flags['gzip'] === true, profile: flags.profile }
 }
 
 async function fanoutOnce(flags: Flags, progress: Progress, wanted: number, rate: number): Promise<Outcome> {

@@ -42,7 +42,7 @@ export const restart: Benchmark = {
       const held = await Promise.all(system.cluster.record().edges.map(async ({ id }) => ({ id, viewers: await system.cluster.metric(id, 'live_edge_viewers') })))
       const fullest = held.reduce((a, b) => (b.viewers > a.viewers ? b : a))
       const at = wallMs()
-      viewers.broken(at)
+      viewers.disturbed(at)
       system.cluster.kill(fullest.id)
       await waitUntil(at + flags.duration * 1000, share => progress.step('waiting for all to be back', share))
       const { posted } = await drained(viewers, { videos: 1, viewers: count, patienceMs: PATIENCE_MS }, endsAt(schedule), poster.done, progress)

@@ -38,8 +38,8 @@ export type Order =
   | ConnectOrder
   /** What is posted from now on; nothing was posted before that counts. */
   | { readonly kind: 'begin'; readonly schedule: Schedule }
-  /** At that time, Unix ms, something was broken. */
-  | { readonly kind: 'broken'; readonly at: number }
+  /** Something disturbs the viewers between these times, Unix ms. */
+  | { readonly kind: 'disturbed'; readonly from: number; readonly until: number }
   | { readonly kind: 'verify'; readonly accepted: Uint8Array; readonly settled: boolean }
   | { readonly kind: 'close' }
 
@@ -72,7 +72,7 @@ const faults = noFaults()
 let order: ConnectOrder | undefined
 let reader = new BlockReader()
 let schedule: Schedule | undefined
-let brokenAt = Infinity
+let disturbed = { from: Infinity, until: Infinity }
 let connecting = 0
 let closing = false
 let firstError: string | undefined
@@ -85,8 +85,8 @@ port.on('message', (message: Order) => {
       schedule = message.schedule
       for (const viewer of viewers) viewer.comments = 0
       return
-    case 'broken':
-      brokenAt = message.at
+    case 'disturbed':
+      disturbed = message
       return
     case 'verify':
       return port.postMessage(verify(message.accepted, message.settled))
@@ -201,12 +201,13 @@ function take(checker: Checker, viewer: Viewer, comments: ReturnType<BlockReader
     checker.take(comment)
     const due = dueAt(schedule!, comment.number)
     if (comment.number >= warm) {
-      stats.posted.record(at - due)
+      const histogram = due >= disturbed.from && due < disturbed.until ? stats.disturbed : stats.posted
+      histogram.record(at - due)
       if (comment.createdAt !== undefined) stats.accepted.record(at - comment.createdAt)
     }
-    if (!viewer.isBack && due > brokenAt) {
+    if (!viewer.isBack && due > disturbed.from) {
       viewer.isBack = true
-      stats.back.record(at - brokenAt)
+      stats.back.record(at - disturbed.from)
     }
   }
   stats.add('comments', comments.length)

@@ -82,15 +82,16 @@ export class Viewers {
     for (const worker of this.#workers) this.#send(worker, { kind: 'begin', schedule })
   }
 
-  broken(at: number): void {
-    for (const worker of this.#workers) this.#send(worker, { kind: 'broken', at })
+  /** Something disturbs the viewers between these times, Unix ms. Comments that are due then are timed apart. */
+  disturbed(from: number, until = Infinity): void {
+    for (const worker of this.#workers) this.#send(worker, { kind: 'disturbed', from, until })
   }
 
   get(counter: Parameters<ViewerStats['get']>[0]): number {
     return this.#stats.reduce((sum, stats) => sum + stats.get(counter), 0)
   }
 
-  histogram(name: 'posted' | 'accepted' | 'joined' | 'back'): Histogram {
+  histogram(name: 'posted' | 'disturbed' | 'accepted' | 'joined' | 'back'): Histogram {
     const all = new Histogram()
     for (const stats of this.#stats) all.add(stats[name])
     return all

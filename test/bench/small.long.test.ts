@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { run } from '../support/cluster.js'
+
+t.setTimeout(300_000)
+
+/** Runs a benchmark of a few viewers. @returns what it printed, and its runs */
+async function bench<Run>(t: Test, ...argv: string[]): Promise<{ stdout: string; runs: Run[] }> {
+  const json = join(t.testdir(), 'run.json')
+  const { status, stdout, stderr } = await run(['bench', ...argv, '--json', json])
+  t.equal(status, 0, stderr)
+  return { stdout, runs: (JSON.parse(readFileSync(json, 'utf8')) as { runs: Run[] }).runs }
+}
+
+t.test('a burst is delivered through a gateway, and straight from an edge', async t => {
+  for (const via of ['gateway', 'edge']) {
+    const { stdout } = await bench(t, 'burst', '--via', via, '--viewers', '20', '--comments', '20')
+    t.match(stdout, new RegExp(`live-comments, ${via} +20 +20 .* kept up[^]*bare write loop +20 +20 `))
+  }
+})
+
+t.test('a crowd joins, and those that are there already are timed before and meanwhile', async t => {
+  const { stdout, runs } = await bench<object>(t, 'join', '--viewers', '50', '--joins', '50', '--present', '10')
+  t.match(stdout, /during: p50 ms[^]* nothing missed/)
+  const latency = { p50: Number, p99: Number, max: Number }
+  t.match(runs, [{ via: 'gateway', coming: 50, joinMs: latency, quietLatencyMs: latency, presentLatencyMs: latency, clientCpu: Number }])
+})
