@@ -20,6 +20,7 @@ run gateway fanout --via gateway --viewers 14000 --rate 50
 run gateway-gzip fanout --via gateway --viewers 9000 --rate 1000 --gzip
 run relay relay
 run tls fanout --via edge --tls --rate 8
+run tls-gateway fanout --tls --rate 20
 run burst burst --via edge
 run burst-gateway burst
 run idle idle --via edge
