@@ -24,7 +24,8 @@ run tls-gateway fanout --tls --rate 20
 run burst burst --via edge
 run burst-gateway burst
 run idle idle --via edge
-run idle-gateway idle --via gateway --viewers 18000
+run idle-cluster idle-cluster --duration 30
+run idle-gateway idle --viewers 18000
 run join join --via edge
 run join-gateway join
 run post post

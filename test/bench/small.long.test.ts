@@ -26,3 +26,10 @@ t.test('a crowd joins, and those that are there already are timed before and mea
   const latency = { p50: Number, p99: Number, max: Number }
   t.match(runs, [{ via: 'gateway', coming: 50, joinMs: latency, quietLatencyMs: latency, presentLatencyMs: latency, clientCpu: Number }])
 })
+
+t.test('each process of a cluster that nobody uses is shown', async t => {
+  const { stdout, runs } = await bench<{ name: string; cores: number; wakeUpsPerSecond: number }>(t, 'idle-cluster', '--duration', '2', '--edges', '2')
+  t.same(runs.map(({ name }) => name), ['zookeeper-1', 'gateway-1', 'dispatcher-1', 'edge-1', 'edge-2', 'supervisor'])
+  for (const { name, cores, wakeUpsPerSecond } of runs) t.ok(cores > 0 && cores < 1 && wakeUpsPerSecond > 0, `${name}: ${cores} of a core, ${wakeUpsPerSecond} wake-ups/s`)
+  t.match(stdout, /gateway-1 +[\d.]+%/)
+})
