@@ -33,3 +33,10 @@ t.test('each process of a cluster that nobody uses is shown', async t => {
   for (const { name, cores, wakeUpsPerSecond } of runs) t.ok(cores > 0 && cores < 1 && wakeUpsPerSecond > 0, `${name}: ${cores} of a core, ${wakeUpsPerSecond} wake-ups/s`)
   t.match(stdout, /gateway-1 +[\d.]+%/)
 })
+
+t.test('posts are stored flat out and by a schedule, at a cost to the system and to the client', async t => {
+  const { stdout, runs } = await bench<{ postsPerSecond: number; systemMicroseconds: number; clientMicroseconds: number }>(t, 'post', '--duration', '2', '--connections', '8', '--videos', '4')
+  t.match(stdout, /µs\/post: system +client\nflat out [^]*\/s by schedule /)
+  t.equal(runs.length, 2)
+  for (const { postsPerSecond, systemMicroseconds, clientMicroseconds } of runs) t.ok(postsPerSecond > 0 && systemMicroseconds > 0 && clientMicroseconds > 0)
+})
