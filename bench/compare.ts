@@ -8,7 +8,7 @@ import { fanOut, type Outcome, type Work } from './run.js'
 import { startBare } from './systems/bare.js'
 import { startBetterSse } from './systems/better-sse.js'
 import { startCentrifugo } from './systems/centrifugo.js'
-import { startGoim } from './systems/goim.js'
+import { GOIM_DEFAULT, startGoim } from './systems/goim.js'
 import { NotInstalledError } from './systems/installed.js'
 import { LiveSystem } from './systems/live.js'
 import { startMercure } from './systems/mercure.js'
@@ -37,6 +37,7 @@ const systems: Readonly<Record<string, Start>> = {
   centrifugo: () => startCentrifugo(process.env),
   mercure: () => startMercure(process.env),
   goim: () => startGoim(process.env),
+  'goim-default': () => startGoim(process.env, GOIM_DEFAULT),
 }
 
 export const compare: Benchmark = {
