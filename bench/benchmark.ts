@@ -34,6 +34,11 @@ export interface Findings {
   readonly correct: boolean
 }
 
+/** The part that viewers connect to, as `--via` says. */
+export function viaOf(flags: Flags): 'edge' | 'gateway' {
+  return flags['via'] === 'edge' ? 'edge' : 'gateway'
+}
+
 /** The value of a numeric flag. */
 export function numberOf(flags: Flags, name: string): number {
   return flags[name] as number

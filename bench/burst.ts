@@ -1,5 +1,5 @@
-import { count } from './arguments.js'
-import { numberOf, type Benchmark } from './benchmark.js'
+import { count, part } from './arguments.js'
+import { numberOf, viaOf, type Benchmark } from './benchmark.js'
 import { sideBySide } from './compare.js'
 import { workOf } from './fanout.js'
 import { bars } from './report/chart.js'
@@ -16,6 +16,7 @@ export const burst: Benchmark = {
     command
       .option('--viewers <count>', 'viewers of the video', count, 10_000)
       .option('--comments <count>', 'comments within the second', count, 100)
+      .option('--via <part>', 'part that viewers connect to: gateway as the public does, or edge', part, 'gateway')
       .option('--gzip', 'viewers accept gzip'),
   async run(flags, progress) {
     const gzip = flags['gzip'] === true
@@ -23,7 +24,7 @@ export const burst: Benchmark = {
     const rate = numberOf(flags, 'comments')
     const found = await sideBySide(
       [
-        { name: 'live', start: () => LiveSystem.start({ via: 'edge', gzip, profile: flags.profile }) },
+        { name: 'live', start: () => LiveSystem.start({ via: viaOf(flags), gzip, profile: flags.profile }) },
         { name: 'bare', start: startBare },
       ],
       workOf(flags, { viewers, rate, seconds: 1, warmSeconds: 1, pauseMs: PAUSE_MS }),

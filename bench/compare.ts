@@ -8,7 +8,7 @@ import { fanOut, type Outcome, type Work } from './run.js'
 import { startBare } from './systems/bare.js'
 import { startBetterSse } from './systems/better-sse.js'
 import { startCentrifugo } from './systems/centrifugo.js'
-import { startGoim } from './systems/goim.js'
+import { GOIM_DEFAULT, startGoim } from './systems/goim.js'
 import { NotInstalledError } from './systems/installed.js'
 import { LiveSystem } from './systems/live.js'
 import { startMercure } from './systems/mercure.js'
@@ -27,6 +27,9 @@ const systems: Readonly<Record<string, Start>> = {
   live: ({ profile }) => LiveSystem.start({ via: 'edge', profile }),
   'live-gzip': ({ profile }) => LiveSystem.start({ via: 'edge', gzip: true, profile }),
   bare: (_flags, flushIntervalMs) => startBare(flushIntervalMs),
+  'gateway-tls': ({ profile }) => LiveSystem.start({ via: 'gateway', tls: true, profile }),
+  'live-tls': ({ profile }) => LiveSystem.start({ via: 'edge', tls: true, profile }),
+  'bare-tls': (_flags, flushIntervalMs) => startBare(flushIntervalMs, { tls: true }),
   nchan: () => startNchan(),
   redis: () => startRedis(),
   'socket.io': () => startSocketIo(),
@@ -34,6 +37,7 @@ const systems: Readonly<Record<string, Start>> = {
   centrifugo: () => startCentrifugo(process.env),
   mercure: () => startMercure(process.env),
   goim: () => startGoim(process.env),
+  'goim-default': () => startGoim(process.env, GOIM_DEFAULT),
 }
 
 export const compare: Benchmark = {
@@ -43,10 +47,11 @@ export const compare: Benchmark = {
     command
       .option('--viewers <count>', 'viewers of the video', count, 10_000)
       .option('--rate <count>', 'comments per second', positive, 100)
+      .option('--tls', 'ours and the bare write loop over TLS too')
       .option('--only <names>', `systems to run, comma-separated: ${Object.keys(systems).join(',')}`, someOf(Object.keys(systems)))
       .addHelpText('after', `\nA system that falls behind has until ${PATIENCE_MS / 1000} s after its last post was due; the table shows what it did by then.\nEach system takes at most --duration and a minute, plus up to two minutes for its viewers to connect.`),
   async run(flags, progress) {
-    const only = typeof flags['only'] === 'string' ? flags['only'].split(',') : Object.keys(systems)
+    const only = typeof flags['only'] === 'string' ? flags['only'].split(',') : Object.keys(systems).filter(name => flags['tls'] === true || !name.endsWith('-tls'))
     const chosen = Object.entries(systems).filter(([name]) => only.includes(name))
     return await sideBySide(
       chosen.map(([name, start]) => ({ name, start: flushIntervalMs => start(flags, flushIntervalMs) })),
@@ -100,7 +105,7 @@ export async function sideBySide(candidates: readonly Candidate[], work: Work, p
 async function once(start: Candidate['start'], flushIntervalMs: number, work: Work, progress: Progress): Promise<Outcome> {
   progress.step('starting')
   await using system = await start(flushIntervalMs)
-  return await fanOut(system, { ...work, opaque: system.name.endsWith('gzip') }, progress)
+  return await fanOut(system, work, progress)
 }
 
 function isOurs({ system }: Pick<Outcome, 'system'>): boolean {

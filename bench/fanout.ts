@@ -1,9 +1,10 @@
 import { count, part, positive } from './arguments.js'
-import { numberOf, type Benchmark, type Findings, type Flags } from './benchmark.js'
+import { numberOf, viaOf, type Benchmark, type Findings, type Flags } from './benchmark.js'
 import { lines } from './report/chart.js'
 import type { Progress } from './report/progress.js'
 import { resultTable } from './report/result-table.js'
 import { fanOut, type Outcome, type Work } from './run.js'
+import { startBare } from './systems/bare.js'
 import { LiveSystem, type LiveOptions } from './systems/live.js'
 import { startBehindNginx } from './systems/nginx-tls.js'
 import type { RunningSystem } from './systems/system.js'
@@ -25,9 +26,9 @@ export const fanout: Benchmark = {
     command
       .option('--viewers <count>', 'viewers of the video', count, 10_000)
       .option('--rate <count>', 'comments per second', positive, 100)
-      .option('--via <part>', 'part that viewers connect to: edge, or gateway as the public does', part, 'edge')
+      .option('--via <part>', 'part that viewers connect to: gateway as the public does, or edge', part, 'gateway')
       .option('--gzip', 'viewers accept gzip')
-      .option('--tls', `the same without TLS, with TLS, and with TLS by nginx in front; at most ${TLS_VIEWERS} viewers`)
+      .option('--tls', `the same without TLS, with TLS, and with TLS by nginx in front, then a bare write loop without and with TLS; at most ${TLS_VIEWERS} viewers`)
       .option('--sweep', `all combinations of rates ${SWEEP_RATES.join(', ')} and viewers ${SWEEP_VIEWERS.join(', ')}`),
   async run(flags, progress) {
     if (flags['tls'] === true) return await withAndWithoutTls(flags, progress)
@@ -39,7 +40,7 @@ export const fanout: Benchmark = {
       text: resultTable(outcomes),
       runs: outcomes,
       correct: outcomes.every(({ correct }) => correct),
-      chart: lines('The cost of a delivery', 'viewers', 'deliveries per CPU-second of the edge', rates.map(rate => ({
+      chart: lines('The cost of a delivery', 'viewers', 'deliveries per CPU-second of what writes to viewers', rates.map(rate => ({
         name: `${rate} comments/s`,
         points: outcomes.filter(each => each.rate === rate).map(each => [each.viewers, Math.round(each.deliveriesPerCpuSecond)] as const),
       }))),
@@ -50,11 +51,20 @@ export const fanout: Benchmark = {
 /** One after the other in one run, since only then can they be compared. */
 async function withAndWithoutTls(flags: Flags, progress: Progress): Promise<Findings> {
   const options = liveOptions(flags)
-  const work = workOf(flags, { viewers: Math.min(numberOf(flags, 'viewers'), TLS_VIEWERS), rate: numberOf(flags, 'rate'), opaque: options.gzip === true })
+  const work = workOf(flags, { viewers: Math.min(numberOf(flags, 'viewers'), TLS_VIEWERS), rate: numberOf(flags, 'rate') })
   const outcomes: Outcome[] = []
-  for (const start of [() => LiveSystem.start(options), () => LiveSystem.start({ ...options, tls: true }), () => startBehindNginx(options)] satisfies (() => Promise<RunningSystem>)[]) {
-    progress.title(`${work.viewers} viewers, ${work.rate} comments/s, through the ${options.via}`)
-    progress.step('starting a cluster')
+  /** The bare loop gathers for as long as the run did that it stands beside. */
+  const gathers = (run: number) => outcomes[run]?.flushIntervalMs ?? 0
+  const starts: readonly (() => Promise<RunningSystem>)[] = [
+    () => LiveSystem.start(options),
+    () => LiveSystem.start({ ...options, tls: true }),
+    () => startBehindNginx(options),
+    () => startBare(gathers(0)),
+    () => startBare(gathers(1), { tls: true }),
+  ]
+  for (const start of starts) {
+    progress.title(`${work.viewers} viewers, ${work.rate} comments/s, through the ${options.via}: ${outcomes.length + 1} of ${starts.length}`)
+    progress.step('starting')
     await using system = await start()
     outcomes.push(await fanOut(system, work, progress))
   }
@@ -63,13 +73,19 @@ async function withAndWithoutTls(flags: Flags, progress: Progress): Promise<Find
 
 /** What a delivery costs the processes that write to viewers, and nginx. */
 function costs(outcomes: readonly Outcome[]): string {
-  const [plain, tls, nginx] = outcomes.map(({ deliveriesPerCpuSecond }) => 1e6 / deliveriesPerCpuSecond) as [number, number, number]
-  const times = (cost: number) => `${cost.toFixed(2)} µs, ${(cost / plain).toFixed(2)} times as much`
-  return `A delivery costs ${plain.toFixed(2)} µs of processor without TLS; with TLS ${times(tls)}; with TLS by nginx ${times(nginx)}.\n`
+  const [plain, tls, nginx, bare, bareTls] = outcomes.map(({ deliveriesPerCpuSecond }) => 1e6 / deliveriesPerCpuSecond) as [number, number, number, number, number]
+  const us = (cost: number) => `${cost.toFixed(2)} µs`
+  const times = (cost: number, of: number) => `${us(cost)}, ${(cost / of).toFixed(2)} times as much`
+  return (
+    `A delivery costs ${us(plain)} of processor without TLS; with TLS ${times(tls, plain)}; with TLS by nginx ${times(nginx, plain)}.\n` +
+    `It costs the bare write loop ${us(bare)} without TLS; with TLS ${times(bareTls, bare)}.\n` +
+    // The fewer writes, the cheaper a delivery: only runs that gathered alike say what TLS costs.
+    `Comments gathered for ${outcomes.slice(0, 3).map(({ flushIntervalMs }) => (flushIntervalMs ?? 0).toFixed(0)).join(', ')} ms before a write; for the bare write loop as in the first two.\n`
+  )
 }
 
 function liveOptions(flags: Flags): LiveOptions {
-  return { via: flags['via'] === 'gateway' ? 'gateway' : 'edge', gzip: flags['gzip'] === true, profile: flags.profile }
+  return { via: viaOf(flags), gzip: flags['gzip'] === true, profile: flags.profile }
 }
 
 async function fanoutOnce(flags: Flags, progress: Progress, wanted: number, rate: number): Promise<Outcome> {
@@ -78,7 +94,7 @@ async function fanoutOnce(flags: Flags, progress: Progress, wanted: number, rate
   progress.title(`${viewers} viewers, ${rate} comments/s, through the ${via}${gzip ? ', gzip' : ''}`)
   progress.step('starting a cluster')
   await using system = await LiveSystem.start(liveOptions(flags))
-  return await fanOut(system, workOf(flags, { viewers, rate, opaque: gzip }), progress)
+  return await fanOut(system, workOf(flags, { viewers, rate }), progress)
 }
 
 /** The usual work, from the common flags. */

@@ -70,24 +70,20 @@ async function readPages(host: string, port: number, requests: readonly string[]
   const until = wallMs() + seconds * 1000
   let next = 0
   let failed = 0
-  const one = () =>
-    new Promise<void>(done => {
-      const connection = new PostConnection({ host, port }, () => {
-        clearTimeout(force)
-        done()
-      })
-      const force = setTimeout(() => connection.close(), seconds * 1000 + ANSWER_MS)
-      const ask = () => {
-        const since = wallMs()
-        if (since >= until) return connection.close()
-        connection.send(requests[next++ % requests.length]!, status => {
-          if (status === 200) histogram.record(wallMs() - since)
-          else failed++
-          if (status !== 0) ask()
-        })
-      }
-      ask()
-    })
+  const page = (connection: PostConnection) => new Promise<number>(answered => connection.send(requests[next++ % requests.length]!, answered))
+  const one = async () => {
+    let open: PostConnection | undefined
+    const force = setTimeout(() => open?.close(), seconds * 1000 + ANSWER_MS)
+    for (let since = wallMs(); since < until; since = wallMs()) {
+      open ??= new PostConnection({ host, port }, () => (open = undefined))
+      const status = await page(open)
+      if (status === 200) histogram.record(wallMs() - since)
+      else failed++
+      if (status === 0) break
+    }
+    clearTimeout(force)
+    open?.close()
+  }
   await Promise.all(Array.from({ length: connections }, one))
   return { pagesPerSecond: histogram.total / seconds, latencyMs: quantiles(histogram), failed }
 }

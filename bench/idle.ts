@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { number, table } from '../cli/table.js'
 import { count, part } from './arguments.js'
-import { numberOf, type Benchmark } from './benchmark.js'
+import { numberOf, viaOf, type Benchmark } from './benchmark.js'
 import { wallMs } from './load/schedule.js'
 import { Viewers } from './load/viewers.js'
 import { cpuSeconds, tcpMemoryBytes } from './measure/process-usage.js'
@@ -18,17 +18,17 @@ export const idle: Benchmark = {
     command
       .option('--viewers <count>', 'viewers of all videos together', count, 15_000)
       .option('--videos <count>', 'videos, with equally many viewers', count, 1)
-      .option('--via <part>', 'part that viewers connect to: edge, or gateway (both are measured)', part, 'edge'),
+      .option('--via <part>', 'part that viewers connect to: gateway as the public does (both are measured), or edge', part, 'gateway'),
   async run(flags, progress) {
     const count = numberOf(flags, 'viewers')
-    const via = flags['via'] === 'gateway' ? 'gateway' : 'edge'
+    const via = viaOf(flags)
     progress.title(`${count} idle viewers`)
     progress.step('starting a cluster')
     await using system = await LiveSystem.start({ via, gateways: via === 'gateway' ? Math.ceil(count / 18_500) : 1, profile: flags.profile })
     const viewers = new Viewers(flags.threads)
     try {
       const before = { memory: memoryOf(system), kernel: tcpMemoryBytes() }
-      viewers.connect({ targets: system.streams, viewers: count, videos: numberOf(flags, 'videos'), checked: flags.checked, joinRate: 0, opaque: false })
+      viewers.connect({ targets: system.streams, viewers: count, videos: numberOf(flags, 'videos'), checked: flags.checked, joinRate: 0 })
       await viewers.ready(READY_TIMEOUT_MS, ready => progress.step(`connecting ${count} viewers`, ready / count))
       await sleep(SETTLE_MS)
       const cpu = () => system.processes().filter(({ delivers }) => delivers).reduce((sum, { pid }) => sum + cpuSeconds(pid), 0)

@@ -9,6 +9,7 @@ import { burst } from './burst.js'
 import { compare } from './compare.js'
 import { fanout } from './fanout.js'
 import { history } from './history.js'
+import { idleCluster } from './idle-cluster.js'
 import { idle } from './idle.js'
 import { join } from './join.js'
 import { many } from './many.js'
@@ -21,7 +22,7 @@ import { Progress } from './report/progress.js'
 import { restart } from './restart.js'
 import { sweep } from './sweep.js'
 
-const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, post, history, restart, relay, placement, sweep, attack]
+const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, idleCluster, post, history, restart, relay, placement, sweep, attack]
 
 /** Runs a benchmark and sets the exit status: 0; 1 if a run of ours lost, duplicated or misplaced a comment; 2 for wrong usage.
  * @param argv the arguments after `bench` */

@@ -16,9 +16,14 @@ interface PostOutcome {
   readonly postsPerSecond: number
   readonly latencyMs: Quantiles | undefined
   readonly refused: Readonly<Record<number, number>>
-  /** Of one core. */
+  /** Of one core, by process; the client is this one. */
   readonly cpu: Readonly<Record<string, number>>
+  /** Processor time that a post costs all of the system's processes, and the client, µs. */
+  readonly systemMicroseconds: number
+  readonly clientMicroseconds: number
 }
+
+const CLIENT = 'client'
 
 export const post: Benchmark = {
   name: 'post',
@@ -34,15 +39,20 @@ export const post: Benchmark = {
     await using system = await LiveSystem.start({ via: 'edge', profile: flags.profile })
     const connections = numberOf(flags, 'connections')
     const videos = numberOf(flags, 'videos')
-    const common = { targets: system.posts, connections, eventBytes: flags.size }
+    const common = { targets: system.posts, connections, eventBytes: flags.size, unread: true }
     const measure = async (how: string, poster: Poster, from: number, until: number): Promise<PostOutcome> => {
-      const cpu = () => system.processes().map(({ name, pid }) => [name, cpuSeconds(pid)] as const)
+      const cpu = (): (readonly [string, number])[] => {
+        const { user, system: kernel } = process.cpuUsage()
+        return [...system.processes().map(({ name, pid }) => [name, cpuSeconds(pid)] as const), [CLIENT, (user + kernel) / 1e6]]
+      }
       await waitUntil(from, share => progress.step(`${how}: warming up`, share))
       const before = new Map(cpu())
       await waitUntil(until, share => progress.step(`${how}: measuring`, share))
       const used = Object.fromEntries(cpu().map(([name, seconds]) => [name, (seconds - before.get(name)!) / flags.duration]))
       const { measured, refused, lastAt } = await poster.done
-      return { how, postsPerSecond: measured / ((Math.max(until, lastAt) - from) / 1000), latencyMs: quantiles(poster.latency), refused, cpu: used }
+      const postsPerSecond = measured / ((Math.max(until, lastAt) - from) / 1000)
+      const cores = Object.entries(used).reduce((sum, [name, cores]) => sum + (name === CLIENT ? 0 : cores), 0)
+      return { how, postsPerSecond, latencyMs: quantiles(poster.latency), refused, cpu: used, systemMicroseconds: (cores / postsPerSecond) * 1e6, clientMicroseconds: (used[CLIENT]! / postsPerSecond) * 1e6 }
     }
 
     const startAt = wallMs() + 300
@@ -59,8 +69,8 @@ export const post: Benchmark = {
     const outcomes = [most, half]
     return {
       text: table(
-        [{ head: 'posts' }, { head: 'stored/s', align: 'right' }, { head: 'p50 ms', align: 'right' }, { head: 'p99', align: 'right' }, { head: 'p99.9', align: 'right' }, { head: 'refused', align: 'right' }, { head: 'cores: gateway', align: 'right' }, { head: 'dispatcher', align: 'right' }],
-        outcomes.map(({ how, postsPerSecond, latencyMs, refused, cpu }) => [
+        [{ head: 'posts' }, { head: 'stored/s', align: 'right' }, { head: 'p50 ms', align: 'right' }, { head: 'p99', align: 'right' }, { head: 'p99.9', align: 'right' }, { head: 'refused', align: 'right' }, { head: 'cores: gateway', align: 'right' }, { head: 'dispatcher', align: 'right' }, { head: 'client', align: 'right' }, { head: 'µs/post: system', align: 'right' }, { head: 'client', align: 'right' }],
+        outcomes.map(({ how, postsPerSecond, latencyMs, refused, cpu, systemMicroseconds, clientMicroseconds }) => [
           how,
           whole(postsPerSecond),
           ms(latencyMs?.p50),
@@ -69,6 +79,9 @@ export const post: Benchmark = {
           String(Object.values(refused).reduce((sum, count) => sum + count, 0)),
           (cpu['gateway-1'] ?? 0).toFixed(2),
           (cpu['dispatcher-1'] ?? 0).toFixed(2),
+          (cpu[CLIENT] ?? 0).toFixed(2),
+          systemMicroseconds.toFixed(0),
+          clientMicroseconds.toFixed(1),
         ]),
         false,
       ),

@@ -32,7 +32,7 @@ export const restart: Benchmark = {
     await using system = await LiveSystem.start({ via: 'gateway', gateways: Math.ceil(count / PER_GATEWAY), edges: 2, profile: flags.profile })
     const viewers = new Viewers(flags.threads)
     try {
-      viewers.connect({ targets: system.streams, viewers: count, videos: 1, checked: count, joinRate: 0, opaque: false })
+      viewers.connect({ targets: system.streams, viewers: count, videos: 1, checked: count, joinRate: 0 })
       await viewers.ready(READY_TIMEOUT_MS, ready => progress.step(`connecting ${count} viewers`, ready / count))
       await sleep(1_500)
       const schedule: Schedule = { startAt: wallMs() + 300, stepMs: 1000 / RATE, warm: WARM_SECONDS * RATE, pauseMs: 0, count: Math.ceil((WARM_SECONDS + flags.duration) * RATE), videos: 1 }
@@ -42,10 +42,10 @@ export const restart: Benchmark = {
       const held = await Promise.all(system.cluster.record().edges.map(async ({ id }) => ({ id, viewers: await system.cluster.metric(id, 'live_edge_viewers') })))
       const fullest = held.reduce((a, b) => (b.viewers > a.viewers ? b : a))
       const at = wallMs()
-      viewers.broken(at)
+      viewers.disturbed(at)
       system.cluster.kill(fullest.id)
       await waitUntil(at + flags.duration * 1000, share => progress.step('waiting for all to be back', share))
-      const { posted } = await drained(viewers, { videos: 1, viewers: count, checked: count, patienceMs: PATIENCE_MS }, endsAt(schedule), poster.done, progress)
+      const { posted } = await drained(viewers, { videos: 1, viewers: count, patienceMs: PATIENCE_MS }, endsAt(schedule), poster.done, progress)
       const { faults } = await viewers.verify(posted.accepted, true)
       const back = viewers.histogram('back')
       progress.end()

@@ -25,7 +25,6 @@ export interface Work {
   /** Viewers whose events are all checked; the others only count comments. */
   readonly checked: number
   readonly threads: number
-  readonly opaque?: boolean
   /** How long to wait after the end of the schedule; comments that have not been accepted or delivered by then are given up. */
   readonly patienceMs: number
 }
@@ -109,7 +108,7 @@ export async function fanOut(system: RunningSystem, work: Work, progress: Progre
 async function measure(system: RunningSystem, work: Work, viewers: Viewers, progress: Progress): Promise<Outcome> {
   const empty = memoryOf(system)
   const emptyKernel = tcpMemoryBytes()
-  viewers.connect({ targets: system.streams, viewers: work.viewers, videos: work.videos, checked: work.checked, joinRate: 0, opaque: work.opaque ?? false })
+  viewers.connect({ targets: system.streams, viewers: work.viewers, videos: work.videos, checked: work.checked, joinRate: 0 })
   await viewers.ready(READY_TIMEOUT_MS, ready => progress.step(`connecting ${work.viewers} viewers`, ready / work.viewers))
   progress.step('waiting for quiet')
   await sleep(SETTLE_MS)
@@ -135,8 +134,7 @@ async function measure(system: RunningSystem, work: Work, viewers: Viewers, prog
   // If a post's outcome is unknown, counts cannot be judged; the run has failed anyway.
   const verdict = await viewers.verify(posted.accepted, !posted.refused[0])
   const window = (to.at - from.at) / 1000
-  const share = work.opaque ? work.viewers / Math.max(1, verdict.checked) : 1
-  const deliveries = (to.comments - from.comments) * share
+  const deliveries = to.comments - from.comments
   const usage = to.cpu.map(({ name, pid, delivers, seconds }) => ({
     name,
     delivers,
@@ -196,9 +194,7 @@ function snapshot(system: RunningSystem, viewers: Viewers) {
 
 /** Waits until every post is answered and every accepted comment is read, or nothing more comes, or patience ends.
  * @param end end of the schedule, Unix ms */
-export async function drained(viewers: Viewers, { videos, viewers: count, opaque, checked, patienceMs }: Pick<Work, 'videos' | 'viewers' | 'opaque' | 'checked' | 'patienceMs'>, end: number, posting: Promise<Posted>, progress: Progress) {
-  // In compressed streams only the checked viewers' comments are counted as they come.
-  const readers = opaque ? Math.min(checked, count) : count
+export async function drained(viewers: Viewers, { videos, viewers: count, patienceMs }: Pick<Work, 'videos' | 'viewers' | 'patienceMs'>, end: number, posting: Promise<Posted>, progress: Progress) {
   let read = viewers.get('comments')
   let readAt = wallMs()
   const watching = setInterval(() => {
@@ -213,7 +209,7 @@ export async function drained(viewers: Viewers, { videos, viewers: count, opaque
     let expected = 0
     for (let number = 0; number < posted.accepted.length; number++) {
       const video = number % videos
-      if (posted.accepted[number]) expected += Math.floor((readers - video - 1) / videos) + 1
+      if (posted.accepted[number]) expected += Math.floor((count - video - 1) / videos) + 1
     }
     while (read < expected && wallMs() - Math.max(readAt, answeredAt) < SILENT_MS && wallMs() < end + patienceMs) {
       progress.step('waiting for the last comments', read / expected)
@@ -221,8 +217,6 @@ export async function drained(viewers: Viewers, { videos, viewers: count, opaque
     }
     const gaveUp = read < expected || posted.refused[0] !== undefined
     const lagMs = Math.max(0, (gaveUp ? wallMs() : readAt) - end)
-    // In compressed streams the unchecked viewers may be a moment behind the checked ones.
-    if (opaque) await sleep(SETTLE_MS)
     return { posted, lagMs, gaveUp, deliveredShare: expected === 0 ? 0 : Math.min(1, read / expected) }
   } finally {
     clearInterval(watching)

@@ -10,7 +10,7 @@ export interface Faults {
   malformed: number
   /** Viewers whose stream ended. */
   lost: number
-  /** Viewers that were not checked event by event and whose count or bytes were not what they should be. */
+  /** Viewers that were not checked event by event and whose count was not what it should be. */
   wrongCount: number
 }
 

@@ -1,24 +1,43 @@
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import { connect, type Socket } from 'node:net'
 import { connect as connectSecure } from 'node:tls'
+import { parseAnswer } from './answer.js'
 
-const HEAD_END = '\r\n\r\n'
+const READ_BYTES = 64 * 1024
+/** All connections of a thread read into it, one at a time. */
+const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
 
 /** A kept-alive connection with one request at a time on it. Half the cost of a general client: posts are to be
  * sent on time while the servers have the cores. */
 export class PostConnection {
   readonly #socket: Socket
-  #received = ''
+  readonly #closed: (orderly: boolean) => void
+  /** Of an answer that is not whole yet. */
+  #received: Buffer | undefined
   #answered: ((status: number) => void) | undefined
+  #isClosed = false
 
-  /** @param closed the connection is gone, and takes no more requests; one under way is answered next, with status 0 */
-  constructor({ host, port, secure = false }: { readonly host: string; readonly port: number; readonly secure?: boolean }, closed: () => void) {
-    this.#socket = secure ? connectSecure({ host, port, rejectUnauthorized: false }).setNoDelay() : connect({ host, port, noDelay: true })
-    this.#socket.setEncoding('latin1')
-    this.#socket.on('data', (text: string) => this.#receive(text))
+  /** @param closed the connection takes no more requests. `orderly`: the server said so with its last answer, which follows this
+   * call; otherwise the connection broke, and a request that is under way is answered next, with status 0 */
+  constructor({ host, port, secure = false }: { readonly host: string; readonly port: number; readonly secure?: boolean }, closed: (orderly: boolean) => void) {
+    this.#closed = closed
+    this.#socket = secure
+      ? connectSecure({ host, port, rejectUnauthorized: false }).setNoDelay().on('data', (bytes: Buffer) => this.#receive(bytes))
+      : connect({
+          host,
+          port,
+          noDelay: true,
+          onread: {
+            buffer: readBuffer,
+            callback: size => {
+              this.#receive(readBuffer.subarray(0, size))
+              return true
+            },
+          },
+        })
     this.#socket.on('error', () => {})
     this.#socket.once('close', () => {
-      closed()
+      this.#close(false)
       this.#answer(0)
     })
   }
@@ -33,16 +52,26 @@ export class PostConnection {
     this.#socket.destroy()
   }
 
-  #receive(text: string): void {
-    this.#received += text
-    const end = this.#received.indexOf(HEAD_END)
-    if (end < 0) return
-    const head = this.#received.slice(0, end)
-    const status = Number(head.slice(9, 12))
-    const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
-    if (length === undefined ? status !== 204 && !this.#received.endsWith('0\r\n\r\n') : this.#received.length < end + HEAD_END.length + Number(length)) return
-    this.#received = ''
-    this.#answer(status)
+  /** @param bytes belong to the caller again when this returns */
+  #receive(bytes: Buffer): void {
+    const all = this.#received ? Buffer.concat([this.#received, bytes]) : bytes
+    const answer = parseAnswer(all)
+    if (!answer) {
+      this.#received = Buffer.from(all)
+      return
+    }
+    this.#received = undefined
+    if (answer.closes) {
+      this.#socket.destroy()
+      this.#close(true)
+    }
+    this.#answer(answer.status)
+  }
+
+  #close(orderly: boolean): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#closed(orderly)
   }
 
   #answer(status: number): void {

@@ -16,6 +16,8 @@ export interface PosterWorkerData {
   /** Not by the schedule: each connection posts again as soon as it is answered, until that time; what was posted
    * before `measuredFrom` warms up. Unix ms. */
   readonly flatOut?: { readonly measuredFrom: number; readonly until: number }
+  /** Nobody reads the comments: a few thousand are made beforehand and posted in turn, so that the client costs little. */
+  readonly unread?: boolean
   /** A server that is so far behind is not waited for: posts that it has not answered that long after the last was due
    * count as refused, status 0. */
   readonly patienceMs: number
@@ -33,7 +35,14 @@ export interface Posted {
   readonly lastAt: number
 }
 
-const { targets, schedule, connections, eventBytes, flatOut, patienceMs, latency } = workerData as PosterWorkerData
+const MAX_TICK_MS = 20
+/** Before a connection is opened in place of one that broke. */
+const AGAIN_MS = 50
+
+/** Comments that are made beforehand, where nobody reads them; of each video equally many. */
+const MADE = 5_000
+
+const { targets, schedule, connections, eventBytes, flatOut, unread, patienceMs, latency } = workerData as PosterWorkerData
 const port = parentPort!
 const histogram = new Histogram(new Float64Array(latency))
 const idle: PostConnection[] = []
@@ -45,37 +54,56 @@ let lastAt = 0
 let next = 0
 let inFlight = 0
 let opened = 0
+/** Connections that were closed: one is opened again when a post needs it. */
+let closed = 0
 
-while (opened < connections) open()
+const made = unread ? Array.from({ length: Math.ceil(MADE / schedule.videos) * schedule.videos }, (_, number) => request(number)) : []
+while (opened < connections) idle.push(open())
 tick()
 
-function open(): void {
+function open(): PostConnection {
   const target = targets[opened++ % targets.length]!
-  const connection = new PostConnection(target, () => {
+  const connection = new PostConnection(target, orderly => {
     all.delete(connection)
     const at = idle.indexOf(connection)
     if (at >= 0) idle.splice(at, 1)
-    setTimeout(() => isDone() || open(), 50)
+    if (orderly) closed++
+    else setTimeout(() => closed++, AGAIN_MS)
   })
   all.add(connection)
-  idle.push(connection)
+  return connection
+}
+
+/** @returns undefined while each connection has a post under way */
+function free(): PostConnection | undefined {
+  if (idle.length > 0 || closed === 0) return idle.pop()
+  closed--
+  return open()
+}
+
+/** Sends the posts that are due, as far as there are connections for them. */
+function send(now: number): void {
+  while (flatOut ? now >= schedule.startAt && now < flatOut.until : next < schedule.count && dueAt(schedule, next) <= now) {
+    const connection = free()
+    if (!connection) return
+    post(connection, flatOut ? now : dueAt(schedule, next))
+  }
 }
 
 function tick(): void {
   const now = wallMs()
-  if (!flatOut) {
-    while (next < schedule.count && idle.length > 0 && dueAt(schedule, next) <= now) post(idle.pop()!, dueAt(schedule, next))
-  } else if (now >= schedule.startAt) {
-    while (idle.length > 0 && now < flatOut.until) post(idle.pop()!, now)
-  }
-  if (wallMs() > (flatOut?.until ?? endsAt(schedule)) + patienceMs) giveUp()
+  send(now)
+  if (now > (flatOut?.until ?? endsAt(schedule)) + patienceMs) giveUp()
   if (isDone()) {
     for (const connection of all) connection.close()
     const result: Posted = { accepted: accepted.slice(0, next), refused, measured, lastAt }
     port.postMessage(result)
     return port.close()
   }
-  setTimeout(tick, 1)
+  const due = flatOut ? schedule.startAt : next < schedule.count ? dueAt(schedule, next) : Infinity
+  // What is overdue waits for a connection, and has the first one that is answered.
+  const waitMs = flatOut && now >= due ? MAX_TICK_MS : due - now
+  setTimeout(tick, Math.min(MAX_TICK_MS, Math.max(1, waitMs)))
 }
 
 function giveUp(): void {
@@ -93,15 +121,13 @@ function isDone(): boolean {
 function post(connection: PostConnection, due: number): void {
   const number = next++
   inFlight++
-  connection.send(request(number), status => {
+  connection.send(made.length > 0 ? made[number % made.length]! : request(number), status => {
     inFlight--
     const now = wallMs()
     if (status >= 200 && status < 300) accept(number, due, now)
     else refused[status] = (refused[status] ?? 0) + 1
-    if (!all.has(connection)) return
-    if (flatOut && now < flatOut.until) post(connection, now)
-    else if (!flatOut && next < schedule.count && dueAt(schedule, next) <= now) post(connection, dueAt(schedule, next))
-    else idle.push(connection)
+    if (all.has(connection)) idle.push(connection)
+    send(now)
   })
 }
 

@@ -1,15 +1,17 @@
 import { HISTOGRAM_BUCKETS, Histogram } from '../measure/histogram.js'
 
-const COUNTERS = ['connected', 'ready', 'failed', 'lost', 'comments', 'checkedComments', 'bytes', 'reads'] as const
-const HISTOGRAMS = ['posted', 'accepted', 'joined', 'back'] as const
+const COUNTERS = ['connected', 'ready', 'failed', 'lost', 'comments', 'bytes', 'reads'] as const
+const HISTOGRAMS = ['posted', 'disturbed', 'accepted', 'joined', 'back'] as const
 type Counter = (typeof COUNTERS)[number]
 
 /** What a thread of viewers counts, in memory that its owner reads without asking. Each number has one writer. */
 export class ViewerStats {
   readonly memory: SharedArrayBuffer
   readonly #numbers: Float64Array
-  /** Post due to comment read, for checked viewers. */
+  /** Post due to comment read, for checked viewers, of comments that were due while nothing disturbed them. */
   readonly posted: Histogram
+  /** The same of the others. */
+  readonly disturbed: Histogram
   /** The comment's createdAt to comment read, for checked viewers. */
   readonly accepted: Histogram
   /** Connect due to ready. */
@@ -23,6 +25,7 @@ export class ViewerStats {
     const histogram = (name: (typeof HISTOGRAMS)[number]) =>
       new Histogram(new Float64Array(memory, 8 * (COUNTERS.length + HISTOGRAMS.indexOf(name) * HISTOGRAM_BUCKETS), HISTOGRAM_BUCKETS))
     this.posted = histogram('posted')
+    this.disturbed = histogram('disturbed')
     this.accepted = histogram('accepted')
     this.joined = histogram('joined')
     this.back = histogram('back')

@@ -6,11 +6,12 @@ import { BlockReader } from './block-reader.js'
 import { Checker, noFaults, type Faults } from './checker.js'
 import { parsePacket } from './goim-packets.js'
 import { MarkCounter } from './mark-counter.js'
+import { PieceCounter } from './piece-counter.js'
 import { dueAt, wallMs, type Schedule } from './schedule.js'
 import { parseMessage, PING, PONG } from './socket-io-frames.js'
 import { ViewerStats } from './stats.js'
 import { videoId, type StreamTarget } from './target.js'
-import { ViewerStream } from './viewer.js'
+import { ViewerStream, type ViewerEvents } from './viewer.js'
 
 /** A thread of viewers. See ViewerThread for who gives the orders. */
 
@@ -31,24 +32,19 @@ export interface ConnectOrder {
   /** Unix ms at which viewer `first` of all threads is due, and how long after it the next is. */
   readonly startAt: number
   readonly stepMs: number
-  /** The streams are compressed: unchecked viewers are compared by their bytes. */
-  readonly opaque: boolean
 }
 
 export type Order =
   | ConnectOrder
   /** What is posted from now on; nothing was posted before that counts. */
   | { readonly kind: 'begin'; readonly schedule: Schedule }
-  /** At that time, Unix ms, something was broken. */
-  | { readonly kind: 'broken'; readonly at: number }
+  /** Something disturbs the viewers between these times, Unix ms. */
+  | { readonly kind: 'disturbed'; readonly from: number; readonly until: number }
   | { readonly kind: 'verify'; readonly accepted: Uint8Array; readonly settled: boolean }
   | { readonly kind: 'close' }
 
 export interface Verdict {
   readonly faults: Faults
-  readonly checked: number
-  /** Comments that unchecked viewers got, counted or, where streams are compressed, known from their bytes. */
-  readonly uncheckedComments: number
   readonly firstError: string | undefined
 }
 
@@ -59,14 +55,10 @@ interface Viewer {
   readonly checker: Checker | undefined
   stream: ViewerStream | undefined
   comments: number
-  bytes: number
-  /** Its last bytes, to compare streams that are not read. */
-  readonly tail: Buffer
   isBack: boolean
 }
 
 const READ_BYTES = 64 * 1024
-const TAIL_BYTES = 32
 /** Connects in flight: a server's backlog is 512 at the least. */
 const MAX_CONNECTING = 400
 
@@ -75,11 +67,12 @@ const port = parentPort!
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
 const viewers: Viewer[] = []
 const counter = new MarkCounter()
+const pieces = new PieceCounter()
 const faults = noFaults()
 let order: ConnectOrder | undefined
 let reader = new BlockReader()
 let schedule: Schedule | undefined
-let brokenAt = Infinity
+let disturbed = { from: Infinity, until: Infinity }
 let connecting = 0
 let closing = false
 let firstError: string | undefined
@@ -90,13 +83,10 @@ port.on('message', (message: Order) => {
       return open(message)
     case 'begin':
       schedule = message.schedule
-      for (const viewer of viewers) {
-        viewer.bytes = 0
-        viewer.comments = 0
-      }
+      for (const viewer of viewers) viewer.comments = 0
       return
-    case 'broken':
-      brokenAt = message.at
+    case 'disturbed':
+      disturbed = message
       return
     case 'verify':
       return port.postMessage(verify(message.accepted, message.settled))
@@ -151,20 +141,22 @@ function join({ targets, videos, checkEvery, stepMs }: ConnectOrder, number: num
         },
       })
   const checked = Math.floor(number / videos) % checkEvery === 0
-  const viewer: Viewer = { number, video, socket, checker: checked ? new Checker() : undefined, stream: undefined, comments: 0, bytes: 0, tail: Buffer.alloc(TAIL_BYTES), isBack: false }
-  viewer.stream = new ViewerStream(target, socket, reader, {
+  const viewer: Viewer = { number, video, socket, checker: checked ? new Checker() : undefined, stream: undefined, comments: 0, isBack: false }
+  const events: ViewerEvents = {
     ready() {
       settled()
       stats.add('ready')
       stats.joined.record(wallMs() - since)
     },
     comments: (comments, at) => viewer.checker && schedule && take(viewer.checker, viewer, comments, at),
+    counted: comments => countIn(viewer, comments),
     malformed(error) {
       faults.malformed++
       firstError ??= error.message
       settled()
     },
-  })
+  }
+  viewer.stream = new ViewerStream(target, socket, reader, events, checked ? undefined : pieces)
   viewers.push(viewer)
   socket.once(secure ? 'secureConnect' : 'connect', () => {
     stats.add('connected')
@@ -184,23 +176,23 @@ function read(viewer: Viewer, bytes: Buffer): void {
   const size = bytes.length
   stats.add('reads')
   stats.add('bytes', size)
-  viewer.bytes += size
   const { stream } = viewer
-  if (order!.opaque) keepTail(viewer.tail, bytes)
   if (stream) {
     stream.push(bytes)
     // From here on it is only counted.
-    if (stream.ready && !viewer.checker) {
+    if (stream.ready && !viewer.checker && !stream.isCounted) {
       stream.close()
       viewer.stream = undefined
     }
     return
   }
-  if (order!.opaque) return
-  const count = counter.count(bytes)
-  viewer.comments += count
-  stats.add('comments', count)
+  countIn(viewer, counter.count(bytes))
   if (order!.targets[0]!.protocol === 'socket.io' && size >= PING.length && bytes.subarray(size - PING.length).equals(PING)) viewer.socket.write(PONG)
+}
+
+function countIn(viewer: Viewer, comments: number): void {
+  viewer.comments += comments
+  stats.add('comments', comments)
 }
 
 function take(checker: Checker, viewer: Viewer, comments: ReturnType<BlockReader['read']>, at: number): void {
@@ -209,21 +201,21 @@ function take(checker: Checker, viewer: Viewer, comments: ReturnType<BlockReader
     checker.take(comment)
     const due = dueAt(schedule!, comment.number)
     if (comment.number >= warm) {
-      stats.posted.record(at - due)
+      const histogram = due >= disturbed.from && due < disturbed.until ? stats.disturbed : stats.posted
+      histogram.record(at - due)
       if (comment.createdAt !== undefined) stats.accepted.record(at - comment.createdAt)
     }
-    if (!viewer.isBack && due > brokenAt) {
+    if (!viewer.isBack && due > disturbed.from) {
       viewer.isBack = true
-      stats.back.record(at - brokenAt)
+      stats.back.record(at - disturbed.from)
     }
   }
   stats.add('comments', comments.length)
-  stats.add('checkedComments', comments.length)
 }
 
 /** @param settled everyone should have everything by now; else only what came is judged */
 function verify(accepted: Uint8Array, settled: boolean): Verdict {
-  const { videos, opaque } = order!
+  const { videos } = order!
   const result = { ...faults }
   const expected = new Float64Array(videos)
   for (let number = 0; number < accepted.length; number++) if (accepted[number]) expected[number % videos]!++
@@ -239,24 +231,6 @@ function verify(accepted: Uint8Array, settled: boolean): Verdict {
     if (first === undefined) orders.set(key, checker!.order)
     else if (first !== checker!.order) result.misplaced++
   }
-  let uncheckedComments = 0
-  for (const viewer of viewers) {
-    if (viewer.checker) continue
-    if (!opaque) {
-      uncheckedComments += viewer.comments
-      if (settled && viewer.comments !== expected[viewer.video]) result.wrongCount++
-      continue
-    }
-    // All of a video's viewers get the same bytes: as many, and the same at the end, is the same comments.
-    const like = checked.find(({ video }) => video === viewer.video)
-    if (like && like.bytes === viewer.bytes && like.tail.equals(viewer.tail)) uncheckedComments += like.checker!.count
-    else if (settled) result.wrongCount++
-  }
-  return { faults: result, checked: checked.length, uncheckedComments, firstError }
-}
-
-/** Keeps the last bytes of a stream, however it was cut. */
-function keepTail(tail: Buffer, bytes: Buffer): void {
-  if (bytes.length < TAIL_BYTES) tail.copyWithin(0, bytes.length)
-  bytes.copy(tail, Math.max(0, TAIL_BYTES - bytes.length), Math.max(0, bytes.length - TAIL_BYTES))
+  if (settled) for (const { checker, comments, video } of viewers) if (!checker && comments !== expected[video]) result.wrongCount++
+  return { faults: result, firstError }
 }

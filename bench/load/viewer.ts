@@ -1,10 +1,12 @@
 import { Buffer } from 'node:buffer'
 import type { Socket } from 'node:net'
 import { createGunzip, type Gunzip } from 'node:zlib'
+import { EMPTY_BLOCK, GZIP_HEADER } from '../../protocol/gzip.js'
 import type { BlockReader, SeenComment } from './block-reader.js'
 import { Dechunker } from './dechunker.js'
 import { wallMs } from './schedule.js'
 import { isAuthReply, splitPackets } from './goim-packets.js'
+import { PieceCounter } from './piece-counter.js'
 import { isPing, PONG, splitFrames, CONNECT } from './socket-io-frames.js'
 import type { StreamTarget } from './target.js'
 
@@ -16,18 +18,23 @@ export interface ViewerEvents {
   ready(): void
   /** Of a checked viewer. @param at when its bytes were read, Unix ms */
   comments(comments: readonly SeenComment[], at: number): void
+  /** Of a compressed stream that is not checked. */
+  counted(comments: number): void
   /** What came is not what the protocol says. */
   malformed(error: Error): void
 }
 
 /** One viewer's end of a stream, from the first byte: until it is ready it reads everything; then, unless it is
- * checked, nobody calls it again and its bytes are only counted. */
+ * checked or compressed, nobody calls it again and its bytes are only counted. */
 export class ViewerStream {
   ready = false
+  /** It is compressed, and its comments are only counted. */
+  isCounted = false
   readonly #target: StreamTarget
   readonly #socket: Socket
   readonly #reader: BlockReader
   readonly #events: ViewerEvents
+  readonly #counter: PieceCounter | undefined
   #head = ''
   #inBody = false
   #dechunker: Dechunker | undefined
@@ -35,12 +42,16 @@ export class ViewerStream {
   /** When the pieces that are being unpacked were read. */
   readonly #unpacking: number[] = []
   #carry: Buffer = EMPTY
+  /** Of a counted stream: its gzip header has come. */
+  #isBegun = false
 
-  constructor(target: StreamTarget, socket: Socket, reader: BlockReader, events: ViewerEvents) {
+  /** @param counter counts the comments where the stream is compressed; without it, each event is read */
+  constructor(target: StreamTarget, socket: Socket, reader: BlockReader, events: ViewerEvents, counter?: PieceCounter) {
     this.#target = target
     this.#socket = socket
     this.#reader = reader
     this.#events = events
+    this.#counter = counter
     this.#inBody = target.protocol === 'goim' // it has no head
   }
 
@@ -71,7 +82,10 @@ export class ViewerStream {
     if (!head.startsWith(protocol === 'sse' ? 'http/1.1 200 ' : 'http/1.1 101 ')) throw new Error(`the stream was answered ${head.split('\r\n')[0]}`)
     this.#inBody = true
     if (/^transfer-encoding: chunked$/m.test(head)) this.#dechunker = new Dechunker()
-    if (/^content-encoding: gzip$/m.test(head)) this.#gunzip = this.#startGunzip()
+    if (/^content-encoding: gzip$/m.test(head)) {
+      this.isCounted = this.#counter !== undefined
+      if (!this.isCounted) this.#gunzip = this.#startGunzip()
+    }
     if (protocol === 'socket.io') this.#socket.write(CONNECT)
     if (ready === null) this.#becomeReady()
     if (rest.length > 0) this.#body(rest)
@@ -83,9 +97,24 @@ export class ViewerStream {
   }
 
   #unpack(bytes: Buffer): void {
+    if (this.isCounted) return this.#count(bytes)
     if (!this.#gunzip) return this.#read(bytes, wallMs())
     this.#unpacking.push(wallMs())
     this.#gunzip.write(Buffer.from(bytes), () => this.#unpacking.shift())
+  }
+
+  #count(part: Buffer): void {
+    const all = this.#carry.length === 0 ? part : Buffer.concat([this.#carry, part])
+    const isWhole = PieceCounter.endsWith(all)
+    this.#carry = isWhole ? EMPTY : Buffer.from(all)
+    if (!isWhole) return
+    if (!this.#isBegun && !all.subarray(0, GZIP_HEADER.length).equals(GZIP_HEADER)) throw new Error('not a gzip stream of ours')
+    const piece = this.#isBegun ? all : all.subarray(GZIP_HEADER.length)
+    this.#isBegun = true
+    if (piece.equals(EMPTY_BLOCK)) return
+    const { text, comments } = this.#counter!.read(piece)
+    if (!this.ready && text.includes(this.#target.ready!)) this.#becomeReady()
+    if (comments > 0) this.#events.counted(comments)
   }
 
   #startGunzip(): Gunzip {

@@ -17,7 +17,6 @@ export interface Audience {
   readonly checked: number
   /** Joins a second; 0: as fast as they are taken. */
   readonly joinRate: number
-  readonly opaque: boolean
 }
 
 const POLL_MS = 20
@@ -46,7 +45,7 @@ export class Viewers {
   }
 
   /** Begins to connect an audience; several may follow one another. @returns Unix ms at which its first viewer is due */
-  connect({ targets, viewers, videos, checked, joinRate, opaque }: Audience): number {
+  connect({ targets, viewers, videos, checked, joinRate }: Audience): number {
     const startAt = wallMs() + 50
     const stride = this.#workers.length
     this.#workers.forEach((worker, first) =>
@@ -60,7 +59,6 @@ export class Viewers {
         checkEvery: Math.max(1, Math.floor(viewers / videos / Math.ceil(checked / videos))),
         startAt,
         stepMs: joinRate === 0 ? 0 : 1000 / joinRate,
-        opaque,
       }),
     )
     this.#connected += viewers
@@ -84,15 +82,16 @@ export class Viewers {
     for (const worker of this.#workers) this.#send(worker, { kind: 'begin', schedule })
   }
 
-  broken(at: number): void {
-    for (const worker of this.#workers) this.#send(worker, { kind: 'broken', at })
+  /** Something disturbs the viewers between these times, Unix ms. Comments that are due then are timed apart. */
+  disturbed(from: number, until = Infinity): void {
+    for (const worker of this.#workers) this.#send(worker, { kind: 'disturbed', from, until })
   }
 
   get(counter: Parameters<ViewerStats['get']>[0]): number {
     return this.#stats.reduce((sum, stats) => sum + stats.get(counter), 0)
   }
 
-  histogram(name: 'posted' | 'accepted' | 'joined' | 'back'): Histogram {
+  histogram(name: 'posted' | 'disturbed' | 'accepted' | 'joined' | 'back'): Histogram {
     const all = new Histogram()
     for (const stats of this.#stats) all.add(stats[name])
     return all
@@ -101,11 +100,9 @@ export class Viewers {
   /** @param accepted 1 for each post that the system took
    * @throws Error when a thread has failed, or does not answer within a minute */
   async verify(accepted: Uint8Array, settled: boolean): Promise<Verdict> {
-    const all = { faults: noFaults(), checked: 0, uncheckedComments: 0, firstError: undefined as string | undefined }
+    const all = { faults: noFaults(), firstError: undefined as string | undefined }
     for (const verdict of await Promise.all(this.#workers.map(worker => this.#ask(worker, { kind: 'verify', accepted, settled })))) {
       addFaults(all.faults, verdict.faults)
-      all.checked += verdict.checked
-      all.uncheckedComments += verdict.uncheckedComments
       all.firstError ??= verdict.firstError
     }
     return all

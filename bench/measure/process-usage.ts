@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** USER_HZ: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
@@ -10,6 +10,17 @@ export function cpuSeconds(pid: number): number {
   // The second field is the program's name in parentheses, and may hold blanks itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return stat === '' ? 0 : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** Processor seconds of a process to the nanosecond, and how often its threads have waited for something and been woken. Of the
+ * threads that it has now. */
+export function processorUse(pid: number): { readonly seconds: number; readonly wakeUps: number } {
+  let [seconds, wakeUps] = [0, 0]
+  for (const thread of threads(pid)) {
+    seconds += Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0]) / 1e9
+    wakeUps += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(read(`/proc/${pid}/task/${thread}/status`))?.[1] ?? 0)
+  }
+  return { seconds, wakeUps }
 }
 
 /** Bytes of memory of a process, shared pages counted in part (PSS); its RSS where that may not be read. */
@@ -33,6 +44,14 @@ export function descriptorLimit(): number {
 export function withChildren(pid: number): number[] {
   const children = read(`/proc/${pid}/task/${pid}/children`).trim().split(' ').filter(text => text !== '').map(Number)
   return [pid, ...children.flatMap(withChildren)]
+}
+
+function threads(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`)
+  } catch {
+    return []
+  }
 }
 
 function kilobytes(text: string, name: string): number {

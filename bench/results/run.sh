@@ -14,16 +14,20 @@ run() {
 
 run compare-100 compare --viewers 10000 --rate 100
 run compare-10 compare --viewers 10000 --rate 10
-run gzip-1000 fanout --viewers 10000 --rate 1000 --gzip
+run gzip-1000 fanout --via edge --viewers 10000 --rate 1000 --gzip
 run public compare --only gateway,gateway-gzip,live,live-gzip,bare --viewers 10000 --rate 100
 run gateway fanout --via gateway --viewers 14000 --rate 50
 run gateway-gzip fanout --via gateway --viewers 9000 --rate 1000 --gzip
 run relay relay
-run tls fanout --tls --rate 8
-run burst burst
-run idle idle
-run idle-gateway idle --via gateway --viewers 18000
-run join join
+run tls fanout --via edge --tls --rate 8
+run tls-gateway fanout --tls --rate 20
+run burst burst --via edge
+run burst-gateway burst
+run idle idle --via edge
+run idle-cluster idle-cluster --duration 30
+run idle-gateway idle --viewers 18000
+run join join --via edge
+run join-gateway join
 run post post
 run history history
 run restart restart

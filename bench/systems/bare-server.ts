@@ -5,7 +5,9 @@ import { uws } from '../../runtime/http/uws.js'
 /** The limit: a loop over open responses, one write each, and nothing else. No rooms, no order, no replay, no care for
  * slow viewers, no store. What is posted is stamped and given to everyone at once, or at the next beat. */
 
-const [port = 0, intervalMs = 0] = process.argv.slice(2).map(Number)
+const [port = 0, intervalMs = 0] = process.argv.slice(2, 4).map(Number)
+/** With these files it speaks TLS. */
+const [certificate, key] = process.argv.slice(4)
 const viewers = new Set<HttpResponse>()
 let gathered = ''
 let lastId = 0
@@ -34,8 +36,8 @@ function flush(): void {
   for (const res of viewers) res.cork(() => res.write(bytes))
 }
 
-uws
-  .App()
+const app = certificate && key ? uws.SSLApp({ cert_file_name: certificate, key_file_name: key }) : uws.App()
+app
   .get('/stream', res => {
     viewers.add(res)
     res.onAborted(() => viewers.delete(res))

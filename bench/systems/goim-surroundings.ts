@@ -6,7 +6,7 @@ import { commentPacket } from '../load/goim-packets.js'
  * gathers what is posted and has comet broadcast it. The first speaks HTTP, the other two gRPC: a message after five bytes, of which
  * four are its length. */
 
-const [port = 0, logicPort = 0, cometPort = 0, gatherMs = 0] = process.argv.slice(2).map(Number)
+const [port = 0, logicPort = 0, cometPort = 0, gatherMs = 0, gatherPosts = Infinity] = process.argv.slice(2).map(Number)
 const ROOM = 'bench://1'
 /** Long enough that nobody has to say that he is there, ns. */
 const HEARTBEAT_NS = 3_600_000_000_000n
@@ -37,13 +37,17 @@ logic.on('stream', (stream, headers) => {
 
 let comet: ClientHttp2Session | undefined
 let gathered: Buffer[] = []
+let timer: NodeJS.Timeout | undefined
 
 function take(json: string): void {
   gathered.push(commentPacket(json))
-  if (gathered.length === 1) setTimeout(broadcast, gatherMs)
+  if (gathered.length >= gatherPosts) broadcast()
+  else timer ??= setTimeout(broadcast, gatherMs)
 }
 
 function broadcast(): void {
+  clearTimeout(timer)
+  timer = undefined
   const proto = Buffer.concat([number(1, 1n), number(2, BigInt(RAW)), bytes(4, Buffer.concat(gathered))])
   gathered = []
   if (!comet || comet.closed || comet.destroyed) comet = connect(`http://127.0.0.1:${cometPort}`).on('error', () => {})

@@ -11,8 +11,17 @@ import type { RunningSystem } from './system.js'
 /** Where the command of GET_IT puts it. */
 const BUILT = join(projectRoot, '.cache', 'goim', 'comet')
 const GET_IT = 'GOBIN=$PWD/.cache/goim go install github.com/Terry-Mao/goim/cmd/comet@master, or set GOIM_BIN to its comet'
-/** Its job gathers a room's messages so that each viewer gets them in one write: by default for 1 s, or 20 messages. */
-const GATHER_MS = 100
+/** How its job gathers a room's messages, so that each viewer gets them in one write. */
+export interface Gathering {
+  readonly ms: number
+  /** So many are sent at once, however short the time. */
+  readonly messages: number
+}
+
+/** As long as ours at most. */
+const AS_OURS: Gathering = { ms: 100, messages: Infinity }
+/** `Signal` and `Batch` of its job's example. */
+export const GOIM_DEFAULT: Gathering = { ms: 1_000, messages: 20 }
 
 /** comet as its example configures it, on ports of its own, without WebSocket. */
 function configuration(folder: string, { discovery, rpc, tcp }: { discovery: number; rpc: number; tcp: number }): string {
@@ -38,7 +47,7 @@ function configuration(folder: string, { discovery, rpc, tcp }: { discovery: num
 
 /** goim's comet, which holds the viewers. A server of ours stands for what it needs besides: it lets everybody in, as its logic
  * does, and gathers posts and broadcasts them to the room, as its job does. Without Kafka and Redis a post is not stored. */
-export async function startGoim(env: NodeJS.ProcessEnv): Promise<RunningSystem> {
+export async function startGoim(env: NodeJS.ProcessEnv, gathering = AS_OURS): Promise<RunningSystem> {
   const binary = env['GOIM_BIN'] ?? (existsSync(BUILT) ? BUILT : undefined)
   if (binary === undefined) throw new NotInstalledError(GET_IT)
   versionOf(binary, ['-help'], /./, GET_IT) // it has no flag that tells it
@@ -47,7 +56,7 @@ export async function startGoim(env: NodeJS.ProcessEnv): Promise<RunningSystem> 
   const folder = temporaryFolder()
   const file = join(folder.path, 'comet.toml')
   writeFileSync(file, configuration(folder.path, { discovery: publish, rpc, tcp }))
-  const surroundings = nodeServer('goim-surroundings', [publish, logic, rpc, GATHER_MS])
+  const surroundings = nodeServer('goim-surroundings', [publish, logic, rpc, gathering.ms, gathering.messages])
   const stopSurroundings = async () => {
     await surroundings.stop()
     folder.remove()
@@ -56,8 +65,8 @@ export async function startGoim(env: NodeJS.ProcessEnv): Promise<RunningSystem> 
   const comet = new Child(binary, ['-conf', file, '-log_dir', folder.path, '-zone', 'bench', '-region', 'bench', '-deploy.env', 'bench', '-host', 'comet'])
   for (const port of [tcp, rpc]) await comet.listening(port, stopSurroundings)
   return {
-    name: 'goim',
-    about: `its comet with its defaults, TCP, posts gathered for ${GATHER_MS} ms as its job does`,
+    name: gathering === GOIM_DEFAULT ? 'goim, its default gathering' : 'goim',
+    about: `its comet with its defaults, TCP, posts gathered for ${gathering.ms} ms${gathering.messages === Infinity ? '' : ` or ${gathering.messages} of them`}, as its job does`,
     streams: [{ host: '127.0.0.1', port: tcp, request: authPacket(), protocol: 'goim', ready: null }],
     posts: [publishTarget(publish)],
     stampsAccepted: false,

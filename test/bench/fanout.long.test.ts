@@ -10,7 +10,7 @@ t.test('a short run delivers everything, and says so in a table, a file and a pi
   const [json, svg] = ['run.json', 'run.svg'].map(name => join(folder, name)) as [string, string]
   const { status, stdout, stderr } = await run(['bench', 'fanout', '--viewers', '50', '--checked', '10', '--rate', '20', '--duration', '2', '--json', json, '--svg', svg])
   t.equal(status, 0, stderr)
-  t.match(stdout, /live-comments, edge +50 +20 .* kept up/)
+  t.match(stdout, /live-comments, gateway +50 +20 .* kept up/)
   const { machine, runs } = JSON.parse(readFileSync(json, 'utf8')) as { machine: unknown; runs: Outcome[] }
   t.match(machine, { cores: Number, node: process.version })
   t.match(runs, [{ viewers: 50, posted: 100, correct: true, faults: { missing: 0, doubled: 0, misplaced: 0, lost: 0, wrongCount: 0 } }])

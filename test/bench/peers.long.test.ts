@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Progress } from '../../bench/report/progress.js'
 import { fanOut, type Work } from '../../bench/run.js'
-import { startGoim } from '../../bench/systems/goim.js'
+import { GOIM_DEFAULT, startGoim } from '../../bench/systems/goim.js'
 import { NotInstalledError } from '../../bench/systems/installed.js'
 import { startMercure } from '../../bench/systems/mercure.js'
 import { FAKE_COMET, FAKE_MERCURE } from './fake-peers.js'
@@ -30,5 +30,9 @@ t.test('goim\'s comet is given its discovery, its logic and its job, and its vie
   await using system = await startGoim({ GOIM_BIN: program(t, FAKE_COMET) })
   const outcome = await fanOut(system, work, new Progress())
   t.match(outcome, { correct: true, posted: 60, deliveredShare: 1, failed: false, firstError: undefined })
+  await using batching = await startGoim({ GOIM_BIN: program(t, FAKE_COMET) }, GOIM_DEFAULT)
+  const batched = await fanOut(batching, work, new Progress())
+  t.match(batched, { system: 'goim, its default gathering', correct: true, posted: 60 })
+  t.ok(batched.latencyMs!.max > 200, `20 posts at a time: ${batched.latencyMs!.max} ms`)
   await t.rejects(startGoim({ GOIM_BIN: join(t.testdirName, 'absent') }), NotInstalledError)
 })

@@ -50,6 +50,38 @@ t.test('a post whose connection is closed is not taken, and the next ones go to 
   t.equal(accepted.reduce((sum, each) => sum + each, 0), 40)
 })
 
+// A gateway that is nearly full does so.
+t.test('posts to a server that closes each connection with its answer are all taken, each on a connection of its own', async t => {
+  const sockets = new Set<unknown>()
+  const target = await serve(t, (req, res) => {
+    req.resume()
+    sockets.add(req.socket)
+    res.writeHead(201, { 'content-length': '2', connection: 'close' }).end('{}')
+  })
+  const schedule: Schedule = { startAt: wallMs() + 100, stepMs: 1, warm: 0, pauseMs: 0, count: 200, videos: 1 }
+  const { accepted, refused } = await new Poster({ targets: [target], schedule, connections: 2, eventBytes: 140 }).done
+  t.same(refused, {})
+  t.equal(accepted.reduce((sum, each) => sum + each, 0), 200)
+  t.equal(sockets.size, 200)
+})
+
+t.test('comments that nobody reads are made beforehand, and go to the videos in turn', async t => {
+  const posts: { path: string; body: string }[] = []
+  const target = await serve(t, (req, res) => {
+    let body = ''
+    req.setEncoding('utf8').on('data', (text: string) => (body += text))
+    req.once('end', () => {
+      posts.push({ path: req.url!, body })
+      res.writeHead(201, { 'content-length': '2' }).end('{}')
+    })
+  })
+  const schedule: Schedule = { startAt: wallMs(), stepMs: 1, warm: 0, pauseMs: 0, count: 30, videos: 3 }
+  const { refused } = await new Poster({ targets: [{ ...target, line: 'POST /{video}', payload: 'draft' }], schedule, connections: 1, eventBytes: 140, unread: true }).done
+  t.same(refused, {})
+  t.same(posts.map(({ path }) => path), Array.from({ length: 30 }, (_, i) => `/bench-${i % 3}`))
+  t.equal(new Set(posts.map(({ body }) => (JSON.parse(body) as { content: string }).content)).size, 30)
+})
+
 t.test('posts that are not answered are given up', async t => {
   const target = await serve(t, req => req.resume())
   const schedule: Schedule = { startAt: wallMs(), stepMs: 1, warm: 0, pauseMs: 0, count: 10, videos: 1 }

@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { run } from '../support/cluster.js'
+
+t.setTimeout(300_000)
+
+/** Runs a benchmark of a few viewers. @returns what it printed, and its runs */
+async function bench<Run>(t: Test, ...argv: string[]): Promise<{ stdout: string; runs: Run[] }> {
+  const json = join(t.testdir(), 'run.json')
+  const { status, stdout, stderr } = await run(['bench', ...argv, '--json', json])
+  t.equal(status, 0, stderr)
+  return { stdout, runs: (JSON.parse(readFileSync(json, 'utf8')) as { runs: Run[] }).runs }
+}
+
+t.test('a burst is delivered through a gateway, and straight from an edge', async t => {
+  for (const via of ['gateway', 'edge']) {
+    const { stdout } = await bench(t, 'burst', '--via', via, '--viewers', '20', '--comments', '20')
+    t.match(stdout, new RegExp(`live-comments, ${via} +20 +20 .* kept up[^]*bare write loop +20 +20 `))
+  }
+})
+
+t.test('a crowd joins, and those that are there already are timed before and meanwhile', async t => {
+  const { stdout, runs } = await bench<object>(t, 'join', '--viewers', '50', '--joins', '50', '--present', '10')
+  t.match(stdout, /during: p50 ms[^]* nothing missed/)
+  const latency = { p50: Number, p99: Number, max: Number }
+  t.match(runs, [{ via: 'gateway', coming: 50, joinMs: latency, quietLatencyMs: latency, presentLatencyMs: latency, clientCpu: Number }])
+})
+
+t.test('each process of a cluster that nobody uses is shown', async t => {
+  const { stdout, runs } = await bench<{ name: string; cores: number; wakeUpsPerSecond: number }>(t, 'idle-cluster', '--duration', '2', '--edges', '2')
+  t.same(runs.map(({ name }) => name), ['zookeeper-1', 'gateway-1', 'dispatcher-1', 'edge-1', 'edge-2', 'supervisor'])
+  for (const { name, cores, wakeUpsPerSecond } of runs) t.ok(cores > 0 && cores < 1 && wakeUpsPerSecond > 0, `${name}: ${cores} of a core, ${wakeUpsPerSecond} wake-ups/s`)
+  t.match(stdout, /gateway-1 +[\d.]+%/)
+})
+
+t.test('posts are stored flat out and by a schedule, at a cost to the system and to the client', async t => {
+  const { stdout, runs } = await bench<{ postsPerSecond: number; systemMicroseconds: number; clientMicroseconds: number }>(t, 'post', '--duration', '2', '--connections', '8', '--videos', '4')
+  t.match(stdout, /µs\/post: system +client\nflat out [^]*\/s by schedule /)
+  t.equal(runs.length, 2)
+  for (const { postsPerSecond, systemMicroseconds, clientMicroseconds } of runs) t.ok(postsPerSecond > 0 && systemMicroseconds > 0 && clientMicroseconds > 0)
+})
