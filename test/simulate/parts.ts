@@ -177,6 +177,7 @@ export const startGateway: Start = (cluster, process, url) => {
     connect: network.connect(process),
     metrics,
     keptBytes: settings.keptBytes,
+    gzip: { level: 1, minViewers: 2 },
     videoShare: settings.videoShare,
     joinRate: settings.joinRate,
     allowedOrigins: '*',
