@@ -1,10 +1,11 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { EndReason } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
-import { LinkError, parseToEdge, printToGateway, type ToEdge, type ToGateway } from '../protocol/link.js'
+import { LinkError, parseToEdge, printToGateway, type Sent, type ToEdge, type ToGateway } from '../protocol/link.js'
 import type { Encoded } from '../runtime/fan-out/encoded.js'
 import type { Socket, SocketEvents } from '../runtime/http/socket.js'
 import type { Edge } from './edge.js'
+import type { Encoding } from './encoding.js'
 import type { Outlet, Viewer } from './viewer.js'
 
 export interface LinkLimits {
@@ -19,7 +20,7 @@ export const LINK_LIMITS: LinkLimits = { piecesWaitBytes: 64 * 1024, groupsWaitB
 type Join = Extract<ToEdge, { kind: 'join' }>
 
 /** A gateway's viewers on this edge. All of a video are a group, which is one viewer of the room and is sent each flush once, as
- * text. Newcomers are viewers of their own until they are ready, and then part of their group (rule 11). */
+ * text, or compressed where the gateway is of the former version. Newcomers are viewers of their own until they are ready, and then part of their group (rule 11). */
 export class GatewayLink implements SocketEvents {
   readonly #edge: Edge
   readonly #socket: Socket
@@ -68,7 +69,7 @@ export class GatewayLink implements SocketEvents {
   }
 
   /** @returns whether little enough is unsent for groups to go on */
-  send(message: ToGateway): boolean {
+  send(message: ToGateway<Sent>): boolean {
     if (this.#closed) return true
     // What the socket refused is lost, and the gateway's viewers with it: they join again, each at its own place.
     if (!this.#socket.send(printToGateway(message))) this.#socket.close()
@@ -96,17 +97,17 @@ export class GatewayLink implements SocketEvents {
   }
 
   /** Sends a newcomer's piece, in its turn. */
-  piece(newcomer: Newcomer, to: Cursor, { bytes: events }: Encoded): void {
+  piece(newcomer: Newcomer, to: Cursor, events: Encoded): void {
     this.#inTurn(newcomer, () => this.send({ kind: 'piece', join: newcomer.number, to, events }))
   }
 
   /** A newcomer has been sent its `ready`: from here on it is part of its group. */
   ready(newcomer: Newcomer): void {
-    const { viewer, group: number } = newcomer
+    const { viewer, group: number, encoding } = newcomer
     this.#forget(newcomer)
     if (this.#closed) return
     if (!this.#groups.has(number)) {
-      const group = new Group(this, number)
+      const group = new Group(this, number, encoding)
       this.#groups.set(number, group)
       group.viewer = this.#edge.follow(newcomer.videoId, group)
     }
@@ -139,7 +140,7 @@ export class GatewayLink implements SocketEvents {
   #join(join: Join): void {
     if (this.#joins.has(join.join)) throw new LinkError('a join by a number that is taken')
     const group = this.#groups.get(join.group)
-    if (group && group.viewer.videoId !== join.videoId) throw new LinkError('a join into the group of another video')
+    if (group && (group.viewer.videoId !== join.videoId || group.encoding !== encodingOf(join))) throw new LinkError('a join into the group of another video or encoding')
     const newcomer = new Newcomer(this, join)
     this.#joins.set(join.join, newcomer)
     this.#inTurn(newcomer, () => {
@@ -185,18 +186,19 @@ export class GatewayLink implements SocketEvents {
 /** All viewers of a gateway that watch one video and are up to date. */
 class Group implements Outlet {
   readonly number: number
-  readonly encoding = 'plain'
+  readonly encoding: Encoding
   /** A slow gateway's viewers stay: they would all come back to it at once. The link ends when no more pings come by it. */
   readonly patient = true
   viewer!: Viewer
   readonly #link: GatewayLink
 
-  constructor(link: GatewayLink, number: number) {
+  constructor(link: GatewayLink, number: number, encoding: Encoding) {
     this.#link = link
     this.number = number
+    this.encoding = encoding
   }
 
-  write({ bytes: events }: Encoded, from: Cursor | undefined, to: Cursor | undefined): boolean {
+  write(events: Encoded, from: Cursor | undefined, to: Cursor | undefined): boolean {
     const goesOn = this.#link.send({ kind: 'flush', group: this.number, epoch: this.viewer.epoch, from: from!, to: to!, events })
     if (!goesOn) this.#link.blocked(this)
     return goesOn
@@ -217,7 +219,7 @@ class Newcomer implements Outlet {
   readonly number: number
   readonly group: number
   readonly videoId: VideoId
-  readonly encoding = 'plain'
+  readonly encoding: Encoding
   /** How fast its viewers take what they are sent is the gateway's affair. */
   readonly patient = true
   viewer: Viewer | undefined
@@ -229,6 +231,7 @@ class Newcomer implements Outlet {
     this.number = join.join
     this.group = join.group
     this.videoId = join.videoId
+    this.encoding = encodingOf(join)
   }
 
   /** One piece at a time, each in its turn: the next when the gateway asks for it. */
@@ -237,7 +240,7 @@ class Newcomer implements Outlet {
       this.#link.piece(this, to!, events)
       return false
     }
-    this.#link.send({ kind: 'ready', join: this.number, group: this.group, epoch: this.#link.epochOf(this.videoId), at: to!, events: events.bytes, ready: ready.bytes })
+    this.#link.send({ kind: 'ready', join: this.number, group: this.group, epoch: this.#link.epochOf(this.videoId), at: to!, events, ready })
     this.isReady = true
     this.#link.ready(this)
     return true
@@ -250,4 +253,8 @@ class Newcomer implements Outlet {
   end(reason: EndReason): void {
     this.#link.joinEnded(this, reason)
   }
+}
+
+function encodingOf({ gzip }: Join): Encoding {
+  return gzip ? 'gzip' : 'plain'
 }

@@ -123,7 +123,7 @@ export class Link implements Relay {
     this.#joins.set(join.number, join)
     group.joins.add(join)
     join.add(member)
-    this.#send({ kind: 'join', join: join.number, group: group.number, again, videoId: group.videoId, begin: { after: join.after, recent: join.recent } })
+    this.#send({ kind: 'join', join: join.number, group: group.number, again, videoId: group.videoId, gzip: false, begin: { after: join.after, recent: join.recent } })
   }
 
   /** Resolves with what the edge's silence means. The answer goes to Upstreams as that of any ping. */

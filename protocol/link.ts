@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { isVideoId, type VideoId } from './comment.js'
 import { END_REASONS, type EndReason } from './frame.js'
+import type { Checksum } from './gzip.js'
 import { MAX_CURSOR, type Cursor } from './id.js'
 import { MAX_RECENT } from './limits.js'
 
@@ -12,7 +13,9 @@ import { MAX_RECENT } from './limits.js'
  *   bytes 2–3   `recent` of a join; else 0
  *   bytes 4–7   number of the join, the group or the ping
  *
- * All numbers are big endian. Events are text: a gateway compresses it for the viewers who take it so. */
+ * All numbers are big endian. Events are text: a gateway compresses it for the viewers who take it so. A gateway of the former
+ * version asks for DEFLATE blocks by the flag GZIP, and gets the checksum of their text with them, by the flag CHECKED; the
+ * places of the checksums are 0 otherwise. */
 export const LINK_PATH = '/internal/link'
 /** What an edge takes. */
 export const MAX_TO_EDGE_BYTES = 512
@@ -20,8 +23,10 @@ export const MAX_TO_EDGE_BYTES = 512
 export const MAX_TO_GATEWAY_BYTES = 64 * 1024 * 1024
 
 const HEAD_BYTES = 8
-const AFTER = 1
-const AGAIN = 2
+const GZIP = 1
+const AFTER = 2
+const AGAIN = 4
+const CHECKED = 1
 
 /** Where a stream is to begin: after a place, else with the last few, else now. */
 export interface Begin {
@@ -32,7 +37,7 @@ export interface Begin {
 export type ToEdge =
   /** Wants to be brought up to a group: what was missed in pieces, then `ready`. `again`: for members of the group that fell
    * behind, and that the edge has counted already. */
-  | { readonly kind: 'join'; readonly join: number; readonly group: number; readonly again: boolean; readonly videoId: VideoId; readonly begin: Begin }
+  | { readonly kind: 'join'; readonly join: number; readonly group: number; readonly again: boolean; readonly videoId: VideoId; readonly gzip: boolean; readonly begin: Begin }
   /** The last piece was taken: the next may come. */
   | { readonly kind: 'more'; readonly join: number }
   /** Nobody wants the join any longer. */
@@ -41,12 +46,16 @@ export type ToEdge =
   | { readonly kind: 'weight'; readonly group: number; readonly weight: number }
   | { readonly kind: 'ping'; readonly nonce: number }
 
-export type ToGateway =
+/** Events with the checksum of their text where they are compressed, and as they are otherwise. */
+export type Sent = Buffer | { readonly bytes: Buffer; readonly checksum?: Checksum | undefined }
+
+/** @typeParam Events as they are sent, or as they are read: without their checksum */
+export type ToGateway<Events = Buffer> =
   /** All comments in (from, to] for those of the group that stand at `from`. `to` is below `from` where the room began anew. */
-  | { readonly kind: 'flush'; readonly group: number; readonly epoch: number; readonly from: Cursor; readonly to: Cursor; readonly events: Buffer }
-  | { readonly kind: 'piece'; readonly join: number; readonly to: Cursor; readonly events: Buffer }
+  | { readonly kind: 'flush'; readonly group: number; readonly epoch: number; readonly from: Cursor; readonly to: Cursor; readonly events: Events }
+  | { readonly kind: 'piece'; readonly join: number; readonly to: Cursor; readonly events: Events }
   /** The last piece of a join, and the `ready` event. From now on the group's flushes are for those who joined. */
-  | { readonly kind: 'ready'; readonly join: number; readonly group: number; readonly epoch: number; readonly at: Cursor; readonly events: Buffer; readonly ready: Buffer }
+  | { readonly kind: 'ready'; readonly join: number; readonly group: number; readonly epoch: number; readonly at: Cursor; readonly events: Events; readonly ready: Events }
   | { readonly kind: 'joinEnded'; readonly join: number; readonly reason: EndReason }
   | { readonly kind: 'groupEnded'; readonly group: number; readonly reason: EndReason }
   /** @param syncAgeMs for how long no dispatcher has answered the edge */
@@ -63,9 +72,9 @@ export function printToEdge(message: ToEdge): Buffer {
   const kind = TO_EDGE[message.kind]
   switch (message.kind) {
     case 'join': {
-      const { join, group, again, videoId, begin } = message
+      const { join, group, again, videoId, gzip, begin } = message
       const out = Buffer.alloc(HEAD_BYTES + 12 + videoId.length)
-      head(out, kind, (begin.after === undefined ? 0 : AFTER) | (again ? AGAIN : 0), join)
+      head(out, kind, (gzip ? GZIP : 0) | (begin.after === undefined ? 0 : AFTER) | (again ? AGAIN : 0), join)
       out.writeUInt16BE(begin.recent, 2)
       out.writeUInt32BE(group, 8)
       writeCursor(out, begin.after ?? 0, 12)
@@ -99,7 +108,7 @@ export function parseToEdge(bytes: Buffer): ToEdge {
       if (!isVideoId(videoId)) throw new LinkError('a join without a video id')
       if (recent > MAX_RECENT) throw new LinkError(`a join of the last ${recent}`)
       const after = readCursor(bytes, 12)
-      return { kind: 'join', join: number, group: bytes.readUInt32BE(8), again: (flags & AGAIN) !== 0, videoId, begin: { after: (flags & AFTER) === 0 ? undefined : after, recent } }
+      return { kind: 'join', join: number, group: bytes.readUInt32BE(8), again: (flags & AGAIN) !== 0, videoId, gzip: (flags & GZIP) !== 0, begin: { after: (flags & AFTER) === 0 ? undefined : after, recent } }
     }
     case TO_EDGE.more:
       return { kind: 'more', join: number }
@@ -115,37 +124,38 @@ export function parseToEdge(bytes: Buffer): ToEdge {
   }
 }
 
-export function printToGateway(message: ToGateway): Buffer {
+export function printToGateway(message: ToGateway<Sent>): Buffer {
   const kind = TO_GATEWAY[message.kind]
   switch (message.kind) {
     case 'flush': {
       const { events } = message
-      const out = Buffer.allocUnsafe(28 + events.length)
-      head(out, kind, 0, message.group)
+      const out = Buffer.allocUnsafe(36 + bytesOf(events).length)
+      head(out, kind, flagsOf(events), message.group)
       out.writeUInt32BE(message.epoch, 8)
       writeCursor(out, message.from, 12)
       writeCursor(out, message.to, 20)
-      out.set(events, 28)
+      writeEvents(out, events, 28, 36)
       return out
     }
     case 'piece': {
       const { events } = message
-      const out = Buffer.allocUnsafe(16 + events.length)
-      head(out, kind, 0, message.join)
+      const out = Buffer.allocUnsafe(24 + bytesOf(events).length)
+      head(out, kind, flagsOf(events), message.join)
       writeCursor(out, message.to, 8)
-      out.set(events, 16)
+      writeEvents(out, events, 16, 24)
       return out
     }
     case 'ready': {
       const { events, ready } = message
-      const out = Buffer.allocUnsafe(28 + events.length + ready.length)
-      head(out, kind, 0, message.join)
+      const { length } = bytesOf(events)
+      const out = Buffer.allocUnsafe(44 + length + bytesOf(ready).length)
+      head(out, kind, flagsOf(ready), message.join)
       out.writeUInt32BE(message.group, 8)
       out.writeUInt32BE(message.epoch, 12)
       writeCursor(out, message.at, 16)
-      out.writeUInt32BE(events.length, 24)
-      out.set(events, 28)
-      out.set(ready, 28 + events.length)
+      out.writeUInt32BE(length, 24)
+      writeEvents(out, events, 28, 44)
+      writeEvents(out, ready, 36, 44 + length)
       return out
     }
     case 'joinEnded':
@@ -166,16 +176,16 @@ export function parseToGateway(bytes: Buffer): ToGateway {
   const number = bytes.readUInt32BE(4)
   switch (bytes[0]!) {
     case TO_GATEWAY.flush:
-      atLeast(bytes, 28)
-      return { kind: 'flush', group: number, epoch: bytes.readUInt32BE(8), from: readCursor(bytes, 12), to: readCursor(bytes, 20), events: bytes.subarray(28) }
+      atLeast(bytes, 36)
+      return { kind: 'flush', group: number, epoch: bytes.readUInt32BE(8), from: readCursor(bytes, 12), to: readCursor(bytes, 20), events: bytes.subarray(36) }
     case TO_GATEWAY.piece:
-      atLeast(bytes, 16)
-      return { kind: 'piece', join: number, to: readCursor(bytes, 8), events: bytes.subarray(16) }
+      atLeast(bytes, 24)
+      return { kind: 'piece', join: number, to: readCursor(bytes, 8), events: bytes.subarray(24) }
     case TO_GATEWAY.ready: {
-      atLeast(bytes, 28)
-      const end = 28 + bytes.readUInt32BE(24)
+      atLeast(bytes, 44)
+      const end = 44 + bytes.readUInt32BE(24)
       atLeast(bytes, end)
-      return { kind: 'ready', join: number, group: bytes.readUInt32BE(8), epoch: bytes.readUInt32BE(12), at: readCursor(bytes, 16), events: bytes.subarray(28, end), ready: bytes.subarray(end) }
+      return { kind: 'ready', join: number, group: bytes.readUInt32BE(8), epoch: bytes.readUInt32BE(12), at: readCursor(bytes, 16), events: bytes.subarray(44, end), ready: bytes.subarray(end) }
     }
     case TO_GATEWAY.joinEnded:
       return { kind: 'joinEnded', join: number, reason: reasonOf(bytes[1]!) }
@@ -195,6 +205,25 @@ function head(out: Buffer, kind: number, flags: number, number: number): Buffer 
   out.writeUInt16BE(0, 2)
   out.writeUInt32BE(number, 4)
   return out
+}
+
+function bytesOf(events: Sent): Buffer {
+  return Buffer.isBuffer(events) ? events : events.bytes
+}
+
+function checksumOf(events: Sent): Checksum | undefined {
+  return Buffer.isBuffer(events) ? undefined : events.checksum
+}
+
+function flagsOf(events: Sent): number {
+  return checksumOf(events) ? CHECKED : 0
+}
+
+function writeEvents(out: Buffer, events: Sent, sumAt: number, at: number): void {
+  const checksum = checksumOf(events)
+  out.writeInt32BE((checksum?.crc ?? 0) | 0, sumAt)
+  out.writeUInt32BE(checksum?.bytes ?? 0, sumAt + 4)
+  out.set(bytesOf(events), at)
 }
 
 function writeCursor(out: Buffer, cursor: Cursor, at: number): void {

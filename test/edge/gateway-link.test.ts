@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer'
+import { inflateRawSync } from 'node:zlib'
 import t from 'tap'
 import { GatewayLink } from '../../edge/gateway-link.js'
+import { checksumOf } from '../../protocol/gzip.js'
 import { parseToGateway, printToEdge, type ToEdge, type ToGateway } from '../../protocol/link.js'
 import { SseParser } from '../../protocol/sse.js'
 import type { Socket } from '../../runtime/http/socket.js'
@@ -11,6 +13,7 @@ type Kind<K> = Extract<ToGateway, { kind: K }>
 /** An edge's end of a link's socket; the test is the gateway. */
 class FakeSocket implements Socket {
   readonly sent: ToGateway[] = []
+  readonly bytes: Buffer[] = []
   unsentBytes = 0
   /** Nothing is sent on: what is written stays unsent. */
   full = false
@@ -23,7 +26,8 @@ class FakeSocket implements Socket {
     if (this.isClosed) throw new Error('sent after its end')
     if (this.refuses) return false
     if (this.full) this.unsentBytes += message.length
-    this.sent.push(parseToGateway(Buffer.from(message)))
+    this.bytes.push(Buffer.from(message))
+    this.sent.push(parseToGateway(this.bytes.at(-1)!))
     return true
   }
 
@@ -56,8 +60,8 @@ function setUp(options?: StageOptions) {
     const link = new GatewayLink(stage.edge, socket)
     socket.closed = () => link.closed()
     const say = (message: ToEdge) => link.message(printToEdge(message))
-    const join = (join: number, { group = 100, videoId = 'v', after, recent = 0 }: { group?: number; videoId?: string; after?: number; recent?: number } = {}) =>
-      say({ kind: 'join', join, group, again: false, videoId, begin: { after, recent } })
+    const join = (join: number, { group = 100, videoId = 'v', gzip = false, after, recent = 0 }: { group?: number; videoId?: string; gzip?: boolean; after?: number; recent?: number } = {}) =>
+      say({ kind: 'join', join, group, again: false, videoId, gzip, begin: { after, recent } })
     /** The gateway reads what is unsent, and goes on to read or does not. */
     const drain = (full = false) => {
       socket.full = full
@@ -112,6 +116,25 @@ t.test('a group has as many viewers as its gateway says', async t => {
   await stage.clock.advance(200)
   t.same(socket.sent.slice(before).filter(({ kind }) => kind !== 'flush'), [])
   t.notOk(socket.of('flush').some(({ group }) => group === 200), 'a closed group is sent nothing')
+})
+
+t.test('a gateway of the former version is sent what it asks for compressed, with the checksum of the text', async t => {
+  const { stage, socket, join } = setUp()
+  join(1, { group: 100 })
+  join(2, { group: 200, gzip: true })
+  await stage.clock.advance(10)
+  stage.post('v')
+  await stage.clock.advance(10)
+  const of = (group: number) => socket.bytes.find(message => message[0] === 1 && message.readUInt32BE(4) === group)!
+  const [plain, packed] = [of(100), of(200)]
+  t.same([plain[1], plain.readInt32BE(28), plain.readUInt32BE(32)], [0, 0, 0])
+  const text = plain.subarray(36)
+  t.same(ids(text), [10])
+  const { crc, bytes } = checksumOf(text.toString())
+  t.same([packed[1], packed.readInt32BE(28) >>> 0, packed.readUInt32BE(32)], [1, crc >>> 0, bytes])
+  t.same(inflateRawSync(Buffer.concat([packed.subarray(36), Buffer.from([3, 0])])), text)
+  const ready = socket.bytes.find(message => message[0] === 3 && message.readUInt32BE(4) === 2)!
+  t.equal(ready[1], 1)
 })
 
 t.test('a newcomer becomes part of its group in the turn of its ready, and counts once', async t => {
@@ -406,6 +429,7 @@ t.test('garbage ends the link', async t => {
     ({ link }) => link.message(Buffer.from('GET / HTTP/1.1\r\n\r\n')),
     ({ join }) => (join(1, { videoId: 'x', group: 200 }), join(1)),
     ({ join }) => join(2, { group: 100, videoId: 'w' }),
+    ({ join }) => join(2, { group: 100, gzip: true }),
   ]
   for (const [i, act] of broken.entries()) {
     const side = open()

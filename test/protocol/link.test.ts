@@ -18,6 +18,7 @@ const toEdge: fc.Arbitrary<ToEdge> = fc.oneof(
     group: number,
     again: fc.boolean(),
     videoId: fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
+    gzip: fc.boolean(),
     begin: fc.record({ after: fc.option(cursor, { nil: undefined }), recent: fc.nat({ max: MAX_RECENT }) }),
   }),
   fc.record({ kind: fc.constant('more' as const), join: number }),
@@ -76,7 +77,7 @@ t.test('a message that ends within its head is refused', async t => {
   const heads: readonly [ToEdge | ToGateway, number][] = [
     [{ kind: 'more', join: 1 }, 8],
     [{ kind: 'weight', group: 1, weight: 2 }, 12],
-    [{ kind: 'join', join: 1, group: 2, again: false, videoId: 'v', begin: { after: 1, recent: 0 } }, 21],
+    [{ kind: 'join', join: 1, group: 2, again: false, videoId: 'v', gzip: false, begin: { after: 1, recent: 0 } }, 21],
   ]
   for (const [message, length] of heads) {
     const bytes = printToEdge(message as ToEdge)
@@ -85,9 +86,9 @@ t.test('a message that ends within its head is refused', async t => {
   }
   const some = Buffer.from('abc')
   const toGateway: readonly [ToGateway, number][] = [
-    [{ kind: 'flush', group: 1, epoch: 0, from: 1, to: 2, events: some }, 28],
-    [{ kind: 'piece', join: 1, to: 2, events: some }, 16],
-    [{ kind: 'ready', join: 1, group: 2, epoch: 0, at: 2, events: some, ready: some }, 31],
+    [{ kind: 'flush', group: 1, epoch: 0, from: 1, to: 2, events: some }, 36],
+    [{ kind: 'piece', join: 1, to: 2, events: some }, 24],
+    [{ kind: 'ready', join: 1, group: 2, epoch: 0, at: 2, events: some, ready: some }, 47],
     [{ kind: 'joinEnded', join: 1, reason: 'full' }, 8],
     [{ kind: 'pong', nonce: 1, syncAgeMs: 2 }, 12],
   ]
@@ -116,7 +117,7 @@ t.test('any bytes are a message or a LinkError, and a message prints as what was
 })
 
 t.test('ids go up to 2^53 - 1 and no further', async t => {
-  const join = printToEdge({ kind: 'join', join: 1, group: 2, again: false, videoId: 'v', begin: { after: MAX_CURSOR, recent: 0 } })
+  const join = printToEdge({ kind: 'join', join: 1, group: 2, again: false, videoId: 'v', gzip: false, begin: { after: MAX_CURSOR, recent: 0 } })
   const flush = printToGateway({ kind: 'flush', group: 1, epoch: 0, from: MAX_CURSOR, to: MAX_CURSOR, events: Buffer.alloc(0) })
   t.match(parseToEdge(join), { begin: { after: MAX_CURSOR } })
   t.match(parseToGateway(flush), { from: MAX_CURSOR, to: MAX_CURSOR })
@@ -137,7 +138,7 @@ t.test('a kind, a reason, a number of comments or a video id that there is not i
     ended[1] = END_REASONS.length
     t.throws(() => parseToGateway(ended), { name: 'LinkError', message: `an end for the reason ${END_REASONS.length}` })
   }
-  const join = (videoId: string, recent = 0) => printToEdge({ kind: 'join', join: 1, group: 2, again: false, videoId, begin: { after: undefined, recent } })
+  const join = (videoId: string, recent = 0) => printToEdge({ kind: 'join', join: 1, group: 2, again: false, videoId, gzip: false, begin: { after: undefined, recent } })
   t.match(parseToEdge(join('v', MAX_RECENT)), { begin: { after: undefined, recent: MAX_RECENT } })
   t.throws(() => parseToEdge(join('v', MAX_RECENT + 1)), LinkError)
   for (const videoId of ['', 'a b', 'v\n', 'é', 'x'.repeat(65)]) t.throws(() => parseToEdge(join(videoId)), LinkError, JSON.stringify(videoId))

@@ -37,7 +37,7 @@ const reason = fc.constantFrom(...END_REASONS)
 const events = fc.constantFrom('', 'id: 20\ndata: {}\n\n', ':\n').map(text => Buffer.from(text))
 
 const toEdge: fc.Arbitrary<ToEdge> = fc.oneof(
-  fc.record({ kind: fc.constant('join' as const), join: number, group: number, again: fc.boolean(), videoId, begin: fc.record({ after: fc.option(cursor, { nil: undefined }), recent: fc.nat({ max: MAX_RECENT }) }) }),
+  fc.record({ kind: fc.constant('join' as const), join: number, group: number, again: fc.boolean(), videoId, gzip: fc.boolean(), begin: fc.record({ after: fc.option(cursor, { nil: undefined }), recent: fc.nat({ max: MAX_RECENT }) }) }),
   fc.record({ kind: fc.constantFrom('more' as const, 'leave' as const), join: number }),
   fc.record({ kind: fc.constant('weight' as const), group: number, weight: number }),
   fc.record({ kind: fc.constant('ping' as const), nonce: number }),
