@@ -2,18 +2,11 @@ import { Buffer } from 'node:buffer'
 import { frame, FrameKind, framesOf, type StreamEvent } from '../protocol/frame.js'
 import { blocks, checksumOf } from '../protocol/gzip.js'
 import type { Cursor } from '../protocol/id.js'
-import type { Encoded } from '../protocol/link.js'
+import type { Encoded } from '../runtime/fan-out/encoded.js'
 
-/** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port and on a link, in frames
- * towards a gateway of the former version. */
+/** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port, in frames towards a gateway of the
+ * former version. A link takes plain text. */
 export type Encoding = 'plain' | 'gzip' | 'frames' | 'gzipFrames'
-
-/** When flushes are compressed: a room of fewer viewers gets stored blocks, which cost nothing to make. */
-export interface GzipPolicy {
-  /** Of zlib, 1–9. */
-  readonly level: number
-  readonly minViewers: number
-}
 
 /** @param level of compression, where the encoding has any */
 export function encode(encoding: Encoding, events: readonly StreamEvent[], level: number): Encoded {

@@ -1,7 +1,8 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { EndReason } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
-import { LinkError, parseToEdge, printToGateway, type Encoded, type ToEdge, type ToGateway } from '../protocol/link.js'
+import { LinkError, parseToEdge, printToGateway, type Sent, type ToEdge, type ToGateway } from '../protocol/link.js'
+import type { Encoded } from '../runtime/fan-out/encoded.js'
 import type { Socket, SocketEvents } from '../runtime/http/socket.js'
 import type { Edge } from './edge.js'
 import type { Encoding } from './encoding.js'
@@ -18,8 +19,8 @@ export const LINK_LIMITS: LinkLimits = { piecesWaitBytes: 64 * 1024, groupsWaitB
 
 type Join = Extract<ToEdge, { kind: 'join' }>
 
-/** A gateway's viewers on this edge. All of a video that take one encoding are a group, which is one viewer of the room and is
- * sent each flush once. Newcomers are viewers of their own until they are ready, and then part of their group (rule 11). */
+/** A gateway's viewers on this edge. All of a video are a group, which is one viewer of the room and is sent each flush once, as
+ * text, or compressed where the gateway is of the former version. Newcomers are viewers of their own until they are ready, and then part of their group (rule 11). */
 export class GatewayLink implements SocketEvents {
   readonly #edge: Edge
   readonly #socket: Socket
@@ -68,7 +69,7 @@ export class GatewayLink implements SocketEvents {
   }
 
   /** @returns whether little enough is unsent for groups to go on */
-  send(message: ToGateway): boolean {
+  send(message: ToGateway<Sent>): boolean {
     if (this.#closed) return true
     // What the socket refused is lost, and the gateway's viewers with it: they join again, each at its own place.
     if (!this.#socket.send(printToGateway(message))) this.#socket.close()
@@ -182,7 +183,7 @@ export class GatewayLink implements SocketEvents {
   }
 }
 
-/** All viewers of a gateway that watch one video in one encoding and are up to date. */
+/** All viewers of a gateway that watch one video and are up to date. */
 class Group implements Outlet {
   readonly number: number
   readonly encoding: Encoding

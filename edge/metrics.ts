@@ -31,7 +31,7 @@ export class EdgeMetrics {
     this.unheld = counter('comments_unheld', 'Comments pushed here for a video that has no room here.')
     this.duplicates = counter('comments_duplicate', 'Comments pushed here that the room already had.')
     this.deliveries = counter('comments_delivered', 'Comments written, one for each viewer, here or behind a gateway.')
-    this.writes = counter('writes', 'Writes of flushes: one for each viewer here, and one for all viewers of a video and encoding behind a gateway.')
+    this.writes = counter('writes', 'Writes of flushes: one for each viewer here, and one for all viewers of a video behind a gateway.')
     this.syncs = counter('syncs', 'Syncs sent to dispatchers.')
     this.syncFailures = counter('sync_failures', 'Syncs and replays that a dispatcher did not answer.')
     this.repaired = counter('comments_repaired', 'Comments that came by sync and not by push.')

@@ -1,5 +1,5 @@
 import type { StreamEvent } from '../protocol/frame.js'
-import type { Encoded } from '../protocol/link.js'
+import type { Encoded } from '../runtime/fan-out/encoded.js'
 import { encode, type Encoding } from './encoding.js'
 
 /** A catch-up is written in pieces of about this, each when the last was taken: what a slow viewer may cost (rule 10). */

@@ -5,7 +5,7 @@ import { HEARTBEAT_MS } from '../protocol/limits.js'
 import type { SyncRequest } from '../protocol/wire.js'
 import type { Key } from '../runtime/auth/keys.js'
 import type { Clock } from '../runtime/clock.js'
-import type { Encoded } from '../protocol/link.js'
+import type { Encoded } from '../runtime/fan-out/encoded.js'
 import type { Encoding } from './encoding.js'
 
 /** What a room writes to: a viewer's socket, or a gateway's link for many viewers. */

@@ -4,7 +4,7 @@ import { identityConflicts, identityVariables } from '../runtime/auth/config.js'
 import { configure } from '../runtime/config.js'
 import { limit } from '../runtime/limits/limit.js'
 import { tlsConflicts, tlsRedirectVariables, tlsVariables } from '../runtime/tls/config.js'
-import { count, nodeVariables, publicVariables, tokenConflicts } from '../runtime/variables.js'
+import { count, gzipVariables, nodeVariables, publicVariables, tokenConflicts } from '../runtime/variables.js'
 
 const postRate = (fallback: number) => limit(fallback, /^[0-9]{1,6}(\.[0-9]{1,3})?$/, 'must be a number of posts a second; 0: no limit')
 
@@ -18,6 +18,7 @@ export const gatewayVariables = {
   ...tlsVariables,
   ...tlsRedirectVariables,
   ...identityVariables,
+  ...gzipVariables,
   EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('most viewers of one video that are placed on one edge'),
   JOIN_RATE: atLeastOne.default(500).describe('new viewers placed on edges per second; up to 4 s worth of others wait in line, the rest reconnect later'),
   POST_RATE_LIMIT: postRate(5).describe('posts per second by one author with a token, twice as many in a burst; 0: no limit'),

@@ -3,6 +3,7 @@ import type { DispatcherNode } from '../protocol/nodes.js'
 import { ownersOf } from '../registry/ownership.js'
 import { peersIn, type Change, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
+import type { GzipPolicy } from '../runtime/fan-out/encoded.js'
 import { Pauses } from '../runtime/pauses.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
@@ -29,6 +30,7 @@ export interface GatewayOptions {
   readonly connect: Connect
   /** Of flushes that are kept for viewers that lag; 32 MB without. */
   readonly keptBytes?: number
+  readonly gzip: GzipPolicy
   readonly videoShare: number
   /** By so many viewers an edge may differ from its fair share before videos are moved; 20 without. */
   readonly toleratedViewers?: number
@@ -56,7 +58,7 @@ export class Gateway {
   readonly #pending = new Pending()
   #placingSoon = false
 
-  constructor({ clock, random, view, client, connectLink, connect, keptBytes, videoShare, toleratedViewers, joinRate }: GatewayOptions) {
+  constructor({ clock, random, view, client, connectLink, connect, keptBytes, gzip, videoShare, toleratedViewers, joinRate }: GatewayOptions) {
     this.view = view
     this.client = client
     this.clock = clock
@@ -65,7 +67,7 @@ export class Gateway {
     // By the link where there is one: it is the link that must not be silent.
     const pingEdge: Ping = (peer, timeoutMs) => this.links.ping(peer, timeoutMs) ?? ping(peer, timeoutMs)
     this.upstreams = new Upstreams({ clock, random, view, ping: pingEdge, onUsable: () => this.sessions.placeWaiting() })
-    this.links = new Links({ clock, upstreams: this.upstreams, connectLink, connect, keptBytes })
+    this.links = new Links({ clock, upstreams: this.upstreams, connectLink, connect, keptBytes, gzip })
     this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, links: this.links, videoShare, toleratedViewers, joinRate })
     this.failover = new Failover({
       clock,

@@ -1,9 +1,11 @@
+import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
 import type { Cursor } from '../protocol/id.js'
-import { inOne, type Encoded } from '../protocol/link.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Pacer } from '../runtime/fan-out/pacer.js'
 import { Rounds } from '../runtime/fan-out/rounds.js'
+import type { Compressor } from './compressor.js'
+import { Events } from './events.js'
 import type { Join, JoinedGroup } from './join.js'
 import type { KeptFlushes, Keeper } from './kept-flushes.js'
 import type { Member, Source } from './member.js'
@@ -16,7 +18,8 @@ export interface GroupFlush {
   readonly epoch: number
   readonly from: Cursor
   readonly to: Cursor
-  readonly events: Encoded
+  /** Text. */
+  readonly events: Buffer
 }
 
 /** What members that stand at one place are written next. */
@@ -25,7 +28,7 @@ interface Step {
   readonly cursor: Cursor
   readonly epoch: number
   /** Undefined where they have all of it already. */
-  readonly events: Encoded | undefined
+  readonly events: Events | undefined
   /** Where they stand after it. */
   readonly nextAfter: number
   readonly cursorAfter: Cursor
@@ -35,10 +38,10 @@ interface Step {
 export interface GroupOptions {
   readonly number: number
   readonly videoId: VideoId
-  readonly gzip: boolean
   readonly clock: Clock
   readonly pacer: Pacer
   readonly kept: KeptFlushes
+  readonly compressor: Compressor
   /** The member lacks what is no longer kept, or never came by this group: it has left, and has to join again. */
   readonly behind: (member: Member) => void
   /** A round of writes is over. @param intervalMs from its start to that of the next */
@@ -47,13 +50,12 @@ export interface GroupOptions {
   readonly changed: (group: Group) => void
 }
 
-/** A gateway's viewers of one video, in one encoding, that are on the same edge and up to date. The edge sends a flush to all of
+/** A gateway's viewers of one video that are on the same edge and up to date, whether they accept gzip or not. The edge sends a flush to all of
  * them at once, and each is looked at by itself: one that stands where the flush begins is written it. Nothing depends on edge and
  * gateway counting alike (rule 11). */
 export class Group implements Source, Keeper, JoinedGroup {
   readonly number: number
   readonly videoId: VideoId
-  readonly gzip: boolean
   readonly members = new Set<Member>()
   /** Of those that are to become members. */
   readonly joins = new Set<Join>()
@@ -63,9 +65,10 @@ export class Group implements Source, Keeper, JoinedGroup {
   #flushes: GroupFlush[] = []
   /** The number of the first of them. */
   #first = 0
-  /** Of members that stand at the same place, what they are written is made once. */
+  /** The first flush that the newest round does not write. */
+  #roundEnd = 0
+  /** Of members that stand at the same place, what they are written up to there is made once. */
   #steps: Step[] = []
-  #stepsEnd = 0
   /** A flush has come since the last round began. */
   #moved = false
 
@@ -73,15 +76,15 @@ export class Group implements Source, Keeper, JoinedGroup {
     this.#o = options
     this.number = options.number
     this.videoId = options.videoId
-    this.gzip = options.gzip
     this.#rounds = new Rounds<Member>({
       clock: options.clock,
       pacer: options.pacer,
       begin: () => {
         this.#moved = false
         // All get the same, in the same writes: what comes meanwhile is for the next round.
-        const { end } = this
-        return { receivers: this.members.values(), visit: member => this.#bring(member, end), done: () => void (this.#steps = []) }
+        this.#roundEnd = this.end
+        this.#steps = []
+        return { receivers: this.members.values(), visit: member => this.#bring(member), done: () => void (this.#steps = []) }
       },
       ended: (_, intervalMs) => options.written(intervalMs),
       more: () => this.#moved,
@@ -104,8 +107,7 @@ export class Group implements Source, Keeper, JoinedGroup {
 
   flush(flush: GroupFlush): void {
     this.#flushes.push(flush)
-    this.#steps = []
-    this.#o.kept.add(this, flush.events.bytes.length)
+    this.#o.kept.add(this, flush.events.length)
     this.#schedule()
   }
 
@@ -120,22 +122,21 @@ export class Group implements Source, Keeper, JoinedGroup {
     if (this.#flushes.length === 0) return
     this.#flushes.shift()
     this.#first++
-    this.#steps = []
   }
 
   leave(member: Member): void {
     if (this.members.delete(member)) this.#o.changed(this)
   }
 
-  /** Writes what the member has not been written yet, as much as it takes now. */
+  /** Writes what the rounds since have brought to the others, as much as it takes now: what is newer is for the next round, in
+   * the same writes as theirs. */
   drained(member: Member): void {
-    this.#bring(member, this.end)
+    this.#bring(member)
   }
 
-  /** @param end the first flush that it is not written */
-  #bring(member: Member, end: number): void {
-    while (!member.blocked && member.next < end) {
-      const step = this.#step(member, end)
+  #bring(member: Member): void {
+    while (!member.blocked && member.next < this.#roundEnd) {
+      const step = this.#step(member)
       if (!step) {
         this.leave(member)
         return this.#o.behind(member)
@@ -143,7 +144,7 @@ export class Group implements Source, Keeper, JoinedGroup {
       member.next = step.nextAfter
       member.cursor = step.cursorAfter
       member.epoch = step.epochAfter
-      if (step.events && !member.pass(step.events)) return
+      if (step.events && !member.pass(step.events.for(member))) return
     }
   }
 
@@ -153,30 +154,28 @@ export class Group implements Source, Keeper, JoinedGroup {
   }
 
   /** @returns undefined where the member is behind */
-  #step({ next, cursor, epoch }: Member, end: number): Step | undefined {
-    if (end !== this.#stepsEnd) this.#steps = []
-    this.#stepsEnd = end
+  #step({ next, cursor, epoch }: Member): Step | undefined {
     const known = this.#steps.find(step => step.next === next && step.cursor === cursor && step.epoch === epoch)
     if (known) return known
     if (next < this.#first || cursor === undefined) return undefined
-    const step = this.#stepFrom(next, cursor, epoch, end)
+    const step = this.#stepFrom(next, cursor, epoch)
     if (step) this.#steps.push(step)
     return step
   }
 
   /** Each flush is written to a member that stands at its `from`, skipped where it has been passed, and is a hole otherwise. Where
    * the room began anew at a lower place, such a flush leads there: its `to` is below its `from`, and its epoch is the next. */
-  #stepFrom(next: number, cursor: Cursor, epoch: number, end: number): Step | undefined {
-    const parts: Encoded[] = []
+  #stepFrom(next: number, cursor: Cursor, epoch: number): Step | undefined {
+    const parts: Buffer[] = []
     let bytes = 0
     let number = next
     let cursorAfter = cursor
     let epochAfter = epoch
-    for (; number < end && bytes < PIECE_BYTES; number++) {
+    for (; number < this.#roundEnd && bytes < PIECE_BYTES; number++) {
       const flush = this.#flushes[number - this.#first]!
       if (flush.from === cursorAfter && epochAfter <= flush.epoch) {
         parts.push(flush.events)
-        bytes += flush.events.bytes.length
+        bytes += flush.events.length
         cursorAfter = flush.to
         epochAfter = flush.epoch
         continue
@@ -185,6 +184,7 @@ export class Group implements Source, Keeper, JoinedGroup {
       if (!passed) break
     }
     if (number === next) return undefined
-    return { next, cursor, epoch, events: parts.length > 0 ? inOne(parts) : undefined, nextAfter: number, cursorAfter, epochAfter }
+    const events = parts.length > 0 ? new Events([parts.length > 1 ? Buffer.concat(parts) : parts[0]!], this.members.size, this.#o.compressor) : undefined
+    return { next, cursor, epoch, events, nextAfter: number, cursorAfter, epochAfter }
   }
 }

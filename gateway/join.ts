@@ -1,7 +1,10 @@
+import type { Buffer } from 'node:buffer'
 import type { Cursor } from '../protocol/id.js'
-import { withReady, type Encoded, type ToGateway } from '../protocol/link.js'
+import type { ToGateway } from '../protocol/link.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Job, Pacer } from '../runtime/fan-out/pacer.js'
+import type { Compressor } from './compressor.js'
+import { Events } from './events.js'
 import type { Member, Source } from './member.js'
 
 type Piece = Extract<ToGateway, { kind: 'piece' }>
@@ -22,6 +25,7 @@ export interface JoinOptions {
   readonly group: JoinedGroup
   readonly clock: Clock
   readonly pacer: Pacer
+  readonly compressor: Compressor
   /** Where the stream is to begin: after a place, else with the last few. */
   readonly after: Cursor | undefined
   readonly recent: number
@@ -73,9 +77,10 @@ export class Join implements Source {
 
   piece({ to, events }: Piece): void {
     this.#answered()
+    const piece = this.#events(events)
     this.#each(member => {
       member.cursor = to
-      member.pass(events)
+      member.pass(piece.for(member))
     }, () => {
       this.#owed = true
       for (const member of this.members) if (!member.blocked) return this.#more()
@@ -87,15 +92,17 @@ export class Join implements Source {
     const next = group.end
     this.#answered()
     this.isDone = true
-    const first = withReady(events, ready)
+    const missed = events.length > 0 ? [events] : []
+    const again = missed.length > 0 ? this.#events(...missed) : undefined
+    const first = this.#events(...missed, ready)
     this.#each(member => {
-      const passed: Encoded = member.isReady ? events : first
+      const passed = member.isReady ? again : first
       // Set, not maxed, and 0 too: where the cursor was not the video's, the viewer has joined below it (rule 9).
       member.cursor = at
       member.epoch = epoch
       this.members.delete(member)
       group.add(member, next)
-      if (passed.bytes.length > 0) member.pass(passed)
+      if (passed) member.pass(passed.for(member))
       member.ready()
     }, () => {})
   }
@@ -110,6 +117,10 @@ export class Join implements Source {
   abandon(): void {
     this.members.clear()
     this.#o.over(this)
+  }
+
+  #events(...texts: readonly Buffer[]): Events {
+    return new Events(texts, this.members.size, this.#o.compressor)
   }
 
   #answered(): void {

@@ -4,6 +4,7 @@ import type { EdgeNode } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Pacer } from '../runtime/fan-out/pacer.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
+import type { Compressor } from './compressor.js'
 import { Group } from './group.js'
 import { Join } from './join.js'
 import type { KeptFlushes } from './kept-flushes.js'
@@ -39,6 +40,7 @@ export interface LinkOptions {
   readonly clock: Clock
   readonly pacer: Pacer
   readonly kept: KeptFlushes
+  readonly compressor: Compressor
   /** A group has been written to. @param intervalMs from the start of that to the next */
   readonly written: (intervalMs: number) => void
   readonly upstreams: Upstreams
@@ -59,7 +61,7 @@ export class Link implements Relay {
   readonly #upstream: Upstream
   readonly #joins = new Map<number, Join>()
   readonly #groups = new Map<number, Group>()
-  /** The same by video and encoding. */
+  /** The same by video. */
   readonly #groupOf = new Map<string, Group>()
   /** Groups whose weight the edge does not know yet. */
   readonly #changed = new Set<Group>()
@@ -109,6 +111,7 @@ export class Link implements Relay {
       group,
       clock: this.#o.clock,
       pacer: this.#o.pacer,
+      compressor: this.#o.compressor,
       again,
       after: member.cursor,
       recent: recentOf(member),
@@ -120,7 +123,7 @@ export class Link implements Relay {
     this.#joins.set(join.number, join)
     group.joins.add(join)
     join.add(member)
-    this.#send({ kind: 'join', join: join.number, group: group.number, again, videoId: group.videoId, gzip: group.gzip, begin: { after: join.after, recent: join.recent } })
+    this.#send({ kind: 'join', join: join.number, group: group.number, again, videoId: group.videoId, gzip: false, begin: { after: join.after, recent: join.recent } })
   }
 
   /** Resolves with what the edge's silence means. The answer goes to Upstreams as that of any ping. */
@@ -199,14 +202,13 @@ export class Link implements Relay {
     for (const member of members) member.handedBack(reason)
   }
 
-  #groupFor({ videoId, gzip }: Member): Group {
-    const key = keyOf(videoId, gzip)
-    const known = this.#groupOf.get(key)
+  #groupFor({ videoId }: Member): Group {
+    const known = this.#groupOf.get(videoId)
     if (known) return known
-    const { clock, pacer, kept, written } = this.#o
-    const group = new Group({ number: this.#nextNumber(), videoId, gzip, clock, pacer, kept, written, behind: member => this.#fellBehind(member), changed: group => this.#memberChanged(group) })
+    const { clock, pacer, kept, compressor, written } = this.#o
+    const group = new Group({ number: this.#nextNumber(), videoId, clock, pacer, kept, compressor, written, behind: member => this.#fellBehind(member), changed: group => this.#memberChanged(group) })
     this.#groups.set(group.number, group)
-    this.#groupOf.set(key, group)
+    this.#groupOf.set(videoId, group)
     return group
   }
 
@@ -238,8 +240,7 @@ export class Link implements Relay {
 
   #forget(group: Group): void {
     this.#groups.delete(group.number)
-    const key = keyOf(group.videoId, group.gzip)
-    if (this.#groupOf.get(key) === group) this.#groupOf.delete(key)
+    if (this.#groupOf.get(group.videoId) === group) this.#groupOf.delete(group.videoId)
     group.close()
     this.#closeWhenIdle()
   }
@@ -363,8 +364,4 @@ class Behind implements Source {
 
 function recentOf({ cursor, recent }: Member): number {
   return cursor === undefined ? recent : 0
-}
-
-function keyOf(videoId: string, gzip: boolean): string {
-  return gzip ? `z${videoId}` : `p${videoId}`
 }

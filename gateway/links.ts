@@ -1,7 +1,9 @@
 import type { EdgeNode, MemberNode } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
+import type { GzipPolicy } from '../runtime/fan-out/encoded.js'
 import { Pacer } from '../runtime/fan-out/pacer.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
+import { Compressor } from './compressor.js'
 import { KeptFlushes } from './kept-flushes.js'
 import { Link, type ConnectLink } from './link.js'
 import type { Member } from './member.js'
@@ -20,6 +22,7 @@ export interface LinksOptions {
   readonly connect: Connect
   /** Of flushes that all groups keep for members that lag; 32 MB without. */
   readonly keptBytes?: number | undefined
+  readonly gzip: GzipPolicy
 }
 
 /** The links of this gateway, one for each edge that viewers are on. */
@@ -27,6 +30,7 @@ export class Links {
   readonly #o: LinksOptions
   readonly #pacer: Pacer
   readonly #kept: KeptFlushes
+  readonly #compressor: Compressor
   /** By the edge's instance. */
   readonly #links = new Map<string, Link>()
   /** Instances that have none. */
@@ -37,6 +41,7 @@ export class Links {
     this.#o = options
     this.#pacer = new Pacer(options.clock)
     this.#kept = new KeptFlushes(options.clock, options.keptBytes)
+    this.#compressor = new Compressor(options.gzip)
     this.#cancel = options.clock.after(TICK_MS, this.#tick)
   }
 
@@ -52,7 +57,7 @@ export class Links {
     return open
   }
 
-  /** Videos that are watched by links, counted for each encoding. */
+  /** Videos that are watched by links, counted for each edge. */
   get groups(): number {
     let groups = 0
     for (const link of this.#links.values()) groups += link.groups
@@ -92,6 +97,7 @@ export class Links {
       connectLink,
       pacer: this.#pacer,
       kept: this.#kept,
+      compressor: this.#compressor,
       written: intervalMs => (this.intervalMs = intervalMs),
       node,
       over: (link, absent) => {

@@ -47,6 +47,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     connectLink: linkWith(client),
     connect: connectWith(client),
     metrics,
+    gzip: { level: config.EDGE_GZIP_LEVEL, minViewers: config.EDGE_GZIP_MIN_VIEWERS },
     videoShare: config.EDGE_VIDEO_SHARE,
     joinRate: config.JOIN_RATE,
     allowedOrigins: config.ALLOWED_ORIGINS,

@@ -1,7 +1,7 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { EndReason } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
-import type { Encoded } from '../protocol/link.js'
+import type { Encoded } from '../runtime/fan-out/encoded.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
 
 /** A viewer, as what brings it its events sees it. */

@@ -54,7 +54,7 @@ export class GatewayMetrics {
     gauge('viewers_in_line', 'New viewers in line to be placed, at JOIN_RATE per second.', () => sessions.inLine)
     gauge('edges_relayed_from', 'Edges that viewers are on, by a link or by streams of their own.', () => upstreams.relayedFromCount)
     gauge('links', 'Open links to edges.', () => links.size)
-    gauge('groups', 'Videos that viewers watch by links, counted for each encoding and edge.', () => links.groups)
+    gauge('groups', 'Videos that viewers watch by links, counted for each edge.', () => links.groups)
     gauge('flush_interval_seconds', 'Time from the start of a round of writes to that of the next in the same group, as chosen after the last round.', () => links.intervalMs / 1000)
     gauge('kept_bytes', 'Bytes of flushes kept for viewers that lag.', () => links.keptBytes)
     gauge('edges_set_aside', 'Edges in back-off, because they could not be reached or were silent.', () => upstreams.backedOffCount)

@@ -27,8 +27,8 @@ export interface Checksum {
 
 /** @param level zlib's, 1–9; 0 makes stored blocks, which cost almost nothing
  * @returns blocks that end with an empty stored one */
-export function blocks(text: string, level: number): Buffer {
-  if (level === 0) return stored(Buffer.from(text))
+export function blocks(text: string | Buffer, level: number): Buffer {
+  if (level === 0) return stored(typeof text === 'string' ? Buffer.from(text) : text)
   return deflateRawSync(text, { level, finishFlush: constants.Z_FULL_FLUSH })
 }
 
@@ -44,14 +44,9 @@ function stored(bytes: Buffer): Buffer {
   return Buffer.concat([...parts, EMPTY_BLOCK])
 }
 
-export function checksumOf(text: string): Checksum {
+export function checksumOf(text: string | Buffer): Checksum {
   const bytes = Buffer.byteLength(text)
   return { crc: crc32(text), bytes, shift: power(bytes) }
-}
-
-/** A checksum that came without its shift. */
-export function checksumWith(crc: number, bytes: number): Checksum {
-  return { crc, bytes, shift: power(bytes) }
 }
 
 /** The checksum of two pieces, one after the other. */

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { isVideoId, type VideoId } from './comment.js'
 import { END_REASONS, type EndReason } from './frame.js'
-import { checksumWith, joined, type Checksum } from './gzip.js'
+import type { Checksum } from './gzip.js'
 import { MAX_CURSOR, type Cursor } from './id.js'
 import { MAX_RECENT } from './limits.js'
 
@@ -13,8 +13,9 @@ import { MAX_RECENT } from './limits.js'
  *   bytes 2–3   `recent` of a join; else 0
  *   bytes 4–7   number of the join, the group or the ping
  *
- * All numbers are big endian. Bytes of events are SSE or, in a group of compressed streams, its DEFLATE blocks (gzip.ts); the
- * flag CHECKED says that CRC-32 and length of their text go with them. */
+ * All numbers are big endian. Events are text: a gateway compresses it for the viewers who take it so. A gateway of the former
+ * version asks for DEFLATE blocks by the flag GZIP, and gets the checksum of their text with them, by the flag CHECKED; the
+ * places of the checksums are 0 otherwise. */
 export const LINK_PATH = '/internal/link'
 /** What an edge takes. */
 export const MAX_TO_EDGE_BYTES = 512
@@ -26,32 +27,6 @@ const GZIP = 1
 const AFTER = 2
 const AGAIN = 4
 const CHECKED = 1
-
-/** Bytes to pass on as they are. */
-export interface Encoded {
-  readonly bytes: Buffer
-  /** Of the text in `bytes`: a gzip stream's end needs it. */
-  readonly checksum?: Checksum | undefined
-}
-
-/** What it cost to make: the length of the text, since to compress it costs more than the bytes that it saves. */
-export function textBytes({ bytes, checksum }: Encoded): number {
-  return checksum?.bytes ?? bytes.length
-}
-
-/** Several that are sent in one write. @param parts at least one */
-export function inOne(parts: readonly Encoded[]): Encoded {
-  const [first, ...others] = parts as [Encoded, ...Encoded[]]
-  if (others.length === 0) return first
-  const checksum = others.reduce((sum, part) => sum && part.checksum && joined(sum, part.checksum), first.checksum)
-  return { bytes: Buffer.concat(parts.map(part => part.bytes)), checksum }
-}
-
-/** What is sent, and the `ready` that follows in the same write. */
-export function withReady(events: Encoded, ready: Encoded | undefined): Encoded {
-  if (!ready) return events
-  return events.bytes.length === 0 ? ready : inOne([events, ready])
-}
 
 /** Where a stream is to begin: after a place, else with the last few, else now. */
 export interface Begin {
@@ -71,12 +46,16 @@ export type ToEdge =
   | { readonly kind: 'weight'; readonly group: number; readonly weight: number }
   | { readonly kind: 'ping'; readonly nonce: number }
 
-export type ToGateway =
+/** Events with the checksum of their text where they are compressed, and as they are otherwise. */
+export type Sent = Buffer | { readonly bytes: Buffer; readonly checksum?: Checksum | undefined }
+
+/** @typeParam Events as they are sent, or as they are read: without their checksum */
+export type ToGateway<Events = Buffer> =
   /** All comments in (from, to] for those of the group that stand at `from`. `to` is below `from` where the room began anew. */
-  | { readonly kind: 'flush'; readonly group: number; readonly epoch: number; readonly from: Cursor; readonly to: Cursor; readonly events: Encoded }
-  | { readonly kind: 'piece'; readonly join: number; readonly to: Cursor; readonly events: Encoded }
+  | { readonly kind: 'flush'; readonly group: number; readonly epoch: number; readonly from: Cursor; readonly to: Cursor; readonly events: Events }
+  | { readonly kind: 'piece'; readonly join: number; readonly to: Cursor; readonly events: Events }
   /** The last piece of a join, and the `ready` event. From now on the group's flushes are for those who joined. */
-  | { readonly kind: 'ready'; readonly join: number; readonly group: number; readonly epoch: number; readonly at: Cursor; readonly events: Encoded; readonly ready: Encoded }
+  | { readonly kind: 'ready'; readonly join: number; readonly group: number; readonly epoch: number; readonly at: Cursor; readonly events: Events; readonly ready: Events }
   | { readonly kind: 'joinEnded'; readonly join: number; readonly reason: EndReason }
   | { readonly kind: 'groupEnded'; readonly group: number; readonly reason: EndReason }
   /** @param syncAgeMs for how long no dispatcher has answered the edge */
@@ -145,37 +124,38 @@ export function parseToEdge(bytes: Buffer): ToEdge {
   }
 }
 
-export function printToGateway(message: ToGateway): Buffer {
+export function printToGateway(message: ToGateway<Sent>): Buffer {
   const kind = TO_GATEWAY[message.kind]
   switch (message.kind) {
     case 'flush': {
       const { events } = message
-      const out = Buffer.allocUnsafe(36 + events.bytes.length)
+      const out = Buffer.allocUnsafe(36 + bytesOf(events).length)
       head(out, kind, flagsOf(events), message.group)
       out.writeUInt32BE(message.epoch, 8)
       writeCursor(out, message.from, 12)
       writeCursor(out, message.to, 20)
-      writeEncoded(out, events, 28, 36)
+      writeEvents(out, events, 28, 36)
       return out
     }
     case 'piece': {
       const { events } = message
-      const out = Buffer.allocUnsafe(24 + events.bytes.length)
+      const out = Buffer.allocUnsafe(24 + bytesOf(events).length)
       head(out, kind, flagsOf(events), message.join)
       writeCursor(out, message.to, 8)
-      writeEncoded(out, events, 16, 24)
+      writeEvents(out, events, 16, 24)
       return out
     }
     case 'ready': {
       const { events, ready } = message
-      const out = Buffer.allocUnsafe(44 + events.bytes.length + ready.bytes.length)
+      const { length } = bytesOf(events)
+      const out = Buffer.allocUnsafe(44 + length + bytesOf(ready).length)
       head(out, kind, flagsOf(ready), message.join)
       out.writeUInt32BE(message.group, 8)
       out.writeUInt32BE(message.epoch, 12)
       writeCursor(out, message.at, 16)
-      out.writeUInt32BE(events.bytes.length, 24)
-      writeEncoded(out, events, 28, 44)
-      writeEncoded(out, ready, 36, 44 + events.bytes.length)
+      out.writeUInt32BE(length, 24)
+      writeEvents(out, events, 28, 44)
+      writeEvents(out, ready, 36, 44 + length)
       return out
     }
     case 'joinEnded':
@@ -193,25 +173,24 @@ export function printToGateway(message: ToGateway): Buffer {
 /** The bytes of events are views into `bytes`. @throws LinkError */
 export function parseToGateway(bytes: Buffer): ToGateway {
   if (bytes.length < HEAD_BYTES) throw new LinkError(`a message of ${bytes.length} bytes`)
-  const flags = bytes[1]!
   const number = bytes.readUInt32BE(4)
   switch (bytes[0]!) {
     case TO_GATEWAY.flush:
       atLeast(bytes, 36)
-      return { kind: 'flush', group: number, epoch: bytes.readUInt32BE(8), from: readCursor(bytes, 12), to: readCursor(bytes, 20), events: readEncoded(bytes, flags, 28, 36) }
+      return { kind: 'flush', group: number, epoch: bytes.readUInt32BE(8), from: readCursor(bytes, 12), to: readCursor(bytes, 20), events: bytes.subarray(36) }
     case TO_GATEWAY.piece:
       atLeast(bytes, 24)
-      return { kind: 'piece', join: number, to: readCursor(bytes, 8), events: readEncoded(bytes, flags, 16, 24) }
+      return { kind: 'piece', join: number, to: readCursor(bytes, 8), events: bytes.subarray(24) }
     case TO_GATEWAY.ready: {
       atLeast(bytes, 44)
       const end = 44 + bytes.readUInt32BE(24)
       atLeast(bytes, end)
-      return { kind: 'ready', join: number, group: bytes.readUInt32BE(8), epoch: bytes.readUInt32BE(12), at: readCursor(bytes, 16), events: readEncoded(bytes, flags, 28, 44, end), ready: readEncoded(bytes, flags, 36, end) }
+      return { kind: 'ready', join: number, group: bytes.readUInt32BE(8), epoch: bytes.readUInt32BE(12), at: readCursor(bytes, 16), events: bytes.subarray(44, end), ready: bytes.subarray(end) }
     }
     case TO_GATEWAY.joinEnded:
-      return { kind: 'joinEnded', join: number, reason: reasonOf(flags) }
+      return { kind: 'joinEnded', join: number, reason: reasonOf(bytes[1]!) }
     case TO_GATEWAY.groupEnded:
-      return { kind: 'groupEnded', group: number, reason: reasonOf(flags) }
+      return { kind: 'groupEnded', group: number, reason: reasonOf(bytes[1]!) }
     case TO_GATEWAY.pong:
       atLeast(bytes, 12)
       return { kind: 'pong', nonce: number, syncAgeMs: bytes.readUInt32BE(8) }
@@ -228,19 +207,23 @@ function head(out: Buffer, kind: number, flags: number, number: number): Buffer 
   return out
 }
 
-function flagsOf({ checksum }: Encoded): number {
-  return checksum ? CHECKED : 0
+function bytesOf(events: Sent): Buffer {
+  return Buffer.isBuffer(events) ? events : events.bytes
 }
 
-function writeEncoded(out: Buffer, { bytes, checksum }: Encoded, sumAt: number, at: number): void {
+function checksumOf(events: Sent): Checksum | undefined {
+  return Buffer.isBuffer(events) ? undefined : events.checksum
+}
+
+function flagsOf(events: Sent): number {
+  return checksumOf(events) ? CHECKED : 0
+}
+
+function writeEvents(out: Buffer, events: Sent, sumAt: number, at: number): void {
+  const checksum = checksumOf(events)
   out.writeInt32BE((checksum?.crc ?? 0) | 0, sumAt)
   out.writeUInt32BE(checksum?.bytes ?? 0, sumAt + 4)
-  out.set(bytes, at)
-}
-
-function readEncoded(bytes: Buffer, flags: number, sumAt: number, from: number, to?: number): Encoded {
-  const events = bytes.subarray(from, to)
-  return (flags & CHECKED) === 0 ? { bytes: events } : { bytes: events, checksum: checksumWith(bytes.readInt32BE(sumAt), bytes.readUInt32BE(sumAt + 4)) }
+  out.set(bytesOf(events), at)
 }
 
 function writeCursor(out: Buffer, cursor: Cursor, at: number): void {

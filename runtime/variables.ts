@@ -29,6 +29,12 @@ export function nodeVariables(role: string, internalPort: number) {
   }
 }
 
+/** The variables of those who write to viewers. */
+export const gzipVariables = {
+  EDGE_GZIP_LEVEL: z.string().regex(/^[1-9]$/, 'must be 1 to 9').transform(Number).default(6).describe('compression level for viewers that accept gzip, 1 to 9'),
+  EDGE_GZIP_MIN_VIEWERS: count(4).describe('viewers that a video needs on an edge, or at a gateway, before its flushes are compressed'),
+}
+
 const LOOPBACK = /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/i
 
 /** Why a part with this environment must not be without INTERNAL_TOKEN, one line; nothing if it has one or needs none. Anyone who

@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer'
+import { inflateRawSync } from 'node:zlib'
 import t from 'tap'
 import { GatewayLink } from '../../edge/gateway-link.js'
+import { checksumOf } from '../../protocol/gzip.js'
 import { parseToGateway, printToEdge, type ToEdge, type ToGateway } from '../../protocol/link.js'
 import { SseParser } from '../../protocol/sse.js'
 import type { Socket } from '../../runtime/http/socket.js'
@@ -11,6 +13,7 @@ type Kind<K> = Extract<ToGateway, { kind: K }>
 /** An edge's end of a link's socket; the test is the gateway. */
 class FakeSocket implements Socket {
   readonly sent: ToGateway[] = []
+  readonly bytes: Buffer[] = []
   unsentBytes = 0
   /** Nothing is sent on: what is written stays unsent. */
   full = false
@@ -23,7 +26,8 @@ class FakeSocket implements Socket {
     if (this.isClosed) throw new Error('sent after its end')
     if (this.refuses) return false
     if (this.full) this.unsentBytes += message.length
-    this.sent.push(parseToGateway(Buffer.from(message)))
+    this.bytes.push(Buffer.from(message))
+    this.sent.push(parseToGateway(this.bytes.at(-1)!))
     return true
   }
 
@@ -39,13 +43,13 @@ class FakeSocket implements Socket {
 
   /** What a member that follows all of these flushes has. */
   get text(): string {
-    return Buffer.concat(this.of('flush').map(({ events }) => events.bytes)).toString()
+    return Buffer.concat(this.of('flush').map(({ events }) => events)).toString()
   }
 }
 
-const ids = (...parts: readonly { readonly bytes: Buffer }[]): number[] => {
+const ids = (...parts: readonly Buffer[]): number[] => {
   const parser = new SseParser()
-  return parts.flatMap(({ bytes }) => parser.push(bytes)).flatMap(({ event, id }) => (event === 'message' ? [Number(id)] : []))
+  return parts.flatMap(bytes => parser.push(bytes)).flatMap(({ event, id }) => (event === 'message' ? [Number(id)] : []))
 }
 
 function setUp(options?: StageOptions) {
@@ -74,7 +78,7 @@ t.test('however many members a group has, a flush is one message, from place to 
   join(1)
   await stage.clock.advance(10)
   t.match(socket.sent, [{ kind: 'ready', join: 1, group: 100, epoch: 0, at: 0 }])
-  t.match(socket.of('ready')[0]!.ready.bytes.toString(), /event: ready\n/)
+  t.match(socket.of('ready')[0]!.ready.toString(), /event: ready\n/)
   say({ kind: 'weight', group: 100, weight: 500 })
   stage.post('v')
   stage.post('v')
@@ -114,17 +118,23 @@ t.test('a group has as many viewers as its gateway says', async t => {
   t.notOk(socket.of('flush').some(({ group }) => group === 200), 'a closed group is sent nothing')
 })
 
-t.test('those of one encoding are a group, and each has its own bytes', async t => {
+t.test('a gateway of the former version is sent what it asks for compressed, with the checksum of the text', async t => {
   const { stage, socket, join } = setUp()
   join(1, { group: 100 })
   join(2, { group: 200, gzip: true })
   await stage.clock.advance(10)
   stage.post('v')
   await stage.clock.advance(10)
-  const [plain, packed] = [100, 200].map(group => socket.of('flush').find(flush => flush.group === group)!)
-  t.same([ids(plain!.events), plain!.events.checksum], [[10], undefined])
-  t.equal(packed!.events.checksum?.bytes, plain!.events.bytes.length)
-  t.ok(socket.of('ready').find(({ group }) => group === 200)!.ready.checksum)
+  const of = (group: number) => socket.bytes.find(message => message[0] === 1 && message.readUInt32BE(4) === group)!
+  const [plain, packed] = [of(100), of(200)]
+  t.same([plain[1], plain.readInt32BE(28), plain.readUInt32BE(32)], [0, 0, 0])
+  const text = plain.subarray(36)
+  t.same(ids(text), [10])
+  const { crc, bytes } = checksumOf(text.toString())
+  t.same([packed[1], packed.readInt32BE(28) >>> 0, packed.readUInt32BE(32)], [1, crc >>> 0, bytes])
+  t.same(inflateRawSync(Buffer.concat([packed.subarray(36), Buffer.from([3, 0])])), text)
+  const ready = socket.bytes.find(message => message[0] === 3 && message.readUInt32BE(4) === 2)!
+  t.equal(ready[1], 1)
 })
 
 t.test('a newcomer becomes part of its group in the turn of its ready, and counts once', async t => {
@@ -337,7 +347,7 @@ t.test('where a room begins anew at a lower place, its group is told by a flush 
   await stage.clock.advance(100)
   const flushes = socket.of('flush').filter(({ from, to }) => from !== to)
   t.same(flushes.map(({ epoch, from, to }) => [epoch, from, to]), [[1, 50, 20], [1, 20, 30]])
-  t.match(flushes[0]!.events.bytes.toString(), /event: gap/)
+  t.match(flushes[0]!.events.toString(), /event: gap/)
   t.match(socket.of('ready')[1], { at: 20, epoch: 1 })
 })
 

@@ -2,29 +2,30 @@ import { Buffer } from 'node:buffer'
 import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
+import { Compressor } from '../../gateway/compressor.js'
 import { Group } from '../../gateway/group.js'
 import { Join } from '../../gateway/join.js'
 import { KeptFlushes } from '../../gateway/kept-flushes.js'
 import type { Member } from '../../gateway/member.js'
-import { blocks, checksumOf, GZIP_HEADER, GzipTrailer } from '../../protocol/gzip.js'
-import type { Encoded } from '../../protocol/link.js'
+import { GZIP_HEADER, GzipTrailer } from '../../protocol/gzip.js'
 import { Pacer } from '../../runtime/fan-out/pacer.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeMember } from '../support/fake-member.js'
 
-function setUp({ gzip = false, maxBytes }: { gzip?: boolean; maxBytes?: number } = {}) {
+function setUp({ maxBytes }: { maxBytes?: number } = {}) {
   const clock = new FakeClock()
   const pacer = new Pacer(clock)
   const behind: Member[] = []
   let changes = 0
   const kept = new KeptFlushes(clock, maxBytes)
+  const compressor = new Compressor({ level: 6, minViewers: 4 })
   const group = new Group({
     number: 1,
     videoId: 'v',
-    gzip,
     clock,
     pacer,
     kept,
+    compressor,
     written: () => {},
     behind: member => {
       member.source = undefined
@@ -32,21 +33,20 @@ function setUp({ gzip = false, maxBytes }: { gzip?: boolean; maxBytes?: number }
     },
     changed: () => void changes++,
   })
-  const encode = (text: string): Encoded => (gzip ? { bytes: blocks(text, 6), checksum: checksumOf(text) } : { bytes: Buffer.from(text) })
   /** Says by itself which comments it brings. */
-  const flush = (from: number, to: number, epoch = 0, text = `(${from},${to}]`) => group.flush({ epoch, from, to, events: encode(text) })
-  const add = (cursor: number, epoch = 0, next = group.end) => {
+  const flush = (from: number, to: number, epoch = 0, text = `(${from},${to}]`) => group.flush({ epoch, from, to, events: Buffer.from(text) })
+  const add = (cursor: number, epoch = 0, next = group.end, gzip = false) => {
     const member = new FakeMember({ gzip, cursor })
     member.epoch = epoch
     group.add(member, next)
     return member
   }
   const join = (...members: FakeMember[]) => {
-    const join = new Join({ number: 2, group, clock, pacer, after: members[0]!.cursor, recent: 0, again: false, behind: member => void behind.push(member), more: () => {}, over: () => {} })
+    const join = new Join({ number: 2, group, clock, pacer, compressor, after: members[0]!.cursor, recent: 0, again: false, behind: member => void behind.push(member), more: () => {}, over: () => {} })
     for (const member of members) join.add(member)
-    return { join, ready: (at: number, epoch = 0) => join.ready({ kind: 'ready', join: 2, group: 1, epoch, at, events: { bytes: Buffer.alloc(0) }, ready: encode(`<${at}>`) }) }
+    return { join, ready: (at: number, epoch = 0) => join.ready({ kind: 'ready', join: 2, group: 1, epoch, at, events: Buffer.alloc(0), ready: Buffer.from(`<${at}>`) }) }
   }
-  return { clock, group, kept, behind, changes: () => changes, encode, flush, add, join }
+  return { clock, group, kept, behind, changes: () => changes, flush, add, join }
 }
 
 t.test('a flush is written to members that stand where it begins, and skipped for those that have it', async t => {
@@ -180,12 +180,12 @@ t.test('what members at one place are written is made once', async t => {
 })
 
 t.test('one flush is passed on as the very bytes that came', async t => {
-  const { clock, group, add, encode } = setUp()
+  const { clock, group, add } = setUp()
   const member = add(10)
-  const events = encode('x')
+  const events = Buffer.from('x')
   group.flush({ epoch: 0, from: 10, to: 20, events })
   await clock.advance(0)
-  t.equal(member.writes[0], events.bytes)
+  t.equal(member.writes[0], events)
 })
 
 t.test('a member that took nothing catches up in pieces of 64 KB, as its connection takes them', async t => {
@@ -259,10 +259,42 @@ t.test('after it is closed, nothing is written and nobody falls behind', async t
   t.same([member.text, behind, group.end], ['', [], 1])
 })
 
+/** What a compressed member reads, to the end of its stream. */
+function whole(member: FakeMember): string {
+  const trailer = new GzipTrailer()
+  trailer.add(member.checksum!)
+  return gunzipSync(Buffer.concat([GZIP_HEADER, ...member.writes, trailer.bytes()])).toString()
+}
+
+t.test('members who accept gzip and others are one group: the flushes of a round are compressed together, once for each place', async t => {
+  const { clock, group, flush, add } = setUp()
+  const plain = add(10)
+  const [one, two] = [add(10, 0, group.end, true), add(10, 0, group.end, true)]
+  const later = add(20, 0, group.end, true)
+  const texts = Array.from({ length: 4 }, (_, i) => `id: ${i}\ndata: {"id":"${i}","authorId":"ada","content":"a comment like the others"}\n\n`)
+  texts.forEach((text, i) => flush(10 + i * 10, 20 + i * 10, 0, text))
+  await clock.advance(0)
+  t.same([plain.text, whole(one), whole(later)], [texts.join(''), texts.join(''), texts.slice(1).join('')])
+  t.equal(one.writes[0], two.writes[0], 'the very same bytes')
+  t.ok(one.writes[0]!.length < 1.6 * texts[0]!.length, `${one.writes[0]!.length} bytes for ${plain.text.length}`)
+})
+
+t.test('a member that drains is brought to where the others are, and then written the same as they', async t => {
+  const { clock, group, flush, add } = setUp()
+  const [steady, slow] = [add(10), add(10)]
+  slow.blocked = true
+  flush(10, 20)
+  await clock.advance(0)
+  flush(20, 30)
+  slow.drain()
+  t.same([slow.text, slow.cursor, group.end], ['(10,20]', 20, 2], 'the second is for the next round')
+  await clock.advance(200)
+  t.same(slow.writes.map(String), steady.writes.map(String))
+})
+
 t.test('members of any history can end their gzip stream: the checksums are those of all their text', async t => {
-  const { clock, flush, add, join } = setUp({ gzip: true })
-  const steady = add(10)
-  const slow = add(10)
+  const { clock, group, flush, add, join } = setUp()
+  const [steady, slow] = [add(10, 0, group.end, true), add(10, 0, group.end, true)]
   slow.stuck = true
   flush(10, 20, 0, 'one comment, '.repeat(50))
   await clock.advance(200)
@@ -274,11 +306,6 @@ t.test('members of any history can end their gzip stream: the checksums are thos
   flush(40, 50, 0, '.')
   await clock.advance(200)
   slow.drain()
-  const whole = (member: FakeMember) => {
-    const trailer = new GzipTrailer()
-    trailer.add(member.checksum!)
-    return gunzipSync(Buffer.concat([GZIP_HEADER, ...member.writes, trailer.bytes()])).toString()
-  }
   const all = `${'one comment, '.repeat(50)}another, and é one more.`
   t.same([steady, slow, newcomer].map(whole), [all, all, '<30>and é one more.'])
   t.equal(slow.writes.length, 2)

@@ -1,11 +1,13 @@
 import { Buffer } from 'node:buffer'
+import { gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { LinkHandlers } from '../../gateway/link.js'
 import { Links } from '../../gateway/links.js'
 import type { EdgeStreamHandlers } from '../../gateway/relayed.js'
 import { Upstreams } from '../../gateway/upstreams.js'
 import type { EndReason } from '../../protocol/frame.js'
-import { parseToEdge, printToGateway, type Encoded, type ToEdge, type ToGateway } from '../../protocol/link.js'
+import { GZIP_HEADER, GzipTrailer } from '../../protocol/gzip.js'
+import { parseToEdge, printToGateway, type ToEdge, type ToGateway } from '../../protocol/link.js'
 import type { EdgeNode } from '../../protocol/nodes.js'
 import { View } from '../../registry/view.js'
 import { FakeClock } from '../support/fake-clock.js'
@@ -13,8 +15,6 @@ import { FakeMember } from '../support/fake-member.js'
 import { edgeNode } from '../support/nodes.js'
 
 type Kind<K> = Extract<ToEdge, { kind: K }>
-
-const encoded = (text: string): Encoded => ({ bytes: Buffer.from(text) })
 
 /** A gateway's end of one link's socket; the test is the edge. */
 class FakeLinkSocket {
@@ -61,15 +61,15 @@ class FakeLinkSocket {
   }
 
   piece({ join }: { join: number }, to: number, text = `piece ${to};`): void {
-    this.say({ kind: 'piece', join, to, events: encoded(text) })
+    this.say({ kind: 'piece', join, to, events: Buffer.from(text) })
   }
 
   ready({ join, group }: Kind<'join'>, at: number, { epoch = 0, text = '' } = {}): void {
-    this.say({ kind: 'ready', join, group, epoch, at, events: encoded(text), ready: encoded(`ready ${at};`) })
+    this.say({ kind: 'ready', join, group, epoch, at, events: Buffer.from(text), ready: Buffer.from(`ready ${at};`) })
   }
 
   flush({ group }: { group: number }, from: number, to: number, epoch = 0): void {
-    this.say({ kind: 'flush', group, epoch, from, to, events: encoded(`${from}-${to};`) })
+    this.say({ kind: 'flush', group, epoch, from, to, events: Buffer.from(`${from}-${to};`) })
   }
 
   of<K extends ToEdge['kind']>(kind: K): Kind<K>[] {
@@ -106,6 +106,7 @@ function setUp(t: Test) {
       streams.push({ edge, handlers })
       return { abort: () => {}, pause: () => {}, resume: () => {} }
     },
+    gzip: { level: 6, minViewers: 4 },
   })
   t.after(() => {
     links.close()
@@ -130,12 +131,11 @@ t.test('all viewers that are placed on an edge go by one link, and those on anot
   const { links, sockets, join, nodes } = setUp(t)
   join()
   join({ videoId: 'w' })
-  join({ gzip: true })
   join({}, nodes[1])
-  t.same(sockets.map(({ edge, joins }) => [edge.id, joins.length]), [['a', 3], ['b', 1]])
-  t.same(sockets[0]!.joins.map(({ videoId, gzip }) => [videoId, gzip]), [['v', false], ['w', false], ['v', true]])
-  t.equal(new Set(sockets[0]!.joins.flatMap(({ join, group }) => [join, group])).size, 6)
-  t.same([links.size, links.groups], [0, 4], 'none is open yet')
+  t.same(sockets.map(({ edge, joins }) => [edge.id, joins.length]), [['a', 2], ['b', 1]])
+  t.same(sockets[0]!.joins.map(({ videoId }) => videoId), ['v', 'w'])
+  t.equal(new Set(sockets[0]!.joins.flatMap(({ join, group }) => [join, group])).size, 4)
+  t.same([links.size, links.groups], [0, 3], 'none is open yet')
   sockets[0]!.open()
   t.equal(links.size, 1)
 })
@@ -166,6 +166,26 @@ t.test('those that lack the same share one join, until the first byte comes', as
   socket().ready(joins[2]!, 10)
   join({ recent: 5 })
   t.equal(socket().joins.length, 8)
+})
+
+t.test('those who accept gzip and others share a join and a group, and each is written its own bytes', async t => {
+  const { clock, join, links, socket } = setUp(t)
+  const [plain, gzip] = [join({ cursor: 5 }), join({ cursor: 5, gzip: true })]
+  const { joins } = socket()
+  t.same([joins.length, links.groups], [1, 1])
+  const missed = 'id: 6\ndata: much of the same\n\n'.repeat(50)
+  socket().piece(joins[0]!, 6, missed)
+  socket().ready(joins[0]!, 7, { text: 'a little more;' })
+  await clock.advance(60)
+  t.same(socket().weights(joins[0]!), [2])
+  socket().flush(joins[0]!, 7, 8)
+  await clock.advance(60)
+  const all = `${missed}a little more;ready 7;7-8;`
+  t.equal(plain.text, all)
+  const trailer = new GzipTrailer()
+  trailer.add(gzip.checksum!)
+  t.equal(gunzipSync(Buffer.concat([GZIP_HEADER, ...gzip.writes, trailer.bytes()])).toString(), all)
+  t.ok(gzip.writes[0]!.length < missed.length / 10)
 })
 
 t.test('the next piece is asked for when somebody takes more, and those that do not are left behind', async t => {

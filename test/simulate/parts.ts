@@ -179,6 +179,7 @@ export const startGateway: Start = (cluster, process, url) => {
     connect: network.connect(process),
     metrics,
     keptBytes: settings.keptBytes,
+    gzip: { level: 1, minViewers: 2 },
     videoShare: settings.videoShare,
     toleratedViewers: settings.toleratedViewers,
     joinRate: settings.joinRate,

@@ -3,7 +3,7 @@ import type { Member, Source } from '../../gateway/member.js'
 import type { EndReason } from '../../protocol/frame.js'
 import { joined, type Checksum } from '../../protocol/gzip.js'
 import type { Cursor } from '../../protocol/id.js'
-import type { Encoded } from '../../protocol/link.js'
+import type { Encoded } from '../../runtime/fan-out/encoded.js'
 import type { PeerFailure } from '../../runtime/peers/peer-error.js'
 
 /** A viewer at a gateway that keeps what it is passed. As a session does, it forgets what brought it its events when that is over. */

@@ -3,8 +3,8 @@ import { encode, type Encoding } from '../../edge/encoding.js'
 import type { Outlet } from '../../edge/viewer.js'
 import { FrameKind, FrameReader, streamEvent, type EndReason } from '../../protocol/frame.js'
 import type { Cursor } from '../../protocol/id.js'
-import { withReady, type Encoded } from '../../protocol/link.js'
 import { HEARTBEAT, SseParser, type SseEvent } from '../../protocol/sse.js'
+import { withReady, type Encoded } from '../../runtime/fan-out/encoded.js'
 
 /** A viewer's socket that keeps what it is given, in memory, and reads it as its peer would. */
 export class FakeOutlet implements Outlet {

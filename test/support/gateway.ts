@@ -53,6 +53,7 @@ export function runGateway(t: Test, { edges = [], dispatchers = [], limits = {},
     connectLink: linkWith(client),
     connect: connectWith(client),
     metrics: register,
+    gzip: { level: 6, minViewers: 4 },
     videoShare: 10_000,
     joinRate: 1_000,
     limits: new Limits({

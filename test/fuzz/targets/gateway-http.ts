@@ -46,6 +46,7 @@ function target({ issuer, ...named }: { readonly name: string; readonly what: st
       const client = new InternalClient(undefined)
       // Behind a proxy that is believed, so that what it says of its clients is read as well.
       const part = new GatewayPart({
+        gzip: { level: 6, minViewers: 4 },
         clock: systemClock, random: Math.random, view, viewLoaded: () => true, client, connectLink: linkWith(client), connect: connectWith(client), metrics: new Registry(), videoShare: 10, joinRate: 500,
         limits: new Limits({ clock: systemClock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() }),
         clients: clients('127.0.0.1'),
