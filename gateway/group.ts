@@ -124,6 +124,13 @@ export class Group implements Source, Keeper, JoinedGroup {
     this.#first++
   }
 
+  replace(member: Member, by: Member): void {
+    this.members.delete(member)
+    by.cursor = member.cursor
+    by.epoch = member.epoch
+    this.add(by, member.next)
+  }
+
   leave(member: Member): void {
     if (this.members.delete(member)) this.#o.changed(this)
   }
