@@ -50,9 +50,9 @@ export interface GroupOptions {
   readonly changed: (group: Group) => void
 }
 
-/** A gateway's viewers of one video that are on the same edge and up to date, whether they accept gzip or not. The edge sends a flush to all of
- * them at once, and each is looked at by itself: one that stands where the flush begins is written it. Nothing depends on edge and
- * gateway counting alike (rule 11). */
+/** A gateway's viewers of one video that are on the same edge and up to date, whether they accept gzip or not. The edge sends a flush
+ * to all of them at once, and each is looked at by itself: one that stands where the flush begins is written it. Nothing depends on
+ * edge and gateway counting alike (rule 11). */
 export class Group implements Source, Keeper, JoinedGroup {
   readonly number: number
   readonly videoId: VideoId
@@ -122,6 +122,15 @@ export class Group implements Source, Keeper, JoinedGroup {
     if (this.#flushes.length === 0) return
     this.#flushes.shift()
     this.#first++
+    // Nothing is kept of a group that has fallen silent.
+    if (this.#flushes.length === 0) this.#steps = []
+  }
+
+  replace(member: Member, by: Member): void {
+    this.members.delete(member)
+    by.cursor = member.cursor
+    by.epoch = member.epoch
+    this.add(by, member.next)
   }
 
   leave(member: Member): void {

@@ -145,6 +145,11 @@ export class Link implements Relay {
     for (const member of this.#close()) member.leave(why)
   }
 
+  /** Those who are up to date are tried out elsewhere: the others are brought up to date by whichever edge answers first anyway. */
+  suspected(): void {
+    for (const group of this.#groups.values()) for (const member of group.members) member.tryElsewhere()
+  }
+
   close(): void {
     this.#close()
   }

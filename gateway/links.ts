@@ -72,6 +72,7 @@ export class Links {
   /** Has the edge bring the member its events. */
   join(node: EdgeNode, member: Member): void {
     if (!this.#without.has(node.instance)) return this.#linkTo(node).join(member)
+    if (member.linksOnly) return member.lost('wire')
     this.relayed++
     new Relayed(member, node, { ...this.#o, left: () => this.relayed-- })
   }

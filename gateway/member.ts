@@ -18,6 +18,8 @@ export interface Member {
   next: number
   /** It has been given its `ready`, which comes once. */
   readonly isReady: boolean
+  /** It is brought its events by links alone, never by a stream of its own. */
+  readonly linksOnly: boolean
   /** Its connection takes nothing now: what it is given would be lost. */
   readonly blocked: boolean
   /** What brings it its events now. */
@@ -36,6 +38,8 @@ export interface Member {
   handedBack(reason: EndReason): void
   /** It is better off on another edge. */
   leave(why: 'silent' | 'stale'): void
+  /** Its edge may be dead: another one is tried out, and the member stays until that has brought it up to date. */
+  tryElsewhere(): void
 }
 
 /** What brings a member its events. */
@@ -46,4 +50,6 @@ export interface Source {
   drained(member: Member): void
   /** The member is gone. */
   leave(member: Member): void
+  /** Another takes the member's place. */
+  replace?(member: Member, by: Member): void
 }

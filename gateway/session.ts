@@ -11,6 +11,7 @@ import type { Arrival } from './admission.js'
 import type { Member, Source } from './member.js'
 import type { Pending, PlacedViewer } from './pending.js'
 import type { Placement } from './placement.js'
+import { Trial, type Seat } from './trial.js'
 import type { StreamRequest } from './viewer.js'
 
 /** A viewer that was on an edge for this long was well off there: the next failure is the first again. */
@@ -58,8 +59,10 @@ export interface SessionHost {
   readonly replays: Shares
   find(session: Session): Placement
   /** Has the edge bring it its events. */
-  join(node: EdgeNode, session: Session): void
-  enqueue(session: Session): void
+  join(node: EdgeNode, member: Member): void
+  /** In line to be placed. */
+  enqueue(arrival: Arrival): void
+  dequeue(arrival: Arrival): void
   quiet(session: Session, quiet: boolean): void
   waiting(session: Session, waiting: boolean): void
   blocked(session: Session, blocked: boolean): void
@@ -101,6 +104,7 @@ export class Session implements Member, Arrival {
   next = 0
   source: Source | undefined
   isReady = false
+  readonly linksOnly = false
   /** The keys by which it takes turns, and the last of which pays for its replay. */
   readonly client: readonly string[]
   /** It has been sent to an edge: from now on it does not wait behind newcomers. */
@@ -116,6 +120,8 @@ export class Session implements Member, Arrival {
   #charged = 0
   #attempts = 0
   #blockedAt: number | undefined
+  /** Another edge, while its own is silent. */
+  #trial: Trial | undefined
   /** Edge that said `full` → until when it is not asked again. */
   #full: Map<string, number> | undefined
 
@@ -144,12 +150,13 @@ export class Session implements Member, Arrival {
     return expectedReplay({ after: this.cursor, recent: this.recent }, this.#host.options.clock.wall())
   }
 
-  /** What this viewer cannot use: what nobody here can, and what told it that it is full. */
+  /** What this viewer cannot use: what nobody here can, what told it that it is full, and the edge that it is on. */
   avoids(backedOff: (edge: EdgeNode) => boolean): (edge: EdgeNode) => boolean {
     const full = this.#full
-    if (!full) return backedOff
+    const own = this.#state.kind === 'placed' ? this.#state.edgeId : undefined
+    if (!full && own === undefined) return backedOff
     const now = this.#now()
-    return edge => backedOff(edge) || (full.get(edge.id) ?? -Infinity) > now
+    return edge => backedOff(edge) || edge.id === own || (full?.get(edge.id) ?? -Infinity) > now
   }
 
   /** Sends it to an edge. @returns whether there is one; else it waits for it, or its stream has ended */
@@ -246,6 +253,39 @@ export class Session implements Member, Arrival {
     this.#placeAgain(why)
   }
 
+  tryElsewhere(): void {
+    if (this.#state.kind !== 'placed' || this.#trial || !this.isReady || this.blocked) return
+    const host = this.#host
+    const { pending } = host.options
+    this.#trial = new Trial({
+      viewer: this,
+      find: () => {
+        const found = host.find(this)
+        return typeof found === 'object' ? found : undefined
+      },
+      place: node => pending.place(node, this.videoId, this.#now()),
+      join: (node, trial) => host.join(node, trial),
+      now: () => this.#now(),
+      moves: (trial, seat) => this.#move(trial, seat),
+      over: trial => {
+        host.dequeue(trial)
+        this.#trial = undefined
+      },
+    })
+    host.enqueue(this.#trial)
+  }
+
+  /** Takes the place that was tried out. */
+  #move(trial: Trial, { edgeId, placed, answeredAt, group, missed }: Seat): void {
+    const { counts } = this.#host
+    this.#trial = undefined
+    counts.placements++
+    counts.replacements.silent++
+    this.#leaveEdge({ kind: 'placed', edgeId, placed, answeredAt })
+    group.replace!(trial, this)
+    if (missed) this.pass(missed)
+  }
+
   #attach(node: EdgeNode): void {
     const { pending } = this.#host.options
     this.#host.counts.placements++
@@ -282,7 +322,8 @@ export class Session implements Member, Arrival {
     this.#state = { kind: 'away', cancelRetry }
   }
 
-  #leaveEdge(next: Away | Gone): void {
+  #leaveEdge(next: State): void {
+    this.#trial?.end()
     if (this.#state.kind === 'placed') this.#state.placed.left()
     this.#state = next
     const { source } = this

@@ -68,8 +68,9 @@ export class Sessions {
         // Where all are stale, one is as good as another.
         return found === 'none' ? place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(backedOff) }) : found
       },
-      join: (node, session) => links.join(node, session),
-      enqueue: session => this.#admission.add(session),
+      join: (node, member) => links.join(node, member),
+      enqueue: arrival => this.#admission.add(arrival),
+      dequeue: arrival => this.#admission.delete(arrival),
       quiet: (session, quiet) => toggle(this.#quiet, session, quiet),
       waiting: (session, waiting) => toggle(this.#waiting, session, waiting),
       blocked: (session, blocked) => toggle(this.#blocked, session, blocked),

@@ -15,6 +15,10 @@ export const SILENT_MS = 1_000
 /** Proof that we can hear at all: some other edge was heard within this time. More than PING_EACH_MS, less than
  * SILENT_MS − PING_EACH_MS, so that edges that fell silent together are never proof for each other. */
 const HEARD_MS = 600
+/** Without a sign of life for this long, other edges are tried out for an edge's viewers: two pings in a row are unanswered. */
+const SUSPECT_MS = 600
+/** Proof that we can hear, where an edge is only suspected: as HEARD_MS is to SILENT_MS. */
+const HEARD_LATELY_MS = 300
 /** Others pinged when an edge we relay from misses a sign of life. */
 const WITNESSES = 3
 /** An edge that said it drains is believed this long; after that it is the view that knows. */
@@ -24,6 +28,8 @@ const LEAVING_MS = 2_000
 export interface Relay {
   /** Leave the edge: it is silent, or stale while others are not. */
   leave(why: 'silent' | 'stale'): void
+  /** The edge may be dead: others are to be tried out. */
+  suspected?(): void
 }
 
 export interface UpstreamsOptions {
@@ -61,6 +67,9 @@ export class Upstreams {
   /** Instances that another of the same id came after, while they still have relays. */
   readonly #former = new Set<Upstream>()
   readonly #failover: Failover
+  /** The edge for whose viewers others are tried out. One at a time: an overloaded machine would have all of them tried out at
+   * once. */
+  #suspect: Upstream | undefined
   /** False only when no edge is leaving, or stale: placement asks about every edge. */
   #someLeaving = false
   #someStale = false
@@ -179,6 +188,7 @@ export class Upstreams {
     }
     if (missed) this.#pingWitnesses()
     this.#judge()
+    this.#suspectOne()
     this.#leaveStale()
     this.#forget()
   }
@@ -222,14 +232,26 @@ export class Upstreams {
 
   #judge(): void {
     for (const edge of this.#all()) {
-      if (edge.relays.size === 0 || this.#silence(edge) < SILENT_MS || !this.#heardAnother(edge)) continue
+      if (edge.relays.size === 0 || this.#silence(edge) < SILENT_MS || !this.#heardAnother(edge, HEARD_MS)) continue
       this.#failover.backOff(edge.node, 'timeout')
       for (const relay of [...edge.relays]) relay.leave('silent')
     }
   }
 
-  #heardAnother(than: Upstream): boolean {
-    for (const edge of this.#all()) if (edge !== than && this.#ran - edge.heardAt < HEARD_MS) return true
+  #suspectOne(): void {
+    const isSilent = (edge: Upstream) => edge.relays.size > 0 && this.#silence(edge) >= SUSPECT_MS
+    if (this.#suspect && isSilent(this.#suspect)) return
+    this.#suspect = undefined
+    for (const edge of this.#all()) {
+      if (!isSilent(edge) || !this.#heardAnother(edge, HEARD_LATELY_MS)) continue
+      this.#suspect = edge
+      for (const relay of [...edge.relays]) relay.suspected?.()
+      return
+    }
+  }
+
+  #heardAnother(than: Upstream, withinMs: number): boolean {
+    for (const edge of this.#all()) if (edge !== than && this.#ran - edge.heardAt < withinMs) return true
     return false
   }
 

@@ -30,6 +30,7 @@ function setUp(t: Test, ids = ['a', 'b', 'c']) {
   t.after(() => edges.close())
   const silenced: string[] = []
   const left: string[] = []
+  const suspected: string[] = []
   const relay = (id: string): Upstream => {
     const edge = edges.relay(view.edge(id)!, {
       leave(why) {
@@ -37,10 +38,11 @@ function setUp(t: Test, ids = ['a', 'b', 'c']) {
         silenced.push(id)
         edge.relays.clear()
       },
+      suspected: () => void suspected.push(id),
     })
     return edge
   }
-  return { clock, view, edges, answers, asked, silenced, left, relay, usable: () => usable, isAside: (id: string) => edges.isBackedOff(view.edge(id)!) }
+  return { clock, view, edges, answers, asked, silenced, left, suspected, relay, usable: () => usable, isAside: (id: string) => edges.isBackedOff(view.edge(id)!) }
 }
 
 t.test('an edge we relay from is pinged four times a second, others are not', async t => {
@@ -63,6 +65,44 @@ t.test('an edge silent for a second is left and backed off from, while another i
   t.same(silenced, ['a'])
   t.ok(isAside('a'))
   t.notOk(isAside('b'))
+})
+
+t.test('an edge is suspected before it is left, one at a time', async t => {
+  const { clock, answers, silenced, suspected, relay } = setUp(t)
+  for (const id of ['a', 'b', 'c']) relay(id)
+  await clock.advance(2_010)
+  answers.set('a', 'never')
+  answers.set('b', 'never')
+  await clock.advance(500)
+  t.same(suspected, [])
+  await clock.advance(250)
+  t.same([suspected, silenced], [['a'], []])
+  await clock.advance(250)
+  t.same([suspected, silenced], [['a'], ['a', 'b']])
+})
+
+t.test('an edge that is heard again is suspected again at its next silence', async t => {
+  const { clock, answers, silenced, suspected, relay, edges } = setUp(t)
+  const a = relay('a')
+  relay('b')
+  await clock.advance(2_010)
+  for (let i = 0; i < 3; i++) {
+    answers.set('a', 'never')
+    await clock.advance(800)
+    t.same([suspected.length, silenced], [i + 1, []])
+    answers.delete('a')
+    edges.heard(a)
+    await clock.advance(950)
+  }
+})
+
+t.test('nobody is suspected where no other edge was heard lately', async t => {
+  const { clock, answers, suspected, relay } = setUp(t)
+  relay('a')
+  await clock.advance(2_010)
+  for (const id of ['a', 'b', 'c']) answers.set(id, 'never')
+  await clock.advance(10_000)
+  t.same(suspected, [])
 })
 
 t.test('any byte is a sign of life', async t => {

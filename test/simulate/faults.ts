@@ -108,6 +108,8 @@ export class Faults {
           edge.wish(true)
           later(random.between(1_000, 5_000), () => edge.wish(false))
         }
+        // An edge that comes back while its viewers are tried out elsewhere.
+        if (slot.id.startsWith('e') && random.chance(0.4)) return slot.freeze(random.between(650, 1_050))
         return slot.freeze(random.chance(0.5) ? random.between(100, 2_000) : random.between(2_000, 15_000), !plan.apart && random.chance(0.3))
       case 'drain':
         if (random.chance(0.6)) return slot.stop()

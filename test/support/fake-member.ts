@@ -15,6 +15,7 @@ export class FakeMember implements Member {
   epoch = 0
   next = 0
   isReady = false
+  readonly linksOnly = false
   blocked = false
   source: Source | undefined
   /** What came, write by write. */
@@ -28,6 +29,8 @@ export class FakeMember implements Member {
   answers = 0
   readies = 0
   timesBehind = 0
+  /** How often another edge was to be tried out. */
+  tries = 0
   /** What it was told of its end here. */
   readonly told: string[] = []
 
@@ -62,6 +65,10 @@ export class FakeMember implements Member {
 
   fellBehind(): void {
     this.timesBehind++
+  }
+
+  tryElsewhere(): void {
+    this.tries++
   }
 
   lost(failure: PeerFailure): void {
