@@ -28,6 +28,8 @@ const REFUSALS: ReadonlySet<number> = new Set([
 
 const UNAVAILABLE: number = responseErrorCodes.unavailableException
 
+const WRONG_DATA_CENTRE = /^localDataCenter was configured as '([^']*)', but only found hosts in data centers: \[(.*)\]$/
+
 /** What an error of the driver's means. Whatever does not say that nothing was done may have been done. */
 export function callErrorOf(error: unknown): CallError {
   if (error instanceof CallError) return error
@@ -74,7 +76,10 @@ function messageOf(error: unknown): string {
     return `too few replicas are up: ${alive} of the ${required} it takes`
   }
   const { code, message } = error as { code?: unknown; message?: unknown }
-  return typeof code === 'string' && !String(message).includes(code) ? `${code}: ${String(message)}` : String(message)
+  const text = String(message).split('\n', 1)[0]!
+  const [, wrong, found] = WRONG_DATA_CENTRE.exec(text) ?? []
+  if (wrong !== undefined) return `there is no data centre ${wrong}: its nodes are in ${found}`
+  return typeof code === 'string' && !text.includes(code) ? `${code}: ${text}` : text
 }
 
 function hostOf(key: string): string {

@@ -88,10 +88,18 @@ export class Cluster implements Cql {
       const failed = callErrorOf(error)
       // Nothing but the connection was tried.
       this.#failed = { error: new CallError(failed.message, false, { cause: error }), at: performance.now() }
-      void client?.shutdown().catch(() => {})
+      if (client) abandon(client)
       throw this.#failed.error
     }
   }
+}
+
+/** A client that could not connect may have a connection all the same, which its own shutdown leaves open. */
+function abandon(client: cassandra.Client): void {
+  const { controlConnection } = client as unknown as { controlConnection: { connection?: { closeAsync(): Promise<void> }; shutdown(): void; reset(): Promise<void> } }
+  const { connection } = controlConnection
+  controlConnection.shutdown()
+  void Promise.allSettled([controlConnection.reset(), connection?.closeAsync(), client.shutdown()])
 }
 
 /** @throws CallError where a file cannot be read */
