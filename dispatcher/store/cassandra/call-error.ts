@@ -73,7 +73,7 @@ function messageOf(error: unknown): string {
   if (error instanceof errors.AuthenticationError) return `the user or the password is refused: ${error.message}`
   if (error instanceof errors.ResponseError && error.code === UNAVAILABLE) {
     const { required, alive } = error as { required?: number; alive?: number }
-    return `too few replicas are up: ${alive} of the ${required} it takes`
+    return `too few replicas are up: ${alive} of the ${required} that it takes`
   }
   const { code, message } = error as { code?: unknown; message?: unknown }
   const text = String(message).split('\n', 1)[0]!

@@ -6,11 +6,12 @@ import { StoreUnavailableError, type Outcome, type Range, type Store, type Store
 import { MAX_BUCKET_BYTES } from './bucket.js'
 import { CallError } from './call-error.js'
 import type { Cql, Row, Statement } from './cql.js'
+import { LIMITS, type Limits } from './limits.js'
 import { newName } from './name.js'
 import { Reader } from './reader.js'
 import { SCHEMA_VERSION } from './schema.js'
 import { Statements } from './statements.js'
-import { STATEMENT_MS, VideoWriter } from './video-writer.js'
+import { VideoWriter } from './video-writer.js'
 
 export interface CassandraOptions {
   readonly cql: Cql & { close(): Promise<void> }
@@ -22,6 +23,8 @@ export interface CassandraOptions {
   readonly mustBeAccepted?: boolean
   /** Where a bucket is cut; for tests. */
   readonly maxBucketBytes?: number
+  /** For tests on busy machines. */
+  readonly limits?: Limits
   /** Told when calls begin to fail for the store's sake, with the reason, and when they succeed again. */
   readonly onTrouble?: (reason: string | undefined) => void
   /** Told of each write: why it failed, or undefined when it succeeded. */
@@ -35,8 +38,6 @@ export class UnusableStoreError extends Error {}
 
 /** In StoreFile's terms a keyspace has no place: it is where its nodes are. */
 const PLACE = 'keyspace'
-/** Most that a look, or what an operator orders, takes. */
-const LOOK_MS = 1_000
 /** What Cassandra says where there is no such keyspace or table. */
 const NO_TABLES = /^(keyspace .* does not exist|table .* does not exist|unconfigured table )/i
 /** Writers that are kept: each knows its video's newest id, and so spares a read. */
@@ -50,6 +51,7 @@ export class CassandraStore implements Store {
   readonly noun = 'keyspace'
   readonly path: string
   readonly #options: CassandraOptions
+  readonly #limits: Limits
   readonly #statements: Statements
   readonly #reader: Reader
   /** Least recently used first. */
@@ -61,8 +63,9 @@ export class CassandraStore implements Store {
   constructor(options: CassandraOptions) {
     this.path = options.path
     this.#options = options
+    this.#limits = options.limits ?? LIMITS
     this.#statements = new Statements(options.keyspace)
-    this.#reader = new Reader({ cql: options.cql, statements: this.#statements })
+    this.#reader = new Reader({ cql: options.cql, statements: this.#statements, limits: this.#limits })
     this.#accepted = options.mustBeAccepted ? { refused: 'not accepted yet' } : 'any'
   }
 
@@ -145,7 +148,7 @@ export class CassandraStore implements Store {
   }
 
   madeBy(draft: Draft): Promise<Comment | undefined> {
-    return this.#reading(() => this.#writer(draft.videoId).madeBy(draft, STATEMENT_MS), draft.videoId)
+    return this.#reading(() => this.#writer(draft.videoId).madeBy(draft), draft.videoId)
   }
 
   page(videoId: VideoId, range: Range): Promise<Stored[]> {
@@ -175,7 +178,7 @@ export class CassandraStore implements Store {
 
   #writer(videoId: VideoId): VideoWriter {
     const { cql, maxBucketBytes = MAX_BUCKET_BYTES, onSettled = () => {} } = this.#options
-    const writer = this.#writers.get(videoId) ?? new VideoWriter({ cql, statements: this.#statements, maxBucketBytes, onSettled }, videoId)
+    const writer = this.#writers.get(videoId) ?? new VideoWriter({ cql, statements: this.#statements, maxBucketBytes, limits: this.#limits, onSettled }, videoId)
     this.#writers.delete(videoId)
     this.#writers.set(videoId, writer)
     for (const [oldest, { isIdle }] of this.#writers) {
@@ -188,7 +191,7 @@ export class CassandraStore implements Store {
   /** @throws StoreUnavailableError, UnusableStoreError */
   async #look(): Promise<StoreFile> {
     try {
-      const [row] = await this.#options.cql.read(this.#statements.store(), LOOK_MS)
+      const [row] = await this.#options.cql.read(this.#statements.store(), this.#limits.lookMs)
       return this.#fileOf(row)
     } catch (error) {
       if (error instanceof CallError && NO_TABLES.test(error.message)) throw new StoreUnavailableError('FILE_MISSING', { cause: error })
@@ -199,7 +202,7 @@ export class CassandraStore implements Store {
   /** Of the row that says which store it is. @throws StoreUnavailableError */
   async #change(statement: Statement): Promise<void> {
     try {
-      const refused = await this.#options.cql.writeIf([statement], LOOK_MS)
+      const refused = await this.#options.cql.writeIf([statement], this.#limits.lookMs)
       if (refused) throw new CallError('another dispatcher has changed its generation', false)
       this.#tell(undefined, this.#options.onWrite)
     } catch (error) {

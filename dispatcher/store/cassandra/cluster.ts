@@ -109,7 +109,7 @@ function clientOptions({ address, password, caFile }: ClusterOptions): cassandra
     localDataCenter: address.dataCentre,
     ...(address.user === undefined ? {} : { authProvider: new auth.PlainTextAuthProvider(address.user, password ?? '') }),
     ...(address.tls ? { sslOptions: tlsOptions(address.hosts, caFile) } : {}),
-    socketOptions: { connectTimeout: CONNECT_MS, tcpNoDelay: true },
+    socketOptions: { connectTimeout: CONNECT_MS, readTimeout: CONNECT_MS, tcpNoDelay: true },
     pooling: { heartBeatInterval: HEARTBEAT_MS, warmup: true },
     policies: {
       reconnection: new policies.reconnection.ConstantReconnectionPolicy(RETRY_MS),

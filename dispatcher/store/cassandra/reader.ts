@@ -5,30 +5,31 @@ import type { Range, Stored } from '../store.js'
 import { bucketOf, newestId } from './bucket.js'
 import { CallError } from './call-error.js'
 import type { ChainDeps } from './chain.js'
+import type { Limits } from './limits.js'
 import { storedOf } from './statements.js'
 
-/** Most that a page takes. */
-const PAGE_MS = 1_500
-/** Most that last ids take: an edge waits for the sync for 1 s. */
-const LAST_IDS_MS = 700
 /** Videos whose last bucket is remembered: most have but one. */
 const MAX_REMEMBERED = 100_000
 
+export interface ReaderDeps extends ChainDeps {
+  readonly limits: Limits
+}
+
 /** Reads by a majority of the replicas, which every acknowledged write has reached. */
 export class Reader {
-  readonly #deps: ChainDeps
+  readonly #deps: ReaderDeps
   /** The last bucket that was seen. */
   readonly #lastBuckets = new Map<VideoId, Cursor>()
 
-  constructor(deps: ChainDeps) {
+  constructor(deps: ReaderDeps) {
     this.#deps = deps
   }
 
   /** From bucket to bucket: each but the last is sealed, so what follows was not there when it was read, or is in the next.
    * @throws CallError */
   async page(videoId: VideoId, { after, until, newestFirst, limit }: Range): Promise<Stored[]> {
-    const { cql, statements } = this.#deps
-    const deadline = performance.now() + PAGE_MS
+    const { cql, statements, limits } = this.#deps
+    const deadline = performance.now() + limits.pageMs
     const left = () => Math.max(1, deadline - performance.now())
     const rows = await cql.read(statements.buckets(videoId), left())
     const buckets = bucketsBetween([...rows.map(row => row['bucket'] as Cursor), 0], after, until)
@@ -43,7 +44,7 @@ export class Reader {
 
   /** A video that could not be read in time is absent. @throws CallError where none could */
   async lastIds(videoIds: readonly VideoId[]): Promise<Map<VideoId, Cursor>> {
-    const deadline = performance.now() + LAST_IDS_MS
+    const deadline = performance.now() + this.#deps.limits.lastIdsMs
     const ids = new Map<VideoId, Cursor>()
     let failed: CallError | undefined
     await inParallel(videoIds, async videoId => {

@@ -7,19 +7,17 @@ import { isFull, newestId } from './bucket.js'
 import { CallError } from './call-error.js'
 import { advance, readBucket, readChain, type Chain, type ChainDeps } from './chain.js'
 import { bytesOf, Group, type Made } from './group.js'
+import type { Limits } from './limits.js'
 import { placeOf, storedOf } from './statements.js'
 
 export interface WriterDeps extends ChainDeps {
   /** Where a bucket is cut. */
   readonly maxBucketBytes: number
+  readonly limits: Limits
   /** Told when it is certain what became of attempts whose outcome was unknown. @param lastId the video's newest id then */
   readonly onSettled: (videoId: VideoId, lastId: Cursor) => void
 }
 
-/** Most that an append takes: a dispatcher that passes a post on waits for 1.5 s. */
-export const APPEND_MS = 1_300
-/** Most that a statement takes: what gets no answer is tried a second time within APPEND_MS. */
-export const STATEMENT_MS = 600
 const MAX_COMMENTS = 64
 const MAX_BYTES = 48 * 1024
 /** After an attempt that others were in the way of, at most, times the attempt's number. */
@@ -51,7 +49,7 @@ export class VideoWriter {
 
   /** Each draft's outcome, in order. Never rejects for the store's sake. */
   async append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
-    const until = performance.now() + APPEND_MS
+    const until = performance.now() + this.#deps.limits.appendMs
     const work = this.#tail.then(() => this.#appendAll(drafts, nowMs, until))
     this.#waiting++
     this.#tail = work.catch(() => {}).finally(() => this.#waiting--)
@@ -59,7 +57,8 @@ export class VideoWriter {
   }
 
   /** The comment that the draft's key has made of this content. @throws CallError */
-  async madeBy(draft: Draft, timeoutMs: number): Promise<Comment | undefined> {
+  async madeBy(draft: Draft): Promise<Comment | undefined> {
+    const timeoutMs = this.#deps.limits.statementMs
     const { last, kept } = await readChain(this.#deps, this.#videoId, timeoutMs)
     const place = placeOf(draft)
     const found = await Promise.all([last.after, ...kept.map(({ bucket }) => bucket)].map(bucket => this.#keysIn(bucket, [place], timeoutMs)))
@@ -94,7 +93,7 @@ export class VideoWriter {
       const left = until - performance.now()
       if (left <= 0) break
       try {
-        await this.#try(group, nowMs, lookedAt, Math.min(STATEMENT_MS, left))
+        await this.#try(group, nowMs, lookedAt, Math.min(this.#deps.limits.statementMs, left))
         if (!group.isDone) await sleep(CONTENTION_MS * tries * Math.random())
       } catch (error) {
         if (!(error instanceof CallError)) throw error
@@ -179,15 +178,15 @@ export class VideoWriter {
   async #settle(): Promise<void> {
     if (this.#settling) return
     this.#settling = true
-    const { cql, statements, onSettled } = this.#deps
+    const { cql, statements, onSettled, limits: { statementMs } } = this.#deps
     for (let tries = 0; tries < SETTLE_TRIES; tries++) {
       await sleep(Math.min(MAX_SETTLE_MS, SETTLE_MS * 2 ** tries), undefined, { ref: false })
       if (this.#closed) break
       try {
-        const { last } = await readChain(this.#deps, this.#videoId, STATEMENT_MS)
-        await cql.writeIf([statements.fence({ videoId: this.#videoId, bucket: last }, randomUUID())], STATEMENT_MS)
+        const { last } = await readChain(this.#deps, this.#videoId, statementMs)
+        await cql.writeIf([statements.fence({ videoId: this.#videoId, bucket: last }, randomUUID())], statementMs)
         this.#chain = undefined
-        const settled = await readChain(this.#deps, this.#videoId, STATEMENT_MS)
+        const settled = await readChain(this.#deps, this.#videoId, statementMs)
         onSettled(this.#videoId, newestId(settled.last))
         break
       } catch (error) {

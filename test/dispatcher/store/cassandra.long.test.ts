@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { parseCassandraUrl } from '../../../dispatcher/store/cassandra/address.js'
 import { CallError } from '../../../dispatcher/store/cassandra/call-error.js'
 import { Cluster } from '../../../dispatcher/store/cassandra/cluster.js'
+import type { Limits } from '../../../dispatcher/store/cassandra/limits.js'
 import { type StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
@@ -15,6 +16,8 @@ import { FaultyCql, newKeyspace, openStore, type OpenOptions } from './cassandra
 const ALL: Range = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 100_000 }
 /** A few comments fill a bucket. */
 const SMALL_BYTES = 2_000
+/** No machine is so busy that it takes longer. */
+const PATIENT: Limits = { appendMs: 60_000, statementMs: 20_000, pageMs: 60_000, lastIdsMs: 60_000, lookMs: 60_000 }
 let keys = 0
 
 const draft = (videoId: string, content = 'hello', more: Partial<Draft> = {}): Draft => ({ videoId, authorId: 'ann', content, key: `key-${keys++}`, ...more })
@@ -47,13 +50,13 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
     t.test(`it keeps the contract, in ${name}`, async t => {
       storeContract(t, async t => {
         const keyspace = await newKeyspace(cassandra)
-        return { open: async () => openStore(t, cassandra, keyspace, maxBucketBytes === undefined ? {} : { maxBucketBytes }) }
+        return { open: async () => openStore(t, cassandra, keyspace, { limits: PATIENT, ...(maxBucketBytes === undefined ? {} : { maxBucketBytes }) }) }
       })
     })
   }
 
   t.test('a chain crosses sealed buckets, and pages cross full, empty and sealed ones', async t => {
-    const { store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES })
+    const { store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES, limits: PATIENT })
     const now = Date.now()
     const stored: Stored[] = []
     for (let i = 0; i < 30; i++) stored.push(...(await store.append([draft('v', `${i}a`), draft('v', `${i}b`)], now + i)).map(created))
@@ -71,7 +74,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
   })
 
   t.test('a key is known across buckets, to every handle, and nobody appends to a sealed bucket', async t => {
-    const { store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES })
+    const { store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES, limits: PATIENT })
     const now = Date.now()
     const post = draft('v', 'first')
     const [first] = await store.append([post], now)
@@ -87,7 +90,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
   })
 
   t.test('many handles at once across buckets: one chain, one comment a key', async t => {
-    const { store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES })
+    const { store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES, limits: PATIENT })
     const handles = [store, open(), open()]
     const posts = Array.from({ length: 90 }, () => draft('v'))
     const kinds = new Map<string, string[]>()
@@ -246,7 +249,7 @@ async function underPosts(t: Test, one: Store, other: Store, happens: () => Prom
       const kind = outcome?.kind ?? 'none'
       kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
       if (outcome?.kind === 'created') acknowledged.set(post.key, outcome.comment.id)
-      else await sleep(50)
+      else await sleep(250)
     }
   }
   const posters = [one, other].flatMap(store => videos.map(videoId => poster(store, videoId)))
