@@ -84,7 +84,7 @@ export interface Store {
 
 /** The store could not do it: locked, full, read-only, away. Tried again later it may. */
 export class StoreUnavailableError extends LiveError {
-  /** For an operator: SQLite's code, the file system's, or some words. */
+  /** For an operator: SQLite's code, the file system's, or some words, Cassandra's among them. */
   readonly reason: string
   /** It may have committed all the same: the same key, sent again, finds out. */
   readonly unknown: boolean
