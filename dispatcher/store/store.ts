@@ -57,7 +57,7 @@ export interface Store {
    * this one. Undefined where the store has none, or cannot be used. */
   readonly generation: string | undefined
   /** Undefined: one of each. */
-  readonly atOnce?: AtOnce
+  readonly atOnce?: AtOnce | undefined
 
   /** One outcome a draft. Makes each a comment, in order: id = nextId(nowMs, last id of its video), createdAt = nowMs. Several
    * drafts of one video and one key several times are fine. One whose deadline has passed by the time the transaction

@@ -23,6 +23,8 @@ const MAX_BYTES = 48 * 1024
 /** After an attempt that others were in the way of, at most, times the attempt's number. */
 const CONTENTION_MS = 10
 const PAUSE_MS = 50
+/** With less time left, trying is of no use. */
+const MIN_TRY_MS = 20
 const SETTLE_MS = 500
 const MAX_SETTLE_MS = 10_000
 const SETTLE_TRIES = 60
@@ -91,7 +93,7 @@ export class VideoWriter {
       group.expire(performance.now())
       if (group.isDone) return undefined
       const left = until - performance.now()
-      if (left <= 0) break
+      if (left <= MIN_TRY_MS) break
       try {
         await this.#try(group, nowMs, lookedAt, Math.min(this.#deps.limits.statementMs, left))
         if (!group.isDone) await sleep(CONTENTION_MS * tries * Math.random())

@@ -154,8 +154,8 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
     const cql = faulty(keyspace)
     const held: (() => Promise<unknown>)[] = []
     const writeIf = cql.writeIf.bind(cql)
-    cql.writeIf = (statements, timeoutMs) => {
-      held.push(() => writeIf(statements, timeoutMs))
+    cql.writeIf = statements => {
+      held.push(() => writeIf(statements, PATIENT.statementMs))
       return Promise.reject(new CallError('no answer in time', true))
     }
     const slow = openStore(t, cassandra, keyspace, { cql })
@@ -256,21 +256,22 @@ async function underPosts(t: Test, one: Store, other: Store, happens: () => Prom
   await until(() => acknowledged.size > 20, { what: 'posts are stored' })
   await happens()
   const before = acknowledged.size
-  await until(() => acknowledged.size > before + 20, { what: 'posts are stored again', timeoutMs: 60_000 })
+  await until(() => acknowledged.size > before + 20, { what: 'posts are stored again', timeoutMs: 120_000 })
   state.ended = true
   await Promise.all(posters)
   t.comment(Object.fromEntries(kinds), `slowest ${Math.round(slowestMs)} ms`)
-  t.ok(slowestMs < 3_000, 'every post is answered within 3 s')
+  t.ok(slowestMs < 4_000, 'every post is answered within 4 s, on a busy machine too')
   t.ok((kinds.get('unknown') ?? 0) + (kinds.get('failed') ?? 0) > 0, 'some posts met it')
 
   const made = new Map<string, number>()
-  for (const post of posted) {
-    const id = await until(async () => {
-      const [found] = await other.append([post], Date.now())
-      return found && 'comment' in found ? found.comment.id : undefined
-    }, { what: 'the key finds out' })
-    made.set(post.key, id)
-  }
+  await until(async () => {
+    const open = posted.filter(({ key }) => !made.has(key)).slice(0, 100)
+    const outcomes = await other.append(open, Date.now())
+    outcomes.forEach((outcome, i) => {
+      if ('comment' in outcome) made.set(open[i]!.key, outcome.comment.id)
+    })
+    return made.size === posted.length
+  }, { what: 'each key finds out', timeoutMs: 60_000 })
   for (const [key, id] of acknowledged) if (made.get(key) !== id) t.fail(`${key} had made ${id}, and has made ${made.get(key)}`)
   const stored = (await Promise.all(videos.map(videoId => chainOf(t, one, videoId)))).flat().map(({ comment }) => `${comment.videoId} ${comment.id}`)
   t.equal(stored.length, posted.length, 'one comment a key')
