@@ -27,6 +27,8 @@ export class Cluster implements Cql {
   #client: cassandra.Client | undefined
   #connecting: Promise<cassandra.Client> | undefined
   #failed: { readonly error: CallError; readonly at: number } | undefined
+  /** All that the driver has known: it goes on trying to reach some that it has forgotten. */
+  readonly #hosts = new Set<cassandra.Host>()
   #closed = false
 
   constructor(options: ClusterOptions) {
@@ -60,6 +62,7 @@ export class Cluster implements Cql {
     this.#closed = true
     await this.#connecting?.catch(() => undefined)
     await this.#client?.shutdown()
+    for (const host of this.#hosts) await letGo(host)
   }
 
   async #call(timeoutMs: number, run: (client: cassandra.Client) => Promise<cassandra.types.ResultSet>): Promise<cassandra.types.ResultSet> {
@@ -81,7 +84,9 @@ export class Cluster implements Cql {
     let client: cassandra.Client | undefined
     try {
       client = new Client(clientOptions(this.#options))
+      client.on('hostAdd', (host: cassandra.Host) => this.#hosts.add(host))
       await client.connect()
+      for (const host of client.hosts.values()) this.#hosts.add(host)
       this.#failed = undefined
       return (this.#client = client)
     } catch (error) {
@@ -92,6 +97,10 @@ export class Cluster implements Cql {
       throw this.#failed.error
     }
   }
+}
+
+function letGo(host: cassandra.Host): Promise<void> {
+  return (host as unknown as { shutdown(waitForPending: boolean): Promise<void> }).shutdown(false)
 }
 
 /** A client that could not connect may have a connection all the same, which its own shutdown leaves open. */
