@@ -173,6 +173,7 @@ export class Accept {
       else if (outcome.kind === 'repeated') this.#deps.repeated(outcome.comment)
     }
     this.#doubt(group.filter((_, i) => outcomes[i]!.kind === 'unknown'))
+    if (lane.name !== ALL_VIDEOS && outcomes.every(({ kind }) => kind === 'unknown' || kind === 'failed')) this.#failBehind(lane)
   }
 
   #doubt(group: readonly Waiting[]): void {
@@ -193,10 +194,13 @@ export class Accept {
    * retry's key finds out. */
   #fail(lane: Lane, group: readonly Waiting[], error: unknown): void {
     const answer = this.#told(error)
-    const answerBehind = error instanceof StoreUnavailableError ? new StoreUnavailableError('the posts before this one could not be stored') : answer
     for (const waiting of group) this.#failOne(waiting, answer)
-    for (const waiting of lane.queue.splice(0)) this.#failOne(waiting, answerBehind)
+    this.#failBehind(lane, error instanceof StoreUnavailableError ? undefined : answer)
     if (answer.code === 'OUTCOME_UNKNOWN') this.#doubt(group)
+  }
+
+  #failBehind(lane: Lane, answer: Refusal = new StoreUnavailableError('the posts before this one could not be stored')): void {
+    for (const waiting of lane.queue.splice(0)) this.#failOne(waiting, answer)
   }
 
   #failOne({ draft, bytes, answer }: Waiting, error: Refusal): void {

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Comment, Draft, VideoId } from '../../../protocol/comment.js'
 import type { Cursor } from '../../../protocol/id.js'
-import { type StoreFile } from '../store-file.js'
+import { tokenOf, type StoreFile } from '../store-file.js'
 import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from '../store.js'
 import { MAX_BUCKET_BYTES } from './bucket.js'
 import { CallError } from './call-error.js'
 import type { Cql, Row, Statement } from './cql.js'
+import { IDS_EXHAUSTED } from './group.js'
 import { LIMITS, type Limits } from './limits.js'
 import { newName } from './name.js'
 import { Reader } from './reader.js'
@@ -53,7 +54,7 @@ export class CassandraStore implements Store {
   readonly #options: CassandraOptions
   readonly #limits: Limits
   readonly #statements: Statements
-  readonly #reader: Reader
+  #reader: Reader
   /** Least recently used first. */
   readonly #writers = new Map<VideoId, VideoWriter>()
   #accepted: 'any' | StoreFile | { readonly refused: string }
@@ -65,7 +66,7 @@ export class CassandraStore implements Store {
     this.#options = options
     this.#limits = options.limits ?? LIMITS
     this.#statements = new Statements(options.keyspace)
-    this.#reader = new Reader({ cql: options.cql, statements: this.#statements, limits: this.#limits })
+    this.#reader = this.#newReader()
     this.#accepted = options.mustBeAccepted ? { refused: 'not accepted yet' } : 'any'
   }
 
@@ -79,7 +80,14 @@ export class CassandraStore implements Store {
     await this.#look()
   }
 
+  /** From now on this is the store. What is remembered of another generation is void: a snapshot may have taken its place. */
   accept(file: StoreFile): void {
+    const before = this.#accepted
+    if (before === 'any' || 'refused' in before || tokenOf(before) !== tokenOf(file)) {
+      for (const writer of this.#writers.values()) writer.close()
+      this.#writers.clear()
+      this.#reader = this.#newReader()
+    }
     this.#accepted = file
   }
 
@@ -140,9 +148,9 @@ export class CassandraStore implements Store {
         part.forEach((outcome, i) => (outcomes[indexes[i]!] = outcome))
       }),
     )
-    const failed = outcomes.find(outcome => outcome.kind === 'failed' || outcome.kind === 'unknown')
+    const failed = outcomes.find(outcome => outcome.kind === 'unknown' || (outcome.kind === 'failed' && outcome.reason !== IDS_EXHAUSTED))
     const isDone = outcomes.some(({ kind }) => kind === 'created' || kind === 'repeated')
-    if (failed) this.#tell(failed.reason, this.#options.onWrite)
+    if (failed && 'reason' in failed) this.#tell(failed.reason, this.#options.onWrite)
     else if (isDone) this.#tell(undefined, this.#options.onWrite)
     return outcomes
   }
@@ -174,6 +182,10 @@ export class CassandraStore implements Store {
     } catch (error) {
       throw this.#unavailable(error, undefined, videoId)
     }
+  }
+
+  #newReader(): Reader {
+    return new Reader({ cql: this.#options.cql, statements: this.#statements, limits: this.#limits })
   }
 
   #writer(videoId: VideoId): VideoWriter {

@@ -20,6 +20,8 @@ export interface Attempt {
   readonly bucket: Bucket
 }
 
+/** Why a video takes no comment any more. */
+export const IDS_EXHAUSTED = 'IDS_EXHAUSTED'
 const COMMENT_OVERHEAD_BYTES = 120
 const KEY_OVERHEAD_BYTES = 100
 

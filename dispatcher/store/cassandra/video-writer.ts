@@ -6,7 +6,7 @@ import type { Outcome, Timed } from '../store.js'
 import { isFull, newestId } from './bucket.js'
 import { CallError } from './call-error.js'
 import { advance, readBucket, readChain, type Chain, type ChainDeps } from './chain.js'
-import { bytesOf, Group, type Made } from './group.js'
+import { bytesOf, Group, IDS_EXHAUSTED, type Made } from './group.js'
 import type { Limits } from './limits.js'
 import { placeOf, storedOf } from './statements.js'
 
@@ -131,7 +131,7 @@ export class VideoWriter {
     if (group.isDone) return
 
     const attempt = group.attempt(statements, videoId, chain.last)
-    if (!attempt) return group.end('IDS_EXHAUSTED')
+    if (!attempt) return group.end(IDS_EXHAUSTED)
     let refused
     try {
       refused = await cql.writeIf(attempt.statements, timeoutMs)

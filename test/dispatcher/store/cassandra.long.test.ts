@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { parseCassandraUrl } from '../../../dispatcher/store/cassandra/address.js'
 import { CallError } from '../../../dispatcher/store/cassandra/call-error.js'
+import type { CassandraStore } from '../../../dispatcher/store/cassandra/cassandra.js'
 import { Cluster } from '../../../dispatcher/store/cassandra/cluster.js'
 import type { Limits } from '../../../dispatcher/store/cassandra/limits.js'
 import { type StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from '../../../dispatcher/store/store.js'
@@ -42,7 +43,13 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
   const cassandra = await startCassandra(t)
   const fresh = async (t: Test, options: OpenOptions = {}) => {
     const keyspace = await newKeyspace(cassandra)
-    return { keyspace, store: openStore(t, cassandra, keyspace, options), open: (more: OpenOptions = {}) => openStore(t, cassandra, keyspace, { ...options, ...more }) }
+    const open = (more: OpenOptions = {}) => connected(openStore(t, cassandra, keyspace, { ...options, ...more }))
+    return { keyspace, store: await open(), open }
+  }
+  /** On a busy machine that can take longer than a post may. */
+  const connected = async (store: CassandraStore) => {
+    await until(() => store.open().then(() => true, () => false), { what: 'a store is connected' })
+    return store
   }
   const faulty = (keyspace: string) => new FaultyCql(new Cluster({ address: parseCassandraUrl(cassandra.url(keyspace)) }), () => new CallError('no answer in time', true))
 
@@ -62,7 +69,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
     for (let i = 0; i < 30; i++) stored.push(...(await store.append([draft('v', `${i}a`), draft('v', `${i}b`)], now + i)).map(created))
     t.same(await chainOf(t, store, 'v'), stored.map(({ comment, prev }) => ({ comment, prev })))
     const ids = stored.map(({ comment }) => comment.id)
-    const other = open()
+    const other = await open()
     for (const [after, upTo] of [[0, ids[59]!], [ids[3]!, ids[50]!], [ids[29]!, ids[30]!], [ids[10]! - 1, ids[11]!], [ids[59]!, MAX_CURSOR], [0, ids[0]! - 1]] as const) {
       const inside = ids.filter(id => id > after && id <= upTo)
       for (const limit of [1, 7, 100]) {
@@ -78,11 +85,11 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
     const now = Date.now()
     const post = draft('v', 'first')
     const [first] = await store.append([post], now)
-    const late = open()
+    const late = await open()
     t.match(await late.append([draft('v')], now), [{ kind: 'created' }], 'another handle knows the first bucket')
     for (let i = 0; i < 20; i++) await store.append([draft('v', 'x'.repeat(100))], now)
     t.match(await late.append([draft('v', 'after the seal')], now), [{ kind: 'created' }], 'and finds the last one')
-    for (const handle of [store, late, open()]) {
+    for (const handle of [store, late, await open()]) {
       t.match(await handle.append([post, { ...post, content: 'other' }], now), [{ kind: 'repeated', comment: created(first).comment }, { kind: 'reused' }])
       t.match(await handle.madeBy(post), created(first).comment)
     }
@@ -91,7 +98,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
 
   t.test('many handles at once across buckets: one chain, one comment a key', async t => {
     const { store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES, limits: PATIENT })
-    const handles = [store, open(), open()]
+    const handles = [store, await open(), await open()]
     const posts = Array.from({ length: 90 }, () => draft('v'))
     const kinds = new Map<string, string[]>()
     await Promise.all(handles.map(async (handle, nth) => {
@@ -111,7 +118,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
   t.test('an answer that is lost after the effect: the same attempt finds out, and the comment is ours', async t => {
     const { keyspace } = await fresh(t)
     const cql = faulty(keyspace)
-    const store = openStore(t, cassandra, keyspace, { cql })
+    const store = await connected(openStore(t, cassandra, keyspace, { cql }))
     cql.faults.push(undefined, 'lost answer')
     const first = created((await store.append([draft('v', 'a')], Date.now()))[0])
     const outcomes = (await store.append([draft('v', 'b'), draft('v', 'c')], Date.now())).map(created)
@@ -123,7 +130,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
   t.test('a request that is lost is made again', async t => {
     const { keyspace } = await fresh(t)
     const cql = faulty(keyspace)
-    const store = openStore(t, cassandra, keyspace, { cql })
+    const store = await connected(openStore(t, cassandra, keyspace, { cql }))
     cql.faults.push('lost request', 'lost request')
     created((await store.append([draft('v')], Date.now()))[0])
     t.equal((await chainOf(t, store, 'v')).length, 1)
@@ -134,7 +141,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
       const { keyspace } = await fresh(t)
       const settled: (readonly [string, number])[] = []
       const cql = faulty(keyspace)
-      const store = openStore(t, cassandra, keyspace, { cql, onSettled: (videoId, lastId) => settled.push([videoId, lastId]) })
+      const store = await connected(openStore(t, cassandra, keyspace, { cql, onSettled: (videoId, lastId) => settled.push([videoId, lastId]) }))
       cql.faults.push(...Array<typeof fault>(100).fill(fault))
       const post = draft('v')
       t.match(await store.append([post], Date.now()), [{ kind: 'unknown' }])
@@ -158,7 +165,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
       held.push(() => writeIf(statements, PATIENT.statementMs))
       return Promise.reject(new CallError('no answer in time', true))
     }
-    const slow = openStore(t, cassandra, keyspace, { cql })
+    const slow = await connected(openStore(t, cassandra, keyspace, { cql }))
     const post = draft('v', 'late')
     t.match(await slow.append([post], Date.now()), [{ kind: 'unknown' }])
     const attempts = held.splice(0)
@@ -170,14 +177,30 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
   t.test('a draft whose time runs out during the attempts makes no comment', async t => {
     const { keyspace } = await fresh(t)
     const cql = faulty(keyspace)
-    const store = openStore(t, cassandra, keyspace, { cql })
+    const store = await connected(openStore(t, cassandra, keyspace, { cql }))
     const outcomes = await store.append([{ ...draft('v'), deadline: performance.now() }, draft('v')], Date.now())
     t.same(outcomes.map(({ kind }) => kind), ['expired', 'created'])
   })
 
+  t.test('of another generation nothing is remembered', async t => {
+    const { keyspace, store } = await fresh(t)
+    store.accept(await store.look())
+    for (let i = 0; i < 3; i++) await store.append([draft('v')], Date.now())
+    await store.lastIds(['v'])
+    const cluster = new Cluster({ address: parseCassandraUrl(cassandra.url(keyspace)) })
+    t.teardown(() => cluster.close())
+    await cluster.define(`TRUNCATE ${keyspace}.comments`)
+    const { generation } = store
+    await store.renew()
+    store.accept(await store.look())
+    t.not(store.generation, generation)
+    t.same(await store.lastIds(['v']), new Map([['v', 0]]))
+    t.match(await store.append([draft('v')], Date.now()), [{ kind: 'created', prev: 0 }])
+  })
+
   t.test('frozen in the middle of posts: nothing acknowledged is lost, and each key makes one comment', async t => {
     const { store, open } = await fresh(t)
-    await underPosts(t, store, open(), async () => {
+    await underPosts(t, store, await open(), async () => {
       cassandra.freeze()
       await sleep(4_000)
       cassandra.thaw()
@@ -189,7 +212,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
     const proxy = await TcpProxy.open(t, cassandra.port)
     const troubles: (string | undefined)[] = []
     const store = openStore(t, cassandra, keyspace, { port: proxy.port, onWrite: reason => troubles.push(reason) })
-    await store.open()
+    await connected(store)
     proxy.delayMs = 100
     await until(async () => (await store.append([draft('v')], Date.now()))[0]!.kind === 'created', { what: 'a comment is stored' })
     t.equal((await store.append([draft('v')], Date.now()))[0]!.kind, 'created')
@@ -223,7 +246,7 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 900_000 }, a
 
   t.test('killed and started again in the middle of posts: nothing acknowledged is lost', async t => {
     const { store, open } = await fresh(t)
-    await underPosts(t, store, open(), async () => {
+    await underPosts(t, store, await open(), async () => {
       await cassandra.kill()
       await sleep(1_000)
       await cassandra.start()
