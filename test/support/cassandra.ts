@@ -29,23 +29,31 @@ function missing(): string | false {
   return false
 }
 
+export interface TestCassandraOptions {
+  /** A PKCS#12 file with its certificate and key, and its password: it takes TLS alone, and users with passwords alone, at first
+   * `cassandra` with the password `cassandra`. */
+  readonly keystore?: { readonly path: string; readonly password: string }
+}
+
 /** A real Cassandra of a test's own: one node, whose acknowledged writes are on disk. */
 export class TestCassandra {
   readonly folder: string
   readonly port: number
   readonly #storagePort: number
+  readonly #options: TestCassandraOptions
   readonly #guard = new Guard()
   #process: ChildProcess | undefined
 
-  private constructor(folder: string, port: number, storagePort: number) {
+  private constructor(folder: string, port: number, storagePort: number, options: TestCassandraOptions) {
+    this.#options = options
     this.folder = folder
     this.port = port
     this.#storagePort = storagePort
   }
 
-  static async launch(folder: string): Promise<TestCassandra> {
+  static async launch(folder: string, options: TestCassandraOptions = {}): Promise<TestCassandra> {
     const [port, storagePort] = await freePorts(2)
-    const cassandra = new TestCassandra(folder, port!, storagePort!)
+    const cassandra = new TestCassandra(folder, port!, storagePort!, options)
     await cassandra.start()
     return cassandra
   }
@@ -115,8 +123,23 @@ export class TestCassandra {
       'auto_snapshot: false',
       `data_file_directories: [${folder}/data]`,
       ...['commitlog', 'saved_caches', 'hints', 'cdc_raw'].map(name => `${name}_directory: ${folder}/${name}`),
+      ...this.#secure(),
       '',
     ].join('\n')
+  }
+
+  #secure(): string[] {
+    const { keystore } = this.#options
+    if (!keystore) return []
+    return [
+      'authenticator: { class_name: PasswordAuthenticator }',
+      'client_encryption_options:',
+      '  enabled: true',
+      '  optional: false',
+      `  keystore: ${keystore.path}`,
+      `  keystore_password: ${keystore.password}`,
+      '  store_type: PKCS12',
+    ]
   }
 
   #flags(configuration: string): string[] {
@@ -143,10 +166,10 @@ export class TestCassandra {
 }
 
 /** Starts one in a folder of its own; both are gone when `t` ends. */
-export async function startCassandra(t: Test): Promise<TestCassandra> {
+export async function startCassandra(t: Test, options: TestCassandraOptions = {}): Promise<TestCassandra> {
   const folder = mkdtempSync(join(tmpdir(), 'cassandra-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const cassandra = await TestCassandra.launch(folder)
+  const cassandra = await TestCassandra.launch(folder, options)
   t.after(() => cassandra.close())
   return cassandra
 }

@@ -9,12 +9,14 @@ import { until } from '../../support/until.js'
 import { startZooKeeper } from '../../support/zookeeper.js'
 import { draft } from '../cast.js'
 
+t.setTimeout(235_000)
+
 const VIDEOS = ['a', 'b', 'c', 'd']
 
 const ready = (url: string) => fetch(`${url}/readyz`).then(async answer => (answer.ok ? 'ready' : ((await answer.json()) as { error: { message: string } }).error.message))
 const kindOf = (result: PostResult | undefined) => (!result ? 'none' : 'error' in result ? result.error.code : 'stored')
 
-t.test('two dispatchers on one Cassandra, from before its tables are made until it has been frozen', { skip: noCassandra, timeout: 400_000 }, async t => {
+t.test('two dispatchers on one Cassandra, from before its tables are made until it has been frozen', { skip: noCassandra, timeout: 230_000 }, async t => {
   const [cassandra, zookeeper] = await Promise.all([startCassandra(t), startZooKeeper(t)])
   const client = new InternalClient(undefined)
   t.teardown(() => client.close())

@@ -4,7 +4,13 @@ import { CassandraStore, type CassandraOptions } from '../../../dispatcher/store
 import { Cluster } from '../../../dispatcher/store/cassandra/cluster.js'
 import type { Cql, Row, Statement } from '../../../dispatcher/store/cassandra/cql.js'
 import { initStore } from '../../../dispatcher/store/cassandra/init.js'
+import type { Limits } from '../../../dispatcher/store/cassandra/limits.js'
 import { DATA_CENTRE, type TestCassandra } from '../../support/cassandra.js'
+
+/** A few comments fill a bucket. */
+export const SMALL_BYTES = 2_000
+/** No machine is so busy that it takes longer. */
+export const PATIENT: Limits = { appendMs: 60_000, statementMs: 20_000, pageMs: 60_000, lastIdsMs: 60_000, lookMs: 60_000 }
 
 let keyspaces = 0
 
