@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
@@ -26,6 +26,7 @@ export const noCassandra: string | false = missing()
 
 function missing(): string | false {
   if (!existsSync(JARS) || !readdirSync(JARS).some(name => /^cassandra-all-/.test(name))) return 'Cassandra\'s jars are not in .cache/cassandra: ./setup.sh --for-long-tests fetches them, with Maven'
+  if (spawnSync(javaCommand(), ['-version'], { stdio: 'ignore' }).status !== 0) return 'Cassandra needs Java 17, and there is none: run ./setup.sh'
   return false
 }
 

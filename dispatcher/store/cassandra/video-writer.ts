@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Comment, Draft, VideoId } from '../../../protocol/comment.js'
-import { nextId, type Cursor } from '../../../protocol/id.js'
+import { MAX_CURSOR, nextId, type Cursor } from '../../../protocol/id.js'
 import type { Outcome, Timed } from '../store.js'
 import { isFull, newestId } from './bucket.js'
 import { CallError } from './call-error.js'
@@ -119,15 +119,14 @@ export class VideoWriter {
       this.#chain = await advance(this.#deps, videoId, chain, timeoutMs)
       return this.#try(group, nowMs, lookedAt, timeoutMs)
     }
-    if (isFull(chain.last, nextId(nowMs, newestId(chain.last)), maxBucketBytes)) {
+    const last = newestId(chain.last)
+    if (last < MAX_CURSOR && isFull(chain.last, nextId(nowMs, last), maxBucketBytes)) {
       await this.#seal(chain, timeoutMs)
       return this.#try(group, nowMs, lookedAt, timeoutMs)
     }
-    for (const { bucket, until } of chain.kept) {
-      if (lookedAt.has(bucket) || until <= performance.now()) continue
-      group.found(await this.#keysIn(bucket, group.places, timeoutMs))
-      lookedAt.add(bucket)
-    }
+    const sealed = chain.kept.filter(({ bucket, until }) => !lookedAt.has(bucket) && until > performance.now()).map(({ bucket }) => bucket)
+    for (const keys of await Promise.all(sealed.map(bucket => this.#keysIn(bucket, group.places, timeoutMs)))) group.found(keys)
+    for (const bucket of sealed) lookedAt.add(bucket)
     if (group.isDone) return
 
     const attempt = group.attempt(statements, videoId, chain.last)
@@ -146,10 +145,10 @@ export class VideoWriter {
       return
     }
     this.#chain = undefined
-    const [keys, last] = await Promise.all([this.#keysIn(chain.last.after, group.places, timeoutMs, true), readBucket(this.#deps, videoId, chain.last.after, timeoutMs)])
+    const [keys, bucket] = await Promise.all([this.#keysIn(chain.last.after, group.places, timeoutMs, true), readBucket(this.#deps, videoId, chain.last.after, timeoutMs)])
     group.found(keys)
     group.inDoubt = false // what our attempts knew holds no longer, and what they have made is found
-    this.#chain = { ...chain, last }
+    this.#chain = { ...chain, last: bucket }
   }
 
   /** @throws CallError; the chain is read anew then */

@@ -169,6 +169,14 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 230_000 }, a
     t.same(outcomes.map(({ kind }) => kind), ['expired', 'created'])
   })
 
+  t.test('a video without ids left takes no comment, and others do', async t => {
+    const { keyspace, store } = await fresh(t, { limits: PATIENT })
+    const cluster = new Cluster({ address: parseCassandraUrl(cassandra.url(keyspace)) })
+    t.teardown(() => cluster.close())
+    await cluster.define(`UPDATE ${keyspace}.comments SET head = ${MAX_CURSOR} WHERE video_id = 'v' AND bucket = 0`)
+    t.match(await store.append([draft('v'), draft('w')], Date.now()), [{ kind: 'failed', reason: 'IDS_EXHAUSTED' }, { kind: 'created' }])
+  })
+
   t.test('of another generation nothing is remembered', async t => {
     const { keyspace, store } = await fresh(t)
     store.accept(await store.look())
