@@ -175,10 +175,10 @@ export class Dispatcher {
   }
 
   /** To be called when it is certain at last what became of posts whose outcome was unknown. @param lastId the newest id
-   * that the store has of the video since */
+   * that the store has of the video since, 0 where it has none */
   settled(videoId: VideoId, lastId: Cursor): void {
     this.#current().recentVideos.doubt(videoId)
-    this.#forward.hint({ videoId, id: lastId })
+    if (lastId > 0) this.#forward.hint({ videoId, id: lastId })
   }
 
   /** To be called when a dispatcher came, went or changed. The previous owner of a video sends its newest comment to the

@@ -244,4 +244,8 @@ t.test('when it is certain what became of a post, its edges are told of the newe
   scene.dispatcher.settled('v', id)
   await scene.clock.advance(0)
   t.match(scene.batches('e').at(-1)?.hints, [{ videoId: 'v', id }])
+  const sent = scene.sent.length
+  scene.dispatcher.settled('v', 0)
+  await scene.clock.advance(0)
+  t.equal(scene.sent.length, sent, 'there is no such id')
 })
