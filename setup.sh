@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Gets what Live comments needs to run, with apt or Homebrew, Maven and npm alone, then installs and builds it.
-# With --for-tests also what building, linting, testing and measuring all of it need; npm test runs it so.
+# With --for-tests also what building, linting, testing and measuring all of it need; npm test runs it so. With
+# --for-long-tests also a Cassandra, for the long tests alone; npm run test:long runs it so.
 # Each step says what it is about to do, and is skipped if it is done. It asks nothing: without root (or
 # sudo without a password) it prints the commands to run and stops with status 1.
 set -euo pipefail
@@ -10,11 +11,12 @@ say() { printf '==> %s\n' "$*"; }
 stop() { printf '%s\n' "$@" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-for_tests=no
+for_tests=no for_long_tests=no
 case "$*" in
   '') ;;
   --for-tests) for_tests=yes ;;
-  *) echo 'Usage: ./setup.sh [--for-tests]' >&2; exit 2 ;;
+  --for-long-tests) for_tests=yes for_long_tests=yes ;;
+  *) echo 'Usage: ./setup.sh [--for-tests | --for-long-tests]' >&2; exit 2 ;;
 esac
 
 # What goes on beside the rest: its process, and what it writes, which is shown only if it fails.
@@ -255,6 +257,20 @@ if ! zookeeper_fetched && ! { zookeeper_packaged && ! have mvn; }; then
   zookeeper=$started
 fi
 
+# ---- Cassandra, for the long tests, beside npm -------------------------------------------------------------
+
+cassandra='' cassandra_jars=.cache/cassandra described=test/cassandra
+cassandra_fetched() { cmp -s $described/server-pom.xml $cassandra_jars/server-pom.xml && sh registry/zookeeper/check-jars.sh $cassandra_jars $described 2>/dev/null; }
+if [ $for_long_tests = yes ] && ! cassandra_fetched; then
+  if have mvn; then
+    say "Fetching Cassandra's jars with Maven into $cassandra_jars (66 MB); nothing is installed or started"
+    beside cassandra sh registry/zookeeper/fetch.sh $cassandra_jars $described
+    cassandra=$started
+  else
+    say 'This system cannot have Cassandra (it takes Maven): the store in Cassandra is not tested here'
+  fi
+fi
+
 # ---- npm -------------------------------------------------------------------------------------------------
 
 # Binaries fit one ABI on one platform: a change of either, or of the lock file, reinstalls them.
@@ -366,6 +382,16 @@ if [ $fetched = 3 ]; then stop "$(cat "$logs/zookeeper")"; fi
 if [ $fetched != 0 ] && ! zookeeper_packaged; then
   tail -n 5 "$logs/zookeeper" >&2
   install 'ZooKeeper, since Maven could not fetch it' zookeeper
+fi
+
+if [ -n "$cassandra" ]; then
+  fetched=0
+  wait "$cassandra" || fetched=$?
+  if [ $fetched = 3 ]; then stop "$(cat "$logs/cassandra")"; fi
+  if [ $fetched != 0 ]; then
+    tail -n 5 "$logs/cassandra" >&2
+    say 'Cassandra could not be fetched: the store in it is not tested here'
+  fi
 fi
 
 # npm silently skips a binary that it cannot get, and may compile one for another Node.

@@ -30,6 +30,7 @@ import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
 import { harmlessIn, harmlessJson, Misuse, type Output, type Surroundings } from './output.js'
 import { personToken, type PersonFlags } from './person-token.js'
+import { initializedText, initStore, parseReplication } from './init-store.js'
 import { restore, restoredText } from './restore.js'
 import { AUTHOR_TOKEN, dataFolder, INTERNAL_TOKEN, readFrom, runningCluster } from './running-cluster.js'
 import { secureText, withCredentials } from './secure.js'
@@ -44,6 +45,9 @@ import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './
 interface GatewayFlags extends PersonFlags {
   readonly gateway?: string
 }
+
+/** What store does beside what it has a dispatcher do. */
+const INIT = 'init'
 
 /** The operators' commands. A command whose check fails sets the status of `out`. */
 export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
@@ -140,11 +144,13 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
       if (Object.keys(counts).length > 0) await withMeantCluster(reading(), zk => expectNodes(zk, counts))
       await print(await withRegistry(reading(), ['edges', 'dispatchers', 'gateways'], headcounts), rows => headcountsTable(rows, out.colour))
     })
-  command('store', 'show which store is expected and what each dispatcher has; or make what is at a dispatcher\'s path the store', '', 'accept dispatcher-1', 'restore dispatcher-1')
-    .addArgument(new Argument('[ACTION]', 'accept: the file as it is; restore: a backup, which may lack what was stored; create: a new file, where there is none').choices(STORE_ACTIONS))
+  command('store', 'show which store is expected and what each dispatcher has; or make what is at a dispatcher\'s path the store; or make the tables in Cassandra', '', 'accept dispatcher-1', 'restore dispatcher-1')
+    .addArgument(new Argument('[ACTION]', 'accept: the file as it is; restore: a backup, which may lack what was stored; create: a new file, where there is none; init: the keyspace and tables that a cassandra: STORE_URL names').choices([...STORE_ACTIONS, INIT]))
     .argument('[DISPATCHER]', 'the id of the dispatcher', nodeId)
     .option(...tokenOption)
-    .action(async (action: StoreAction | undefined, id: string | undefined, { token }: { token?: string }) => {
+    .option('--replication <DATA_CENTRE=REPLICAS>', 'for init: how many replicas each data centre has, separated by commas', replication)
+    .action(async (action: StoreAction | typeof INIT | undefined, id: string | undefined, { token, replication }: { token?: string; replication?: ReadonlyMap<string, number> }) => {
+      if (action === INIT) return print(await initStore(env, replication), initializedText)
       if (action === undefined) return print(await calling(token, client => withLiveRegistry(reading(), (zk, { view }) => stores(zk, view, client))), found => storesText(found, out.colour))
       if (id === undefined) throw new Misuse(`which dispatcher's file is meant? Name it: ${self} store ${action} DISPATCHER`)
       await print(await calling(token, client => withMeantCluster(reading(), zk => adoptStore(zk, client, id, action))), ({ path }) => `${path}, the file of ${id}, is the store now.\n`)
@@ -269,6 +275,14 @@ function cursor(text: string): string {
 function nodeId(text: string): string {
   if (!isNodeId(text)) throw new InvalidArgumentError('An id is 1 to 64 of A-Z a-z 0-9 _ -')
   return text
+}
+
+function replication(text: string): ReadonlyMap<string, number> {
+  try {
+    return parseReplication(text)
+  } catch (error) {
+    throw new InvalidArgumentError(`It ${(error as Error).message}.`)
+  }
 }
 
 function clusterName(text: string): string {

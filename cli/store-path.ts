@@ -13,14 +13,16 @@ export interface StorePath {
 
 /** Finds the store's file by --store, --data, STORE_URL or ./data, in that order.
  * @param folder the working directory
- * @throws Misuse where none of them names one; ConfigError for a bad STORE_URL */
+ * @throws Misuse where none of them names a file; ConfigError for a bad STORE_URL */
 export async function storePath(flag: string | undefined, env: NodeJS.ProcessEnv, data: DataFolder, folder: string): Promise<StorePath> {
   if (flag !== undefined) return { path: resolve(folder, flag), source: 'from --store' }
   const ofFolder = { path: join(data.path, 'comments.db'), source: `in ${data.name}` }
   if (data.isGiven) return ofFolder
   if (env['STORE_URL']) {
-    const { dispatcherVariables, sqlitePath } = await import('../dispatcher/config.js')
-    return { path: sqlitePath(readConfig(env, { STORE_URL: dispatcherVariables.STORE_URL }).STORE_URL), source: 'from STORE_URL' }
+    const { isCassandra, sqlitePath, storeVariables } = await import('../dispatcher/config.js')
+    const { STORE_URL } = readConfig(env, { STORE_URL: storeVariables.STORE_URL })
+    if (isCassandra(STORE_URL)) throw new Misuse('backup and restore are for a store that is a file, and STORE_URL names Cassandra: make snapshots with nodetool there')
+    return { path: sqlitePath(STORE_URL), source: 'from STORE_URL' }
   }
   if (existsSync(data.path)) return ofFolder
   throw new Misuse(

@@ -1,4 +1,4 @@
-import { checkAuthor, checkBody, checkKey, checkVideoId, type Comment, type Draft } from '../protocol/comment.js'
+import { checkAuthor, checkBody, checkKey, checkVideoId, type Comment, type Draft, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import type { PostResult } from '../protocol/posts.js'
 import type { Clock } from '../runtime/clock.js'
@@ -16,6 +16,8 @@ export interface AcceptDeps {
   readonly stored: (stored: Stored, asOf: number) => void
   /** A key made this comment before. */
   readonly repeated: (comment: Comment) => void
+  /** Something may have been stored in this video. */
+  readonly doubtful: (videoId: VideoId) => void
   readonly onBug: (error: unknown) => void
   /** Most bytes of posts that wait for a commit or are in one. */
   readonly maxQueueBytes: number
@@ -24,6 +26,8 @@ export interface AcceptDeps {
 /** About 20 ms of SQLite: no post waits long behind a group that is not its own. */
 const MAX_GROUP = 500
 const POST_OVERHEAD_BYTES = 200
+/** The one lane there is where the store does one append at a time. */
+const ALL_VIDEOS = ''
 
 type Refusal = Pick<LiveError, 'code' | 'message'>
 
@@ -34,6 +38,12 @@ export interface TimedPost extends Draft {
   readonly deadline: number
 }
 
+/** Posts that share commits: a video's, or all, by what the store does at a time. */
+interface Lane {
+  readonly name: string
+  queue: Waiting[]
+}
+
 interface Waiting {
   readonly draft: Timed
   readonly bytes: number
@@ -42,16 +52,22 @@ interface Waiting {
 
 /** Posts on their way into the store. Rule 1: store first, all that arrived while the last commit ran in the
  * next one; then acknowledge; then forward. A crash before forwarding costs liveness (sync repairs it), never
- * the comment. The queue is bounded: beyond it a post is refused at once. */
+ * the comment. Where the store writes several videos at a time, none waits for another's commit. All that waits is
+ * bounded: beyond that a post is refused at once. */
 export class Accept {
   readonly #deps: AcceptDeps
-  #queue: Waiting[] = []
+  readonly #commitsAtOnce: number
+  /** Those with posts that wait or are being committed. */
+  readonly #lanes = new Map<string, Lane>()
+  /** Those with posts and no commit, in turn. */
+  readonly #ready: Lane[] = []
+  #committing = 0
   #bytes = 0
-  #idle: Promise<void> = Promise.resolve()
-  #committing = false
+  #whenIdle: (() => void)[] = []
 
   constructor(deps: AcceptDeps) {
     this.#deps = deps
+    this.#commitsAtOnce = deps.store.atOnce?.appends ?? 1
   }
 
   /** Bytes of posts that wait or are being committed. */
@@ -62,13 +78,13 @@ export class Accept {
   /** Each post's result, in order: an error is a result. */
   accept(drafts: readonly Timed[]): Promise<PostResult[]> {
     const results = drafts.map(draft => this.#enqueue(draft))
-    if (!this.#committing && this.#queue.length > 0) this.#idle = this.#commitAll()
+    this.#commitReady()
     return Promise.all(results)
   }
 
   /** Resolves when nothing is queued any more. */
   async idle(): Promise<void> {
-    while (this.#committing) await this.#idle
+    if (this.#lanes.size > 0) await new Promise<void>(resolve => this.#whenIdle.push(resolve))
   }
 
   #enqueue(unchecked: Timed): Promise<PostResult> {
@@ -88,7 +104,7 @@ export class Accept {
     const broken = rules.broken(draft)
     if (broken) return this.#refuseUnlessMade(draft, broken).finally(() => (this.#bytes -= bytes))
     metrics.accepted.inc()
-    return new Promise(resolve => this.#queue.push({ draft, bytes, answer: resolve }))
+    return new Promise(resolve => this.#laneOf(draft.videoId).queue.push({ draft, bytes, answer: resolve }))
   }
 
   /** A post that comes again under its key is answered as before, whatever the rules, or the memory of another dispatcher,
@@ -105,10 +121,30 @@ export class Accept {
     }
   }
 
-  async #commitAll(): Promise<void> {
-    this.#committing = true
-    while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, MAX_GROUP).filter(waiting => !this.#isLate(waiting)))
-    this.#committing = false
+  #laneOf(videoId: VideoId): Lane {
+    const name = this.#commitsAtOnce === 1 ? ALL_VIDEOS : videoId
+    let lane = this.#lanes.get(name)
+    if (!lane) {
+      lane = { name, queue: [] }
+      this.#lanes.set(name, lane)
+      this.#ready.push(lane)
+    }
+    return lane
+  }
+
+  #commitReady(): void {
+    while (this.#committing < this.#commitsAtOnce && this.#ready.length > 0) void this.#commitNext(this.#ready.shift()!)
+  }
+
+  /** One commit, then the lane waits for its next turn. */
+  async #commitNext(lane: Lane): Promise<void> {
+    this.#committing++
+    await this.#commit(lane, lane.queue.splice(0, MAX_GROUP).filter(waiting => !this.#isLate(waiting)))
+    this.#committing--
+    if (lane.queue.length > 0) this.#ready.push(lane)
+    else this.#lanes.delete(lane.name)
+    this.#commitReady()
+    if (this.#lanes.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 
   /** Nobody waits for it any more: it is refused before it can be stored. */
@@ -119,7 +155,7 @@ export class Accept {
     return true
   }
 
-  async #commit(group: readonly Waiting[]): Promise<void> {
+  async #commit(lane: Lane, group: readonly Waiting[]): Promise<void> {
     if (group.length === 0) return
     const { store, clock, metrics } = this.#deps
     const startedAt = clock.now()
@@ -128,7 +164,7 @@ export class Accept {
     try {
       outcomes = await store.append(group.map(({ draft }) => draft), clock.wall())
     } catch (error) {
-      return this.#fail(group, error)
+      return this.#fail(lane, group, error)
     }
     metrics.commitSeconds.observe((clock.now() - startedAt) / 1000)
     group.forEach((waiting, i) => this.#answer(waiting, outcomes[i]!))
@@ -136,6 +172,12 @@ export class Accept {
       if (outcome.kind === 'created') this.#deps.stored(outcome, startedAt)
       else if (outcome.kind === 'repeated') this.#deps.repeated(outcome.comment)
     }
+    this.#doubt(group.filter((_, i) => outcomes[i]!.kind === 'unknown'))
+    if (lane.name !== ALL_VIDEOS && outcomes.every(({ kind }) => kind === 'unknown' || kind === 'failed')) this.#failBehind(lane)
+  }
+
+  #doubt(group: readonly Waiting[]): void {
+    for (const videoId of new Set(group.map(({ draft }) => draft.videoId))) this.#deps.doubtful(videoId)
   }
 
   #answer(waiting: Waiting, outcome: Outcome): void {
@@ -147,14 +189,18 @@ export class Accept {
     waiting.answer({ comment: outcome.comment, created: outcome.kind === 'created' })
   }
 
-  /** What waited behind it is refused with it: a store that could not commit for its whole deadline would keep each of
+  /** What waited behind it in its lane is refused with it: a store that could not commit for its whole deadline would keep each of
    * the next groups as long. None of it is acknowledged or forwarded; whether the group itself was stored all the same, the
    * retry's key finds out. */
-  #fail(group: readonly Waiting[], error: unknown): void {
+  #fail(lane: Lane, group: readonly Waiting[], error: unknown): void {
     const answer = this.#told(error)
-    const answerBehind = error instanceof StoreUnavailableError ? new StoreUnavailableError('the posts before this one could not be stored') : answer
     for (const waiting of group) this.#failOne(waiting, answer)
-    for (const waiting of this.#queue.splice(0)) this.#failOne(waiting, answerBehind)
+    this.#failBehind(lane, error instanceof StoreUnavailableError ? undefined : answer)
+    if (answer.code === 'OUTCOME_UNKNOWN') this.#doubt(group)
+  }
+
+  #failBehind(lane: Lane, answer: Refusal = new StoreUnavailableError('the posts before this one could not be stored')): void {
+    for (const waiting of lane.queue.splice(0)) this.#failOne(waiting, answer)
   }
 
   #failOne({ draft, bytes, answer }: Waiting, error: Refusal): void {
@@ -184,6 +230,8 @@ function refusalOf(outcome: Exclude<Outcome, { comment: Comment }>): Refusal {
       return TOO_LATE
     case 'failed':
       return new StoreUnavailableError(`this video cannot be written: ${outcome.reason}`)
+    case 'unknown':
+      return new LiveError('OUTCOME_UNKNOWN', `the comment may have been stored: ${outcome.reason}`)
   }
 }
 

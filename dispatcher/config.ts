@@ -1,23 +1,32 @@
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { MAX_CONTENT } from '../protocol/comment.js'
 import { zookeeperVariables } from '../registry/variables.js'
 import { configure, parsedBy } from '../runtime/config.js'
 import { count, nodeVariables, tokenConflicts } from '../runtime/variables.js'
+import { CASSANDRA, parseCassandraUrl } from './store/cassandra/address.js'
 import { readWords } from './words-file.js'
 
 const SQLITE = 'sqlite:'
 const LENGTH_RULE = `must be a whole number from 1 to ${MAX_CONTENT}`
 const MAX_DUPLICATE_SECONDS = 86_400
+const SQLITE_FORM = /^sqlite:(?!\/\/)[^?#\0]*[^/?#\0]$/
+
+/** Which store, and who we are to it. The dispatchers and the operators' commands read them. */
+export const storeVariables = {
+  STORE_URL: parsedBy(parseStoreUrl)
+    .default('sqlite:./data/comments.db')
+    .describe('comment store: sqlite:PATH, relative to the working directory, or cassandra://HOST[,HOST...]/KEYSPACE?dc=DATA_CENTRE'),
+  STORE_PASSWORD: z.string().optional().describe('password of the user that a cassandra: STORE_URL names'),
+  STORE_PASSWORD_FILE: parsedBy(readPassword).optional().describe('file that holds that password instead'),
+  STORE_CA_FILE: parsedBy(readable).optional().describe('PEM file of the certificates that Cassandra\'s must be signed by, with tls=on; unset: the system\'s'),
+}
 
 export const dispatcherVariables = {
   ...nodeVariables('dispatcher', 9082),
   ...zookeeperVariables,
-  STORE_URL: z
-    .string()
-    .regex(/^sqlite:(?!\/\/)[^?#\0]*[^/?#\0]$/, 'must be sqlite:PATH, the path of a file')
-    .default('sqlite:./data/comments.db')
-    .describe('comment store: sqlite:PATH, relative to the working directory'),
+  ...storeVariables,
   CONTENT_MAX_LENGTH: z
     .string()
     .regex(/^[0-9]{1,4}$/, LENGTH_RULE)
@@ -40,7 +49,51 @@ export const dispatcherVariables = {
 export type DispatcherConfig = ReturnType<typeof dispatcherConfig>
 
 export function dispatcherConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('dispatcher', dispatcherVariables, argv, env, (_, isSound) => tokenConflicts(env, isSound))
+  return configure('dispatcher', dispatcherVariables, argv, env, (given, isSound) => [...storeConflicts(given), ...tokenConflicts(env, isSound)])
+}
+
+/** Which of the store's variables do not fit together, one line each. */
+export function storeConflicts(given: Readonly<Record<string, unknown>>): string[] {
+  const has = (name: string) => given[name] !== undefined
+  if (has('STORE_PASSWORD') && has('STORE_PASSWORD_FILE')) return ['STORE_PASSWORD: must not be set together with STORE_PASSWORD_FILE']
+  const url = typeof given['STORE_URL'] === 'string' ? given['STORE_URL'] : ''
+  const user = /^cassandra:\/\/[^/]*@/.test(url)
+  return [
+    ...['STORE_PASSWORD', 'STORE_PASSWORD_FILE'].filter(name => has(name) && !user).map(name => `${name}: needs a STORE_URL that names a user, cassandra://USER@HOST/...`),
+    ...(has('STORE_CA_FILE') && !/[?&]tls=on(&|$)/.test(url) ? ['STORE_CA_FILE: needs a STORE_URL with tls=on'] : []),
+  ]
+}
+
+/** @param storeUrl a checked STORE_URL */
+export function isCassandra(storeUrl: string): boolean {
+  return storeUrl.startsWith(CASSANDRA)
+}
+
+/** @throws Error with the rule that it breaks */
+function parseStoreUrl(text: string): string {
+  if (isCassandra(text)) parseCassandraUrl(text)
+  else if (!SQLITE_FORM.test(text)) throw new Error('must be sqlite:PATH, the path of a file, or cassandra://HOST[,HOST...]/KEYSPACE?dc=DATA_CENTRE')
+  return text
+}
+
+/** @throws Error that says why it cannot be read, and nothing of what is in it */
+function readPassword(path: string): string {
+  const password = read(path).trim()
+  if (password === '') throw new Error('the file is empty')
+  return password
+}
+
+function readable(path: string): string {
+  read(path)
+  return path
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new Error(`cannot be read: ${(cause as NodeJS.ErrnoException).code}`, { cause })
+  }
 }
 
 /** @param storeUrl a checked STORE_URL */

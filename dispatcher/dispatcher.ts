@@ -1,4 +1,5 @@
 import type { VideoId } from '../protocol/comment.js'
+import type { Cursor } from '../protocol/id.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostBatch, PostResult } from '../protocol/posts.js'
 import type { Batch, ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
@@ -71,7 +72,8 @@ interface Memory {
 
 const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRecentBytes: 128 << 20 }
 const HAND_OVER_SLICE = 500
-/** Pages of history and replays that are read from the store at a time: what each takes of this thread comes piece by piece. */
+/** Pages of history and replays that are read from the store at a time, unless it says otherwise: what each takes of this
+ * thread comes piece by piece. */
 const READS_AT_ONCE = 1
 /** Posts in hand go before them, for this long. */
 const POSTS_FIRST_MS = 20
@@ -98,7 +100,7 @@ export class Dispatcher {
     this.#deps = deps
     this.#pauses = new Pauses(deps.clock)
     // RATE_LIMITED: a gateway or an edge of the last version does not back off from a dispatcher for a status below 500.
-    this.#reads = new Budget({ clock: deps.clock, atOnce: READS_AT_ONCE, inLine: READS_IN_LINE, waitMs: READ_WAIT_MS, code: 'RATE_LIMITED', first: () => this.#postsFirst(), refused: () => deps.metrics.readsRefused.inc() })
+    this.#reads = new Budget({ clock: deps.clock, atOnce: deps.store.atOnce?.reads ?? READS_AT_ONCE, inLine: READS_IN_LINE, waitMs: READ_WAIT_MS, code: 'RATE_LIMITED', first: () => this.#postsFirst(), refused: () => deps.metrics.readsRefused.inc() })
     const { self, store, view, clock, random, send, ping, metrics, onBug } = deps
     const { maxQueueBytes, maxPipeBytes } = { ...LIMITS, ...deps.limits }
     const owners = (this.#owners = new Owners(view, clock, self, deps.viewIsCurrent))
@@ -113,6 +115,7 @@ export class Dispatcher {
       onBug,
       stored: (stored, asOf) => this.#stored(stored, asOf),
       repeated: ({ videoId, id }) => forward.hint({ videoId, id }),
+      doubtful: videoId => this.#current().recentVideos.doubt(videoId),
     }))
     const here: MemberNode = { id: self, instance: 'self', internalUrl: '' }
     this.#failover = new Failover({
@@ -169,6 +172,13 @@ export class Dispatcher {
     for (const comment of comments) recentVideos.take(comment)
     const now = this.#deps.clock.now()
     for (const hint of hints) recentVideos.hint(hint, now)
+  }
+
+  /** To be called when it is certain at last what became of posts whose outcome was unknown. @param lastId the newest id
+   * that the store has of the video since, 0 where it has none */
+  settled(videoId: VideoId, lastId: Cursor): void {
+    this.#current().recentVideos.doubt(videoId)
+    if (lastId > 0) this.#forward.hint({ videoId, id: lastId })
   }
 
   /** To be called when a dispatcher came, went or changed. The previous owner of a video sends its newest comment to the

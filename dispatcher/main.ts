@@ -4,23 +4,18 @@ import { startNode } from '../registry/start.js'
 import type { View } from '../registry/view.js'
 import { systemClock } from '../runtime/clock.js'
 import { UnreadConnections } from '../runtime/http/unread.js'
-import type { Log } from '../runtime/log.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { urlOf } from '../runtime/variables.js'
 import { VERSION } from '../runtime/version.js'
 import { DispatcherPart } from './assemble.js'
+import { chooseStore, usable } from './chosen-store.js'
 import { ClockCheck, zookeeperStamp } from './clock-check.js'
-import { dispatcherConfig, sqlitePath, type DispatcherConfig } from './config.js'
+import { dispatcherConfig, type DispatcherConfig } from './config.js'
 import { DamageLog } from './damage-log.js'
 import { DispatcherMetrics } from './metrics.js'
-import { machineId } from './machine-id.js'
 import { Rules } from './rules.js'
 import { Standing } from './standing.js'
-import { measureStore } from './store-size.js'
 import { routeStore } from './store-server.js'
-import { closeStoreFiles } from './store/closed-files.js'
-import { SqliteStore } from './store/sqlite.js'
-import { StoreUnavailableError } from './store/store.js'
 import { watchWords } from './words-file.js'
 
 const STOP_DEADLINE_MS = 10_000
@@ -44,11 +39,12 @@ async function run(config: DispatcherConfig): Promise<void> {
   const live = startNode('dispatcher', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
   const { identity, log, onBug, metrics, client, watcher, zk } = live
   const damage = new DamageLog(log, systemClock)
-  const store = new SqliteStore(sqlitePath(config.STORE_URL), {
-    mustBeAccepted: true,
-    onTrouble: reason => (reason === undefined ? log.info('store_available') : log.error({ reason }, 'store_unavailable')),
+  const { store, machine } = await chooseStore(config, {
+    log,
+    metrics,
     onWrite: reason => standing.wrote(reason),
     onDamage: (videoId, reason) => damage.met(videoId, reason),
+    onSettled: (videoId, lastId) => part.dispatcher.settled(videoId, lastId),
   })
   const expectation = new StoreWatch({ zk, log, onChange: () => void standing.look() })
   const clockCheck = new ClockCheck({ clock: systemClock, stamp: zookeeperStamp(zk, config.NODE_ID), onMeasured: () => void standing.look() })
@@ -57,11 +53,10 @@ async function run(config: DispatcherConfig): Promise<void> {
     expectation,
     others: () => othersIn(watcher.view, config.NODE_ID),
     clockOff: () => clockCheck.off,
-    machine: machineId(),
+    machine,
     clock: systemClock,
     log,
   })
-  closeStore(store.path, log)
   await usable(store)
   await standing.look()
 
@@ -81,7 +76,6 @@ async function run(config: DispatcherConfig): Promise<void> {
       error => log.error({ reason: error.message }, 'words_not_read'),
     )
   }
-  measureStore(metrics, store.path)
   const part = new DispatcherPart({
     identity,
     store,
@@ -133,22 +127,4 @@ async function run(config: DispatcherConfig): Promise<void> {
 function othersIn(view: View, self: string): { announced: DispatcherNode[]; possible: DispatcherNode[] } {
   const possible = [...view.allDispatchers()].filter(({ id }) => id !== self)
   return { announced: possible.filter(({ id }) => !view.lingers(id)), possible }
-}
-
-/** Each opening closes the files to other users. Here they are closed once before, to say it where they were open. */
-function closeStore(path: string, log: Log): void {
-  try {
-    if (closeStoreFiles(path)) log.warn({ path }, 'store_was_open_to_others')
-  } catch {
-    // What keeps us from it keeps the store from being opened, which says so.
-  }
-}
-
-/** A store that cannot be used now, or is not there, does not stop the process: its posts answer 503, and each tries again. */
-async function usable(store: SqliteStore): Promise<void> {
-  try {
-    await store.open()
-  } catch (error) {
-    if (!(error instanceof StoreUnavailableError)) throw error
-  }
 }

@@ -47,6 +47,12 @@ export class RecentVideos {
     this.#change(videoId, 0, recent => recent.hint(id, at))
   }
 
+  /** Something may have been stored that is not known here: only the store can tell now. */
+  doubt(videoId: VideoId): void {
+    const recent = this.#recentVideos.get(videoId)
+    if (recent) recent.comparedAt = -Infinity
+  }
+
   /** In no order, and not counted as use. */
   all(): Iterable<RecentComments> {
     return this.#recentVideos.values()

@@ -8,9 +8,11 @@ import { asExpected, judge } from './store-verdict.js'
 import { tokenOf, type StoreFile } from './store/store-file.js'
 import { StoreUnavailableError } from './store/store.js'
 
-/** The store's file, as SqliteStore has it. Each call rejects with StoreUnavailableError. */
+/** The store, as SqliteStore has its file and CassandraStore its keyspace. Each call rejects with StoreUnavailableError. */
 export interface StoreKeeper {
   readonly path: string
+  /** What it is, for messages; a file where it does not say. */
+  readonly noun?: string
   /** How many keys the accepted file has made, as far as is known. */
   readonly stored: number
   look(): Promise<StoreFile>
@@ -245,7 +247,7 @@ export class Standing {
       }
     } catch (error) {
       if (!(error instanceof StoreUnavailableError) && !(error instanceof ZkError)) throw error
-      if (this.#refused !== undefined) this.#refused = error instanceof StoreUnavailableError ? `the file cannot be used: ${error.reason}` : 'ZooKeeper cannot be asked which store is expected'
+      if (this.#refused !== undefined) this.#refused = error instanceof StoreUnavailableError ? this.#unusable(error) : 'ZooKeeper cannot be asked which store is expected'
       return true
     }
   }
@@ -264,8 +266,12 @@ export class Standing {
   /** What was accepted is still accepted: calls are for that file alone, and have their own errors. */
   #cannotLook(error: unknown): void {
     if (!(error instanceof StoreUnavailableError)) throw error
-    if (CHANGED.test(error.reason)) this.#refuse(`the file cannot be used: ${error.reason}`)
-    else if (this.#refused !== undefined) this.#refused = `the file cannot be used: ${error.reason}`
+    if (CHANGED.test(error.reason)) this.#refuse(this.#unusable(error))
+    else if (this.#refused !== undefined) this.#refused = this.#unusable(error)
+  }
+
+  #unusable({ reason }: StoreUnavailableError): string {
+    return `the ${this.#deps.store.noun ?? 'file'} cannot be used: ${reason}`
   }
 
   async #accept(found: StoreFile): Promise<void> {

@@ -168,7 +168,7 @@ t.test('a missing compiler is said in one line, and only where it is needed', as
 })
 
 t.test('an argument that it does not know is said', async t => {
-  t.match(await machine(t, {}).run('--for-test'), { status: 2, stdout: '', stderr: 'Usage: ./setup.sh [--for-tests]\n' })
+  t.match(await machine(t, {}).run('--for-test'), { status: 2, stdout: '', stderr: 'Usage: ./setup.sh [--for-tests | --for-long-tests]\n' })
 })
 
 t.test('jars that are not those that were written down stop it, and nothing of them is kept', async t => {

@@ -17,8 +17,8 @@ export interface Timed extends Draft {
 }
 
 /** What became of one draft: a new comment, the comment that its key had made before, a key that had been used with
- * other content, or nothing, as its deadline had passed when the transaction began, or as this draft alone could not be
- * stored. */
+ * other content, or nothing, as its deadline had passed when the transaction began, or as this draft could not be stored;
+ * or nobody can say. */
 export type Outcome =
   | { readonly kind: 'created'; readonly comment: Comment; readonly prev: Cursor }
   | { readonly kind: 'repeated'; readonly comment: Comment }
@@ -26,6 +26,9 @@ export type Outcome =
   | { readonly kind: 'expired' }
   /** @property reason a code, such as SQLite's of a damaged page or `IDS_EXHAUSTED` */
   | { readonly kind: 'failed'; readonly reason: string }
+  /** It may have been stored, or may be later: the same key, sent again, finds out.
+   * @property reason in words, for an operator */
+  | { readonly kind: 'unknown'; readonly reason: string }
 
 /** Comments with after < id ≤ until. */
 export interface Range {
@@ -38,6 +41,14 @@ export interface Range {
 /** How long a key is kept at least. */
 export const KEY_KEPT_MS = 24 * 60 * 60 * 1000
 
+/** How much a store does at a time. */
+export interface AtOnce {
+  /** Appends of different videos; 1: there is no use in more than one, and drafts of all videos share it. */
+  readonly appends: number
+  /** Pages. */
+  readonly reads: number
+}
+
 /** Where comments are kept, and the referee of their order: whoever stores, and however many at once, an id is
  * given in the same atomic step that checks the key, so id order is commit order and nothing is ever stored
  * below an id that anyone has read. test/dispatcher/store-contract.ts holds every store to what is said here. */
@@ -45,13 +56,15 @@ export interface Store {
   /** Opaque. It changes when a backup takes the store's place: what was read of another generation may be missing in
    * this one. Undefined where the store has none, or cannot be used. */
   readonly generation: string | undefined
+  /** Undefined: one of each. */
+  readonly atOnce?: AtOnce | undefined
 
-  /** Makes each draft a comment, in order: id = nextId(nowMs, last id of its video), createdAt = nowMs. Several
+  /** One outcome a draft. Makes each a comment, in order: id = nextId(nowMs, last id of its video), createdAt = nowMs. Several
    * drafts of one video and one key several times are fine. One whose deadline has passed by the time the transaction
-   * begins makes none, and one that cannot be stored for a reason of its own leaves the others as they are. When it
-   * resolves, all of it is on disk.
+   * begins makes none, and one that cannot be stored for a reason of its own leaves the others as they are. What has an
+   * outcome is on disk when it resolves, whatever is unknown of the rest. It answers within 2 s.
    * @param nowMs wall clock of the accepting dispatcher, Unix ms
-   * @throws StoreUnavailableError when it did not commit, or when nobody can say whether it did */
+   * @throws StoreUnavailableError when none of it was committed, or when nobody can say of any whether it was */
   append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]>
 
   /** The comment that the draft's key has made, undefined where it has made none or one of other content; sees what
@@ -62,8 +75,8 @@ export interface Store {
    * @throws StoreUnavailableError, with the video where the others can be read */
   page(videoId: VideoId, range: Range): Promise<Stored[]>
 
-  /** The newest id of each, 0 for an empty video; cheap for many at once. Sees what `page` sees. A video that alone
-   * cannot be read is absent. @throws StoreUnavailableError */
+  /** The newest id of each, 0 for an empty video; cheap for many at once. Sees what `page` sees. A video that
+   * cannot be read, or not in time, is absent. @throws StoreUnavailableError where none can */
   lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>>
 
   close(): Promise<void>
@@ -71,7 +84,7 @@ export interface Store {
 
 /** The store could not do it: locked, full, read-only, away. Tried again later it may. */
 export class StoreUnavailableError extends LiveError {
-  /** For an operator: SQLite's code, the file system's, or some words. */
+  /** For an operator: SQLite's code, the file system's, or some words, Cassandra's among them. */
   readonly reason: string
   /** It may have committed all the same: the same key, sent again, finds out. */
   readonly unknown: boolean

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Whether a folder's jars are those of jars.sha256 beside this file, and no others; prints what differs.
+# Whether a folder's jars are those of jars.sha256 beside this file, or in a second folder, and no others; prints what differs.
 set -eu
-sums=$(cd "$(dirname "$0")" && pwd)/jars.sha256
+sums=$(cd "${2:-$(dirname "$0")}" && pwd)/jars.sha256
 export LC_ALL=C # the order of the names
 cd "$1"
 # macOS has no sha256sum.

@@ -190,3 +190,62 @@ t.test('what a batch waited in its socket while this process did not run comes o
   t.match(await scene.dispatcher.posts({ passedOn: false, posts: [{ ...draft('v'), leftMs: 3_000 }] }, scene.dispatcher.lostMs()), [{ error: { code: 'UNAVAILABLE' } }])
   t.equal(scene.store.videos.size, 0)
 })
+
+t.test('where the store writes several videos at a time, a commit that hangs holds up its own video alone', async t => {
+  const scene = new Scene(t, {}, {}, { appends: 2, reads: 1 })
+  const releases = new Map<string, () => void>()
+  const append = scene.store.append.bind(scene.store)
+  const appended: string[][] = []
+  scene.store.append = async (drafts, nowMs) => {
+    appended.push(drafts.map(({ content }) => content))
+    const { videoId } = drafts[0]!
+    if (videoId === 'slow') await new Promise<void>(resolve => releases.set(videoId, resolve))
+    return append(drafts, nowMs)
+  }
+  const slow = scene.post(draft('slow', 's1'))
+  const behind = scene.post(draft('slow', 's2'), draft('slow', 's3'))
+  t.match(await scene.post(draft('v', 'v1'), draft('w', 'w1')), [{ created: true }, { created: true }])
+  t.match(await scene.post(draft('v', 'v2')), [{ created: true }])
+  t.same(appended, [['s1'], ['v1'], ['w1'], ['v2']], 'a video has one commit at a time, and two videos do')
+  releases.get('slow')!()
+  await slow
+  releases.get('slow')!()
+  t.match(await behind, [{ created: true }, { created: true }])
+  t.same(appended.at(-1), ['s2', 's3'])
+  await scene.dispatcher.drain(1_000)
+})
+
+t.test('one outcome a draft: what is unknown is said of that post alone, and its video is compared anew', async t => {
+  const scene = new Scene(t, {}, {}, { appends: 4, reads: 1 })
+  const [first] = await scene.post(draft('v'), draft('w'))
+  t.ok(first && 'comment' in first)
+  const append = scene.store.append.bind(scene.store)
+  scene.store.append = async (drafts, nowMs) => {
+    const outcomes = await append(drafts, nowMs)
+    return outcomes.map((outcome, i) => (drafts[i]!.content === 'lost' ? { kind: 'unknown' as const, reason: 'no answer in time' } : outcome))
+  }
+  const lost = draft('v', 'lost')
+  t.match(await scene.post(lost, draft('v', 'kept'), draft('w', 'kept')), [{ error: { code: 'OUTCOME_UNKNOWN', message: /no answer in time/ } }, { created: true }, { created: true }])
+  const before = scene.store.calls.page
+  const page = await scene.dispatcher.history('v', { cursor: undefined, direction: 'before', pageSize: 10 })
+  t.equal(page.comments.length, 3, 'what was stored all the same is found')
+  t.equal(scene.store.calls.page, before + 1, 'in the store')
+  t.equal((await scene.dispatcher.history('w', { cursor: undefined, direction: 'before', pageSize: 10 })).comments.length, 2)
+  t.equal(scene.store.calls.page, before + 1, 'the other video\'s memory is as good as before')
+  scene.store.append = append
+  t.match(await scene.post(lost), [{ created: false }])
+})
+
+t.test('when it is certain what became of a post, its edges are told of the newest id', async t => {
+  const scene = new Scene(t)
+  scene.reply = sent => sent.answer()
+  scene.edge('e', 'v')
+  const id = await scene.elsewhere('v')
+  scene.dispatcher.settled('v', id)
+  await scene.clock.advance(0)
+  t.match(scene.batches('e').at(-1)?.hints, [{ videoId: 'v', id }])
+  const sent = scene.sent.length
+  scene.dispatcher.settled('v', 0)
+  await scene.clock.advance(0)
+  t.equal(scene.sent.length, sent, 'there is no such id')
+})

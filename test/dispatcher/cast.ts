@@ -3,6 +3,7 @@ import { Registry } from 'prom-client'
 import { Dispatcher, type Limits } from '../../dispatcher/dispatcher.js'
 import { DispatcherMetrics } from '../../dispatcher/metrics.js'
 import { Rules, type RulesOptions } from '../../dispatcher/rules.js'
+import type { AtOnce } from '../../dispatcher/store/store.js'
 import type { Draft } from '../../protocol/comment.js'
 import type { DispatcherNode, EdgeNode, MemberNode } from '../../protocol/nodes.js'
 import type { PostResult } from '../../protocol/posts.js'
@@ -49,7 +50,8 @@ export class Scene {
   readonly rules: Rules
   readonly dispatcher: Dispatcher
 
-  constructor(t: Test, limits: Partial<Limits> = {}, rules: Omit<RulesOptions, 'clock'> = {}) {
+  constructor(t: Test, limits: Partial<Limits> = {}, rules: Omit<RulesOptions, 'clock'> = {}, atOnce?: AtOnce) {
+    this.store.atOnce = atOnce
     this.rules = new Rules({ ...rules, clock: this.clock })
     this.dispatcher = new Dispatcher({
       self: 'd',

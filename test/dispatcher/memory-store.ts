@@ -1,10 +1,11 @@
-import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from '../../dispatcher/store/store.js'
+import { StoreUnavailableError, type AtOnce, type Outcome, type Range, type Store, type Stored, type Timed } from '../../dispatcher/store/store.js'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import { nextId, type Cursor } from '../../protocol/id.js'
 
 /** A store in a few lines of memory, that a test can hold up, make fail and look into. It keeps the contract. */
 export class MemoryStore implements Store {
   generation: string | undefined
+  atOnce: AtOnce | undefined
   readonly videos = new Map<VideoId, Stored[]>()
   readonly #keys = new Map<string, Comment>()
   /** How many calls of each kind came. */

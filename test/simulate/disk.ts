@@ -1,4 +1,4 @@
-import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from '../../dispatcher/store/store.js'
+import { StoreUnavailableError, type AtOnce, type Outcome, type Range, type Store, type Stored, type Timed } from '../../dispatcher/store/store.js'
 import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
 import type { Cursor } from '../../protocol/id.js'
 import { MemoryStore } from '../dispatcher/memory-store.js'
@@ -86,12 +86,14 @@ export class Disk {
 
 class DiskStore implements Store {
   readonly generation = undefined
+  readonly atOnce: AtOnce | undefined
   readonly #disk: Disk
   readonly #process: Process
 
   constructor(disk: Disk, process: Process) {
     this.#disk = disk
     this.#process = process
+    this.atOnce = disk.kind === 'per-video' ? { appends: 8, reads: 4 } : undefined
   }
 
   append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {

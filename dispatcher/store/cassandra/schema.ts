@@ -1,0 +1,32 @@
+/** Of the tables. A store of a later version is refused. */
+export const SCHEMA_VERSION = 1
+/** How long Cassandra keeps a key, by its own clock: the 24 hours that are promised, and one more. */
+export const KEY_TTL_S = 25 * 60 * 60
+
+/** One partition a bucket: a stretch of a video's comments, and all that decides about the next. The static columns are the
+ * bucket's: `head` its newest id, `first` its oldest, `bytes` about its size, `next` set when it is sealed, `fence` what an attempt must know.
+ * A row with an id above 0 is a comment; one with id 0 is a key, `made` the id it has made and `attempt` by which attempt. */
+const COMMENTS = `(
+  video_id text, bucket bigint, id bigint, key text,
+  head bigint static, first bigint static, bytes bigint static, next bigint static, fence uuid static,
+  prev bigint, author_id text, author_name text, content text, created_at bigint,
+  made bigint, attempt uuid,
+  PRIMARY KEY ((video_id, bucket), id, key)
+) WITH CLUSTERING ORDER BY (id DESC, key ASC)`
+
+/** The buckets of a video but its first, each written down before it takes a comment. */
+const BUCKETS = '(video_id text, bucket bigint, PRIMARY KEY (video_id, bucket)) WITH CLUSTERING ORDER BY (bucket DESC)'
+
+/** One row: which store this is. `probe` is written to see whether anything can be. */
+const STORE = '(one int PRIMARY KEY, id text, generation text, version int, data_centre text, accepted text, probe uuid)'
+
+export const TABLES = { comments: COMMENTS, buckets: BUCKETS, store: STORE } as const
+
+export function createKeyspace(keyspace: string, replication: ReadonlyMap<string, number>): string {
+  const factors = [...replication].map(([dataCentre, factor]) => `, '${dataCentre}': ${factor}`).join('')
+  return `CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = {'class': 'NetworkTopologyStrategy'${factors}}`
+}
+
+export function createTables(keyspace: string): string[] {
+  return Object.entries(TABLES).map(([name, columns]) => `CREATE TABLE IF NOT EXISTS ${keyspace}.${name} ${columns}`)
+}

@@ -1,0 +1,216 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Comment, Draft, VideoId } from '../../../protocol/comment.js'
+import { MAX_CURSOR, nextId, type Cursor } from '../../../protocol/id.js'
+import type { Outcome, Timed } from '../store.js'
+import { isFull, newestId } from './bucket.js'
+import { CallError } from './call-error.js'
+import { advance, readBucket, readChain, type Chain, type ChainDeps } from './chain.js'
+import { bytesOf, Group, IDS_EXHAUSTED, type Made } from './group.js'
+import type { Limits } from './limits.js'
+import { placeOf, storedOf } from './statements.js'
+
+export interface WriterDeps extends ChainDeps {
+  /** Where a bucket is cut. */
+  readonly maxBucketBytes: number
+  readonly limits: Limits
+  /** Told when it is certain what became of attempts whose outcome was unknown. @param lastId the video's newest id then */
+  readonly onSettled: (videoId: VideoId, lastId: Cursor) => void
+}
+
+const MAX_COMMENTS = 64
+const MAX_BYTES = 48 * 1024
+/** After an attempt that others were in the way of, at most, times the attempt's number. */
+const CONTENTION_MS = 10
+const PAUSE_MS = 50
+/** With less time left, trying is of no use. */
+const MIN_TRY_MS = 20
+const SETTLE_MS = 500
+const MAX_SETTLE_MS = 10_000
+const SETTLE_TRIES = 60
+
+/** One video's way into the store: one conditional write at a time, each for what had gathered before it. */
+export class VideoWriter {
+  readonly #deps: WriterDeps
+  readonly #videoId: VideoId
+  /** As it was after our last write: unless others write too, the next one needs no read. */
+  #chain: Chain | undefined
+  #tail: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+  #settling = false
+  #closed = false
+
+  constructor(deps: WriterDeps, videoId: VideoId) {
+    this.#deps = deps
+    this.#videoId = videoId
+  }
+
+  get isIdle(): boolean {
+    return this.#waiting === 0 && !this.#settling
+  }
+
+  /** Each draft's outcome, in order. Never rejects for the store's sake. */
+  async append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
+    const until = performance.now() + this.#deps.limits.appendMs
+    const work = this.#tail.then(() => this.#appendAll(drafts, nowMs, until))
+    this.#waiting++
+    this.#tail = work.catch(() => {}).finally(() => this.#waiting--)
+    return work
+  }
+
+  /** The comment that the draft's key has made of this content. @throws CallError */
+  async madeBy(draft: Draft): Promise<Comment | undefined> {
+    const timeoutMs = this.#deps.limits.statementMs
+    const { last, kept } = await readChain(this.#deps, this.#videoId, timeoutMs)
+    const place = placeOf(draft)
+    const found = await Promise.all([last.after, ...kept.map(({ bucket }) => bucket)].map(bucket => this.#keysIn(bucket, [place], timeoutMs)))
+    const made = found.find(keys => keys.has(place))?.get(place)
+    return made?.stored.comment.content === draft.content ? made.stored.comment : undefined
+  }
+
+  /** What is unknown stays so. */
+  close(): void {
+    this.#closed = true
+  }
+
+  async #appendAll(drafts: readonly Timed[], nowMs: number, until: number): Promise<Outcome[]> {
+    const outcomes: Outcome[] = []
+    let stopped: string | undefined
+    for (const part of parts(drafts)) {
+      const group = new Group(part, nowMs)
+      if (stopped === undefined) stopped = await this.#commit(group, nowMs, until)
+      else group.end(stopped)
+      outcomes.push(...group.outcomes)
+    }
+    return outcomes
+  }
+
+  /** @returns why it could not be finished */
+  async #commit(group: Group, nowMs: number, until: number): Promise<string | undefined> {
+    const lookedAt = new Set<Cursor>()
+    let reason = 'no answer in time'
+    for (let tries = 1; ; tries++) {
+      group.expire(performance.now())
+      if (group.isDone) return undefined
+      const left = until - performance.now()
+      if (left <= MIN_TRY_MS) break
+      try {
+        await this.#try(group, nowMs, lookedAt, Math.min(this.#deps.limits.statementMs, left))
+        if (!group.isDone) await sleep(CONTENTION_MS * tries * Math.random())
+      } catch (error) {
+        if (!(error instanceof CallError)) throw error
+        reason = error.message
+        if (!group.inDoubt) break
+        await sleep(Math.min(PAUSE_MS, Math.max(0, until - performance.now())))
+      }
+    }
+    this.#chain = undefined
+    if (group.inDoubt) void this.#settle()
+    group.end(reason)
+    return reason
+  }
+
+  /** One step towards the comments. @throws CallError; the group is in doubt if they may have been made */
+  async #try(group: Group, nowMs: number, lookedAt: Set<Cursor>, timeoutMs: number): Promise<void> {
+    const { cql, statements, maxBucketBytes } = this.#deps
+    const videoId = this.#videoId
+    const chain = (this.#chain ??= await readChain(this.#deps, videoId, timeoutMs))
+    if (chain.last.next !== undefined) {
+      this.#chain = await advance(this.#deps, videoId, chain, timeoutMs)
+      return this.#try(group, nowMs, lookedAt, timeoutMs)
+    }
+    const last = newestId(chain.last)
+    if (last < MAX_CURSOR && isFull(chain.last, nextId(nowMs, last), maxBucketBytes)) {
+      await this.#seal(chain, timeoutMs)
+      return this.#try(group, nowMs, lookedAt, timeoutMs)
+    }
+    const sealed = chain.kept.filter(({ bucket, until }) => !lookedAt.has(bucket) && until > performance.now()).map(({ bucket }) => bucket)
+    for (const keys of await Promise.all(sealed.map(bucket => this.#keysIn(bucket, group.places, timeoutMs)))) group.found(keys)
+    for (const bucket of sealed) lookedAt.add(bucket)
+    if (group.isDone) return
+
+    const attempt = group.attempt(statements, videoId, chain.last)
+    if (!attempt) return group.end(IDS_EXHAUSTED)
+    let refused
+    try {
+      refused = await cql.writeIf(attempt.statements, timeoutMs)
+    } catch (error) {
+      // Not forgotten: to try the same once more is to find out, as only one of the two can succeed.
+      if (error instanceof CallError && error.unknown) group.inDoubt = true
+      throw error
+    }
+    if (!refused) {
+      group.created(attempt.made)
+      this.#chain = { ...chain, last: attempt.bucket }
+      return
+    }
+    this.#chain = undefined
+    const [keys, bucket] = await Promise.all([this.#keysIn(chain.last.after, group.places, timeoutMs, true), readBucket(this.#deps, videoId, chain.last.after, timeoutMs)])
+    group.found(keys)
+    group.inDoubt = false // what our attempts knew holds no longer, and what they have made is found
+    this.#chain = { ...chain, last: bucket }
+  }
+
+  /** @throws CallError; the chain is read anew then */
+  async #seal(chain: Chain, timeoutMs: number): Promise<void> {
+    const { cql, statements } = this.#deps
+    this.#chain = undefined
+    await cql.writeIf([statements.seal({ videoId: this.#videoId, bucket: chain.last })], timeoutMs)
+    this.#chain = { ...chain, last: await readBucket(this.#deps, this.#videoId, chain.last.after, timeoutMs) }
+  }
+
+  /** @throws CallError */
+  async #keysIn(bucket: Cursor, places: readonly string[], timeoutMs: number, serial = false): Promise<Map<string, Made>> {
+    const { cql, statements } = this.#deps
+    const rows = await cql.read(statements.keys(this.#videoId, bucket, places), timeoutMs, serial)
+    const found = new Map<string, Made>()
+    await Promise.all(
+      rows.map(async row => {
+        const { key, made, attempt } = row as { key: string; made: number; attempt: string }
+        const [comment] = await cql.read(statements.comment(this.#videoId, bucket, made), timeoutMs, serial)
+        if (!comment) throw new CallError('a key names a comment that is not there', false)
+        found.set(key, { stored: storedOf(this.#videoId, comment), attempt })
+      }),
+    )
+    return found
+  }
+
+  /** Fences what was attempted: either it has been done by then, or it never will be. */
+  async #settle(): Promise<void> {
+    if (this.#settling) return
+    this.#settling = true
+    const { cql, statements, onSettled, limits: { statementMs } } = this.#deps
+    for (let tries = 0; tries < SETTLE_TRIES; tries++) {
+      await sleep(Math.min(MAX_SETTLE_MS, SETTLE_MS * 2 ** tries), undefined, { ref: false })
+      if (this.#closed) break
+      try {
+        const { last } = await readChain(this.#deps, this.#videoId, statementMs)
+        await cql.writeIf([statements.fence({ videoId: this.#videoId, bucket: last }, randomUUID())], statementMs)
+        this.#chain = undefined
+        const settled = await readChain(this.#deps, this.#videoId, statementMs)
+        onSettled(this.#videoId, newestId(settled.last))
+        break
+      } catch (error) {
+        if (!(error instanceof CallError)) throw error
+      }
+    }
+    this.#settling = false
+  }
+}
+
+/** Cut where a conditional write would become large. */
+function* parts(drafts: readonly Timed[]): Generator<Timed[]> {
+  let part: Timed[] = []
+  let bytes = 0
+  for (const draft of drafts) {
+    const more = bytesOf(draft)
+    if (part.length > 0 && (part.length === MAX_COMMENTS || bytes + more > MAX_BYTES)) {
+      yield part
+      part = []
+      bytes = 0
+    }
+    part.push(draft)
+    bytes += more
+  }
+  if (part.length > 0) yield part
+}
