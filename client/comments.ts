@@ -1,12 +1,13 @@
-import { Delivery, type Gap } from './delivery.js'
+import { Delivery } from './delivery.js'
+import type { CommentsEvents, Gap, State } from './events.js'
 import { History, type Comment, type Page } from './history.js'
 import { Loop } from './loop.js'
 import { Outbox, type Post, type PostStorage } from './outbox.js'
-import { Requests, type Refusal, type TokenSource } from './requests.js'
-import { Stream, type State } from './stream.js'
+import { Requests, type TokenSource } from './requests.js'
+import { Stream } from './stream.js'
 
 export { Failure, Refusal, type TokenSource } from './requests.js'
-export type { Comment, Gap, Page, Post, PostStorage, State }
+export type { Comment, CommentsEvents, Gap, Page, Post, PostStorage, State }
 
 export interface CommentsOptions {
   /** How many of the newest comments to begin with, 0 to 200; 50 by default. */
@@ -23,22 +24,6 @@ export interface CommentsOptions {
   readonly signal?: AbortSignal
 }
 
-export interface CommentsEvents {
-  /** Each comment once, in ascending order. `live`: it was written just now, and is not a replay. */
-  comment: [comment: Comment, live: boolean]
-  /** The comments in (from, to] are missing here: too many, or history could not be read. `page` may have them. */
-  gap: [gap: Gap]
-  /** The server's store went back to an older state: comments above `to` no longer exist, and new ones follow it. */
-  rewind: [gap: Gap]
-  /** How many watch the video. */
-  viewers: [count: number]
-  state: [state: State]
-  /** What is being sent, in this order. */
-  posts: [posts: readonly Post[]]
-  /** The server has refused a post, also one of last time. It is dropped. */
-  refused: [post: Post, refusal: Refusal]
-}
-
 type Listeners = { [Name in keyof CommentsEvents]?: Set<(...told: CommentsEvents[Name]) => void> }
 
 /** The live comments of one video. The stream opens with the first listener or `for await`; whoever only posts or reads
@@ -50,55 +35,33 @@ export class Comments implements AsyncIterable<Comment> {
   readonly #listeners: Listeners = {}
   readonly #loops = new Set<Loop>()
   readonly #closing = new AbortController()
-  readonly #recent: number
-  readonly #requests: Requests
-  readonly #url: string
   readonly #history: History
-  readonly #delivery: Delivery
   readonly #outbox: Outbox
+  readonly #delivery: Delivery
+  /** Begins the stream. */
+  readonly #start: () => Stream
 
-  /** @param url where the server is, such as `https://comments.example` */
-  constructor(url: string, video: string, options: CommentsOptions = {}) {
-    const { signal } = this.#closing
-    this.#url = `${url.replace(/\/$/, '')}/comments/${video}`
-    this.#recent = options.recent ?? 50
-    this.#requests = new Requests(options)
-    this.#history = new History(this.#requests, this.#url)
-    const common = { requests: this.#requests, url: this.#url, signal }
-    this.#outbox = new Outbox({
-      ...common,
-      storage: options.storage,
-      changed: posts => this.#tell('posts', posts),
-      refused: (post, refusal) => this.#tell('refused', post, refusal),
-    })
-    this.#delivery = new Delivery(
-      {
-        history: this.#history,
-        comment: (comment, live) => {
-          for (const loop of this.#loops) loop.push(comment)
-          this.#tell('comment', comment, live)
-        },
-        gap: gap => {
-          for (const loop of this.#loops) loop.gap(Number(gap.from), Number(gap.to))
-          this.#tell('gap', gap)
-        },
-        rewind: gap => {
-          for (const loop of this.#loops) loop.rewind(Number(gap.to))
-          this.#tell('rewind', gap)
-        },
-        viewers: count => {
-          this.#viewers = count
-          this.#tell('viewers', count)
-        },
-        live: live => this.#turn({ is: live ? 'live' : 'catching up' }),
-        overflow: () => this.#stream?.wake(),
-        signal,
-      },
-      options.after === undefined ? undefined : Number(options.after),
-    )
+  /** @param server such as `https://comments.example` */
+  constructor(server: string, video: string, options: CommentsOptions = {}) {
+    const url = `${server.replace(/\/$/, '')}/comments/${video}`
+    const requests = new Requests(options)
+    const history = (this.#history = new History(requests, url))
+    const { recent = 50, after, storage } = options
+    const common = {
+      requests,
+      url,
+      history,
+      storage,
+      recent,
+      tell: this.#tell.bind(this),
+      state: (state: State) => this.#turn(state),
+      signal: this.#closing.signal,
+    }
+    this.#outbox = new Outbox(common)
+    const delivery = (this.#delivery = new Delivery(common, after === undefined ? undefined : Number(after)))
+    this.#start = () => new Stream({ ...common, delivery })
     const close = () => this.close()
-    options.signal?.addEventListener('abort', close)
-    signal.addEventListener('abort', () => options.signal?.removeEventListener('abort', close))
+    options.signal?.addEventListener('abort', close, { signal: common.signal })
     if (options.signal?.aborted) close()
   }
 
@@ -156,36 +119,25 @@ export class Comments implements AsyncIterable<Comment> {
 
   /** Ends everything: the stream, every loop, and what is being sent. */
   close(): void {
-    if (this.#closing.signal.aborted) return
     this.#closing.abort()
     this.#turn({ is: 'closed' })
-    for (const loop of this.#loops) loop.end()
   }
 
   #open(): void {
-    if (this.#stream || this.#closing.signal.aborted) return
-    this.#stream = new Stream({
-      requests: this.#requests,
-      url: this.#url,
-      recent: this.#recent,
-      delivery: this.#delivery,
-      state: state => this.#turn(state),
-      signal: this.#closing.signal,
-    })
+    if (!this.#closing.signal.aborted) this.#stream ??= this.#start()
   }
 
   #turn(state: State): void {
     if (this.#state.is === 'closed' || (state.is === this.#state.is && !('error' in state))) return
     this.#state = state
-    if (state.is === 'live') {
-      this.#stream?.ready()
-      this.#outbox.retry()
-    }
+    if (state.is === 'live') this.#outbox.retry()
     this.#tell('state', state)
   }
 
   /** What a listener throws is its own affair, and nobody else misses a thing for it. */
   #tell<Name extends keyof CommentsEvents>(name: Name, ...told: CommentsEvents[Name]): void {
+    if (name === 'viewers') this.#viewers = told[0] as number
+    for (const loop of this.#loops) loop.hear(name, told[0])
     for (const listener of this.#listeners[name] ?? []) {
       try {
         listener(...told)

@@ -1,24 +1,13 @@
+import type { Gap, State, Tell } from './events.js'
 import type { Comment, History } from './history.js'
 import type { ServerEvent } from './parser.js'
 import { limited } from './waiting.js'
 
-/** Comments of a video that were not delivered: those in (from, to]. */
-export interface Gap {
-  readonly from: string
-  readonly to: string
-}
-
 export interface DeliveryOptions {
   readonly history: Pick<History, 'next'>
-  /** @param live false where replayed, or read from history */
-  comment(comment: Comment, live: boolean): void
-  gap(gap: Gap): void
-  rewind(gap: Gap): void
-  viewers(count: number): void
+  readonly tell: Tell
   /** All that was missed is delivered, or some of it is missing again. */
-  live(live: boolean): void
-  /** More has come during a gap than is held: the connection is of no use. */
-  overflow(): void
+  state(state: State): void
   readonly signal: AbortSignal
 }
 
@@ -32,8 +21,6 @@ interface Said {
 /** The most that is read from history for one gap, in comments and ms. The rest is told as a gap. */
 const MOST_FILLED = 1_000
 const FILL_MS = 10_000
-/** The most events that are held while a gap is filled. */
-const MOST_HELD = 2_000
 
 /** Makes one order of what the stream and history say: each comment once, ascending. Ids are exact as numbers. */
 export class Delivery {
@@ -42,7 +29,7 @@ export class Delivery {
   /** Resolves when no gap is being filled. */
   settled: Promise<void> = Promise.resolve()
   #live = false
-  /** What came after a gap that is being filled. */
+  /** What came after a gap that is being filled: no more than comes in FILL_MS. */
   #held: Said[] | undefined
   readonly #options: DeliveryOptions
 
@@ -63,8 +50,8 @@ export class Delivery {
   }
 
   #accept(said: Said): void {
-    if (!this.#held) this.#deliver(said)
-    else if (this.#held.push(said) > MOST_HELD) this.#options.overflow()
+    if (this.#held) this.#held.push(said)
+    else this.#deliver(said)
   }
 
   #deliver({ name, id, data }: Said): void {
@@ -76,13 +63,13 @@ export class Delivery {
       if (to < cursor) this.#rewind(to)
       else if (to > from) this.#fill(from, to)
     } else if (name === 'viewers' || name === 'ready') {
-      this.#options.viewers(data.viewers)
+      this.#options.tell('viewers', data.viewers)
       if (name === 'viewers') return
       // The server has given up on our cursor: its store does not know it.
       if (Number(id) < cursor) this.#rewind(Number(id))
       this.cursor = Number(id)
       this.#live = true
-      this.#options.live(true)
+      this.#options.state({ is: 'live' })
     }
   }
 
@@ -90,26 +77,26 @@ export class Delivery {
     const id = Number(comment.id)
     if (id <= (this.cursor ?? 0)) return
     this.cursor = id
-    this.#options.comment(comment, this.#live && !this.#held)
+    this.#options.tell('comment', comment, this.#live && !this.#held)
   }
 
   #rewind(to: number): void {
     const from = String(this.cursor)
     this.cursor = to
-    this.#options.rewind({ from, to: String(to) })
+    this.#options.tell('rewind', { from, to: String(to) })
   }
 
   #fill(from: number, to: number): void {
     this.cursor = from
     this.#held = []
-    this.#options.live(false)
+    this.#options.state({ is: 'catching up' })
     this.settled = this.#read(to).then(() => {
       const held = this.#held!
       this.#held = undefined
       if (this.#options.signal.aborted) return
-      if (this.cursor! < to) this.#options.gap({ from: String(this.cursor), to: String(to) })
+      if (this.cursor! < to) this.#options.tell('gap', { from: String(this.cursor), to: String(to) })
       this.cursor = to
-      if (this.#live) this.#options.live(true)
+      if (this.#live) this.#options.state({ is: 'live' })
       for (const said of held) this.#accept(said)
     })
   }

@@ -27,16 +27,22 @@ const READS = 3
 
 /** A video's stored comments. */
 export class History {
+  readonly #requests: Requests
+  readonly #url: string
+
   /** @param url of the video */
-  constructor(readonly requests: Requests, readonly url: string) {}
+  constructor(requests: Requests, url: string) {
+    this.#requests = requests
+    this.#url = url
+  }
 
   /** The comments next to `cursor`, or the newest ones, or the oldest.
    * @param size 1 to 200
    * @throws Refusal, Failure, and what `fetch` throws */
   page(direction: 'before' | 'after', cursor: string | undefined, size: number, signal: AbortSignal): Promise<Page> {
     return limited(signal, async (signal, limit) => {
-      limit(ANSWER_MS)
-      const response = await this.requests.ask(`${this.url}?direction=${direction}&pageSize=${size}${cursor === undefined ? '' : `&cursor=${cursor}`}`, { signal })
+      const at = cursor === undefined ? '' : `&cursor=${cursor}`
+      const response = await this.#requests.ask(`${this.#url}?direction=${direction}&pageSize=${size}${at}`, { signal }, () => limit(ANSWER_MS))
       const { comments, nextCursor } = (await response.json()) as { readonly comments: Comment[]; readonly nextCursor: string | null }
       return { comments: direction === 'before' ? comments.reverse() : comments, more: nextCursor !== null }
     })

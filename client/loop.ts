@@ -1,3 +1,4 @@
+import type { Gap } from './events.js'
 import type { Comment, History } from './history.js'
 
 /** The most comments that wait for a reader. */
@@ -24,33 +25,24 @@ export class Loop implements AsyncIterableIterator<Comment> {
     this.#left = left
   }
 
-  /** The signal has been aborted. */
-  end(): void {
-    this.#wake()
-  }
-
-  push(comment: Comment): void {
-    const id = Number(comment.id)
-    if (this.#behind !== undefined || this.#waiting.length >= MOST_WAITING) this.#behind = id
-    else {
-      this.#cursor = id
-      this.#waiting.push(comment)
+  /** What all listeners are told, and that the signal has been aborted. */
+  hear(name: string, told: unknown): void {
+    const { from, to, id } = told as Gap & Comment
+    if (name === 'gap') {
+      this.#cursor ??= Number(from)
+      this.#behind = Number(to)
+    } else if (name === 'rewind') {
+      // Those that wait have been, and are passed on.
+      if (this.#cursor! > Number(to)) this.#cursor = Number(to)
+      this.#behind &&= Math.min(this.#behind, Number(to))
+    } else if (name === 'comment') {
+      if (this.#behind !== undefined || this.#waiting.length >= MOST_WAITING) this.#behind = Number(id)
+      else {
+        this.#cursor = Number(id)
+        this.#waiting.push(told as Comment)
+      }
     }
     this.#wake()
-  }
-
-  /** @param from where the gap begins
-   * @param to the last comment that is missing */
-  gap(from: number, to: number): void {
-    this.#cursor ??= from
-    this.#behind = to
-    this.#wake()
-  }
-
-  /** Comments above `to` no longer exist. Those that wait have been, and are passed on. */
-  rewind(to: number): void {
-    if (this.#cursor !== undefined && this.#cursor > to) this.#cursor = to
-    this.#behind &&= Math.min(this.#behind, to)
   }
 
   /** @throws Refusal if the server refuses to give what is missing */

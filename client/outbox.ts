@@ -1,5 +1,6 @@
+import type { Tell } from './events.js'
 import type { Comment } from './history.js'
-import { Failure, Refusal, type Requests } from './requests.js'
+import { Refusal, type Failure, type Requests } from './requests.js'
 import { backOff, limited, rest } from './waiting.js'
 
 /** A comment on its way. */
@@ -24,41 +25,40 @@ export interface OutboxOptions {
   /** Of the video. */
   readonly url: string
   readonly storage?: PostStorage | undefined
-  /** A post has come or gone. */
-  changed(posts: readonly Post[]): void
-  refused(post: Post, refusal: Refusal): void
+  readonly tell: Tell
   readonly signal: AbortSignal
 }
 
 const ANSWER_MS = 10_000
-const FIRST_WAIT_MS = 1_000
 /** Keys are kept for 24 h: after that a post whose answer was lost could be stored twice. */
 const MOST_AGE_MS = 20 * 3_600_000
 
-interface Caller {
-  resolve(comment: Comment): void
-  reject(error: Error): void
+/** A post and who waits for it, which storage does not keep. */
+interface Entry extends Post {
+  resolve?(comment: Comment): void
+  reject?(error: Error): void
 }
 
 /** Sends comments one after the other, in the order in which they were written, each until the server has stored or
  * refused it. Storage keeps what is not sent for the next time. */
 export class Outbox {
-  #posts: readonly Post[] = []
+  #posts: readonly Entry[] = []
   #sending = false
   #pause = new AbortController()
-  readonly #callers = new Map<string, Caller>()
   /** Storage is read, and written, one after the other. */
   #stored: Promise<void>
   readonly #options: OutboxOptions
 
   constructor(options: OutboxOptions) {
     this.#options = options
-    this.#stored = this.#load()
-    options.signal.addEventListener('abort', () => this.#end())
-  }
-
-  get #key(): string {
-    return `live-comments:${this.#options.url}`
+    this.#stored = this.#read().then(stored => {
+      if (stored.length > 0) this.#set([...stored.filter(({ key }) => this.#posts.every(post => post.key !== key)), ...this.#posts])
+      void this.#work()
+    })
+    options.signal.addEventListener('abort', () => {
+      this.#pause.abort()
+      for (const { reject } of this.#posts) reject?.(closed())
+    })
   }
 
   get posts(): readonly Post[] {
@@ -67,13 +67,13 @@ export class Outbox {
 
   /** @returns the comment, once it is stored
    * @throws Refusal */
-  async send(content: string, authorId?: string): Promise<Comment> {
-    if (this.#options.signal.aborted) throw closed()
-    const post: Post = { key: newKey(), content, ...(authorId === undefined ? {} : { authorId }), at: Date.now() }
-    const stored = new Promise<Comment>((resolve, reject) => this.#callers.set(post.key, { resolve, reject }))
-    this.#set([...this.#posts, post])
-    void this.#save(posts => [...posts, post]).then(() => this.#work())
-    return stored
+  send(content: string, authorId: string | undefined): Promise<Comment> {
+    return new Promise((resolve, reject) => {
+      if (this.#options.signal.aborted) throw closed()
+      const key = [1, 2, 3].map(Math.random).join('-') // crypto.randomUUID is not there everywhere
+      const post: Entry = { key, content, ...(authorId !== undefined && { authorId }), at: Date.now(), resolve, reject }
+      void this.#change(posts => [...posts, post]).then(() => this.#work())
+    })
   }
 
   /** What waits is tried now. */
@@ -81,90 +81,69 @@ export class Outbox {
     this.#pause.abort()
   }
 
-  async #load(): Promise<void> {
-    const stored = await this.#read()
-    if (stored.length === 0 || this.#options.signal.aborted) return
-    this.#set([...stored.filter(({ key }) => !this.#callers.has(key)), ...this.#posts])
-    void this.#work()
-  }
-
   async #work(): Promise<void> {
+    const { signal, tell } = this.#options
     if (this.#sending) return
     this.#sending = true
-    await this.#stored
-    const { signal } = this.#options
     for (let failures = 0, post; (post = this.#posts[0]) && !signal.aborted; ) {
       const { signal: pause } = (this.#pause = new AbortController())
       try {
         const comment = await this.#try(post)
-        failures = 0
-        this.#callers.get(post.key)?.resolve(comment)
-        await this.#drop(post)
+        post.resolve?.(comment)
       } catch (error) {
         if (signal.aborted) break
-        if (error instanceof Refusal) {
-          this.#callers.get(post.key)?.reject(error)
-          this.#options.refused(post, error)
-          await this.#drop(post)
-        } else await rest((error as Failure).afterMs ?? Math.min(backOff(failures++, FIRST_WAIT_MS), 15_000), pause)
+        if (!(error instanceof Refusal)) {
+          await rest((error as Failure).afterMs ?? backOff(failures++), pause)
+          continue
+        }
+        post.reject?.(error)
+        tell('refused', post, error)
       }
+      failures = 0
+      const { key } = post
+      await this.#change(posts => posts.filter(post => post.key !== key))
     }
     this.#sending = false
   }
 
   #try({ key, content, authorId, at }: Post): Promise<Comment> {
-    if (Date.now() - at > MOST_AGE_MS) throw new Refusal('EXPIRED', 'the comment could not be sent in time')
+    if (Date.now() - at > MOST_AGE_MS) throw new Refusal('EXPIRED', 'not sent in time')
     const { requests, url, signal } = this.#options
     return limited(signal, async (signal, limit) => {
-      await requests.token() // may wait for a person
-      limit(ANSWER_MS)
-      const response = await requests.ask(url, { method: 'POST', headers: { 'content-type': 'application/json', 'idempotency-key': key }, body: JSON.stringify({ content, authorId }), signal })
+      const headers = { 'content-type': 'application/json', 'idempotency-key': key }
+      const response = await requests.ask(url, { method: 'POST', headers, body: JSON.stringify({ content, authorId }), signal }, () => limit(ANSWER_MS))
       return (await response.json()) as Comment
     })
   }
 
-  #drop({ key }: Post): Promise<void> {
-    const others = (posts: readonly Post[]) => posts.filter(post => post.key !== key)
-    this.#callers.delete(key)
-    this.#set(others(this.#posts))
-    return this.#save(others)
-  }
-
-  #set(posts: readonly Post[]): void {
+  #set(posts: readonly Entry[]): void {
     this.#posts = posts
-    this.#options.changed(posts)
+    this.#options.tell('posts', posts)
   }
 
-  async #read(): Promise<readonly Post[]> {
-    try {
-      return JSON.parse((await this.#options.storage?.getItem(this.#key)) ?? '[]') as Post[]
-    } catch {
-      return []
-    }
-  }
-
-  /** Other tabs write to the same place, so what is there is read first. Without room a post is kept in memory alone. */
-  #save(change: (posts: readonly Post[]) => readonly Post[]): Promise<void> {
-    const { storage } = this.#options
+  /** Other tabs write to the same storage, so it is read first. Where it takes nothing, a post is kept in memory alone. */
+  #change(change: (posts: readonly Post[]) => readonly Post[]): Promise<void> {
+    this.#set(change(this.#posts))
     return (this.#stored = this.#stored.then(async () => {
       try {
-        await storage?.setItem(this.#key, JSON.stringify(change(await this.#read())))
+        await this.#options.storage?.setItem(this.#name, JSON.stringify(change(await this.#read())))
       } catch {
         // Nor is there another place.
       }
     }))
   }
 
-  #end(): void {
-    this.#pause.abort()
-    for (const { reject } of this.#callers.values()) reject(closed())
-    this.#callers.clear()
+  async #read(): Promise<readonly Post[]> {
+    try {
+      return JSON.parse((await this.#options.storage?.getItem(this.#name)) ?? '[]') as Post[]
+    } catch {
+      return []
+    }
+  }
+
+  get #name(): string {
+    return `live-comments:${this.#options.url}`
   }
 }
 
-const closed = () => new Refusal('CLOSED', 'closed before the comment was stored')
-
-/** `crypto.randomUUID` is there in secure contexts only, and not in React Native. */
-function newKey(): string {
-  return Array.from({ length: 4 }, () => Math.random().toString(36).slice(2)).join('-')
-}
+const closed = () => new Refusal('CLOSED', 'closed before it was stored')

@@ -1,19 +1,25 @@
 /** An answer that a retry would not change. */
 export class Refusal extends Error {
-  /** @param code the server's, such as `FORBIDDEN`; they are stable
-   * @param status of HTTP, 0 where the client itself refused */
-  constructor(readonly code: string, message: string, readonly status = 0) {
+  /** The server's, such as `FORBIDDEN`; they are stable. */
+  readonly code: string
+  /** Of HTTP; 0 where the client itself refuses. */
+  readonly status: number
+
+  constructor(code: string, message: string, status = 0) {
     super(message)
-    this.name = 'Refusal'
+    this.code = code
+    this.status = status
   }
 }
 
 /** Something that may go better later. */
 export class Failure extends Error {
-  /** @param afterMs when the server wants to be asked again, if it said so */
-  constructor(message: string, readonly afterMs?: number) {
+  /** When the server wants to be asked again, ms, if it said so. */
+  readonly afterMs: number | undefined
+
+  constructor(message: string, afterMs?: number) {
     super(message)
-    this.name = 'Failure'
+    this.afterMs = afterMs
   }
 }
 
@@ -28,9 +34,12 @@ export interface RequestsOptions {
 
 /** Requests that carry the token, which is renewed once where it is refused. */
 export class Requests {
+  readonly options: RequestsOptions
   #token: Promise<string | undefined> | undefined
 
-  constructor(readonly options: RequestsOptions) {}
+  constructor(options: RequestsOptions) {
+    this.options = options
+  }
 
   /** The token to use now, the same for all until it is refused. */
   async token(): Promise<string | undefined> {
@@ -43,20 +52,22 @@ export class Requests {
     }
   }
 
-  /** @returns the answer, if it is a 2xx
+  /** @param sent is called each time when the request leaves: before, it may wait for a token
+   * @returns the answer, if it is a 2xx
    * @throws Refusal, Failure, and what `fetch` and `token` throw */
-  async ask(url: string, init: RequestInit & { readonly headers?: Record<string, string> }): Promise<Response> {
+  async ask(url: string, init: RequestInit & { readonly headers?: Record<string, string> }, sent: () => void): Promise<Response> {
     const fetch = this.options.fetch ?? globalThis.fetch
     for (let renewed = !this.options.token; ; renewed = true) {
       const token = await this.token()
       const used = this.#token
-      const response = await fetch(url, { ...init, headers: { ...init.headers, ...(token ? { authorization: `Bearer ${token}` } : {}) } })
-      if (response.ok) return response
-      const { status } = response
-      const answer = (await response.json().catch(() => undefined)) as { readonly error?: { readonly code: string; readonly message: string } } | undefined
-      const { code = 'UNKNOWN', message = `the server answered ${status}` } = answer?.error ?? {}
+      sent()
+      const response = await fetch(url, { ...init, headers: { ...init.headers, ...(token && { authorization: `Bearer ${token}` }) } })
+      const { ok, status, headers } = response
+      if (ok) return response
+      const answer = (await response.json().catch(() => {})) as { readonly error?: { readonly code: string; readonly message: string } } | undefined
+      const { code = 'UNKNOWN', message = `answered ${status}` } = answer?.error ?? {}
       if (status === 401 && !renewed) this.#forget(used)
-      else if (status >= 500 || status === 429 || status === 408) throw new Failure(message, Number(response.headers.get('retry-after')) * 1000 || undefined)
+      else if (status >= 500 || status === 429) throw new Failure(message, Number(headers.get('retry-after')) * 1000 || undefined)
       else throw new Refusal(code, message, status)
     }
   }

@@ -1,24 +1,9 @@
 import { connect } from './connection.js'
 import type { Delivery } from './delivery.js'
+import type { State } from './events.js'
 import { Failure, Refusal, type Requests } from './requests.js'
 import { here, isHidden, isOffline } from './surroundings.js'
-import { backOff, rest } from './waiting.js'
-
-/** How the stream is. */
-export type State =
-  | { readonly is: 'connecting' }
-  /** What was missed is on its way. */
-  | { readonly is: 'catching up' }
-  | { readonly is: 'live' }
-  /** @param againMs when it is tried again */
-  | { readonly is: 'lost'; readonly error: Error; readonly againMs: number }
-  /** As `lost`, and the machine says that it has no network. */
-  | { readonly is: 'offline'; readonly error: Error; readonly againMs: number }
-  /** Nobody sees the page: it has no stream until somebody does. */
-  | { readonly is: 'hidden' }
-  /** The server will not have it: nothing is tried before `retry()`. */
-  | { readonly is: 'refused'; readonly error: Refusal }
-  | { readonly is: 'closed' }
+import { backOff, FOREVER_MS, rest } from './waiting.js'
 
 export interface StreamOptions {
   readonly requests: Requests
@@ -42,11 +27,14 @@ export class Stream {
     this.#options = options
     const { signal } = options
     const turn = () => this.wake()
-    here.document?.addEventListener?.('visibilitychange', turn)
-    for (const name of ['online', 'offline']) here.addEventListener?.(name, turn)
+    const listen = (how: 'addEventListener' | 'removeEventListener') => {
+      here.document?.[how]?.('visibilitychange', turn)
+      here[how]?.('online', turn)
+      here[how]?.('offline', turn)
+    }
+    listen('addEventListener')
     signal.addEventListener('abort', () => {
-      here.document?.removeEventListener?.('visibilitychange', turn)
-      for (const name of ['online', 'offline']) here.removeEventListener?.(name, turn)
+      listen('removeEventListener')
       turn()
     })
     void this.#run()
@@ -58,10 +46,6 @@ export class Stream {
     this.#now.abort()
   }
 
-  ready(): void {
-    this.#failures = 0
-  }
-
   async #run(): Promise<void> {
     const { delivery, state, signal } = this.#options
     while (!signal.aborted) {
@@ -71,7 +55,7 @@ export class Stream {
       await delivery.settled
       if (now.aborted || !after) continue
       state(after)
-      await rest('againMs' in after ? after.againMs : Infinity, now)
+      await rest('againMs' in after ? after.againMs : FOREVER_MS, now)
     }
   }
 
@@ -82,8 +66,11 @@ export class Stream {
     state({ is: 'connecting' })
     let error = new Failure('the server ended the stream')
     try {
-      const { cursor } = delivery
-      const retryMs = await connect(requests, url, cursor === undefined ? `?recent=${recent}` : `?lastEventId=${cursor}`, { opened: () => state({ is: 'catching up' }), take: event => delivery.take(event) }, now)
+      const query = delivery.cursor === undefined ? `?recent=${recent}` : `?lastEventId=${delivery.cursor}`
+      const retryMs = await connect(requests, url, query, () => state({ is: 'catching up' }), event => {
+        delivery.take(event)
+        if (event.name === 'ready') this.#failures = 0
+      }, now)
       // Random for each viewer. The first comes in time, and a server that goes on ending streams is given more.
       if (retryMs) error = new Failure(error.message, retryMs * 2 ** Math.min(this.#failures++, 4))
     } catch (thrown) {

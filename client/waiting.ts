@@ -9,7 +9,7 @@ export async function limited<T>(signal: AbortSignal, work: (signal: AbortSignal
   try {
     return await work(own.signal, ms => {
       clearTimeout(timer)
-      timer = setTimeout(() => own.abort(new Error(`nothing heard for ${ms} ms`)), ms)
+      timer = setTimeout(() => own.abort(new Error('silence')), ms)
     })
   } finally {
     clearTimeout(timer)
@@ -17,22 +17,17 @@ export async function limited<T>(signal: AbortSignal, work: (signal: AbortSignal
   }
 }
 
-/** Waits `ms`, forever if that is Infinity, or until the signal is aborted. Never throws. */
-export function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const end = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = ms < Infinity ? setTimeout(end, ms) : undefined
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end)
+/** The longest that a timer can wait, ms: 24 days. */
+export const FOREVER_MS = 2 ** 31 - 1
+
+/** Waits `ms`, or until the signal is aborted. Never throws. */
+export const rest = (ms: number, signal: AbortSignal): Promise<unknown> =>
+  limited(signal, (own, limit) => {
+    limit(ms)
+    return new Promise<unknown>(resolve => (own.aborted ? resolve(own) : own.addEventListener('abort', resolve)))
   })
-}
 
-const LONGEST_MS = 30_000
-
-/** How long to wait after so many failures in a row: twice as long each time, random between a half and the whole.
+/** How long to wait after so many failures in a row: 2 s, then twice as long each time up to 30 s, of which a
+ * random half at most is left out.
  * @param failures from 0 */
-export const backOff = (failures: number, firstMs = 2_000): number => Math.min(firstMs * 2 ** failures, LONGEST_MS) * (0.5 + Math.random() / 2)
+export const backOff = (failures: number): number => Math.min(2_000 * 2 ** failures, 30_000) * (0.5 + Math.random() / 2)

@@ -32,23 +32,6 @@ t.test('the client on a real cluster', async t => {
   }
   const stored = async (video: string) => (await cluster.history(video)).map(({ id }) => id)
 
-  await t.test('watching, posting, paging back, counting viewers', async t => {
-    const { comments, ids } = await live(t, 'demo')
-    const comment = await comments.post('hello', 'ann')
-    t.match(comment, { content: 'hello', authorId: 'ann' })
-    await until(() => ids.includes(comment.id))
-    for (let i = 0; i < 5; i++) await comments.post(`${i}`)
-    await until(() => ids.length === 6)
-    const newest = await comments.page({ before: ids[5]!, size: 3 })
-    t.same(newest.comments.map(({ id }) => id), ids.slice(2, 5))
-    t.ok(newest.more)
-    const rest = await comments.page({ after: ids[0]! })
-    t.same(rest.comments.map(({ id }) => id), ids.slice(1))
-    t.notOk(rest.more)
-    await until(() => comments.viewers === 1)
-    await t.rejects(comments.post('  '), { name: 'Refusal', code: 'BAD_COMMENT', status: 400 })
-  })
-
   await t.test('the gateway and an edge are killed in the middle: nothing is missed or repeated, and posts wait', async t => {
     const viewer = await live(t, 'kill')
     const loop: string[] = []
