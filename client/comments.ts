@@ -1,8 +1,8 @@
 import { Delivery } from './delivery.js'
-import type { CommentsEvents, Gap, State } from './events.js'
+import type { CommentsEvents, Gap, Post, State } from './events.js'
 import { History, type Comment, type Page } from './history.js'
 import { Loop } from './loop.js'
-import { Outbox, type Post, type PostStorage } from './outbox.js'
+import { Outbox, type PostStorage } from './outbox.js'
 import { Requests, type TokenSource } from './requests.js'
 import { Stream } from './stream.js'
 

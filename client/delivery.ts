@@ -7,7 +7,7 @@ export interface DeliveryOptions {
   readonly history: Pick<History, 'next'>
   readonly tell: Tell
   /** All that was missed is delivered, or some of it is missing again. */
-  state(state: State): void
+  readonly state: (state: State) => void
   readonly signal: AbortSignal
 }
 

@@ -1,11 +1,21 @@
 import type { Comment } from './history.js'
-import type { Post } from './outbox.js'
 import type { Refusal } from './requests.js'
 
 /** Comments that were not delivered: those in (from, to]. */
 export interface Gap {
   readonly from: string
   readonly to: string
+}
+
+/** A comment on its way. */
+export interface Post {
+  /** The idempotency key of each try. */
+  readonly key: string
+  readonly content: string
+  /** Where no token names the author. */
+  readonly authorId?: string
+  /** When it was written, Unix ms. */
+  readonly at: number
 }
 
 /** How the stream is. */

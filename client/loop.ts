@@ -56,9 +56,9 @@ export class Loop implements AsyncIterableIterator<Comment> {
     }
   }
 
-  async return(): Promise<IteratorResult<Comment, undefined>> {
+  return(): Promise<IteratorResult<Comment, undefined>> {
     this.#left(this)
-    return { value: undefined, done: true }
+    return Promise.resolve({ value: undefined, done: true })
   }
 
   [Symbol.asyncIterator](): this {

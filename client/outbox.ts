@@ -1,18 +1,7 @@
-import type { Tell } from './events.js'
+import type { Post, Tell } from './events.js'
 import type { Comment } from './history.js'
 import { Refusal, type Failure, type Requests } from './requests.js'
 import { backOff, limited, rest } from './waiting.js'
-
-/** A comment on its way. */
-export interface Post {
-  /** The idempotency key of each try. */
-  readonly key: string
-  readonly content: string
-  /** Where no token names the author. */
-  readonly authorId?: string
-  /** When it was written, Unix ms. */
-  readonly at: number
-}
 
 /** `localStorage`, or what does the same later, such as React Native's AsyncStorage. */
 export interface PostStorage {
@@ -35,8 +24,8 @@ const MOST_AGE_MS = 20 * 3_600_000
 
 /** A post and who waits for it, which storage does not keep. */
 interface Entry extends Post {
-  resolve?(comment: Comment): void
-  reject?(error: Error): void
+  readonly resolve?: (comment: Comment) => void
+  readonly reject?: (error: Error) => void
 }
 
 /** Sends comments one after the other, in the order in which they were written, each until the server has stored or

@@ -12,7 +12,7 @@ export interface StreamOptions {
   /** How many of the newest comments a stream without a cursor begins with. */
   readonly recent: number
   readonly delivery: Delivery
-  state(state: State): void
+  readonly state: (state: State) => void
   readonly signal: AbortSignal
 }
 

@@ -19,7 +19,7 @@ const source = (name: string) => readFileSync(join(folder, `${name}.ts`), 'utf8'
 
 /** Serves the bundle, each module by itself, and an empty page, from an origin that is not the cluster's. */
 async function serveClient(t: Test): Promise<string> {
-  const { bundle } = (await import(join(folder, 'bundle.js'))) as { bundle(read: (name: string) => string): string }
+  const { bundle } = (await import(join(folder, 'bundle.js'))) as { bundle: (read: (name: string) => string) => string }
   const server = createServer(({ url = '/' }, response) => {
     if (url === '/') return response.setHeader('content-type', 'text/html').end('<!doctype html><title>Test</title><main></main>')
     response.setHeader('content-type', 'text/javascript')
