@@ -104,12 +104,6 @@ t.test('the client on a real cluster', async t => {
     await until(() => refused.comments.state.is === 'refused')
     t.match(refused.comments.state, { error: { code: 'BAD_VIDEO_ID' } })
   })
-
-  await t.test('a video id that is none is refused for good', async t => {
-    const { comments } = watch(t, 'not a video')
-    await until(() => comments.state.is === 'refused')
-    t.match(comments.state, { error: { code: 'BAD_VIDEO_ID', status: 400 } })
-  })
 })
 
 t.test('with identity on, tokens are given, and renewed when they end', async t => {

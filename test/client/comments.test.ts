@@ -40,6 +40,22 @@ t.test('watching, posting, paging back and counting viewers, against the real pa
   t.same(late, [[ids[4], false], [ids[5], false]], 'it begins with the newest')
 })
 
+t.test('a cursor that the server does not know is given up for its newest comment', async t => {
+  const cluster = startOneProcess(t)
+  const { id } = await cluster.say('demo', 'old')
+  const comments = new Comments(cluster.url, 'demo', { after: '9000000000000000' })
+  t.after(() => comments.close())
+  const rewinds: unknown[] = []
+  const seen: string[] = []
+  comments.on('rewind', rewind => rewinds.push(rewind))
+  comments.on('comment', ({ content }) => seen.push(content))
+  await until(() => comments.state.is === 'live')
+  t.same(rewinds, [{ from: '9000000000000000', to: id }])
+  await comments.post('new')
+  await until(() => seen.length > 0)
+  t.same(seen, ['new'])
+})
+
 t.test('a video id that is none is refused for good', async t => {
   const { url } = startOneProcess(t)
   const comments = new Comments(url, 'not a video')
