@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/**', '.build/**', '.tap/**', 'data/**', '.cache/**', 'node_modules/**'] },
+  { ignores: ['dist/**', 'client/dist/**', '.build/**', '.tap/**', 'data/**', '.cache/**', 'node_modules/**'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],

@@ -13,7 +13,7 @@ const folders = new Set(files.flatMap(path => [dirname(path), dirname(dirname(pa
 const { scripts, dependencies } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as Record<'scripts' | 'dependencies', Record<string, string>>
 /** All that a reader of the code could find a word in. */
 const code = files.filter(path => /\.(ts|js|sh|ya?ml|json)$|Dockerfile$/.test(path) && path !== 'package-lock.json').map(path => readFileSync(join(projectRoot, path), 'utf8')).join('\n')
-const WRITTEN_AT_RUN_TIME = new Set(['cluster.json', 'identity.json', 'comments.db'])
+const WRITTEN_AT_RUN_TIME = new Set(['cluster.json', 'identity.json', 'comments.db', 'live-comments-client.js'])
 
 t.test('every link leads to a file that is there, and to a heading of it', async t => {
   let links = 0
@@ -79,7 +79,7 @@ t.test('every variable that a document sets is read', async t => {
 })
 
 /** Folders whose README names each of their files; one without a README is described in the README above it. */
-const described = ['protocol', 'runtime', 'cluster', 'gateway', 'dispatcher', 'edge', 'registry', 'cli', 'bench', 'test/support', 'test/docs', 'test/simulate', 'test/chaos', 'test/power', 'test/page', 'test/fuzz']
+const described = ['protocol', 'runtime', 'cluster', 'client', 'gateway', 'dispatcher', 'edge', 'registry', 'cli', 'bench', 'test/client', 'test/support', 'test/docs', 'test/simulate', 'test/chaos', 'test/power', 'test/page', 'test/fuzz']
 
 function readmeOf(folder: string): Document | undefined {
   for (let at = folder; at !== '.'; at = dirname(at)) {
@@ -103,7 +103,7 @@ t.test('every file of a folder stands in its README', async t => {
   for (const folder of new Set(files.filter(path => path.startsWith('test/') && path.split('/').length > 2).map(path => path.split('/')[1]!))) {
     t.ok(named.get('test/README.md')?.has(folder), `test/${folder} stands in test/README.md`)
   }
-  for (const folder of ['protocol', 'runtime', 'gateway', 'dispatcher', 'edge', 'registry', 'cli', 'cluster', 'bench', 'test']) t.ok(existsSync(join(projectRoot, folder, 'README.md')), `${folder} has a README`)
+  for (const folder of ['protocol', 'runtime', 'gateway', 'dispatcher', 'edge', 'registry', 'cli', 'client', 'cluster', 'bench', 'test']) t.ok(existsSync(join(projectRoot, folder, 'README.md')), `${folder} has a README`)
 })
 
 t.test('a table of files names none that is gone', async t => {

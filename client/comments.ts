@@ -1,0 +1,151 @@
+import { Delivery } from './delivery.js'
+import type { CommentsEvents, Gap, Post, State } from './events.js'
+import { History, type Comment, type Page } from './history.js'
+import { Loop } from './loop.js'
+import { Outbox, type PostStorage } from './outbox.js'
+import { Requests, type TokenSource } from './requests.js'
+import { Stream } from './stream.js'
+
+export { Failure, Refusal, type TokenSource } from './requests.js'
+export type { Comment, CommentsEvents, Gap, Page, Post, PostStorage, State }
+
+export interface CommentsOptions {
+  /** How many of the newest comments to begin with, 0 to 200; 50 by default. */
+  readonly recent?: number
+  /** Begin after this comment's id instead, '0': with the first comment. */
+  readonly after?: string
+  /** Gives the viewer's token, where the server wants one. */
+  readonly token?: TokenSource
+  /** Keeps what is not sent for the next time, such as `localStorage`; without it, it is lost when the page is. */
+  readonly storage?: PostStorage
+  /** In place of the global one: `expo/fetch`, which can stream, or one that adds credentials. */
+  readonly fetch?: typeof fetch
+  /** Closes when it is aborted. */
+  readonly signal?: AbortSignal
+}
+
+type Listeners = { [Name in keyof CommentsEvents]?: Set<(...told: CommentsEvents[Name]) => void> }
+
+/** The live comments of one video. The stream opens with the first listener or `for await`; whoever only posts or reads
+ * history has none. */
+export class Comments implements AsyncIterable<Comment> {
+  #state: State = { is: 'connecting' }
+  #viewers = 0
+  #stream: Stream | undefined
+  readonly #listeners: Listeners = {}
+  readonly #loops = new Set<Loop>()
+  readonly #closing = new AbortController()
+  readonly #history: History
+  readonly #outbox: Outbox
+  readonly #delivery: Delivery
+  /** Begins the stream. */
+  readonly #start: () => Stream
+
+  /** @param server such as `https://comments.example` */
+  constructor(server: string, video: string, options: CommentsOptions = {}) {
+    const url = `${server.replace(/\/$/, '')}/comments/${video}`
+    const requests = new Requests(options)
+    const history = (this.#history = new History(requests, url))
+    const { recent = 50, after, storage } = options
+    const common = {
+      requests,
+      url,
+      history,
+      storage,
+      recent,
+      tell: this.#tell.bind(this),
+      state: (state: State) => this.#turn(state),
+      signal: this.#closing.signal,
+    }
+    this.#outbox = new Outbox(common)
+    const delivery = (this.#delivery = new Delivery(common, after === undefined ? undefined : Number(after)))
+    this.#start = () => new Stream({ ...common, delivery })
+    const close = () => this.close()
+    options.signal?.addEventListener('abort', close, { signal: common.signal })
+    if (options.signal?.aborted) close()
+  }
+
+  /** How the stream is; `connecting` before it opens. */
+  get state(): State {
+    return this.#state
+  }
+
+  /** How many watch the video, as last heard. */
+  get viewers(): number {
+    return this.#viewers
+  }
+
+  /** What is being sent, in this order. */
+  get posts(): readonly Post[] {
+    return this.#outbox.posts
+  }
+
+  /** @returns what takes the listener away again */
+  on<Name extends keyof CommentsEvents>(name: Name, listener: (...told: CommentsEvents[Name]) => void): () => void {
+    const listeners: Set<(...told: CommentsEvents[Name]) => void> = (this.#listeners[name] ??= new Set<never>() as never)
+    listeners.add(listener)
+    if (name !== 'posts' && name !== 'refused') this.#open()
+    return () => listeners.delete(listener)
+  }
+
+  /** Every comment from here on. A reader who is slower than the stream reads on from history: none is missed. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Comment> {
+    const loop = new Loop(this.#history, this.#delivery.cursor, this.#closing.signal, () => this.#loops.delete(loop))
+    this.#loops.add(loop)
+    this.#open()
+    return loop
+  }
+
+  /** Sends a comment after those before it, for as long as it takes: a network that is away is waited for.
+   * @param authorId where no token names the author
+   * @returns the comment, once it is stored
+   * @throws Refusal */
+  post(content: string, authorId?: string): Promise<Comment> {
+    return this.#outbox.send(content, authorId)
+  }
+
+  /** A page of history: the comments just before an id, or just after it; without one, the newest.
+   * @param size 1 to 200, 50 by default
+   * @throws Refusal, Failure, and what `fetch` throws */
+  page({ before, after, size = 50 }: { readonly before?: string; readonly after?: string; readonly size?: number } = {}): Promise<Page> {
+    return this.#history.page(after === undefined ? 'before' : 'after', after ?? before, size, this.#closing.signal)
+  }
+
+  /** Connects and sends now, also after a refusal: the viewer has signed in, or asked for it. */
+  retry(): void {
+    this.#stream?.wake()
+    this.#outbox.retry()
+  }
+
+  /** Ends everything: the stream, every loop, and what is being sent. */
+  close(): void {
+    this.#closing.abort()
+    this.#turn({ is: 'closed' })
+  }
+
+  #open(): void {
+    if (!this.#closing.signal.aborted) this.#stream ??= this.#start()
+  }
+
+  #turn(state: State): void {
+    if (this.#state.is === 'closed' || (state.is === this.#state.is && !('error' in state))) return
+    this.#state = state
+    if (state.is === 'live') this.#outbox.retry()
+    this.#tell('state', state)
+  }
+
+  /** What a listener throws is its own affair, and nobody else misses a thing for it. */
+  #tell<Name extends keyof CommentsEvents>(name: Name, ...told: CommentsEvents[Name]): void {
+    if (name === 'viewers') this.#viewers = told[0] as number
+    for (const loop of this.#loops) loop.hear(name, told[0])
+    for (const listener of this.#listeners[name] ?? []) {
+      try {
+        listener(...told)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+}
