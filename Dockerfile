@@ -7,7 +7,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund --loglevel=warn
 COPY . .
-RUN npm run -s build && rm -rf dist/test dist/bench dist/.tsbuildinfo && npm prune --omit=dev --no-audit --no-fund
+RUN npm run -s build && rm -rf dist/test dist/bench dist/client dist/.tsbuildinfo && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:24.21.0-trixie-slim@sha256:8ec5d7557396cfe32d21c3f9c13072355ceab22b584578ca4bb28af31120cffe
 WORKDIR /app
