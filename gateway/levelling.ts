@@ -6,6 +6,8 @@ import type { View } from '../registry/view.js'
 /** Every gateway levels when its wall clock passes a multiple of this: all of them decide by the same view, before any has moved
  * a viewer, and so move the same videos. */
 export const LEVEL_EVERY_MS = 30_000
+/** From the decision to the moves: more than the gateways' clocks and ticks differ. */
+export const MOVE_AFTER_MS = 3_000
 /** An edge whose viewers differ from its fair share by less than this is left as it is. */
 const TOLERATED_SHARE = 0.25
 export const TOLERATED_VIEWERS = 20

@@ -7,7 +7,7 @@ import type { Key, Keys } from '../runtime/auth/keys.js'
 import { sleep, type Clock } from '../runtime/clock.js'
 import { replayShares } from '../runtime/limits/replays.js'
 import { Admission } from './admission.js'
-import { level, LEVEL_EVERY_MS, TOLERATED_VIEWERS, type Move } from './levelling.js'
+import { level, LEVEL_EVERY_MS, MOVE_AFTER_MS, TOLERATED_VIEWERS, type Move } from './levelling.js'
 import type { Links } from './links.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
@@ -47,6 +47,8 @@ export class Sessions {
   readonly #admission: Admission
   #heartbeatAt: number
   #levelledAt: number
+  /** What is to be moved, and when. */
+  #plan: { readonly moves: ReadonlyMap<VideoId, Move>; readonly at: number } | undefined
   /** Videos that are being moved to another edge. */
   #moves: ReadonlyMap<VideoId, Move> = new Map()
   readonly #host: SessionHost
@@ -156,7 +158,8 @@ export class Sessions {
     this.placeWaiting()
     for (const session of this.#blocked) if (session.blockedForMs(now) >= SLOW_MS) session.end('slow')
     for (const session of this.#expiries.due(clock.wall())) session.end('expired')
-    if (this.#levelledAt !== this.#turnOfLevelling) this.#level()
+    if (this.#levelledAt !== this.#turnOfLevelling) this.#level(now)
+    if (this.#plan && now >= this.#plan.at) this.#move(this.#plan.moves)
     if (now < this.#heartbeatAt) return
     this.#heartbeatAt = now + HEARTBEAT_MS
     for (const session of this.#quiet) session.heartbeat()
@@ -166,15 +169,22 @@ export class Sessions {
     return Math.floor(this.#options.clock.wall() / LEVEL_EVERY_MS)
   }
 
-  /** Moves viewers to edges that have fewer than their share. A video's newcomers go where it is being moved to until the next
-   * time, when the view shows it there. */
-  #level(): void {
+  /** Decides which videos are to go to edges that have fewer viewers than their share. They are moved a little later, when every
+   * gateway has decided by the same view: their ticks and clocks differ. */
+  #level(now: number): void {
     const { view, upstreams, videoShare, toleratedViewers = TOLERATED_VIEWERS } = this.#options
     this.#levelledAt = this.#turnOfLevelling
-    this.#moves = level(view, { videoShare, toleratedViewers, backedOff: edge => upstreams.isBackedOff(edge) || upstreams.isStale(edge) })
-    if (this.#moves.size === 0) return
+    const moves = level(view, { videoShare, toleratedViewers, backedOff: edge => upstreams.isBackedOff(edge) || upstreams.isStale(edge) })
+    this.#plan = { moves, at: now + MOVE_AFTER_MS }
+  }
+
+  /** A video's newcomers go where it is being moved to until the next time, when the view shows it there. */
+  #move(moves: ReadonlyMap<VideoId, Move>): void {
+    this.#plan = undefined
+    this.#moves = moves
+    if (moves.size === 0) return
     for (const session of this.#sessions) {
-      const move = this.#moves.get(session.videoId)
+      const move = moves.get(session.videoId)
       if (move && session.edgeId === move.from.id) session.leave('level')
     }
   }

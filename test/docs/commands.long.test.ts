@@ -7,8 +7,10 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { readOptions as readClusterOptions } from '../../cluster/options.js'
+import { PublicPort } from '../../gateway/public-port.js'
 import { systemClock } from '../../runtime/clock.js'
 import { projectRoot } from '../../runtime/root.js'
+import { HttpServer } from '../../runtime/http/server.js'
 import { TlsWatch } from '../../runtime/tls/watch.js'
 import { readOptions as readChaosOptions } from '../chaos/options.js'
 import { makeCertificate } from '../support/certificate.js'
@@ -171,6 +173,11 @@ t.test('every command of the documents works as it stands', async t => {
     const tls = new Registry()
     new TlsWatch({ files: makeCertificate(tempFolder(t)), clock: systemClock, log: pino({ enabled: false }), metrics: tls, renew() {} }).close()
     for (const { name } of await tls.getMetricsAsJSON()) exported.add(name)
+    // Only where gateways share a port.
+    const shared = new Registry()
+    new PublicPort({ clock: systemClock, metrics: shared, server: new HttpServer({ onBug() {} }), redirect: undefined, host: '127.0.0.1', port: 1, redirectPort: undefined, shared: true })
+    for (const { name } of await shared.getMetricsAsJSON()) exported.add(name)
+    if (process.platform !== 'linux') exported.add('live_tcp_migrate_req')
     const page = readDocument('docs/operators.md')
     const named = new Set(page.text.match(/\blive_[a-z_]+|\b(process|nodejs)_[a-z0-9_]+/g))
     t.same([...exported].filter(name => name.startsWith('live_') && !named.has(name)), [], 'none is missing')

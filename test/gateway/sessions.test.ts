@@ -174,6 +174,8 @@ t.test('an edge that comes back is given whole videos at the next half minute, a
   show(edgeNode('b'))
   await clock.advance(29_000)
   t.equal(opened.length, 60)
+  await clock.advance(2_500)
+  t.equal(opened.length, 60, 'the other gateways decide first')
   await clock.advance(3_000)
   const again = opened.slice(60)
   t.same(again.map(({ edge, request }) => [edge.id, request.videoId, request.after]), Array.from({ length: 30 }, (_, i) => ['b', `v${Math.floor(i / 2)}`, 1]))

@@ -13,7 +13,8 @@ const ALWAYS_MS = 35_000
  * asks the next dispatcher after 1 s; a comment whose dispatcher died before it could forward it waits for a sync,
  * 2 s, and for what whoever answers has in memory to be a second old. */
 const APART_MS: Partial<Record<Feature, number>> = { drain: QUIET_MS, strays: 5_000, crash: 4_000, freeze: 4_500, cut: 4_500 }
-const TOGETHER_MS: Partial<Record<Feature, number>> = { link: 4_000, strays: ALWAYS_MS, loss: 6_000, cut: 12_000, drain: 10_000, crash: 10_000, freeze: 20_000, late: 20_000 }
+/** A link that takes 100 bytes at a time carries less than is posted: what waits is carried once no more comes. */
+const TOGETHER_MS: Partial<Record<Feature, number>> = { link: 10_000, strays: ALWAYS_MS, loss: 6_000, cut: 12_000, drain: 10_000, crash: 10_000, freeze: 20_000, late: 20_000 }
 
 /** What a socket takes at a time arrives, and its writer learns of it, within this. */
 const ROUND_TRIP_MS = 20
