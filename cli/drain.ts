@@ -14,14 +14,7 @@ export interface DrainAnswer {
 /** Asks the present instance of an edge or a gateway to drain. @throws Problem if there is none of that id, or one of each */
 export async function drain(zk: Zk, id: string): Promise<DrainAnswer> {
   const instance = await presentInstance(zk, id)
-  const [path, wish] = [`${DRAIN}/${id}`, printNode({ instance })]
-  await zk.ensure(DRAIN)
-  try {
-    await zk.create(path, wish) // with its data: who reads an empty wish takes it for rubbish
-  } catch (error) {
-    if (!isZkError(error, 'NODE_EXISTS')) throw error
-    await zk.setData(path, wish)
-  }
+  await zk.put(`${DRAIN}/${id}`, printNode({ instance }))
   return { id, instance }
 }
 

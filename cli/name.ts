@@ -5,7 +5,6 @@ import type { Zk } from '../registry/zookeeper/client.js'
 /** Gives the cluster a name, and an identity where it has none. */
 export async function nameCluster(zk: Zk, name: string): Promise<ClusterIdentity> {
   const id = (await clusterIdentity(zk))?.id ?? newClusterId()
-  await zk.ensure(CLUSTER)
-  await zk.setData(CLUSTER, printNode({ id, name }))
+  await zk.put(CLUSTER, printNode({ id, name }))
   return { id, name }
 }

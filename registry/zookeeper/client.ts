@@ -184,6 +184,17 @@ export class Zk {
     }
   }
 
+  /** Sets the node's data, and makes the node with it where it is missing: nobody ever reads it empty. @throws ZkError */
+  async put(path: string, data: Buffer): Promise<void> {
+    await this.ensure(parentOf(path))
+    try {
+      await this.create(path, data)
+    } catch (error) {
+      if (!isZkError(error, 'NODE_EXISTS')) throw error
+      await this.setData(path, data)
+    }
+  }
+
   async #makeFull(full: string): Promise<void> {
     try {
       await this.#call('create', full, (client, done) => client.create(full, Buffer.alloc(0), this.#acl, answer(done, nothing)))
