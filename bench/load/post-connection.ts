@@ -1,11 +1,7 @@
 import { Buffer } from 'node:buffer'
-import { connect, type Socket } from 'node:net'
-import { connect as connectSecure } from 'node:tls'
+import type { Socket } from 'node:net'
 import { parseAnswer } from './answer.js'
-
-const READ_BYTES = 64 * 1024
-/** All connections of a thread read into it, one at a time. */
-const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
+import { receivingSocket } from './receiving-socket.js'
 
 /** A kept-alive connection with one request at a time on it. Half the cost of a general client: posts are to be
  * sent on time while the servers have the cores. */
@@ -19,22 +15,9 @@ export class PostConnection {
 
   /** @param closed the connection takes no more requests. `orderly`: the server said so with its last answer, which follows this
    * call; otherwise the connection broke, and a request that is under way is answered next, with status 0 */
-  constructor({ host, port, secure = false }: { readonly host: string; readonly port: number; readonly secure?: boolean }, closed: (orderly: boolean) => void) {
+  constructor(target: Parameters<typeof receivingSocket>[0], closed: (orderly: boolean) => void) {
     this.#closed = closed
-    this.#socket = secure
-      ? connectSecure({ host, port, rejectUnauthorized: false }).setNoDelay().on('data', (bytes: Buffer) => this.#receive(bytes))
-      : connect({
-          host,
-          port,
-          noDelay: true,
-          onread: {
-            buffer: readBuffer,
-            callback: size => {
-              this.#receive(readBuffer.subarray(0, size))
-              return true
-            },
-          },
-        })
+    this.#socket = receivingSocket(target, bytes => this.#receive(bytes))
     this.#socket.on('error', () => {})
     this.#socket.once('close', () => {
       this.#close(false)

@@ -1,12 +1,12 @@
-import { Buffer } from 'node:buffer'
-import { connect, type Socket } from 'node:net'
-import { connect as connectSecure } from 'node:tls'
+import type { Buffer } from 'node:buffer'
+import type { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { BlockReader } from './block-reader.js'
 import { Checker, noFaults, type Faults } from './checker.js'
 import { parsePacket } from './goim-packets.js'
 import { MarkCounter } from './mark-counter.js'
 import { PieceCounter } from './piece-counter.js'
+import { receivingSocket } from './receiving-socket.js'
 import { dueAt, wallMs, type Schedule } from './schedule.js'
 import { parseMessage, PING, PONG } from './socket-io-frames.js'
 import { ViewerStats } from './stats.js'
@@ -58,13 +58,11 @@ interface Viewer {
   isBack: boolean
 }
 
-const READ_BYTES = 64 * 1024
 /** Connects in flight: a server's backlog is 512 at the least. */
 const MAX_CONNECTING = 400
 
 const stats = new ViewerStats((workerData as ViewerWorkerData).memory)
 const port = parentPort!
-const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
 const viewers: Viewer[] = []
 const counter = new MarkCounter()
 const pieces = new PieceCounter()
@@ -125,21 +123,7 @@ function join({ targets, videos, checkEvery, stepMs }: ConnectOrder, number: num
     if (pending) connecting--
     pending = false
   }
-  const { host, port, secure } = target
-  const socket: Socket = secure
-    ? connectSecure({ host, port, rejectUnauthorized: false }).setNoDelay().on('data', (bytes: Buffer) => read(viewer, bytes))
-    : connect({
-        host,
-        port,
-        noDelay: true,
-        onread: {
-          buffer: readBuffer,
-          callback: size => {
-            read(viewer, readBuffer.subarray(0, size))
-            return true
-          },
-        },
-      })
+  const socket = receivingSocket(target, bytes => read(viewer, bytes))
   const checked = Math.floor(number / videos) % checkEvery === 0
   const viewer: Viewer = { number, video, socket, checker: checked ? new Checker() : undefined, stream: undefined, comments: 0, isBack: false }
   const events: ViewerEvents = {
@@ -158,7 +142,7 @@ function join({ targets, videos, checkEvery, stepMs }: ConnectOrder, number: num
   }
   viewer.stream = new ViewerStream(target, socket, reader, events, checked ? undefined : pieces)
   viewers.push(viewer)
-  socket.once(secure ? 'secureConnect' : 'connect', () => {
+  socket.once(target.secure ? 'secureConnect' : 'connect', () => {
     stats.add('connected')
     socket.write(target.request.replace('{video}', videoId(video)))
   })
