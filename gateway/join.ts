@@ -3,15 +3,13 @@ import type { Cursor } from '../protocol/id.js'
 import type { ToGateway } from '../protocol/link.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Job, Pacer } from '../runtime/fan-out/pacer.js'
+import { LOOK_EVERY, visit as visitAll, type Visits } from '../runtime/fan-out/rounds.js'
 import type { Compressor } from './compressor.js'
 import { Events } from './events.js'
 import type { Member, Source } from './member.js'
 
 type Piece = Extract<ToGateway, { kind: 'piece' }>
 type Ready = Extract<ToGateway, { kind: 'ready' }>
-
-/** Members looked at between two looks at the clock. */
-const LOOK_EVERY = 64
 
 /** Where those go that are ready. */
 export interface JoinedGroup {
@@ -136,18 +134,17 @@ export class Join implements Source {
 
   /** Visits all members, at once where they are few. One whose connection takes nothing is left behind. */
   #each(visit: (member: Member) => void, done: () => void): void {
-    const members = this.members.values()
-    const job: Job = until => {
-      for (let i = 1; ; i++) {
-        const next = members.next()
-        if (next.done) break
-        const member = next.value
+    const visits: Visits<Member> = {
+      receivers: this.members.values(),
+      visit: member => {
         if (member.blocked) {
           this.members.delete(member)
           this.#o.behind(member)
         } else visit(member)
-        if (i % LOOK_EVERY === 0 && this.#o.clock.now() >= until) return false
-      }
+      },
+    }
+    const job: Job = until => {
+      if (!visitAll(visits, this.#o.clock, until)) return false
       if (this.members.size === 0) this.#o.over(this)
       else done()
       return true

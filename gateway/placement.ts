@@ -41,8 +41,12 @@ export function place(view: View, videoId: VideoId, pending: Pending, rules: Pla
     fullest = edge
     most = viewers
   }
-  const movedTo = rules.movedTo && view.edge(rules.movedTo.id)
-  if (movedTo?.instance === rules.movedTo?.instance && movedTo && usable(movedTo) && hasRoom(movedTo, pending.videoViewers(movedTo, videoId, view.holdingsOf(movedTo.id).get(videoId) ?? 0))) return movedTo
+  if (rules.movedTo) {
+    const { id, instance } = rules.movedTo
+    const edge = view.edge(id)
+    const announced = view.holdingsOf(id).get(videoId) ?? 0
+    if (edge?.instance === instance && usable(edge) && hasRoom(edge, pending.videoViewers(edge, videoId, announced))) return edge
+  }
   for (const { edge, viewers } of view.subscriptionsOf(videoId)) consider(edge, viewers)
   for (const { edgeId, instance } of pending.holders(videoId)) {
     const edge = view.edge(edgeId)

@@ -3,16 +3,31 @@ import { Pace } from './pace.js'
 import type { Job, Pacer } from './pacer.js'
 
 /** Receivers visited between two looks at the clock: about a quarter of a millisecond of writes. */
-const LOOK_EVERY = 64
+export const LOOK_EVERY = 64
 
-/** One round of writes: what has gathered goes to every receiver. */
-export interface Round<Receiver> {
+/** Receivers, and what is done with each. */
+export interface Visits<Receiver> {
   /** Those whose turn is still to come. */
   readonly receivers: Iterator<Receiver>
   /** Writes what one receiver lacks. Called for many: it must not allocate. */
   visit(receiver: Receiver): void
+}
+
+/** One round of writes: what has gathered goes to every receiver. */
+export interface Round<Receiver> extends Visits<Receiver> {
   /** All had their turn. */
   done(): void
+}
+
+/** The hottest loop there is. @param until monotonic ms: pause when this has passed @returns whether all had their turn */
+export function visit<Receiver>(visits: Visits<Receiver>, clock: Clock, until: number): boolean {
+  const { receivers } = visits
+  for (let i = 1; ; i++) {
+    const next = receivers.next()
+    if (next.done) return true
+    visits.visit(next.value)
+    if (i % LOOK_EVERY === 0 && clock.now() >= until) return false
+  }
 }
 
 export interface RoundsOptions<Receiver> {
@@ -60,22 +75,10 @@ export class Rounds<Receiver> {
         this.#busy = false
         return true
       }
-      const done = this.#visit(round, until)
+      const done = visit(round, clock, until)
       costMs += clock.now() - start
       if (done) this.#end(round, costMs)
       return done
-    }
-  }
-
-  /** The hottest loop there is. @param until monotonic ms: pause when this has passed @returns whether all had their turn */
-  #visit(round: Round<Receiver>, until: number): boolean {
-    const { clock } = this.#options
-    const { receivers } = round
-    for (let i = 1; ; i++) {
-      const next = receivers.next()
-      if (next.done) return true
-      round.visit(next.value)
-      if (i % LOOK_EVERY === 0 && clock.now() >= until) return false
     }
   }
 
