@@ -98,7 +98,7 @@ export class Dispatcher {
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps
-    this.#pauses = new Pauses(deps.clock)
+    this.#pauses = new Pauses(deps.clock, lateMs => deps.metrics.loopDelay.record(lateMs))
     // RATE_LIMITED: a gateway or an edge of the last version does not back off from a dispatcher for a status below 500.
     this.#reads = new Budget({ clock: deps.clock, atOnce: deps.store.atOnce?.reads ?? READS_AT_ONCE, inLine: READS_IN_LINE, waitMs: READ_WAIT_MS, code: 'RATE_LIMITED', first: () => this.#postsFirst(), refused: () => deps.metrics.readsRefused.inc() })
     const { self, store, view, clock, random, send, ping, metrics, onBug } = deps

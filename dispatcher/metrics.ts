@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { LoopDelay } from '../runtime/loop-delay.js'
 import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 
 const SIZE_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
@@ -20,9 +21,11 @@ export class DispatcherMetrics {
   readonly syncComments: Counter
   readonly historyPages: Counter<'from'>
   readonly readsRefused: Counter
+  readonly loopDelay: LoopDelay
   readonly #registry: Registry
 
   constructor(registry: Registry) {
+    this.loopDelay = new LoopDelay(registry)
     this.#registry = registry
     const counter = (name: string, help: string) => new Counter({ name: `live_dispatcher_${name}_total`, help, registers: [registry] })
     const labelled = <L extends string>(name: string, help: string, label: L) =>

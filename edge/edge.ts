@@ -55,6 +55,8 @@ export class Edge {
   readonly #capacity: number
   readonly #random: () => number
   readonly #rooms = new Map<VideoId, Room>()
+  /** When the wheel is to move on. */
+  #turnsAt: number
   readonly #slots: Set<Room>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set())
   /** Viewers whose sockets take nothing. */
   readonly #blocked = new Set<Viewer>()
@@ -102,6 +104,7 @@ export class Edge {
       needsSync: room => this.#syncs.needs(room),
       blocked: this.#blocked,
     }
+    this.#turnsAt = this.#clock.now()
     this.#turn()
   }
 
@@ -289,6 +292,7 @@ export class Edge {
   #turn(): void {
     if (this.#stopped) return
     const now = this.#clock.now()
+    this.#metrics.loopDelay.record(now - this.#turnsAt)
     this.#closeSlow(now)
     this.#endExpired()
     this.#slot = (this.#slot + 1) % WHEEL_SLOTS
@@ -296,6 +300,7 @@ export class Edge {
     this.#dropEmpty(now)
     this.#tickRooms()
     this.freshness.tick()
+    this.#turnsAt = this.#clock.now() + SLOT_MS
     this.#clock.after(SLOT_MS, () => this.#turn())
   }
 

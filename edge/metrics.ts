@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { StreamEvent } from '../protocol/frame.js'
 import { timeOfId } from '../protocol/id.js'
+import { LoopDelay } from '../runtime/loop-delay.js'
 import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 
 /** The edge's metrics. */
@@ -22,8 +23,10 @@ export class EdgeMetrics {
   readonly flushInterval: Gauge
   readonly flushSeconds: Histogram
   readonly deliverySeconds: Histogram
+  readonly loopDelay: LoopDelay
 
   constructor(register: Registry) {
+    this.loopDelay = new LoopDelay(register)
     const counter = (name: string, help: string) => new Counter({ name: `live_edge_${name}_total`, help, registers: [register] })
     this.joins = counter('joins', 'Joins: of a viewer here, or of viewers behind a gateway that lack the same.')
     this.slow = counter('slow_viewers', 'Viewers closed because their socket took nothing for too long, and joins of gateways that did not ask for the next piece.')

@@ -27,8 +27,8 @@ export class GatewayPart {
   constructor(deps: GatewayPartDeps) {
     this.#clock = deps.clock
     this.#viewLoaded = deps.viewLoaded
-    this.gateway = new Gateway(deps)
     const metrics = new GatewayMetrics(deps.metrics)
+    this.gateway = new Gateway({ ...deps, onTick: lateMs => metrics.loopDelay.record(lateMs) })
     metrics.watch(deps.metrics, this.gateway, deps.limits)
     this.#api = new PublicApi({ ...deps, gateway: this.gateway, metrics, notReady: () => this.notReady(), draining: () => this.#drain !== undefined })
   }

@@ -36,6 +36,8 @@ export interface GatewayOptions {
   readonly toleratedViewers?: number
   /** Newcomers a second that are placed on edges. */
   readonly joinRate: number
+  /** Hook: called ten times a second, with how late that was, ms. */
+  readonly onTick?: ((lateMs: number) => void) | undefined
 }
 
 /** A gateway's parts, put together. */
@@ -58,7 +60,7 @@ export class Gateway {
   readonly #pending = new Pending()
   #placingSoon = false
 
-  constructor({ clock, random, view, client, connectLink, connect, keptBytes, gzip, videoShare, toleratedViewers, joinRate }: GatewayOptions) {
+  constructor({ clock, random, view, client, connectLink, connect, keptBytes, gzip, videoShare, toleratedViewers, joinRate, onTick }: GatewayOptions) {
     this.view = view
     this.client = client
     this.clock = clock
@@ -76,7 +78,7 @@ export class Gateway {
       ...peersIn(view, id => view.dispatcher(id)),
     })
     this.poster = new Poster(this)
-    this.pauses = new Pauses(clock)
+    this.pauses = new Pauses(clock, onTick)
   }
 
   /** The view has changed. */

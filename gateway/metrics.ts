@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { LoopDelay } from '../runtime/loop-delay.js'
 import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 import type { Gateway } from './gateway.js'
 import type { Limits } from './limits.js'
@@ -10,9 +11,11 @@ export class GatewayMetrics {
   readonly historyReads: Counter<'status'>
   /** Streams that ended at once: the viewer was told to come back later. */
   readonly turnedAway: Counter<'reason'>
+  readonly loopDelay: LoopDelay
 
   constructor(register: Registry) {
     const registers = [register]
+    this.loopDelay = new LoopDelay(register)
     this.posts = new Counter({ name: 'live_gateway_posts_total', help: 'Posts answered, by HTTP status.', labelNames: ['status'], registers })
     this.postSeconds = new Histogram({ name: 'live_gateway_post_seconds', help: 'Time from receiving a post to answering 201.', buckets: SECONDS_BUCKETS, registers })
     this.historyReads = new Counter({ name: 'live_gateway_history_reads_total', help: 'Pages of history answered, by HTTP status.', labelNames: ['status'], registers })

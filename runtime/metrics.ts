@@ -3,15 +3,15 @@ import { readdir } from 'node:fs/promises'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { VERSION } from './version.js'
 
-/** The event loop's delay is looked at this often, and a loop without any shows this. Each look wakes the processor: at the library's
- * 10 ms these were most of what an idle part cost. */
-export const LOOP_LOOK_MS = 100
+/** The default metrics' monitor of the event loop cannot be left out, only kept from looking, ms: LoopDelay stands for it. */
+const NEVER = 2 ** 31 - 1
 
-/** A registry that already has Node's own metrics (event-loop delay among them). The names of ours start with `live_`;
- * they use base units and have no label for a video or a viewer. */
+/** A registry that already has Node's own metrics. The names of ours start with `live_`; they use base units and have no label
+ * for a video or a viewer. */
 export function createMetrics(): Registry {
   const register = new Registry()
-  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: LOOP_LOOK_MS })
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: NEVER })
+  for (const what of ['', 'min_', 'max_', 'mean_', 'stddev_', 'p50_', 'p90_', 'p99_']) register.removeSingleMetric(`nodejs_eventloop_lag_${what}seconds`)
   countDescriptors(register)
   new Gauge({ name: 'live_build_info', help: '1, for this version of the software on this version of Node.', labelNames: ['version', 'node'], registers: [register] }).set({ version: VERSION, node: process.versions.node }, 1)
   const unsentBytes = notSentLowat()

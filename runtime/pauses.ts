@@ -11,13 +11,18 @@ const READ_MS = 1_000
 export class Pauses {
   readonly #clock: Clock
   #tickedAt: number
+  #dueAt: number
   #pauseMs = 0
   #pausedUntil = -Infinity
+  readonly #onTick: (lateMs: number) => void
   #cancel: () => void
 
-  constructor(clock: Clock) {
+  /** @param onTick hook: called ten times a second, with how late that was */
+  constructor(clock: Clock, onTick: (lateMs: number) => void = () => {}) {
     this.#clock = clock
+    this.#onTick = onTick
     this.#tickedAt = clock.now()
+    this.#dueAt = this.#tickedAt + TICK_MS
     this.#cancel = clock.after(TICK_MS, this.#tick)
   }
 
@@ -42,6 +47,8 @@ export class Pauses {
 
   readonly #tick = (): void => {
     this.#look()
+    this.#onTick(this.#tickedAt - this.#dueAt)
+    this.#dueAt = this.#tickedAt + TICK_MS
     this.#cancel = this.#clock.after(TICK_MS, this.#tick)
   }
 }

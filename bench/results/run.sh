@@ -15,9 +15,9 @@ run() {
 run compare-100 compare --viewers 10000 --rate 100
 run compare-10 compare --viewers 10000 --rate 10
 run gzip-1000 fanout --via edge --viewers 10000 --rate 1000 --gzip
-run public compare --only gateway,gateway-gzip,live,live-gzip,bare --viewers 10000 --rate 100
+run public compare --only gateway,gateway-gzip,live,goim,bare --viewers 10000 --rate 100
 run gateway fanout --via gateway --viewers 14000 --rate 50
-run gateway-gzip fanout --via gateway --viewers 9000 --rate 1000 --gzip
+run gateway-gzip fanout --via gateway --viewers 10000 --rate 1000 --gzip
 run relay relay
 run tls fanout --via edge --tls --rate 8
 run tls-gateway fanout --tls --rate 20

@@ -1,4 +1,3 @@
-import { LOOP_LOOK_MS } from '../../runtime/metrics.js'
 import { VERSION } from '../../runtime/version.js'
 import { makeCertificate } from '../../test/support/certificate.js'
 import { Cluster } from '../../test/support/cluster.js'
@@ -90,7 +89,7 @@ export class LiveSystem implements RunningSystem {
     const { id } = this.#via === 'gateway' ? this.cluster.record().gateways[0]! : this.cluster.record().edges[0]!
     // This first: the reading begins anew with every scrape.
     const loopDelay = await this.cluster.metric(id, 'nodejs_eventloop_lag_p99_seconds')
-    return { loopDelayMs: Math.max(0, loopDelay * 1000 - LOOP_LOOK_MS), flushIntervalMs: (await this.cluster.metric(id, `live_${this.#via}_flush_interval_seconds`)) * 1000 }
+    return { loopDelayMs: loopDelay * 1000, flushIntervalMs: (await this.cluster.metric(id, `live_${this.#via}_flush_interval_seconds`)) * 1000 }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -44,3 +44,13 @@ t.test('closing leaves no timer', async t => {
   new Pauses(clock).close()
   t.equal(clock.pending, 0)
 })
+
+t.test('each tick says how late it was', async t => {
+  const clock = new FakeClock()
+  const late: number[] = []
+  new Pauses(clock, lateMs => late.push(lateMs))
+  await clock.advance(100)
+  await clock.freeze(150)
+  await clock.advance(100)
+  t.strictSame(late, [0, 50, 0])
+})
