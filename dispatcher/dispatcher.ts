@@ -14,6 +14,7 @@ import { History, type HistoryPage, type HistoryQuery } from './history.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { Owners } from './owners.js'
 import type { Send } from './pipe.js'
+import { Rates } from './rates.js'
 import type { RecentComments } from './recent-comments.js'
 import { RecentVideos } from './recent-videos.js'
 import { Route } from './route.js'
@@ -92,12 +93,15 @@ export class Dispatcher {
   readonly #route: Route
   readonly #failover: Failover
   readonly #pauses: Pauses
+  /** What is stored here, for operators. */
+  readonly rates: Rates
   readonly #reads: Budget
   /** Posts that are not answered yet. */
   readonly #inHand = new Set<Promise<unknown>>()
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps
+    this.rates = new Rates(deps.clock)
     this.#pauses = new Pauses(deps.clock, lateMs => deps.metrics.loopDelay.record(lateMs))
     // RATE_LIMITED: a gateway or an edge of the last version does not back off from a dispatcher for a status below 500.
     this.#reads = new Budget({ clock: deps.clock, atOnce: deps.store.atOnce?.reads ?? READS_AT_ONCE, inLine: READS_IN_LINE, waitMs: READ_WAIT_MS, code: 'RATE_LIMITED', first: () => this.#postsFirst(), refused: () => deps.metrics.readsRefused.inc() })
@@ -256,6 +260,7 @@ export class Dispatcher {
   #stored(stored: Stored, asOf: number): void {
     const comment = toWire(stored)
     this.#deps.trace?.stored(comment)
+    this.rates.stored(comment.videoId)
     const { recentVideos, since } = this.#current()
     if (asOf >= since) {
       recentVideos.take(comment)

@@ -12,6 +12,8 @@ import type { Dispatcher } from './dispatcher.js'
 import type { HistoryQuery } from './history.js'
 
 const MAX_REPLAY_BYTES = 1024
+/** Videos that operators are shown the rates of. */
+const RATED_VIDEOS = 100
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
 
@@ -36,6 +38,7 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
     dispatcher.batch(readable(parseBatch, await exchange.body(MAX_CALL_BYTES)))
     return { status: 204 }
   })
+  router.route('GET', '/internal/rates', () => json({ videos: dispatcher.rates.top(RATED_VIDEOS) }))
   router.route('GET', '/internal/history/:videoId', async exchange => {
     return json(await dispatcher.history(checkVideoId(exchange.parameter(0)), queryOf(exchange.query), () => !exchange.aborted))
   })

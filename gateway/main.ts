@@ -20,6 +20,7 @@ import { GatewayPart } from './assemble.js'
 import { gatewayConfig } from './config.js'
 import { Limits } from './limits.js'
 import { linkWith } from './link-socket.js'
+import { OPERATORS_PAGE, routeOperators } from './operators.js'
 import { PublicPort } from './public-port.js'
 import { connectWith } from './relay.js'
 import { connectionLimit, viewerLimit } from './viewer-limit.js'
@@ -66,7 +67,8 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   })
   watcher.onChange(change => part.viewChanged(change))
   const unread = new UnreadConnections({ clock: systemClock, log, metrics })
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, notReady: () => live.notReady(part.notReady() ?? publicPort.notReady()), onBug, log, unread })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, page: OPERATORS_PAGE, notReady: () => live.notReady(part.notReady() ?? publicPort.notReady()), onBug, log, unread })
+  routeOperators(internal, { gateway: part.gateway, zk, clock: systemClock })
   const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - part.gateway.links.relayed - (redirect?.connections ?? 0), refusals })
   const { TLS_REDIRECT_PORT: redirectPort, PUBLIC_URL: to } = config
   const redirect: HttpServer | undefined = redirectPort === undefined || to === undefined ? undefined : redirectServer({ to, connections, onBug })

@@ -17,6 +17,17 @@ export function refuseBrowsers(exchange: Exchange): void {
   }
 }
 
+/** For what an internal port serves to operators' browsers: a page of its own may ask, and a person who types the address.
+ * @throws LiveError FORBIDDEN for what a page of another origin sends, or leads to */
+export function refuseOtherPages(exchange: Exchange): void {
+  const site = exchange.header('sec-fetch-site')
+  const origin = exchange.header('origin')
+  const own = URL.canParse(origin) && new URL(origin).host === exchange.header('host').toLowerCase()
+  if ((site !== '' && site !== 'same-origin' && site !== 'none') || (origin !== '' && !own)) {
+    throw new LiveError('FORBIDDEN', 'this page is not for other sites: type its address')
+  }
+}
+
 /** A page whose host's name was made to lead to this machine (DNS rebinding) is of the same origin to its browser, which then
  * sends none of those headers with a GET. Its request still names that host.
  * @param url where we are reached @throws LiveError FORBIDDEN for the name of another host */

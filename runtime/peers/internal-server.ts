@@ -6,7 +6,7 @@ import { json } from '../http/reply.js'
 import { HttpServer } from '../http/server.js'
 import type { UnreadConnections } from '../http/unread.js'
 import type { Log } from '../log.js'
-import { refuseBrowsers, refuseOtherHosts } from './browser-guard.js'
+import { refuseBrowsers, refuseOtherHosts, refuseOtherPages } from './browser-guard.js'
 import { takesToken } from './internal-token.js'
 import { printProof } from './proof.js'
 
@@ -20,6 +20,9 @@ export interface InternalOptions {
   readonly url?: () => string | undefined
   /** Further fields of a ping's answer; undefined: none. */
   readonly pong?: () => Readonly<Record<string, unknown>>
+  /** A page for operators: its files are open to all, and what it asks for has the token, under any path of its folder.
+   * Nothing else here is for browsers. */
+  readonly page?: { readonly folder: string; readonly files: ReadonlySet<string> }
   /** Why the node is not ready; undefined if it is. */
   readonly notReady: () => string | undefined
   readonly onBug: (error: unknown) => void
@@ -33,10 +36,10 @@ const SAID_MS = 60_000
 /** The internal port of every node: health (open to all), metrics and `/internal/…` (both with the token, if one is set).
  * A ping also answers with this node's clock, `now` in Unix ms. Callers of another wire version are refused, so that a
  * rolling upgrade fails loudly; so are web pages. A health check that brings a nonce is answered with a proof of who we are. */
-export function internalServer({ token, metrics, identity, url = () => undefined, pong, notReady, onBug, log, unread }: InternalOptions): HttpServer {
+export function internalServer({ token, metrics, identity, url = () => undefined, pong, page, notReady, onBug, log, unread }: InternalOptions): HttpServer {
   const refused = tellRefusals(metrics, log)
   new Gauge({ name: 'live_ready', help: 'Whether /readyz says ready: 1 or 0.', registers: [metrics], collect() { this.set(Number(notReady() === undefined)) } })
-  const server = new HttpServer({ onBug, unread, guard: guardOf({ token, url, instance: identity.instance, refused }) })
+  const server = new HttpServer({ onBug, unread, guard: guardOf({ token, url, page, instance: identity.instance, refused }) })
   const proof = (nonce: string): Record<string, string> => {
     const own = url()
     const proof = token === undefined || own === undefined ? undefined : printProof(token, { instance: identity.instance, url: own }, nonce)
@@ -55,20 +58,21 @@ export function readiness(notReady: () => string | undefined) {
   throw new LiveError('NOT_READY', reason)
 }
 
-interface GuardOptions extends Required<Pick<InternalOptions, 'token' | 'url'>> {
+interface GuardOptions extends Required<Pick<InternalOptions, 'token' | 'url'>>, Pick<InternalOptions, 'page'> {
   readonly instance: string
   readonly refused: Refused
 }
 
 /** What is checked before a route, in this order. */
-function guardOf({ token, url, instance, refused }: GuardOptions): (exchange: Exchange) => void {
+function guardOf({ token, url, page, instance, refused }: GuardOptions): (exchange: Exchange) => void {
   const takes = token === undefined ? undefined : takesToken(token)
   return exchange => {
     const { path } = exchange
     try {
-      refuseBrowsers(exchange)
+      if (page && path.startsWith(page.folder)) refuseOtherPages(exchange)
+      else refuseBrowsers(exchange)
       if (!takes) refuseOtherHosts(exchange, url())
-      if (path === '/healthz' || path === '/readyz') return
+      if (path === '/healthz' || path === '/readyz' || page?.files.has(path)) return
       if (takes && !takes(exchange.header('authorization'))) throw new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong')
       if (path.startsWith('/internal/')) checkWire(exchange.header(WIRE_HEADER))
       // A restarted node has the former instance's address and none of its rooms.

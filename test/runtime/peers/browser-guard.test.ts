@@ -2,13 +2,13 @@ import { request } from 'node:http'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { WIRE_HEADER, WIRE_VERSION } from '../../../protocol/wire.js'
-import { internalServer } from '../../../runtime/peers/internal-server.js'
+import { internalServer, type InternalOptions } from '../../../runtime/peers/internal-server.js'
 
 const WIRE = { [WIRE_HEADER]: String(WIRE_VERSION) }
 
-function serve(t: Test, token?: string) {
+function serve(t: Test, token?: string, page?: InternalOptions['page']) {
   const metrics = new Registry()
-  const server = internalServer({ token, metrics, identity: { id: 'd1', instance: 'i1', version: '0' }, url: () => 'http://dispatcher-1:9082', notReady: () => undefined, onBug: error => t.fail(String(error)) })
+  const server = internalServer({ token, metrics, identity: { id: 'd1', instance: 'i1', version: '0' }, url: () => 'http://dispatcher-1:9082', ...(page ? { page } : {}), notReady: () => undefined, onBug: error => t.fail(String(error)) })
   let posts = 0
   server.route('POST', '/internal/posts', async exchange => {
     await exchange.body(1_000)
@@ -74,4 +74,19 @@ t.test('without a token the host that is asked must be this one: the page of ano
   for (const host of ['127.0.0.1:9082', '10.1.2.3:9082', '[::1]:9082', '[fe80::1]', 'localhost:9082', 'LOCALHOST', 'dispatcher-1:9082', 'Dispatcher-1']) t.equal((await ask('GET', '/metrics', { host })).status, 200, host)
   const { ask: asked } = serve(t, 'a-token-of-the-parts')
   t.equal((await asked('GET', '/metrics', { host: 'by-another-name', authorization: 'Bearer a-token-of-the-parts' })).status, 200, 'a token is no page\'s')
+})
+
+t.test('a page for operators: its files are open, what it asks for has the token, and no other site\'s page asks', async t => {
+  const { ask } = serve(t, 'a-token-of-the-parts', { folder: '/nothing', files: new Set(['/nothing']) })
+  const status = async (path: string, headers: Record<string, string>, method = 'GET') => (await ask(method, path, headers)).status
+  const own = { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }
+  const known = { authorization: 'Bearer a-token-of-the-parts' }
+  t.equal(await status('/nothing', { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }), 404, 'let through: there is no such route here')
+  t.equal(await status('/nothing/overview', own), 401)
+  t.equal(await status('/nothing/overview', { ...own, ...known }), 404)
+  t.equal(await status('/nothing/drain', { ...own, ...known, host: '127.0.0.1:9', origin: 'http://127.0.0.1:9' }, 'POST'), 404)
+  for (const other of [{ 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }, { origin: 'http://evil.example' }, { origin: 'null' }] as Record<string, string>[]) {
+    for (const path of ['/nothing', '/nothing/overview']) t.equal(await status(path, { ...known, ...other }), 403, JSON.stringify(other))
+  }
+  for (const path of ['/metrics', '/internal/ping', '/healthz']) t.equal(await status(path, { ...WIRE, ...known, ...own }), 403, `${path} is for no page`)
 })

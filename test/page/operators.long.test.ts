@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { startBrowser } from '../support/chromium.js'
+import { startCluster } from '../support/cluster.js'
+import { until } from '../support/until.js'
+
+t.test('an operator looks at a cluster, drains an edge, and sees a part die', async t => {
+  const cluster = await startCluster(t, ['--gateways', '2', '--edges', '2', '--dispatchers', '1'])
+  const token = readFileSync(join(cluster.data, 'internal-token'), 'utf8').trim()
+  const address = `${cluster.member('gateway-1').internalUrl}/operators`
+  const browser = await startBrowser(t)
+  const open = async (width: number, colorScheme: 'light' | 'dark') => {
+    const page = await (await browser.newContext({ viewport: { width, height: 900 }, colorScheme })).newPage()
+    page.on('pageerror', error => t.fail(error.message))
+    await page.goto(address)
+    return page
+  }
+  const page = await open(1280, 'light')
+
+  await t.test('nothing is shown without the token', async t => {
+    await page.fill('#token', 'not the token')
+    await page.click('#sign button')
+    await page.getByText('that is not the token').waitFor()
+    t.equal(await page.locator('main').isVisible(), false)
+    for (const path of ['overview', 'comments/demo']) t.equal((await fetch(`${address}/${path}`)).status, 401)
+    t.equal((await fetch(`${address}/drain`, { method: 'POST', body: '{}' })).status, 401)
+    await page.fill('#token', token)
+    await page.click('#sign button')
+    await page.getByText('All is well.').waitFor()
+  })
+
+  await t.test('nodes, a video with its viewers and rate, and its comments', async t => {
+    t.same(await page.locator('#nodes tbody tr td:first-child').allTextContents(), ['gateway-1', 'gateway-2', 'edge-1', 'edge-2', 'dispatcher-1'])
+    const stream = await fetch(`${cluster.url}/comments/demo`, { headers: { accept: 'text/event-stream' } })
+    t.teardown(() => stream.body!.cancel())
+    for (let i = 0; i < 20; i++) await cluster.say('demo', `number ${i}`)
+    const row = page.locator('#videos tbody tr', { hasText: 'demo' })
+    await until(async () => (await row.locator('td').nth(1).textContent()) === '1' && (await row.locator('td').nth(2).textContent()) === '2')
+    t.match(await row.locator('td').nth(3).textContent(), /^edge-[12]$/)
+    await row.getByRole('button').click()
+    await page.locator('#comments').getByText('number 19').waitFor()
+    await cluster.say('demo', 'and one more, live')
+    await page.locator('#comments').getByText('and one more, live').waitFor()
+  })
+
+  await t.test('a drain is asked for twice, and taken back', async t => {
+    const row = page.locator('#nodes tbody tr', { hasText: 'edge-2' })
+    await row.getByRole('button', { name: 'Drain edge-2' }).click()
+    await page.locator('#ask').getByRole('button', { name: 'Cancel' }).click()
+    await row.getByRole('button', { name: 'Drain edge-2' }).click()
+    await page.locator('#ask').getByRole('button', { name: 'Drain' }).click()
+    await row.getByText('draining').waitFor()
+    await row.getByRole('button', { name: 'Undrain edge-2' }).click()
+    await row.locator('.badge.up').waitFor()
+    const refused = await fetch(`${address}/drain`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{"id":"nobody","drain":true}' })
+    t.equal(refused.status, 404)
+    t.match(await refused.json(), { error: { code: 'NOT_FOUND', message: /nobody/ } })
+  })
+
+  await t.test('a part that freezes is said at once', async t => {
+    const pid = cluster.kill('edge-2', 'SIGSTOP')
+    await page.getByText('edge edge-2 does not answer').waitFor()
+    cluster.kill('edge-2')
+    await cluster.again('edge-2', pid)
+    await page.getByText('All is well.').waitFor()
+    t.equal(await page.locator('#state').textContent(), 'live')
+  })
+
+  await t.test('nothing sticks out on a phone, in the dark', async t => {
+    const phone = await open(390, 'dark')
+    await phone.fill('#token', token)
+    await phone.click('#sign button')
+    await phone.locator('#nodes tbody tr').first().waitFor()
+    t.equal(await phone.evaluate('document.documentElement.scrollWidth'), 390)
+  })
+
+  t.same(await page.evaluate('document.cookie'), '', 'nothing is left in a cookie')
+})
