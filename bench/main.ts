@@ -14,6 +14,7 @@ import { idle } from './idle.js'
 import { join } from './join.js'
 import { many } from './many.js'
 import { machine } from './measure/machine.js'
+import { million } from './million.js'
 import { placement } from './placement.js'
 import { post } from './post.js'
 import { relay } from './relay.js'
@@ -22,7 +23,7 @@ import { Progress } from './report/progress.js'
 import { restart } from './restart.js'
 import { sweep } from './sweep.js'
 
-const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, idleCluster, post, history, restart, relay, placement, sweep, attack]
+const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, idleCluster, post, history, restart, million, relay, placement, sweep, attack]
 
 /** Runs a benchmark and sets the exit status: 0; 1 if a run of ours lost, duplicated or misplaced a comment; 2 for wrong usage.
  * @param argv the arguments after `bench` */

@@ -34,6 +34,11 @@ export function tcpMemoryBytes(): number {
   return Number(/^TCP:.* mem (\d+)/m.exec(read('/proc/net/sockstat'))?.[1] ?? 0) * 4096
 }
 
+/** Bytes that the machine has left without swapping. */
+export function memoryAvailable(): number {
+  return kilobytes(read('/proc/meminfo'), 'MemAvailable') * 1024
+}
+
 /** How many descriptors this process may have open. */
 export function descriptorLimit(): number {
   const soft = /^Max open files\s+(\S+)/m.exec(read('/proc/self/limits'))?.[1]

@@ -38,3 +38,9 @@ t.test('posts are stored flat out and by a schedule, at a cost to the system and
   t.equal(runs.length, 2)
   for (const { postsPerSecond, systemMicroseconds, clientMicroseconds } of runs) t.ok(postsPerSecond > 0 && systemMicroseconds > 0 && clientMicroseconds > 0)
 })
+
+t.test('every viewer of one video gets each comment, once and in order, also when its edge dies', async t => {
+  const { stdout, runs } = await bench<object>(t, 'million', '--viewers', '60', '--joins', '200', '--comments', '3', '--every', '1')
+  t.match(runs, [{ viewers: 60, gateways: 1, lost: 0, misplaced: 0, deliveries: [{ have: 60 }, { have: 60, afterDeath: true }, { have: 60 }], bare: { viewers: 60, lastMs: Number } }])
+  t.match(stdout, /2, just after its edge was killed +all 60 [^]*No stream was cut off; nothing came twice or out of order/)
+})
