@@ -188,7 +188,110 @@ fi
 # shellcheck disable=SC2086
 if [ -n "$packages" ]; then install "$reasons" $packages; fi
 
-# ---- The proxies behind which the gateways are tested -------------------------------------------------------
+# ---- ZooKeeper, beside npm -------------------------------------------------------------------------------
+
+zookeeper=''
+if ! zookeeper_fetched && ! { zookeeper_packaged && ! have mvn; }; then
+  say "Fetching ZooKeeper's jars with Maven into $jars"
+  beside zookeeper sh registry/zookeeper/fetch.sh $jars
+  zookeeper=$started
+fi
+
+# ---- Cassandra, for the long tests, beside npm -------------------------------------------------------------
+
+cassandra='' cassandra_jars=.cache/cassandra described=test/cassandra
+cassandra_fetched() { cmp -s $described/server-pom.xml $cassandra_jars/server-pom.xml && sh registry/zookeeper/check-jars.sh $cassandra_jars $described 2>/dev/null; }
+if [ $for_long_tests = yes ] && ! cassandra_fetched; then
+  if have mvn; then
+    say "Fetching Cassandra's jars with Maven into $cassandra_jars (66 MB); nothing is installed or started"
+    beside cassandra sh registry/zookeeper/fetch.sh $cassandra_jars $described
+    cassandra=$started
+  else
+    say 'This system cannot have Cassandra (it takes Maven): the store in Cassandra is not tested here'
+  fi
+fi
+
+# ---- npm -------------------------------------------------------------------------------------------------
+
+# Binaries fit one ABI on one platform: a change of either, or of the lock file, reinstalls them.
+stamp=node_modules/.setup
+installed=$(node -p '
+  [process.versions.modules, process.platform, process.arch,
+    require("crypto").createHash("sha256").update(fs.readFileSync("package-lock.json")).digest("hex")].join(" ")')
+has_packages() { [ "$(cat $stamp 2>/dev/null)" = "$1 $installed" ]; }
+
+# Of the packages that only build, test and measure, the compiler and its types are enough to run: a tenth of all.
+fetch_to_run() {
+  rm -rf .cache/run
+  mkdir -p .cache/run
+  node -e '
+    const read = name => JSON.parse(fs.readFileSync(name, "utf8"))
+    const manifest = read("package.json"), lock = read("package-lock.json")
+    const kept = Object.entries(manifest.devDependencies).filter(([name]) => /^typescript$|^@types\/(node|better-sqlite3|node-zookeeper-client|ws)$/.test(name))
+    manifest.devDependencies = lock.packages[""].devDependencies = Object.fromEntries(kept)
+    fs.writeFileSync(".cache/run/package.json", JSON.stringify(manifest))
+    fs.writeFileSync(".cache/run/package-lock.json", JSON.stringify(lock))'
+  npm_ci --prefix .cache/run
+  rm -rf node_modules
+  mv .cache/run/node_modules node_modules
+  rm -rf .cache/run
+}
+npm_ci() { npm ci --ignore-scripts --no-audit --no-fund --loglevel=warn "$@" </dev/null || stop 'npm ci failed; see above.'; }
+
+# better-sqlite3 is fetched or compiled once for its version and Node's, for all clones of a user: that can take longer than
+# all the rest. SQLite's own -O2 compiles in three quarters of the time of the package's -O3, and the store is as fast with it.
+sqlite=node_modules/better-sqlite3
+kept=${XDG_CACHE_HOME:-$HOME/.cache}/live-comments/better-sqlite3
+kept_sqlite() { echo "$kept/$(node -p '`${require("./node_modules/better-sqlite3/package.json").version}-${process.versions.modules}-${process.platform}-${process.arch}.node`')"; }
+# The folder whose include/node has the headers of this very Node; nothing where it has none, and node-gyp fetches them.
+node_headers() {
+  node -e '
+    const folder = path.dirname(path.dirname(fs.realpathSync(process.execPath)))
+    try {
+      const text = fs.readFileSync(path.join(folder, "include/node/node_version.h"), "utf8")
+      const version = ["MAJOR", "MINOR", "PATCH"].map(part => RegExp(`NODE_${part}_VERSION (\\d+)`).exec(text)?.[1]).join(".")
+      if (version === process.versions.node) console.log(folder)
+    } catch {}'
+}
+build_sqlite() (
+  headers=$(node_headers)
+  if [ -n "$headers" ]; then export npm_config_nodedir="$headers"; fi
+  CFLAGS="-O2 ${CFLAGS:-}" JOBS=max npm rebuild better-sqlite3 --foreground-scripts --loglevel=warn
+)
+
+sqlite_job='' level=''
+if [ $for_tests = yes ] && ! has_packages tests; then
+  level=tests
+  say 'Installing the npm packages in package-lock.json'
+  npm_ci
+elif [ $for_tests = no ] && ! has_packages tests && ! has_packages run; then
+  level=run
+  say 'Installing the npm packages in package-lock.json that running needs'
+  fetch_to_run
+fi
+if [ -n "$level" ]; then
+  if [ -e "$(kept_sqlite)" ]; then
+    mkdir -p $sqlite/build/Release
+    cp "$(kept_sqlite)" $sqlite/build/Release/better_sqlite3.node
+  else
+    say 'Fetching or compiling better-sqlite3, the comment store'
+    beside sqlite build_sqlite
+    sqlite_job=$started
+  fi
+fi
+if [ "$level" = tests ]; then
+  say "Building the test runner's plugins"
+  node_modules/.bin/tap build </dev/null
+fi
+
+if [ $chromium_by_playwright = yes ]; then
+  command='node_modules/.bin/playwright-core install --with-deps chromium'
+  if [ $may_install = no ]; then stop "Missing: Chromium, in which the page is tested. As root run $command; then ./setup.sh again."; fi
+  say "Installing Chromium, in which the page is tested: $command"
+  $command </dev/null
+fi
+
+# ---- The proxies behind which the gateways are tested, beside better-sqlite3 -------------------------------
 
 if [ $for_tests = yes ]; then # to the end of this section
 # Debian's packages would start servers on port 80 and at each boot. The programs alone are enough, and need no root. Each
@@ -248,92 +351,6 @@ if [ $for_tests = yes ] && [ "$(uname -s)" = Linux ] && ! have cc; then
   have cc || say 'There is no C compiler (cc): a power cut is not tested here'
 fi
 
-# ---- ZooKeeper, beside npm -------------------------------------------------------------------------------
-
-zookeeper=''
-if ! zookeeper_fetched && ! { zookeeper_packaged && ! have mvn; }; then
-  say "Fetching ZooKeeper's jars with Maven into $jars"
-  beside zookeeper sh registry/zookeeper/fetch.sh $jars
-  zookeeper=$started
-fi
-
-# ---- Cassandra, for the long tests, beside npm -------------------------------------------------------------
-
-cassandra='' cassandra_jars=.cache/cassandra described=test/cassandra
-cassandra_fetched() { cmp -s $described/server-pom.xml $cassandra_jars/server-pom.xml && sh registry/zookeeper/check-jars.sh $cassandra_jars $described 2>/dev/null; }
-if [ $for_long_tests = yes ] && ! cassandra_fetched; then
-  if have mvn; then
-    say "Fetching Cassandra's jars with Maven into $cassandra_jars (66 MB); nothing is installed or started"
-    beside cassandra sh registry/zookeeper/fetch.sh $cassandra_jars $described
-    cassandra=$started
-  else
-    say 'This system cannot have Cassandra (it takes Maven): the store in Cassandra is not tested here'
-  fi
-fi
-
-# ---- npm -------------------------------------------------------------------------------------------------
-
-# Binaries fit one ABI on one platform: a change of either, or of the lock file, reinstalls them.
-stamp=node_modules/.setup
-installed=$(node -p '
-  [process.versions.modules, process.platform, process.arch,
-    require("crypto").createHash("sha256").update(fs.readFileSync("package-lock.json")).digest("hex")].join(" ")')
-has_packages() { [ "$(cat $stamp 2>/dev/null)" = "$1 $installed" ]; }
-
-# Of the packages that only build, test and measure, the compiler and its types are enough to run: a tenth of all.
-fetch_to_run() {
-  rm -rf .cache/run
-  mkdir -p .cache/run
-  node -e '
-    const read = name => JSON.parse(fs.readFileSync(name, "utf8"))
-    const manifest = read("package.json"), lock = read("package-lock.json")
-    const kept = Object.entries(manifest.devDependencies).filter(([name]) => /^typescript$|^@types\/(node|better-sqlite3|node-zookeeper-client|ws)$/.test(name))
-    manifest.devDependencies = lock.packages[""].devDependencies = Object.fromEntries(kept)
-    fs.writeFileSync(".cache/run/package.json", JSON.stringify(manifest))
-    fs.writeFileSync(".cache/run/package-lock.json", JSON.stringify(lock))'
-  npm_ci --prefix .cache/run
-  rm -rf node_modules
-  mv .cache/run/node_modules node_modules
-  rm -rf .cache/run
-}
-npm_ci() { npm ci --ignore-scripts --no-audit --no-fund --loglevel=warn "$@" </dev/null || stop 'npm ci failed; see above.'; }
-
-# better-sqlite3 is fetched or compiled once for its version and Node's: that can take longer than all the rest. SQLite's own
-# -O2 compiles in three quarters of the time of the package's -O3, and the store is as fast with it.
-sqlite=node_modules/better-sqlite3
-kept_sqlite() { node -p '`.cache/better-sqlite3/${require("./node_modules/better-sqlite3/package.json").version}-${process.versions.modules}-${process.platform}-${process.arch}.node`'; }
-build_sqlite() { CFLAGS="-O2 ${CFLAGS:-}" npm rebuild better-sqlite3 --foreground-scripts --loglevel=warn; }
-
-sqlite_job='' level=''
-if [ $for_tests = yes ] && ! has_packages tests; then
-  level=tests
-  say 'Installing the npm packages in package-lock.json'
-  npm_ci
-  say "Building the test runner's plugins"
-  node_modules/.bin/tap build </dev/null
-elif [ $for_tests = no ] && ! has_packages tests && ! has_packages run; then
-  level=run
-  say 'Installing the npm packages in package-lock.json that running needs'
-  fetch_to_run
-fi
-if [ -n "$level" ]; then
-  if [ -e "$(kept_sqlite)" ]; then
-    mkdir -p $sqlite/build/Release
-    cp "$(kept_sqlite)" $sqlite/build/Release/better_sqlite3.node
-  else
-    say 'Fetching or compiling better-sqlite3, the comment store'
-    beside sqlite build_sqlite
-    sqlite_job=$started
-  fi
-fi
-
-if [ $chromium_by_playwright = yes ]; then
-  command='node_modules/.bin/playwright-core install --with-deps chromium'
-  if [ $may_install = no ]; then stop "Missing: Chromium, in which the page is tested. As root run $command; then ./setup.sh again."; fi
-  say "Installing Chromium, in which the page is tested: $command"
-  $command </dev/null
-fi
-
 # ---- Build, beside better-sqlite3 ------------------------------------------------------------------------
 
 # All but the tests and the benchmarks runs; --for-tests builds those too, and then they are kept up to date.
@@ -371,8 +388,9 @@ if [ -n "$sqlite_job" ]; then
     say 'Compiling better-sqlite3'
     build_sqlite >"$logs/sqlite" 2>&1 </dev/null || { cat "$logs/sqlite" >&2; stop "$failed; see above."; }
   fi
-  mkdir -p "$(dirname "$(kept_sqlite)")"
-  cp $sqlite/build/Release/better_sqlite3.node "$(kept_sqlite)"
+  mkdir -p "$kept"
+  cp $sqlite/build/Release/better_sqlite3.node "$kept/.$$"
+  mv "$kept/.$$" "$(kept_sqlite)" # another clone may be reading it
 fi
 if [ -n "$level" ]; then echo "$level $installed" >$stamp; fi
 

@@ -29,6 +29,8 @@ until_in() {
   done
 }
 
+export XDG_CACHE_HOME="$folder/cache" # nothing that another clone has compiled
+
 git clone -q "$repository" "$folder/live-comments"
 cd "$folder/live-comments"
 step 'git clone'

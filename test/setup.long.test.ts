@@ -68,6 +68,7 @@ function machine(t: Test, { node, glibc = '2.38', more = {}, ...programs }: Mach
   }
   writeFileSync(join(checkout, 'registry', 'zookeeper', 'jars.sha256'), SUMS)
   const replace = (name: string, script: string): void => {
+    rmSync(join(bin, name), { force: true }) // a link would have this machine's own program overwritten
     writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`)
     chmodSync(join(bin, name), 0o755)
   }

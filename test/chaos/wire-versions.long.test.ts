@@ -26,7 +26,7 @@ function otherWire(): string {
 t.test('a cluster goes over to another wire version and back under load: no promise is broken, and no post fails', async t => {
   const otherBuild = otherWire()
   t.after(() => rmSync(otherBuild, { recursive: true, force: true }))
-  const options = readOptions(['--seconds', '10', '--seed', '1', '--faults', 'rolling', '--viewers', '60', '--videos', '12', '--rate', '40', '--other-build', otherBuild])!
+  const options = readOptions(['--seconds', '10', '--seed', '1', '--faults', 'rolling', '--viewers', '60', '--videos', '12', '--rate', '40', '--edges', '2', '--other-build', otherBuild])!
   const outcome = await run(options, line => t.comment(line))
   t.ok(isGood(outcome), isGood(outcome) ? 'no promise was broken' : report(outcome))
   t.same([...outcome.ledger.posts()].filter(({ failed }) => failed), [], 'every post was answered 201')

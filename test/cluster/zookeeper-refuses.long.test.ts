@@ -9,6 +9,7 @@ import { until } from '../support/until.js'
 import { startZooKeeper } from '../support/zookeeper.js'
 
 t.setTimeout(120_000)
+t.jobs = 2 // they wait nearly all the time
 
 const ROLES = ['gateway', 'dispatcher', 'edge'] as const
 const ports = new Ports()

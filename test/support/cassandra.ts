@@ -151,6 +151,7 @@ export class TestCassandra {
       `-Xms${HEAP_MB}m`,
       `-Xmx${HEAP_MB}m`,
       '-XX:+UseSerialGC',
+      '-XX:TieredStopAtLevel=1', // it does not live long enough for the optimizing compiler to pay
       `-javaagent:${join(JARS, agent)}`,
       `-Dcassandra.config=file://${configuration}`,
       `-Dcassandra.storagedir=${this.folder}`,

@@ -10,6 +10,8 @@ import { MAX_CURSOR } from '../../../protocol/id.js'
 import { noCassandra, startCassandra } from '../../support/cassandra.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 import { until } from '../../support/until.js'
+import { storeContract } from '../store-contract.js'
+import { tryDispatchers } from './cassandra-dispatchers.js'
 import { FaultyCql, newKeyspace, openStore, PATIENT, SMALL_BYTES, type OpenOptions } from './cassandra-stage.js'
 
 t.setTimeout(235_000)
@@ -48,6 +50,19 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 230_000 }, a
     return store
   }
   const faulty = (keyspace: string) => new FaultyCql(new Cluster({ address: parseCassandraUrl(cassandra.url(keyspace)) }), () => new CallError('no answer in time', true))
+
+  for (const [name, options] of [['large buckets', {}], ['buckets of a few comments', { maxBucketBytes: SMALL_BYTES }]] as const) {
+    t.test(`it keeps the contract, in ${name}`, async t => {
+      const keyspace = await newKeyspace(cassandra)
+      const cluster = new Cluster({ address: parseCassandraUrl(cassandra.url(keyspace)) })
+      t.teardown(() => cluster.close())
+      storeContract(t, async t => {
+        // Tables of its own for each case would take longer than the case.
+        for (const table of ['comments', 'buckets']) await cluster.define(`TRUNCATE ${keyspace}.${table}`)
+        return { open: () => Promise.resolve(openStore(t, cassandra, keyspace, { ...options, limits: PATIENT })) }
+      })
+    })
+  }
 
   t.test('a chain crosses sealed buckets, and pages cross full, empty and sealed ones', async t => {
     const { store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES, limits: PATIENT })
@@ -238,6 +253,8 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 230_000 }, a
     t.match(await reasonOf(cassandra.url(keyspace)), /made by a later version of this software: its tables are of version 99/)
     await t.rejects(at(cassandra.url(keyspace)).look(), { code: 'STORE_UNAVAILABLE' })
   })
+
+  t.test('two dispatchers on it, from before its tables are made until it has been frozen', t => tryDispatchers(t, cassandra))
 
   t.test('killed and started again in the middle of posts: nothing acknowledged is lost', async t => {
     const { store, open } = await fresh(t)

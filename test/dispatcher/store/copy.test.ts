@@ -1,4 +1,5 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import fs, { chownSync, copyFileSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
@@ -73,8 +74,11 @@ t.test('what is damaged, missing or no store is not copied, and leaves nothing b
   const other = new Database(join(folder, 'other.db'))
   other.exec('CREATE TABLE songs (id INTEGER PRIMARY KEY)')
   other.close()
+  const blog = new Database(join(folder, 'blog.db'))
+  blog.exec('CREATE TABLE comments (id INTEGER PRIMARY KEY)')
+  blog.close()
   const before = readdirSync(folder).length
-  for (const [name, why] of [['damaged.db', /SQLITE_CORRUPT|damaged|malformed/], ['cut.db', /SQLITE_CORRUPT|damaged|malformed/], ['text.db', /not a database/], ['empty.db', /no store of comments/], ['other.db', /no store of comments/], ['absent.db', /unable to open|does not exist/]] as const) {
+  for (const [name, why] of [['damaged.db', /SQLITE_CORRUPT|damaged|malformed/], ['cut.db', /SQLITE_CORRUPT|damaged|malformed/], ['text.db', /not a database/], ['empty.db', /no store of comments/], ['other.db', /no store of comments/], ['blog.db', /no store of comments/], ['absent.db', /unable to open|does not exist/]] as const) {
     t.throws(() => copyStore(join(folder, name), join(folder, 'copy.db')), why, name)
     t.throws(() => replacementOf(join(folder, name), path), /./, name)
   }
@@ -143,4 +147,58 @@ t.test('the store itself, and a backup of later software, are refused', async t 
   later.close()
   t.throws(() => replacementOf(backup, path), /start a newer version/)
   t.same(readdirSync(folder).filter(name => name.includes('.next')), [])
+})
+
+t.test('what a copy or a restore that was killed has left does not matter to the next', async t => {
+  const { path, database, folder } = openStore(t)
+  const to = join(folder, 'copy.db')
+  writeFileSync(`${to}.partial`, 'half of a copy')
+  copyStore(path, to)
+  database.append([draft('dogs', 'after the copy')], NOW)
+  for (const suffix of ['', '-wal']) copyFileSync(path + suffix, `${path}.next${suffix}`)
+  const replacement = replacementOf(to, path)
+  t.equal(replacement.content.comments, 100, 'a log that was left is not taken for its own')
+  replacement.put()
+  t.notOk(contents(path, 'dogs').includes('after the copy'))
+})
+
+t.test('what takes the place of a store can be used by whom it belongs to, and by nobody else', async t => {
+  const { path, folder } = openStore(t)
+  const backup = join(folder, 'backup.db')
+  copyStore(path, backup)
+  const isRoot = process.geteuid?.() === 0
+  if (isRoot) chownSync(path, 1234, 5678)
+  const { uid, gid } = statSync(path)
+  replacementOf(backup, path).put()
+  t.match(statSync(path), { uid, gid, mode: 0o100600 })
+  rmSync(path)
+  if (isRoot) chownSync(folder, 1234, 5678)
+  const { uid: owner, gid: group } = statSync(folder)
+  replacementOf(backup, path).put()
+  t.match(statSync(path), { uid: owner, gid: group, mode: 0o100600 }, 'where there was none, to whom the folder belongs')
+})
+
+t.test('a copy, what takes the place of a store, and the names of both are on the disk', { skip: process.platform !== 'linux' && 'only Linux shows what a descriptor is of' }, async t => {
+  const { path, database, folder } = openStore(t)
+  database.close() // SQLite closes no file of which another connection of its process has a lock
+  const synced: string[] = []
+  const fsync = fs.fsyncSync
+  const patched = (replacement: typeof fs.fsyncSync) => {
+    fs.fsyncSync = replacement
+    syncBuiltinESMExports()
+  }
+  t.teardown(() => patched(fsync))
+  patched(descriptor => {
+    synced.push(readlinkSync(`/proc/self/fd/${descriptor}`))
+    fsync(descriptor)
+  })
+  const before = readdirSync('/proc/self/fd').length
+  const to = join(folder, 'copy.db')
+  copyStore(path, to)
+  t.same(synced.splice(0), [`${to}.partial`, folder])
+  const replacement = replacementOf(to, path)
+  t.same(synced.splice(0).filter(name => name !== folder), [`${path}.next`])
+  replacement.put()
+  t.same(synced, [folder])
+  t.equal(readdirSync('/proc/self/fd').length, before)
 })

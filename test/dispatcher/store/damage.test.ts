@@ -95,6 +95,17 @@ t.test('damage to more videos than a group is begun anew for is known at once, a
   t.same(outcomes.map(({ kind }) => kind), VIDEOS.map(video => (bad.includes(video) ? 'failed' : 'created')))
 })
 
+t.test('damage among the old keys is no reason to refuse a post, whenever they may go', async t => {
+  const oldest = `key-${keys}`
+  const path = filled(t)
+  const TABLE_LEAF = 0x0d
+  const bytes = readFileSync(path)
+  overwrite(path, pagesWith(path, oldest).find(page => bytes[page * PAGE_BYTES] === TABLE_LEAF)!)
+  const database = new SqliteDatabase(path, 0)
+  t.teardown(() => database.close())
+  for (let i = 0; i < 20; i++) t.match(database.append([draft('video-1')], NOW + 26 * 3_600_000), [{ kind: 'created' }])
+})
+
 t.test('a video whose ids are used up takes no more posts; what can be read of it is read, and other videos are as ever', async t => {
   const path = filled(t)
   const poison = new Database(path)

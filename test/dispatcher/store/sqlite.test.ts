@@ -1,8 +1,9 @@
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { SCHEMA_VERSION, SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
@@ -28,6 +29,17 @@ function open(t: Test, path: string, deadlineMs?: number): SqliteStore {
   const store = new SqliteStore(path, deadlineMs === undefined ? {} : { deadlineMs })
   t.teardown(() => store.close())
   return store
+}
+
+/** Those of this process. */
+function openFilesOf(path: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap(descriptor => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${descriptor}`)].filter(name => name === path)
+    } catch {
+      return [] // it was that of the listing
+    }
+  })
 }
 
 /** However busy this machine is; the deadline has a test of its own. */
@@ -122,7 +134,10 @@ t.test('a file of the first version is brought up to date, with what is in it', 
 
 t.test('a file locked by another is unavailable after the deadline, for sure not stored, and usable again after', async t => {
   const path = join(folder(t), 'comments.db')
-  const store = open(t, path, 150)
+  const writes: (string | undefined)[] = []
+  const store = new SqliteStore(path, { deadlineMs: 150, onWrite: reason => writes.push(reason) })
+  t.teardown(() => store.close())
+  t.equal(store.generation, undefined, 'any file will do')
   await store.append([draft()], NOW)
   const other = new Database(path)
   t.teardown(() => other.close())
@@ -132,6 +147,7 @@ t.test('a file locked by another is unavailable after the deadline, for sure not
   t.equal((await store.page('v', ALL)).length, 1, 'reading goes on meanwhile')
   other.exec('COMMIT')
   await store.append([draft()], NOW)
+  t.same(writes, [undefined, undefined], 'a lock of another says nothing of the disk')
   t.equal((await store.page('v', ALL)).length, 2)
 })
 
@@ -175,6 +191,46 @@ t.test('trouble is told once, and so is its end', async t => {
   t.equal(told.length, 2, 'that its threads end when it is closed is none')
 })
 
+t.test('a thread that dies is told of, its calls fail, an append with an unknown outcome, and the next call starts another', async t => {
+  const threads = new Set<Worker>()
+  const plain = Object.getOwnPropertyDescriptor(Worker.prototype, 'postMessage')!
+  const postMessage = plain.value as (this: Worker, ...given: unknown[]) => void
+  Object.defineProperty(Worker.prototype, 'postMessage', {
+    ...plain,
+    value(this: Worker, ...given: unknown[]) {
+      threads.add(this)
+      postMessage.apply(this, given)
+    },
+  })
+  t.teardown(() => Object.defineProperty(Worker.prototype, 'postMessage', plain))
+  const path = join(folder(t), 'comments.db')
+  const told: (string | undefined)[] = []
+  const store = new SqliteStore(path, { deadlineMs: PATIENCE_MS, onTrouble: reason => told.push(reason) })
+  t.teardown(() => store.close())
+  const reasonOf = (call: Promise<unknown>) => call.then(() => undefined, (error: unknown) => error)
+  await store.append([draft()], NOW)
+  const other = new Database(path)
+  t.teardown(() => other.close())
+  other.exec('BEGIN IMMEDIATE') // so that the append is under way
+  const appended = reasonOf(store.append([draft('v', 'lost')], NOW))
+  const [writer] = threads
+  await writer!.terminate()
+  t.match(await appended, { code: 'STORE_UNAVAILABLE', reason: 'its thread ended', unknown: true })
+  other.exec('ROLLBACK')
+  t.match(await store.append([draft('v', 'lost')], NOW), [{ kind: 'created' }])
+  t.same(told, ['its thread ended', undefined])
+
+  threads.clear()
+  const page = reasonOf(store.page('v', ALL))
+  const [reader] = threads
+  reader!.emit('error', new Error('out of memory'))
+  t.match(await page, { code: 'STORE_UNAVAILABLE', reason: 'its thread ended', unknown: false })
+  await reader!.terminate()
+  t.equal((await store.page('v', ALL)).length, 2)
+  await store.close()
+  t.same(told.slice(2), ['its thread ended', undefined])
+})
+
 t.test('a full disk and a read-only one are unavailable until they are not', async t => {
   const disk = folder(t)
   try {
@@ -210,6 +266,8 @@ t.test('a file of a later version is refused in words an operator understands', 
   const error: unknown = await open(t, path).open().catch((error: unknown) => error)
   t.notOk(error instanceof StoreUnavailableError)
   t.match(error, { message: `${path} has schema version ${SCHEMA_VERSION + 1}; this software knows up to ${SCHEMA_VERSION}: start a newer version of it` })
+  for (let i = 0; i < 3; i++) t.throws(() => new SqliteDatabase(path, 0), { name: 'Error' })
+  if (process.platform === 'linux') t.same(openFilesOf(path), [], 'it is not kept open')
 })
 
 t.test('a file that is no database is unavailable, and left as it is', async t => {

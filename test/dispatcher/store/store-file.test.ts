@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
+import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
@@ -65,8 +66,31 @@ t.test('what a file says of itself', async t => {
   t.match(await failure(store.append([draft('of the former generation')], NOW)), { reason: 'NOT_ACCEPTED', unknown: false })
   t.match(await failure(store.page('v', ALL)), { reason: 'NOT_ACCEPTED' })
   store.accept(renewed)
+  t.equal(store.stored, 1)
   t.match(await store.append([draft('second')], NOW), [{ kind: 'created' }])
   t.equal(store.stored, 2)
+})
+
+t.test('that there is no file yet is no trouble, nor is what is found by looking', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'live-store-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'comments.db')
+  const told: (string | undefined)[] = []
+  const store = new SqliteStore(path, { mustBeAccepted: true, onTrouble: reason => told.push(reason) })
+  t.teardown(() => store.close())
+  t.match(await failure(store.open()), { reason: 'FILE_MISSING' })
+  writeFileSync(path, 'this is no database, and long enough to be looked at'.repeat(20))
+  t.match(await failure(store.look()), { reason: /^SQLITE_/ })
+  t.same(told, [])
+})
+
+t.test('a file that is refused is neither read nor written, and the reason is given', async t => {
+  const { store } = await accepted(t)
+  store.refuse('it is another one')
+  t.equal(store.generation, undefined)
+  t.match(await failure(store.append([draft('refused')], NOW)), { reason: 'it is another one', unknown: false })
+  t.match(await failure(store.page('v', ALL)), { reason: 'it is another one' })
+  t.match(await failure(store.lastIds(['v'])), { reason: 'it is another one' })
 })
 
 t.test('removed, moved or replaced while it is open: nothing is acknowledged, and nothing is made in its place', async t => {
@@ -158,6 +182,24 @@ t.test('its log removed while another process has it open too: it is saved all t
   t.match(await failure(store.append([draft('not this')], NOW)), { reason: 'LOG_MOVED', unknown: false })
   await until(() => store.look().then(() => true, () => false), { what: 'both threads have let go and opened it anew' })
   t.same(await contents(), ['first'])
+})
+
+t.test('a log that was removed is not saved while somebody is in the middle of a commit to it', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'live-store-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'comments.db')
+  const database = new SqliteDatabase(path, 0)
+  t.teardown(() => database.close())
+  database.append([draft('first')], NOW)
+  const other = new Database(path)
+  t.teardown(() => other.close())
+  other.exec('BEGIN IMMEDIATE')
+  rmSync(`${path}-wal`)
+  rmSync(`${path}-shm`)
+  t.equal(database.rescueLog(), false)
+  other.exec('ROLLBACK')
+  t.equal(database.rescueLog(), true)
+  t.end()
 })
 
 t.test('where another log has begun in place of one that was removed, the database is left to it', async t => {

@@ -14,6 +14,7 @@ import { openZk, startZooKeeper } from '../../support/zookeeper.js'
 const CONNECT_LIMIT_MS = 2_500
 
 const server = await startZooKeeper(t)
+t.jobs = 6 // they wait nearly all the time
 
 /** A client whose servers are tried in the order in which they are given. */
 function openInOrder(t: Test, connect: string, onSuspended: (loss: Loss | undefined) => void): Zk {

@@ -1,23 +1,22 @@
-import t from 'tap'
+import type { Test } from 'tap'
 import type { Draft } from '../../../protocol/comment.js'
 import type { PostResult } from '../../../protocol/posts.js'
 import { InternalClient } from '../../../runtime/peers/client.js'
-import { noCassandra, startCassandra } from '../../support/cassandra.js'
+import type { TestCassandra } from '../../support/cassandra.js'
 import { postTo, startDispatcher } from '../../support/dispatcher.js'
 import { operate } from '../../support/operator.js'
 import { until } from '../../support/until.js'
 import { startZooKeeper } from '../../support/zookeeper.js'
 import { draft } from '../cast.js'
 
-t.setTimeout(235_000)
-
 const VIDEOS = ['a', 'b', 'c', 'd']
 
 const ready = (url: string) => fetch(`${url}/readyz`).then(async answer => (answer.ok ? 'ready' : ((await answer.json()) as { error: { message: string } }).error.message))
 const kindOf = (result: PostResult | undefined) => (!result ? 'none' : 'error' in result ? result.error.code : 'stored')
 
-t.test('two dispatchers on one Cassandra, from before its tables are made until it has been frozen', { skip: noCassandra, timeout: 230_000 }, async t => {
-  const [cassandra, zookeeper] = await Promise.all([startCassandra(t), startZooKeeper(t)])
+/** Two dispatchers on one Cassandra, from before its tables are made until it has been frozen. */
+export async function tryDispatchers(t: Test, cassandra: TestCassandra): Promise<void> {
+  const zookeeper = await startZooKeeper(t)
   const client = new InternalClient(undefined)
   t.teardown(() => client.close())
   const env = { STORE_URL: cassandra.url('live'), ZOOKEEPER_CONNECT: zookeeper.connect }
@@ -82,4 +81,4 @@ t.test('two dispatchers on one Cassandra, from before its tables are made until 
     }
     t.equal(stored, posted.length, 'one comment a key')
   }
-})
+}
