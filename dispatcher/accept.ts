@@ -1,8 +1,11 @@
 import { checkAuthor, checkBody, checkKey, checkVideoId, type Comment, type Draft, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
-import type { PostResult } from '../protocol/posts.js'
+import type { PostError, PostResult } from '../protocol/posts.js'
 import type { Clock } from '../runtime/clock.js'
+import { LastPosts } from './last-posts.js'
 import type { DispatcherMetrics } from './metrics.js'
+import { forbidden, slowModeMs, tooSoon } from './permission.js'
+import type { KnownState } from './recent-comments.js'
 import type { Rules } from './rules.js'
 import { StoreUnavailableError, type Outcome, type Store, type Stored, type Timed } from './store/store.js'
 
@@ -12,9 +15,11 @@ export interface AcceptDeps {
   /** What the site lets its viewers say. */
   readonly rules: Rules
   readonly metrics: DispatcherMetrics
-  /** A new comment, after its acknowledgement. @param asOf monotonic ms when its commit was asked for */
+  /** What the acts of these videos have come to; one that cannot be read is absent. Rejects with StoreUnavailableError. */
+  readonly states: (videoIds: readonly VideoId[]) => ReadonlyMap<VideoId, KnownState> | Promise<ReadonlyMap<VideoId, KnownState>>
+  /** A new entry, after its acknowledgement. @param asOf monotonic ms when its commit was asked for */
   readonly stored: (stored: Stored, asOf: number) => void
-  /** A key made this comment before. */
+  /** A key made this entry before. */
   readonly repeated: (comment: Comment) => void
   /** Something may have been stored in this video. */
   readonly doubtful: (videoId: VideoId) => void
@@ -29,13 +34,18 @@ const POST_OVERHEAD_BYTES = 200
 /** The one lane there is where the store does one append at a time. */
 const ALL_VIDEOS = ''
 
-type Refusal = Pick<LiveError, 'code' | 'message'>
+type Refusal = Pick<PostError, 'code' | 'message' | 'retryAfterSeconds'>
+type Judged = Waiting | undefined
 
 export const TOO_LATE: Refusal = { code: 'UNAVAILABLE', message: 'the post came too late to be stored in time' }
 
 /** A draft that must be in the store by its deadline, monotonic ms, or never. */
-export interface TimedPost extends Draft {
+export interface TimedPost extends Timed {
   readonly deadline: number
+  /** A moderator's: the state of its video does not hold for it. */
+  readonly exempt?: boolean | undefined
+  /** A token named the author. */
+  readonly signedIn?: boolean | undefined
 }
 
 /** Posts that share commits: a video's, or all, by what the store does at a time. */
@@ -45,7 +55,7 @@ interface Lane {
 }
 
 interface Waiting {
-  readonly draft: Timed
+  readonly draft: TimedPost
   readonly bytes: number
   readonly answer: (result: PostResult) => void
 }
@@ -56,6 +66,7 @@ interface Waiting {
  * bounded: beyond that a post is refused at once. */
 export class Accept {
   readonly #deps: AcceptDeps
+  readonly #lastPosts = new LastPosts()
   readonly #commitsAtOnce: number
   /** Those with posts that wait or are being committed. */
   readonly #lanes = new Map<string, Lane>()
@@ -75,8 +86,9 @@ export class Accept {
     return this.#bytes
   }
 
-  /** Each post's result, in order: an error is a result. */
-  accept(drafts: readonly Timed[]): Promise<PostResult[]> {
+  /** Each post's result, in order: an error is a result. An act is a post that no rule and no state refuses; its result's comment
+   * is its entry, without author and content. */
+  accept(drafts: readonly TimedPost[]): Promise<PostResult[]> {
     const results = drafts.map(draft => this.#enqueue(draft))
     this.#commitReady()
     return Promise.all(results)
@@ -87,9 +99,9 @@ export class Accept {
     if (this.#lanes.size > 0) await new Promise<void>(resolve => this.#whenIdle.push(resolve))
   }
 
-  #enqueue(unchecked: Timed): Promise<PostResult> {
+  #enqueue(unchecked: TimedPost): Promise<PostResult> {
     const { metrics, maxQueueBytes, rules } = this.#deps
-    let draft: Timed
+    let draft: TimedPost
     try {
       draft = check(unchecked)
     } catch (error) {
@@ -101,7 +113,7 @@ export class Accept {
       return Promise.resolve(this.#refuse(new LiveError('OVERLOADED', 'too many posts are waiting to be stored: try again in a moment')))
     }
     this.#bytes += bytes
-    const broken = rules.broken(draft)
+    const broken = draft.act ? undefined : rules.broken(draft)
     if (broken) return this.#refuseUnlessMade(draft, broken).finally(() => (this.#bytes -= bytes))
     metrics.accepted.inc()
     return new Promise(resolve => this.#laneOf(draft.videoId).queue.push({ draft, bytes, answer: resolve }))
@@ -109,7 +121,7 @@ export class Accept {
 
   /** A post that comes again under its key is answered as before, whatever the rules, or the memory of another dispatcher,
    * have become meanwhile. */
-  async #refuseUnlessMade(draft: Draft, broken: LiveError): Promise<PostResult> {
+  async #refuseUnlessMade(draft: Draft, broken: Refusal): Promise<PostResult> {
     try {
       const comment = await this.#deps.store.madeBy(draft)
       if (!comment) return this.#refuse(broken)
@@ -139,7 +151,9 @@ export class Accept {
   /** One commit, then the lane waits for its next turn. */
   async #commitNext(lane: Lane): Promise<void> {
     this.#committing++
-    await this.#commit(lane, lane.queue.splice(0, MAX_GROUP).filter(waiting => !this.#isLate(waiting)))
+    const group = lane.queue.splice(0, MAX_GROUP).filter(waiting => !this.#isLate(waiting))
+    const allowed = this.#allowed(lane, group)
+    await this.#commit(lane, allowed instanceof Promise ? await allowed : allowed)
     this.#committing--
     if (lane.queue.length > 0) this.#ready.push(lane)
     else this.#lanes.delete(lane.name)
@@ -153,6 +167,65 @@ export class Accept {
     if (deadline === undefined || this.#deps.clock.now() < deadline) return false
     this.#failOne(waiting, TOO_LATE)
     return true
+  }
+
+  /** Those that the state of their videos allows; the others are answered. At once where memory knows all that it takes. */
+  #allowed(lane: Lane, group: readonly Waiting[]): readonly Waiting[] | Promise<readonly Waiting[]> {
+    const videoIds = group.filter(({ draft }) => !draft.act).map(({ draft }) => draft.videoId)
+    if (videoIds.length === 0) return group
+    const states = this.#deps.states(videoIds)
+    if (!(states instanceof Promise)) return this.#judge(group, states)
+    return states.then(
+      read => this.#judge(group, read),
+      (error: unknown) => {
+        this.#fail(lane, group, error)
+        return []
+      },
+    )
+  }
+
+  #judge(group: readonly Waiting[], states: ReadonlyMap<VideoId, KnownState>): readonly Waiting[] | Promise<readonly Waiting[]> {
+    const judged = group.map(waiting => this.#judgeOne(waiting, states.get(waiting.draft.videoId)))
+    const allowed = (each: readonly Judged[]) => each.filter(waiting => waiting !== undefined)
+    return judged.some(each => each instanceof Promise) ? Promise.all(judged.map(async each => each)).then(allowed) : allowed(judged as readonly Judged[])
+  }
+
+  #judgeOne(waiting: Waiting, state: KnownState | undefined): Judged | Promise<Judged> {
+    const { draft } = waiting
+    if (draft.act) return waiting
+    if (!state) return void this.#failOne(waiting, new StoreUnavailableError('this video cannot be read'))
+    const refusal = forbidden(draft, state, this.#deps.clock.wall())
+    if (refusal) return void this.#refuseLate(waiting, refusal)
+    const slowMs = slowModeMs(draft, state)
+    return slowMs === 0 ? waiting : this.#judgeSlow(waiting, slowMs)
+  }
+
+  /** Another dispatcher may have stored the author's last comment: only the store can say that it is long enough ago. */
+  async #judgeSlow(waiting: Waiting, slowMs: number): Promise<Judged> {
+    const { draft } = waiting
+    const { videoId, authorId } = draft
+    const { clock, store } = this.#deps
+    const leftMs = (lastAt: number | undefined) => (lastAt ?? -Infinity) + slowMs - clock.wall()
+    const noted = this.#lastPosts.at(videoId, authorId)
+    if (leftMs(noted) > 0) return void this.#refuseLate(waiting, tooSoon(leftMs(noted)))
+    this.#lastPosts.note(videoId, authorId, clock.wall())
+    try {
+      const storedAt = await store.lastPostedAt(videoId, authorId)
+      if (leftMs(storedAt) <= 0) return waiting
+      this.#lastPosts.note(videoId, authorId, storedAt!)
+      return void this.#refuseLate(waiting, tooSoon(leftMs(storedAt)))
+    } catch (error) {
+      return void this.#failOne(waiting, this.#told(error))
+    }
+  }
+
+  /** The state of its video refuses a post that has waited, unless its key has made a comment before. */
+  #refuseLate({ draft, bytes, answer }: Waiting, refusal: Refusal): void {
+    this.#deps.rules.release(draft)
+    void this.#refuseUnlessMade(draft, refusal).then(result => {
+      this.#bytes -= bytes
+      answer(result)
+    })
   }
 
   async #commit(lane: Lane, group: readonly Waiting[]): Promise<void> {
@@ -184,8 +257,10 @@ export class Accept {
     if (outcome.kind !== 'created' && outcome.kind !== 'repeated') return this.#failOne(waiting, refusalOf(outcome))
     const { metrics } = this.#deps
     this.#bytes -= waiting.bytes
-    metrics.posts.inc({ code: outcome.kind })
-    if (outcome.kind === 'created') metrics.stored.inc()
+    if (!waiting.draft.act) {
+      metrics.posts.inc({ code: outcome.kind })
+      if (outcome.kind === 'created') metrics.stored.inc()
+    }
     waiting.answer({ comment: outcome.comment, created: outcome.kind === 'created' })
   }
 
@@ -205,7 +280,10 @@ export class Accept {
 
   #failOne({ draft, bytes, answer }: Waiting, error: Refusal): void {
     this.#bytes -= bytes
-    this.#deps.rules.release(draft)
+    if (!draft.act) {
+      this.#deps.rules.release(draft)
+      this.#lastPosts.forget(draft.videoId, draft.authorId)
+    }
     answer(this.#refuse(error))
   }
 
@@ -216,9 +294,9 @@ export class Accept {
     return new LiveError('INTERNAL', 'something is wrong on our side')
   }
 
-  #refuse({ code, message }: Refusal): PostResult {
+  #refuse({ code, message, retryAfterSeconds }: Refusal): PostResult {
     this.#deps.metrics.posts.inc({ code })
-    return { error: { code, message } }
+    return { error: { code, message, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) } }
   }
 }
 
@@ -226,6 +304,8 @@ function refusalOf(outcome: Exclude<Outcome, { comment: Comment }>): Refusal {
   switch (outcome.kind) {
     case 'reused':
       return new LiveError('KEY_REUSED', 'this Idempotency-Key was used with other content')
+    case 'missing':
+      return new LiveError('COMMENT_NOT_FOUND', 'there is no such comment')
     case 'expired':
       return TOO_LATE
     case 'failed':
@@ -236,7 +316,9 @@ function refusalOf(outcome: Exclude<Outcome, { comment: Comment }>): Refusal {
 }
 
 /** @throws LiveError BAD_… */
-function check({ videoId, authorId, authorName, content, key, deadline }: Timed): Timed {
+function check(post: TimedPost): TimedPost {
+  const { videoId, authorId, authorName, content, key, deadline, act, exempt, signedIn } = post
+  if (act) return post // checked with its order
   const name = authorName === undefined ? {} : { authorName: checkAuthor(authorName, 'authorName') }
-  return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), ...name, key: checkKey(key), deadline }
+  return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), ...name, key: checkKey(key), deadline, exempt, signedIn }
 }

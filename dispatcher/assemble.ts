@@ -60,7 +60,7 @@ export class DispatcherPart {
   /** Enters the registry. */
   announce(internalUrl: string): void {
     const { identity, clock, announceNode, standing } = this.#deps
-    const node: DispatcherNode = { ...identity, internalUrl, state: 'up', startedAt: clock.wall(), wire: WIRE_VERSION, ...standing?.announced }
+    const node: DispatcherNode = { ...identity, internalUrl, state: 'up', startedAt: clock.wall(), wire: WIRE_VERSION, entries: true, ...standing?.announced }
     this.#announced = { node, entry: announceNode(node) }
   }
 

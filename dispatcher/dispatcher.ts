@@ -1,4 +1,6 @@
+import type { ActRequest, ActResult } from '../protocol/acts.js'
 import type { VideoId } from '../protocol/comment.js'
+import { readEntry } from '../protocol/entry.js'
 import type { Cursor } from '../protocol/id.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostBatch, PostResult } from '../protocol/posts.js'
@@ -9,6 +11,7 @@ import { Budget } from '../runtime/limits/budget.js'
 import { Pauses } from '../runtime/pauses.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
 import { Accept } from './accept.js'
+import { Acts, type AuditRecord, type ErasedAuthor } from './acts.js'
 import { Forward, type ForwardTrace } from './forward.js'
 import { History, type HistoryPage, type HistoryQuery } from './history.js'
 import type { DispatcherMetrics } from './metrics.js'
@@ -20,7 +23,8 @@ import { RecentVideos } from './recent-videos.js'
 import { Route } from './route.js'
 import { Rules } from './rules.js'
 import type { Standing } from './standing.js'
-import { StoreUnavailableError, toWire, type Store, type Stored } from './store/store.js'
+import { States } from './states.js'
+import { StoreUnavailableError, toWire, type Place, type Store, type Stored } from './store/store.js'
 import { Sync } from './sync.js'
 import { Synced } from './synced.js'
 
@@ -44,6 +48,8 @@ export interface DispatcherDeps {
   readonly standing?: Pick<Standing, 'refused' | 'cannotStore'>
   /** What the site lets its viewers say; without, anything. */
   readonly rules?: Rules
+  /** Called for each act that is done here. */
+  readonly audit?: ((record: AuditRecord) => void) | undefined
   /** Optional hooks: called for each comment that is stored and forwarded. */
   readonly trace?: Trace | undefined
 }
@@ -69,6 +75,7 @@ interface Memory {
   readonly recentVideos: RecentVideos
   readonly sync: Sync
   readonly history: History
+  readonly states: States
 }
 
 const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRecentBytes: 128 << 20 }
@@ -91,6 +98,7 @@ export class Dispatcher {
   readonly #forward: Forward
   readonly #accept: Accept
   readonly #route: Route
+  readonly #acts: Acts
   readonly #failover: Failover
   readonly #pauses: Pauses
   /** What is stored here, for operators. */
@@ -117,6 +125,7 @@ export class Dispatcher {
       metrics,
       maxQueueBytes,
       onBug,
+      states: videoIds => this.#current().states.of(videoIds),
       stored: (stored, asOf) => this.#stored(stored, asOf),
       repeated: ({ videoId, id }) => forward.hint({ videoId, id }),
       doubtful: videoId => this.#current().recentVideos.doubt(videoId),
@@ -129,6 +138,7 @@ export class Dispatcher {
       ...peersIn(view, id => view.dispatcher(id)),
     })
     this.#route = new Route({ owners, failover: this.#failover, self: here, clock, send, metrics, accept: posts => accept.accept(posts) })
+    this.#acts = new Acts({ owners, failover: this.#failover, self: here, store, clock, send, metrics, isUpgraded: () => this.#isUpgraded(), accept: posts => accept.accept(posts), audit: deps.audit ?? (() => {}) })
     this.#memory = this.#newMemory()
     metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
     metrics.bytes('pipes', 'Comments that wait for edges and dispatchers.', () => forward.bytes)
@@ -145,18 +155,38 @@ export class Dispatcher {
    * @param lostMs what the batch waited before it was read */
   posts(batch: PostBatch, lostMs = 0): Promise<PostResult[]> {
     if (this.#deps.standing?.cannotStore !== undefined) return Promise.resolve(batch.posts.map(() => this.#cannotStore()))
-    const work = this.#route.posts(batch, lostMs)
-    this.#inHand.add(work)
-    const done = () => this.#inHand.delete(work)
-    work.then(done, done)
-    return work
+    return this.#keepInHand(this.#route.posts(batch, lostMs))
+  }
+
+  /** Acts here, or has the video's owner act. An error is a result. @param lostMs what it waited before it was read */
+  act(request: ActRequest, lostMs = 0): Promise<ActResult> {
+    if (this.#deps.standing?.cannotStore !== undefined) return Promise.resolve({ error: cannotStore() })
+    return this.#keepInHand(this.#acts.act(request, lostMs))
+  }
+
+  /** Deletes some of an author's comments in all videos. @param after of the call before
+   * @throws LiveError: it is to be repeated */
+  async eraseAuthor(authorId: string, actorId: string, after: string | undefined): Promise<ErasedAuthor> {
+    if (this.#deps.standing?.cannotStore !== undefined) throw new StoreUnavailableError(CANNOT_STORE)
+    return this.#keepInHand(this.#acts.eraseAuthor(authorId, actorId, after))
+  }
+
+  /** Who wrote a comment. @throws LiveError COMMENT_NOT_FOUND, for a deleted one too; StoreUnavailableError */
+  authorOf(place: Place): Promise<string> {
+    return this.#ofOneGeneration(() => this.#acts.authorOf(place))
   }
 
   /** What an edge has not got, room by room; a room may have no answer while the store is away.
+   * @param withStates the edge reads the states of videos too
    * @throws StoreUnavailableError when none has one */
-  sync(edge: MemberNode, requests: readonly SyncRequest[]): Promise<RoomAnswer[]> {
+  sync(edge: MemberNode, requests: readonly SyncRequest[], withStates = false): Promise<RoomAnswer[]> {
     this.#synced.saw(edge, requests.map(({ videoId }) => videoId))
-    return this.#ofOneGeneration(({ sync }) => sync.sync(edge.id, requests))
+    return this.#ofOneGeneration(async ({ sync, states }) => {
+      const answers = await sync.sync(edge.id, requests)
+      if (!withStates) return answers
+      const known = await Promise.resolve(states.of(answers.map(({ videoId }) => videoId))).catch(unlessAway)
+      return answers.map(answer => ({ ...answer, state: known?.get(answer.videoId) }))
+    })
   }
 
   /** @param wanted whether anyone still waits for it @throws StoreUnavailableError; LiveError RATE_LIMITED where too much is read */
@@ -173,7 +203,10 @@ export class Dispatcher {
   batch({ comments, hints }: Batch): void {
     if (this.#deps.standing?.refused !== undefined) return
     const { recentVideos } = this.#current()
-    for (const comment of comments) recentVideos.take(comment)
+    for (const comment of comments) {
+      recentVideos.take(comment)
+      this.#eraseFromPipes(comment)
+    }
     const now = this.#deps.clock.now()
     for (const hint of hints) recentVideos.hint(hint, now)
   }
@@ -206,6 +239,14 @@ export class Dispatcher {
     this.#forward.close()
     this.#failover.close()
     this.#pauses.close()
+  }
+
+  /** @returns the work */
+  #keepInHand<T>(work: Promise<T>): Promise<T> {
+    this.#inHand.add(work)
+    const done = () => this.#inHand.delete(work)
+    work.then(done, done)
+    return work
   }
 
   /** Resolves when the posts in hand are answered, or after POSTS_FIRST_MS. */
@@ -242,19 +283,27 @@ export class Dispatcher {
   #newMemory(): Memory {
     const { store, clock, metrics, limits } = this.#deps
     const recentVideos = new RecentVideos(limits?.maxRecentBytes ?? LIMITS.maxRecentBytes)
+    const sync = new Sync({ recentVideos, owners: this.#owners, store, reads: this.#reads, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) })
     return {
       generation: store.generation,
       since: clock.now(),
       recentVideos,
-      sync: new Sync({ recentVideos, owners: this.#owners, store, reads: this.#reads, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) }),
-      history: new History({ recentVideos, store, reads: this.#reads, clock, metrics }),
+      sync,
+      history: new History({ recentVideos, store, reads: this.#reads, clock, metrics, isCurrent: recent => sync.isCurrent(recent) }),
+      states: new States({ recentVideos, store, clock, isCompared: recent => sync.isCompared(recent), unerased: (videoId, target) => void this.#acts.finish(videoId, target) }),
     }
   }
 
   #cannotStore(): PostResult {
-    const { code, message } = new StoreUnavailableError('this dispatcher can store nothing at present')
-    this.#deps.metrics.posts.inc({ code })
-    return { error: { code, message } }
+    const error = cannotStore()
+    this.#deps.metrics.posts.inc({ code: error.code })
+    return { error }
+  }
+
+  /** Whether all who would be sent an act can read it. */
+  #isUpgraded(): boolean {
+    const { view } = this.#deps
+    return view.edges().every(({ entries }) => entries) && [...view.allDispatchers()].every(({ entries }) => entries)
   }
 
   #stored(stored: Stored, asOf: number): void {
@@ -266,7 +315,15 @@ export class Dispatcher {
       recentVideos.take(comment)
       recentVideos.compared(comment.videoId, comment.id, asOf) // rule 5: our own append is a comparison
     }
-    this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))
+    if (!stored.act) return this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))
+    this.#eraseFromPipes(comment)
+    const { view, self } = this.#deps
+    this.#forward.act(comment, [...view.allDispatchers()].filter(({ id }) => id !== self))
+  }
+
+  #eraseFromPipes({ videoId, json }: WireComment): void {
+    const entry = readEntry(videoId, json)
+    if (entry.kind === 'act' && entry.act.type === 'deleted') this.#forward.erase(videoId, entry.act.target)
   }
 
   /** In slices: there may be many recentVideos, and posts go on meanwhile. */
@@ -283,6 +340,17 @@ export class Dispatcher {
     const here = edgeId === undefined ? 0 : (view.holdingsOf(edgeId).get(videoId) ?? 0)
     return Math.max(0, view.viewersOf(videoId) - here)
   }
+}
+
+const CANNOT_STORE = 'this dispatcher can store nothing at present'
+
+function cannotStore(): Pick<StoreUnavailableError, 'code' | 'message'> {
+  const { code, message } = new StoreUnavailableError(CANNOT_STORE)
+  return { code, message }
+}
+
+function unlessAway(error: unknown): undefined {
+  if (!(error instanceof StoreUnavailableError)) throw error
 }
 
 function notTheStore(): StoreUnavailableError {

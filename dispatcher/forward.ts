@@ -1,7 +1,9 @@
 import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
 import { instanceKey, type MemberNode } from '../protocol/nodes.js'
-import { printComment, WIRE_VERSION, type Hint, type WireComment } from '../protocol/wire.js'
+import { erased } from '../protocol/entry.js'
+import type { CommentId } from '../protocol/id.js'
+import { parseComment, printComment, WIRE_VERSION, type Hint, type WireComment } from '../protocol/wire.js'
 import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
@@ -63,6 +65,24 @@ export class Forward {
     if (otherOwner) this.#dispatcherPipe(otherOwner).comment(line)
     const { trace } = this.#deps
     if (trace) for (const { id } of [...targets.values(), ...(otherOwner ? [otherOwner] : [])]) trace.forwarded(comment, id)
+  }
+
+  /** Sends an act to every edge that holds the video, and to these dispatchers: any of them may have in memory what it is about. */
+  act(act: WireComment, dispatchers: Iterable<MemberNode>): void {
+    this.comment(act, undefined)
+    const line = lineOf(act)
+    for (const dispatcher of dispatchers) this.#dispatcherPipe(dispatcher).comment(line)
+  }
+
+  /** Drops the text of a deleted comment from what waits. */
+  erase(videoId: VideoId, target: CommentId): void {
+    const replacement = (line: Line): Line | undefined => {
+      if (line.videoId !== videoId || line.id < target) return undefined
+      const comment = parseComment(line.bytes.toString('utf8', 0, line.bytes.length - 1))
+      const json = erased(videoId, comment.id, comment.json, target)
+      return json === undefined ? undefined : lineOf({ ...comment, json })
+    }
+    for (const { pipe } of this.#pipes.values()) pipe.replace(replacement)
   }
 
   /** To every edge that holds the video: it has at least this id. */

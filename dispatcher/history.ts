@@ -1,4 +1,5 @@
 import type { VideoId } from '../protocol/comment.js'
+import { readEntry } from '../protocol/entry.js'
 import { MAX_CURSOR, type Cursor } from '../protocol/id.js'
 import type { WireComment } from '../protocol/wire.js'
 import type { Clock } from '../runtime/clock.js'
@@ -28,6 +29,8 @@ export interface HistoryDeps {
   readonly reads: Budget
   readonly clock: Clock
   readonly metrics: DispatcherMetrics
+  /** Whether nothing has been stored above it: an act would change what lies below its head. */
+  readonly isCurrent: (recent: RecentComments) => Promise<boolean>
 }
 
 /** Rule 5: a page that reaches the newest comment comes from memory only if compared with the store so lately. */
@@ -35,8 +38,9 @@ const NEWEST_COMPARED_MS = 1_000
 /** Whose turn it is at the store: pages'. */
 const PAGES = ['pages']
 
-/** Pages of what was said: `before` newest first, `after` oldest first. What lies below the head held in memory never
- * changes, so only a page that reaches the newest comment needs a comparison. */
+/** Pages of what was said: `before` newest first, `after` oldest first. They have comments, and tombstones of those that were
+ * deleted, and no acts. A page that reaches the newest comment needs a comparison of its own; any other from memory needs what
+ * rule 5 asks for, since an act may have changed it. */
 export class History {
   readonly #deps: HistoryDeps
 
@@ -48,7 +52,8 @@ export class History {
   async page(videoId: VideoId, query: HistoryQuery, wanted?: () => boolean): Promise<HistoryPage> {
     const { recentVideos, metrics, reads } = this.#deps
     const recent = recentVideos.get(videoId)
-    const here = recent && this.#fromMemory(recent, query)
+    const isHere = recent && this.#fromMemory(recent, query) && (await this.#deps.isCurrent(recent))
+    const here = isHere ? this.#fromMemory(recent, query) : undefined
     metrics.historyPages.inc({ from: here ? 'memory' : 'store' })
     const found = here ?? (await reads.run(PAGES, () => this.#fromStore(videoId, query), wanted))
     const comments = found.slice(0, query.pageSize)
@@ -61,11 +66,11 @@ export class History {
     if (cursor !== undefined && cursor > recent.head) return undefined // rule 4
     if (direction === 'before') {
       if (cursor === undefined && !this.#isCompared(recent)) return undefined
-      const older = recent.between(0, cursor === undefined ? recent.head : cursor - 1)
+      const older = recent.between(0, cursor === undefined ? recent.head : cursor - 1).filter(isShown)
       return older.length > pageSize || recent.floor === 0 ? older.slice(-pageSize - 1).reverse() : undefined
     }
     if (!recent.reaches(cursor ?? 0)) return undefined
-    const newer = recent.between(cursor ?? 0, recent.head)
+    const newer = recent.between(cursor ?? 0, recent.head).filter(isShown)
     return newer.length > pageSize || this.#isCompared(recent) ? newer.slice(0, pageSize + 1) : undefined
   }
 
@@ -73,21 +78,35 @@ export class History {
     const { store, recentVideos, clock } = this.#deps
     const asOf = clock.now()
     const limit = pageSize + 1
-    const range: Range =
+    let range: Range =
       direction === 'before'
         ? { after: 0, until: cursor === undefined ? MAX_CURSOR : cursor - 1, newestFirst: true, limit }
         : { after: cursor ?? 0, until: MAX_CURSOR, newestFirst: false, limit }
-    const rows = (await store.page(videoId, range)).map(toWire)
+    let rows = (await store.page(videoId, range)).map(toWire)
     if (direction === 'before' && cursor === undefined) {
       for (const comment of rows.toReversed()) recentVideos.take(comment)
       recentVideos.compared(videoId, rows[0]?.id ?? 0, asOf)
     }
-    return rows
+    const shown = rows.filter(isShown)
+    // Acts among them have taken places.
+    while (shown.length < limit && rows.length === limit) {
+      const last = rows.at(-1)!.id
+      range = { ...range, ...(range.newestFirst ? { until: last - 1 } : { after: last }) }
+      rows = (await store.page(videoId, range)).map(toWire)
+      shown.push(...rows.filter(isShown))
+    }
+    return shown
   }
 
   #isCompared(recent: RecentComments): boolean {
     return this.#deps.clock.now() - recent.comparedAt <= NEWEST_COMPARED_MS
   }
+}
+
+/** Whether it is a comment, deleted or not. */
+function isShown({ videoId, json }: WireComment): boolean {
+  const { kind } = readEntry(videoId, json)
+  return kind === 'comment' || kind === 'tombstone'
 }
 
 /** The public comment of an event's JSON. */

@@ -89,6 +89,7 @@ async function run(config: DispatcherConfig): Promise<void> {
     metrics: new DispatcherMetrics(metrics),
     onBug,
     standing,
+    audit: record => log.info(record, 'act'),
     trace: log.isLevelEnabled('debug')
       ? {
           stored: ({ videoId, id }) => log.debug({ videoId, id: String(id) }, 'comment_stored'),

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { ActType } from '../protocol/entry.js'
 import { LoopDelay } from '../runtime/loop-delay.js'
 import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 
@@ -21,6 +22,7 @@ export class DispatcherMetrics {
   readonly syncComments: Counter
   readonly historyPages: Counter<'from'>
   readonly readsRefused: Counter
+  readonly acts: Counter<'type'>
   readonly loopDelay: LoopDelay
   readonly #registry: Registry
 
@@ -49,9 +51,12 @@ export class DispatcherMetrics {
 
     this.readsRefused = counter('reads_refused', 'Pages of history and replays refused, since too many were waiting for the store.')
 
+    this.acts = new Counter({ name: 'live_acts_total', help: 'Acts done by this dispatcher: comments deleted or pinned, settings changed, authors banned or let in again.', labelNames: ['type'], registers: [registry] })
+
     // Starts at 0: an alert on a rate does not see the first event of a counter that appears with it.
     for (const code of ['created', 'OVERLOADED', 'STORE_UNAVAILABLE']) this.posts.inc({ code }, 0)
     for (const from of ['memory', 'store', 'none']) this.syncRooms.inc({ from }, 0)
+    for (const type of ['deleted', 'pinned', 'settings', 'author-banned'] satisfies ActType[]) this.acts.inc({ type }, 0)
     for (const from of ['memory', 'store']) this.historyPages.inc({ from }, 0)
   }
 

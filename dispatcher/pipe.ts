@@ -13,6 +13,9 @@ export interface Line {
   readonly bytes: Buffer
 }
 
+/** A line in place of one that waits; undefined: it stays. */
+export type Replace = (line: Line) => Line | undefined
+
 /** Sends a body to a node and answers with its answer's body. Rejects with a PeerError. */
 export type Send = (target: MemberNode, path: string, body: Buffer | string, timeoutMs: number, headers?: Readonly<Record<string, string>>) => Promise<Buffer>
 
@@ -89,6 +92,15 @@ export class Pipe {
     if (this.#closed) return
     this.#keepHint(hint)
     this.#next()
+  }
+
+  /** Looks at each line that waits. A batch under way is left to itself: what follows it tells the target. */
+  replace(replacement: Replace): void {
+    this.#lines = this.#lines.map(line => {
+      const other = replacement(line)
+      if (other) this.#bytes += other.bytes.length - line.bytes.length
+      return other ?? line
+    })
   }
 
   /** Drops what waits; a batch under way is left to itself. */

@@ -2,6 +2,7 @@ import type { VideoId } from '../protocol/comment.js'
 import type { Cursor } from '../protocol/id.js'
 import type { Hint, WireComment } from '../protocol/wire.js'
 import { RecentComments } from './recent-comments.js'
+import type { StoredState } from './store/store.js'
 
 /** About what a video and a comment cost in memory besides the JSON. */
 const VIDEO_OVERHEAD_BYTES = 400
@@ -40,6 +41,11 @@ export class RecentVideos {
   /** The store was asked at time `at` and said `head`. */
   compared(videoId: VideoId, head: Cursor, at: number): RecentComments {
     return this.#change(videoId, head, recent => recent.compared(head, at))
+  }
+
+  /** The store was asked at time `at` what the video's acts have come to. */
+  learn(videoId: VideoId, state: StoredState, at: number): void {
+    this.compared(videoId, state.head, at).learn(state)
   }
 
   /** Another dispatcher says at time `at` that this id is stored. Kept of any video: a comparison may be on its way. */

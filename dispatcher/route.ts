@@ -94,7 +94,7 @@ export class Route {
   async #send(owner: MemberNode, posts: readonly TimedPost[], timeoutMs: number): Promise<PostResult[]> {
     const { clock, send, metrics } = this.#deps
     const now = clock.now()
-    const batch: PostBatch = { passedOn: true, posts: posts.map(({ deadline, ...draft }) => ({ ...draft, leftMs: Math.max(0, Math.round(Math.min(deadline - now, timeoutMs))) })) }
+    const batch: PostBatch = { passedOn: true, entries: true, posts: posts.map(({ deadline, ...draft }) => ({ ...draft, leftMs: Math.max(0, Math.round(Math.min(deadline - now, timeoutMs))) })) }
     const results = parseResults(await send(owner, '/internal/posts', printPosts(batch), timeoutMs, READS))
     if (results.length !== posts.length) throw new PeerError('status', `${posts.length} posts, ${results.length} results`)
     metrics.passedOn.inc(posts.length)

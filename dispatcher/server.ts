@@ -1,9 +1,11 @@
-import { checkVideoId } from '../protocol/comment.js'
+import { z } from 'zod'
+import { parseActRequest, printActResult } from '../protocol/acts.js'
+import { checkAuthor, checkVideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { parseCursor } from '../protocol/id.js'
 import { DEFAULT_PAGE_SIZE, MAX_CALL_BYTES, MAX_PAGE_SIZE } from '../protocol/limits.js'
 import type { MemberNode } from '../protocol/nodes.js'
-import { asRead, parsePosts, printResults, READS_HEADER } from '../protocol/posts.js'
+import { asRead, isRead, parsePosts, printResults, READS_ENTRIES, READS_HEADER } from '../protocol/posts.js'
 import { parseBatch, parseReplay, parseSync, printAnswers, WireError } from '../protocol/wire.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { json, type Reply } from '../runtime/http/reply.js'
@@ -14,6 +16,7 @@ import type { HistoryQuery } from './history.js'
 const MAX_REPLAY_BYTES = 1024
 /** Videos that operators are shown the rates of. */
 const RATED_VIDEOS = 100
+const MAX_ACT_BYTES = 16 * 1024
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
 
@@ -23,12 +26,27 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
     const reads = exchange.header(READS_HEADER)
     const lostMs = dispatcher.lostMs()
     const batch = parsePosts(await exchange.body(MAX_CALL_BYTES))
-    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printResults(asRead(await dispatcher.posts(batch, lostMs), reads)) }
+    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printResults(asRead(await dispatcher.posts(batch, lostMs), reads, batch.entries)) }
+  })
+  router.route('POST', '/internal/acts', async exchange => {
+    const lostMs = dispatcher.lostMs()
+    const request = parseActRequest(await exchange.body(MAX_ACT_BYTES))
+    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printActResult(await dispatcher.act(request, lostMs)) }
+  })
+  router.route('POST', '/internal/erase-author', async exchange => {
+    const { authorId, actorId, after } = erasureOf(await exchange.body(MAX_ACT_BYTES))
+    return json(await dispatcher.eraseAuthor(checkAuthor(authorId, 'authorId'), checkAuthor(actorId, 'actorId'), after ?? undefined))
+  })
+  router.route('GET', '/internal/comments/:videoId/:id', async exchange => {
+    const id = parseCursor(exchange.parameter(1))
+    if (!id) throw new LiveError('COMMENT_NOT_FOUND', 'there is no such comment')
+    return json({ authorId: await dispatcher.authorOf({ videoId: checkVideoId(exchange.parameter(0)), id }) })
   })
   router.route('POST', '/internal/sync', async exchange => {
     const edge = edgeOf(exchange)
+    const withStates = isRead(exchange.header(READS_HEADER), READS_ENTRIES)
     const requests = readable(parseSync, await exchange.body(MAX_CALL_BYTES))
-    return text(printAnswers(await dispatcher.sync(edge, requests)))
+    return text(printAnswers(await dispatcher.sync(edge, requests, withStates)))
   })
   router.route('POST', '/internal/replay', async exchange => {
     const request = readable(parseReplay, await exchange.body(MAX_REPLAY_BYTES))
@@ -42,6 +60,17 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
   router.route('GET', '/internal/history/:videoId', async exchange => {
     return json(await dispatcher.history(checkVideoId(exchange.parameter(0)), queryOf(exchange.query), () => !exchange.aborted))
   })
+}
+
+const erasure = z.object({ authorId: z.string(), actorId: z.string(), after: z.string().nullish() })
+
+/** Whose comments to delete, and who orders it. @throws LiveError BAD_REQUEST */
+function erasureOf(bytes: Buffer): z.infer<typeof erasure> {
+  try {
+    return erasure.parse(JSON.parse(bytes.toString()))
+  } catch (cause) {
+    throw new LiveError('BAD_REQUEST', 'the body must be {"authorId", "actorId", "after"}', { cause })
+  }
 }
 
 /** Who syncs, from the headers. @throws LiveError BAD_REQUEST */

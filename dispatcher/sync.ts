@@ -44,7 +44,7 @@ export class Sync {
     this.#deps = deps
   }
 
-  /** In no certain order. A room whose video alone cannot be read has none. @param edgeId who asks
+  /** In no certain order, without the states of the videos. A room whose video alone cannot be read has none. @param edgeId who asks
    * @throws StoreUnavailableError when the store is away and no room could be answered from memory */
   async sync(edgeId: string, requests: readonly SyncRequest[]): Promise<RoomAnswer[]> {
     const { recentVideos, store, clock, metrics } = this.#deps
@@ -61,7 +61,7 @@ export class Sync {
     const rest: SyncRequest[] = []
     for (const request of requests) {
       const recent = recentVideos.get(request.videoId)
-      if (recent && holds(recent, request) && this.#isCompared(recent)) answer(request, 'memory', recent.head, after(recent, request))
+      if (recent && holds(recent, request) && this.isCompared(recent)) answer(request, 'memory', recent.head, after(recent, request))
       else rest.push(request)
     }
     if (rest.length === 0) return answers
@@ -100,20 +100,19 @@ export class Sync {
     return answers
   }
 
-  /** The newest `limit` in (after, until], at most MAX_REPLAY. What lies at or below the head held in memory never changes,
-   * so that needs no comparison; an `until` above the head is read from the store (rule 4).
+  /** The newest `limit` in (after, until], at most MAX_REPLAY. An `until` above the head is read from the store (rule 4). What lies at
+   * or below the head changes only by an act, which has an id above it: a comparison reveals that there was none.
    * @param wanted whether anyone still waits for it @throws StoreUnavailableError; LiveError RATE_LIMITED */
   async replay({ videoId, after, until, limit }: ReplayRequest, wanted?: () => boolean): Promise<RoomAnswer> {
     const { recentVideos, metrics, reads } = this.#deps
     const most = Math.min(limit, MAX_REPLAY)
     const others = this.#deps.viewersElsewhere(videoId, undefined)
     const recent = recentVideos.get(videoId)
-    if (recent && until <= recent.head) {
+    const isHere = () => recent !== undefined && until <= recent.head && (after >= recent.floor || recent.between(after, until).length > most)
+    if (recent && isHere() && (await this.isCurrent(recent)) && isHere()) {
       const here = recent.between(after, until)
-      if (after >= recent.floor || here.length > most) {
-        metrics.syncRooms.inc({ from: 'memory' })
-        return { videoId, head: recent.head, others, from: 'memory', more: here.length > most, comments: here.slice(-most) }
-      }
+      metrics.syncRooms.inc({ from: 'memory' })
+      return { videoId, head: recent.head, others, from: 'memory', more: here.length > most, comments: here.slice(-most) }
     }
     const { rows, head } = await reads.run(REPLAYS, () => this.#replayFromStore(videoId, { after, until, newestFirst: true, limit: most + 1 }), wanted)
     metrics.syncRooms.inc({ from: 'store' })
@@ -128,8 +127,25 @@ export class Sync {
     return { rows, head: Math.max(lastId, rows[0]?.id ?? 0) }
   }
 
+  /** Whether nothing has been stored above it, as far as rule 5 asks for, by a comparison where there was none lately. While the
+   * store is away it counts as current. */
+  async isCurrent(recent: RecentComments): Promise<boolean> {
+    return this.isCompared(recent) || this.#compare(recent)
+  }
+
+  async #compare({ videoId }: RecentComments): Promise<boolean> {
+    const { store, clock, recentVideos } = this.#deps
+    const asOf = clock.now()
+    const heads = await store.lastIds([videoId]).catch(unlessAway)
+    if (!heads) return true
+    const head = heads.get(videoId)
+    if (head === undefined || head > (recentVideos.get(videoId)?.head ?? 0)) return false
+    recentVideos.compared(videoId, head, asOf)
+    return true
+  }
+
   /** Rule 5. */
-  #isCompared(recent: RecentComments): boolean {
+  isCompared(recent: RecentComments): boolean {
     const age = this.#deps.clock.now() - recent.comparedAt
     return age <= COMPARED_UNSETTLED_MS || (age <= COMPARED_MS && this.#deps.owners.settled(recent.videoId))
   }
@@ -138,6 +154,10 @@ export class Sync {
 /** A room whose video alone cannot be read has no answer, and leaves the others theirs. */
 function unlessAlone(error: unknown): void {
   if (!(error instanceof StoreUnavailableError) || error.videoId === undefined) throw error
+}
+
+function unlessAway(error: unknown): undefined {
+  if (!(error instanceof StoreUnavailableError)) throw error
 }
 
 /** Rule 4: no id it names is above the head; and memory reaches back to what it has. */

@@ -53,6 +53,8 @@ const edgeSchema = z.object({
   startedAt: z.number(),
   version: plain(0, 64),
   wire: z.int(),
+  /** True: it knows acts as well as comments. */
+  entries: z.boolean().optional(),
 })
 export type EdgeNode = z.infer<typeof edgeSchema>
 
@@ -77,7 +79,7 @@ const dispatcherSchema = edgeSchema.omit({ publicUrl: true, capacity: true, view
 })
 export type DispatcherNode = z.infer<typeof dispatcherSchema>
 
-const gatewaySchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true, publicUrl: true, viewers: true, state: true, startedAt: true, version: true, wire: true })
+const gatewaySchema = edgeSchema.pick({ id: true, instance: true, internalUrl: true, publicUrl: true, viewers: true, state: true, startedAt: true, version: true, wire: true, entries: true })
 /** A gateway is there for operators alone: no part looks at it. */
 export type GatewayNode = z.infer<typeof gatewaySchema>
 

@@ -1,15 +1,17 @@
 import type { Buffer } from 'node:buffer'
 import { isVideoId, type VideoId } from './comment.js'
+import { parseState, printState, type VideoState } from './entry.js'
 import { parseCursor, type CommentId, type Cursor } from './id.js'
 
 /** Dispatchers and edges exchange lines of text: one item per line, fields separated by one space, a comment's JSON
  * last. A comment is encoded once, where it is stored; from then on its JSON is copied.
  *
- *   C <videoId> <prev> <id> <json>          a comment and the id stored just before it
+ *   C <videoId> <prev> <id> <json>          an entry, mostly a comment, and the id stored just before it
  *   H <videoId> <id>                        a hint: this video has at least this id
  *   S <videoId> <last|-> <want|->           a sync request: I have all up to last, I know of want
  *   P <videoId> <after> <until> <limit>     a replay request: the newest `limit` in (after, until]
  *   R <videoId> <head> <others> <from> <end|more>   opens the answer to an S or a P; its C lines follow
+ *   T <videoId> <json>                      after the R line of an S: the video's state, for whoever reads entries
  *
  * Ids are decimal. A line of any other form is a WireError: the whole message is refused. */
 export const WIRE_VERSION = 1
@@ -20,13 +22,13 @@ export const TO_HEADER = 'x-live-to'
 export const NONCE_HEADER = 'x-live-nonce'
 export const PROOF_HEADER = 'x-live-proof'
 
-/** A stored comment as it travels: its place in the chain and its line of JSON. */
+/** A stored entry, mostly a comment, as it travels: its place in the chain and its line of JSON. */
 export interface WireComment {
   readonly videoId: VideoId
   /** The id stored just before it in its video, 0 for the first. It comes from the store alone (rule 1). */
   readonly prev: Cursor
   readonly id: CommentId
-  /** `toEventJson` of the comment. */
+  /** `toEventJson` of a comment; entry.ts has the other entries. */
   readonly json: string
 }
 
@@ -69,6 +71,8 @@ export interface RoomAnswer {
   readonly from: 'store' | 'memory'
   /** The range has comments that were not sent: above the last one for a sync, below the first for a replay. */
   readonly more: boolean
+  /** The video's settings and pinned comment, at `head` or later; undefined where they are not known or not asked for. */
+  readonly state?: VideoState | undefined
   /** Ascending. */
   readonly comments: WireComment[]
 }
@@ -95,8 +99,9 @@ export function printReplay({ videoId, after, until, limit }: ReplayRequest): st
 
 export function printAnswers(answers: readonly RoomAnswer[]): string {
   let text = ''
-  for (const { videoId, head, others, from, more, comments } of answers) {
+  for (const { videoId, head, others, from, more, state, comments } of answers) {
     text += `R ${videoId} ${head} ${others} ${from} ${more ? 'more' : 'end'}\n`
+    if (state) text += `T ${videoId} ${printState(state)}\n`
     for (const comment of comments) text += printComment(comment)
   }
   return text
@@ -136,13 +141,19 @@ export function parseReplay(bytes: Buffer): ReplayRequest {
 
 /** @throws WireError */
 export function parseAnswers(bytes: Buffer): RoomAnswer[] {
-  const answers: RoomAnswer[] = []
+  const answers: (RoomAnswer & { state?: VideoState })[] = []
   for (const line of linesOf(bytes)) {
     if (line.startsWith('C ')) {
       const comment = parseComment(line)
       const answer = answers.at(-1)
       if (answer?.videoId !== comment.videoId || comment.id <= (answer.comments.at(-1)?.id ?? 0)) throw unreadable(line)
       answer.comments.push(comment)
+      continue
+    }
+    if (line.startsWith('T ')) {
+      const answer = answers.at(-1)
+      if (!answer || answer.state || answer.comments.length > 0) throw unreadable(line)
+      answer.state = parseStateLine(line, answer.videoId)
       continue
     }
     const [kind, videoId, head, others, from, end] = fields(line, 6)
@@ -165,7 +176,8 @@ function linesOf(bytes: Buffer): string[] {
   return lines
 }
 
-function parseComment(line: string): WireComment {
+/** Reads a `C` line without its line feed. @throws WireError */
+export function parseComment(line: string): WireComment {
   const a = line.indexOf(' ', 2)
   const b = line.indexOf(' ', a + 1)
   const c = line.indexOf(' ', b + 1)
@@ -176,6 +188,13 @@ function parseComment(line: string): WireComment {
   const id = cursor(line.slice(b + 1, c), line)
   if (id <= prev) throw unreadable(line) // it would lead the chain back
   return { videoId: video(line.slice(2, a), line), prev, id, json }
+}
+
+function parseStateLine(line: string, videoId: VideoId): VideoState {
+  const start = `T ${videoId} `
+  const state = line.startsWith(start) ? parseState(videoId, line.slice(start.length)) : undefined
+  if (!state) throw unreadable(line)
+  return state
 }
 
 /** Whether it is the JSON of an object without a carriage return, which would end an event's line early. History parses it. */

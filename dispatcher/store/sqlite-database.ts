@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
-import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
-import { MAX_CURSOR, nextId, type Cursor } from '../../protocol/id.js'
+import type { Comment, VideoId } from '../../protocol/comment.js'
+import { actFields, readAct, DEFAULT_SETTINGS, type Act, type Settings } from '../../protocol/entry.js'
+import { MAX_CURSOR, nextId, type CommentId, type Cursor } from '../../protocol/id.js'
 import { closeStoreFiles } from './closed-files.js'
 import { KEY_AGES, KeyExpiry } from './key-expiry.js'
+import { keyHash } from './key-hash.js'
 import { FileMovedError, OpenFiles, placeOf } from './open-files.js'
 import type { StoreFile } from './store-file.js'
-import type { Outcome, Range, Stored } from './store.js'
+import { blank, type Found, type Outcome, type Place, type Range, type Stored, type StoredState, type Timed } from './store.js'
 
 /** The schema's version, in SQLite's `user_version`. Each step of `STEPS` brings a file from its index to the next. */
 export const SCHEMA_VERSION = 2
@@ -41,7 +43,21 @@ const TABLES: Readonly<Record<string, string>> = {
   key_ages: KEY_AGES,
   // One row: who the store is, where it was accepted, and a place to write to where only that is to be tried.
   store: 'CREATE TABLE store (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, generation TEXT NOT NULL, accepted TEXT, probe BLOB)',
+  // What the acts of a video have come to.
+  video_states: 'CREATE TABLE video_states (video_id TEXT PRIMARY KEY, settings TEXT, pinned INTEGER) WITHOUT ROWID',
+  bans: 'CREATE TABLE bans (video_id TEXT NOT NULL, author_id TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (video_id, author_id)) WITHOUT ROWID',
 }
+
+/** Columns beside the schema. Software that knows nothing of them leaves them NULL, and reads an act or a deleted comment as
+ * a comment without author and content.
+ * `entry`: NULL for a comment, else JSON: an act, or `deletedBy` with the id of the act that deleted it.
+ * `said`: a hash of what was said under the key. */
+const COLUMNS: readonly (readonly [table: string, column: string, type: string])[] = [
+  ['comments', 'entry', 'TEXT'],
+  ['keys', 'said', 'BLOB'],
+]
+/** Rows that one call looks at in search of an author's comments. */
+const SEARCHED_ROWS = 5_000
 /** As much as a post or two: a disk that is nearly full takes less. */
 const PROBE_BYTES = 32 * 1024
 /** SQLite checks about 1 GB a second of a file that is in memory, and less from a disk. */
@@ -62,6 +78,7 @@ interface Row {
   readonly author_name: unknown
   readonly content: unknown
   readonly created_at: unknown
+  readonly entry: unknown
 }
 
 /** A page or a row cannot be read, or holds what it should not: other videos may be well. */
@@ -87,6 +104,11 @@ export class FileMissingError extends Error {
 /** The file is of another generation than when it was opened. */
 class GenerationError extends Error {
   readonly code = 'GENERATION_CHANGED'
+}
+
+/** Another connection reads, or writes, what is to be moved out of the log. */
+class LogBusyError extends Error {
+  readonly code = 'SQLITE_BUSY'
 }
 
 /** A row holds what no version of this software writes. */
@@ -130,6 +152,7 @@ export class SqliteDatabase {
       this.#db.pragma('synchronous = FULL') // an fsync before each acknowledgement
       this.#db.pragma('journal_size_limit = 67108864')
       this.#db.pragma('cell_size_check = ON') // a damaged page is found before it is used
+      this.#db.pragma('secure_delete = ON') // what was deleted is overwritten
       migrate(this.#db, path)
       this.#statements = prepare(this.#db)
       this.#keyExpiry = new KeyExpiry(this.#db)
@@ -191,7 +214,7 @@ export class SqliteDatabase {
 
   /** All drafts in one transaction. What hits damage fails with its video, and the others are stored.
    * @throws CommitError, or an error of SQLite or FileMovedError after which nothing is stored */
-  append(drafts: readonly Draft[], nowMs: number): Outcome[] {
+  append(drafts: readonly Timed[], nowMs: number): Outcome[] {
     this.#files.check()
     this.#keyExpiry?.commitsAt(nowMs)
     const damaged = new Map<VideoId, string>()
@@ -216,15 +239,15 @@ export class SqliteDatabase {
     return this.#newestKey
   }
 
-  madeBy({ videoId, authorId, content, key }: Draft): Comment | undefined {
-    const first = this.#first(videoId, authorId, key)
-    return first?.content === content ? first : undefined
+  madeBy(draft: Timed): Comment | undefined {
+    const first = this.#first(draft)
+    return first?.kind === 'repeated' ? first.comment : undefined
   }
 
   page(videoId: VideoId, { after, until, newestFirst, limit }: Range): Stored[] {
     const { descending, ascending } = this.#statements
     const rows = (newestFirst ? descending : ascending).all(videoId, after, until, limit)
-    const page = rows.map(row => storedOf(videoId, row))
+    const page = rows.map(row => this.#pinnedIn(storedOf(videoId, row)))
     for (let i = 1; i < page.length; i++) {
       const [before, after] = newestFirst ? [page[i]!, page[i - 1]!] : [page[i - 1]!, page[i]!]
       if (before.comment.id >= after.comment.id) throw new RowDamagedError('the ids of a page do not ascend')
@@ -237,12 +260,46 @@ export class SqliteDatabase {
     return cursorOf(this.#statements.lastId.get(videoId, MAX_CURSOR) ?? 0)
   }
 
+  /** @param nowMs bans that ended before do not count */
+  state(videoId: VideoId, nowMs: number): StoredState {
+    const { videoState, bans } = this.#statements
+    const row = videoState.get(videoId)
+    const pinned = typeof row?.pinned === 'number' ? this.#commentAt(videoId, row.pinned) : undefined
+    return {
+      settings: typeof row?.settings === 'string' ? settingsOf(row.settings) : DEFAULT_SETTINGS,
+      pinned,
+      head: this.lastId(videoId),
+      bans: new Map(bans.all(videoId, nowMs).map(({ author_id, until }) => [author_id, until])),
+      unerased: [], // the act and the erasure are one transaction
+    }
+  }
+
+  /** Moves what was committed out of the log, in which the former pages are. @throws LogBusyError while another connection is in
+   * the way */
+  truncateLog(): void {
+    this.#files.check()
+    const [{ busy } = { busy: 1 }] = this.#db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
+    if (busy !== 0) throw new LogBusyError('the log is in use')
+  }
+
+  lastPostedAt(videoId: VideoId, authorId: string): number | undefined {
+    return this.#statements.lastPostedAt.get(videoId, authorId) ?? undefined
+  }
+
+  commentsBy(authorId: string, after: string | undefined): Found {
+    const [videoId = '', id = '0'] = after?.split(' ') ?? []
+    const rows = this.#statements.places.all(videoId, Number(id), SEARCHED_ROWS)
+    const last = rows.at(-1)
+    const places = rows.filter(row => row.author_id === authorId && row.entry === null).map((row): Place => ({ videoId: row.video_id, id: cursorOf(row.id) }))
+    return { places, after: last && rows.length === SEARCHED_ROWS ? `${last.video_id} ${cursorOf(last.id)}` : undefined }
+  }
+
   close(): void {
     this.#db.close()
   }
 
   /** @throws DamageError; CommitError; another error of SQLite */
-  #transact(drafts: readonly Draft[], append: (draft: Draft) => Outcome): Outcome[] {
+  #transact(drafts: readonly Timed[], append: (draft: Timed) => Outcome): Outcome[] {
     this.#newestKey = 0
     this.#statements.begin.run()
     let outcomes: Outcome[]
@@ -271,11 +328,12 @@ export class SqliteDatabase {
   }
 
   /** Looks where each draft would go, so that damage to many videos is known at once. */
-  #findDamage(drafts: readonly Draft[], damaged: Map<VideoId, string>): void {
-    for (const { videoId, authorId, key } of drafts) {
+  #findDamage(drafts: readonly Timed[], damaged: Map<VideoId, string>): void {
+    for (const draft of drafts) {
+      const { videoId } = draft
       if (damaged.has(videoId)) continue
       try {
-        this.#first(videoId, authorId, key)
+        this.#first(draft)
         this.#statements.newestId.get(videoId)
       } catch (error) {
         if (!isDamage(error)) throw error
@@ -285,27 +343,80 @@ export class SqliteDatabase {
   }
 
   /** One statement at a time finds the last id anew: the drafts before it are already in. */
-  #appendOne({ videoId, authorId, authorName, content, key }: Draft, nowMs: number): Outcome {
+  #appendOne(draft: Timed, nowMs: number): Outcome {
     const { newestId, insertComment, insertKey } = this.#statements
-    const first = this.#first(videoId, authorId, key)
-    if (first) return first.content === content ? { kind: 'repeated', comment: first } : { kind: 'reused' }
+    const { videoId, authorId, authorName, content, key, act } = draft
+    const done = this.#first(draft) ?? (act && this.#refused(videoId, act))
+    if (done) return done
     const last = newestId.get(videoId) ?? 0
     if (typeof last === 'number' && last >= MAX_CURSOR) return { kind: 'failed', reason: 'IDS_EXHAUSTED' }
     const prev = cursorOf(last)
     const id = nextId(nowMs, prev)
-    insertComment.run(videoId, id, prev, authorId, authorName ?? null, content, nowMs)
-    this.#newestKey = Number(insertKey.run(videoId, authorId, key, id, nowMs).lastInsertRowid)
-    return { kind: 'created', comment: { id, videoId, authorId, ...nameOf(authorName), content, createdAt: nowMs }, prev }
+    const comment: Comment = act ? blank({ videoId, id, createdAt: nowMs }) : { id, videoId, authorId, ...nameOf(authorName), content, createdAt: nowMs }
+    insertComment.run(videoId, id, prev, comment.authorId, comment.authorName ?? null, comment.content, nowMs, act ? JSON.stringify(actFields(act)) : null)
+    this.#newestKey = Number(insertKey.run(videoId, authorId, key, id, nowMs, keyHash(draft)).lastInsertRowid)
+    if (!act) return { kind: 'created', comment, prev }
+    this.#carryOut(videoId, id, act, nowMs)
+    return { kind: 'created', ...this.#pinnedIn({ comment, prev, act }) }
   }
 
-  /** What the key has made. */
-  #first(videoId: VideoId, authorId: string, key: string): Comment | undefined {
+  /** Why there is nothing to do. */
+  #refused(videoId: VideoId, act: Act): Outcome | undefined {
+    if ((act.type !== 'deleted' && act.type !== 'pinned') || act.target === undefined) return undefined
+    const row = this.#statements.findComment.get(videoId, act.target)
+    const target = row && storedOf(videoId, row)
+    if (!target || target.act) return { kind: 'missing' }
+    if (target.deletedBy === undefined) return undefined
+    if (act.type === 'pinned') return { kind: 'missing' }
+    return { kind: 'repeated', comment: blank({ videoId, id: target.deletedBy, createdAt: target.comment.createdAt }) }
+  }
+
+  #carryOut(videoId: VideoId, id: CommentId, act: Act, nowMs: number): void {
+    const { blankComment, unpin, setPinned, setSettings, setBan, endBans } = this.#statements
+    switch (act.type) {
+      case 'deleted':
+        blankComment.run(JSON.stringify({ deletedBy: String(id) }), videoId, act.target)
+        unpin.run(videoId, act.target)
+        return
+      case 'pinned':
+        setPinned.run(videoId, act.target ?? null)
+        return
+      case 'settings':
+        setSettings.run(videoId, JSON.stringify(act.settings))
+        return
+      case 'author-banned':
+        setBan.run(videoId, act.authorId, act.until)
+        endBans.run(videoId, nowMs)
+    }
+  }
+
+  /** With the comment that it pins, as far as that is still there. */
+  #pinnedIn(stored: Stored): Stored {
+    if (stored.act?.type !== 'pinned' || stored.act.target === undefined) return stored
+    const pinned = this.#commentAt(stored.comment.videoId, stored.act.target)
+    return pinned ? { ...stored, pinned } : stored
+  }
+
+  #commentAt(videoId: VideoId, id: CommentId): Comment | undefined {
+    const row = this.#statements.findComment.get(videoId, id)
+    const stored = row && storedOf(videoId, row)
+    return stored && !stored.act && stored.deletedBy === undefined ? stored.comment : undefined
+  }
+
+  /** What the key has made, where it has made something. */
+  #first(draft: Timed): Extract<Outcome, { kind: 'repeated' | 'reused' }> | undefined {
     const { findKey, findComment } = this.#statements
-    const id = findKey.get(videoId, authorId, key)
-    if (id === undefined) return undefined
-    const row = findComment.get(videoId, id)
+    const { videoId, authorId, authorName, key, content, act } = draft
+    const made = findKey.get(videoId, authorId, key)
+    if (made === undefined) return undefined
+    const row = findComment.get(videoId, made.id)
     if (!row) throw new RowDamagedError('a key names a comment that is not there')
-    return storedOf(videoId, row).comment
+    const { comment, deletedBy } = storedOf(videoId, row)
+    const isDeleted = deletedBy !== undefined
+    // A key of a former version remembers nothing of its own.
+    const isSame = made.said instanceof Uint8Array ? keyHash(draft).equals(made.said) : isDeleted || (!act && comment.content === content)
+    if (!isSame) return { kind: 'reused' }
+    return { kind: 'repeated', comment: isDeleted ? { ...comment, authorId, ...nameOf(authorName), content } : comment }
   }
 
   /** Damage among the old keys is no reason to refuse a post, but this transaction cannot be committed any more. */
@@ -330,7 +441,7 @@ export class SqliteDatabase {
 }
 
 function prepare(db: Database.Database) {
-  const columns = 'SELECT id, prev, author_id, author_name, content, created_at FROM comments WHERE video_id = ?'
+  const columns = 'SELECT id, prev, author_id, author_name, content, created_at, entry FROM comments WHERE video_id = ?'
   return {
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
@@ -345,9 +456,25 @@ function prepare(db: Database.Database) {
     findComment: db.prepare<[string, unknown], Row>(`${columns} AND id = ?`),
     ascending: db.prepare<[string, number, number, number], Row>(`${columns} AND id > ? AND id <= ? ORDER BY id LIMIT ?`),
     descending: db.prepare<[string, number, number, number], Row>(`${columns} AND id > ? AND id <= ? ORDER BY id DESC LIMIT ?`),
-    insertComment: db.prepare('INSERT INTO comments (video_id, id, prev, author_id, author_name, content, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)'),
-    findKey: db.prepare<[string, string, string], unknown>('SELECT id FROM keys WHERE video_id = ? AND author_id = ? AND key = ?').pluck(),
-    insertKey: db.prepare('INSERT INTO keys (video_id, author_id, key, id, created_at) VALUES (?, ?, ?, ?, ?)'),
+    insertComment: db.prepare('INSERT INTO comments (video_id, id, prev, author_id, author_name, content, created_at, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
+    findKey: db.prepare<[string, string, string], { id: unknown; said: unknown }>('SELECT id, said FROM keys WHERE video_id = ? AND author_id = ? AND key = ?'),
+    insertKey: db.prepare('INSERT INTO keys (video_id, author_id, key, id, created_at, said) VALUES (?, ?, ?, ?, ?, ?)'),
+    blankComment: db.prepare("UPDATE comments SET author_id = '', author_name = NULL, content = '', entry = ? WHERE video_id = ? AND id = ?"),
+    unpin: db.prepare('UPDATE video_states SET pinned = NULL WHERE video_id = ? AND pinned = ?'),
+    setPinned: db.prepare('INSERT INTO video_states (video_id, pinned) VALUES (?, ?) ON CONFLICT DO UPDATE SET pinned = excluded.pinned'),
+    setSettings: db.prepare('INSERT INTO video_states (video_id, settings) VALUES (?, ?) ON CONFLICT DO UPDATE SET settings = excluded.settings'),
+    setBan: db.prepare('INSERT INTO bans (video_id, author_id, until) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until = excluded.until'),
+    endBans: db.prepare('DELETE FROM bans WHERE video_id = ? AND until <= ?'),
+    videoState: db.prepare<[string], { settings: unknown; pinned: unknown }>('SELECT settings, pinned FROM video_states WHERE video_id = ?'),
+    bans: db.prepare<[string, number], { author_id: string; until: number }>('SELECT author_id, until FROM bans WHERE video_id = ? AND until > ?'),
+    // Keys are kept for longer than a slow mode lasts, and an author's are found by their index.
+    lastPostedAt: db
+      .prepare<[string, string], number | null>(
+        `SELECT max(keys.created_at) FROM keys JOIN comments ON comments.video_id = keys.video_id AND comments.id = keys.id
+         WHERE keys.video_id = ? AND keys.author_id = ? AND (comments.entry IS NULL OR comments.entry LIKE '{"deletedBy"%')`,
+      )
+      .pluck(),
+    places: db.prepare<[string, number, number], { video_id: string; id: unknown; author_id: unknown; entry: unknown }>('SELECT video_id, id, author_id, entry FROM comments WHERE (video_id, id) > (?, ?) ORDER BY video_id, id LIMIT ?'),
   }
 }
 
@@ -375,12 +502,15 @@ function migrate(db: Database.Database, path: string): void {
   const version = () => db.pragma('user_version', { simple: true }) as number
   const tables = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck()
   const missing = () => Object.keys(TABLES).filter(name => !tables.all().includes(name))
-  if (version() === SCHEMA_VERSION && missing().length === 0) return
+  const columns = db.prepare<[string], string>('SELECT name FROM pragma_table_info(?)').pluck()
+  const missingColumns = () => COLUMNS.filter(([table, column]) => !columns.all(table).includes(column))
+  if (version() === SCHEMA_VERSION && missing().length === 0 && missingColumns().length === 0) return
   db.transaction(() => {
     const from = version()
     if (from > SCHEMA_VERSION) throw new NewerSchemaError(path, from)
     for (const step of STEPS.slice(from)) db.exec(step)
     for (const name of missing()) db.exec(TABLES[name]!)
+    for (const [table, column, type] of missingColumns()) db.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`)
     db.prepare('INSERT OR IGNORE INTO store (one, id, generation) VALUES (1, ?, ?)').run(newName(), newName())
     db.pragma(`user_version = ${SCHEMA_VERSION}`)
   }).immediate()
@@ -392,11 +522,37 @@ function newName(): string {
 }
 
 /** @throws RowDamagedError */
-function storedOf(videoId: VideoId, { id, prev, author_id, author_name, content, created_at }: Row): Stored {
+function storedOf(videoId: VideoId, { id, prev, author_id, author_name, content, created_at, entry }: Row): Stored {
   if (typeof author_id !== 'string' || typeof content !== 'string' || typeof created_at !== 'number' || !Number.isFinite(created_at) || (author_name !== null && typeof author_name !== 'string')) throw new RowDamagedError('a comment is not one')
-  const stored = { comment: { id: cursorOf(id), videoId, authorId: author_id, ...nameOf(author_name), content, createdAt: created_at }, prev: cursorOf(prev) }
+  const stored: Stored = { comment: { id: cursorOf(id), videoId, authorId: author_id, ...nameOf(author_name), content, createdAt: created_at }, prev: cursorOf(prev), ...entryOf(entry) }
   if (stored.prev >= stored.comment.id) throw new RowDamagedError('a chain leads back')
   return stored
+}
+
+/** What is not a comment. An act of a later version stays one. @throws RowDamagedError */
+function entryOf(entry: unknown): Pick<Stored, 'act' | 'deletedBy'> {
+  if (entry === null) return {}
+  const { deletedBy, ...act } = objectIn(entry)
+  if (deletedBy !== undefined) return { deletedBy: cursorOf(Number(deletedBy)) }
+  return { act: readAct(act) ?? (act as unknown as Act) }
+}
+
+/** @throws RowDamagedError */
+function settingsOf(settings: unknown): Settings {
+  const act = readAct({ type: 'settings', settings: objectIn(settings) })
+  if (act?.type !== 'settings') throw new RowDamagedError('settings are not some')
+  return act.settings
+}
+
+/** @throws RowDamagedError */
+function objectIn(text: unknown): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text as string)
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+  } catch {
+    // Said below.
+  }
+  throw new RowDamagedError('an entry is not JSON')
 }
 
 /** @throws RowDamagedError */

@@ -4,7 +4,7 @@ import { FileMovedError } from './open-files.js'
 import { codeOf, CommitError, isDamage, NewerSchemaError, SqliteDatabase } from './sqlite-database.js'
 import { tokenOf } from './store-file.js'
 import type { Outcome, Timed } from './store.js'
-import { threadsNow, type Appended, type CommentOperation, type FileOperation, type LastIds, type Operation, type WorkerFailure, type WorkerReply, type WorkerRequest, type WorkerSettings } from './worker-call.js'
+import { threadsNow, type Appended, type CommentOperation, type FileOperation, type OfEach, type Operation, type WorkerFailure, type WorkerReply, type WorkerRequest, type WorkerSettings } from './worker-call.js'
 
 /** One connection to the file, in a thread of its own: a commit, or another process's lock, stops neither the
  * event loop nor, as reads have a thread too, a page. */
@@ -69,8 +69,10 @@ function run(operation: Operation, file: string | undefined): unknown {
   return result
 }
 
+const OF_COMMENTS: ReadonlySet<Operation['kind']> = new Set<CommentOperation['kind']>(['append', 'madeBy', 'page', 'lastIds', 'state', 'truncateLog', 'lastPostedAt', 'commentsBy'])
+
 function isOfComments(operation: Operation): operation is CommentOperation {
-  return ['append', 'madeBy', 'page', 'lastIds'].includes(operation.kind)
+  return OF_COMMENTS.has(operation.kind)
 }
 
 function opened(create: boolean): SqliteDatabase {
@@ -85,15 +87,33 @@ function opened(create: boolean): SqliteDatabase {
 /** What was read is believed only if the file is still the one that was opened. */
 function runComments(database: SqliteDatabase, operation: CommentOperation): unknown {
   if (operation.kind === 'append') return append(database, operation.drafts, operation.nowMs)
-  const result =
-    operation.kind === 'page' ? database.page(operation.videoId, operation.range) : operation.kind === 'madeBy' ? database.madeBy(operation.draft) : lastIds(database, operation.videoIds)
+  if (operation.kind === 'truncateLog') return database.truncateLog()
+  const result = read(database, operation)
   database.check()
   return result
+}
+
+function read(database: SqliteDatabase, operation: Exclude<CommentOperation, { kind: 'append' | 'truncateLog' }>): unknown {
+  switch (operation.kind) {
+    case 'page':
+      return database.page(operation.videoId, operation.range)
+    case 'madeBy':
+      return database.madeBy(operation.draft)
+    case 'lastIds':
+      return ofEach(operation.videoIds, videoId => database.lastId(videoId))
+    case 'state':
+      return ofEach(operation.videoIds, videoId => database.state(videoId, operation.nowMs))
+    case 'lastPostedAt':
+      return database.lastPostedAt(operation.videoId, operation.authorId)
+    case 'commentsBy':
+      return database.commentsBy(operation.authorId, operation.after)
+  }
 }
 
 function runFile(database: SqliteDatabase, kind: FileOperation['kind']): unknown {
   switch (kind) {
     case 'open':
+      return emptyLog(database)
     case 'create':
     case 'close':
       return undefined
@@ -111,19 +131,28 @@ function runFile(database: SqliteDatabase, kind: FileOperation['kind']): unknown
   }
 }
 
-/** A video whose last id cannot be read leaves the others as they are. */
-function lastIds(database: SqliteDatabase, videoIds: readonly VideoId[]): LastIds {
-  const ids = new Map<VideoId, number>()
+/** What a process that ended suddenly has deleted may still be in the log. Where others use it, they empty it in time. */
+function emptyLog(database: SqliteDatabase): void {
+  try {
+    database.truncateLog()
+  } catch {
+    // Whatever keeps it from that, the next call meets it too.
+  }
+}
+
+/** A video that cannot be read leaves the others as they are. */
+function ofEach<T>(videoIds: readonly VideoId[], read: (videoId: VideoId) => T): OfEach<T> {
+  const found = new Map<VideoId, T>()
   const damaged = new Map<VideoId, string>()
   for (const videoId of videoIds) {
     try {
-      ids.set(videoId, database.lastId(videoId))
+      found.set(videoId, read(videoId))
     } catch (error) {
       if (!isDamage(error)) throw error
       damaged.set(videoId, codeOf(error))
     }
   }
-  return { ids, damaged }
+  return { found, damaged }
 }
 
 /** What nobody waits for any more makes no comment: this process, or the disk, may have stood still since it was asked for. */
@@ -177,7 +206,7 @@ function close(open: SqliteDatabase | undefined): void {
 function failureOf(error: unknown, code: string, { kind }: Operation): WorkerFailure {
   // Only a start may end over it: a file that is replaced later is trouble like any other.
   if (error instanceof NewerSchemaError) return { kind: kind === 'open' ? 'fatal' : 'unavailable', reason: error.message, unknown: false }
-  if ((kind === 'page' || kind === 'madeBy') && isDamage(error)) return { kind: 'damaged', reason: code, unknown: false }
+  if ((kind === 'page' || kind === 'madeBy' || kind === 'lastPostedAt') && isDamage(error)) return { kind: 'damaged', reason: code, unknown: false }
   if (TROUBLE.test(code)) return { kind: 'unavailable', reason: code, unknown: error instanceof CommitError }
   return { kind: 'fatal', reason: error instanceof Error ? (error.stack ?? error.message) : String(error), unknown: false }
 }

@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads'
-import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
-import type { Cursor } from '../../protocol/id.js'
+import type { Comment, VideoId } from '../../protocol/comment.js'
+import type { CommentId, Cursor } from '../../protocol/id.js'
 import { tokenOf, type StoreFile } from './store-file.js'
-import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from './store.js'
-import { threadsNow, type Appended, type CommentOperation, type LastIds, type Operation, type WorkerReply, type WorkerSettings } from './worker-call.js'
+import { StoreUnavailableError, type Found, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from './store.js'
+import { threadsNow, type Appended, type CommentOperation, type OfEach, type Operation, type WorkerReply, type WorkerSettings } from './worker-call.js'
 
 export interface SqliteOptions {
   /** How long a call tries to get past another process's lock before it is unavailable; 1 s by default: below what a gateway waits. */
@@ -124,7 +124,7 @@ export class SqliteStore implements Store {
     return outcomes
   }
 
-  madeBy(draft: Draft): Promise<Comment | undefined> {
+  madeBy(draft: Timed): Promise<Comment | undefined> {
     return this.#readOne<Comment | undefined>(draft.videoId, { kind: 'madeBy', draft })
   }
 
@@ -132,10 +132,25 @@ export class SqliteStore implements Store {
     return this.#readOne<Stored[]>(videoId, { kind: 'page', videoId, range })
   }
 
-  async lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
-    const { ids, damaged } = await this.#reader.call<LastIds>({ kind: 'lastIds', videoIds }, this.#file())
-    for (const [videoId, reason] of damaged) this.#options.onDamage?.(videoId, reason)
-    return ids
+  lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
+    return this.#readEach<Cursor>({ kind: 'lastIds', videoIds })
+  }
+
+  state(videoIds: readonly VideoId[], nowMs: number): Promise<ReadonlyMap<VideoId, StoredState>> {
+    return this.#readEach<StoredState>({ kind: 'state', videoIds, nowMs })
+  }
+
+  /** The content went with the act; this takes it out of the log. */
+  async erase(_: VideoId, __: CommentId): Promise<void> {
+    await this.#writer.call({ kind: 'truncateLog' }, this.#file())
+  }
+
+  lastPostedAt(videoId: VideoId, authorId: string): Promise<number | undefined> {
+    return this.#readOne<number | undefined>(videoId, { kind: 'lastPostedAt', videoId, authorId })
+  }
+
+  async commentsBy(authorId: string, after: string | undefined): Promise<Found> {
+    return this.#reader.call<Found>({ kind: 'commentsBy', authorId, after }, this.#file())
   }
 
   /** Calls under way are finished first. */
@@ -168,6 +183,12 @@ export class SqliteStore implements Store {
     }
   }
 
+  async #readEach<T>(operation: CommentOperation): Promise<ReadonlyMap<VideoId, T>> {
+    const { found, damaged } = await this.#reader.call<OfEach<T>>(operation, this.#file())
+    for (const [videoId, reason] of damaged) this.#options.onDamage?.(videoId, reason)
+    return found
+  }
+
   async #readOne<T>(videoId: VideoId, operation: CommentOperation): Promise<T> {
     try {
       return await this.#reader.call<T>(operation, this.#file())
@@ -196,7 +217,7 @@ interface Call {
 }
 
 /** Calls whose success or failure says how the store is. */
-const TELLING: ReadonlySet<Operation['kind']> = new Set(['open', 'append', 'madeBy', 'page', 'lastIds', 'probe'])
+const TELLING: ReadonlySet<Operation['kind']> = new Set(['open', 'append', 'madeBy', 'page', 'lastIds', 'state', 'probe'])
 
 /** A worker and the calls it owes an answer. One that dies is started again by the next call. */
 class Thread {

@@ -1,28 +1,40 @@
 import { toEventJson, type Comment, type Draft, type VideoId } from '../../protocol/comment.js'
+import { toActJson, toTombstoneJson, type Act, type VideoState } from '../../protocol/entry.js'
 import { LiveError } from '../../protocol/errors.js'
-import type { Cursor } from '../../protocol/id.js'
+import type { CommentId, Cursor } from '../../protocol/id.js'
 import type { WireComment } from '../../protocol/wire.js'
 
-/** A comment as stored: with its place in the chain. */
+/** An entry as stored: with its place in the chain. It is a comment, unless `act` or `deletedBy` says otherwise. */
 export interface Stored {
+  /** Author and content are empty in an act and in a deleted comment. */
   readonly comment: Comment
   /** The id stored just before it in its video, 0 for the first. */
   readonly prev: Cursor
+  /** What it does, where it is an act. */
+  readonly act?: Act | undefined
+  /** The comment that a `pinned` shows, unless that was deleted since. */
+  readonly pinned?: Comment | undefined
+  /** The act that deleted it, where it is a deleted comment. */
+  readonly deletedBy?: CommentId | undefined
 }
 
-/** A draft on its way into the store. */
+/** A draft of a comment, or of an act, on its way into the store. */
 export interface Timed extends Draft {
   /** Monotonic ms of this process: once it has passed, nobody waits for the comment any more, and it must not be made. */
   readonly deadline?: number | undefined
+  /** Of an act: the author is the actor, the content is empty, and the key is the actor's. */
+  readonly act?: Act | undefined
 }
 
-/** What became of one draft: a new comment, the comment that its key had made before, a key that had been used with
- * other content, or nothing, as its deadline had passed when the transaction began, or as this draft could not be stored;
- * or nobody can say. */
+/** What became of one draft: a new entry, the entry that its key had made before, a key that had been used with
+ * other content, an act upon a comment that is not there, or nothing, as its deadline had passed when the transaction
+ * began, or as this draft could not be stored; or nobody can say. A comment that is deleted twice is `repeated`, with the
+ * first act. A post whose comment was deleted is `repeated` with what it has said itself. */
 export type Outcome =
-  | { readonly kind: 'created'; readonly comment: Comment; readonly prev: Cursor }
+  | ({ readonly kind: 'created' } & Stored)
   | { readonly kind: 'repeated'; readonly comment: Comment }
   | { readonly kind: 'reused' }
+  | { readonly kind: 'missing' }
   | { readonly kind: 'expired' }
   /** @property reason a code, such as SQLite's of a damaged page or `IDS_EXHAUSTED` */
   | { readonly kind: 'failed'; readonly reason: string }
@@ -30,7 +42,30 @@ export type Outcome =
    * @property reason in words, for an operator */
   | { readonly kind: 'unknown'; readonly reason: string }
 
-/** Comments with after < id ≤ until. */
+/** What a video's acts have come to. */
+export interface StoredState extends VideoState {
+  /** The video's newest id then. */
+  readonly head: Cursor
+  /** Until when an author may not post, Unix ms, for those whose ban has not ended. */
+  readonly bans: ReadonlyMap<string, number>
+  /** Comments that were deleted, and whose content has not been erased yet. */
+  readonly unerased: readonly CommentId[]
+}
+
+/** Where a comment is. */
+export interface Place {
+  readonly videoId: VideoId
+  readonly id: CommentId
+}
+
+/** An author's comments, as far as a search has come. */
+export interface Found {
+  readonly places: readonly Place[]
+  /** Opaque: where the search goes on; undefined when it is over. */
+  readonly after: string | undefined
+}
+
+/** Entries with after < id ≤ until. */
 export interface Range {
   readonly after: Cursor
   readonly until: Cursor
@@ -49,7 +84,7 @@ export interface AtOnce {
   readonly reads: number
 }
 
-/** Where comments are kept, and the referee of their order: whoever stores, and however many at once, an id is
+/** Where comments, and acts upon them, are kept, and the referee of their order: whoever stores, and however many at once, an id is
  * given in the same atomic step that checks the key, so id order is commit order and nothing is ever stored
  * below an id that anyone has read. test/dispatcher/store-contract.ts holds every store to what is said here. */
 export interface Store {
@@ -59,17 +94,19 @@ export interface Store {
   /** Undefined: one of each. */
   readonly atOnce?: AtOnce | undefined
 
-  /** One outcome a draft. Makes each a comment, in order: id = nextId(nowMs, last id of its video), createdAt = nowMs. Several
+  /** One outcome a draft. Makes each an entry, in order: id = nextId(nowMs, last id of its video), createdAt = nowMs. Several
    * drafts of one video and one key several times are fine. One whose deadline has passed by the time the transaction
    * begins makes none, and one that cannot be stored for a reason of its own leaves the others as they are. What has an
-   * outcome is on disk when it resolves, whatever is unknown of the rest. It answers within 2 s.
+   * outcome is on disk when it resolves, whatever is unknown of the rest. It answers within 2 s. From the act that deletes a
+   * comment on, nobody reads its author, name or content; `erase` takes them from the disk. A key remembers a hash of
+   * what was said, never the content.
    * @param nowMs wall clock of the accepting dispatcher, Unix ms
    * @throws StoreUnavailableError when none of it was committed, or when nobody can say of any whether it was */
   append(drafts: readonly Timed[], nowMs: number): Promise<Outcome[]>
 
-  /** The comment that the draft's key has made, undefined where it has made none or one of other content; sees what
+  /** The comment, or the act, that the draft's key has made, undefined where it has made none or one of other content; sees what
    * `page` sees. @throws StoreUnavailableError */
-  madeBy(draft: Draft): Promise<Comment | undefined>
+  madeBy(draft: Timed): Promise<Comment | undefined>
 
   /** Sees every append that had resolved, to anyone, when it was called.
    * @throws StoreUnavailableError, with the video where the others can be read */
@@ -78,6 +115,23 @@ export interface Store {
   /** The newest id of each, 0 for an empty video; cheap for many at once. Sees what `page` sees. A video that
    * cannot be read, or not in time, is absent. @throws StoreUnavailableError where none can */
   lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>>
+
+  /** What each video's acts have come to; sees what `page` sees. A video that cannot be read, or not in time, is absent.
+   * @param nowMs wall clock, Unix ms: bans that ended before do not count
+   * @throws StoreUnavailableError where none can */
+  state(videoIds: readonly VideoId[], nowMs: number): Promise<ReadonlyMap<VideoId, StoredState>>
+
+  /** Takes the content, author and name of a comment that an act has deleted from the disk, as far as the store can; may be
+   * repeated. @throws StoreUnavailableError: it is to be repeated */
+  erase(videoId: VideoId, target: CommentId): Promise<void>
+
+  /** When the author last posted in the video, Unix ms; undefined where that is longer ago than a slow mode lasts. A comment that
+   * was deleted need not count. @throws StoreUnavailableError */
+  lastPostedAt(videoId: VideoId, authorId: string): Promise<number | undefined>
+
+  /** Some of an author's comments in all videos, those that are deleted left out. One call looks at a bounded part of the store,
+   * and may find none. @param after of the call before; undefined: from the start @throws StoreUnavailableError */
+  commentsBy(authorId: string, after: string | undefined): Promise<Found>
 
   close(): Promise<void>
 }
@@ -99,7 +153,18 @@ export class StoreUnavailableError extends LiveError {
   }
 }
 
-/** A stored comment as the parts say it to each other: its JSON is made here, once. */
-export function toWire({ comment, prev }: Stored): WireComment {
-  return { videoId: comment.videoId, prev, id: comment.id, json: toEventJson(comment) }
+/** A stored entry as the parts say it to each other: its JSON is made here, once. */
+export function toWire(stored: Stored): WireComment {
+  const { comment, prev } = stored
+  return { videoId: comment.videoId, prev, id: comment.id, json: toJson(stored) }
+}
+
+function toJson({ comment, act, pinned, deletedBy }: Stored): string {
+  if (act) return toActJson(comment.id, act, pinned)
+  return deletedBy === undefined ? toEventJson(comment) : toTombstoneJson(comment.id, comment.createdAt)
+}
+
+/** What is shown of an act, and left of a deleted comment, where a comment is expected. */
+export function blank({ videoId, id, createdAt }: Pick<Comment, 'videoId' | 'id' | 'createdAt'>): Comment {
+  return { id, videoId, authorId: '', content: '', createdAt }
 }

@@ -1,5 +1,4 @@
-import type { Draft, VideoId } from '../../protocol/comment.js'
-import type { Cursor } from '../../protocol/id.js'
+import type { VideoId } from '../../protocol/comment.js'
 import type { Outcome, Range, Timed } from './store.js'
 
 /** What SqliteStore and its threads say to each other. Deadlines are in `threadsNow`. */
@@ -15,9 +14,13 @@ export interface WorkerSettings {
 /** Reads or writes comments. */
 export type CommentOperation =
   | { readonly kind: 'append'; readonly drafts: readonly Timed[]; readonly nowMs: number }
-  | { readonly kind: 'madeBy'; readonly draft: Draft }
+  | { readonly kind: 'madeBy'; readonly draft: Timed }
   | { readonly kind: 'page'; readonly videoId: VideoId; readonly range: Range }
   | { readonly kind: 'lastIds'; readonly videoIds: readonly VideoId[] }
+  | { readonly kind: 'state'; readonly videoIds: readonly VideoId[]; readonly nowMs: number }
+  | { readonly kind: 'truncateLog' }
+  | { readonly kind: 'lastPostedAt'; readonly videoId: VideoId; readonly authorId: string }
+  | { readonly kind: 'commentsBy'; readonly authorId: string; readonly after: string | undefined }
 
 /** `open`: can the file be used? `create`: the same, made where it is missing. `look`: what it says of itself. `accept`:
  * note that it was accepted where it is. `renew`: a new generation. `probe`: can it be written? `check`: is it damaged? */
@@ -35,9 +38,9 @@ export interface Appended {
   readonly stored: number
 }
 
-/** What a `lastIds` answers with. */
-export interface LastIds {
-  readonly ids: ReadonlyMap<VideoId, Cursor>
+/** What a `lastIds`, or a `state`, answers with. */
+export interface OfEach<T> {
+  readonly found: ReadonlyMap<VideoId, T>
   /** The videos that cannot be read, and why. */
   readonly damaged: ReadonlyMap<VideoId, string>
 }

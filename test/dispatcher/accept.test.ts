@@ -26,16 +26,18 @@ t.test('each bad post is refused by name, the others of its batch are stored', a
 
 t.test('all that arrived while the last commit ran goes in the next one', async t => {
   const scene = new Scene(t)
+  await scene.post(draft('v'), draft('w')) // from now on it is known who may post
+  const before = scene.store.calls.append
   const held = holdAppends(scene)
   const posts = [scene.post(draft('v'))]
   for (let i = 0; i < 30; i++) posts.push(scene.post(draft('v'), draft('w')))
-  t.equal(scene.store.calls.append, 1)
+  t.equal(scene.store.calls.append, before + 1)
   held.release()
   await scene.clock.advance(0)
-  t.equal(scene.store.calls.append, 2)
+  t.equal(scene.store.calls.append, before + 2)
   held.release()
   t.equal((await Promise.all(posts)).flat().length, 61)
-  t.equal(scene.store.calls.append, 2)
+  t.equal(scene.store.calls.append, before + 2)
 })
 
 t.test('a very large group is split', async t => {
@@ -98,13 +100,15 @@ t.test('so is one that the rules would refuse by now', async t => {
 
 t.test('while the store is away posts are refused, what waits with them, and nothing is forwarded', async t => {
   const scene = new Scene(t)
+  await scene.post(draft('v'), draft('w')) // from now on it is known who may post
+  const before = scene.store.calls.append
   scene.edge('e', 'v')
   let fail = (): void => {}
   scene.store.before = () => new Promise((_, reject) => (fail = () => reject(new StoreUnavailableError('SQLITE_FULL'))))
   const posts = [scene.post(draft('v')), scene.post(draft('v'), draft('w'))]
   fail()
   for (const result of (await Promise.all(posts)).flat()) t.match(result, { error: { code: 'STORE_UNAVAILABLE' } })
-  t.equal(scene.store.calls.append, 1)
+  t.equal(scene.store.calls.append, before + 1)
   t.equal(scene.sent.length, 0)
   scene.store.before = () => {}
   t.match(await scene.post(draft('v')), [{ created: true }], 'and taken again when it is back')
@@ -116,9 +120,10 @@ t.test('a post that alone cannot be stored is refused alone: those beside it and
   scene.store.damaged = videoId => (videoId === 'bad' ? 'SQLITE_CORRUPT' : undefined)
   const held = holdAppends(scene)
   const posts = [scene.post(draft('v')), scene.post(draft('bad'), draft('v'), draft('w'), draft('bad')), scene.post(draft('w'))]
-  held.release()
-  await scene.clock.advance(0)
-  held.release()
+  for (let i = 0; i < 2; i++) {
+    await scene.clock.advance(0)
+    held.release()
+  }
   const codes = (await Promise.all(posts)).flat().map(result => ('error' in result ? result.error.code : 'created'))
   t.same(codes, ['created', 'STORE_UNAVAILABLE', 'created', 'created', 'STORE_UNAVAILABLE', 'created'])
   t.equal(await scene.metric('posts_total', { code: 'STORE_UNAVAILABLE' }), 2)

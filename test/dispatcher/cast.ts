@@ -2,12 +2,16 @@ import type { Test } from 'tap'
 import { Registry } from 'prom-client'
 import { Dispatcher, type Limits } from '../../dispatcher/dispatcher.js'
 import { DispatcherMetrics } from '../../dispatcher/metrics.js'
+import type { AuditRecord } from '../../dispatcher/acts.js'
 import { Rules, type RulesOptions } from '../../dispatcher/rules.js'
 import type { AtOnce } from '../../dispatcher/store/store.js'
+import type { ActResult } from '../../protocol/acts.js'
 import type { Draft } from '../../protocol/comment.js'
+import type { ActOrder } from '../../protocol/entry.js'
 import type { DispatcherNode, EdgeNode, MemberNode } from '../../protocol/nodes.js'
 import type { PostResult } from '../../protocol/posts.js'
 import { parseBatch, type Batch } from '../../protocol/wire.js'
+import { firstByRendezvous } from '../../registry/rendezvous.js'
 import { View } from '../../registry/view.js'
 import type { Ping } from '../../runtime/peers/failover.js'
 import { PeerError } from '../../runtime/peers/peer-error.js'
@@ -17,7 +21,7 @@ import { MemoryStore } from './memory-store.js'
 
 /** The others a dispatcher meets, as one plays them in a test. */
 
-const place = (id: string) => ({ instance: `${id}-1`, internalUrl: `http://${id}` })
+const place = (id: string) => ({ instance: `${id}-1`, internalUrl: `http://${id}`, entries: true })
 export const dispatcherNode = (id: string, state: 'up' | 'draining' = 'up'): DispatcherNode => nodes.dispatcherNode(id, { ...place(id), state })
 export const edgeNode = (id: string): EdgeNode => nodes.edgeNode(id, place(id))
 
@@ -40,6 +44,7 @@ export class Scene {
   readonly store = new MemoryStore(() => this.clock.now())
   readonly registry = new Registry()
   readonly bugs: unknown[] = []
+  readonly audit: AuditRecord[] = []
   /** In the order it was sent. */
   readonly sent: Sent[] = []
   /** Answers at once where it is set. */
@@ -64,6 +69,7 @@ export class Scene {
       onBug: error => this.bugs.push(error),
       limits,
       rules: this.rules,
+      audit: record => this.audit.push(record),
       ping: (peer, timeoutMs) => this.pings(peer, timeoutMs),
       send: (target, path, body) =>
         new Promise((resolve, reject) => {
@@ -100,6 +106,21 @@ export class Scene {
   /** Posts, as a gateway does. */
   post(...drafts: Draft[]): Promise<PostResult[]> {
     return this.dispatcher.posts({ passedOn: false, posts: drafts })
+  }
+
+  /** Acts, as a gateway does. */
+  act(order: ActOrder): Promise<ActResult> {
+    return this.dispatcher.act({ passedOn: false, order })
+  }
+
+  /** A video whose name begins so, that `d` owns among dispatchers of these ids. */
+  mine(start: string, ...ids: string[]): string {
+    return videoOwned(start, ids, id => id === 'd')
+  }
+
+  /** The same of another's. */
+  theirs(start: string, ...ids: string[]): string {
+    return videoOwned(start, ids, id => id !== 'd')
   }
 
   /** Posts one comment. @returns its id */
@@ -140,4 +161,8 @@ export class Scene {
     const metric = await this.registry.getSingleMetric(`live_dispatcher_${name}`)!.get()
     return metric.values.filter(value => Object.entries(labels).every(([key, label]) => value.labels[key] === label)).reduce((sum, { value }) => sum + value, 0)
   }
+}
+
+function videoOwned(start: string, ids: readonly string[], isOwner: (id: string) => boolean): string {
+  for (let i = 0; ; i++) if (isOwner(firstByRendezvous(`${start}${i}`, ids.map(id => ({ id })))!.id)) return `${start}${i}`
 }

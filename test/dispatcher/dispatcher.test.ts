@@ -158,7 +158,7 @@ t.test('a post of another\'s video is passed on, once and marked, with the other
   const drafts = [draft(theirs), draft(mine), draft(theirs)]
   const posted = scene.post(...drafts)
   t.match(scene.sent, [{ target: { id: 'x' }, path: '/internal/posts' }])
-  t.same(parsePosts(scene.sent[0]!.body), { passedOn: true, posts: [drafts[0], drafts[2]].map(post => ({ ...post!, leftMs: 1_500 })) })
+  t.same(parsePosts(scene.sent[0]!.body), { passedOn: true, entries: true, posts: [drafts[0], drafts[2]].map(post => ({ ...post!, leftMs: 1_500 })) })
   const comment = { id: 7, videoId: theirs, authorId: 'ann', content: 'hello', createdAt: 1 }
   scene.sent[0]!.answer(printResults([{ comment, created: true }, { error: { code: 'OVERLOADED', message: 'later' } }]))
   t.match(await posted, [{ comment: { id: 7 } }, { comment: { videoId: mine } }, { error: { code: 'OVERLOADED' } }])

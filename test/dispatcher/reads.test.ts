@@ -8,6 +8,7 @@ async function slowStore(t: Test) {
   const scene = new Scene(t)
   const { store, dispatcher, clock } = scene
   const last = await scene.elsewhere('v')
+  await scene.post(draft('w')) // from now on it is known who may post there
   const waiting: (() => void)[] = []
   store.before = () => new Promise(resolve => waiting.push(resolve))
   /** How each ended, by name. */

@@ -7,7 +7,9 @@ import { Dispatcher } from '../../dispatcher/dispatcher.js'
 import { DispatcherMetrics } from '../../dispatcher/metrics.js'
 import { routeDispatcher } from '../../dispatcher/server.js'
 import { SqliteStore } from '../../dispatcher/store/sqlite.js'
-import { parseResults, printPosts } from '../../protocol/posts.js'
+import { parseActResult, printActRequest } from '../../protocol/acts.js'
+import type { Act } from '../../protocol/entry.js'
+import { parseResults, printPosts, READS_ENTRIES, READS_HEADER } from '../../protocol/posts.js'
 import { parseAnswers, parseBatch, printComment, printReplay, printSync, type Batch } from '../../protocol/wire.js'
 import { View } from '../../registry/view.js'
 import { systemClock } from '../../runtime/clock.js'
@@ -17,9 +19,11 @@ import { InternalClient } from '../../runtime/peers/client.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
 import { pingWith } from '../../runtime/peers/ping.js'
 import { until } from '../support/until.js'
-import { dispatcherNode, draft } from './cast.js'
+import { dispatcherNode, draft as quickDraft } from './cast.js'
 
 const PATIENCE_MS = 60_000
+
+const draft = (...given: Parameters<typeof quickDraft>) => ({ ...quickDraft(...given), leftMs: PATIENCE_MS })
 
 /** A node on a free port, without its registry. */
 function listen(t: Test, id: string, routes: (server: HttpServer) => void): string {
@@ -58,7 +62,7 @@ function start(t: Test, id = 'd', path?: string) {
   const url = listen(t, id, server => routeDispatcher(server, dispatcher))
   const post = (path: string, body: string, headers: Record<string, string> = {}) => client.call(url, { path, body, headers, timeoutMs: PATIENCE_MS })
   const get = async (path: string) => JSON.parse((await client.call(url, { method: 'GET', path, timeoutMs: PATIENCE_MS })).toString()) as unknown
-  return { view, dispatcher, metrics, url, client, post, get, path: path ?? join(folder, 'comments.db') }
+  return { store, view, dispatcher, metrics, url, client, post, get, path: path ?? join(folder, 'comments.db') }
 }
 
 async function storedOf(metrics: Registry): Promise<number> {
@@ -83,6 +87,25 @@ t.test('posts, history, syncs and replays over HTTP', async t => {
   t.same(replay!.comments.map(({ id }) => id), ids)
 })
 
+t.test('acts over HTTP, and a video\'s state for those who read it', async t => {
+  const { post, get } = start(t)
+  const [result] = parseResults(await post('/internal/posts', printPosts({ passedOn: false, posts: [draft('v', 'regretted')] })))
+  const target = 'comment' in result! ? result.comment.id : 0
+  t.same(await get(`/internal/comments/v/${target}`), { authorId: 'ann' })
+  const act = async (act: Act) => parseActResult(await post('/internal/acts', printActRequest({ passedOn: false, order: { videoId: 'v', key: JSON.stringify(act), actorId: 'mod', asModerator: true, act }, leftMs: PATIENCE_MS })))
+  t.match(await act({ type: 'pinned', target }), { created: true })
+  const sync = async (headers: object) => parseAnswers(await post('/internal/sync', printSync([{ videoId: 'v', last: undefined, want: undefined }]), { ...asEdge(), ...headers }))[0]
+  t.match((await sync({ [READS_HEADER]: READS_ENTRIES }))!.state, { pinned: { id: target, content: 'regretted' } })
+  t.equal((await sync({}))!.state, undefined, 'an edge of the former version could not read the line')
+  t.match(await act({ type: 'deleted', target }), { created: true })
+  t.match(await act({ type: 'deleted', target }), { created: false })
+  t.match(await get('/internal/history/v'), { comments: [{ id: String(target), deleted: true }], nextCursor: null })
+  t.match((await sync({ [READS_HEADER]: READS_ENTRIES }))!.state, { pinned: undefined })
+  await t.rejects(get(`/internal/comments/v/${target}`), { name: 'PeerError', status: 404 })
+  await t.rejects(post('/internal/acts', '{"passedOn":false,"act":{"videoId":"v","key":"k","actorId":"mod","type":"settings"}}'), { name: 'PeerError', status: 400 })
+  t.same(JSON.parse((await post('/internal/erase-author', '{"authorId":"ann","actorId":"op"}')).toString()), { erased: 0, after: null })
+})
+
 t.test('a stored comment arrives at the edge whose sync was seen', async t => {
   const { post } = start(t)
   const batches: Batch[] = []
@@ -105,9 +128,10 @@ t.test('two dispatchers on one file: a post at the wrong one is stored by the ow
     for (const [id, { url }] of [['one', one], ['two', two]] as const) view.apply({ kind: 'dispatcher', id, node: { ...dispatcherNode(id), internalUrl: url } }, 0)
     dispatcher.viewChanged()
   }
+  await Promise.all([one, two].map(({ store }) => store.look())) // each has its threads, and the file open
   const posts = Array.from({ length: 40 }, (_, i) => draft(`video${i}`))
   const results = parseResults(await one.post('/internal/posts', printPosts({ passedOn: false, posts })))
-  t.ok(results.every(result => 'comment' in result && result.created))
+  t.same(results.filter(result => !('comment' in result && result.created)), [])
   const stored = await Promise.all([one, two].map(({ metrics }) => storedOf(metrics)))
   t.equal(stored[0]! + stored[1]!, 40)
   t.ok(stored[0]! > 0 && stored[1]! > 0, 'each its own')

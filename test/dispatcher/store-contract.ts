@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import type { Outcome, Range, Store, Stored } from '../../dispatcher/store/store.js'
+import type { Outcome, Range, Store, Stored, Timed } from '../../dispatcher/store/store.js'
 import type { Draft } from '../../protocol/comment.js'
+import { DEFAULT_SETTINGS, type Act } from '../../protocol/entry.js'
 import { MAX_CURSOR } from '../../protocol/id.js'
 
 /** What a store needs to be held to its contract. */
@@ -18,6 +19,10 @@ let keys = 0
 
 function draft(videoId: string, content = 'hello', more: Partial<Draft> = {}): Draft {
   return { videoId, authorId: 'ann', content, key: `key-${keys++}`, ...more }
+}
+
+function act(videoId: string, act: Act, more: Partial<Timed> = {}): Timed {
+  return { ...draft(videoId, '', { authorId: 'mod' }), act, ...more }
 }
 
 function created(outcome: Outcome | undefined): Stored {
@@ -188,5 +193,103 @@ export function storeContract(t: Test, fixture: Fixture): void {
       t.equal((await other.lastIds(['v'])).get('v'), id)
       t.same(ids(await other.page('v', { ...ALL, newestFirst: true, limit: 1 })), [id])
     }
+  })
+  t.test('an act has a place among the comments, and a key', async t => {
+    const store = await opened(t)
+    const closing = act('v', { type: 'settings', settings: { slowModeSeconds: 30, closed: true, signedInOnly: false } })
+    const [first, second, third, again] = await store.append([draft('v'), closing, draft('v'), closing], NOW)
+    const [before, done, after] = [first, second, third].map(created) as [Stored, Stored, Stored]
+    t.match(done, { comment: { videoId: 'v', authorId: '', content: '', createdAt: NOW }, prev: before.comment.id, act: closing.act })
+    t.equal(after.prev, done.comment.id)
+    t.match(again, { kind: 'repeated', comment: { id: done.comment.id } })
+    t.match(await store.append([{ ...closing, act: { type: 'settings', settings: DEFAULT_SETTINGS } }], NOW), [{ kind: 'reused' }])
+    t.same(await store.page('v', ALL), [before, done, after].map(({ kind: _, ...stored }: Stored & { kind?: string }) => stored))
+  })
+
+  t.test('a comment that is deleted is a tombstone from then on, and stays one when it is erased', async t => {
+    const store = await opened(t)
+    const post = draft('v', 'regretted', { authorName: 'Ann Zoë' })
+    const [one, two] = (await store.append([post, draft('v', 'fine')], NOW)).map(created) as [Stored, Stored]
+    const target = one.comment.id
+    const [outcome] = await store.append([act('v', { type: 'deleted', target })], NOW + 1)
+    const done = created(outcome)
+    const tombstone = { comment: { id: target, videoId: 'v', authorId: '', content: '', createdAt: NOW }, prev: 0, deletedBy: done.comment.id }
+    const expected = [tombstone, { comment: two.comment, prev: target }, { comment: done.comment, prev: two.comment.id, act: { type: 'deleted', target } }]
+    t.same(await store.page('v', ALL), expected, 'before it is erased')
+    for (let i = 0; i < 2; i++) await store.erase('v', target)
+    t.same(await store.page('v', ALL), expected)
+    t.same((await store.state(['v'], NOW)).get('v')!.unerased, [])
+    t.match(await store.append([act('v', { type: 'deleted', target })], NOW + 2), [{ kind: 'repeated', comment: { id: done.comment.id } }], 'once is enough')
+    t.match(await store.append([post, { ...post, content: 'other' }], NOW + 2), [{ kind: 'repeated', comment: { id: target, content: 'regretted' } }, { kind: 'reused' }], 'its key knows it still')
+    t.match(await store.madeBy(post), { id: target })
+    t.equal((await store.page('v', ALL)).length, 3)
+  })
+
+  t.test('what is not a comment of the video cannot be deleted or pinned', async t => {
+    const store = await opened(t)
+    const [one, other] = (await store.append([draft('v'), draft('w')], NOW)).map(created) as [Stored, Stored]
+    const [deletion] = await store.append([act('v', { type: 'deleted', target: one.comment.id })], NOW)
+    for (const target of [created(deletion).comment.id, other.comment.id + 1, 1]) {
+      t.same(await store.append([act('v', { type: 'deleted', target }), act('v', { type: 'pinned', target })], NOW), [{ kind: 'missing' }, { kind: 'missing' }])
+    }
+    t.same(await store.append([act('v', { type: 'pinned', target: one.comment.id })], NOW), [{ kind: 'missing' }], 'nor a deleted one pinned')
+    t.equal((await store.page('v', ALL)).length, 2)
+  })
+
+  t.test('the state is what the acts have come to', async t => {
+    const under = await fixture(t)
+    const [store, other] = [await under.open(), await under.open()]
+    t.teardown(() => Promise.all([store.close(), other.close()]))
+    const state = async () => (await other.state(['v', 'empty'], NOW)).get('v')!
+    t.same((await store.state(['empty'], NOW)).get('empty'), { settings: DEFAULT_SETTINGS, pinned: undefined, head: 0, bans: new Map(), unerased: [] })
+    const [one, two] = (await store.append([draft('v', 'one'), draft('v', 'two')], NOW)).map(created) as [Stored, Stored]
+    const settings = { slowModeSeconds: 10, closed: false, signedInOnly: true }
+    const outcomes = await store.append(
+      [
+        act('v', { type: 'pinned', target: one.comment.id }),
+        act('v', { type: 'settings', settings }),
+        act('v', { type: 'author-banned', authorId: 'bob', until: NOW + 1_000 }),
+        act('v', { type: 'author-banned', authorId: 'cat', until: NOW + 1_000 }),
+        act('v', { type: 'author-banned', authorId: 'cat', until: 0 }),
+        act('v', { type: 'author-banned', authorId: 'dan', until: NOW }),
+      ],
+      NOW,
+    )
+    t.same(created(outcomes[0]).pinned, one.comment)
+    t.same(await state(), { settings, pinned: one.comment, head: created(outcomes.at(-1)).comment.id, bans: new Map([['bob', NOW + 1_000]]), unerased: [] })
+    t.same((await other.state(['v'], NOW + 1_000)).get('v')!.bans, new Map())
+    t.same((await other.page('v', ALL))[2]!.pinned, one.comment)
+    await store.append([act('v', { type: 'deleted', target: one.comment.id })], NOW)
+    t.equal((await state()).pinned, undefined, 'nothing deleted is pinned')
+    t.notOk('pinned' in (await other.page('v', ALL))[2]!)
+    await store.append([act('v', { type: 'pinned', target: two.comment.id })], NOW)
+    t.same((await state()).pinned, two.comment)
+    await store.append([act('v', { type: 'pinned', target: undefined }), draft('v')], NOW)
+    t.same({ ...(await state()), head: 0 }, { settings, pinned: undefined, head: 0, bans: new Map([['bob', NOW + 1_000]]), unerased: (await state()).unerased })
+  })
+
+  t.test('when an author last posted', async t => {
+    const store = await opened(t)
+    t.equal(await store.lastPostedAt('v', 'ann'), undefined)
+    await store.append([draft('v')], NOW)
+    await store.append([draft('w'), draft('v', 'hello', { authorId: 'bob' }), act('v', { type: 'pinned', target: undefined }, { authorId: 'ann' })], NOW + 1_000)
+    t.equal(await store.lastPostedAt('v', 'ann'), NOW, 'not what others did, or elsewhere, or an act')
+  })
+
+  t.test('an author\'s comments are found in all videos', async t => {
+    const store = await opened(t)
+    const outcomes = await store.append([draft('v'), draft('w'), draft('v', 'x', { authorId: 'bob' }), draft('w'), draft('u'), draft('u', 'x', { authorId: 'bob' }), draft('w')], NOW)
+    const [v, , , w, u] = outcomes.map(outcome => ('comment' in outcome ? outcome.comment : undefined))
+    await store.append([act('w', { type: 'deleted', target: w!.id })], NOW)
+    const found: string[] = []
+    let after: string | undefined
+    do {
+      const part = await store.commentsBy('ann', after)
+      found.push(...part.places.map(({ videoId, id }) => `${videoId} ${id}`))
+      after = part.after
+    } while (after !== undefined)
+    const left = outcomes.flatMap(outcome => ('comment' in outcome && outcome.comment.authorId === 'ann' && outcome.comment !== w ? [`${outcome.comment.videoId} ${outcome.comment.id}`] : []))
+    t.same(found.sort(), left.sort())
+    t.ok(found.includes(`${v!.videoId} ${v!.id}`) && found.includes(`${u!.videoId} ${u!.id}`))
   })
 }

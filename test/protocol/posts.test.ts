@@ -3,11 +3,11 @@ import t from 'tap'
 import { asRead, parsePosts, parseResults, printPosts, printResults, READS_OUTCOME_UNKNOWN, type PostBatch, type PostResult } from '../../protocol/posts.js'
 
 const text = fc.string({ unit: 'grapheme' })
-const draft = fc.record({ videoId: text, authorId: text, authorName: text, content: text, key: text, leftMs: fc.nat() }, { requiredKeys: ['videoId', 'authorId', 'content', 'key'] })
+const draft = fc.record({ videoId: text, authorId: text, authorName: text, content: text, key: text, leftMs: fc.nat(), exempt: fc.boolean(), signedIn: fc.boolean() }, { requiredKeys: ['videoId', 'authorId', 'content', 'key'] })
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
 
 t.test('posts are read as they were printed', async () => {
-  const batch: fc.Arbitrary<PostBatch> = fc.record({ passedOn: fc.boolean(), posts: fc.array(draft) })
+  const batch: fc.Arbitrary<PostBatch> = fc.record({ passedOn: fc.boolean(), entries: fc.boolean(), posts: fc.array(draft) }, { requiredKeys: ['passedOn', 'posts'] })
   fc.assert(fc.property(batch, posts => same(parsePosts(Buffer.from(printPosts(posts))), posts)))
 })
 
@@ -15,7 +15,7 @@ t.test('results are read as they were printed', async () => {
   const comment = fc.record({ id: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), videoId: text, authorId: text, authorName: fc.option(text, { nil: undefined }), content: text, createdAt: fc.nat() })
   const result: fc.Arbitrary<PostResult> = fc.oneof(
     fc.record({ comment, created: fc.boolean() }),
-    fc.record({ error: fc.record({ code: fc.constantFrom('KEY_REUSED' as const, 'OVERLOADED' as const), message: text }) }),
+    fc.record({ error: fc.record({ code: fc.constantFrom('KEY_REUSED' as const, 'OVERLOADED' as const), message: text, retryAfterSeconds: fc.nat() }, { requiredKeys: ['code', 'message'] }) }),
   )
   fc.assert(fc.property(fc.array(result), results => same(parseResults(Buffer.from(printResults(results))), results)))
 })
@@ -31,4 +31,18 @@ t.test('who does not read OUTCOME_UNKNOWN gets what it reads in its place', asyn
   const results: PostResult[] = [{ error: { code: 'OUTCOME_UNKNOWN', message: 'm' } }, { error: { code: 'KEY_REUSED', message: 'n' } }]
   t.same(asRead(results, READS_OUTCOME_UNKNOWN), results)
   t.same(asRead(results, ''), [{ error: { code: 'STORE_UNAVAILABLE', message: 'm' } }, results[1]])
+  t.same(asRead(results, `entries, ${READS_OUTCOME_UNKNOWN}`), results)
+})
+
+t.test('who does not read the codes of a video\'s state gets what it reads in their place', async t => {
+  const results: PostResult[] = [
+    { error: { code: 'BANNED', message: 'a' } },
+    { error: { code: 'SLOW_MODE', message: 'b', retryAfterSeconds: 7 } },
+    { error: { code: 'SIGN_IN_REQUIRED', message: 'c' } },
+    { error: { code: 'OUTCOME_UNKNOWN', message: 'd' } },
+  ]
+  t.same(asRead(results, READS_OUTCOME_UNKNOWN, true), results)
+  const former = asRead(results, READS_OUTCOME_UNKNOWN)
+  t.same(former.map(result => 'error' in result && result.error.code), ['FORBIDDEN', 'RATE_LIMITED', 'UNAUTHORIZED', 'OUTCOME_UNKNOWN'])
+  t.same(parseResults(Buffer.from(printResults(results))), results)
 })

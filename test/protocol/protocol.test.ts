@@ -10,7 +10,9 @@ import type { StoreReport } from '../../dispatcher/standing.js'
 import { routeStore, type StoreDesk } from '../../dispatcher/store-server.js'
 import type { Edge } from '../../edge/edge.js'
 import { internalRoutes } from '../../edge/server.js'
+import { parseActRequest, parseActResult, printActRequest, printActResult } from '../../protocol/acts.js'
 import { toEventJson, toPublic } from '../../protocol/comment.js'
+import { readEntry, toActJson, toTombstoneJson } from '../../protocol/entry.js'
 import { frame, FrameReader } from '../../protocol/frame.js'
 import { GZIP_HEADER } from '../../protocol/gzip.js'
 import { nextId } from '../../protocol/id.js'
@@ -44,6 +46,16 @@ t.test('a comment is printed as it stands there, at the id that its time gives',
   t.same(JSON.parse(example('history')), { comments: [toPublic(comment)], nextCursor: null })
 })
 
+t.test('entries are read and printed as they stand there', async t => {
+  const lines = example('entries').trim().split('\n')
+  const printed = lines.map(json => {
+    const entry = readEntry('demo', json)
+    const { id, createdAt } = JSON.parse(json) as { id: string; createdAt: number }
+    return entry.kind === 'act' ? toActJson(Number(id), entry.act, entry.pinned) : entry.kind === 'tombstone' ? toTombstoneJson(Number(id), createdAt) : entry.kind
+  })
+  t.same(printed, lines)
+})
+
 t.test('lines of text are read and printed as they stand there', async t => {
   const batch = example('batch')
   const { comments, hints } = parseBatch(bytesOf(batch))
@@ -62,6 +74,39 @@ t.test('posts and their results are read and printed as they stand there', async
   t.equal(`${printPosts(parsePosts(bytesOf(posts)))}\n`, posts)
   const results = example('results')
   t.equal(`${printResults(parseResults(bytesOf(results)))}\n`, results)
+})
+
+t.test('acts and their results are read and printed as they stand there', async t => {
+  const act = example('act')
+  t.equal(`${printActRequest(parseActRequest(bytesOf(act)))}\n`, act)
+  for (const name of ['acted', 'not-acted']) {
+    const result = example(name)
+    t.equal(`${printActResult(parseActResult(bytesOf(result)))}\n`, result)
+  }
+})
+
+t.test('who wrote a comment, and what is left of an author, is told as it stands there', async t => {
+  const asked: unknown[] = []
+  const [author, erase, erased] = ['author', 'erase', 'erased'].map(name => example(name).trim()) as [string, string, string]
+  const server = internalServer({ token: undefined, metrics: new Registry(), identity: { id: 'a', instance: 'b', version: 'c' }, notReady: () => undefined, onBug: () => {} })
+  routeDispatcher(server, {
+    authorOf: async (place: unknown) => {
+      asked.push(place)
+      return (JSON.parse(author) as { authorId: string }).authorId
+    },
+    eraseAuthor: async (...given: unknown[]) => {
+      asked.push(given)
+      return JSON.parse(erased) as unknown
+    },
+  } as unknown as Dispatcher)
+  t.teardown(() => server.close())
+  const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/internal`
+  t.equal(await (await fetch(`${url}/comments/demo/129171456000000`, { headers })).text(), author)
+  t.equal((await fetch(`${url}/comments/demo/x`, { headers })).status, 404)
+  const order = (body: string) => fetch(`${url}/erase-author`, { method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body })
+  t.equal(await (await order(erase)).text(), erased)
+  t.equal((await order('{}')).status, 400)
+  t.same(asked, [{ videoId: 'demo', id: 129171456000000 }, ['ada', 'operator', undefined]])
 })
 
 t.test('frames are read and made as they stand there', async t => {

@@ -1,6 +1,6 @@
-import { StoreUnavailableError, type AtOnce, type Outcome, type Range, type Store, type Stored, type Timed } from '../../dispatcher/store/store.js'
-import type { Comment, Draft, VideoId } from '../../protocol/comment.js'
-import type { Cursor } from '../../protocol/id.js'
+import { StoreUnavailableError, type AtOnce, type Found, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from '../../dispatcher/store/store.js'
+import type { Comment, VideoId } from '../../protocol/comment.js'
+import type { CommentId, Cursor } from '../../protocol/id.js'
 import { MemoryStore } from '../dispatcher/memory-store.js'
 import type { Process } from './process.js'
 import type { World } from './world.js'
@@ -109,7 +109,7 @@ class DiskStore implements Store {
     return Promise.all(work).then(() => outcomes)
   }
 
-  madeBy(draft: Draft): Promise<Comment | undefined> {
+  madeBy(draft: Timed): Promise<Comment | undefined> {
     return this.#read(() => this.#disk.model.madeBy(draft))
   }
 
@@ -119,6 +119,22 @@ class DiskStore implements Store {
 
   lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
     return this.#read(() => this.#disk.model.lastIds(videoIds))
+  }
+
+  state(videoIds: readonly VideoId[], nowMs: number): Promise<ReadonlyMap<VideoId, StoredState>> {
+    return this.#read(() => this.#disk.model.state(videoIds, nowMs))
+  }
+
+  erase(videoId: VideoId, target: CommentId): Promise<void> {
+    return this.#read(() => this.#disk.model.erase(videoId, target))
+  }
+
+  lastPostedAt(videoId: VideoId, authorId: string): Promise<number | undefined> {
+    return this.#read(() => this.#disk.model.lastPostedAt(videoId, authorId))
+  }
+
+  commentsBy(authorId: string, after: string | undefined): Promise<Found> {
+    return this.#read(() => this.#disk.model.commentsBy(authorId, after))
   }
 
   async close(): Promise<void> {}

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import type { Comment, Draft, VideoId } from '../../../protocol/comment.js'
-import type { Cursor } from '../../../protocol/id.js'
+import type { Comment, VideoId } from '../../../protocol/comment.js'
+import type { CommentId, Cursor } from '../../../protocol/id.js'
 import { tokenOf, type StoreFile } from '../store-file.js'
-import { StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from '../store.js'
+import { StoreUnavailableError, type Found, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from '../store.js'
 import { MAX_BUCKET_BYTES } from './bucket.js'
 import { CallError } from './call-error.js'
 import type { Cql, Row, Statement } from './cql.js'
@@ -41,6 +41,8 @@ export class UnusableStoreError extends Error {}
 const PLACE = 'keyspace'
 /** What Cassandra says where there is no such keyspace or table. */
 const NO_TABLES = /^(keyspace .* does not exist|table .* does not exist|unconfigured table )/i
+/** What it says where the columns of this version are missing. */
+const NO_COLUMNS = /undefined column name/i
 /** Writers that are kept: each knows its video's newest id, and so spares a read. */
 const MAX_WRITERS = 20_000
 
@@ -155,7 +157,7 @@ export class CassandraStore implements Store {
     return outcomes
   }
 
-  madeBy(draft: Draft): Promise<Comment | undefined> {
+  madeBy(draft: Timed): Promise<Comment | undefined> {
     return this.#reading(() => this.#writer(draft.videoId).madeBy(draft), draft.videoId)
   }
 
@@ -165,6 +167,22 @@ export class CassandraStore implements Store {
 
   lastIds(videoIds: readonly VideoId[]): Promise<ReadonlyMap<VideoId, Cursor>> {
     return this.#reading(() => this.#reader.lastIds(videoIds))
+  }
+
+  state(videoIds: readonly VideoId[], nowMs: number): Promise<ReadonlyMap<VideoId, StoredState>> {
+    return this.#reading(() => this.#reader.state(videoIds, nowMs))
+  }
+
+  erase(videoId: VideoId, target: CommentId): Promise<void> {
+    return this.#reading(() => this.#writer(videoId).erase(target), videoId)
+  }
+
+  lastPostedAt(videoId: VideoId, authorId: string): Promise<number | undefined> {
+    return this.#reading(() => this.#reader.lastPostedAt(videoId, authorId), videoId)
+  }
+
+  commentsBy(authorId: string, after: string | undefined): Promise<Found> {
+    return this.#reading(() => this.#reader.commentsBy(authorId, after))
   }
 
   async close(): Promise<void> {
@@ -190,7 +208,7 @@ export class CassandraStore implements Store {
 
   #writer(videoId: VideoId): VideoWriter {
     const { cql, maxBucketBytes = MAX_BUCKET_BYTES, onSettled = () => {} } = this.#options
-    const writer = this.#writers.get(videoId) ?? new VideoWriter({ cql, statements: this.#statements, maxBucketBytes, limits: this.#limits, onSettled }, videoId)
+    const writer = this.#writers.get(videoId) ?? new VideoWriter({ cql, statements: this.#statements, maxBucketBytes, limits: this.#limits, entry: (videoId, id) => this.#reader.entry(videoId, id), onSettled }, videoId)
     this.#writers.delete(videoId)
     this.#writers.set(videoId, writer)
     for (const [oldest, { isIdle }] of this.#writers) {
@@ -207,6 +225,7 @@ export class CassandraStore implements Store {
       return this.#fileOf(row)
     } catch (error) {
       if (error instanceof CallError && NO_TABLES.test(error.message)) throw new StoreUnavailableError('FILE_MISSING', { cause: error })
+      if (error instanceof CallError && NO_COLUMNS.test(error.message)) throw new StoreUnavailableError('its tables lack columns of this version: registry store init adds them', { cause: error })
       throw this.#unavailable(error, this.#options.onWrite)
     }
   }

@@ -4,6 +4,7 @@ import { bucketOf, type Bucket } from './bucket.js'
 import type { Cql, Row } from './cql.js'
 import { KEY_TTL_S } from './schema.js'
 import type { Statements } from './statements.js'
+import { NO_ACTS, type VideoActs } from './video-state.js'
 
 /** A sealed bucket whose keys still count. */
 export interface KeptKeys {
@@ -17,6 +18,13 @@ export interface Chain {
   /** The one that takes the next comment, unless it is sealed first. */
   readonly last: Bucket
   readonly kept: readonly KeptKeys[]
+  /** What the acts before the last bucket have come to, where it does not say itself. */
+  readonly before: VideoActs
+}
+
+/** What all acts have come to. */
+export function actsOf({ last, before }: Chain): VideoActs {
+  return last.acts ?? before
 }
 
 export interface ChainDeps {
@@ -46,18 +54,28 @@ export async function readChain(deps: ChainDeps, videoId: VideoId, timeoutMs: nu
     kept.push(...young.map(({ bucket, keptUntil }) => ({ bucket: bucket.after, until: keptUntil })))
     if (young.length < sealed.length) break
   }
-  return { last, kept }
+  return { last, kept, before: last.acts ?? (await actsIn(deps, videoId, older, timeoutMs)) }
+}
+
+/** What the acts up to a bucket have come to. @param buckets that one and those before it, the newest first @throws CallError */
+export async function actsIn(deps: ChainDeps, videoId: VideoId, buckets: readonly Cursor[], timeoutMs: number): Promise<VideoActs> {
+  for (const after of buckets) {
+    const { acts } = await readBucket(deps, videoId, after, timeoutMs)
+    if (acts) return acts
+  }
+  return NO_ACTS
 }
 
 /** The chain beyond a sealed bucket. The successor is written down before it can take a comment, by whoever comes first.
  * @throws CallError */
-export async function advance(deps: ChainDeps, videoId: VideoId, { last, kept }: Chain, timeoutMs: number): Promise<Chain> {
+export async function advance(deps: ChainDeps, videoId: VideoId, { last, kept, before }: Chain, timeoutMs: number): Promise<Chain> {
   const { cql, statements } = deps
   await cql.write(statements.noteBucket(videoId, last.next!), timeoutMs)
   const now = performance.now()
   return {
     last: await readBucket(deps, videoId, last.next!, timeoutMs),
     kept: [{ bucket: last.after, until: now + 1000 * KEY_TTL_S }, ...kept.filter(({ until }) => until > now)],
+    before: last.acts ?? before,
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Cql } from './cql.js'
 import { newName } from './name.js'
-import { createKeyspace, createTables, SCHEMA_VERSION } from './schema.js'
+import { addColumns, createKeyspace, createTables, SCHEMA_VERSION } from './schema.js'
 import { Statements } from './statements.js'
 
 export interface InitOptions {
@@ -20,11 +20,11 @@ export interface Initialized {
 
 const WRITE_MS = 10_000
 
-/** Makes the keyspace, its tables and the store's identity, each where it is missing. What is there stays as it is: another
+/** Makes the keyspace, its tables, the columns that a later version has added and the store's identity, each where it is missing. What is there stays as it is: another
  * replication is for `ALTER KEYSPACE`. @throws CallError */
 export async function initStore({ cql, keyspace, dataCentre, replication }: InitOptions): Promise<Initialized> {
   await cql.define(createKeyspace(keyspace, replication))
-  for (const statement of createTables(keyspace)) await cql.define(statement)
+  for (const statement of [...createTables(keyspace), ...addColumns(keyspace)]) await cql.define(statement)
   const statements = new Statements(keyspace)
   const refused = await cql.writeIf([statements.insertStore(newName(), newName(), SCHEMA_VERSION, dataCentre)], WRITE_MS)
   const [row] = await cql.read(statements.store(), WRITE_MS, true)

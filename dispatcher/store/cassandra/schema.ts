@@ -22,6 +22,17 @@ const STORE = '(one int PRIMARY KEY, id text, generation text, version int, data
 
 export const TABLES = { comments: COMMENTS, buckets: BUCKETS, store: STORE } as const
 
+/** Columns that a later version has added, each with its table. Former versions name their columns, and leave these empty: they read
+ * an act and a deleted comment as a comment without author and content. `entry` is JSON: an act, or `deletedBy` with the id of
+ * the act that deleted the comment; `said` a hash of what was said under a key; `acts` what the acts up to the bucket's head have
+ * come to. The last one says that the others are there. */
+const ADDED = [
+  ['comments', 'entry', 'text'],
+  ['comments', 'said', 'text'],
+  ['comments', 'acts', 'text static'],
+  ['store', 'has_acts', 'boolean'],
+] as const
+
 export function createKeyspace(keyspace: string, replication: ReadonlyMap<string, number>): string {
   const factors = [...replication].map(([dataCentre, factor]) => `, '${dataCentre}': ${factor}`).join('')
   return `CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = {'class': 'NetworkTopologyStrategy'${factors}}`
@@ -29,4 +40,8 @@ export function createKeyspace(keyspace: string, replication: ReadonlyMap<string
 
 export function createTables(keyspace: string): string[] {
   return Object.entries(TABLES).map(([name, columns]) => `CREATE TABLE IF NOT EXISTS ${keyspace}.${name} ${columns}`)
+}
+
+export function addColumns(keyspace: string): string[] {
+  return ADDED.map(([table, column, type]) => `ALTER TABLE ${keyspace}.${table} ADD IF NOT EXISTS ${column} ${type}`)
 }

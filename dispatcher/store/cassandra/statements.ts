@@ -1,9 +1,11 @@
 import type { Comment, Draft } from '../../../protocol/comment.js'
+import { actFields, readAct, type Act } from '../../../protocol/entry.js'
 import type { CommentId, Cursor } from '../../../protocol/id.js'
 import type { Stored } from '../store.js'
 import type { Bucket } from './bucket.js'
 import type { Row, Statement } from './cql.js'
 import { KEY_TTL_S } from './schema.js'
+import { printActs, type VideoActs } from './video-state.js'
 
 /** What one attempt writes of a bucket. */
 export interface Change {
@@ -12,8 +14,8 @@ export interface Change {
   readonly bucket: Bucket
 }
 
-const COMMENT_COLUMNS = 'id, prev, author_id, author_name, content, created_at'
-const BUCKET_COLUMNS = 'head, first, bytes, next, fence'
+const COMMENT_COLUMNS = 'id, prev, author_id, author_name, content, created_at, entry'
+const BUCKET_COLUMNS = 'head, first, bytes, next, fence, acts'
 /** An id of a row that is a key. */
 const KEYS = 0
 
@@ -54,14 +56,33 @@ export class Statements {
     return { cql: `SELECT ${COMMENT_COLUMNS} FROM ${this.#comments} WHERE video_id = ? AND bucket = ? AND id = ? AND key = ''`, params: [videoId, bucket, id] }
   }
 
-  /** Columns `key`, `made`, `attempt`. */
+  /** Columns `key`, `made`, `attempt`, `said`. */
   keys(videoId: string, bucket: Cursor, places: readonly string[]): Statement {
-    return { cql: `SELECT key, made, attempt FROM ${this.#comments} WHERE video_id = ? AND bucket = ? AND id = ${KEYS} AND key IN ?`, params: [videoId, bucket, places] }
+    return { cql: `SELECT key, made, attempt, said FROM ${this.#comments} WHERE video_id = ? AND bucket = ? AND id = ${KEYS} AND key IN ?`, params: [videoId, bucket, places] }
   }
 
-  /** To be written together with the comments and keys that it counts. */
-  moveHead({ videoId, bucket }: Change, head: CommentId, first: CommentId, bytes: number): Statement {
-    return this.#change({ videoId, bucket }, 'head = ?, first = ?, bytes = ?', [head, first, bytes])
+  /** To be written together with the entries and keys that it counts. @param acts undefined: as they are */
+  moveHead({ videoId, bucket }: Change, head: CommentId, first: CommentId, bytes: number, acts: VideoActs | undefined): Statement {
+    return this.#change({ videoId, bucket }, 'head = ?, first = ?, bytes = ?, acts = ?', [head, first, bytes, acts && printActs(acts)])
+  }
+
+  /** Also a fence: an attempt that knew other acts does not come true. @param fence a fresh UUID */
+  setActs({ videoId, bucket }: Change, acts: VideoActs, fence: string): Statement {
+    return this.#change({ videoId, bucket }, 'acts = ?, fence = ?', [printActs(acts), fence])
+  }
+
+  /** In a batch with `moveHead` of the same bucket. @param by the act that deletes it */
+  blank(videoId: string, bucket: Cursor, id: CommentId, by: CommentId): Statement {
+    return {
+      cql: `UPDATE ${this.#comments} SET author_id = '', author_name = null, content = '', entry = ? WHERE video_id = ? AND bucket = ? AND id = ? AND key = ''`,
+      params: [JSON.stringify({ deletedBy: String(by) }), videoId, bucket, id],
+    }
+  }
+
+  /** By itself: its bucket is sealed. */
+  blankIfThere(videoId: string, bucket: Cursor, id: CommentId, by: CommentId): Statement {
+    const { cql, params } = this.blank(videoId, bucket, id, by)
+    return { cql: `${cql} IF EXISTS`, params }
   }
 
   /** @returns the first also names the successor */
@@ -74,23 +95,28 @@ export class Statements {
     return this.#change({ videoId, bucket }, 'fence = ?', [fence])
   }
 
-  insertComment(bucket: Cursor, { comment, prev }: Stored): Statement {
+  insertEntry(bucket: Cursor, { comment, prev, act }: Stored): Statement {
     const { videoId, id, authorId, authorName, content, createdAt } = comment
     return {
-      cql: `INSERT INTO ${this.#comments} (video_id, bucket, id, key, prev, author_id, author_name, content, created_at) VALUES (?, ?, ?, '', ?, ?, ?, ?, ?)`,
-      params: [videoId, bucket, id, prev, authorId, authorName, content, createdAt],
+      cql: `INSERT INTO ${this.#comments} (video_id, bucket, id, key, prev, author_id, author_name, content, created_at, entry) VALUES (?, ?, ?, '', ?, ?, ?, ?, ?, ?)`,
+      params: [videoId, bucket, id, prev, authorId, authorName, content, createdAt, act && JSON.stringify(actFields(act))],
     }
   }
 
-  insertKey(bucket: Cursor, { videoId, id }: Comment, key: string, attempt: string): Statement {
+  insertKey(bucket: Cursor, { videoId, id }: Comment, key: string, attempt: string, said: string): Statement {
     return {
-      cql: `INSERT INTO ${this.#comments} (video_id, bucket, id, key, made, attempt) VALUES (?, ?, ${KEYS}, ?, ?, ?) IF NOT EXISTS USING TTL ${KEY_TTL_S}`,
-      params: [videoId, bucket, key, id, attempt],
+      cql: `INSERT INTO ${this.#comments} (video_id, bucket, id, key, made, said, attempt) VALUES (?, ?, ${KEYS}, ?, ?, ?, ?) IF NOT EXISTS USING TTL ${KEY_TTL_S}`,
+      params: [videoId, bucket, key, id, said, attempt],
     }
+  }
+
+  /** The first partition beyond a place in the order of the tokens: columns `video_id`, `bucket`, and `place` as text. */
+  nextPartition(place: string): Statement {
+    return { cql: `SELECT DISTINCT video_id, bucket, CAST(token(video_id, bucket) AS text) AS place FROM ${this.#comments} WHERE token(video_id, bucket) > ? LIMIT 1`, params: [place] }
   }
 
   store(): Statement {
-    return { cql: `SELECT id, generation, version, data_centre, accepted FROM ${this.#store} WHERE one = 1`, params: [] }
+    return { cql: `SELECT id, generation, version, data_centre, accepted, has_acts FROM ${this.#store} WHERE one = 1`, params: [] }
   }
 
   insertStore(id: string, generation: string, version: number, dataCentre: string): Statement {
@@ -124,6 +150,12 @@ export function placeOf({ key, authorId }: Pick<Draft, 'key' | 'authorId'>): str
 }
 
 export function storedOf(videoId: string, row: Row): Stored {
-  const { id, prev, author_id, author_name, content, created_at } = row as { id: number; prev: number; author_id: string; author_name: string | null; content: string; created_at: number }
-  return { comment: { id, videoId, authorId: author_id, ...(author_name === null ? {} : { authorName: author_name }), content, createdAt: created_at }, prev }
+  const { id, prev, author_id, author_name, content, created_at, entry } = row as { id: number; prev: number; author_id: string; author_name: string | null; content: string; created_at: number; entry: string | null }
+  return { comment: { id, videoId, authorId: author_id, ...(author_name === null ? {} : { authorName: author_name }), content, createdAt: created_at }, prev, ...(entry === null ? {} : entryOf(entry)) }
+}
+
+/** What is not a comment. An act of a later version stays one. */
+function entryOf(entry: string): Pick<Stored, 'act' | 'deletedBy'> {
+  const { deletedBy, ...act } = JSON.parse(entry) as Record<string, unknown>
+  return deletedBy === undefined ? { act: readAct(act) ?? (act as unknown as Act) } : { deletedBy: Number(deletedBy) }
 }

@@ -1,19 +1,23 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Comment, Draft, VideoId } from '../../../protocol/comment.js'
-import { MAX_CURSOR, nextId, type Cursor } from '../../../protocol/id.js'
-import type { Outcome, Timed } from '../store.js'
+import type { Comment, VideoId } from '../../../protocol/comment.js'
+import { MAX_CURSOR, nextId, type CommentId, type Cursor } from '../../../protocol/id.js'
+import { blank, type Outcome, type Stored, type Timed } from '../store.js'
 import { isFull, newestId } from './bucket.js'
 import { CallError } from './call-error.js'
-import { advance, readBucket, readChain, type Chain, type ChainDeps } from './chain.js'
-import { bytesOf, Group, IDS_EXHAUSTED, type Made } from './group.js'
+import { actsOf, advance, readBucket, readChain, type Chain, type ChainDeps } from './chain.js'
+import { bytesOf, Group, IDS_EXHAUSTED, outcomeOf, type Made } from './group.js'
 import type { Limits } from './limits.js'
+import { bucketsBetween } from './reader.js'
 import { placeOf, storedOf } from './statements.js'
+import { withErased } from './video-state.js'
 
 export interface WriterDeps extends ChainDeps {
   /** Where a bucket is cut. */
   readonly maxBucketBytes: number
   readonly limits: Limits
+  /** An entry of this video, a deleted comment as a tombstone. Rejects with CallError. */
+  readonly entry: (videoId: VideoId, id: CommentId) => Promise<Stored | undefined>
   /** Told when it is certain what became of attempts whose outcome was unknown. @param lastId the video's newest id then */
   readonly onSettled: (videoId: VideoId, lastId: Cursor) => void
 }
@@ -28,6 +32,7 @@ const MIN_TRY_MS = 20
 const SETTLE_MS = 500
 const MAX_SETTLE_MS = 10_000
 const SETTLE_TRIES = 60
+const ERASE_TRIES = 5
 
 /** One video's way into the store: one conditional write at a time, each for what had gathered before it. */
 export class VideoWriter {
@@ -59,13 +64,34 @@ export class VideoWriter {
   }
 
   /** The comment that the draft's key has made of this content. @throws CallError */
-  async madeBy(draft: Draft): Promise<Comment | undefined> {
+  async madeBy(draft: Timed): Promise<Comment | undefined> {
     const timeoutMs = this.#deps.limits.statementMs
     const { last, kept } = await readChain(this.#deps, this.#videoId, timeoutMs)
     const place = placeOf(draft)
     const found = await Promise.all([last.after, ...kept.map(({ bucket }) => bucket)].map(bucket => this.#keysIn(bucket, [place], timeoutMs)))
     const made = found.find(keys => keys.has(place))?.get(place)
-    return made?.stored.comment.content === draft.content ? made.stored.comment : undefined
+    const outcome = made && outcomeOf(draft, made)
+    return outcome?.kind === 'repeated' ? outcome.comment : undefined
+  }
+
+  /** Takes the content of a deleted comment of a sealed bucket out of it; that of the last bucket went with the act. What fails is
+   * found by whoever reads what is not erased yet. @throws CallError */
+  async erase(target: CommentId): Promise<void> {
+    const { cql, statements, limits: { statementMs } } = this.#deps
+    const videoId = this.#videoId
+    for (let tries = 0; tries < ERASE_TRIES; tries++) {
+      const chain = await readChain(this.#deps, videoId, statementMs)
+      const acts = actsOf(chain)
+      const by = acts.unerased[target]
+      if (by === undefined) return
+      const rows = await cql.read(statements.buckets(videoId), statementMs)
+      const [bucket = 0] = bucketsBetween([...rows.map(row => row['bucket'] as Cursor), 0], target - 1, target)
+      await cql.writeIf([statements.blankIfThere(videoId, bucket, target, by)], statementMs)
+      const refused = await cql.writeIf([statements.setActs({ videoId, bucket: chain.last }, withErased(acts, target), randomUUID())], statementMs)
+      this.#chain = undefined
+      if (!refused) return
+    }
+    throw new CallError('others were in the way', false)
   }
 
   /** What is unknown stays so. */
@@ -128,8 +154,10 @@ export class VideoWriter {
     for (const keys of await Promise.all(sealed.map(bucket => this.#keysIn(bucket, group.places, timeoutMs)))) group.found(keys)
     for (const bucket of sealed) lookedAt.add(bucket)
     if (group.isDone) return
+    const pinned = group.act && (await this.#lookAtTarget(group, group.act))
+    if (group.isDone) return
 
-    const attempt = group.attempt(statements, videoId, chain.last)
+    const attempt = group.attempt(statements, videoId, chain, pinned)
     if (!attempt) return group.end(IDS_EXHAUSTED)
     let refused
     try {
@@ -151,6 +179,16 @@ export class VideoWriter {
     this.#chain = { ...chain, last: bucket }
   }
 
+  /** Refuses an act upon what is not there. @returns the comment that the act pins @throws CallError */
+  async #lookAtTarget(group: Group, act: NonNullable<Timed['act']>): Promise<Comment | undefined> {
+    if ((act.type !== 'deleted' && act.type !== 'pinned') || act.target === undefined) return undefined
+    const target = await this.#deps.entry(this.#videoId, act.target)
+    const isDeletion = act.type === 'deleted'
+    if (target && isDeletion && target.deletedBy !== undefined) group.refuse({ kind: 'repeated', comment: blank({ ...target.comment, id: target.deletedBy }) })
+    else if (!target || target.act || target.deletedBy !== undefined) group.refuse({ kind: 'missing' })
+    return isDeletion ? undefined : target?.comment
+  }
+
   /** @throws CallError; the chain is read anew then */
   async #seal(chain: Chain, timeoutMs: number): Promise<void> {
     const { cql, statements } = this.#deps
@@ -166,10 +204,12 @@ export class VideoWriter {
     const found = new Map<string, Made>()
     await Promise.all(
       rows.map(async row => {
-        const { key, made, attempt } = row as { key: string; made: number; attempt: string }
+        const { key, made, attempt, said } = row as { key: string; made: number; attempt: string; said: string | null }
         const [comment] = await cql.read(statements.comment(this.#videoId, bucket, made), timeoutMs, serial)
         if (!comment) throw new CallError('a key names a comment that is not there', false)
-        found.set(key, { stored: storedOf(this.#videoId, comment), attempt })
+        const stored = storedOf(this.#videoId, comment)
+        // Only the reader knows what a pin shows.
+        found.set(key, { stored: stored.act ? ((await this.#deps.entry(this.#videoId, made)) ?? stored) : stored, attempt, said: said ?? undefined })
       }),
     )
     return found
@@ -198,13 +238,13 @@ export class VideoWriter {
   }
 }
 
-/** Cut where a conditional write would become large. */
+/** Cut where a conditional write would become large. An act goes alone. */
 function* parts(drafts: readonly Timed[]): Generator<Timed[]> {
   let part: Timed[] = []
   let bytes = 0
   for (const draft of drafts) {
     const more = bytesOf(draft)
-    if (part.length > 0 && (part.length === MAX_COMMENTS || bytes + more > MAX_BYTES)) {
+    if (part.length > 0 && (part.length === MAX_COMMENTS || bytes + more > MAX_BYTES || draft.act || part[0]!.act)) {
       yield part
       part = []
       bytes = 0

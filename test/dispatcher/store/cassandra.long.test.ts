@@ -4,8 +4,9 @@ import { parseCassandraUrl } from '../../../dispatcher/store/cassandra/address.j
 import { CallError } from '../../../dispatcher/store/cassandra/call-error.js'
 import type { CassandraStore } from '../../../dispatcher/store/cassandra/cassandra.js'
 import { Cluster } from '../../../dispatcher/store/cassandra/cluster.js'
-import { type StoreUnavailableError, type Outcome, type Range, type Store, type Stored } from '../../../dispatcher/store/store.js'
+import { type StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
+import type { Act } from '../../../protocol/entry.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
 import { noCassandra, startCassandra } from '../../support/cassandra.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
@@ -115,6 +116,37 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 230_000 }, a
     }))
     for (const [key, found] of kinds) if (found.filter(kind => kind === 'created').length > 1) t.fail(`${key}: ${found.join(' ')}`)
     t.equal((await chainOf(t, store, 'v')).length, posts.length)
+  })
+
+  t.test('a comment of a sealed bucket is masked from its deletion on, until it is erased there; and the acts\' state goes from bucket to bucket', async t => {
+    const { keyspace, store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES, limits: PATIENT })
+    const now = Date.now()
+    const acting = (act: Act): Timed => ({ ...draft('v', '', { authorId: 'mod' }), act })
+    const settings = { slowModeSeconds: 9, closed: false, signedInOnly: false }
+    const [first, second] = (await store.append([draft('v', 'regretted'), draft('v', 'pinned')], now)).map(created)
+    const [target, pinned] = [first!.comment.id, second!.comment.id]
+    await store.append([acting({ type: 'settings', settings }), acting({ type: 'pinned', target: pinned })], now)
+    for (let i = 0; i < 20; i++) await store.append([draft('v', 'x'.repeat(100))], now)
+    const other = await open()
+    const state = async () => (await other.state(['v'], now)).get('v')!
+    t.match(await state(), { settings, pinned: { content: 'pinned' }, unerased: [] })
+    const deletion = created((await store.append([acting({ type: 'deleted', target })], now))[0])
+    const oldest = async () => (await other.page('v', { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 1 }))[0]!
+    const cluster = new Cluster({ address: parseCassandraUrl(cassandra.url(keyspace)) })
+    t.teardown(() => cluster.close())
+    const content = async () => (await cluster.read({ cql: `SELECT content FROM ${keyspace}.comments WHERE video_id = 'v' AND bucket = 0 AND id = ? AND key = ''`, params: [target] }, PATIENT.statementMs))[0]!['content']
+    t.match(await oldest(), { comment: { id: target, content: '', authorId: '' }, deletedBy: deletion.comment.id })
+    t.equal(await content(), 'regretted')
+    t.same((await state()).unerased, [target])
+    for (let i = 0; i < 20; i++) await other.append([draft('v', 'x'.repeat(100))], now)
+    t.same((await state()).unerased, [target], 'another bucket has it too')
+    await other.erase('v', target)
+    t.equal(await content(), '')
+    t.match(await oldest(), { comment: { content: '' }, deletedBy: deletion.comment.id })
+    t.match(await state(), { settings, pinned: { content: 'pinned' }, unerased: [] })
+    t.match(await store.append([draft('v')], now), [{ kind: 'created' }], 'a writer that knew it otherwise goes on')
+    t.same((await state()).unerased, [])
+    await chainOf(t, store, 'v')
   })
 
   t.test('an answer that is lost after the effect: the same attempt finds out, and the comment is ours', async t => {

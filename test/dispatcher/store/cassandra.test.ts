@@ -10,15 +10,18 @@ import { storeConflicts } from '../../../dispatcher/config.js'
 import { parseCassandraUrl } from '../../../dispatcher/store/cassandra/address.js'
 import { bucketOf, emptyBucket, isFull, MAX_BUCKET_BYTES, MAX_BUCKET_MS, newestId, type Bucket } from '../../../dispatcher/store/cassandra/bucket.js'
 import { callErrorOf } from '../../../dispatcher/store/cassandra/call-error.js'
+import type { Chain } from '../../../dispatcher/store/cassandra/chain.js'
 import { Group } from '../../../dispatcher/store/cassandra/group.js'
 import { openCassandra } from '../../../dispatcher/store/cassandra/open.js'
 import { bucketsBetween } from '../../../dispatcher/store/cassandra/reader.js'
 import { placeOf, Statements } from '../../../dispatcher/store/cassandra/statements.js'
+import { NO_ACTS } from '../../../dispatcher/store/cassandra/video-state.js'
 import { MAX_CURSOR, nextId } from '../../../protocol/id.js'
 import { makeCertificate } from '../../support/certificate.js'
 import { draft } from '../cast.js'
 
 const NOW = Date.UTC(2026, 5, 1)
+const endingIn = (last: Bucket): Chain => ({ last, kept: [], before: NO_ACTS })
 const { errors, types } = cassandra
 
 t.test('a URL names hosts, keyspace, data centre, user and TLS', async t => {
@@ -97,7 +100,7 @@ t.test('a group: the first draft of a key makes the comment, and every draft get
   const bucket: Bucket = { ...emptyBucket(0), head: 40, first: 10, bytes: 100 }
   const one = draft('v', 'one')
   const group = new Group([one, { ...one }, { ...one, content: 'other' }, draft('v', 'two')], 0)
-  const attempt = group.attempt(statements, 'v', bucket)!
+  const attempt = group.attempt(statements, 'v', endingIn(bucket))!
   t.equal(attempt.statements.length, 1 + 2 * 2, 'the head, and a comment and its key each')
   t.match(attempt.bucket, { head: 42, first: 10 })
   group.created(attempt.made)
@@ -109,16 +112,16 @@ t.test('a group in doubt: what an attempt of ours has made is ours, the rest is 
   const statements = new Statements('live')
   const [mine, theirs, late] = [draft('v', 'mine'), draft('v', 'theirs'), { ...draft('v', 'late'), deadline: 5 }]
   const group = new Group([mine, theirs, late], 0)
-  const attempt = group.attempt(statements, 'v', emptyBucket(0))!
+  const attempt = group.attempt(statements, 'v', endingIn(emptyBucket(0)))!
   const name = attempt.statements[2]!.params.at(-1) as string
   group.inDoubt = true
   group.expire(10)
   const made = attempt.made.get(placeOf(mine))!
-  group.found(new Map([[placeOf(mine), { stored: made, attempt: name }], [placeOf(theirs), { stored: attempt.made.get(placeOf(theirs))!, attempt: 'of another' }]]))
+  group.found(new Map([[placeOf(mine), { stored: made, attempt: name, said: undefined }], [placeOf(theirs), { stored: attempt.made.get(placeOf(theirs))!, attempt: 'of another', said: undefined }]]))
   t.notOk(group.isDone)
   group.end('no answer in time')
   t.match(group.outcomes, [{ kind: 'created', comment: { id: 1 }, prev: 0 }, { kind: 'repeated' }, { kind: 'unknown', reason: 'no answer in time' }])
-  t.equal(new Group([mine], 0).attempt(statements, 'v', { ...emptyBucket(0), head: MAX_CURSOR }), undefined, 'no id is left')
+  t.equal(new Group([mine], 0).attempt(statements, 'v', endingIn({ ...emptyBucket(0), head: MAX_CURSOR })), undefined, 'no id is left')
 })
 
 /** What opening it fails with. */

@@ -111,8 +111,8 @@ t.test('a video whose ids are used up takes no more posts; what can be read of i
   const poison = new Database(path)
   const { newest } = poison.prepare("SELECT max(id) AS newest FROM comments WHERE video_id = 'video-1'").get() as { newest: number }
   // As a clock of 2106 left it.
-  poison.exec(`INSERT INTO comments VALUES ('video-1', 10482706022400000, ${newest}, 'ann', 'poison', 4294944000000, NULL)`)
-  poison.exec(`INSERT INTO comments VALUES ('video-2', ${MAX_CURSOR}, 5, 'ann', 'the last there is', 4294944000000, NULL)`)
+  poison.exec(`INSERT INTO comments (video_id, id, prev, author_id, content, created_at, author_name) VALUES ('video-1', 10482706022400000, ${newest}, 'ann', 'poison', 4294944000000, NULL)`)
+  poison.exec(`INSERT INTO comments (video_id, id, prev, author_id, content, created_at, author_name) VALUES ('video-2', ${MAX_CURSOR}, 5, 'ann', 'the last there is', 4294944000000, NULL)`)
   poison.close()
   const { store, damaged } = open(t, path)
   for (let i = 0; i < 2; i++) {

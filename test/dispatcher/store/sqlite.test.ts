@@ -132,6 +132,27 @@ t.test('a file of the first version is brought up to date, with what is in it', 
   t.same((await store.page('v', ALL))[0], before)
 })
 
+t.test('the former version reads and writes a file with acts, by its own statements, and both know each other\'s keys', async t => {
+  const path = join(folder(t), 'comments.db')
+  const store = open(t, path)
+  const [first] = await store.append([draft()], NOW)
+  const target = first?.kind === 'created' ? first.comment.id : 0
+  await store.append([{ ...draft(), authorId: 'mod', content: '', act: { type: 'deleted', target } }], NOW)
+  const former = new Database(path)
+  t.teardown(() => former.close())
+  t.equal(former.pragma('user_version', { simple: true }), 2, 'the version that it knows')
+  const rows = former.prepare<[], { id: number; author_id: string; content: string }>('SELECT id, prev, author_id, author_name, content, created_at FROM comments WHERE video_id = \'v\'').all()
+  t.match(rows, [{ id: target, author_id: '', author_name: null, content: '' }, { prev: target, author_id: '', content: '' }], 'comments without author and content')
+  const last = rows[1]!.id
+  former.prepare('INSERT INTO comments (video_id, id, prev, author_id, author_name, content, created_at) VALUES (\'v\', ?, ?, \'ann\', NULL, \'by the former\', ?)').run(last + 1, last, NOW)
+  former.prepare('INSERT INTO keys (video_id, author_id, key, id, created_at) VALUES (\'v\', \'ann\', \'of the former\', ?, ?)').run(last + 1, NOW)
+  const theirs = { videoId: 'v', authorId: 'ann', content: 'by the former', key: 'of the former' }
+  t.match(await store.append([theirs, { ...theirs, content: 'other' }], NOW), [{ kind: 'repeated', comment: { id: last + 1 } }, { kind: 'reused' }])
+  await store.append([{ ...draft(), authorId: 'mod', content: '', act: { type: 'deleted', target: last + 1 } }], NOW)
+  t.match(await store.append([theirs], NOW), [{ kind: 'repeated', comment: { id: last + 1 } }], 'though nothing is left to compare it with')
+  t.match(await store.append([draft()], NOW), [{ kind: 'created', prev: last + 2 }])
+})
+
 t.test('a file locked by another is unavailable after the deadline, for sure not stored, and usable again after', async t => {
   const path = join(folder(t), 'comments.db')
   const writes: (string | undefined)[] = []

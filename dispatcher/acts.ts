@@ -1,0 +1,198 @@
+import { parseActResult, printActRequest, type ActRequest, type ActResult } from '../protocol/acts.js'
+import { ANONYMOUS, type VideoId } from '../protocol/comment.js'
+import { checkOrder, type ActOrder } from '../protocol/entry.js'
+import { LiveError } from '../protocol/errors.js'
+import type { CommentId } from '../protocol/id.js'
+import type { MemberNode } from '../protocol/nodes.js'
+import type { PostResult } from '../protocol/posts.js'
+import type { Clock } from '../runtime/clock.js'
+import type { Failover } from '../runtime/peers/failover.js'
+import { PeerError } from '../runtime/peers/peer-error.js'
+import type { TimedPost } from './accept.js'
+import type { DispatcherMetrics } from './metrics.js'
+import type { Owners } from './owners.js'
+import type { Send } from './pipe.js'
+import { StoreUnavailableError, type Place, type Store } from './store/store.js'
+
+/** What an audit log says of an act. It never quotes a comment. */
+export interface AuditRecord {
+  readonly actor: string
+  readonly asModerator: boolean
+  readonly videoId: VideoId
+  readonly type: ActOrder['act']['type']
+  /** The act's own id. */
+  readonly entryId: string
+  /** The comment that it is about. */
+  readonly target?: string
+  /** Who is banned, and until when, Unix ms. */
+  readonly authorId?: string
+  readonly until?: number
+}
+
+export interface ActsDeps {
+  readonly owners: Owners
+  readonly failover: Failover
+  /** Ourselves, as one of those who can act. */
+  readonly self: MemberNode
+  readonly store: Store
+  readonly clock: Clock
+  readonly send: Send
+  readonly metrics: DispatcherMetrics
+  /** Whether every dispatcher and edge in view knows acts. */
+  readonly isUpgraded: () => boolean
+  /** Stores here. Never rejects. */
+  readonly accept: (posts: readonly TimedPost[]) => Promise<PostResult[]>
+  readonly audit: (record: AuditRecord) => void
+}
+
+/** An author's comments that one call has deleted. */
+export interface ErasedAuthor {
+  readonly erased: number
+  /** Where to go on; null when it is done. */
+  readonly after: string | null
+}
+
+/** Longer than a store tries, shorter than a gateway waits. */
+const PASS_ON_MS = 1_500
+const DEFAULT_LEFT_MS = 2_000
+/** For each comment of an author who is erased, and how many go in one call. */
+const ERASE_MS = 3_000
+const ERASED_AT_ONCE = 100
+
+/** Carries acts out: in the chain first, then the content of a deleted comment leaves the store, and only then is it answered. An
+ * act goes to its video's owner as a post does, and its key makes it harmless if two dispatchers do it. What a crash leaves
+ * between the two steps nobody reads, and whoever reads the video's state next takes the second step. */
+export class Acts {
+  readonly #deps: ActsDeps
+
+  constructor(deps: ActsDeps) {
+    this.#deps = deps
+  }
+
+  /** @param lostMs what it waited before it was read */
+  async act({ passedOn, order, leftMs = DEFAULT_LEFT_MS }: ActRequest, lostMs: number): Promise<ActResult> {
+    const { owners, failover, clock, isUpgraded } = this.#deps
+    try {
+      const checked = checkOrder(order)
+      if (!isUpgraded()) throw new LiveError('UPGRADE_UNFINISHED', 'a dispatcher or an edge of a former version is still there: try again once all are upgraded')
+      const deadline = clock.now() - lostMs + leftMs
+      const owner = passedOn ? undefined : owners.otherOwner(checked.videoId)
+      return owner && !failover.isBackedOff(owner) ? await this.#passOn(owner, checked, deadline) : await this.#here(checked, deadline)
+    } catch (error) {
+      if (error instanceof LiveError) return refusal(error)
+      throw error
+    }
+  }
+
+  /** Deletes some of an author's comments, in whatever videos they are. @param after of the call before
+   * @throws LiveError, what kept it from going on: it is to be repeated */
+  async eraseAuthor(authorId: string, actorId: string, after = ''): Promise<ErasedAuthor> {
+    const found = await this.#deps.store.commentsBy(authorId, after === '' ? undefined : after)
+    const places = found.places.slice(0, ERASED_AT_ONCE)
+    let erased = 0
+    for (const { videoId, id } of places) {
+      const result = await this.act({ passedOn: false, order: { videoId, key: `erase-${id}`, actorId, asModerator: true, act: { type: 'deleted', target: id } }, leftMs: ERASE_MS }, 0)
+      if ('error' in result && result.error.code !== 'COMMENT_NOT_FOUND') throw new LiveError(result.error.code, result.error.message)
+      erased++
+    }
+    // What is deleted is not found again.
+    return { erased, after: places.length < found.places.length ? after : (found.after ?? null) }
+  }
+
+  /** @throws LiveError COMMENT_NOT_FOUND, for a deleted one too; StoreUnavailableError */
+  async authorOf({ videoId, id }: Place): Promise<string> {
+    const [found] = await this.#deps.store.page(videoId, { after: id - 1, until: id, newestFirst: false, limit: 1 })
+    if (!found || found.act || found.deletedBy !== undefined) throw notFound()
+    return found.comment.authorId
+  }
+
+  /** Takes the content of a deleted comment from the store, though whoever deleted it did not come so far. */
+  async finish(videoId: VideoId, target: CommentId): Promise<void> {
+    await this.#deps.store.erase(videoId, target).catch(unlessAway)
+  }
+
+  async #passOn(owner: MemberNode, order: ActOrder, deadline: number): Promise<ActResult> {
+    const { failover, self, clock } = this.#deps
+    let ownerMayAct = false
+    const attempt = async (peer: MemberNode, timeoutMs: number): Promise<ActResult> => {
+      if (peer === self) return this.#here(order, deadline)
+      ownerMayAct = true
+      try {
+        const result = await this.#send(peer, order, Math.min(deadline - clock.now(), timeoutMs), timeoutMs)
+        ownerMayAct = false
+        return result
+      } catch (error) {
+        if (error instanceof PeerError && !error.sent) ownerMayAct = false
+        throw error
+      }
+    }
+    try {
+      const result = await failover.ask([owner, self], attempt, { deadline, tryMs: Math.min(PASS_ON_MS, Math.max(0, deadline - clock.now())) })
+      return ownerMayAct && 'error' in result ? unknown : result
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error
+      return ownerMayAct ? unknown : refusal(new LiveError('UNAVAILABLE', 'the act came too late to be done in time'))
+    }
+  }
+
+  async #send(owner: MemberNode, order: ActOrder, leftMs: number, timeoutMs: number): Promise<ActResult> {
+    const body = printActRequest({ passedOn: true, order, leftMs: Math.max(0, Math.round(leftMs)) })
+    return parseActResult(await this.#deps.send(owner, '/internal/acts', body, timeoutMs))
+  }
+
+  /** @throws LiveError */
+  async #here(order: ActOrder, deadline: number): Promise<ActResult> {
+    const { store, accept } = this.#deps
+    const { videoId, key, actorId, act } = order
+    await this.#checkPermission(order)
+    const [result] = await accept([{ videoId, authorId: actorId, content: '', key, act, deadline }])
+    if (!result) throw new Error('a post without a result')
+    if ('error' in result) return { error: { code: result.error.code, message: result.error.message } }
+    if (result.created) this.#note(order, result.comment.id)
+    if (act.type === 'deleted') {
+      try {
+        await store.erase(videoId, act.target)
+      } catch (error) {
+        if (!(error instanceof StoreUnavailableError)) throw error
+        throw new LiveError('OUTCOME_UNKNOWN', 'the comment is deleted, and its text may still be on the disk: the same key finishes it', { cause: error })
+      }
+    }
+    return { entryId: result.comment.id, created: result.created }
+  }
+
+  /** Moderators may do anything. An author may delete comments of its own, and do that again. @throws LiveError */
+  async #checkPermission({ videoId, key, actorId, asModerator, act }: ActOrder): Promise<void> {
+    if (asModerator) return
+    if (act.type !== 'deleted' || actorId === ANONYMOUS) throw new LiveError('FORBIDDEN', 'only a moderator may do that')
+    if (await this.#deps.store.madeBy({ videoId, authorId: actorId, content: '', key, act })) return
+    if ((await this.authorOf({ videoId, id: act.target })) !== actorId) throw new LiveError('FORBIDDEN', 'only a moderator, or its author, may delete a comment')
+  }
+
+  #note({ videoId, actorId, asModerator, act }: ActOrder, id: CommentId): void {
+    const { metrics, audit } = this.#deps
+    metrics.acts.inc({ type: act.type })
+    audit({
+      actor: actorId,
+      asModerator,
+      videoId,
+      type: act.type,
+      entryId: String(id),
+      ...('target' in act && act.target !== undefined ? { target: String(act.target) } : {}),
+      ...(act.type === 'author-banned' ? { authorId: act.authorId, until: act.until } : {}),
+    })
+  }
+}
+
+const unknown: ActResult = { error: { code: 'OUTCOME_UNKNOWN', message: 'the owner of the video may have done it: the same key finds out' } }
+
+function refusal({ code, message }: LiveError): ActResult {
+  return { error: { code, message } }
+}
+
+function notFound(): LiveError {
+  return new LiveError('COMMENT_NOT_FOUND', 'there is no such comment')
+}
+
+function unlessAway(error: unknown): void {
+  if (!(error instanceof StoreUnavailableError)) throw error
+}

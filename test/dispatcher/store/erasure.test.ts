@@ -1,0 +1,61 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
+import type { Timed } from '../../../dispatcher/store/store.js'
+import { draft } from '../cast.js'
+
+const PATIENT = { deadlineMs: 60_000 }
+const NOW = Date.UTC(2026, 5, 1)
+
+/** Which files of the store hold one of these texts. */
+function holding(path: string, ...texts: string[]): string[] {
+  return ['', '-wal', '-shm'].filter(end => existsSync(path + end) && texts.some(text => readFileSync(path + end).includes(text)))
+}
+
+function openStores(t: Test, count: number) {
+  const folder = mkdtempSync(join(tmpdir(), 'live-erasure-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'comments.db')
+  const stores = Array.from({ length: count }, () => new SqliteStore(path, PATIENT))
+  t.teardown(() => Promise.all(stores.map(store => store.close())))
+  return { path, stores }
+}
+
+const deletion = (videoId: string, target: number): Timed => ({ ...draft(videoId, '', { authorId: 'mod' }), act: { type: 'deleted', target } })
+
+t.test('of a deleted comment no byte is left in the file, its log or the index, though others have it open', async t => {
+  const { path, stores } = openStores(t, 2)
+  const [store, other] = stores as [SqliteStore, SqliteStore]
+  const secret = (i: number) => `zxsecret${i}zx`
+  const targets: number[] = []
+  // As many as fill pages, with their splits, in several transactions.
+  for (let i = 0; i < 40; i++) {
+    const drafts = Array.from({ length: 25 }, (_, j) => draft(`v${j % 5}`, `${'.'.repeat((i * 7 + j * 13) % 180)}${j === 5 ? secret(i) : 'fine'}`, j === 5 ? { authorName: `Zxname${i}zx` } : {}))
+    const outcomes = await store.append(drafts, NOW + i)
+    const made = outcomes[5]
+    targets.push(made?.kind === 'created' ? made.comment.id : 0)
+    await other.page('v0', { after: 0, until: Number.MAX_SAFE_INTEGER, newestFirst: true, limit: 10 })
+  }
+  t.not(holding(path, secret(0)).length, 0, 'they are there')
+  for (const [i, target] of targets.entries()) {
+    t.match(await other.append([deletion('v0', target)], NOW + 100), [{ kind: 'created' }])
+    await other.erase('v0', target)
+    t.same(holding(path, secret(i), `Zxname${i}zx`), [], `comment ${i}`)
+  }
+  t.same(holding(path, 'zxsecret', 'Zxname'), [])
+  t.equal((await store.page('v0', { after: 0, until: Number.MAX_SAFE_INTEGER, newestFirst: false, limit: 1_000 })).length, 240, 'each is still in its place')
+})
+
+t.test('the key of a deleted comment knows it, without its text', async t => {
+  const { path, stores } = openStores(t, 1)
+  const post = draft('v', 'zxsecretzx')
+  const [made] = await stores[0]!.append([post], NOW)
+  const target = made?.kind === 'created' ? made.comment.id : 0
+  await stores[0]!.append([deletion('v', target)], NOW)
+  await stores[0]!.erase('v', target)
+  t.same(holding(path, 'zxsecretzx'), [])
+  t.match(await stores[0]!.append([post, { ...post, content: 'other' }], NOW), [{ kind: 'repeated', comment: { id: target } }, { kind: 'reused' }])
+  t.same(holding(path, 'zxsecretzx'), [], 'nor when it is posted again')
+})
