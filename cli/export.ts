@@ -28,9 +28,9 @@ export async function exportVideo({ gateway, videoId, after, write, isUnread }: 
   try {
     for await (const page of pagesAfter(gateway, videoId, after)) {
       if (isUnread()) break
-      await write(page.map(comment => `${harmlessJson(comment)}\n`).join(''))
-      comments += page.length
-      last = page.at(-1)?.id ?? last
+      await write(page.comments.map(comment => `${harmlessJson(comment)}\n`).join(''))
+      comments += page.comments.length
+      last = page.last ?? last
     }
   } catch (error) {
     if (!(error instanceof Problem) || last === after) throw error

@@ -14,8 +14,18 @@ const comment = z.object({ id: z.string(), videoId: z.string().optional(), autho
 /** A comment in the public API's form; the stream's comments have no video id. */
 export type PublicComment = z.infer<typeof comment>
 
+/** What stands in the place of a deleted comment. */
+const tombstone = z.object({ id: z.string(), deleted: z.literal(true) })
 /** A later gateway's comments may say more. */
-const page = z.object({ comments: z.array(z.looseObject(comment.shape)), nextCursor: z.string().nullable() })
+const page = z.object({ comments: z.array(z.union([tombstone, z.looseObject(comment.shape)])), nextCursor: z.string().nullable() })
+
+/** A page of history. */
+export interface Page {
+  /** Without those that were deleted. */
+  readonly comments: readonly PublicComment[]
+  /** The id that the page ends at, of a deleted comment, too; undefined for an empty page. */
+  readonly last: string | undefined
+}
 const failure = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
 
 /** A passing failure: the request can be sent again. */
@@ -35,7 +45,7 @@ export async function postComment(gateway: GatewayAddress, videoId: string, body
 
 /** The comments in (from, to], oldest first, from history. */
 export async function* between(gateway: GatewayAddress, videoId: string, from: string, to: string): AsyncGenerator<PublicComment> {
-  for await (const comments of pagesAfter(gateway, videoId, from)) {
+  for await (const { comments } of pagesAfter(gateway, videoId, from)) {
     for (const each of comments) {
       if (BigInt(each.id) > BigInt(to)) return
       yield each
@@ -45,13 +55,17 @@ export async function* between(gateway: GatewayAddress, videoId: string, from: s
 
 /** The comments after a cursor, oldest first, a page of history at a time: the next one is read when it is asked for.
  * @throws Problem if the gateway refuses, or does not come back within 5 s */
-export async function* pagesAfter(gateway: GatewayAddress, videoId: string, after: string): AsyncGenerator<PublicComment[]> {
+export async function* pagesAfter(gateway: GatewayAddress, videoId: string, after: string): AsyncGenerator<Page> {
   for (let cursor: string | null = after; cursor !== null; ) {
     const response = await insist(gateway, `/comments/${videoId}?direction=after&pageSize=${MAX_PAGE_SIZE}&cursor=${cursor}`)
     const { comments, nextCursor }: z.infer<typeof page> = page.parse(await response.json())
-    yield comments
+    yield { comments: comments.flatMap(each => (isTombstone(each) ? [] : [each])), last: comments.at(-1)?.id }
     cursor = nextCursor
   }
+}
+
+function isTombstone(entry: z.infer<typeof page>['comments'][number]): entry is z.infer<typeof tombstone> {
+  return entry['deleted'] === true
 }
 
 /** The header that says who asks. */

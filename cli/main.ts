@@ -6,8 +6,8 @@ import { program } from './program.js'
 /** Runs an operators' command and sets the exit status that {@link run} returns.
  * @param argv the arguments after `registry` */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
-  const { stdout, stderr } = process
-  process.exitCode = await run(argv, { env, folder: process.cwd(), stdout, stderr, signals: process })
+  const { stdin, stdout, stderr } = process
+  process.exitCode = await run(argv, { env, folder: process.cwd(), stdin, stdout, stderr, signals: process })
 }
 
 /** Runs a command to its end. @returns the exit status: 0; 1 if it found a problem; 2 for wrong usage */

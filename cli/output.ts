@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { styleText } from 'node:util'
 import type { CommanderError } from 'commander'
 
@@ -31,6 +31,8 @@ export interface Surroundings {
   readonly folder: string
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: Writable
+  /** Optional: without a terminal there, nobody is asked anything. */
+  readonly stdin?: Readable & { readonly isTTY?: boolean }
   /** Emits SIGINT and SIGTERM. */
   readonly signals: Pick<EventEmitter, 'once' | 'off'>
 }
@@ -65,6 +67,19 @@ export class Output {
   /** A line for people, on stderr: stdout is for the answer. It may repeat what a peer said. */
   note(line: string): void {
     this.#surroundings.stderr.write(`${harmless(line)}\n`)
+  }
+
+  /** Asks on stderr. @returns whether the answer is `expected`; false where nobody can be asked */
+  async confirms(question: string, expected: string): Promise<boolean> {
+    const { stdin, stderr } = this.#surroundings
+    if (!stdin?.isTTY) return false
+    const { createInterface } = await import('node:readline/promises')
+    const terminal = createInterface({ input: stdin, output: stderr })
+    try {
+      return (await terminal.question(harmless(question))).trim() === expected
+    } finally {
+      terminal.close()
+    }
   }
 
   /** Says on stderr why the command failed: for people, or with `--json` as one line, `{"error":{"code","message"}}`. */

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
-import { Argument, Command, InvalidArgumentError } from 'commander'
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { checkVideoId } from '../protocol/comment.js'
+import { MAX_SLOW_MODE_SECONDS, type Settings } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
 import { MAX_RECENT } from '../protocol/limits.js'
 import { parseCursor } from '../protocol/id.js'
@@ -26,6 +27,7 @@ import { headcounts, headcountsTable } from './expect.js'
 import { gatewayAddress, meantGateway, type GatewayAddress } from './gateway-address.js'
 import { postComment } from './gateway-client.js'
 import { withMeantCluster } from './meant-cluster.js'
+import { doneText, erasedText, Moderator, settingsText } from './moderate.js'
 import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
 import { harmlessIn, harmlessJson, Misuse, type Output, type Surroundings } from './output.js'
@@ -37,13 +39,22 @@ import { secureText, withCredentials } from './secure.js'
 import { storePath } from './store-path.js'
 import { adoptStore, stores, storesText } from './store.js'
 import { counted, number } from './table.js'
-import { commentLine, tail } from './tail.js'
+import { actLine, commentLine, tail } from './tail.js'
+import { duration } from './token.js'
 import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
 import { newsLine, watch } from './watch.js'
 import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './zookeeper-address.js'
 
 interface GatewayFlags extends PersonFlags {
   readonly gateway?: string
+}
+
+interface SettingsFlags {
+  readonly slowMode?: number
+  readonly closed?: true
+  readonly open?: true
+  readonly signedInOnly?: true
+  readonly anyone?: true
 }
 
 /** What store does beside what it has a dispatcher do. */
@@ -205,6 +216,7 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
           recent,
           signal,
           show: comment => print(comment, comment => commentLine(comment, out.paint)),
+          showAct: act => print(act, act => actLine(act, out.paint)),
           notice: note,
         }),
       ),
@@ -220,6 +232,62 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
       const to = meantGateway(gatewayOf(flags))
       note(`the gateway at ${to.url} (${to.source})`)
       await print(await postComment(to, videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`)
+    })
+  const moderating = <T>(token: string | undefined, task: (moderator: Moderator) => Promise<T>): Promise<T> =>
+    calling(token, async client => {
+      await withMeantCluster(reading(), () => Promise.resolve())
+      return withRegistry(reading(), ['dispatchers'], ({ view }) => task(new Moderator(view, client)))
+    })
+  command('pin', 'show a comment above all others, or none', 'demo 243901510635520', 'demo none')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<ID>', 'the comment\'s id; none: what is pinned is not any longer', text => (text === 'none' ? undefined : commentId(text)))
+    .option(...tokenOption)
+    .action(async (videoId: string, target: number | undefined, { token }: { token?: string }) =>
+      print(await moderating(token, moderator => moderator.act(videoId, { type: 'pinned', target })), doneText(target === undefined ? 'nothing is pinned' : `${target} is pinned`)),
+    )
+  command('delete', 'delete a comment for good, for viewers and in the store', 'demo 243901510635520')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<ID>', 'the comment\'s id', commentId)
+    .option(...tokenOption)
+    .action(async (videoId: string, target: number, { token }: { token?: string }) => print(await moderating(token, moderator => moderator.act(videoId, { type: 'deleted', target })), doneText(`${target} is deleted`)))
+  command('settings', 'set who may post to a video, and how often; without a setting, print what is set', 'demo', 'demo --slow-mode 10', 'demo --closed', 'demo --open --anyone --slow-mode 0')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .option('--slow-mode <SECONDS>', 'the least time between two comments of an author; 0: none', slowMode)
+    .addOption(new Option('--closed', 'nobody may post').conflicts('open'))
+    .option('--open', 'posting is allowed again')
+    .addOption(new Option('--signed-in-only', 'only authors with a token may post').conflicts('anyone'))
+    .option('--anyone', 'a token is not needed')
+    .option(...tokenOption)
+    .action(async (videoId: string, { token, ...flags }: SettingsFlags & { token?: string }) => {
+      const change = changeOf(flags)
+      const answer =
+        Object.keys(change).length > 0
+          ? await moderating(token, moderator => moderator.set(videoId, change))
+          : await calling(token, client => withRegistry(reading(), ['dispatchers'], ({ view }) => new Moderator(view, client).state(videoId)))
+      await print(answer, settingsText)
+    })
+  command('ban', 'keep an author from posting to a video for a time', 'demo troll', 'demo troll --for 7d')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<AUTHOR>', 'the author\'s id')
+    .option('--for <TIME>', 'for how long: 90s, 30m, 1h, 7d', duration, 3_600)
+    .option(...tokenOption)
+    .action(async (videoId: string, authorId: string, { for: seconds, token }: { for: number; token?: string }) =>
+      print(await moderating(token, moderator => moderator.act(videoId, { type: 'author-banned', authorId, until: Date.now() + seconds * 1_000 })), doneText(`${authorId} is banned`)),
+    )
+  command('unban', 'lift a ban', 'demo troll')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<AUTHOR>', 'the author\'s id')
+    .option(...tokenOption)
+    .action(async (videoId: string, authorId: string, { token }: { token?: string }) => print(await moderating(token, moderator => moderator.act(videoId, { type: 'author-banned', authorId, until: 0 })), doneText(`${authorId} is not banned`)))
+  command('erase', 'delete all comments of an author in all videos for good, for a person who asks to be forgotten', '--author ann --yes')
+    .requiredOption('--author <ID>', 'the author\'s id')
+    .option('--yes', 'do not ask first')
+    .option(...tokenOption)
+    .action(async ({ author, yes, token }: { author: string; yes?: true; token?: string }) => {
+      if (!yes && !(await out.confirms(`All comments of ${author} in all videos will be deleted for good. To go on, type the author's id again: `, author))) {
+        throw new Misuse('nothing was deleted: to delete an author\'s comments, type the id when asked, or give --yes')
+      }
+      await print(await moderating(token, moderator => moderator.erase(author)), erasedText)
     })
   command('completion', 'print a script with which a shell completes the live-comments command', ...SHELLS)
     .addArgument(new Argument('<SHELL>', 'bash: source <(live-comments registry completion bash)').choices(SHELLS))
@@ -265,6 +333,25 @@ function count(text: string): number {
 function recent(text: string): number {
   if (!/^[0-9]{1,3}$/.test(text) || Number(text) > MAX_RECENT) throw new InvalidArgumentError(`It must be a whole number from 0 to ${MAX_RECENT}.`)
   return Number(text)
+}
+
+function changeOf({ slowMode, closed, open, signedInOnly, anyone }: SettingsFlags): Partial<Settings> {
+  return {
+    ...(slowMode === undefined ? {} : { slowModeSeconds: slowMode }),
+    ...(closed || open ? { closed: closed === true } : {}),
+    ...(signedInOnly || anyone ? { signedInOnly: signedInOnly === true } : {}),
+  }
+}
+
+function slowMode(text: string): number {
+  if (!/^[0-9]{1,4}$/.test(text) || Number(text) > MAX_SLOW_MODE_SECONDS) throw new InvalidArgumentError(`It must be a whole number from 0 to ${number(MAX_SLOW_MODE_SECONDS)}.`)
+  return Number(text)
+}
+
+function commentId(text: string): number {
+  const id = parseCursor(text)
+  if (!id) throw new InvalidArgumentError('It must be a comment\'s id.')
+  return id
 }
 
 function cursor(text: string): string {

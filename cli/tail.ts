@@ -11,6 +11,15 @@ const RETRY_MS = 1_000
 
 const gap = z.object({ from: z.string(), to: z.string() })
 
+const ACTS: ReadonlySet<string> = new Set(['deleted', 'pinned', 'settings'])
+const shownAct = z.discriminatedUnion('act', [
+  z.object({ act: z.literal('deleted'), id: z.string(), target: z.string() }),
+  z.object({ act: z.literal('pinned'), id: z.string(), comment: z.looseObject({ id: z.string() }).nullable() }),
+  z.object({ act: z.literal('settings'), id: z.string(), slowModeSeconds: z.number(), closed: z.boolean(), signedInOnly: z.boolean() }),
+])
+/** What a moderator has done, in the output of `tail --json`. */
+export type ShownAct = z.infer<typeof shownAct>
+
 export interface TailOptions {
   readonly gateway: GatewayAddress
   readonly videoId: string
@@ -19,6 +28,8 @@ export interface TailOptions {
   readonly signal: AbortSignal
   /** Awaited, so that a slow terminal slows the stream and not our memory. */
   readonly show: (comment: PublicComment) => Promise<void>
+  /** Awaited, too. */
+  readonly showAct: (act: ShownAct) => Promise<void>
   /** Called when the connection is lost or back. */
   readonly notice: (text: string) => void
 }
@@ -26,7 +37,7 @@ export interface TailOptions {
 /** Shows a video's comments as they arrive, each once and in order. It reconnects after the last one shown and reads gaps
  * from history. Ends with the signal.
  * @throws Problem if the gateway cannot be reached at first, or refuses */
-export async function tail({ gateway, videoId, recent, signal, show, notice }: TailOptions): Promise<void> {
+export async function tail({ gateway, videoId, recent, signal, show, showAct, notice }: TailOptions): Promise<void> {
   let lastEventId = ''
   let connected = false
   let isUp = true
@@ -53,7 +64,7 @@ export async function tail({ gateway, videoId, recent, signal, show, notice }: T
           else if (event === 'gap') {
             const { from, to } = gap.parse(JSON.parse(data))
             for await (const missed of between(gateway, videoId, from, to)) await next(missed)
-          }
+          } else if (ACTS.has(event)) await showAct(shownAct.parse({ act: event, id, ...(JSON.parse(data) as object) }))
           lastEventId = id
         }
       }
@@ -84,4 +95,19 @@ export function commentLine({ authorId, authorName = authorId, content, createdA
   const [first = '', ...more] = harmless(content).split('\n')
   const rest = more.map(line => `\n${' '.repeat(10)}${line}`).join('')
   return `${paint('dim', clockTime(createdAt))}  ${paint('cyan', harmlessLine(authorName))}  ${first}${rest}\n`
+}
+
+export function actLine(act: ShownAct, paint: Paint): string {
+  return paint('dim', `${' '.repeat(10)}${actText(act)}`) + '\n'
+}
+
+function actText(act: ShownAct): string {
+  switch (act.act) {
+    case 'deleted':
+      return `deleted: ${act.target}`
+    case 'pinned':
+      return act.comment ? `pinned: ${harmlessLine(act.comment.id)}` : 'nothing is pinned any more'
+    case 'settings':
+      return [act.closed ? 'closed' : 'open', act.slowModeSeconds === 0 ? 'no slow mode' : `slow mode of ${act.slowModeSeconds} s`, act.signedInOnly ? 'signed-in authors only' : 'any author'].join(', ')
+  }
 }

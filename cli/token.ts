@@ -13,6 +13,8 @@ export interface Claims {
   readonly name?: string | undefined
   /** The videos that it is for; undefined: all. */
   readonly videos?: readonly string[] | undefined
+  /** The videos that the author moderates, or `true` for all; undefined: none. */
+  readonly mod?: true | readonly string[] | undefined
   /** For how long it is valid from now on, s. */
   readonly seconds: number
   /** As AUTH_AUDIENCE and AUTH_ISSUER require them. */
@@ -27,16 +29,18 @@ const EXAMPLES = `
 Examples:
   live-comments token --secret-file ./jwt-secret --sub ann
   live-comments token --secret-file ./jwt-secret --sub ann --name 'Ann Example' --videos demo,finals --for 8h
+  live-comments token --secret-file ./jwt-secret --sub mo --mod
 `
 
 /** A token that gateways and edges with this AUTH_JWT_SECRET accept. */
-export async function signToken(secret: string, { sub, name, videos, seconds, audience, issuer }: Claims): Promise<string> {
+export async function signToken(secret: string, { sub, name, videos, mod, seconds, audience, issuer }: Claims): Promise<string> {
   const { SignJWT } = await import('jose') // the operators' other commands need none of it
   const now = Math.floor(Date.now() / 1000)
   const claims = {
     sub,
     ...(name === undefined ? {} : { name }),
     ...(videos === undefined ? {} : { videos }),
+    ...(mod === undefined ? {} : { mod }),
     ...(audience === undefined ? {} : { aud: audience }),
     ...(issuer === undefined ? {} : { iss: issuer }),
     iat: now,
@@ -45,7 +49,7 @@ export async function signToken(secret: string, { sub, name, videos, seconds, au
   return new SignJWT(claims).setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).sign(Buffer.from(secret))
 }
 
-interface Flags extends Pick<Claims, 'sub' | 'name' | 'videos' | 'audience' | 'issuer'> {
+interface Flags extends Pick<Claims, 'sub' | 'name' | 'videos' | 'mod' | 'audience' | 'issuer'> {
   readonly secretFile?: string
   readonly for: number
 }
@@ -78,6 +82,7 @@ function flagsOf(argv: readonly string[]): Flags {
     .requiredOption('--sub <ID>', 'the author\'s id', author)
     .option('--name <NAME>', 'the author\'s display name', author)
     .option('--videos <IDS>', 'ids of the videos that it is for, comma-separated (else all)', videos)
+    .option('--mod [IDS]', 'for a moderator: ids of the videos that the author moderates, comma-separated (without ids: all)', moderated)
     .option('--for <TIME>', 'how long it is valid: 90s, 30m, 1h, 7d', duration, 3_600)
     .option('--audience <TEXT>', 'its aud (else AUTH_AUDIENCE)')
     .option('--issuer <TEXT>', 'its iss (else AUTH_ISSUER)')
@@ -110,6 +115,11 @@ function videos(text: string): string[] {
   return text.split(',').map(id => (id === '*' ? id : checkedBy(() => checkVideoId(id))))
 }
 
+/** Unlike `videos`, a list that names each: the claim's word for all is `true`. */
+function moderated(text: string): string[] {
+  return text.split(',').map(id => checkedBy(() => checkVideoId(id)))
+}
+
 function checkedBy<T>(check: () => T): T {
   try {
     return check()
@@ -118,7 +128,8 @@ function checkedBy<T>(check: () => T): T {
   }
 }
 
-function duration(text: string): number {
+/** @returns seconds. @throws InvalidArgumentError */
+export function duration(text: string): number {
   const [, count, unit] = /^([1-9][0-9]{0,7})([smhd])$/.exec(text) ?? []
   const seconds = Number(count) * (UNITS[unit ?? ''] ?? NaN)
   if (!(seconds <= MAX_SECONDS)) throw new InvalidArgumentError('It must be a number with a unit, such as 90s, 30m, 1h or 7d, and at most a year.')

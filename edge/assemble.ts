@@ -1,4 +1,5 @@
 import type { EdgeNode, Holdings } from '../protocol/nodes.js'
+import { READS_ENTRIES, READS_HEADER } from '../protocol/posts.js'
 import { WIRE_VERSION, type WireComment } from '../protocol/wire.js'
 import type { Entry } from '../registry/entry.js'
 import type { NodeIdentity } from '../registry/start.js'
@@ -82,7 +83,7 @@ export class EdgePart {
   announce(): void {
     const { identity, clock, capacity, announceNode, announceHoldings } = this.#deps
     const { id, instance, version } = identity
-    const node: EdgeNode = { id, instance, ...this.#addresses!, capacity, viewers: this.edge.viewers, state: 'up', startedAt: clock.wall(), version, wire: WIRE_VERSION }
+    const node: EdgeNode = { id, instance, ...this.#addresses!, capacity, viewers: this.edge.viewers, state: 'up', startedAt: clock.wall(), version, wire: WIRE_VERSION, entries: true }
     const nodeEntry = announceNode(node)
     this.#announced = { node, nodeEntry, holdings: announceHoldings({ instance, videos: this.edge.subscriptions() }, nodeEntry) }
   }
@@ -118,10 +119,11 @@ export class EdgePart {
     await Promise.all([this.#announced?.holdings.close(), this.#announced?.nodeEntry.close()])
   }
 
-  /** Who syncs: dispatchers may push to us before the registry shows us. */
+  /** Who syncs, since dispatchers may push to us before the registry shows us; and that we read what an answer says of a video's
+   * state. */
   #from(): Record<string, string> {
     const { id, instance } = this.#deps.identity
-    return { 'x-live-edge': id, 'x-live-instance': instance, 'x-live-url': this.#addresses?.internalUrl ?? '' }
+    return { 'x-live-edge': id, 'x-live-instance': instance, 'x-live-url': this.#addresses?.internalUrl ?? '', [READS_HEADER]: READS_ENTRIES }
   }
 
   #update(change: Partial<EdgeNode>): void {

@@ -4,6 +4,7 @@ import type { Cursor } from '../protocol/id.js'
 import { gapEvent, readyEvent } from '../protocol/sse.js'
 import type { GzipPolicy } from '../runtime/fan-out/encoded.js'
 import { encodeReady, NOTHING } from './encoding.js'
+import type { Entries } from './entries.js'
 import { pieceEnd, Pieces } from './pieces.js'
 import { after, type ReplayBuffer, type Run } from './replay-buffer.js'
 import { missedBy, Replays, type ReplaysDeps } from './replay.js'
@@ -25,6 +26,7 @@ export interface CatchUpRoom {
   readonly waiting: ReadonlySet<Viewer>
   /** Viewers of the video, here and on other edges. */
   readonly total: number
+  readonly entries: Pick<Entries, 'replay' | 'state'>
 }
 
 export interface CatchUpDeps extends ReplaysDeps {
@@ -69,10 +71,15 @@ export class CatchUp {
     this.#pieces.forget()
   }
 
+  /** A comment was deleted: what it was encoded in is not sent again. */
+  erase(): void {
+    this.#pieces.forget()
+  }
+
   /** Sends what the viewer missed up to L, and `ready` where it has not had it. */
   #send(viewer: Viewer, missed: readonly StreamEvent[]): void {
     viewer.goLive()
-    const { videoId, flushed, total } = this.#room
+    const { videoId, flushed, total, entries } = this.#room
     const { encoding } = viewer.outlet
     let rest = missed
     for (let end = pieceEnd(rest, this.#pieceBytes); end < rest.length; end = pieceEnd(rest, this.#pieceBytes)) {
@@ -84,7 +91,7 @@ export class CatchUp {
     const last = rest.length === 0 ? NOTHING : this.#pieces.encode(encoding, rest)
     if (!viewer.ready) {
       viewer.ready = true
-      viewer.write(last, flushed, encodeReady(encoding, flushed, readyEvent(flushed, videoId, total)))
+      viewer.write(last, flushed, encodeReady(encoding, flushed, readyEvent(flushed, videoId, total, entries.state)))
     } else if (rest.length > 0) viewer.write(last, flushed)
     else viewer.cursor = flushed
   }

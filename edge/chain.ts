@@ -1,4 +1,5 @@
 import type { VideoId } from '../protocol/comment.js'
+import { erased } from '../protocol/entry.js'
 import type { CommentId, Cursor } from '../protocol/id.js'
 import type { RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
 
@@ -60,6 +61,14 @@ export class Chain {
     if (this.#aside.size >= MAX_ASIDE) this.#aside.delete(this.#aside.keys().next().value!)
     this.#aside.set(comment.prev, comment)
     return 'aside'
+  }
+
+  /** A comment is deleted: what is kept aside does not hold it any longer. */
+  erase(target: CommentId): void {
+    for (const [prev, entry] of this.#aside) {
+      const json = erased(this.videoId, entry.id, entry.json, target)
+      if (json !== undefined) this.#aside.set(prev, { ...entry, json })
+    }
   }
 
   hint(id: CommentId): void {

@@ -91,6 +91,11 @@ export class Flushes {
     this.#rounds.schedule()
   }
 
+  /** Replaces what has gathered and shows a deleted comment. @param without what takes an event's place; undefined: it stays */
+  erase(without: (event: StreamEvent) => StreamEvent | undefined): void {
+    this.#gathered = this.#gathered.map(event => without(event) ?? event)
+  }
+
   /** Once a second: tells how many watch, where that is due. */
   tick(): void {
     const { viewers, weight, total } = this.#room

@@ -37,7 +37,7 @@ export class Pieces {
     return encoded
   }
 
-  /** Once a second: a crowd that comes together has come by then. */
+  /** Once a second: a crowd that comes together has come by then. And when a comment is deleted. */
   forget(): void {
     this.#kept.length = 0
   }

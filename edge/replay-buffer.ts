@@ -81,6 +81,19 @@ export class ReplayBuffer implements Run {
     this.#grow(event.bytes)
   }
 
+  /** Replaces events that show a deleted comment. @param without what takes an event's place; undefined: it stays */
+  erase(without: (event: StreamEvent) => StreamEvent | undefined): void {
+    let bytes = 0
+    this.events.forEach((event, i) => {
+      const instead = without(event)
+      if (!instead) return
+      this.events[i] = instead
+      bytes += instead.bytes - event.bytes
+    })
+    this.#bytes += bytes
+    this.#budget.add(this, bytes)
+  }
+
   /** Lets the buffer reach further back, where `run` ends at or above its base and it has the room. */
   extendBack(run: Run): void {
     const older = run.events.slice(0, after(run.events, this.base))

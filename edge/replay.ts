@@ -2,9 +2,10 @@ import type { VideoId } from '../protocol/comment.js'
 import { streamEvent, type StreamEvent } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
 import { MAX_REPLAY } from '../protocol/limits.js'
-import { commentEvent, gapEvent } from '../protocol/sse.js'
+import { gapEvent } from '../protocol/sse.js'
 import type { ReplayRequest, RoomAnswer } from '../protocol/wire.js'
 import type { Clock } from '../runtime/clock.js'
+import { isComment, type Entries } from './entries.js'
 import { after, type Run } from './replay-buffer.js'
 import type { Viewer } from './viewer.js'
 
@@ -15,8 +16,9 @@ export function missedBy({ cursor, recent }: Pick<Viewer, 'cursor' | 'recent'>, 
   const { base, events } = run
   const end = after(events, until)
   if (cursor === undefined) {
-    if (end < recent && base > 0) return undefined
-    return events.slice(Math.max(0, end - recent), end)
+    const start = startOfNewest(events, end, recent)
+    if (start === undefined && base > 0 && end < MAX_REPLAY) return undefined
+    return events.slice(start ?? Math.max(0, end - MAX_REPLAY), end)
   }
   if (cursor >= until) return []
   if (cursor < base && end < MAX_REPLAY) return undefined
@@ -26,6 +28,13 @@ export function missedBy({ cursor, recent }: Pick<Viewer, 'cursor' | 'recent'>, 
   return reachesTo > cursor ? [streamEvent(reachesTo, gapEvent(cursor, reachesTo)), ...missed] : missed
 }
 
+/** Where the newest comments begin, `recent` of them: acts among them do not count. Undefined where there are fewer. */
+function startOfNewest(events: readonly StreamEvent[], end: number, recent: number): number | undefined {
+  let comments = 0
+  for (let i = end; i > 0; ) if (isComment(events[--i]!) && ++comments === recent) return i
+  return recent === 0 ? end : undefined
+}
+
 /** Whom history is asked for. */
 export interface ReplayingRoom {
   readonly videoId: VideoId
@@ -33,6 +42,7 @@ export interface ReplayingRoom {
   readonly flushed: Cursor
   /** Viewers that are not live: those that replay are among them. */
   readonly waiting: ReadonlySet<Viewer>
+  readonly entries: Pick<Entries, 'replay'>
 }
 
 export interface ReplaysDeps {
@@ -47,6 +57,8 @@ export class Replays {
   readonly #deps: ReplaysDeps
   readonly #serve: (run: Run) => boolean
   #asking = false
+  /** The newest entries of which a newcomer was to have the comments were acts, too: more of them are needed. */
+  #isShort = false
 
   /** @param serve brings viewers up to L with what was read. @returns whether it served any */
   constructor(room: ReplayingRoom, deps: ReplaysDeps, serve: (run: Run) => boolean) {
@@ -78,17 +90,16 @@ export class Replays {
       else lowest = Math.min(lowest ?? cursor, cursor)
     }
     if (lowest !== undefined) return { videoId, after: lowest, until, limit: MAX_REPLAY }
-    return newest === undefined ? undefined : { videoId, after: 0, until, limit: newest }
+    return newest === undefined ? undefined : { videoId, after: 0, until, limit: this.#isShort ? MAX_REPLAY : newest }
   }
 
   #answered(request: ReplayRequest, { comments, more }: RoomAnswer): void {
     const [first] = comments
     if (comments.at(-1)?.id !== request.until) return this.#pause()
-    const served = this.#serve({
-      base: more ? first!.id - 1 : request.after,
-      events: comments.map(({ id, json }) => streamEvent(id, commentEvent(id, json))),
-    })
-    if (!served) return this.#pause()
+    const events = this.#room.entries.replay(comments)
+    const served = this.#serve({ base: more ? first!.id - 1 : request.after, events })
+    this.#isShort = more && request.limit < MAX_REPLAY && events.filter(isComment).length < request.limit
+    if (!served && !this.#isShort) return this.#pause()
     this.#asking = false
     this.ask()
   }

@@ -1,11 +1,10 @@
 import type { VideoId } from '../protocol/comment.js'
-import { streamEvent } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
 import { MAX_REPLAY } from '../protocol/limits.js'
-import { commentEvent } from '../protocol/sse.js'
 import type { RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
 import { CatchUp, type CatchUpDeps } from './catch-up.js'
 import { Chain } from './chain.js'
+import { Entries } from './entries.js'
 import { Flushes, type FlushesDeps } from './flushes.js'
 import { ReplayBuffer, type ReplayBudget } from './replay-buffer.js'
 import { LIVE, Viewer, type Outlet, type Start, type ViewerHost } from './viewer.js'
@@ -27,6 +26,7 @@ export class Room {
   readonly videoId: VideoId
   readonly chain: Chain
   readonly buffer: ReplayBuffer
+  readonly entries: Entries
   /** Everyone here, live or waiting. */
   readonly viewers = new Set<Viewer>()
   /** Those of them that are not live. */
@@ -66,6 +66,12 @@ export class Room {
         this.#flushes.moveTo(to)
         deps.restarted(videoId, from, to)
       },
+    })
+    this.entries = new Entries(videoId, (target, without) => {
+      this.chain.erase(target)
+      this.buffer.erase(without)
+      this.#flushes.erase(without)
+      this.#catchUp.erase()
     })
     this.#catchUp = new CatchUp(this, deps)
     this.#flushes = new Flushes(this, this.#catchUp, deps)
@@ -140,6 +146,8 @@ export class Room {
     this.others = answer.others
     const opens = !chain.open
     const appended = chain.answer(asked, answer)
+    // One that knows less than we do does not know the newest acts either.
+    if (answer.state && answer.head >= chain.last) this.entries.told(answer.state)
     if (!chain.open) return this.#deps.needsSync(this)
     if (opens) this.#opened()
     else this.#deps.metrics.repaired.inc(appended)
@@ -171,7 +179,7 @@ export class Room {
   }
 
   #append(comment: WireComment): void {
-    const event = streamEvent(comment.id, commentEvent(comment.id, comment.json))
+    const event = this.entries.take(comment)
     this.buffer.push(event)
     this.#flushes.add(event)
   }

@@ -16,7 +16,7 @@ interface Known {
 export class Compressor {
   readonly #policy: GzipPolicy
   /** The newest last. */
-  readonly #known: Known[] = []
+  #known: Known[] = []
 
   constructor(policy: GzipPolicy) {
     this.#policy = policy
@@ -32,6 +32,11 @@ export class Compressor {
     const encoded = packed(text, level)
     if (this.#known.push({ text, packed: encoded }) > REMEMBERED) this.#known.shift()
     return encoded
+  }
+
+  /** A comment was deleted, and what is remembered may hold its text. */
+  forget(): void {
+    this.#known = []
   }
 }
 

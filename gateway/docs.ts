@@ -12,6 +12,8 @@ a{color:inherit}summary{cursor:pointer}`
 
 const CSP = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'`
 
+const METHODS = ['get', 'post', 'put', 'delete'] as const
+
 /** The API's description: for programs at /openapi.json, for people at /docs. */
 export function routeDocs(server: Router): void {
   server
@@ -27,10 +29,13 @@ function document(type: string, body: string, more: Readonly<Record<string, stri
 
 /** One page of plain HTML: no script, nothing loaded from elsewhere. */
 export function render({ info, paths, components }: OpenApi): string {
-  const operations = Object.entries(paths).flatMap(([path, { parameters = [], get, post }]) => [
-    ...(get ? [operation('GET', path, parameters, get)] : []),
-    ...(post ? [operation('POST', path, parameters, post)] : []),
-  ])
+  const told: Told = new Map()
+  const operations = Object.entries(paths).flatMap(([path, { parameters = [], ...methods }]) =>
+    METHODS.flatMap(method => {
+      const described = methods[method]
+      return described ? [operation(method.toUpperCase(), path, parameters, described, told)] : []
+    }),
+  )
   const schemas = Object.entries(components.schemas).map(([name, schema]) => `<dt id="${escape(name)}"><code>${escape(name)}</code></dt><dd>${shape(schema)}</dd>`)
   const tokens = Object.entries(components.securitySchemes).map(([name, { description }]) => `<dt><code>${escape(name)}</code></dt><dd>${inline(description)}</dd>`)
   return `<!doctype html>
@@ -44,22 +49,32 @@ ${operations.join('\n')}
 `
 }
 
-function operation(method: string, path: string, shared: readonly Parameter[], { operationId, summary, description = '', parameters = [], requestBody, responses }: Operation): string {
+/** Answers, as they are shown, and the operation where each stands first: the others refer to it. */
+type Told = Map<string, Operation>
+
+function operation(method: string, path: string, shared: readonly Parameter[], described: Operation, told: Told): string {
+  const { operationId, summary, description = '', parameters = [], requestBody, responses } = described
+  const answer = (status: string, answer: Response): string => {
+    const shown = response(answer)
+    const first = told.get(shown) ?? described
+    told.set(shown, first)
+    return `<dt>${escape(status)}</dt><dd>${first === described ? shown : `As of <a href="#${escape(first.operationId)}">${escape(first.summary)}</a>.`}</dd>`
+  }
   const all = [...shared, ...parameters]
   return `<section aria-labelledby="${escape(operationId)}"><h2 id="${escape(operationId)}">${escape(summary)}</h2>
 <p><strong><code>${method} ${escape(path)}</code></strong></p>${prose(description)}
 ${all.length > 0 ? `<h3>Parameters</h3><dl>${all.map(parameter).join('')}</dl>` : ''}
 ${requestBody ? `<h3>Body</h3>${content(requestBody.content)}` : ''}
-<h3>Answers</h3><dl>${Object.entries(responses).map(([status, answer]) => response(status, answer)).join('')}</dl></section>`
+<h3>Answers</h3><dl>${Object.entries(responses).map(([status, each]) => answer(status, each)).join('')}</dl></section>`
 }
 
 function parameter({ name, in: where, required, description, schema, example }: Parameter): string {
   return `<dt><code>${escape(name)}</code> (${where}${required ? ', required' : ''})</dt><dd>${inline(description)} ${shape(schema)}${example === undefined ? '' : ` For example <code>${escape(String(example))}</code>.`}</dd>`
 }
 
-function response(status: string, { description, headers = {}, content: body = {} }: Response): string {
+function response({ description, headers = {}, content: body = {} }: Response): string {
   const names = Object.entries(headers).map(([name, header]) => `<p>Header <code>${escape(name)}</code>: ${inline(header.description)}</p>`)
-  return `<dt>${escape(status)}</dt><dd>${inline(description)}${names.join('')}${content(body)}</dd>`
+  return `${inline(description)}${names.join('')}${content(body)}`
 }
 
 function content(content: Content): string {

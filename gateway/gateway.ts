@@ -8,6 +8,7 @@ import { Pauses } from '../runtime/pauses.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
 import { pingWith } from '../runtime/peers/ping.js'
+import { Acts } from './acts.js'
 import type { ConnectLink } from './link.js'
 import { Links } from './links.js'
 import { Pending } from './pending.js'
@@ -53,6 +54,7 @@ export class Gateway {
   /** Which dispatcher to call. */
   readonly failover: Failover
   readonly poster: Poster
+  readonly acts: Acts
   /** How long what is read now may have waited for this process to run. */
   readonly pauses: Pauses
   /** A video's dispatchers, the owner first. */
@@ -78,6 +80,7 @@ export class Gateway {
       ...peersIn(view, id => view.dispatcher(id)),
     })
     this.poster = new Poster(this)
+    this.acts = new Acts(this)
     this.pauses = new Pauses(clock, onTick)
   }
 

@@ -1,10 +1,11 @@
 import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
-import type { Cursor } from '../protocol/id.js'
+import type { CommentId, Cursor } from '../protocol/id.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Pacer } from '../runtime/fan-out/pacer.js'
 import { Rounds } from '../runtime/fan-out/rounds.js'
 import type { Compressor } from './compressor.js'
+import { deletedIn, withoutComments } from './erasure.js'
 import { Events } from './events.js'
 import type { Join, JoinedGroup } from './join.js'
 import type { KeptFlushes, Keeper } from './kept-flushes.js'
@@ -107,6 +108,8 @@ export class Group implements Source, Keeper, JoinedGroup {
 
   flush(flush: GroupFlush): void {
     this.#flushes.push(flush)
+    const deleted = deletedIn(flush.events)
+    if (deleted.length > 0) this.#erase(deleted)
     this.#o.kept.add(this, flush.events.length)
     this.#schedule()
   }
@@ -141,6 +144,13 @@ export class Group implements Source, Keeper, JoinedGroup {
    * the same writes as theirs. */
   drained(member: Member): void {
     this.#bring(member)
+  }
+
+  /** No member that lags is written the text of a comment that is deleted by now. */
+  #erase(deleted: readonly CommentId[]): void {
+    this.#flushes = this.#flushes.map(flush => ({ ...flush, events: withoutComments(flush.events, deleted) }))
+    this.#steps = []
+    this.#o.compressor.forget()
   }
 
   #bring(member: Member): void {

@@ -88,7 +88,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const [publicUrl] = await Promise.all([open(), live.connected()])
 
   const { sessions, poster } = part.gateway
-  const announcement = new Announcement({ id, instance, internalUrl, publicUrl, startedAt: Date.now(), version, wire: WIRE_VERSION }, {
+  const announcement = new Announcement({ id, instance, internalUrl, publicUrl, startedAt: Date.now(), version, wire: WIRE_VERSION, entries: true }, {
     clock: systemClock,
     viewers: () => sessions.size,
     announce: node => live.announce(GATEWAYS, node),

@@ -1,4 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { LiveError } from '../protocol/errors.js'
+import type { Reply } from '../runtime/http/reply.js'
 import { LoopDelay } from '../runtime/loop-delay.js'
 import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 import type { Gateway } from './gateway.js'
@@ -8,6 +10,7 @@ import type { Limits } from './limits.js'
 export class GatewayMetrics {
   readonly posts: Counter<'status'>
   readonly postSeconds: Histogram
+  readonly acts: Counter<'status'>
   readonly historyReads: Counter<'status'>
   /** Streams that ended at once: the viewer was told to come back later. */
   readonly turnedAway: Counter<'reason'>
@@ -18,11 +21,13 @@ export class GatewayMetrics {
     this.loopDelay = new LoopDelay(register)
     this.posts = new Counter({ name: 'live_gateway_posts_total', help: 'Posts answered, by HTTP status.', labelNames: ['status'], registers })
     this.postSeconds = new Histogram({ name: 'live_gateway_post_seconds', help: 'Time from receiving a post to answering 201.', buckets: SECONDS_BUCKETS, registers })
+    this.acts = new Counter({ name: 'live_gateway_acts_total', help: 'Acts of moderation answered, by HTTP status.', labelNames: ['status'], registers })
     this.historyReads = new Counter({ name: 'live_gateway_history_reads_total', help: 'Pages of history answered, by HTTP status.', labelNames: ['status'], registers })
     this.turnedAway = new Counter({ name: 'live_gateway_turned_away_total', help: 'Viewers told to come back later, by reason.', labelNames: ['reason'], registers })
 
     // Starts at 0: an alert on a rate does not see the first event of a counter that appears with it.
     for (const status of [201, 503]) this.posts.inc({ status }, 0)
+    for (const status of [200, 503]) this.acts.inc({ status }, 0)
     for (const status of [200, 503]) this.historyReads.inc({ status }, 0)
     for (const reason of ['stopping', 'viewer_limit', 'join_rate']) this.turnedAway.inc({ reason }, 0)
   }
@@ -70,5 +75,17 @@ export class GatewayMetrics {
     total('rejoins', 'Viewers that lagged for so long that their edge had to bring them up to date again.', () => counts.rejoins)
     total('writes', 'Writes of events to viewers.', () => counts.writes)
     total('frame_bytes', 'Bytes of events passed on to viewers.', () => counts.bytes)
+  }
+}
+
+/** Counts an answer by its status, also where it is an error. */
+export async function counted(work: Promise<Reply>, count: (status: number) => void): Promise<Reply> {
+  try {
+    const reply = await work
+    count(reply.status)
+    return reply
+  } catch (error) {
+    count(error instanceof LiveError ? error.status : 500)
+    throw error
   }
 }

@@ -1,4 +1,5 @@
 import { MAX_AUTHOR, MAX_CONTENT } from '../protocol/comment.js'
+import { MAX_SLOW_MODE_SECONDS } from '../protocol/entry.js'
 import type { ErrorCode } from '../protocol/errors.js'
 import { VERSION } from '../runtime/version.js'
 
@@ -20,6 +21,8 @@ export interface PathItem {
   readonly parameters?: readonly Parameter[]
   readonly get?: Operation
   readonly post?: Operation
+  readonly put?: Operation
+  readonly delete?: Operation
 }
 
 export interface Operation {
@@ -64,6 +67,12 @@ const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` })
 const object = (properties: Readonly<Record<string, Schema>>, required = Object.keys(properties)): Schema => ({ type: 'object', required, properties })
 const exampleComment = { id: '243901510635520', videoId: 'demo', authorId: 'anonymous', content: 'hello', createdAt: 1_795_235_867_245 }
 const { videoId: _, ...exampleEvent } = exampleComment
+const exampleSettings = { slowModeSeconds: 10, closed: false, signedInOnly: false }
+const settings: Readonly<Record<string, Schema>> = {
+  slowModeSeconds: { type: 'integer', minimum: 0, maximum: MAX_SLOW_MODE_SECONDS, description: 'The least time between two comments of an author.' },
+  closed: { type: 'boolean', description: 'Nobody may post.' },
+  signedInOnly: { type: 'boolean', description: 'Only an author whom a token names may post.' },
+}
 const exampleKey = '0b9c6c6e-7d3b-4c1e-9d0e-5f2b7a1c8e44'
 
 function failure(description: string, codes: readonly ErrorCode[], message: string, headers?: Response['headers'], details: Readonly<Record<string, { readonly schema: Schema; readonly example: string }>> = {}): Response {
@@ -75,13 +84,43 @@ function failure(description: string, codes: readonly ErrorCode[], message: stri
 
 const retryAfter = { 'retry-after': { description: 'Seconds to wait; only with `OVERLOADED`.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
 const unavailable = failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher is available', retryAfter)
-const tooMany = (description: string, message: string) => failure(description, ['RATE_LIMITED'], message, { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'string', pattern: '^[1-9][0-9]*$' } } })
+const waitSeconds = { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'string', pattern: '^[1-9][0-9]*$' } } }
+const tooMany = (description: string, message: string) => failure(description, ['RATE_LIMITED'], message, waitSeconds)
 const denied = (needed: string) => ({
   401: failure(`With identity on${needed}: the token is missing or invalid; the message says why. Gateways and edges check the same.`, ['UNAUTHORIZED'], 'the token has expired', {
     'www-authenticate': { description: 'As in RFC 6750.', schema: { type: 'string', pattern: '^Bearer ' } },
   }),
   403: failure(`With identity on${needed}: the token is for other videos.`, ['FORBIDDEN'], 'the token is for other videos'),
 })
+/** @param who what the token must make of its bearer */
+const mayAct = (who: string, message: string) => ({
+  401: denied('')[401],
+  403: failure(`Identity is off, and nobody may do it by this port; or the token is for other videos, or of nobody who ${who}.`, ['FORBIDDEN'], message),
+})
+/** The answers that all acts have in common. */
+const refusedActs = (rule: string) => ({
+  400: failure('The video id, the key or the act breaks its rule; the message names the field.', ['BAD_ACT', 'BAD_VIDEO_ID', 'BAD_IDEMPOTENCY_KEY'], rule),
+  422: failure('The key was used for another act, which was done. So is a ban that is sent again later: it would end later.', ['KEY_REUSED'], 'this Idempotency-Key was used with other content'),
+  429: tooMany('Acts count as posts: more per second than one author or one address may send.', 'at most 5 posts a second are taken from one author'),
+  503: failure('Not done, and not about to be. Try again; `UPGRADE_UNFINISHED`: once every node runs this version.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
+  504: failure('It may have been done. A retry with the same key reveals the outcome.', ['OUTCOME_UNKNOWN'], 'it may have been done: a retry with the same Idempotency-Key reveals the outcome', undefined, {
+    idempotencyKey: { schema: { type: 'string', description: 'The key to retry with: the client\'s or, if it gave none, the gateway\'s.' }, example: exampleKey },
+  }),
+})
+const withBody = {
+  413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
+  415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
+}
+const notFound = { 404: failure('There is no such comment, or not any more.', ['COMMENT_NOT_FOUND'], 'there is no comment 243901510635520 in this video') }
+const actDone = (schema: 'Act' | 'SettingsAct' | 'BanAct', more: Readonly<Record<string, unknown>> = {}): Response => ({
+  description: 'Done. Viewers get it as an event with this id.',
+  content: { 'application/json': { schema: ref(schema), example: { id: '243901510635521', ...more } } },
+})
+const byModerator = mayAct('moderates this video (`mod`)', 'the token has no mod for this video')
+const actKey: Parameter = { name: 'Idempotency-Key', in: 'header', description: 'Unique for video and actor: an act is done once, however often it is sent.', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' } }
+const video: Parameter = { name: 'videoId', in: 'path', required: true, description: 'The video.', schema: ref('VideoId'), example: 'demo' }
+const banned: Parameter = { name: 'authorId', in: 'path', required: true, description: 'The author, percent-encoded.', schema: ref('AuthorId'), example: 'troll' }
+const byToken: NonNullable<Operation['security']> = [{ bearer: [] }, { cookie: [] }]
 const toWatch = ' and `AUTH_REQUIRE_TO_WATCH`'
 const fromCache: Response = { description: 'Unchanged: `If-None-Match` named the current `ETag`.' }
 
@@ -130,6 +169,9 @@ export const openApi: OpenApi = {
                   message: { description: 'A comment. Events of this kind have no `event:` line.', id: 'the comment\'s', data: ref('StreamComment'), example: `id: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\n` },
                   ready: { description: 'The replay is complete; what follows is live.', id: 'the last comment sent, or the video\'s last; 0 in an empty video', data: ref('Ready'), example: `event: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n` },
                   viewers: { description: 'The number of viewers: after a change, at most once a second, and at least every 15 s.', id: 'none', data: ref('Viewers'), example: 'event: viewers\ndata: {"viewers":2}\n\n' },
+                  deleted: { description: 'A comment is deleted: show it no longer, pinned or not. In a replay this event also stands in the place of a deleted comment.', id: 'the act\'s, or in a replay the comment\'s', data: ref('Deleted'), example: 'event: deleted\nid: 21\ndata: {"target":"20"}\n\n' },
+                  pinned: { description: 'A comment is pinned, or with null none any longer.', id: 'the act\'s', data: ref('Pinned'), example: `event: pinned\nid: 22\ndata: ${JSON.stringify({ comment: exampleEvent })}\n\n` },
+                  settings: { description: 'Who may post has changed.', id: 'the act\'s', data: ref('Settings'), example: `event: settings\nid: 23\ndata: ${JSON.stringify(exampleSettings)}\n\n` },
                   gap: { description: 'The client missed more comments than are replayed: those in (from, to] are in history. If `to` is below `from`, the store went back to an older state: comments above `to` no longer exist.', id: 'to', data: ref('Gap'), example: 'event: gap\nid: 20\ndata: {"from":"10","to":"20"}\n\n' },
                 },
               },
@@ -151,11 +193,14 @@ export const openApi: OpenApi = {
         responses: {
           201: { description: 'Stored.', content: { 'application/json': { schema: ref('Comment'), example: exampleComment } } },
           400: failure('The video id, the key or the body breaks its rule; the message names it.', ['BAD_COMMENT', 'BAD_VIDEO_ID', 'BAD_IDEMPOTENCY_KEY'], 'content must not be empty'),
-          ...denied(''),
+          401: failure('With identity on: the token is missing or invalid; the message says why. Or the video takes posts of signed-in authors only.', ['UNAUTHORIZED', 'SIGN_IN_REQUIRED'], 'the token has expired', {
+            'www-authenticate': { description: 'As in RFC 6750.', schema: { type: 'string', pattern: '^Bearer ' } },
+          }),
+          403: failure('The token is for other videos, a moderator has banned the author, or has closed the video.', ['FORBIDDEN', 'BANNED', 'COMMENTS_CLOSED'], 'the token is for other videos'),
           413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
           415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
           422: failure('The key was used with other content, or the comment breaks a rule of this site; the code says which.', ['KEY_REUSED', 'CONTENT_TOO_LONG', 'LINKS_NOT_ALLOWED', 'WORD_NOT_ALLOWED', 'DUPLICATE_COMMENT'], 'this Idempotency-Key was used with other content'),
-          429: tooMany('More posts per second than one author or one address may send.', 'at most 5 posts a second are taken from one author'),
+          429: failure('More posts per second than one author or one address may send, or sooner than the video\'s slow mode lets the author.', ['RATE_LIMITED', 'SLOW_MODE'], 'at most 5 posts a second are taken from one author', waitSeconds),
           503: { ...unavailable, description: 'Not stored, and not about to be. Send it again.' },
           504: failure('The comment may have been stored. A retry with the same key reveals the outcome.', ['OUTCOME_UNKNOWN'], 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome', undefined, {
             idempotencyKey: { schema: { type: 'string', description: 'The key to retry with: the client\'s or, if it gave none, the gateway\'s.' }, example: exampleKey },
@@ -176,6 +221,64 @@ export const openApi: OpenApi = {
           503: failure('The registry has not been read yet.', ['UNAVAILABLE'], 'the registry has not been read yet'),
         },
       },
+    },
+    '/comments/{videoId}/{commentId}': {
+      parameters: [video, { name: 'commentId', in: 'path', required: true, description: 'The comment.', schema: ref('CommentId'), example: exampleComment.id }],
+      delete: {
+        operationId: 'deleteComment',
+        security: byToken,
+        summary: 'Delete a comment for good',
+        description: 'Moderators may delete any comment, authors their own. When this is answered, the text is gone from the store; a tombstone stays in its place. Repeated, it is answered as the first time.',
+        parameters: [actKey],
+        responses: { 200: actDone('Act'), ...refusedActs('commentId must be the id of a comment, in decimal'), ...mayAct('is the author of the comment or moderates the video (`mod`)', 'only its author and moderators may delete a comment'), ...notFound },
+      },
+    },
+    '/comments/{videoId}/pin': {
+      parameters: [video],
+      put: {
+        operationId: 'pin',
+        security: byToken,
+        summary: 'Pin a comment, or none',
+        parameters: [actKey],
+        requestBody: { required: true, content: { 'application/json': { schema: ref('Pin'), example: { commentId: exampleComment.id } } } },
+        responses: { 200: actDone('Act'), ...refusedActs('commentId must be the id of a comment, in decimal'), ...byModerator, ...notFound, ...withBody },
+      },
+    },
+    '/comments/{videoId}/settings': {
+      parameters: [video],
+      get: {
+        operationId: 'settings',
+        security: [{}, ...byToken],
+        summary: 'Read who may post to a video, and what is pinned',
+        responses: {
+          200: { description: 'As it is now.', content: { 'application/json': { schema: ref('VideoState'), example: { settings: exampleSettings, pinned: null } } } },
+          400: failure('The video id breaks its rule.', ['BAD_VIDEO_ID'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
+          ...denied(toWatch),
+          503: failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
+        },
+      },
+      put: {
+        operationId: 'changeSettings',
+        security: byToken,
+        summary: 'Change who may post to a video, and how often',
+        description: 'What the body leaves out stays as it is; of two changes at the same moment one may undo the other, which the answers show. Moderators may always post.',
+        parameters: [actKey],
+        requestBody: { required: true, content: { 'application/json': { schema: ref('SettingsChange'), example: { slowModeSeconds: 10 } } } },
+        responses: { 200: actDone('SettingsAct', { settings: exampleSettings }), ...refusedActs('settings.slowModeSeconds must be a whole number from 0 to 3600'), ...byModerator, ...withBody },
+      },
+    },
+    '/comments/{videoId}/bans/{authorId}': {
+      parameters: [video, banned],
+      put: {
+        operationId: 'ban',
+        security: byToken,
+        summary: 'Keep an author from posting to a video for a time',
+        description: 'Viewers are not told.',
+        parameters: [actKey],
+        requestBody: { required: true, content: { 'application/json': { schema: ref('Ban'), example: { forSeconds: 3600 } } } },
+        responses: { 200: actDone('BanAct', { until: 1_795_239_467_245 }), ...refusedActs("authorId must not be the moderator's own"), ...byModerator, ...withBody },
+      },
+      delete: { operationId: 'unban', security: byToken, summary: 'Lift a ban', parameters: [actKey], responses: { 200: actDone('BanAct', { until: 0 }), ...refusedActs('authorId must be 1 to 64 characters'), ...byModerator } },
     },
     '/healthz': { get: { operationId: 'health', summary: 'Check that the process answers', responses: { 200: status('It does.', 'ok') } } },
     '/readyz': {
@@ -201,15 +304,26 @@ export const openApi: OpenApi = {
       Time: { type: 'integer', minimum: 0, description: 'Unix milliseconds.' },
       NewComment: object({ content: ref('Content'), authorId: { ...ref('AuthorId'), default: 'anonymous', description: 'Only if identity is off; otherwise the token names the author.' } }, ['content']),
       Comment: object({ id: ref('CommentId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'videoId', 'authorId', 'content', 'createdAt']),
-      Page: object({ comments: { type: 'array', items: ref('Comment'), maxItems: 200 }, nextCursor: { anyOf: [ref('CommentId'), { type: 'null' }], description: 'The cursor of the next page; null at the end.' } }),
+      Tombstone: object({ id: ref('CommentId'), videoId: ref('VideoId'), createdAt: ref('Time'), deleted: { const: true } }),
+      Page: object({ comments: { type: 'array', items: { anyOf: [ref('Comment'), ref('Tombstone')] }, maxItems: 200, description: 'A tombstone stands where a comment was deleted.' }, nextCursor: { anyOf: [ref('CommentId'), { type: 'null' }], description: 'The cursor of the next page; null at the end.' } }),
       Stats: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, edges: { type: 'integer', minimum: 0 } }),
       StreamComment: object({ id: ref('CommentId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'authorId', 'content', 'createdAt']),
-      Ready: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 } }),
+      Ready: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, settings: ref('Settings'), pinned: { anyOf: [ref('StreamComment'), { type: 'null' }], description: 'This and `settings` are left out where nothing is set and nothing is pinned.' } }, ['videoId', 'viewers']),
+      Settings: object(settings),
+      SettingsChange: { type: 'object', properties: settings, minProperties: 1, additionalProperties: false },
+      VideoState: object({ settings: ref('Settings'), pinned: { anyOf: [ref('Comment'), { type: 'null' }] } }),
+      Pin: object({ commentId: { anyOf: [ref('CommentId'), { type: 'null' }], description: 'null: what is pinned is not any longer.' } }),
+      Ban: object({ forSeconds: { type: 'integer', minimum: 1, maximum: 31_536_000, description: 'At most a year.' } }),
+      Act: object({ id: { ...ref('CommentId'), description: 'Of the act: it has a place among the comments.' } }),
+      SettingsAct: object({ id: ref('CommentId'), settings: ref('Settings') }),
+      BanAct: object({ id: ref('CommentId'), until: { ...ref('Time'), description: '0: the ban is lifted.' } }),
+      Deleted: object({ target: ref('CommentId') }),
+      Pinned: object({ comment: { anyOf: [ref('StreamComment'), { type: 'null' }] } }),
       Viewers: object({ viewers: { type: 'integer', minimum: 0 } }),
       Gap: object({ from: ref('Cursor'), to: ref('Cursor') }),
     },
     securitySchemes: {
-      bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'With identity on: `sub` is the author\'s id, `name` the displayed name, `videos` (ids, or `*`) the videos that the token is valid for, `exp` its expiry.' },
+      bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'With identity on: `sub` is the author\'s id, `name` the displayed name, `videos` (ids, or `*`) the videos that the token is valid for, `mod` (`true`, or ids) those that its bearer moderates, `exp` its expiry.' },
       cookie: { type: 'apiKey', in: 'cookie', name: 'live_comments_token', description: 'The same token; `AUTH_COOKIE` names the cookie. It counts only from pages of this origin and of those that `ALLOWED_ORIGINS` lists.' },
       query: { type: 'apiKey', in: 'query', name: 'access_token', description: 'The same token, for streams only: EventSource cannot send headers.' },
     },

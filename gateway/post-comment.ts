@@ -1,15 +1,17 @@
-import { isUtf8, type Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
-import { checkAuthoredBody, checkBody, toPublic, type Draft, type VideoId } from '../protocol/comment.js'
+import { checkAuthoredBody, checkBody, toPublic, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import type { DispatcherNode, MemberNode } from '../protocol/nodes.js'
-import type { PostResult } from '../protocol/posts.js'
+import type { PostError, PostResult } from '../protocol/posts.js'
+import type { Bearer } from '../runtime/auth/token.js'
 import { sleep, type Clock } from '../runtime/clock.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Caller } from '../runtime/peers/client.js'
 import type { Failover } from '../runtime/peers/failover.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
-import { PostPipe, type Tried } from './post-pipe.js'
+import { parseBody } from './json-request.js'
+import { PostPipe, type PostDraft, type Tried } from './post-pipe.js'
 
 /** A poster is answered within this time. */
 const OVERALL_MS = 8_000
@@ -44,11 +46,11 @@ export class Poster {
    * @param by.lostMs how long it waited for this process to run before it was read: that comes off the time it has
    * @throws LiveError BAD_COMMENT, what a dispatcher said; UNAVAILABLE: it was not stored and will not be; OUTCOME_UNKNOWN:
    * the comment may have been stored, and a retry with the key in the error's details reveals it */
-  async post(videoId: VideoId, key: string | undefined, body: Promise<Buffer>, { author, lostMs = 0 }: { author?: Pick<Draft, 'authorId' | 'authorName'> | undefined; lostMs?: number } = {}): Promise<Reply> {
+  async post(videoId: VideoId, key: string | undefined, body: Promise<Buffer>, { author, lostMs = 0 }: { author?: Pick<Bearer, 'authorId' | 'authorName' | 'isModerator'> | undefined; lostMs?: number } = {}): Promise<Reply> {
     this.inFlight++
     try {
-      const said = parse(await body)
-      const draft: Draft = { videoId, ...(author ? { authorId: author.authorId, authorName: author.authorName, ...checkAuthoredBody(said) } : checkBody(said)), key: key ?? randomUUID() }
+      const said = parseBody(await body, 'BAD_COMMENT')
+      const draft: PostDraft = { videoId, ...(author ? { ...authorOf(author), ...checkAuthoredBody(said) } : checkBody(said)), key: key ?? randomUUID() }
       if (lostMs >= OVERALL_MS) throw new LiveError('UNAVAILABLE', 'this gateway stood still, and the post was read too late')
       const result = await this.#store(draft, OVERALL_MS - lostMs)
       if ('error' in result) throw toError(result, draft.key)
@@ -59,7 +61,7 @@ export class Poster {
   }
 
   /** In rounds, each of which asks every dispatcher once. */
-  async #store(draft: Draft, leftMs: number): Promise<PostResult> {
+  async #store(draft: PostDraft, leftMs: number): Promise<PostResult> {
     const { clock, failover, owners } = this.#options
     const deadline = clock.now() + leftMs
     const post = new Post(draft)
@@ -107,7 +109,7 @@ export class Poster {
 
 /** What is known of one post, over all its tries. */
 class Post implements Tried {
-  readonly draft: Draft
+  readonly draft: PostDraft
   tries = 0
   stored = false
   /** What a dispatcher said that cannot store it now. */
@@ -118,7 +120,7 @@ class Post implements Tried {
   #result: PostResult | undefined
   readonly #waiting: (() => void)[] = []
 
-  constructor(draft: Draft) {
+  constructor(draft: PostDraft) {
     this.draft = draft
   }
 
@@ -167,32 +169,31 @@ class Declined extends Error {
   }
 }
 
+/** What a post says of an author whom a token names. */
+function authorOf({ authorId, authorName, isModerator }: Pick<Bearer, 'authorId' | 'authorName' | 'isModerator'>) {
+  return { authorId, authorName, signedIn: true, exempt: isModerator }
+}
+
 const unavailable: Refusal = { error: { code: 'UNAVAILABLE', message: 'no dispatcher is available' } }
 const unknown: Refusal = { error: { code: 'OUTCOME_UNKNOWN', message: 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome' } }
 
 const OF_THIS_DISPATCHER: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'UNAVAILABLE', 'NOT_READY', 'INTERNAL', 'OUTCOME_UNKNOWN'])
 
-function isOfThisDispatcher({ error }: Refusal): boolean {
+/** Whether another dispatcher may do what this one cannot. */
+export function isOfThisDispatcher({ error }: { readonly error: Pick<PostError, 'code'> }): boolean {
   return OF_THIS_DISPATCHER.has(error.code)
 }
 
 /** What each dispatcher would say, whatever another one has stored. */
 function isSaidByAll({ error }: Refusal): boolean {
-  return error.code !== 'DUPLICATE_COMMENT' && error.code !== 'OVERLOADED'
+  return error.code !== 'DUPLICATE_COMMENT' && error.code !== 'SLOW_MODE' && error.code !== 'OVERLOADED'
 }
 
-function toError({ error: { code, message } }: Refusal, key: string): LiveError {
+function toError({ error: { code, message, retryAfterSeconds } }: Refusal, key: string): LiveError {
+  const retryAfter = code === 'OVERLOADED' ? 1 : retryAfterSeconds
   return new LiveError(code, message, {
-    ...(code === 'OVERLOADED' ? { headers: { 'retry-after': '1' } } : {}),
+    ...(retryAfter === undefined ? {} : { headers: { 'retry-after': String(Math.max(1, Math.ceil(retryAfter))) } }),
+    ...(code === 'SIGN_IN_REQUIRED' ? { headers: { 'www-authenticate': 'Bearer realm="live-comments"' } } : {}),
     ...(code === 'OUTCOME_UNKNOWN' ? { details: { idempotencyKey: key } } : {}),
   })
-}
-
-function parse(body: Buffer): unknown {
-  if (!isUtf8(body)) throw new LiveError('BAD_COMMENT', 'the body must be in UTF-8')
-  try {
-    return JSON.parse(body.toString())
-  } catch {
-    throw new LiveError('BAD_COMMENT', 'the body must be JSON') // without a cause: it quotes the text
-  }
 }

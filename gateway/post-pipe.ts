@@ -1,8 +1,7 @@
 import { Buffer } from 'node:buffer'
-import type { Draft } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { BATCH_BYTES } from '../protocol/limits.js'
-import { parseResults, printPosts, READS_HEADER, READS_OUTCOME_UNKNOWN, type PostResult } from '../protocol/posts.js'
+import { parseResults, printPosts, READS_HEADER, READS_OUTCOME_UNKNOWN, type PostResult, type TimedDraft } from '../protocol/posts.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
@@ -16,9 +15,12 @@ const IN_FLIGHT = 2
 const GATHER_MS = 8
 const HEADERS = { 'content-type': 'application/json', [READS_HEADER]: READS_OUTCOME_UNKNOWN }
 
+/** A draft, with what a token says of its author. */
+export type PostDraft = Omit<TimedDraft, 'leftMs'>
+
 /** A post, over all its tries. */
 export interface Tried {
-  readonly draft: Draft
+  readonly draft: PostDraft
   /** Whether it has been answered meanwhile: it need not be sent any more. */
   readonly stored: boolean
 }
@@ -93,7 +95,7 @@ export class PostPipe {
     try {
       const posts = batch.map(({ post, deadline }) => ({ ...post.draft, leftMs: Math.round(deadline - now) }))
       const timeoutMs = Math.max(...posts.map(({ leftMs }) => leftMs))
-      const answer = await this.#client.call(this.#url, { path: '/internal/posts', body: printPosts({ passedOn: batch[0]!.isTwin, posts }), headers: HEADERS, timeoutMs })
+      const answer = await this.#client.call(this.#url, { path: '/internal/posts', body: printPosts({ passedOn: batch[0]!.isTwin, entries: true, posts }), headers: HEADERS, timeoutMs })
       const results = parseResults(answer)
       if (results.length !== batch.length) throw new LiveError('BAD_REQUEST', 'the dispatcher answered other posts than it was sent')
       batch.forEach(({ resolve }, i) => resolve(results[i]!))

@@ -1,38 +1,28 @@
-import { checkKey, checkVideoId, type VideoId } from '../protocol/comment.js'
+import { checkVideoId, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { retryLine, STREAM_HEADERS } from '../protocol/sse.js'
-import type { Identity, Watcher } from '../runtime/auth/identity.js'
-import type { Client, Clients } from '../runtime/http/client-address.js'
-import { isUnclear, type Exchange } from '../runtime/http/exchange.js'
+import type { Watcher } from '../runtime/auth/identity.js'
+import type { Client } from '../runtime/http/client-address.js'
+import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
 import { streamAsked, wantsStream } from '../runtime/http/stream-request.js'
 import { readiness } from '../runtime/peers/internal-server.js'
 import { routeDocs } from './docs.js'
-import type { Gateway } from './gateway.js'
 import { history } from './history.js'
-import type { Limits } from './limits.js'
-import type { GatewayMetrics } from './metrics.js'
+import { bodyOf, keyOf } from './json-request.js'
+import { counted } from './metrics.js'
+import { routeModeration, type ModerationOptions } from './moderation.js'
 import { openStream } from './open-stream.js'
 import { routePage } from './page.js'
 import type { StreamRequest } from './viewer.js'
 
-const MAX_BODY_BYTES = 8_192
-const JSON_TYPE = /^application\/json\s*(;|$)/i
-
-export interface ApiOptions {
-  readonly gateway: Gateway
-  readonly metrics: GatewayMetrics
+export interface ApiOptions extends ModerationOptions {
   readonly allowedOrigins: AllowedOrigins
   /** Time for which browsers must use https for this host, s; 0: not sent. */
   readonly hstsSeconds?: number
-  /** Who may post and watch; undefined: anyone. */
-  readonly identity?: Identity | undefined
   readonly viewerLimit: number
-  /** What one client may do. */
-  readonly limits: Limits
-  readonly clients: Clients
   /** Why it is not ready, or undefined when it is. */
   readonly notReady: () => string | undefined
   /** Whether it takes no new viewers; posts and history are served all the same. */
@@ -63,6 +53,7 @@ export class PublicApi {
       .route('GET', '/comments/:videoId', exchange => this.#get(exchange))
       .route('POST', '/comments/:videoId', exchange => this.#post(exchange))
       .route('GET', '/comments/:videoId/stats', exchange => this.#stats(exchange))
+    routeModeration(router, this.#options)
   }
 
   #get(exchange: Exchange): Reply | Promise<Reply | undefined> | undefined {
@@ -107,13 +98,13 @@ export class PublicApi {
     const { query } = exchange
     const client = clients.of(exchange)
     const page = () => limits.read(client, () => history(gateway, videoId, query), () => !exchange.aborted)
-    return this.#counted(this.#mayRead(exchange, videoId).then(page), status => metrics.historyReads.inc({ status }))
+    return counted(this.#mayRead(exchange, videoId).then(page), status => metrics.historyReads.inc({ status }))
   }
 
   #post(exchange: Exchange): Promise<Reply> {
     const { gateway, metrics } = this.#options
     const since = gateway.clock.now()
-    return this.#counted(this.#accept(exchange), status => {
+    return counted(this.#accept(exchange), status => {
       metrics.posts.inc({ status })
       if (status === 201) metrics.postSeconds.observe((gateway.clock.now() - since) / 1000)
     })
@@ -126,9 +117,7 @@ export class PublicApi {
     const lostMs = gateway.pauses.lostMs()
     const client = clients.of(exchange)
     limits.post(client)
-    const body = exchange.body(MAX_BODY_BYTES) // also where it is refused: it is to have come before the connection is closed
-    const types = exchange.headers('content-type')
-    if (isUnclear(types) || !JSON_TYPE.test(types[0] ?? '')) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
+    const body = bodyOf(exchange)
     const key = keyOf(exchange)
     const author = await identity?.bearer(exchange, videoId)
     if (author) limits.postBy(author.authorId, client)
@@ -142,23 +131,4 @@ export class PublicApi {
     if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'the registry has not been read yet')
     return json({ videoId, viewers: gateway.view.viewersOf(videoId), edges: gateway.view.subscriptionsOf(videoId).length }, 200, { 'cache-control': 'no-store' })
   }
-
-  async #counted(work: Promise<Reply>, count: (status: number) => void): Promise<Reply> {
-    try {
-      const reply = await work
-      count(reply.status)
-      return reply
-    } catch (error) {
-      count(error instanceof LiveError ? error.status : 500)
-      throw error
-    }
-  }
-}
-
-/** @returns undefined where the post has none @throws LiveError BAD_IDEMPOTENCY_KEY, also for one that is there and cannot be
- * read: a retry without a key would be another comment */
-function keyOf(exchange: Exchange): string | undefined {
-  const keys = exchange.headers('idempotency-key')
-  if (new Set(keys).size > 1) throw new LiveError('BAD_IDEMPOTENCY_KEY', 'Idempotency-Key must be given once')
-  return keys[0] === undefined ? undefined : checkKey(keys[0])
 }

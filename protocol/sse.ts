@@ -1,5 +1,6 @@
-import type { VideoId } from './comment.js'
-import type { Cursor } from './id.js'
+import { toEventJson, type VideoId } from './comment.js'
+import { DEFAULT_STATE, isDefault, type Settings, type VideoState } from './entry.js'
+import type { CommentId, Cursor } from './id.js'
 
 /** Server-sent events (WHATWG HTML, section 9.2). */
 
@@ -25,8 +26,25 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
-export function readyEvent(id: Cursor, videoId: VideoId, viewers: number): string {
-  return `event: ready\nid: ${id}\ndata: ${JSON.stringify({ videoId, viewers })}\n\n`
+/** @param state undefined where it is not known. Left out where it is the default */
+export function readyEvent(id: Cursor, videoId: VideoId, viewers: number, state?: VideoState): string {
+  const { settings, pinned } = state ?? DEFAULT_STATE
+  const shown = pinned || !isDefault(settings) ? { settings, pinned: pinned ? (JSON.parse(toEventJson(pinned)) as unknown) : null } : {}
+  return `event: ready\nid: ${id}\ndata: ${JSON.stringify({ videoId, viewers, ...shown }).replace(LINE_BREAKS, escaped)}\n\n`
+}
+
+/** The comment `target` is gone. @param id the act's, or the comment's own where a tombstone stands in its place */
+export function deletedEvent(id: Cursor, target: CommentId): string {
+  return `event: deleted\nid: ${id}\ndata: {"target":"${target}"}\n\n`
+}
+
+/** @param json one line, `toEventJson` of the comment; undefined where none is pinned any longer */
+export function pinnedEvent(id: Cursor, json: string | undefined): string {
+  return `event: pinned\nid: ${id}\ndata: {"comment":${json?.replace(LINE_BREAKS, escaped) ?? null}}\n\n`
+}
+
+export function settingsEvent(id: Cursor, settings: Settings): string {
+  return `event: settings\nid: ${id}\ndata: ${JSON.stringify(settings)}\n\n`
 }
 
 export function viewersEvent(viewers: number): string {

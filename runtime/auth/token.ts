@@ -22,6 +22,8 @@ export interface Bearer {
   readonly authorName?: string
   /** Its `exp`, Unix ms. */
   readonly expiresAt: number
+  /** Whether its `mod` makes the author a moderator of the video that was asked for. */
+  readonly isModerator?: true
 }
 
 /** Verifies a token for this video.
@@ -39,6 +41,7 @@ export async function readToken(token: string, videoId: VideoId, keys: Keys, { a
     authorId: checkClaim(claims.sub, 'sub'),
     ...(claims['name'] === undefined ? {} : { authorName: checkClaim(claims['name'], 'name') }),
     expiresAt: claims.exp! * 1000,
+    ...(moderates(claims['mod'], videoId) ? { isModerator: true as const } : {}),
   }
   if (!covers(claims['videos'], videoId)) throw forbidden('the token is for other videos')
   return bearer
@@ -99,12 +102,18 @@ function covers(videos: unknown, videoId: VideoId): boolean {
   return videos === undefined || videos === '*' || (Array.isArray(videos) && (videos.includes(videoId) || videos.includes('*')))
 }
 
+/** @param mod `true`, or a list of videos */
+function moderates(mod: unknown, videoId: VideoId): boolean {
+  return mod === true || (Array.isArray(mod) && mod.includes(videoId))
+}
+
 /** @param message without quotation marks, since a header repeats it (RFC 6750, section 3) */
 export function unauthorized(message: string, error: 'invalid_token' | undefined = 'invalid_token'): LiveError {
   const said = error === undefined ? '' : `, error="${error}", error_description="${message}"`
   return new LiveError('UNAUTHORIZED', message, { headers: { 'www-authenticate': `Bearer realm="live-comments"${said}` } })
 }
 
-function forbidden(message: string): LiveError {
+/** @param message as of `unauthorized` */
+export function forbidden(message: string): LiveError {
   return new LiveError('FORBIDDEN', message, { headers: { 'www-authenticate': `Bearer realm="live-comments", error="insufficient_scope", error_description="${message}"` } })
 }

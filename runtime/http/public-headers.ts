@@ -24,7 +24,7 @@ const ALLOWED_HEADERS = [
 ].join(', ')
 
 const PREFLIGHT: Headers = {
-  'access-control-allow-methods': 'GET, HEAD, POST, OPTIONS',
+  'access-control-allow-methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
   'access-control-allow-headers': ALLOWED_HEADERS,
   'access-control-max-age': '7200', // the most that browsers keep
 }

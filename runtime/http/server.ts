@@ -29,7 +29,7 @@ const LINGER_MS = 1_000
 
 /** Answers now or later; undefined if the handler took over the response. */
 export type Handler = (exchange: Exchange) => Reply | Promise<Reply | undefined> | undefined
-export type Method = 'GET' | 'POST' | 'DELETE'
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 /** Where handlers are mounted: an HttpServer, or a simulation's replacement. */
 export interface Router {

@@ -17,7 +17,9 @@ import { until } from '../support/until.js'
 
 const ENDLESS = ['watch', 'tail']
 /** These say first what they change. */
-const CHANGING = /^live-comments registry ((drain|undrain|secure|name|post|restore)\b|expect --|store [a-z])/
+const CHANGING = /^live-comments registry ((drain|undrain|secure|name|post|restore|pin|delete|ban|unban|erase)\b|expect --|settings \w+ --|store [a-z])/
+/** Of the comment in the examples. */
+const EXAMPLE_ID = '243901510635520'
 
 t.setTimeout(230_000)
 
@@ -100,7 +102,7 @@ t.test('against a cluster', async t => {
       t.ok(lines.length > 0, `${names[i] || 'registry'} has examples`)
       for (const line of lines) examples.add(line)
     }
-    await cluster.say('demo', 'hello')
+    const { id } = await cluster.say('demo', 'hello')
     const viewer = endless(t, 'tail', 'demo')
     await until(async () => ((await (await fetch(cluster.stream('demo', '/stats'))).json()) as { viewers: number }).viewers === 1)
     const inOwnProcess = async (example: string, isEndless: boolean) => {
@@ -118,7 +120,8 @@ t.test('against a cluster', async t => {
     }
     // A process of its own for each command that has not had one.
     const started = new Set<string>()
-    const check = async (example: string, isEndless = false) => {
+    const check = async (written: string, isEndless = false) => {
+      const example = written.replace(EXAMPLE_ID, id)
       const name = example.split(' ')[2]!
       const isFirst = !started.has(name)
       started.add(name)
@@ -174,6 +177,7 @@ t.test('what the stream leaves out is read from history, each comment once', asy
       ids.push(id)
       if (id === '292') end.abort()
     },
+    showAct: () => Promise.resolve(),
     notice: () => {},
   })
   t.same(ids, said.slice(0, 292).map(({ id }) => id))
@@ -217,7 +221,7 @@ t.test('shells complete commands and flags', async t => {
     return (await finished(spawn('bash', ['-c', script], { stdio: ['ignore', 'pipe', 'pipe'] }))).stdout.trim().split(' ')
   }
   t.same(await complete('live-comments', 're'), ['registry'])
-  t.same(await complete('live-comments', 'registry', 'd'), ['dispatchers', 'drain', 'doctor'])
+  t.same(await complete('live-comments', 'registry', 'd'), ['dispatchers', 'drain', 'doctor', 'delete'])
   t.same(await complete('live-comments', 'registry', '--json', 'tail', '--re'), ['--recent'])
   t.same(await complete('live-comments', 'registry', 'completion', 'z'), ['zsh'])
   const { stdout } = await runIn(t.testdir(), ['--help'])

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { CatchUp, type CatchUpRoom } from '../../edge/catch-up.js'
+import { Entries } from '../../edge/entries.js'
 import { ReplayBudget, ReplayBuffer } from '../../edge/replay-buffer.js'
 import { Viewer, type Start, type ViewerHost } from '../../edge/viewer.js'
 import { streamEvent } from '../../protocol/frame.js'
@@ -19,6 +20,7 @@ class Stage implements CatchUpRoom, ViewerHost {
   readonly clock = new FakeClock()
   readonly store = new ModelStore('v')
   readonly waiting = new Set<Viewer>()
+  readonly entries = new Entries('v', () => {})
   readonly blocked = new Set<Viewer>()
   readonly asked: ReplayRequest[] = []
   readonly buffer = new ReplayBuffer(0, { maxEvents: MAX_REPLAY, maxBytes: 1_000_000 }, new ReplayBudget(1_000_000))

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { Entries } from '../../edge/entries.js'
 import type { Run } from '../../edge/replay-buffer.js'
 import { missedBy, Replays, type ReplayingRoom } from '../../edge/replay.js'
 import { Viewer, type Start, type ViewerHost } from '../../edge/viewer.js'
@@ -72,6 +73,7 @@ class Stage implements ReplayingRoom, ViewerHost {
   readonly clock = new FakeClock()
   readonly store = new ModelStore('v')
   readonly waiting = new Set<Viewer>()
+  readonly entries = new Entries('v', () => {})
   readonly blocked = new Set<Viewer>()
   readonly asked: ReplayRequest[] = []
   readonly served: Run[] = []

@@ -7,6 +7,8 @@ import { Pacer } from '../../runtime/fan-out/pacer.js'
 import { ReplayBudget } from '../../edge/replay-buffer.js'
 import { Room } from '../../edge/room.js'
 import type { Start, Viewer } from '../../edge/viewer.js'
+import type { Comment } from '../../protocol/comment.js'
+import { DEFAULT_STATE, type VideoState } from '../../protocol/entry.js'
 import type { ReplayRequest, RoomAnswer, SyncRequest } from '../../protocol/wire.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
@@ -286,7 +288,7 @@ for (const encoding of ['plain', 'gzip', 'frames', 'gzipFrames'] as const) {
     })
 
     t.test('rule 10: a long catch-up is written in pieces, each when the last was taken', async t => {
-      const stage = await Stage.open(3, { size: 1_000 })
+      const stage = await Stage.open(3, { size: 992 })
       const slow = stage.join({}, encoding)
       slow.outlet.stuck = true
       await stage.push(1)
@@ -860,4 +862,73 @@ t.test('rule 9: a cursor that a long flush reaches is not refused by an answer t
   await stage.push(1)
   await stage.clock.advance(200)
   t.same(late.outlet.story, [40, 'ready 40'])
+})
+
+t.test('a comment that is deleted between two flushes is written to nobody', async t => {
+  const stage = await Stage.open(1)
+  const { outlet } = stage.join()
+  const target = stage.store.post()
+  for (const entry of [target, stage.store.act({ type: 'deleted', target: target.id })]) stage.room.deliver(entry)
+  await stage.clock.advance(0)
+  t.same(outlet.ids, [])
+  t.same(outlet.of('deleted').map(({ id, data }) => [id, data]), [['20', '{"target":"20"}'], ['30', '{"target":"20"}']])
+})
+
+t.test('whoever comes after a deletion is replayed a tombstone, from the buffer and from history that was read before it', async t => {
+  const stage = await Stage.open(2)
+  await stage.push(3) // 30, 40, 50
+  const { outlet: seen } = stage.join({ after: 30 }, 'plain')
+  t.same(seen.ids, [40, 50], 'encoded once for all who lack the same')
+  let answer = (): void => {}
+  stage.history = request => new Promise(resolve => {
+    const read = stage.store.replay(request)
+    answer = () => resolve(read)
+  })
+  const { outlet: late } = stage.join({ after: 10 })
+  stage.room.deliver(stage.store.act({ type: 'deleted', target: 20 }))
+  stage.room.deliver(stage.store.act({ type: 'deleted', target: 40 }))
+  await stage.clock.advance(0)
+  answer()
+  await stage.clock.advance(0)
+  const { outlet: fresh } = stage.join({ after: 30 })
+  for (const [outlet, what] of [[late, 'from history'], [fresh, 'from the buffer']] as const) {
+    t.same(outlet.ids, what === 'from history' ? [30, 50] : [50], what)
+    t.match(outlet.of('deleted').map(({ id }) => Number(id)), what === 'from history' ? [20, 40, 60, 70] : [40, 60, 70], what)
+  }
+})
+
+t.test('recent counts comments, and asks history for more where acts are among the newest', async t => {
+  const stage = new Stage()
+  stage.store.posts(5)
+  for (let i = 0; i < 4; i++) stage.store.act({ type: 'author-banned', authorId: 'bob', until: i })
+  stage.join()
+  stage.sync()
+  await stage.clock.advance(0)
+  const { outlet } = stage.join({ recent: 3 })
+  await stage.clock.advance(0)
+  t.same(stage.replays.map(({ limit }) => limit), [3, 1_000])
+  t.same(outlet.story, [30, 40, 50, 'ready 90'])
+  const { outlet: next } = stage.join({ recent: 2 })
+  t.same(next.story, [40, 50, 'ready 90'], 'from the buffer, which has them now')
+})
+
+t.test('ready says how the video is set and what is pinned, as a sync and the acts since have it', async t => {
+  const stage = await Stage.open(1)
+  const ready = () => JSON.parse(stage.join().outlet.of('ready')[0]!.data) as Record<string, unknown>
+  t.same(Object.keys(ready()), ['videoId', 'viewers'], 'nothing where nobody has said')
+  const settings = { slowModeSeconds: 5, closed: false, signedInOnly: false }
+  const told = (head: number, state: VideoState) => {
+    const request = stage.ask()
+    stage.room.synced(request, { ...stage.store.sync(request, { upTo: head }), state })
+  }
+  told(10, { settings, pinned: undefined })
+  t.match(ready(), { settings, pinned: null })
+  const pinned: Comment = { id: 10, videoId: 'v', authorId: 'ann', content: 'a\u2028b', createdAt: 5 }
+  stage.room.deliver(stage.store.act({ type: 'pinned', target: 10 }, pinned))
+  await stage.clock.advance(0)
+  t.match(ready(), { settings, pinned: { id: '10', authorId: 'ann', content: 'a\u2028b', createdAt: 5 } })
+  told(10, DEFAULT_STATE)
+  t.match(ready(), { settings }, 'a dispatcher that knows less does not set it back')
+  told(20, DEFAULT_STATE)
+  t.same(Object.keys(ready()), ['videoId', 'viewers'], 'the default is left out')
 })

@@ -145,7 +145,7 @@ t.test('a batch brings its comments by itself', async t => {
   const stream = new FrameStream(t, `${urls.internal}/internal/stream/v`)
   await stream.ready()
   // No sync can bring it: the store does not have it.
-  t.equal((await push([{ videoId: 'v', prev: 0, id: 10, json: '{"id":"10","content":"x"}' }])).status, 204)
+  t.equal((await push([{ videoId: 'v', prev: 0, id: 10, json: '{"id":"10","authorId":"a","content":"x"}' }])).status, 204)
   await until(() => stream.comments.at(-1) === 10, { timeoutMs: 5_000, what: 'what was pushed' })
 })
 

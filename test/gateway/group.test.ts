@@ -7,7 +7,9 @@ import { Group } from '../../gateway/group.js'
 import { Join } from '../../gateway/join.js'
 import { KeptFlushes } from '../../gateway/kept-flushes.js'
 import type { Member } from '../../gateway/member.js'
+import { toEventJson } from '../../protocol/comment.js'
 import { GZIP_HEADER, GzipTrailer } from '../../protocol/gzip.js'
+import { commentEvent, deletedEvent } from '../../protocol/sse.js'
 import { Pacer } from '../../runtime/fan-out/pacer.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeMember } from '../support/fake-member.js'
@@ -354,4 +356,27 @@ t.test('whatever comes in whatever order, a member gets each comment once and in
     }),
     { numRuns: 300 },
   )
+})
+
+t.test('a member that lags is not written a comment that was deleted meanwhile, as text or compressed', async t => {
+  const { clock, flush, add } = setUp()
+  const said = (id: number) => commentEvent(id, toEventJson({ id, videoId: 'v', authorId: 'ann', content: `comment ${id} ${'x'.repeat(2_000)}`, createdAt: 5 }))
+  const [quick, slow, slowGzip, also] = [add(10), add(10), add(10, 0, undefined, true), add(10, 0, undefined, true)]
+  slow.stuck = slowGzip.stuck = true
+  flush(10, 20, 0, said(20))
+  await clock.advance(100)
+  flush(20, 30, 0, said(30))
+  await clock.advance(100)
+  t.match(quick.text, 'comment 30')
+  flush(30, 40, 0, deletedEvent(40, 30))
+  await clock.advance(100)
+  for (const member of [slow, slowGzip]) member.drain()
+  await clock.advance(100)
+  for (const member of [slow, slowGzip, also]) {
+    const text = member.gzip ? whole(member) : member.text
+    t.equal(text.includes('comment 30'), member === also, 'only one that had it already')
+    t.match(text, member === also ? deletedEvent(40, 30) : deletedEvent(30, 30) + deletedEvent(40, 30))
+    t.match(text, 'comment 20')
+    t.equal(member.cursor, 40)
+  }
 })

@@ -49,6 +49,13 @@ function asked(ancestors: string, asset: string): Record<string, Asked[]> {
       { path: '/comments/demo', init: { method: 'OPTIONS' }, status: 204, vary: negotiated },
     ],
     'GET /comments/:videoId/stats': [{ path: '/comments/demo/stats', status: 200 }],
+    // Identity is off: nobody may.
+    'DELETE /comments/:videoId/:commentId': [{ path: '/comments/demo/1', init: { method: 'DELETE' }, status: 403 }, { path: '/comments/demo/1', init: { method: 'OPTIONS' }, status: 204 }],
+    'PUT /comments/:videoId/pin': [{ path: '/comments/demo/pin', init: { method: 'PUT', headers: json, body: '{}' }, status: 403 }],
+    'GET /comments/:videoId/settings': [{ path: '/comments/demo/settings', status: 200 }],
+    'PUT /comments/:videoId/settings': [{ path: '/comments/demo/settings', init: { method: 'PUT', headers: json, body: '{}' }, status: 403 }],
+    'PUT /comments/:videoId/bans/:authorId': [{ path: '/comments/demo/bans/ann', init: { method: 'PUT', headers: json, body: '{}' }, status: 403 }],
+    'DELETE /comments/:videoId/bans/:authorId': [{ path: '/comments/demo/bans/ann', init: { method: 'DELETE' }, status: 403 }],
     none: [{ path: '/nothing', status: 404 }],
   }
 }

@@ -29,10 +29,7 @@ function faults(schema: Schema, value: unknown, closed = true): unknown {
   return validate(value) ? [] : validate.errors
 }
 
-const operations = Object.entries(openApi.paths).flatMap(([path, { get, post }]) => [
-  ...(get ? [{ name: `GET ${path}`, operation: get }] : []),
-  ...(post ? [{ name: `POST ${path}`, operation: post }] : []),
-])
+const operations = Object.entries(openApi.paths).flatMap(([path, { parameters: _, ...methods }]) => Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })))
 
 t.test('every schema is one, and every example keeps it', async t => {
   for (const [name, schema] of Object.entries(openApi.components.schemas)) t.ok(Array.isArray(faults(schema, undefined)), name)
@@ -65,7 +62,7 @@ t.test('every path, status and schema is what the gateway answers', async t => {
     if (described?.content) t.ok(media, `${name} ${response.status} answers ${type}`)
     const text = await response.text()
     if (type === 'application/json' && media) t.same(faults(media.schema, JSON.parse(text), path !== '/openapi.json'), [], `${name} ${response.status}`)
-    if (init.method !== 'POST' && described?.content?.['text/html']) t.match(text, /^<!doctype html>/)
+    if ((init.method ?? 'GET') === 'GET' && described?.content?.['text/html']) t.match(text, /^<!doctype html>/)
     return { response, text }
   }
   const comments = '/comments/{videoId}'
@@ -131,6 +128,50 @@ t.test('every path, status and schema is what the gateway answers', async t => {
     t.match(JSON.parse(text), { authorName: 'Ann Example' })
   })
 
+  await t.test('what moderators do', async t => {
+    const issuer = new Issuer({ ed: 'EdDSA' })
+    const dispatcher = fakeDispatcher(t, 'd')
+    const identity = identityOf(issuer, { requireToWatch: false })
+    const { url } = runGateway(t, { dispatchers: [dispatcher.node], identity })
+    const limited = runGateway(t, { dispatchers: [dispatcher.node], identity, limits: { postsPerAddress: 0.001 } })
+    await fetch(`${limited.url}/comments/demo`, body({ content: 'x' }))
+    const headers = { authorization: `Bearer ${await issuer.token('ed', { mod: true })}` }
+    const author = { authorization: `Bearer ${await issuer.token('ed')}` }
+    const acts: [path: string, at: string, method: string, good: unknown, bad: string][] = [
+      [`${comments}/{commentId}`, '/20', 'DELETE', undefined, '/x'],
+      [`${comments}/pin`, '/pin', 'PUT', { commentId: '20' }, '/pin'],
+      [`${comments}/settings`, '/settings', 'PUT', { closed: true }, '/settings'],
+      [`${comments}/bans/{authorId}`, '/bans/bob', 'PUT', { forSeconds: 60 }, '/bans/bob'],
+      [`${comments}/bans/{authorId}`, '/bans/bob', 'DELETE', undefined, '/bans/%20'],
+    ]
+    for (const [path, at, method, good, bad] of acts) {
+      const does = async (init: RequestInit, place = at, base = url) => ask(t, path, `${base}/comments/demo${place}`, { method, ...init })
+      const sent = (value: unknown, who: Record<string, string> = headers): RequestInit => (good === undefined ? { headers: who } : { headers: { ...who, 'content-type': 'application/json' }, body: JSON.stringify(value) })
+      dispatcher.answerAct = () => ({ entryId: 21, created: true })
+      await does(sent(good))
+      await does(sent({}), bad)
+      await does(sent(good, {}))
+      dispatcher.answerAct = () => ({ error: { code: 'FORBIDDEN', message: 'why' } })
+      await does(sent(good, author))
+      const { response } = await does(sent(good), at, limited.url)
+      t.match(response.headers.get('retry-after'), /^[1-9]/)
+      for (const code of ['KEY_REUSED', 'UPGRADE_UNFINISHED', 'OUTCOME_UNKNOWN', ...(openApi.paths[path]![method === 'PUT' ? 'put' : 'delete']!.responses[404] ? (['COMMENT_NOT_FOUND'] as const) : [])] as const) {
+        dispatcher.answerAct = () => ({ error: { code, message: 'why' } })
+        await does(sent(good))
+      }
+      if (good === undefined) continue
+      await does(sent('x'.repeat(9_000)))
+      await does({ headers: { ...headers, 'content-type': 'text/plain' }, body: 'x' })
+    }
+    const settings = `${comments}/settings`
+    await ask(t, settings, `${url}/comments/demo/settings`)
+    await ask(t, settings, `${url}/comments/no.video/settings`)
+    const closed = runGateway(t, { dispatchers: [dispatcher.node], identity: identityOf(issuer) })
+    await ask(t, settings, `${closed.url}/comments/demo/settings`)
+    await ask(t, settings, `${closed.url}/comments/demo/settings`, { headers: { authorization: `Bearer ${await issuer.token('ed', { videos: [] })}` } })
+    await ask(t, settings, `${runGateway(t).url}/comments/demo/settings`)
+  })
+
   await t.test('what is away', async t => {
     const { url } = runGateway(t, { viewLoaded: () => false })
     await ask(t, comments, `${url}/comments/demo`)
@@ -172,7 +213,7 @@ t.test('the readable page tells all of it, loads nothing and runs nothing', asyn
   for (const name of Object.keys(openApi.components.schemas)) t.match(html, `id="${name}"`)
   for (const [, name] of html.matchAll(/href="#([^"]+)"/g)) t.match(html, `id="${name}"`)
   t.match(render({ ...openApi, info: { ...openApi.info, title: '<script>alert(1)</script>' } }), '&#60;script&#62;')
-  t.ok(html.length < 30_000, `${html.length} bytes`)
+  t.ok(html.length < 45_000, `${html.length} bytes`)
 })
 
 t.test('the readable page has every description, example, rule and link, and no part that is empty', async t => {
@@ -191,8 +232,8 @@ t.test('the readable page has every description, example, rule and link, and no 
     }
   }
   described(openApi)
-  for (const { parameters = [], get, post } of Object.values(openApi.paths)) {
-    for (const { example } of [...parameters, ...(get?.parameters ?? []), ...(post?.parameters ?? [])]) if (example !== undefined) t.match(html, `For example <code>${String(example)}</code>.`)
+  for (const { parameters = [], ...methods } of Object.values(openApi.paths)) {
+    for (const { example } of [...parameters, ...Object.values(methods).flatMap(({ parameters = [] }) => parameters)]) if (example !== undefined) t.match(html, `For example <code>${String(example)}</code>.`)
   }
 })
 

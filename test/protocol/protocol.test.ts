@@ -19,7 +19,8 @@ import { nextId } from '../../protocol/id.js'
 import { LINK_PATH, parseToEdge, parseToGateway, printToEdge, printToGateway } from '../../protocol/link.js'
 import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
-import { commentEvent, gapEvent, readyEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
+import type { Settings } from '../../protocol/entry.js'
+import { commentEvent, deletedEvent, gapEvent, pinnedEvent, readyEvent, settingsEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
 import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
 import { checkProof, printProof } from '../../runtime/peers/proof.js'
@@ -139,6 +140,9 @@ t.test('events are read and printed as they stand there', async t => {
     message: ({ id, data }) => commentEvent(Number(id), data),
     ready: ({ id, data }) => readyEvent(Number(id), (JSON.parse(data) as { videoId: string }).videoId, (JSON.parse(data) as { viewers: number }).viewers),
     viewers: ({ data }) => viewersEvent((JSON.parse(data) as { viewers: number }).viewers),
+    pinned: ({ id, data }) => pinnedEvent(Number(id), JSON.stringify((JSON.parse(data) as { comment: unknown }).comment)),
+    settings: ({ id, data }) => settingsEvent(Number(id), JSON.parse(data) as Settings),
+    deleted: ({ id, data }) => deletedEvent(Number(id), Number((JSON.parse(data) as { target: string }).target)),
     gap: ({ data }) => gapEvent(Number((JSON.parse(data) as { from: string }).from), Number((JSON.parse(data) as { to: string }).to)),
   }
   const events = new SseParser().push(bytesOf(text))

@@ -1,7 +1,9 @@
 import type { Test } from 'tap'
+import { parseActRequest, printActResult, type ActRequest, type ActResult } from '../../protocol/acts.js'
 import type { Draft } from '../../protocol/comment.js'
+import { DEFAULT_STATE, printState, type ActOrder, type VideoState } from '../../protocol/entry.js'
 import type { DispatcherNode } from '../../protocol/nodes.js'
-import { parsePosts, printResults, type PostResult } from '../../protocol/posts.js'
+import { parsePosts, printResults, type PostResult, type TimedDraft } from '../../protocol/posts.js'
 import type { Exchange } from '../../runtime/http/exchange.js'
 import { json, type Reply } from '../../runtime/http/reply.js'
 import { HttpServer } from '../../runtime/http/server.js'
@@ -9,11 +11,18 @@ import { dispatcherNode } from './nodes.js'
 
 /** A dispatcher's internal port, that answers what the test tells it to answer. */
 export class FakeDispatcher {
-  readonly batches: Draft[][] = []
+  readonly batches: TimedDraft[][] = []
   readonly histories: string[] = []
   readonly node: DispatcherNode
   /** The answer to one post; a comment by default. Undefined: the batch is never answered. */
   answer: (draft: Draft) => PostResult | Promise<PostResult> | undefined = draft => this.stored(draft)
+  readonly acts: ActRequest[] = []
+  /** The answer to an act; by default that it is done. Undefined: it is never answered. */
+  answerAct: (order: ActOrder) => ActResult | undefined = () => ({ entryId: ++this.#last, created: true })
+  /** The answer to a step of an erasure. */
+  erase: (after: string | undefined) => { readonly erased: number; readonly after: string | null } = () => ({ erased: 0, after: null })
+  /** Of every video. */
+  state: VideoState = DEFAULT_STATE
   history: (exchange: Exchange) => Reply | Promise<Reply> = () => json({ comments: [], nextCursor: null })
   #last = 0
   #frozen = false
@@ -27,6 +36,17 @@ export class FakeDispatcher {
       if (results.includes(undefined)) return new Promise<Reply>(() => {})
       return { status: 200, body: printResults(results as PostResult[]) }
     })
+    this.#server.route('POST', '/internal/acts', async exchange => {
+      const request = parseActRequest(await exchange.body(1 << 20))
+      this.acts.push(request)
+      const result = this.answerAct(request.order)
+      return result ? { status: 200, body: printActResult(result) } : new Promise<Reply>(() => {})
+    })
+    this.#server.route('POST', '/internal/erase-author', async exchange => {
+      const { after } = JSON.parse((await exchange.body(1 << 20)).toString()) as { after?: string }
+      return json(this.erase(after))
+    })
+    this.#server.route('GET', '/internal/state/:videoId', () => ({ status: 200, body: printState(this.state) }))
     this.#server.route('GET', '/internal/history/:videoId', exchange => {
       this.histories.push(`${exchange.parameter(0)}?${exchange.query.toString()}`)
       return this.history(exchange)

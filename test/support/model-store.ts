@@ -1,4 +1,5 @@
-import type { VideoId } from '../../protocol/comment.js'
+import type { Comment, VideoId } from '../../protocol/comment.js'
+import { toActJson, type Act } from '../../protocol/entry.js'
 import type { CommentId, Cursor } from '../../protocol/id.js'
 import type { ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../../protocol/wire.js'
 
@@ -23,10 +24,19 @@ export class ModelStore {
   }
 
   post(): WireComment {
+    return this.#append(id => `{"id":"${id}","authorId":"a","content":"${this.#filling}"}`)
+  }
+
+  /** @param pinned the comment that a `pinned` shows */
+  act(act: Act, pinned?: Comment): WireComment {
+    return this.#append(id => toActJson(id, act, pinned))
+  }
+
+  #append(jsonOf: (id: CommentId) => string): WireComment {
     const id = this.head + 10
-    const comment = { videoId: this.videoId, prev: this.head, id, json: `{"id":"${id}","content":"${this.#filling}"}` }
-    this.comments.push(comment)
-    return comment
+    const entry = { videoId: this.videoId, prev: this.head, id, json: jsonOf(id) }
+    this.comments.push(entry)
+    return entry
   }
 
   posts(count: number): WireComment[] {
