@@ -109,7 +109,7 @@ function button({ kind, id, state }) {
   const made = element('button', { type: 'button', 'data-what': `${drain}`, ariaLabel: `${drain ? 'Drain' : 'Undrain'} ${id}` }, drain ? 'Drain' : 'Undrain')
   made.onclick = async () => {
     if (drain && !(await sure(`Drain ${kind} ${id}? Its viewers move to the others, and it takes no more until you undrain it.`, 'Drain'))) return
-    await act(post('drain', { id, drain }))
+    await attempt(post('drain', { id, drain }))
   }
   return made
 }
@@ -134,12 +134,14 @@ function sure(question, yes) {
 }
 
 /** What failed is said where it was asked for. */
-async function act(work) {
+async function attempt(work) {
   try {
     await work
     $('failed').hidden = true
   } catch (error) {
-    fail(error)
+    if (error instanceof Refused) return fail(error)
+    $('failed').textContent = error.message
+    $('failed').hidden = false
   }
   await look()
 }
@@ -166,8 +168,21 @@ async function showComments() {
 function commentRow({ id, authorId, authorName, content, createdAt }) {
   const time = new Date(createdAt)
   const row = element('li', {}, element('time', { dateTime: time.toISOString(), title: time.toLocaleString() }, time.toLocaleTimeString()), element('b', { title: authorId, dir: 'auto' }, authorName ?? authorId), element('p', { dir: 'auto' }, content))
+  row.append(element('span', { className: 'acts' },
+    actor('Delete', `Delete this comment of ${authorName ?? authorId}? Its text is erased for good.`, { type: 'deleted', commentId: id }),
+    actor('Ban for a day', `Ban ${authorName ?? authorId} from ${video} for a day?`, { type: 'author-banned', authorId, forSeconds: 86_400 }),
+  ))
   row.dataset.id = id
   return row
+}
+
+function actor(name, question, act) {
+  const asked = video
+  const made = element('button', { type: 'button' }, name)
+  made.onclick = async () => {
+    if (await sure(question, name)) await attempt(post('acts', { videoId: asked, act }))
+  }
+  return made
 }
 
 async function look() {

@@ -44,6 +44,18 @@ t.test('an operator looks at a cluster, drains an edge, and sees a part die', as
     await page.locator('#comments').getByText('and one more, live').waitFor()
   })
 
+  await t.test('a comment is deleted, and its author banned, from the page', async t => {
+    await cluster.post('demo', { authorId: 'troll', content: 'something nasty' })
+    const row = page.locator('#comments li', { hasText: 'something nasty' })
+    await row.getByRole('button', { name: 'Ban for a day' }).click()
+    await page.locator('#ask').getByRole('button', { name: 'Ban' }).click()
+    await until(async () => (await cluster.post('demo', { authorId: 'troll', content: 'again' })).status === 403)
+    await row.getByRole('button', { name: 'Delete' }).click()
+    await page.locator('#ask').getByRole('button', { name: 'Delete' }).click()
+    await row.waitFor({ state: 'detached' })
+    t.notMatch(JSON.stringify(await cluster.history('demo')), 'nasty')
+  })
+
   await t.test('a drain is asked for twice, and taken back', async t => {
     const row = page.locator('#nodes tbody tr', { hasText: 'edge-2' })
     await row.getByRole('button', { name: 'Drain edge-2' }).click()
