@@ -1,11 +1,11 @@
-import { count, part, positive } from './arguments.js'
+import { count, part, positive, someOf } from './arguments.js'
 import { numberOf, viaOf, type Benchmark, type Findings, type Flags } from './benchmark.js'
 import { lines } from './report/chart.js'
 import type { Progress } from './report/progress.js'
 import { resultTable } from './report/result-table.js'
 import { fanOut, type Outcome, type Work } from './run.js'
 import { startBare } from './systems/bare.js'
-import { LiveSystem, type LiveOptions } from './systems/live.js'
+import { LiveSystem, TRANSPORTS, type LiveOptions, type LiveTransport } from './systems/live.js'
 import { startBehindNginx } from './systems/nginx-tls.js'
 import type { RunningSystem } from './systems/system.js'
 
@@ -27,7 +27,8 @@ export const fanout: Benchmark = {
       .option('--viewers <count>', 'viewers of the video', count, 10_000)
       .option('--rate <count>', 'comments per second', positive, 100)
       .option('--via <part>', 'part that viewers connect to: gateway as the public does, or edge', part, 'gateway')
-      .option('--gzip', 'viewers accept gzip')
+      .option('--transport <names>', `how viewers watch: some of ${TRANSPORTS.join(', ')}, one after the other in one run`, someOf(TRANSPORTS), 'sse')
+      .option('--gzip', 'viewers by sse accept gzip')
       .option('--tls', `the same without TLS, with TLS, and with TLS by nginx in front, then a bare write loop without and with TLS; at most ${TLS_VIEWERS} viewers`)
       .option('--sweep', `all combinations of rates ${SWEEP_RATES.join(', ')} and viewers ${SWEEP_VIEWERS.join(', ')}`),
   async run(flags, progress) {
@@ -35,14 +36,15 @@ export const fanout: Benchmark = {
     const outcomes: Outcome[] = []
     const rates = flags['sweep'] ? SWEEP_RATES : [numberOf(flags, 'rate')]
     const sizes = flags['sweep'] ? SWEEP_VIEWERS : [numberOf(flags, 'viewers')]
-    for (const viewers of sizes) for (const rate of rates) outcomes.push(await fanoutOnce(flags, progress, viewers, rate))
+    const transports = String(flags['transport']).split(',') as LiveTransport[]
+    for (const viewers of sizes) for (const rate of rates) for (const transport of transports) outcomes.push(await fanoutOnce(flags, progress, { viewers, rate, transport }))
     return {
       text: resultTable(outcomes),
       runs: outcomes,
       correct: outcomes.every(({ correct }) => correct),
       chart: lines('The cost of a delivery', 'viewers', 'deliveries per CPU-second of what writes to viewers', rates.map(rate => ({
         name: `${rate} comments/s`,
-        points: outcomes.filter(each => each.rate === rate).map(each => [each.viewers, Math.round(each.deliveriesPerCpuSecond)] as const),
+        points: outcomes.filter(each => each.rate === rate && each.system === outcomes[0]?.system).map(each => [each.viewers, Math.round(each.deliveriesPerCpuSecond)] as const),
       }))),
     }
   },
@@ -88,12 +90,13 @@ function liveOptions(flags: Flags): LiveOptions {
   return { via: viaOf(flags), gzip: flags['gzip'] === true, profile: flags.profile }
 }
 
-async function fanoutOnce(flags: Flags, progress: Progress, wanted: number, rate: number): Promise<Outcome> {
-  const { via, gzip = false } = liveOptions(flags)
+async function fanoutOnce(flags: Flags, progress: Progress, { viewers: wanted, rate, transport }: { readonly viewers: number; readonly rate: number; readonly transport: LiveTransport }): Promise<Outcome> {
+  const options = { ...liveOptions(flags), transport }
+  const { via, gzip } = options
   const viewers = via === 'gateway' ? Math.min(wanted, GATEWAY_VIEWERS) : wanted
-  progress.title(`${viewers} viewers, ${rate} comments/s, through the ${via}${gzip ? ', gzip' : ''}`)
+  progress.title(`${viewers} viewers, ${rate} comments/s, through the ${via}, ${transport}${gzip ? ', gzip' : ''}`)
   progress.step('starting a cluster')
-  await using system = await LiveSystem.start(liveOptions(flags))
+  await using system = await LiveSystem.start(options)
   return await fanOut(system, workOf(flags, { viewers, rate }), progress)
 }
 

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { frame, FrameKind, streamEvent, type EndReason } from '../protocol/frame.js'
+import { frame, FrameKind, streamEvent } from '../protocol/frame.js'
 import { checksumOf, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS, GzipTrailer } from '../protocol/gzip.js'
 import type { Cursor } from '../protocol/id.js'
 import { HEARTBEAT, retryLine, STREAM_HEADERS } from '../protocol/sse.js'
@@ -7,15 +7,17 @@ import { inOne, textBytes, withReady, type Encoded } from '../runtime/fan-out/en
 import type { Exchange } from '../runtime/http/exchange.js'
 import type { Reply } from '../runtime/http/reply.js'
 import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
-import type { Replay } from '../runtime/limits/replays.js'
-import type { Counted } from '../runtime/limits/streams.js'
+import type { Charges } from './charges.js'
 import type { Edge } from './edge.js'
 import { encode, type Encoding } from './encoding.js'
-import type { Outlet, Start, Viewer } from './viewer.js'
+import type { Ending, Outlet, Start, Viewer } from './viewer.js'
 
 const FRAME_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' }
 /** A frame without a payload: moves no place, shows nothing, and pushes out what the server held back. */
 const EMPTY_FRAME = frame(FrameKind.events, 0, '')
+
+/** What an HTTP response can be. */
+export type StreamEncoding = Exclude<Encoding, 'messages'>
 
 interface Shape {
   readonly headers: Readonly<Record<string, string>>
@@ -24,7 +26,7 @@ interface Shape {
   readonly nothing: Uint8Array
   /** See StreamEvents: a gateway reads bytes as they come. */
   readonly endsChunks: boolean
-  readonly last: (reason: EndReason) => Encoded
+  readonly last: (reason: Ending) => Encoded
 }
 
 const FRAMES: Shape = {
@@ -32,10 +34,10 @@ const FRAMES: Shape = {
   first: () => ({ bytes: EMPTY_FRAME }),
   nothing: EMPTY_FRAME,
   endsChunks: false,
-  last: reason => ({ bytes: frame(FrameKind.end, 0, reason) }),
+  last: reason => ({ bytes: frame(FrameKind.end, 0, reason === 'expired' ? 'drain' : reason) }),
 }
 
-const SHAPES: Readonly<Record<Encoding, Shape>> = {
+const SHAPES: Readonly<Record<StreamEncoding, Shape>> = {
   plain: {
     headers: STREAM_HEADERS,
     first: () => encode('plain', [streamEvent(0, retryLine() + HEARTBEAT)], 0),
@@ -58,41 +60,35 @@ const SHAPES: Readonly<Record<Encoding, Shape>> = {
 export interface PublicViewer {
   /** Headers besides those of its encoding. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Where the stream counts against a limit. */
-  readonly counted?: Counted | undefined
-  /** Where it asks for a replay. With 'later' its stream ends after the `retry:`: on an error EventSource would give up for
-   * good. */
-  readonly replay?: Replay | 'later' | undefined
+  readonly charges?: Charges | undefined
+  /** Its stream ends after the `retry:`: on an error EventSource would give up for good. */
+  readonly later?: boolean
 }
 
 /** Opens a viewer's stream.
  * @returns the answer to a HEAD request; undefined where the stream is open */
-export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: Encoding, own: PublicViewer = {}): Reply | undefined {
+export function connect(edge: Edge, { res, method }: Exchange, videoId: string, start: Start, encoding: StreamEncoding, own: PublicViewer = {}): Reply | undefined {
   if (method === 'HEAD') return { status: 200, headers: SHAPES[encoding].headers }
   const connection = new Connection(edge, res, encoding, own)
-  if (own.replay === 'later') connection.end('full')
+  if (own.later) connection.end('full')
   else connection.join(videoId, start)
   return undefined
 }
 
 /** A viewer's socket. One object, and no closures of its own: there are many of them. */
 class Connection implements Outlet, StreamEvents {
-  readonly encoding: Encoding
+  readonly encoding: StreamEncoding
   readonly #edge: Edge
   readonly #stream: Stream
   readonly #trailer: GzipTrailer | undefined
-  /** Until it has ended. */
-  #counted: Counted | undefined
-  /** Until it is live. */
-  #replay: Replay | undefined
+  readonly #charges: Charges | undefined
   #viewer: Viewer | undefined
 
-  constructor(edge: Edge, res: StreamResponse, encoding: Encoding, { headers: own = {}, counted, replay }: PublicViewer) {
+  constructor(edge: Edge, res: StreamResponse, encoding: StreamEncoding, { headers: own = {}, charges }: PublicViewer) {
     const { headers, first } = SHAPES[encoding]
     this.encoding = encoding
     this.#edge = edge
-    this.#counted = counted
-    this.#replay = replay === 'later' ? undefined : replay
+    this.#charges = charges
     this.#trailer = encoding === 'gzip' ? new GzipTrailer() : undefined
     this.#stream = new Stream(res, [headers, own], this.#count(first()), this)
   }
@@ -102,8 +98,7 @@ class Connection implements Outlet, StreamEvents {
   }
 
   write(encoded: Encoded, _from?: Cursor, _to?: Cursor, ready?: Encoded): boolean {
-    this.#replay?.sent(textBytes(encoded))
-    if (ready) this.#replayed()
+    this.#charges?.sent(textBytes(encoded), ready !== undefined)
     return this.#stream.write(this.#count(withReady(encoded, ready)))
   }
 
@@ -111,14 +106,14 @@ class Connection implements Outlet, StreamEvents {
     return this.#stream.write(this.#count(encode(this.encoding, [streamEvent(0, HEARTBEAT)], 0)))
   }
 
-  end(reason: EndReason): void {
+  end(reason: Ending): void {
     // A viewer's own stuck socket would not take a farewell; a gateway's is told whose fault it is.
     if (reason === 'slow' && SHAPES[this.encoding] !== FRAMES) this.#stream.close()
     else {
       const last = this.#count(SHAPES[this.encoding].last(reason))
       this.#stream.end(this.#trailer ? Buffer.concat([last, this.#trailer.bytes()]) : last)
     }
-    this.#ended()
+    this.#charges?.ended()
   }
 
   nudge(): Uint8Array {
@@ -140,24 +135,11 @@ class Connection implements Outlet, StreamEvents {
 
   left(): void {
     if (this.#viewer) this.#edge.leave(this.#viewer)
-    this.#ended()
+    this.#charges?.ended()
   }
 
   #count({ bytes, checksum }: Encoded): Uint8Array {
     if (checksum) this.#trailer?.add(checksum)
     return bytes
-  }
-
-  #replayed(): void {
-    const replay = this.#replay
-    this.#replay = undefined
-    replay?.ended()
-  }
-
-  #ended(): void {
-    this.#replayed()
-    const counted = this.#counted
-    this.#counted = undefined
-    counted?.ended()
   }
 }

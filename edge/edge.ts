@@ -283,7 +283,7 @@ export class Edge {
     room.drop()
   }
 
-  #end(viewer: Viewer, reason: 'drain' | 'slow'): void {
+  #end(viewer: Viewer, reason: 'drain' | 'slow' | 'expired'): void {
     this.leave(viewer)
     viewer.outlet.end(reason)
   }
@@ -312,9 +312,8 @@ export class Edge {
     }
   }
 
-  /** Those whose time is over come back, as after a drain. */
   #endExpired(): void {
-    for (const viewer of this.#expiries.due(this.#clock.wall())) this.#end(viewer, 'drain')
+    for (const viewer of this.#expiries.due(this.#clock.wall())) this.#end(viewer, 'expired')
   }
 
   #syncSlot(): void {

@@ -2,11 +2,12 @@ import { Buffer } from 'node:buffer'
 import { frame, FrameKind, framesOf, type StreamEvent } from '../protocol/frame.js'
 import { blocks, checksumOf } from '../protocol/gzip.js'
 import type { Cursor } from '../protocol/id.js'
-import type { Encoded } from '../runtime/fan-out/encoded.js'
+import { messagesOf } from '../protocol/message.js'
+import type { Encoded, ViewerEncoding } from '../runtime/fan-out/encoded.js'
 
-/** How a viewer takes its events: SSE, or DEFLATE blocks of it; bare on the public port, in frames towards a gateway of the
- * former version. A link takes plain text. */
-export type Encoding = 'plain' | 'gzip' | 'frames' | 'gzipFrames'
+/** How a viewer takes its events: as any does on a public port, or in frames towards a gateway of the former version. A link takes
+ * plain text. */
+export type Encoding = ViewerEncoding | 'frames' | 'gzipFrames'
 
 /** @param level of compression, where the encoding has any */
 export function encode(encoding: Encoding, events: readonly StreamEvent[], level: number): Encoded {
@@ -15,6 +16,8 @@ export function encode(encoding: Encoding, events: readonly StreamEvent[], level
       return { bytes: Buffer.from(textOf(events)) }
     case 'gzip':
       return packed(textOf(events), level)
+    case 'messages':
+      return { bytes: Buffer.from(messagesOf(textOf(events))) }
     case 'frames':
       return { bytes: framesOf(events) }
     case 'gzipFrames':
@@ -29,6 +32,8 @@ export function encodeReady(encoding: Encoding, id: Cursor, text: string): Encod
       return { bytes: Buffer.from(text) }
     case 'gzip':
       return packed(text, 0)
+    case 'messages':
+      return { bytes: Buffer.from(messagesOf(text)) }
     case 'frames':
       return { bytes: frame(FrameKind.ready, id, text) }
     case 'gzipFrames':

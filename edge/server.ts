@@ -4,23 +4,19 @@ import { parseCursor, type Cursor } from '../protocol/id.js'
 import { MAX_CALL_BYTES, MAX_RECENT } from '../protocol/limits.js'
 import { LINK_PATH, MAX_TO_EDGE_BYTES } from '../protocol/link.js'
 import { parseBatch, WireError, type Batch } from '../protocol/wire.js'
-import type { Identity, Watcher } from '../runtime/auth/identity.js'
-import type { Clients } from '../runtime/http/client-address.js'
 import type { Exchange } from '../runtime/http/exchange.js'
-import { publicHeaders, type AllowedOrigins } from '../runtime/http/public-headers.js'
+import { publicHeaders } from '../runtime/http/public-headers.js'
 import { json } from '../runtime/http/reply.js'
 import { HttpServer, leaveCallback, type Router } from '../runtime/http/server.js'
-import type { SocketLimits, SocketRouter } from '../runtime/http/socket.js'
+import { VIEWER_SOCKETS, type SocketLimits, type SocketRouter } from '../runtime/http/socket.js'
 import type { UnreadConnections } from '../runtime/http/unread.js'
 import type { Connections } from '../runtime/limits/connections.js'
-import type { Replays } from '../runtime/limits/replays.js'
-import type { StreamLimit } from '../runtime/limits/streams.js'
-import { streamAsked, wantsStream } from '../runtime/http/stream-request.js'
 import { readiness } from '../runtime/peers/internal-server.js'
 import type { TlsFiles } from '../runtime/tls/pair.js'
 import { connect } from './connection.js'
 import type { Edge } from './edge.js'
 import { GatewayLink, type LinkLimits } from './gateway-link.js'
+import { Watch, type WatchOptions } from './watch.js'
 
 /** A gateway pings its links four times a second: one without a word for long is dead. A gateway that reads nothing may cost
  * no more memory than this. */
@@ -46,47 +42,26 @@ export function internalRoutes(router: Router & SocketRouter, edge: Edge, linkLi
   })
 }
 
-export interface PublicOptions {
+export interface PublicOptions extends Omit<WatchOptions, 'edge' | 'headers'> {
   /** The files of a certificate and its key, if it speaks TLS. */
   readonly tls?: TlsFiles | undefined
   /** Time for which browsers must use https for this host, s; 0: not sent. */
   readonly hstsSeconds?: number
   readonly connections: Connections
-  readonly streamsPerAddress: StreamLimit
-  readonly replays: Replays
-  readonly clients: Clients
-  readonly allowedOrigins: AllowedOrigins
-  /** Who may watch; undefined: anyone. */
-  readonly identity: Identity | undefined
   readonly onBug: (error: unknown) => void
   readonly unread?: UnreadConnections
   readonly notReady: () => string | undefined
 }
 
-/** The plain stream, for viewers that reach this edge by themselves. */
+/** The live stream, for viewers that reach this edge by themselves. */
 export function publicServer(edge: Edge, { tls, hstsSeconds, connections, streamsPerAddress, replays, clients, allowedOrigins, identity, onBug, unread, notReady }: PublicOptions): HttpServer {
   const headers = publicHeaders(allowedOrigins, identity !== undefined, hstsSeconds)
   identity?.whenKeysChange(keys => edge.keysChanged(keys))
   const server = new HttpServer({ onBug, tls, headers, connections, unread })
   server.route('GET', '/healthz', () => json({ status: 'ok' }))
   server.route('GET', '/readyz', () => readiness(notReady))
-  server.route('GET', '/comments/:videoId', exchange => {
-    const videoId = checkVideoId(exchange.parameter(0))
-    if (!wantsStream(exchange.headers('accept'))) throw new LiveError('NOT_FOUND', 'an edge has only the live stream: ask for text/event-stream, or ask a gateway')
-    const { after, recent, gzip } = streamAsked(exchange)
-    const client = clients.of(exchange)
-    const isHead = exchange.method === 'HEAD'
-    const own = headers(exchange)
-    const open = (known?: Watcher) => {
-      if (exchange.aborted) return undefined
-      return connect(edge, exchange, videoId, { after, recent, endsAt: known?.endsAt, key: known?.key }, gzip ? 'gzip' : 'plain', {
-        headers: own,
-        counted: isHead ? undefined : streamsPerAddress.open(client.keys, client),
-        replay: isHead ? undefined : replays.open(client.keys.at(-1)!, { after, recent }),
-      })
-    }
-    return identity?.requireToWatch ? identity.viewer(exchange, videoId).then(open) : open()
-  })
+  const watch = new Watch({ edge, headers, clients, streamsPerAddress, replays, allowedOrigins, identity })
+  server.route('GET', '/comments/:videoId', exchange => watch.open(exchange, checkVideoId(exchange.parameter(0))), VIEWER_SOCKETS)
   return server
 }
 

@@ -8,6 +8,9 @@ import type { Clock } from '../runtime/clock.js'
 import type { Encoded } from '../runtime/fan-out/encoded.js'
 import type { Encoding } from './encoding.js'
 
+/** Why a viewer's stream ends. `expired`: it had a time to end. */
+export type Ending = EndReason | 'expired'
+
 /** What a room writes to: a viewer's socket, or a gateway's link for many viewers. */
 export interface Outlet {
   readonly encoding: Encoding
@@ -19,7 +22,7 @@ export interface Outlet {
   /** Nothing has been written for a while. @returns as `write` */
   heartbeat(): boolean
   /** Tells the peer why and closes; the room has forgotten the viewer. */
-  end(reason: EndReason): void
+  end(reason: Ending): void
 }
 
 /** Where a viewer wants its stream to begin: after a comment it has, or with the newest few. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Handler, Router } from '../runtime/http/server.js'
+import { asyncApi } from './asyncapi.js'
 import { openApi, type Content, type OpenApi, type Operation, type Parameter, type Response, type Schema } from './openapi.js'
 
 const STYLE = `:root{color-scheme:light dark;--line:#8884;--soft:#8881}
@@ -14,10 +15,11 @@ const CSP = `default-src 'none'; style-src 'sha256-${createHash('sha256').update
 
 const METHODS = ['get', 'post', 'put', 'delete'] as const
 
-/** The API's description: for programs at /openapi.json, for people at /docs. */
+/** The API's description: for programs at /openapi.json and, of the WebSocket, at /asyncapi.json; for people at /docs. */
 export function routeDocs(server: Router): void {
   server
     .route('GET', '/openapi.json', document('application/json; charset=utf-8', JSON.stringify(openApi)))
+    .route('GET', '/asyncapi.json', document('application/json; charset=utf-8', JSON.stringify(asyncApi)))
     .route('GET', '/docs', document('text/html; charset=utf-8', render(openApi), { 'content-security-policy': CSP }))
 }
 
@@ -41,7 +43,7 @@ export function render({ info, paths, components }: OpenApi): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escape(info.title)}: the API</title><style>${STYLE}</style></head>
 <body><main><h1>${escape(info.title)}: the API</h1>
-<p>Version ${escape(info.version)}. For programs: <a href="/openapi.json">openapi.json</a>.</p>
+<p>Version ${escape(info.version)}. For programs: <a href="/openapi.json">openapi.json</a> and, for the WebSocket, <a href="/asyncapi.json">asyncapi.json</a>.</p>
 ${prose(info.description)}
 ${operations.join('\n')}
 <h2 id="tokens">Tokens</h2><dl>${tokens.join('')}</dl>

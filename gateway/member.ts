@@ -1,13 +1,13 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { EndReason } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
-import type { Encoded } from '../runtime/fan-out/encoded.js'
+import type { Encoded, ViewerEncoding } from '../runtime/fan-out/encoded.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
 
 /** A viewer, as what brings it its events sees it. */
 export interface Member {
   readonly videoId: VideoId
-  readonly gzip: boolean
+  readonly encoding: ViewerEncoding
   /** Without a cursor it wants this many of the newest comments. */
   readonly recent: number
   /** Its place: all up to it has been passed on. Whoever passes events on moves it. */

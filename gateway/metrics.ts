@@ -1,6 +1,4 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { LiveError } from '../protocol/errors.js'
-import type { Reply } from '../runtime/http/reply.js'
 import { LoopDelay } from '../runtime/loop-delay.js'
 import { SECONDS_BUCKETS } from '../runtime/metrics.js'
 import type { Gateway } from './gateway.js'
@@ -75,17 +73,5 @@ export class GatewayMetrics {
     total('rejoins', 'Viewers that lagged for so long that their edge had to bring them up to date again.', () => counts.rejoins)
     total('writes', 'Writes of events to viewers.', () => counts.writes)
     total('frame_bytes', 'Bytes of events passed on to viewers.', () => counts.bytes)
-  }
-}
-
-/** Counts an answer by its status, also where it is an error. */
-export async function counted(work: Promise<Reply>, count: (status: number) => void): Promise<Reply> {
-  try {
-    const reply = await work
-    count(reply.status)
-    return reply
-  } catch (error) {
-    count(error instanceof LiveError ? error.status : 500)
-    throw error
   }
 }

@@ -9,10 +9,11 @@ import type { Clients } from '../runtime/http/client-address.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
+import { counted } from './counted.js'
 import type { Gateway } from './gateway.js'
 import { bodyOf, keyOf, parseBody } from './json-request.js'
 import type { Limits } from './limits.js'
-import { counted, type GatewayMetrics } from './metrics.js'
+import type { GatewayMetrics } from './metrics.js'
 
 const MAX_BAN_SECONDS = 365 * 86_400
 const NO_STORE = { 'cache-control': 'no-store' }

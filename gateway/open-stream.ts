@@ -1,47 +1,35 @@
 import { Buffer } from 'node:buffer'
 import { blocks, checksumOf, EMPTY_BLOCK, GZIP_HEADER, GZIP_HEADERS, GzipTrailer } from '../protocol/gzip.js'
-import { HEARTBEAT, retryLine } from '../protocol/sse.js'
-import type { Key } from '../runtime/auth/keys.js'
-import type { Encoded } from '../runtime/fan-out/encoded.js'
+import { HEARTBEAT, retryIn } from '../protocol/sse.js'
+import type { Encoded, ViewerEncoding } from '../runtime/fan-out/encoded.js'
 import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
 import type { Counted } from '../runtime/limits/streams.js'
-import type { Session, Sink } from './session.js'
+import type { Session } from './session.js'
 import type { Sessions } from './sessions.js'
+import type { Ending, Sink, Viewing } from './sink.js'
 import type { StreamRequest } from './viewer.js'
-
-export interface OpenStreamOptions {
-  readonly random?: () => number
-  /** Where the stream counts against a limit. */
-  readonly counted?: Counted | undefined
-  /** When the stream must end, Unix ms. */
-  readonly endsAt?: number | undefined
-  /** Without which the stream must end sooner. */
-  readonly key?: Key | undefined
-  /** The keys that its client is counted by, the widest network last. */
-  readonly client?: readonly string[]
-}
 
 /** Answers a viewer at once, whatever state the cluster is in, and has it placed.
  * @param headers of the answer, but for what its encoding adds */
-export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], { random = Math.random, counted, endsAt, key, client }: OpenStreamOptions = {}): void {
-  const connection = new Connection(res, request.gzip === true, headers, retryLine(random) + HEARTBEAT, counted)
-  connection.session = sessions.open(request, connection, { endsAt, key, client })
+export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], viewing: Viewing = {}): void {
+  const connection = new Connection(res, request.gzip === true, headers, retryIn(sessions.retryMs()) + HEARTBEAT, viewing.counted)
+  connection.session = sessions.open(request, connection, viewing)
 }
 
 const COMMENT = Buffer.from(HEARTBEAT)
 
 /** A viewer's socket. One object, and no closures of its own: there are many of them. */
 class Connection implements Sink, StreamEvents {
+  readonly encoding: ViewerEncoding
   session: Session | undefined
   /** Of a compressed stream; undefined too once it has been passed bytes that came without a checksum, from an edge of the former
    * version: its end cannot be accounted for. */
   #trailer: GzipTrailer | undefined
-  readonly #gzip: boolean
   readonly #stream: Stream
   readonly #counted: Counted | undefined
 
   constructor(res: StreamResponse, gzip: boolean, headers: readonly Readonly<Record<string, string>>[], preamble: string, counted: Counted | undefined) {
-    this.#gzip = gzip
+    this.encoding = gzip ? 'gzip' : 'plain'
     this.#counted = counted
     if (gzip) this.#trailer = new GzipTrailer()
     this.#stream = new Stream(res, gzip ? [...headers, GZIP_HEADERS] : headers, gzip ? Buffer.concat([GZIP_HEADER, this.#pack(preamble)]) : preamble, this)
@@ -54,11 +42,12 @@ class Connection implements Sink, StreamEvents {
   }
 
   heartbeat(): boolean {
-    return this.#stream.write(this.#gzip ? this.#pack(HEARTBEAT) : COMMENT)
+    return this.#stream.write(this.encoding === 'gzip' ? this.#pack(HEARTBEAT) : COMMENT)
   }
 
-  end(last: string): void {
-    if (!this.#gzip) return this.#stream.end(last)
+  end(_why: Ending, retryMs: number): void {
+    const last = retryIn(retryMs)
+    if (this.encoding === 'plain') return this.#stream.end(last)
     const packed = this.#pack(last)
     this.#stream.end(this.#trailer ? Buffer.concat([packed, this.#trailer.bytes()]) : packed)
   }
@@ -73,7 +62,7 @@ class Connection implements Sink, StreamEvents {
 
   /** Only whole events are written, so any time is between two. */
   nudge(): Uint8Array {
-    return this.#gzip ? EMPTY_BLOCK : COMMENT
+    return this.encoding === 'gzip' ? EMPTY_BLOCK : COMMENT
   }
 
   chunkEnd(): Uint8Array {

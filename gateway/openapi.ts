@@ -82,7 +82,7 @@ function failure(description: string, codes: readonly ErrorCode[], message: stri
   return { description, ...(headers && { headers }), content: { 'application/json': { schema: object({ error }), example: { error: { code: codes[0], message, ...examples } } } } }
 }
 
-const retryAfter = { 'retry-after': { description: 'Seconds to wait; only with `OVERLOADED`.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
+const retryAfter = { 'retry-after': { description: 'Seconds to wait, where that is known.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
 const unavailable = failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher is available', retryAfter)
 const waitSeconds = { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'string', pattern: '^[1-9][0-9]*$' } } }
 const tooMany = (description: string, message: string) => failure(description, ['RATE_LIMITED'], message, waitSeconds)
@@ -145,23 +145,25 @@ export const openApi: OpenApi = {
         security: [{}, { bearer: [] }, { cookie: [] }, { query: [] }],
         summary: 'Read a video\'s history, or watch it live',
         description:
-          'With `Accept: text/event-stream` the answer is the live stream; otherwise it is a page of history.\n\n' +
+          'With `Accept: text/event-stream` the answer is the live stream, and with `wait` that of a long-poll; otherwise it is a page of history. With `Upgrade: websocket` the connection becomes a WebSocket, which `/asyncapi.json` describes.\n\n' +
           'The stream answers 200 to every request that may succeed later, since EventSource gives up for good on anything else: if there is no room for the viewer, it sends `retry:` and ends. ' +
           'First come replayed comments (`recent`, or all after the cursor), then `ready`, then new comments; each once, in ascending order. ' +
-          'A client that reconnects with the last id it saw misses nothing. The stream sends something at least every 15 s; after 35 s of silence the connection is dead.',
+          'A client that reconnects with the last id it saw misses nothing. The stream sends something at least every 15 s; after 35 s of silence the connection is dead.\n\n' +
+          'A long-poll is for clients that can have neither stream nor WebSocket. It is answered as soon as there is an event after `cursor`, or without events after `wait` seconds; the next one asks with the `cursor` of the answer, and misses nothing.',
         parameters: [
-          { name: 'cursor', in: 'query', description: 'History: the page begins next to this id. Without it, `before` begins at the newest comment and `after` at the oldest.', schema: ref('Cursor') },
+          { name: 'wait', in: 'query', description: 'Long-poll: how long to wait for an event, in seconds.', schema: { type: 'integer', minimum: 1, maximum: 60 } },
+          { name: 'cursor', in: 'query', description: 'Long-poll: what is after this id; without it, the last `recent` comments, or what comes from now on. History: the page begins next to this id. Without it, `before` begins at the newest comment and `after` at the oldest.', schema: ref('Cursor') },
           { name: 'direction', in: 'query', description: 'History: `before` the cursor, newest first, or `after` it, oldest first.', schema: { type: 'string', enum: ['before', 'after'], default: 'before' } },
           { name: 'pageSize', in: 'query', description: 'History: comments on a page.', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } },
-          { name: 'recent', in: 'query', description: 'Stream: begin with this many of the last comments. A cursor takes precedence.', schema: { type: 'integer', minimum: 0, maximum: 200 } },
+          { name: 'recent', in: 'query', description: 'Stream and long-poll: begin with this many of the last comments. A cursor takes precedence.', schema: { type: 'integer', minimum: 0, maximum: 200 } },
           { name: 'lastEventId', in: 'query', description: 'Stream: begin after this id.', schema: ref('Cursor') },
           { name: 'Last-Event-ID', in: 'header', description: 'Stream: begin after this id. It takes precedence over the query, and is ignored if it cannot be read.', schema: { type: 'string' } },
         ],
         responses: {
           200: {
-            description: 'A page of history, or the live stream.',
+            description: 'A page of history, the live stream, or the answer to a long-poll.',
             content: {
-              'application/json': { schema: ref('Page'), example: { comments: [exampleComment], nextCursor: null } },
+              'application/json': { schema: { anyOf: [ref('Page'), ref('Poll')] }, example: { comments: [exampleComment], nextCursor: null } },
               'text/event-stream': {
                 schema: { type: 'string', description: 'Server-sent events, UTF-8. A line `retry:` says how many ms to wait before reconnecting; lines that begin with a colon are heartbeats.' },
                 example: `retry: 2315\n:\nid: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\nevent: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n`,
@@ -177,10 +179,10 @@ export const openApi: OpenApi = {
               },
             },
           },
-          400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
+          400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT', 'BAD_WAIT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
           429: tooMany('The address or author has too many open streams. If an address opens too many connections, further ones are closed unanswered.', 'at most 2000 streams may be open from one address'),
           ...denied(toWatch),
-          503: unavailable,
+          503: failure('No dispatcher is available, or it cannot read its store; for a long-poll: there is no room for the viewer now. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NO_CAPACITY', 'NOT_READY'], 'no dispatcher is available', retryAfter),
         },
       },
       post: {
@@ -291,6 +293,9 @@ export const openApi: OpenApi = {
     '/openapi.json': {
       get: { operationId: 'description', summary: 'Get this description', responses: { 200: { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: object({ openapi: { const: '3.1.0' }, info: { type: 'object' }, paths: { type: 'object' } }) } } }, 304: fromCache } },
     },
+    '/asyncapi.json': {
+      get: { operationId: 'socketDescription', summary: 'Get the description of the WebSocket', responses: { 200: { description: 'AsyncAPI 3.0.', content: { 'application/json': { schema: object({ asyncapi: { const: '3.0.0' }, info: { type: 'object' }, channels: { type: 'object' }, operations: { type: 'object' }, components: { type: 'object' } }) } } }, 304: fromCache } },
+    },
     '/docs': { get: { operationId: 'docs', summary: 'Get this description as a page', responses: { 200: { description: 'A page.', content: { 'text/html': { schema: { type: 'string' } } } }, 304: fromCache } } },
   },
   components: {
@@ -306,6 +311,11 @@ export const openApi: OpenApi = {
       Comment: object({ id: ref('CommentId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'videoId', 'authorId', 'content', 'createdAt']),
       Tombstone: object({ id: ref('CommentId'), videoId: ref('VideoId'), createdAt: ref('Time'), deleted: { const: true } }),
       Page: object({ comments: { type: 'array', items: { anyOf: [ref('Comment'), ref('Tombstone')] }, maxItems: 200, description: 'A tombstone stands where a comment was deleted.' }, nextCursor: { anyOf: [ref('CommentId'), { type: 'null' }], description: 'The cursor of the next page; null at the end.' } }),
+      Poll: object({
+        events: { type: 'array', items: object({ event: { type: 'string', description: 'The event\'s name as in the stream; `message` is a comment.' }, id: ref('Cursor'), data: { type: 'object' } }), description: 'Those of the stream that have an id, but for `ready`; oldest first.' },
+        cursor: { ...ref('Cursor'), description: 'For the next poll.' },
+        viewers: { type: 'integer', minimum: 0, description: 'How many watch the video, where that is known.' },
+      }, ['events', 'cursor']),
       Stats: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, edges: { type: 'integer', minimum: 0 } }),
       StreamComment: object({ id: ref('CommentId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'authorId', 'content', 'createdAt']),
       Ready: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, settings: ref('Settings'), pinned: { anyOf: [ref('StreamComment'), { type: 'null' }], description: 'This and `settings` are left out where nothing is set and nothing is pinned.' } }, ['videoId', 'viewers']),

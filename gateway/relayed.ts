@@ -1,6 +1,7 @@
 import { FrameError } from '../protocol/frame.js'
 import type { EdgeNode } from '../protocol/nodes.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
+import { asMessages } from './events.js'
 import type { Member, Source } from './member.js'
 import type { Upstream, Upstreams } from './upstreams.js'
 import { RelayedViewer, type Passage, type StreamRequest } from './viewer.js'
@@ -42,12 +43,12 @@ export class Relayed implements Source {
   #isOver = false
 
   constructor(member: Member, node: EdgeNode, { upstreams, connect, left }: RelayedOptions) {
-    const { videoId, cursor: after, gzip } = member
+    const { videoId, cursor: after, encoding } = member
     this.#member = member
     this.#left = left
     member.source = this
     this.#upstreams = upstreams
-    this.#viewer = new RelayedViewer({ videoId, after, recent: member.recent || undefined, gzip }, member.isReady)
+    this.#viewer = new RelayedViewer({ videoId, after, recent: member.recent || undefined, gzip: encoding === 'gzip' }, member.isReady)
     this.#stream = connect(node, this.#viewer.resume(), { data: chunk => this.#data(chunk), lost: failure => this.#lost(failure) })
     this.#upstream = upstreams.relay(node, member)
   }
@@ -83,7 +84,7 @@ export class Relayed implements Source {
       return this.#lost('lost')
     }
     member.cursor = this.#viewer.cursor
-    if (passage.bytes) member.pass({ bytes: passage.bytes })
+    if (passage.bytes) member.pass(member.encoding === 'messages' ? asMessages([passage.bytes]) : { bytes: passage.bytes })
     if (this.#viewer.ready && !member.isReady) member.ready()
     if (passage.end === undefined || this.#isOver) return
     if (passage.end === 'drain') this.#upstreams.leaving(this.#upstream)

@@ -2,15 +2,16 @@ import type { VideoId } from '../protocol/comment.js'
 import type { EndReason } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
 import type { EdgeNode } from '../protocol/nodes.js'
-import { retryLine } from '../protocol/sse.js'
+import { retryMs } from '../protocol/sse.js'
 import type { Clock } from '../runtime/clock.js'
-import { textBytes, type Encoded } from '../runtime/fan-out/encoded.js'
+import { textBytes, type Encoded, type ViewerEncoding } from '../runtime/fan-out/encoded.js'
 import { expectedReplay } from '../runtime/limits/replays.js'
 import type { Shares } from '../runtime/limits/shares.js'
 import type { Arrival } from './admission.js'
 import type { Member, Source } from './member.js'
 import type { Pending, PlacedViewer } from './pending.js'
 import type { Placement } from './placement.js'
+import type { Ending, Sink } from './sink.js'
 import { Trial, type Seat } from './trial.js'
 import type { StreamRequest } from './viewer.js'
 
@@ -22,23 +23,8 @@ const MAX_RETRY_MS = 2_000
 /** An edge that said it was full is not asked again for the same viewer before this. */
 const FULL_MS = 2_000
 
-/** The viewer's connection. */
-export interface Sink {
-  /** Passes bytes on as they are. @returns false when it was the last that the connection takes for now, until `drained` */
-  write(events: Encoded): boolean
-  /** As `write`. */
-  heartbeat(): boolean
-  /** Ends the stream. @param last text */
-  end(last: string): void
-  close(): void
-  /** The viewer's stay is over, whoever ended it. */
-  over?(): void
-}
-
 /** Why a viewer was placed again. */
 export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable' | 'stale' | 'level'
-/** Why a viewer's stream ended. */
-export type Ending = 'left' | 'slow' | 'no_capacity' | 'stopping' | 'expired' | 'join_rate'
 
 /** Totals since the start. */
 export class SessionCounts {
@@ -46,7 +32,7 @@ export class SessionCounts {
   /** Viewers that had to be brought up to date again by the edge they were on, because they had taken too little for too long. */
   rejoins = 0
   readonly replacements: Record<Replacement, number> = { lost: 0, silent: 0, drain: 0, full: 0, slow: 0, unreachable: 0, stale: 0, level: 0 }
-  readonly endings: Record<Ending, number> = { left: 0, slow: 0, no_capacity: 0, stopping: 0, expired: 0, join_rate: 0 }
+  readonly endings: Record<Ending, number> = { left: 0, answered: 0, slow: 0, no_capacity: 0, stopping: 0, expired: 0, join_rate: 0 }
   writes = 0
   bytes = 0
 }
@@ -97,7 +83,7 @@ const GONE: Gone = { kind: 'gone' }
 /** One viewer on its way through the edges. */
 export class Session implements Member, Arrival {
   readonly videoId: VideoId
-  readonly gzip: boolean
+  readonly encoding: ViewerEncoding
   readonly recent: number
   cursor: Cursor | undefined
   epoch = 0
@@ -125,12 +111,12 @@ export class Session implements Member, Arrival {
   /** Edge that said `full` → until when it is not asked again. */
   #full: Map<string, number> | undefined
 
-  constructor(host: SessionHost, { videoId, after, recent = 0, gzip = false }: StreamRequest, sink: Sink, client: readonly string[]) {
+  constructor(host: SessionHost, { videoId, after, recent = 0 }: StreamRequest, sink: Sink, client: readonly string[]) {
     this.#host = host
     this.videoId = videoId
     this.cursor = after
     this.recent = recent
-    this.gzip = gzip
+    this.encoding = sink.encoding
     // Those who ask for a replay take turns apart from the others of their client, who need not wait for its bytes.
     this.client = this.#expectedReplay === 0 ? client : [...client, `${client.at(-1)} replays`]
     this.#sink = sink
@@ -187,17 +173,17 @@ export class Session implements Member, Arrival {
     else if (this.#state.kind === 'away' && !this.#state.cancelRetry) this.#host.enqueue(this)
   }
 
-  /** The viewer left. */
-  left(): void {
-    if (this.#state.kind !== 'gone') this.#finish('left')
+  /** The viewer left, or has what it asked for. */
+  left(why: 'left' | 'answered' = 'left'): void {
+    if (this.#state.kind !== 'gone') this.#finish(why)
   }
 
-  /** Ends the viewer's stream with a `retry:`; a slow one's is cut, it would not take that either. */
-  end(why: Exclude<Ending, 'left'>): void {
+  /** Ends the viewer's stream, and tells it when to come back; a slow one's is cut. */
+  end(why: Exclude<Ending, 'left' | 'answered'>): void {
     if (this.#state.kind === 'gone') return
     this.#finish(why)
     if (why === 'slow' && this.blocked) this.#sink.close()
-    else this.#sink.end(retryLine(this.#host.options.random))
+    else this.#sink.end(why, retryMs(this.#host.options.random))
   }
 
   /** Between events always: only whole ones are ever written. */

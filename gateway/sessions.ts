@@ -1,9 +1,10 @@
 import type { VideoId } from '../protocol/comment.js'
 import { HEARTBEAT_MS, SLOW_MS } from '../protocol/limits.js'
 import type { EdgeNode } from '../protocol/nodes.js'
+import { retryMs } from '../protocol/sse.js'
 import type { View } from '../registry/view.js'
 import { Expiries } from '../runtime/auth/expiries.js'
-import type { Key, Keys } from '../runtime/auth/keys.js'
+import type { Keys } from '../runtime/auth/keys.js'
 import { sleep, type Clock } from '../runtime/clock.js'
 import { replayShares } from '../runtime/limits/replays.js'
 import { Admission } from './admission.js'
@@ -11,7 +12,8 @@ import { level, LEVEL_EVERY_MS, MOVE_AFTER_MS, TOLERATED_VIEWERS, type Move } fr
 import type { Links } from './links.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
-import { Session, SessionCounts, type SessionHost, type Sink } from './session.js'
+import { Session, SessionCounts, type SessionHost } from './session.js'
+import type { Sink, Viewing } from './sink.js'
 import type { Upstreams } from './upstreams.js'
 import type { StreamRequest } from './viewer.js'
 
@@ -100,16 +102,18 @@ export class Sessions {
     return this.#admission.waiting
   }
 
+  /** How long a client that is turned away should wait. */
+  retryMs(): number {
+    return retryMs(this.#options.random)
+  }
+
   /** Whether a newcomer of this client may get in line: if need be, in the place of another client's. */
   takesNewcomer(client: readonly string[]): boolean {
     return this.#admission.hasRoom(client)
   }
 
-  /** A viewer whose preamble has been written. Tell it `progressed`, `drained` and `left`.
-   * @param endsAt when its stream must end, Unix ms
-   * @param key without which it must end sooner
-   * @param client the keys that it is counted by, the widest network last */
-  open(request: StreamRequest, sink: Sink, { endsAt, key, client = ANYONE }: { readonly endsAt?: number | undefined; readonly key?: Key | undefined; readonly client?: readonly string[] | undefined } = {}): Session {
+  /** A viewer whose connection is open. Tell it `progressed`, `drained` and `left`. */
+  open(request: StreamRequest, sink: Sink, { endsAt, key, client = ANYONE }: Viewing = {}): Session {
     const session = new Session(this.#host, request, sink, client)
     this.#sessions.add(session)
     if (endsAt !== undefined) this.#expiries.add(session, endsAt, key)

@@ -1,13 +1,13 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { Cursor } from '../protocol/id.js'
 import type { EdgeNode } from '../protocol/nodes.js'
-import type { Encoded } from '../runtime/fan-out/encoded.js'
+import type { Encoded, ViewerEncoding } from '../runtime/fan-out/encoded.js'
 import type { Arrival } from './admission.js'
 import type { Member, Source } from './member.js'
 import type { PlacedViewer } from './pending.js'
 
 /** Where a trial's viewer is and what it has, as of now. */
-type Viewer = Pick<Member, 'videoId' | 'gzip' | 'cursor' | 'epoch' | 'source' | 'blocked'> & Pick<Arrival, 'client'>
+type Viewer = Pick<Member, 'videoId' | 'encoding' | 'cursor' | 'epoch' | 'source' | 'blocked'> & Pick<Arrival, 'client'>
 
 export interface TrialOptions {
   readonly viewer: Viewer
@@ -39,7 +39,7 @@ export interface Seat {
  * place when it is ready. Until then the viewer stays on its own edge, and is written nothing that comes for the trial. */
 export class Trial implements Member, Arrival {
   readonly videoId: VideoId
-  readonly gzip: boolean
+  readonly encoding: ViewerEncoding
   readonly recent = 0
   readonly isReady = true
   readonly blocked = false
@@ -60,10 +60,10 @@ export class Trial implements Member, Arrival {
   #answeredAt = 0
 
   constructor(options: TrialOptions) {
-    const { videoId, gzip, cursor, epoch, source, client } = options.viewer
+    const { videoId, encoding, cursor, epoch, source, client } = options.viewer
     this.#o = options
     this.videoId = videoId
-    this.gzip = gzip
+    this.encoding = encoding
     this.client = client
     this.cursor = this.#after = cursor
     this.epoch = epoch

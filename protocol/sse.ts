@@ -56,9 +56,18 @@ export function gapEvent(from: Cursor, to: Cursor): string {
   return `event: gap\nid: ${to}\ndata: ${JSON.stringify({ from: String(from), to: String(to) })}\n\n`
 }
 
-/** Tells the client how long to wait before it reconnects: a random 0.5–2.5 s, so that clients spread out. */
+/** How long a client should wait before it reconnects: a random 0.5–2.5 s, so that clients spread out. */
+export function retryMs(random: () => number = Math.random): number {
+  return 500 + Math.floor(random() * 2000)
+}
+
+/** Tells it so. */
+export function retryIn(ms: number): string {
+  return `retry: ${ms}\n`
+}
+
 export function retryLine(random: () => number = Math.random): string {
-  return `retry: ${500 + Math.floor(random() * 2000)}\n`
+  return retryIn(retryMs(random))
 }
 
 /** One event as a client sees it. */

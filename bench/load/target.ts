@@ -6,7 +6,7 @@ export interface StreamTarget {
   readonly secure?: boolean
   /** The whole request, `{video}` where the video's id goes. */
   readonly request: string
-  readonly protocol: 'sse' | 'socket.io' | 'goim'
+  readonly protocol: 'sse' | 'websocket' | 'socket.io' | 'goim'
   /** Stands in the stream once the viewer will get every later comment; null: the answer's head, or goim's first packet, says so. */
   readonly ready: string | null
 }
@@ -44,6 +44,11 @@ export function hostAndPort(url: string): { host: string; port: number; secure: 
 /** A GET of server-sent events. @param path with `{video}` */
 export function streamRequest(path: string, headers: Readonly<Record<string, string>> = {}): string {
   return head(`GET ${path}`, { accept: 'text/event-stream', ...headers })
+}
+
+/** Asks for a WebSocket. @param path with `{video}` */
+export function socketRequest(path: string): string {
+  return head(`GET ${path}`, { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' })
 }
 
 export function head(line: string, headers: Readonly<Record<string, string>>): string {

@@ -8,7 +8,7 @@ import { MarkCounter } from './mark-counter.js'
 import { PieceCounter } from './piece-counter.js'
 import { receivingSocket } from './receiving-socket.js'
 import { dueAt, wallMs, type Schedule } from './schedule.js'
-import { parseMessage, PING, PONG } from './socket-io-frames.js'
+import { parseEvents, parseMessage, PING, PING_FRAME, PONG, PONG_FRAME } from './socket-io-frames.js'
 import { ViewerStats } from './stats.js'
 import { videoId, type StreamTarget } from './target.js'
 import { ViewerStream, type ViewerEvents } from './viewer.js'
@@ -101,7 +101,8 @@ port.on('message', (message: Order) => {
 function open(given: ConnectOrder): void {
   order = given
   const { protocol } = given.targets[0]!
-  if (protocol !== 'sse') reader = new BlockReader(protocol === 'goim' ? parsePacket : parseMessage)
+  const parsers = { sse: undefined, websocket: parseEvents, 'socket.io': parseMessage, goim: parsePacket }
+  if (protocol !== 'sse') reader = new BlockReader(parsers[protocol])
   let next = given.first
   const start = () => {
     while (next < given.end && connecting < MAX_CONNECTING && given.startAt + next * given.stepMs <= wallMs() && !closing) {
@@ -171,7 +172,14 @@ function read(viewer: Viewer, bytes: Buffer): void {
     return
   }
   countIn(viewer, counter.count(bytes))
-  if (order!.targets[0]!.protocol === 'socket.io' && size >= PING.length && bytes.subarray(size - PING.length).equals(PING)) viewer.socket.write(PONG)
+  const { protocol } = order!.targets[0]!
+  if (protocol === 'socket.io' && endsWith(bytes, PING)) viewer.socket.write(PONG)
+  else if (protocol === 'websocket' && endsWith(bytes, PING_FRAME)) viewer.socket.write(PONG_FRAME)
+}
+
+/** Each ping comes by itself, or last. */
+function endsWith(bytes: Buffer, ping: Buffer): boolean {
+  return bytes.length >= ping.length && bytes.subarray(bytes.length - ping.length).equals(ping)
 }
 
 function countIn(viewer: Viewer, comments: number): void {

@@ -7,7 +7,7 @@ import { Dechunker } from './dechunker.js'
 import { wallMs } from './schedule.js'
 import { isAuthReply, splitPackets } from './goim-packets.js'
 import { PieceCounter } from './piece-counter.js'
-import { isPing, PONG, splitFrames, CONNECT } from './socket-io-frames.js'
+import { isPing, PONG, PONG_FRAME, splitFrames, CONNECT } from './socket-io-frames.js'
 import type { StreamTarget } from './target.js'
 
 const BLANK_LINE = '\n\n'
@@ -132,6 +132,13 @@ export class ViewerStream {
 
   #read(bytes: Buffer, at: number): void {
     const all = this.#carry.length === 0 ? bytes : Buffer.concat([this.#carry, bytes])
+    if (this.#target.protocol === 'websocket') {
+      const { messages, pings, rest } = splitFrames(all)
+      this.#carry = Buffer.from(rest)
+      if (pings > 0) this.#socket.write(PONG_FRAME)
+      for (const message of messages) this.#take(message, at)
+      return
+    }
     if (this.#target.protocol === 'socket.io') {
       const { messages, rest } = splitFrames(all)
       this.#carry = Buffer.from(rest)

@@ -1,11 +1,14 @@
 import { VERSION } from '../../runtime/version.js'
 import { makeCertificate } from '../../test/support/certificate.js'
 import { Cluster } from '../../test/support/cluster.js'
-import { hostAndPort, streamRequest, type PostTarget, type StreamTarget } from '../load/target.js'
+import { hostAndPort, socketRequest, streamRequest, type PostTarget, type StreamTarget } from '../load/target.js'
 import { temporaryFolder } from './child.js'
 import type { EdgeState, RunningSystem, ServerProcess } from './system.js'
 
 const PROFILER = new URL('../measure/profiler.js', import.meta.url).href
+
+export const TRANSPORTS = ['sse', 'websocket'] as const
+export type LiveTransport = (typeof TRANSPORTS)[number]
 
 export interface LiveOptions {
   /** Whether viewers connect to the edges' own ports, or to the gateways as the public does. */
@@ -16,6 +19,8 @@ export interface LiveOptions {
   readonly dispatchers?: number
   readonly edges?: number
   readonly gzip?: boolean
+  /** How viewers watch; by server-sent events without. */
+  readonly transport?: LiveTransport
   /** Whether the public ports speak TLS, with a certificate of this run. */
   readonly tls?: boolean
   /** Most viewers that one edge takes. */
@@ -39,16 +44,19 @@ export class LiveSystem implements RunningSystem {
   readonly #via: LiveOptions['via']
   readonly #remove: () => void
 
-  private constructor(cluster: Cluster, remove: () => void, { via, counted, gzip = false, tls = false }: LiveOptions) {
+  private constructor(cluster: Cluster, remove: () => void, { via, counted, gzip = false, tls = false, transport = 'sse' }: LiveOptions) {
     this.cluster = cluster
     this.#remove = remove
     this.#via = via
     this.#delivering = counted === 'gateway' ? /^gateway/ : via === 'gateway' ? /^(edge|gateway)/ : /^edge/
     const { edges, gateways, dispatchers } = cluster.record()
-    this.name = `live-comments, ${via}${tls ? ', TLS' : ''}${gzip ? ', gzip' : ''}`
+    this.name = `live-comments, ${via}${transport === 'websocket' ? ', WebSocket' : ''}${tls ? ', TLS' : ''}${gzip ? ', gzip' : ''}`
     this.about = `${VERSION}; ${edges.length} edge, ${gateways.length} gateway, ${dispatchers.length} dispatcher, SQLite with synchronous=FULL, ZooKeeper`
-    const request = streamRequest('/comments/{video}', gzip ? { 'accept-encoding': 'gzip' } : {})
-    this.streams = (via === 'edge' ? edges : gateways).map(({ url }) => ({ ...hostAndPort(url!), request, protocol: 'sse', ready: 'event: ready' }))
+    const path = '/comments/{video}'
+    const stream: Pick<StreamTarget, 'request' | 'protocol' | 'ready'> = transport === 'sse'
+      ? { request: streamRequest(path, gzip ? { 'accept-encoding': 'gzip' } : {}), protocol: 'sse', ready: 'event: ready' }
+      : { request: socketRequest(path), protocol: 'websocket', ready: '"event":"ready"' }
+    this.streams = (via === 'edge' ? edges : gateways).map(({ url }) => ({ ...hostAndPort(url!), ...stream }))
     this.posts = gateways.map(({ url }) => ({
       ...hostAndPort(url!),
       line: 'POST /comments/{video}',

@@ -1,3 +1,4 @@
+import { protocolsOf } from '../../protocol/message.js'
 import type { Exchange } from '../http/exchange.js'
 import type { AllowedOrigins } from '../http/public-headers.js'
 import { unauthorized } from './token.js'
@@ -10,17 +11,19 @@ export interface CredentialRules {
   readonly secure: boolean
 }
 
-/** The token of a request: from `Authorization`, from `?access_token=` if `query` allows it, or from a cookie. Browsers
- * send a cookie no matter which page made the request, so it counts only for pages of ours or of a listed origin.
+/** The token of a request: from `Authorization`, from `?access_token=` or `Sec-WebSocket-Protocol` if `query` allows it (browsers can set
+ * no header of a stream or a WebSocket), or from a cookie. Browsers send a cookie no matter which page made the request, so it counts
+ * only for pages of ours or of a listed origin.
  * @throws LiveError UNAUTHORIZED if there is none */
 export function tokenOf(request: Pick<Exchange, 'header' | 'query'>, { cookie, allowedOrigins, secure }: CredentialRules, { query }: { query: boolean }): string {
   const authorization = request.header('authorization')
   const bearer = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
   // Another scheme is for somebody else, such as a proxy in front.
   if (bearer === undefined && /^Bearer\b/i.test(authorization)) throw unauthorized('the Authorization header has no token')
-  const asked = query ? request.query.get('access_token') : null
-  const token = bearer ?? asked
-  if (token !== null && token !== '') return token
+  const offered = query ? protocolsOf(request.header('sec-websocket-protocol')).token : undefined
+  const asked = query ? (request.query.get('access_token') ?? '') : ''
+  const token = bearer ?? offered ?? asked
+  if (token !== '') return token
   const [kept, other] = cookiesOf(request.header('cookie'), cookie)
   if (other !== undefined) throw unauthorized('there are two cookies of that name')
   if (kept === undefined) throw unauthorized('a token is needed', undefined)

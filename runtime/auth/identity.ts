@@ -45,15 +45,30 @@ export class Identity {
 
   /** The author of a post, or the reader of history. @throws LiveError UNAUTHORIZED, FORBIDDEN */
   async bearer(exchange: Exchange, videoId: VideoId): Promise<Bearer> {
-    return this.#read(this.#tokenOf(exchange, false), videoId)
+    return this.bearerOf(this.#tokenOf(exchange, false), videoId)
   }
 
   /** The viewer of a stream. @throws LiveError UNAUTHORIZED, FORBIDDEN */
   async viewer(exchange: Exchange, videoId: VideoId): Promise<Watcher> {
+    return this.viewerOf(this.tokenOf(exchange), videoId)
+  }
+
+  /** The token of whoever asks for a stream, as it came. @throws LiveError UNAUTHORIZED where there is none */
+  tokenOf(exchange: Exchange): string {
+    return this.#tokenOf(exchange, true)
+  }
+
+  /** The author that a token names now. @throws LiveError UNAUTHORIZED, FORBIDDEN */
+  bearerOf(token: string, videoId: VideoId): Promise<Bearer> {
+    const { source, clock } = this.#options
+    return readToken(token, videoId, source.keys, this.#options, clock.wall())
+  }
+
+  /** The viewer that a token names now. @throws LiveError UNAUTHORIZED, FORBIDDEN */
+  async viewerOf(token: string, videoId: VideoId): Promise<Watcher> {
     const { source, random } = this.#options
-    const token = this.#tokenOf(exchange, true)
     const key = keyOf(token, source.keys)
-    const { authorId, expiresAt } = await this.#read(token, videoId)
+    const { authorId, expiresAt } = await this.bearerOf(token, videoId)
     if (!source.keys.holds(key)) throw unauthorized(UNKNOWN_KEY) // it was removed meanwhile
     return { authorId, endsAt: expiresAt + SKEW_MS + random() * SPREAD_MS, key }
   }
@@ -70,11 +85,6 @@ export class Identity {
   /** @param query whether the address may have it */
   #tokenOf(exchange: Exchange, query: boolean): string {
     return tokenOf(clearly(exchange), this.#options, { query })
-  }
-
-  #read(token: string, videoId: VideoId): Promise<Bearer> {
-    const { source, clock } = this.#options
-    return readToken(token, videoId, source.keys, this.#options, clock.wall())
   }
 }
 

@@ -1,6 +1,9 @@
 import { Buffer } from 'node:buffer'
 import { joined, type Checksum } from '../../protocol/gzip.js'
 
+/** How a viewer takes its events: server-sent events, DEFLATE blocks of them, or JSON messages. */
+export type ViewerEncoding = 'plain' | 'gzip' | 'messages'
+
 /** Whole events as viewers of one encoding are written them. */
 export interface Encoded {
   readonly bytes: Buffer

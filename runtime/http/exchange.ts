@@ -1,7 +1,8 @@
-import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
+import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
 import { addressOf, type Address } from './address.js'
 import { framingOf, type Framing, type HeaderLine } from './framing.js'
+import type { Held, OpenTextSocket } from './socket.js'
 import type { StreamResponse } from './stream.js'
 
 /** One request, as a handler sees it. Call `body` before the handler's first await. */
@@ -25,7 +26,15 @@ export interface Exchange {
   peer(): Address | undefined
   /** The whole body. @throws LiveError BODY_TOO_LARGE, before the rest is read */
   body(maxBytes: number): Promise<Buffer>
+  /** Runs `task` when the client leaves before it was answered. */
+  whenGone(task: () => void): void
+  /** Makes the connection a WebSocket, in place of an answer. Only where the client asks for one, and the route has them; to be called
+   * in the handler itself, before any await. */
+  readonly upgrade?: Upgrade | undefined
 }
+
+/** @param protocol the subprotocol chosen, '' for none */
+export type Upgrade = (protocol: string, open: OpenTextSocket) => void
 
 /** Whether a header that may be there once says nothing for sure: it has several values, or an empty one. The library cuts blanks, DEL
  * and every byte above 127 off a value's ends, so that `é` comes as empty: it was there, and must not count as absent.
@@ -50,6 +59,7 @@ export class HttpExchange implements Exchange {
   readonly url: string
   readonly framing: Framing
   readonly res: HttpResponse
+  readonly upgrade: Upgrade | undefined
   aborted = false
   readonly #lines: HeaderLine[] = []
   readonly #search: string
@@ -67,8 +77,9 @@ export class HttpExchange implements Exchange {
   #bodyTaken = true
   #onBodyTaken = (): void => {}
 
-  /** @param silent counts the connection among those without a whole request, which may be closed for others' sake */
-  constructor(res: HttpResponse, req: HttpRequest, { silent, settle }: { silent?: () => Silent; settle?: ((ended: boolean) => void) | undefined } = {}) {
+  /** @param silent counts the connection among those without a whole request, which may be closed for others' sake
+   * @param sockets where the connection may become a WebSocket */
+  constructor(res: HttpResponse, req: HttpRequest, { silent, settle, sockets }: { silent?: () => Silent; settle?: ((ended: boolean) => void) | undefined; sockets?: us_socket_context_t | undefined } = {}) {
     this.res = res
     this.#req = req
     this.#silent = silent
@@ -79,6 +90,9 @@ export class HttpExchange implements Exchange {
     this.url = this.#search === '' ? this.path : `${this.path}?${this.#search}`
     req.forEach((name, value) => this.#lines.push([name, value]))
     this.framing = framingOf(this.method, this.#lines)
+    // With a body its bytes would be taken for messages.
+    const hasBody = this.#lines.some(([name]) => name === 'content-length' || name === 'transfer-encoding')
+    this.upgrade = sockets && !hasBody ? (protocol, open) => this.#upgrade(sockets, protocol, open) : undefined
     // Always first: without an abort handler, a client that leaves ends the process.
     res.onAborted(() => {
       this.#over()
@@ -177,6 +191,14 @@ export class HttpExchange implements Exchange {
     })
     body.catch(() => {}) // a handler that fails before it awaits this must not end the process
     return body
+  }
+
+  /** In the library's callback: later it would have to be corked, and the library then closes some of the sockets at once, since it
+   * takes what it has put in place of the response for one that is over (uWebSockets #1929; 20.51 has that fault). */
+  #upgrade(sockets: us_socket_context_t, protocol: string, text: OpenTextSocket): void {
+    const held: Held = { opening: { text } }
+    this.answered()
+    this.res.upgrade(held, this.header('sec-websocket-key'), protocol, '', sockets)
   }
 
   #over(): void {

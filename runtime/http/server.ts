@@ -1,9 +1,9 @@
-import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js'
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t, WebSocketBehavior } from 'uWebSockets.js'
 import { LiveError } from '../../protocol/errors.js'
 import type { TlsFiles } from '../tls/pair.js'
 import { HttpExchange, type Exchange, type Silent } from './exchange.js'
 import { errorReply, statusLine, type Reply } from './reply.js'
-import { behaviourOf, type OpenSocket, type SocketLimits, type SocketRouter } from './socket.js'
+import { behaviourOf, type Held, type Opening, type OpenSocket, type SocketLimits, type SocketRouter } from './socket.js'
 import type { UnreadConnections } from './unread.js'
 import { Unsent } from './unsent.js'
 import { uws } from './uws.js'
@@ -33,8 +33,9 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 /** Where handlers are mounted: an HttpServer, or a simulation's replacement. */
 export interface Router {
-  /** @param pattern a path with `:name` parts */
-  route(method: Method, pattern: string, handler: Handler): Router
+  /** @param pattern a path with `:name` parts
+   * @param sockets the limits of WebSockets, where a GET may ask for one: see Exchange.upgrade */
+  route(method: Method, pattern: string, handler: Handler, sockets?: SocketLimits): Router
 }
 
 export interface ServerOptions {
@@ -84,6 +85,8 @@ export class HttpServer implements Router, SocketRouter {
   /** Those that took over new connections when the certificate was renewed, the current one last. */
   readonly #renewed: App[] = []
   readonly #routes = new Map<string, Map<Method, Handler>>()
+  /** Of routes that may become one. */
+  readonly #sockets = new Map<string, SocketLimits>()
   readonly #options: ServerOptions
   #socket: us_listen_socket | undefined
   /** Every path has an answer. */
@@ -156,7 +159,8 @@ export class HttpServer implements Router, SocketRouter {
   }
 
   /** HEAD, OPTIONS and 405 follow from the routes. */
-  route(method: Method, pattern: string, handler: Handler): this {
+  route(method: Method, pattern: string, handler: Handler, sockets?: SocketLimits): this {
+    if (sockets) this.#sockets.set(pattern, sockets)
     const known = this.#routes.get(pattern)
     if (known) known.set(method, handler)
     else {
@@ -167,13 +171,18 @@ export class HttpServer implements Router, SocketRouter {
     return this
   }
 
-  /** A WebSocket behind the same guard. The library tells the connections' filter nothing of its end. Not over TLS: no port that speaks it has one. */
+  /** A WebSocket behind the same guard. Not over TLS: no internal port speaks it. */
   socket(pattern: string, limits: SocketLimits, open: OpenSocket): this {
-    this.#app.ws(pattern, { ...behaviourOf(limits, open, () => this.#connections--), upgrade: (res, req, context) => this.#upgrade(res, req, context) })
+    this.#app.ws(pattern, { ...this.#behaviourOf(limits), upgrade: (res, req, context) => this.#upgrade(res, req, { binary: open }, context) })
     return this
   }
 
-  #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
+  /** The library tells the connections' filter nothing of a WebSocket's end. */
+  #behaviourOf(limits: SocketLimits): WebSocketBehavior<Held> {
+    return behaviourOf(limits, () => this.#connections--)
+  }
+
+  #upgrade(res: HttpResponse, req: HttpRequest, opening: Opening, context: us_socket_context_t): void {
     const [key, protocol, extensions] = ['key', 'protocol', 'extensions'].map(name => req.getHeader(`sec-websocket-${name}`)) as [string, string, string]
     const exchange = new HttpExchange(res, req)
     try {
@@ -182,10 +191,21 @@ export class HttpServer implements Router, SocketRouter {
       return this.#send(exchange, { ...this.#toReply(error), close: true }, {})
     }
     exchange.answered()
-    res.upgrade({}, key, protocol, extensions, context)
+    res.upgrade<Held>({ opening }, key, protocol, extensions, context)
   }
 
   #serveAt(app: App, pattern: string, methods: Map<Method, Handler> | undefined): void {
+    const sockets = this.#sockets.get(pattern)
+    if (sockets) {
+      app.ws(pattern, {
+        ...this.#behaviourOf(sockets),
+        upgrade: (res, req, context) => {
+          // A proxy that knows no WebSockets passes on the key all the same.
+          if (req.getHeader('upgrade').toLowerCase() === 'websocket') this.#enter(res, req, methods, context)
+          else req.setYield(true)
+        },
+      })
+    }
     app.any(pattern, (res, req) => this.#enter(res, req, methods))
   }
 
@@ -235,15 +255,17 @@ export class HttpServer implements Router, SocketRouter {
     this.#socket = undefined
   }
 
-  #enter(res: HttpResponse, req: HttpRequest, methods: Map<Method, Handler> | undefined): void {
+  /** @param sockets where the client asks for a WebSocket */
+  #enter(res: HttpResponse, req: HttpRequest, methods: Map<Method, Handler> | undefined, sockets?: us_socket_context_t): void {
     const { connections } = this.#options
-    if (!connections) return this.#serve(new HttpExchange(res, req), methods)
+    if (!connections) return this.#serve(new HttpExchange(res, req, { sockets }), methods)
     // Before an exchange takes the place of the handlers that tell when the connection ends.
     const hasBody = req.getHeader('content-length') !== '' || req.getHeader('transfer-encoding') !== ''
-    const settle = hasBody ? connections.unsure(res.getRemoteAddress()) : undefined
+    // Of a connection that becomes a WebSocket, too, the library tells nothing: see `#watchSilent`.
+    const settle = hasBody || sockets ? connections.unsure(res.getRemoteAddress()) : undefined
     // One that a stream may answer does not end in time.
     if (settle && req.getCaseSensitiveMethod() !== 'POST') return void res.close()
-    this.#entered = new HttpExchange(res, req, { silent: () => connections.silent(res.getRemoteAddress(), ...handles(res)), settle })
+    this.#entered = new HttpExchange(res, req, { silent: () => connections.silent(res.getRemoteAddress(), ...handles(res)), settle, sockets })
     this.#serve(this.#entered, methods)
   }
 

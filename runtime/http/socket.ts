@@ -1,5 +1,10 @@
 import { Buffer } from 'node:buffer'
 import type { WebSocket, WebSocketBehavior } from 'uWebSockets.js'
+import { CLOSE_CODES, closeText } from '../../protocol/message.js'
+
+/** What the library says of a message. */
+const TAKEN = 1
+const DROPPED = 2
 
 /** One open WebSocket (RFC 6455) of binary messages. */
 export interface Socket {
@@ -8,6 +13,15 @@ export interface Socket {
   /** @returns false if the message is lost, because more is unsent than may be */
   send(message: Uint8Array): boolean
   close(): void
+}
+
+/** One open WebSocket of text messages, which are shown and read by anyone. */
+export interface TextSocket extends Pick<Socket, 'unsentBytes' | 'close'> {
+  /** @param message in UTF-8 @returns false when it was the last that the socket takes for now: it is kept, and nothing more until
+   * `drained` */
+  write(message: string | Uint8Array): boolean
+  /** Closes it with a code and a text, once all that was written has been sent. */
+  end(code: number, text: string): void
 }
 
 export interface SocketEvents {
@@ -20,14 +34,24 @@ export interface SocketEvents {
 }
 
 export interface SocketLimits {
-  /** Of a message that comes. */
+  /** Of a message that comes: a longer one is not read, and the connection ends without a word. */
   readonly maxMessageBytes: number
   readonly maxUnsentBytes: number
   /** Without a message for this long it is closed: 8 to 960, s. */
   readonly idleSeconds: number
+  /** Optional: the peer is pinged in time, so that only one that is gone is closed. */
+  readonly pings?: boolean
 }
 
 export type OpenSocket = (socket: Socket) => SocketEvents
+/** Of viewers: a client is pinged after half of the time, and closed where it has not answered by the end of it. Whoever writes stops at
+ * the first write that is not taken, so that only one can be unsent, however large. */
+export const VIEWER_SOCKETS: SocketLimits = { maxMessageBytes: 65_536, maxUnsentBytes: 64 << 20, idleSeconds: 32, pings: true }
+
+/** Binary messages close a socket of text: 1003. */
+export type OpenTextSocket = (socket: TextSocket) => SocketEvents
+/** What a socket is opened with. */
+export type Opening = { readonly binary: OpenSocket } | { readonly text: OpenTextSocket }
 
 /** Where sockets are mounted: an HttpServer, or a simulation's replacement. */
 export interface SocketRouter {
@@ -36,27 +60,32 @@ export interface SocketRouter {
 
 /** What the library keeps with a socket. */
 export interface Held {
+  readonly opening: Opening
   socket?: UwsSocket
   events?: SocketEvents
 }
 
 /** What the library calls. @param ended a socket has ended */
-export function behaviourOf(limits: SocketLimits, open: OpenSocket, ended: () => void): WebSocketBehavior<Held> {
+export function behaviourOf(limits: SocketLimits, ended: () => void): WebSocketBehavior<Held> {
   return {
     maxPayloadLength: limits.maxMessageBytes,
     maxBackpressure: limits.maxUnsentBytes,
     idleTimeout: limits.idleSeconds,
-    sendPingsAutomatically: false,
+    sendPingsAutomatically: limits.pings === true,
     open(ws) {
       const held = ws.getUserData()
-      held.socket = new UwsSocket(ws)
-      const events = open(held.socket)
-      if (held.socket.isOver) events.closed() // it was closed before the library could tell
+      const { opening } = held
+      const socket = (held.socket = new UwsSocket(ws))
+      const events = 'text' in opening ? opening.text(socket) : opening.binary(socket)
+      if (socket.isOver) events.closed() // it was closed before the library could tell
       else held.events = events
     },
     message(ws, message, isBinary) {
-      if (!isBinary) return ws.close()
-      ws.getUserData().events?.message(Buffer.from(message))
+      const { opening, events } = ws.getUserData()
+      const isText = 'text' in opening
+      if (isBinary !== isText) events?.message(Buffer.from(message))
+      else if (isText) ws.end(CLOSE_CODES.binary, closeText('binary'))
+      else ws.close()
     },
     drain: ws => ws.getUserData().events?.drained(),
     close(ws) {
@@ -69,7 +98,7 @@ export function behaviourOf(limits: SocketLimits, open: OpenSocket, ended: () =>
 }
 
 /** The library throws at any use of a socket that is closed. */
-class UwsSocket implements Socket {
+class UwsSocket implements Socket, TextSocket {
   #ws: WebSocket<Held> | undefined
 
   constructor(ws: WebSocket<Held>) {
@@ -91,7 +120,18 @@ class UwsSocket implements Socket {
     ws.cork(() => {
       sent = ws.send(message, true)
     })
-    return sent !== 2
+    return sent !== DROPPED
+  }
+
+  /** Without a cork: the library corks one message by itself, and a cork of ours would hide that it was not taken. */
+  write(message: string | Uint8Array): boolean {
+    const sent = this.#ws?.send(message, false)
+    if (sent === DROPPED) this.close() // what follows would have a hole before it
+    return sent === TAKEN
+  }
+
+  end(code: number, text: string): void {
+    this.#ws?.end(code, text)
   }
 
   close(): void {

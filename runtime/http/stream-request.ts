@@ -17,6 +17,28 @@ export function streamAsked(exchange: Exchange): StreamAsked {
   return { after: resumesFrom(exchange), recent: recentOf(exchange), gzip: acceptsGzip(exchange.headers('accept-encoding')) }
 }
 
+/** What a client asks of a long-poll: an answer as soon as there is something after its cursor, and in any case after a while. */
+export interface PollAsked extends Omit<StreamAsked, 'gzip'> {
+  readonly waitMs: number
+}
+
+const MAX_WAIT_S = 60
+
+export function wantsPoll({ query }: Exchange): boolean {
+  return query.has('wait')
+}
+
+/** @throws LiveError BAD_WAIT, BAD_CURSOR, BAD_RECENT */
+export function pollAsked(exchange: Exchange): PollAsked {
+  const { query } = exchange
+  const wait = query.get('wait') ?? ''
+  if (!/^[0-9]{1,2}$/.test(wait) || Number(wait) < 1 || Number(wait) > MAX_WAIT_S) throw new LiveError('BAD_WAIT', `wait must be a whole number from 1 to ${MAX_WAIT_S}, seconds`)
+  const cursor = query.get('cursor') ?? ''
+  const after = parseCursor(cursor)
+  if (cursor !== '' && after === undefined) throw badCursor('cursor')
+  return { waitMs: Number(wait) * 1000, after, recent: recentOf(exchange) }
+}
+
 /** Whether a stream is wanted and not JSON (RFC 9110, section 12.5.1): `text/event-stream` is named, and JSON is not preferred
  * to it. */
 export function wantsStream(accept: readonly string[]): boolean {

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { BlockReader, type SeenComment } from '../../bench/load/block-reader.js'
 import { PieceCounter } from '../../bench/load/piece-counter.js'
-import { parseMessage } from '../../bench/load/socket-io-frames.js'
+import { parseEvents, parseMessage } from '../../bench/load/socket-io-frames.js'
 import { streamRequest, type StreamTarget } from '../../bench/load/target.js'
 import { ViewerStream } from '../../bench/load/viewer.js'
 import { blocks, EMPTY_BLOCK, GZIP_HEADER } from '../../protocol/gzip.js'
@@ -21,7 +21,7 @@ function view(target: StreamTarget, bytes: Buffer, pieceBytes: number, counter?:
   const written: Buffer[] = []
   const errors: Error[] = []
   const socket = { write: (part: Buffer) => written.push(part) } as unknown as Socket
-  const reader = new BlockReader(target.protocol === 'socket.io' ? parseMessage : undefined)
+  const reader = new BlockReader({ 'sse': undefined, 'websocket': parseEvents, 'socket.io': parseMessage, 'goim': undefined }[target.protocol])
   const viewer = new ViewerStream(target, socket, reader, { ready: () => {}, comments: comments => seen.push(...comments), malformed: error => errors.push(error), counted: comments => (counted += comments) }, counter)
   for (let at = 0; at < bytes.length; at += pieceBytes) viewer.push(Buffer.from(bytes.subarray(at, at + pieceBytes)))
   return { viewer, seen, written, errors, counted }
@@ -84,8 +84,21 @@ t.test('an answer that is no stream is a fault', async t => {
   t.match(errors, [{ message: /503/ }])
 })
 
+const frame = (text: string) => Buffer.concat([Buffer.from(text.length < 126 ? [0x81, text.length] : [0x81, 126, text.length >> 8, text.length & 255]), Buffer.from(text)])
+
+t.test('messages of a WebSocket are read event by event, and its pings are answered', async t => {
+  const messages = `[{"event":"message","id":"7","data":{"id":"7","content":"${'x'.repeat(200)} \`5"}},{"event":"viewers","data":{"viewers":1}},{"event":"message","id":"8","data":{"id":"8","content":"\`6"}}]`
+  const bytes = Buffer.concat([Buffer.from('HTTP/1.1 101 Switching Protocols\r\n\r\n'), frame('[{"event":"ready","id":"0","data":{}}]'), Buffer.from([0x89, 0]), frame('[]'), frame(messages)])
+  for (const size of [1, 7, bytes.length]) {
+    const { viewer, seen, written, errors } = view({ ...sse, protocol: 'websocket', ready: '"event":"ready"' }, bytes, size)
+    t.ok(viewer.ready)
+    t.same(seen.map(({ number, id }) => [number, id]), [[5, 7], [6, 8]])
+    t.equal(written.length, 1)
+    t.same(errors, [])
+  }
+})
+
 t.test('Socket.IO is joined, listened to, and its pings are answered', async t => {
-  const frame = (text: string) => Buffer.concat([Buffer.from(text.length < 126 ? [0x81, text.length] : [0x81, 126, text.length >> 8, text.length & 255]), Buffer.from(text)])
   const long = `42["comment",{"content":"${'x'.repeat(200)} \`5"}]`
   const bytes = Buffer.concat([Buffer.from('HTTP/1.1 101 Switching Protocols\r\n\r\n'), frame('0{}'), frame('40{"sid":"a"}'), frame('2'), frame(long)])
   for (const size of [1, 7, bytes.length]) {

@@ -87,7 +87,7 @@ t.test('a viewer whose time is over is handed back, and one that left before is 
   t.equal(stays.outlet.ended, undefined)
   stage.edge.leave(leaves.viewer!)
   await stage.clock.advance(1_200)
-  t.same([stays, leaves, endless].map(({ outlet }) => outlet.ended), ['drain', undefined, undefined])
+  t.same([stays, leaves, endless].map(({ outlet }) => outlet.ended), ['expired', undefined, undefined])
   t.equal(stage.edge.viewers, 1)
   stage.edge.stop()
 })

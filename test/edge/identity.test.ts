@@ -79,7 +79,7 @@ t.test('in virtual time: streams end within seconds of their key, and the others
   const [ends, stays] = ['a', 'b'].map(kid => stage.join('v', { endsAt, key: keys.find(kid) }))
   stage.edge.keysChanged(parseJwks(keysOf.jwks(['b'])))
   await stage.clock.advance(7_000)
-  t.same([ends!.outlet.ended, stays!.outlet.ended, stage.edge.viewers], ['drain', undefined, 1])
+  t.same([ends!.outlet.ended, stays!.outlet.ended, stage.edge.viewers], ['expired', undefined, 1])
   stage.edge.stop()
 })
 
@@ -91,7 +91,7 @@ t.test('in virtual time: not before the token\'s end, and those without one neve
   await stage.clock.advance(3_600_000 - 100)
   t.equal(ends.outlet.ended, undefined)
   await stage.clock.advance(2_100)
-  t.equal(ends.outlet.ended, 'drain')
+  t.equal(ends.outlet.ended, 'expired')
   t.same([left.outlet.ended, stays.outlet.ended, stage.edge.viewers], [undefined, undefined, 1])
   stage.edge.stop()
 })

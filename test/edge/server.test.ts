@@ -1,7 +1,10 @@
+import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { Charges } from '../../edge/charges.js'
 import { connect as edgeConnect } from '../../edge/connection.js'
 import type { Edge } from '../../edge/edge.js'
 import { internalRoutes, publicServer } from '../../edge/server.js'
@@ -331,7 +334,7 @@ t.test('a stream that ends is counted off once; a slow one is cut, without a far
     const outlets: Outlet[] = []
     const join = (_videoId: string, _start: unknown, outlet: Outlet) => void outlets.push(outlet)
     const server = new HttpServer({ onBug: error => t.fail(String(error)) })
-    server.route('GET', '/', exchange => edgeConnect({ join } as unknown as Edge, exchange, 'v', {}, 'plain', { counted: limit.open(client.keys, client) }))
+    server.route('GET', '/', exchange => edgeConnect({ join } as unknown as Edge, exchange, 'v', {}, 'plain', { charges: new Charges(limit.open(client.keys, client), undefined) }))
     t.after(() => server.close())
     const url = `http://127.0.0.1:${server.listen('127.0.0.1', 0)}/`
     const [ended, other] = [await fetch(url), await fetch(url)]
@@ -364,6 +367,18 @@ t.test('a viewer hears that its socket took a part of what it was given, and the
   writable(2)
   await until(() => told.length >= 2)
   t.same(told, ['progressed', 'drained'])
+})
+
+t.test('a post by WebSocket is refused, since an edge stores nothing', async t => {
+  const { urls } = serve(t)
+  const ws = new WebSocket(`${urls.open.replace('http', 'ws')}/comments/demo`, { perMessageDeflate: false })
+  t.after(() => ws.terminate())
+  const said: { ref?: unknown; error?: { code: string } }[] = []
+  ws.on('message', (bytes: Buffer) => said.push(...(JSON.parse(bytes.toString()) as typeof said)))
+  await once(ws, 'open')
+  for (const text of ['{"ref":7,"post":{"content":"x"}}', '{']) ws.send(text)
+  await until(() => said.filter(({ error }) => error).length === 2)
+  t.match(said.filter(({ error }) => error), [{ ref: 7, error: { code: 'NOT_FOUND' } }, { error: { code: 'BAD_REQUEST' } }])
 })
 
 t.test('streams of one address beyond its limit are told so, until one ends', async t => {

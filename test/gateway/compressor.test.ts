@@ -30,11 +30,14 @@ t.test('what fills a packet is compressed for one viewer too, and once where a c
 
 t.test('events are made once for each encoding', async t => {
   const events = new Events([short, long(1)], 4, new Compressor(policy))
-  const [plain, gzip] = [events.for({ gzip: false }), events.for({ gzip: true })]
+  const [plain, gzip] = [events.for({ encoding: 'plain' }), events.for({ encoding: 'gzip' })]
   t.same([plain.bytes.toString(), plain.checksum], [`${short.toString()}${long(1).toString()}`, undefined])
   t.equal(textOf(gzip.bytes), plain.bytes.toString())
   t.same([gzip.checksum!.crc >>> 0, gzip.checksum!.bytes], [checksumOf(plain.bytes).crc, plain.bytes.length])
-  t.equal(events.for({ gzip: true }), gzip)
-  t.equal(events.for({ gzip: false }), plain)
-  t.equal(new Events([short], 1, new Compressor(policy)).for({ gzip: false }).bytes, short, 'one text is passed on as it is')
+  t.equal(events.for({ encoding: 'gzip' }), gzip)
+  t.equal(events.for({ encoding: 'plain' }), plain)
+  const messages = events.for({ encoding: 'messages' })
+  t.ok(Array.isArray(JSON.parse(messages.bytes.toString())), 'all of them in one message')
+  t.equal(events.for({ encoding: 'messages' }), messages)
+  t.equal(new Events([short], 1, new Compressor(policy)).for({ encoding: 'plain' }).bytes, short, 'one text is passed on as it is')
 })

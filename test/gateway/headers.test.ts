@@ -32,6 +32,7 @@ function asked(ancestors: string, asset: string): Record<string, Asked[]> {
     'GET /embed': [{ path: '/embed', status: 200, policy: page(ancestors), referrer: 'same-origin' }],
     'GET /page/:hash/:file': [{ path: asset, status: 200, vary: 'Accept-Encoding' }, { path: '/page/x/none', status: 404 }],
     'GET /openapi.json': [{ path: '/openapi.json', status: 200 }],
+    'GET /asyncapi.json': [{ path: '/asyncapi.json', status: 200 }],
     'GET /docs': [{ path: '/docs', status: 200, policy: /^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'$/ }],
     'GET /healthz': [{ path: '/healthz', status: 200 }, { path: '/healthz', init: { method: 'HEAD' }, status: 200 }, { path: '/healthz', init: { method: 'POST' }, status: 405 }],
     'GET /readyz': [{ path: '/readyz', status: 200 }],

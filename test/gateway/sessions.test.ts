@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { Pending } from '../../gateway/pending.js'
 import { Relayed, type Connect, type EdgeStreamHandlers } from '../../gateway/relayed.js'
-import type { Sink } from '../../gateway/session.js'
 import { Sessions } from '../../gateway/sessions.js'
+import type { Ending, Sink } from '../../gateway/sink.js'
 import { Upstreams } from '../../gateway/upstreams.js'
 import type { StreamRequest } from '../../gateway/viewer.js'
 import { frame, FrameKind, framesOf, streamEvent, type EndReason } from '../../protocol/frame.js'
 import { nextId } from '../../protocol/id.js'
 import type { EdgeNode } from '../../protocol/nodes.js'
-import { commentEvent, HEARTBEAT, readyEvent, SseParser, type SseEvent } from '../../protocol/sse.js'
+import { commentEvent, HEARTBEAT, readyEvent, retryIn, SseParser, type SseEvent } from '../../protocol/sse.js'
 import { View } from '../../registry/view.js'
 import { parseJwks } from '../../runtime/auth/keys.js'
 import type { Encoded } from '../../runtime/fan-out/encoded.js'
@@ -24,6 +24,7 @@ const end = (reason: EndReason) => frame(FrameKind.end, 0, reason)
 const newcomer: StreamRequest = { videoId: 'v', after: undefined, recent: undefined }
 
 class FakeSink implements Sink {
+  readonly encoding = 'plain'
   readonly events: SseEvent[] = []
   text = ''
   ended: string | undefined
@@ -43,8 +44,8 @@ class FakeSink implements Sink {
     return this.write({ bytes: Buffer.from(HEARTBEAT) })
   }
 
-  end(last: string): void {
-    this.ended = last
+  end(_why: Ending, retryMs: number): void {
+    this.ended = retryIn(retryMs)
   }
 
   close(): void {

@@ -197,7 +197,10 @@ t.test('a stream is not broken by what is sent behind its request', async t => {
   const { port, stored } = serve(t)
   const { statuses, closed } = await sendRaw(port, get('/comments/demo', 'Accept: text/event-stream\r\n') + SMUGGLED)
   t.same([statuses.length <= 1, closed], [true, true])
-  const quiet = await sendRaw(port, get('/comments/demo', 'Accept: text/event-stream\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'), answers(1))
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'
+  const quiet = await sendRaw(port, get('/healthz', upgrade), answers(1))
   t.same([quiet.statuses, quiet.closed], [[200], false], 'an upgrade that nobody offers is not taken')
+  const socket = await sendRaw(port, get('/comments/demo', upgrade) + SMUGGLED, { limitMs: 500 })
+  t.same(socket.statuses, [101], 'what comes behind it is no request')
   t.same(stored(), [])
 })

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
 import { Links } from '../../gateway/links.js'
 import { Pending } from '../../gateway/pending.js'
-import type { Sink } from '../../gateway/session.js'
 import { Sessions } from '../../gateway/sessions.js'
+import type { Sink } from '../../gateway/sink.js'
 import { Upstreams } from '../../gateway/upstreams.js'
 import { View } from '../../registry/view.js'
 import type { Encoded } from '../../runtime/fan-out/encoded.js'
@@ -11,6 +11,7 @@ import { FakeLinkSocket } from '../support/fake-link-socket.js'
 import { edgeNode } from '../support/nodes.js'
 
 class TextSink implements Sink {
+  readonly encoding = 'plain'
   text = ''
   takes = true
   ended = false

@@ -13,15 +13,18 @@ import { internalRoutes } from '../../edge/server.js'
 import { parseActRequest, parseActResult, printActRequest, printActResult } from '../../protocol/acts.js'
 import { toEventJson, toPublic } from '../../protocol/comment.js'
 import { readEntry, toActJson, toTombstoneJson } from '../../protocol/entry.js'
+import { LiveError } from '../../protocol/errors.js'
 import { frame, FrameReader } from '../../protocol/frame.js'
 import { GZIP_HEADER } from '../../protocol/gzip.js'
 import { nextId } from '../../protocol/id.js'
 import { LINK_PATH, parseToEdge, parseToGateway, printToEdge, printToGateway } from '../../protocol/link.js'
+import { closeText, errorMessage, messagesOf, parsePostMessage, postedMessage } from '../../protocol/message.js'
 import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import type { Settings } from '../../protocol/entry.js'
 import { commentEvent, deletedEvent, gapEvent, pinnedEvent, readyEvent, settingsEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
 import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
+import { PollAnswer } from '../../runtime/http/poll.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
 import { checkProof, printProof } from '../../runtime/peers/proof.js'
 import { projectRoot } from '../../runtime/root.js'
@@ -148,6 +151,19 @@ t.test('events are read and printed as they stand there', async t => {
   const events = new SseParser().push(bytesOf(text))
   t.same(events.map(({ event }) => event), Object.keys(print))
   t.equal(events.map(event => print[event.event]!(event)).join(''), text)
+})
+
+t.test('messages are read and printed as they stand there', async t => {
+  const comment = { id: 129171456000000, videoId: 'demo', authorId: 'ada', content: 'hello', createdAt: 1767225600000 }
+  const events = [commentEvent(comment.id, toEventJson(comment)), readyEvent(comment.id, 'demo', 3), viewersEvent(3), gapEvent(comment.id, comment.id + 4096)]
+  t.equal(`${messagesOf(events.join(''))}\n`, example('messages'))
+  t.same(parsePostMessage(example('socket-post')), { ref: 1, body: bytesOf('{"content":"hello","authorId":"ada"}'), key: 'k1' })
+  const answers = [postedMessage(1, JSON.stringify(toPublic(comment))), errorMessage(1, new LiveError('BAD_COMMENT', 'content must not be empty'))]
+  t.equal(answers.map(answer => `${answer}\n`).join(''), example('socket-answers'))
+  t.equal(`${closeText('stopping', 1234)}\n`, example('socket-close'))
+  const poll = new PollAnswer()
+  for (const event of events.slice(0, 2)) poll.take(bytesOf(messagesOf(event)))
+  t.equal(`${poll.reply(comment.id).body as string}\n`, example('poll'))
 })
 
 t.test('a compressed stream is what it says, and begins with our header', async t => {

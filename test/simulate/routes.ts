@@ -63,6 +63,7 @@ export class Routes implements Router, SocketRouter {
         parameter: index => parameters[index] ?? '',
         peer: () => undefined,
         body: () => Promise.resolve(body ?? Buffer.alloc(0)),
+        whenGone: () => {},
       }
       return await route.handler(exchange)
     } catch (error) {

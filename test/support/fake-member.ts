@@ -3,13 +3,13 @@ import type { Member, Source } from '../../gateway/member.js'
 import type { EndReason } from '../../protocol/frame.js'
 import { joined, type Checksum } from '../../protocol/gzip.js'
 import type { Cursor } from '../../protocol/id.js'
-import type { Encoded } from '../../runtime/fan-out/encoded.js'
+import type { Encoded, ViewerEncoding } from '../../runtime/fan-out/encoded.js'
 import type { PeerFailure } from '../../runtime/peers/peer-error.js'
 
 /** A viewer at a gateway that keeps what it is passed. As a session does, it forgets what brought it its events when that is over. */
 export class FakeMember implements Member {
   readonly videoId: string
-  readonly gzip: boolean
+  readonly encoding: ViewerEncoding
   readonly recent: number
   cursor: Cursor | undefined
   epoch = 0
@@ -36,7 +36,7 @@ export class FakeMember implements Member {
 
   constructor({ videoId = 'v', gzip = false, recent = 0, cursor }: { videoId?: string; gzip?: boolean; recent?: number; cursor?: Cursor } = {}) {
     this.videoId = videoId
-    this.gzip = gzip
+    this.encoding = gzip ? 'gzip' : 'plain'
     this.recent = recent
     this.cursor = cursor
   }

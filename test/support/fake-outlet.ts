@@ -1,7 +1,7 @@
 import { constants, inflateRawSync } from 'node:zlib'
 import { encode, type Encoding } from '../../edge/encoding.js'
-import type { Outlet } from '../../edge/viewer.js'
-import { FrameKind, FrameReader, streamEvent, type EndReason } from '../../protocol/frame.js'
+import type { Ending, Outlet } from '../../edge/viewer.js'
+import { FrameKind, FrameReader, streamEvent } from '../../protocol/frame.js'
 import type { Cursor } from '../../protocol/id.js'
 import { HEARTBEAT, SseParser, type SseEvent } from '../../protocol/sse.js'
 import { withReady, type Encoded } from '../../runtime/fan-out/encoded.js'
@@ -12,7 +12,7 @@ export class FakeOutlet implements Outlet {
   /** What came, write by write. */
   readonly writes: Uint8Array[] = []
   readonly events: SseEvent[] = []
-  ended: EndReason | undefined
+  ended: Ending | undefined
   /** The next write is the last it takes until `drain`. */
   stuck = false
   #blocked = false
@@ -42,7 +42,7 @@ export class FakeOutlet implements Outlet {
     return this.write(encode(this.encoding, [streamEvent(0, HEARTBEAT)], 0))
   }
 
-  end(reason: EndReason): void {
+  end(reason: Ending): void {
     if (this.ended) throw new Error('ended twice')
     this.ended = reason
   }

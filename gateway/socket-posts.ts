@@ -1,0 +1,73 @@
+import { checkKey, type VideoId } from '../protocol/comment.js'
+import { LiveError } from '../protocol/errors.js'
+import { errorMessage, MessageError, parsePostMessage, postedMessage, type PostMessage } from '../protocol/message.js'
+import type { Bearer } from '../runtime/auth/token.js'
+import type { Client } from '../runtime/http/client-address.js'
+import type { Reply } from '../runtime/http/reply.js'
+import { counted } from './counted.js'
+import type { Gateway } from './gateway.js'
+import type { Limits } from './limits.js'
+import type { GatewayMetrics } from './metrics.js'
+
+/** Of a message, as of the body of a post over HTTP. */
+const MAX_BYTES = 8_192
+/** Posts of one WebSocket that are not answered yet. */
+const MOST_IN_FLIGHT = 16
+
+export interface SocketPostsOptions {
+  readonly gateway: Pick<Gateway, 'clock' | 'pauses' | 'poster'>
+  readonly metrics: Pick<GatewayMetrics, 'posts' | 'postSeconds'>
+  readonly limits: Pick<Limits, 'post' | 'postBy'>
+}
+
+/** Who posts by a WebSocket. */
+export interface SocketPoster {
+  readonly videoId: VideoId
+  readonly client: Client
+  /** Whom its token names now; undefined where anyone may post under any name.
+   * @throws LiveError UNAUTHORIZED, FORBIDDEN */
+  readonly author: () => Promise<Bearer | undefined>
+}
+
+/** Posts that come by WebSockets: under the same rules, limits and counters as those over HTTP. */
+export class SocketPosts {
+  readonly #options: SocketPostsOptions
+
+  constructor(options: SocketPostsOptions) {
+    this.#options = options
+  }
+
+  /** @param inFlight posts of the same WebSocket that are not answered yet
+   * @returns the message that answers this one */
+  async answer(bytes: Buffer, poster: SocketPoster, inFlight: number): Promise<string> {
+    const { gateway, metrics } = this.#options
+    const since = gateway.clock.now()
+    let ref: PostMessage['ref']
+    try {
+      // Before anything of it is looked at, as over HTTP; and before the bytes are gone.
+      this.#options.limits.post(poster.client)
+      if (bytes.length > MAX_BYTES) throw new LiveError('BODY_TOO_LARGE', `a message must be at most ${MAX_BYTES} bytes`)
+      const message = parsePostMessage(bytes.toString())
+      ref = message.ref
+      if (inFlight >= MOST_IN_FLIGHT) throw new LiveError('OVERLOADED', `at most ${MOST_IN_FLIGHT} posts may wait for their answers on one connection`, { headers: { 'retry-after': '1' } })
+      const { body } = await counted(this.#post(message, poster), status => {
+        metrics.posts.inc({ status })
+        if (status === 201) metrics.postSeconds.observe((gateway.clock.now() - since) / 1000)
+      })
+      return postedMessage(ref, body as string)
+    } catch (error) {
+      if (error instanceof MessageError) return errorMessage(error.ref, error.cause)
+      if (error instanceof LiveError) return errorMessage(ref, error)
+      throw error // a bug, which ends the process as any other
+    }
+  }
+
+  async #post({ body, key }: PostMessage, { videoId, client, author: authorOf }: SocketPoster): Promise<Reply> {
+    const { gateway, limits } = this.#options
+    const lostMs = gateway.pauses.lostMs()
+    const checkedKey = key === undefined ? undefined : checkKey(key)
+    const author = await authorOf()
+    if (author) limits.postBy(author.authorId, client)
+    return gateway.poster.post(videoId, checkedKey, Promise.resolve(body), { author, lostMs })
+  }
+}

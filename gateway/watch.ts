@@ -1,0 +1,167 @@
+import type { VideoId } from '../protocol/comment.js'
+import { LiveError } from '../protocol/errors.js'
+import { protocolsOf, SUBPROTOCOL } from '../protocol/message.js'
+import { retryIn, STREAM_HEADERS } from '../protocol/sse.js'
+import type { Identity, Watcher } from '../runtime/auth/identity.js'
+import type { Client, Clients } from '../runtime/http/client-address.js'
+import type { Exchange, Upgrade } from '../runtime/http/exchange.js'
+import { POLL_HEADERS } from '../runtime/http/poll.js'
+import { checkOrigin, type AllowedOrigins } from '../runtime/http/public-headers.js'
+import { json, type Reply } from '../runtime/http/reply.js'
+import { pollAsked, streamAsked, wantsPoll, wantsStream } from '../runtime/http/stream-request.js'
+import type { Gateway } from './gateway.js'
+import type { Limits } from './limits.js'
+import type { GatewayMetrics } from './metrics.js'
+import { openPoll } from './open-poll.js'
+import { OpenSocket } from './open-socket.js'
+import { openStream } from './open-stream.js'
+import type { Viewing } from './sink.js'
+import { SocketPosts, type SocketPoster } from './socket-posts.js'
+import type { StreamRequest } from './viewer.js'
+
+export interface WatchOptions {
+  readonly gateway: Gateway
+  readonly metrics: GatewayMetrics
+  /** Who may post and watch; undefined: anyone. */
+  readonly identity?: Identity | undefined
+  readonly allowedOrigins: AllowedOrigins
+  readonly viewerLimit: number
+  /** What one client may do. */
+  readonly limits: Limits
+  readonly clients: Clients
+  /** Whether it takes no new viewers; posts and history are served all the same. */
+  readonly draining: () => boolean
+  /** Of every answer. */
+  readonly headers: (exchange: Exchange) => Readonly<Record<string, string>>
+}
+
+type Answer = Reply | Promise<Reply | undefined> | undefined
+type TurnedAway = 'stopping' | 'viewer_limit' | 'join_rate'
+
+/** Takes viewers in, whatever transport they ask for: server-sent events, a WebSocket, or a long-poll. Each is another sink of the same
+ * session. */
+export class Watch {
+  readonly #options: WatchOptions
+  readonly #posts: SocketPosts
+
+  constructor(options: WatchOptions) {
+    this.#options = options
+    this.#posts = new SocketPosts(options)
+  }
+
+  /** Whether a request of a video's comments is a viewer's, and not for a page of history. */
+  isAskedBy(exchange: Exchange): boolean {
+    return exchange.upgrade !== undefined || wantsStream(exchange.headers('accept')) || wantsPoll(exchange)
+  }
+
+  /** @throws LiveError for what a retry would not cure; also RATE_LIMITED for a stream too many of one address or author: that is for
+   * the client to end, and coming back every few seconds does not */
+  open(exchange: Exchange, videoId: VideoId): Answer {
+    if (exchange.upgrade) return this.#socket(exchange, exchange.upgrade, videoId)
+    return wantsStream(exchange.headers('accept')) ? this.#stream(exchange, videoId) : this.#poll(exchange, videoId)
+  }
+
+  /** 200 for a request that can ever succeed: EventSource gives up for good on anything else. */
+  #stream(exchange: Exchange, videoId: VideoId): Answer {
+    const { gateway, clients } = this.#options
+    const headers = [STREAM_HEADERS, this.#options.headers(exchange)]
+    const request = { videoId, ...streamAsked(exchange) }
+    const client = clients.of(exchange)
+    return this.#identified(exchange, videoId, known => {
+      if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
+      const reason = this.#turnsAway(client)
+      if (reason) return { status: 200, headers: STREAM_HEADERS, body: retryIn(gateway.sessions.retryMs()), close: reason === 'stopping' }
+      openStream(gateway.sessions, exchange.res, request, headers, this.#viewing(client, known))
+      return undefined
+    })
+  }
+
+  /** Open at once, since the library cannot open one later: what a token says is learnt then, and a refusal is a close. */
+  #socket(exchange: Exchange, upgrade: Upgrade, videoId: VideoId): Answer {
+    const { clients, allowedOrigins, identity } = this.#options
+    checkOrigin(exchange, allowedOrigins)
+    const { after, recent } = streamAsked(exchange)
+    const request = { videoId, after, recent }
+    const client = clients.of(exchange)
+    const poster: SocketPoster = { videoId, client, author: this.#authorOf(exchange, videoId) }
+    const protocol = protocolsOf(exchange.header('sec-websocket-protocol')).ours ? SUBPROTOCOL : ''
+    if (!identity?.requireToWatch) {
+      const take = this.#taker(client, request, undefined)
+      upgrade(protocol, socket => take(new OpenSocket(socket, this.#posts, poster)))
+      return undefined
+    }
+    const token = identity.tokenOf(exchange)
+    upgrade(protocol, socket => {
+      const open = new OpenSocket(socket, this.#posts, poster)
+      identity.viewerOf(token, videoId).then(known => open.isClosed || this.#taker(client, request, known)(open)).catch(error => open.refuse(error))
+      return open
+    })
+    return undefined
+  }
+
+  /** Decides about a viewer by WebSocket. @throws LiveError RATE_LIMITED
+   * @returns what is to be done with it once it is open */
+  #taker(client: Client, request: StreamRequest, known: Watcher | undefined): (open: OpenSocket) => OpenSocket {
+    const { sessions } = this.#options.gateway
+    const reason = this.#turnsAway(client)
+    const viewing = reason ? undefined : this.#viewing(client, known)
+    return open => {
+      if (viewing) open.watch(sessions, request, viewing)
+      else open.turnAway(reason === 'stopping' ? 'stopping' : 'full', sessions.retryMs())
+      return open
+    }
+  }
+
+  #poll(exchange: Exchange, videoId: VideoId): Answer {
+    const { gateway, clients } = this.#options
+    const { waitMs, after, recent } = pollAsked(exchange)
+    const client = clients.of(exchange)
+    return this.#identified(exchange, videoId, known => {
+      if (exchange.method === 'HEAD') return json({}, 200, POLL_HEADERS)
+      const reason = this.#turnsAway(client)
+      if (reason) throw new LiveError(reason === 'stopping' ? 'UNAVAILABLE' : 'OVERLOADED', TURNED_AWAY[reason], { headers: { 'retry-after': '1' } })
+      return openPoll(gateway.sessions, gateway.clock, exchange, { videoId, after, recent }, waitMs, this.#viewing(client, known))
+    })
+  }
+
+  /** Goes on once it is known who asks, where a token is needed to watch.
+   * @param open is given who watches, where a token said so */
+  #identified(exchange: Exchange, videoId: VideoId, open: (known: Watcher | undefined) => Answer): Answer {
+    const { identity } = this.#options
+    if (!identity?.requireToWatch) return open(undefined)
+    return identity.viewer(exchange, videoId).then(known => (exchange.aborted ? undefined : open(known)))
+  }
+
+  /** Why no viewer of this client is taken in now, counted; or undefined. */
+  #turnsAway({ keys }: Client): TurnedAway | undefined {
+    const { gateway, metrics, viewerLimit, draining } = this.#options
+    const { sessions, links } = gateway
+    const reason = draining() ? 'stopping' : sessions.size + links.relayed >= viewerLimit ? 'viewer_limit' : sessions.takesNewcomer(keys) ? undefined : 'join_rate'
+    if (reason) metrics.turnedAway.inc({ reason })
+    return reason
+  }
+
+  /** Counts the stream. @throws LiveError RATE_LIMITED */
+  #viewing(client: Client, known: Watcher | undefined): Viewing {
+    return { counted: this.#options.limits.stream(client, known?.authorId), endsAt: known?.endsAt, key: known?.key, client: client.keys }
+  }
+
+  /** By the token that the request came with, which is checked anew at each post: it may have expired. */
+  #authorOf(exchange: Exchange, videoId: VideoId): SocketPoster['author'] {
+    const { identity } = this.#options
+    if (!identity) return () => Promise.resolve(undefined)
+    try {
+      const token = identity.tokenOf(exchange)
+      return () => identity.bearerOf(token, videoId)
+    } catch (error) {
+      const refusal = error as Error
+      return () => Promise.reject(refusal)
+    }
+  }
+}
+
+const TURNED_AWAY: Readonly<Record<TurnedAway, string>> = {
+  stopping: 'this gateway is about to stop',
+  viewer_limit: 'this gateway has no room for another viewer',
+  join_rate: 'too many viewers come at a time',
+}

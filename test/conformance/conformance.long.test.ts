@@ -1,0 +1,4 @@
+import t from 'tap'
+import { conform } from './conform.js'
+
+await conform(t, true)
