@@ -1,6 +1,6 @@
 import type { ActRequest, ActResult } from '../protocol/acts.js'
 import type { VideoId } from '../protocol/comment.js'
-import { readEntry } from '../protocol/entry.js'
+import { readEntry, type VideoState } from '../protocol/entry.js'
 import type { Cursor } from '../protocol/id.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostBatch, PostResult } from '../protocol/posts.js'
@@ -174,6 +174,15 @@ export class Dispatcher {
   /** Who wrote a comment. @throws LiveError COMMENT_NOT_FOUND, for a deleted one too; StoreUnavailableError */
   authorOf(place: Place): Promise<string> {
     return this.#ofOneGeneration(() => this.#acts.authorOf(place))
+  }
+
+  /** How a video is set, and what is pinned. @throws StoreUnavailableError */
+  state(videoId: VideoId): Promise<VideoState> {
+    return this.#ofOneGeneration(async ({ states }) => {
+      const state = (await states.of([videoId])).get(videoId)
+      if (!state) throw new StoreUnavailableError('the video cannot be read')
+      return state
+    })
   }
 
   /** What an edge has not got, room by room; a room may have no answer while the store is away.

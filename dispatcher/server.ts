@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { parseActRequest, printActResult } from '../protocol/acts.js'
 import { checkAuthor, checkVideoId } from '../protocol/comment.js'
+import { printState } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
 import { parseCursor } from '../protocol/id.js'
 import { DEFAULT_PAGE_SIZE, MAX_CALL_BYTES, MAX_PAGE_SIZE } from '../protocol/limits.js'
@@ -41,6 +42,9 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
     const id = parseCursor(exchange.parameter(1))
     if (!id) throw new LiveError('COMMENT_NOT_FOUND', 'there is no such comment')
     return json({ authorId: await dispatcher.authorOf({ videoId: checkVideoId(exchange.parameter(0)), id }) })
+  })
+  router.route('GET', '/internal/state/:videoId', async exchange => {
+    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printState(await dispatcher.state(checkVideoId(exchange.parameter(0)))) }
   })
   router.route('POST', '/internal/sync', async exchange => {
     const edge = edgeOf(exchange)
