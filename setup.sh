@@ -364,7 +364,7 @@ build() {
   mv $built.new $built
 }
 inputs() {
-  find . \( -name node_modules -o -name dist -o -name '.?*' \) -prune -o \( -name '*.ts' -o -name 'tsconfig*.json' -o -name package-lock.json \) -print |
+  find . \( -name node_modules -o -name dist -o -name '.?*' \) -prune -o \( -name '*.ts' -o -path './gateway/page/*.js' -o -path './client/bundle.js' -o -name 'tsconfig*.json' -o -name package-lock.json \) -print |
     if [ $scope = tests ]; then cat; else grep -v -e '^\./test/' -e '^\./bench/'; fi | sort
 }
 sources=$(inputs)

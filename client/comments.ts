@@ -1,19 +1,22 @@
 import { Delivery } from './delivery.js'
-import type { CommentsEvents, Gap, Post, State } from './events.js'
+import type { CommentsEvents, Gap, Post, Settings, State } from './events.js'
 import { History, type Comment, type Page } from './history.js'
 import { Loop } from './loop.js'
 import { Outbox, type PostStorage } from './outbox.js'
 import { Requests, type TokenSource } from './requests.js'
 import { Stream } from './stream.js'
+import { limited } from './waiting.js'
 
 export { Failure, Refusal, type TokenSource } from './requests.js'
-export type { Comment, CommentsEvents, Gap, Page, Post, PostStorage, State }
+export type { Comment, CommentsEvents, Gap, Page, Post, PostStorage, Settings, State }
 
 export interface CommentsOptions {
   /** How many of the newest comments to begin with, 0 to 200; 50 by default. */
   readonly recent?: number
   /** Begin after this comment's id instead, '0': with the first comment. */
   readonly after?: string
+  /** The most comments of one gap that are read from history by itself; 1,000 by default. */
+  readonly fill?: number
   /** Gives the viewer's token, where the server wants one. */
   readonly token?: TokenSource
   /** Keeps what is not sent for the next time, such as `localStorage`; without it, it is lost when the page is. */
@@ -24,6 +27,22 @@ export interface CommentsOptions {
   readonly signal?: AbortSignal
 }
 
+/** Which comments: those next to an id or a time; without either, the newest. */
+export interface PageWanted {
+  /** Those just before this id. */
+  readonly before?: string
+  /** Those just after this id. */
+  readonly after?: string
+  /** The first from this time on, Unix ms. */
+  readonly since?: number
+  /** The last before this time, Unix ms. */
+  readonly until?: number
+  /** 1 to 200, 50 by default. */
+  readonly size?: number
+}
+
+const ACT_MS = 10_000
+
 type Listeners = { [Name in keyof CommentsEvents]?: Set<(...told: CommentsEvents[Name]) => void> }
 
 /** The live comments of one video. The stream opens with the first listener or `for await`; whoever only posts or reads
@@ -31,10 +50,14 @@ type Listeners = { [Name in keyof CommentsEvents]?: Set<(...told: CommentsEvents
 export class Comments implements AsyncIterable<Comment> {
   #state: State = { is: 'connecting' }
   #viewers = 0
+  /** What the moderators have done, as last heard. */
+  #told: { readonly pinned?: Comment; readonly settings?: Settings } = {}
   #stream: Stream | undefined
   readonly #listeners: Listeners = {}
   readonly #loops = new Set<Loop>()
   readonly #closing = new AbortController()
+  readonly #requests: Requests
+  readonly #url: string
   readonly #history: History
   readonly #outbox: Outbox
   readonly #delivery: Delivery
@@ -43,16 +66,17 @@ export class Comments implements AsyncIterable<Comment> {
 
   /** @param server such as `https://comments.example` */
   constructor(server: string, video: string, options: CommentsOptions = {}) {
-    const url = `${server.replace(/\/$/, '')}/comments/${video}`
-    const requests = new Requests(options)
+    const url = (this.#url = `${server.replace(/\/$/, '')}/comments/${video}`)
+    const requests = (this.#requests = new Requests(options))
     const history = (this.#history = new History(requests, url))
-    const { recent = 50, after, storage } = options
+    const { recent = 50, fill = 1_000, after, storage } = options
     const common = {
       requests,
       url,
       history,
       storage,
       recent,
+      fill,
       tell: this.#tell.bind(this),
       state: (state: State) => this.#turn(state),
       signal: this.#closing.signal,
@@ -73,6 +97,16 @@ export class Comments implements AsyncIterable<Comment> {
   /** How many watch the video, as last heard. */
   get viewers(): number {
     return this.#viewers
+  }
+
+  /** The comment that stands above the others, as last heard. */
+  get pinned(): Comment | undefined {
+    return this.#told.pinned
+  }
+
+  /** What the moderators have set; undefined before the stream has said it. */
+  get settings(): Settings | undefined {
+    return this.#told.settings
   }
 
   /** What is being sent, in this order. */
@@ -104,11 +138,41 @@ export class Comments implements AsyncIterable<Comment> {
     return this.#outbox.send(content, authorId)
   }
 
-  /** A page of history: the comments just before an id, or just after it; without one, the newest.
-   * @param size 1 to 200, 50 by default
+  /** A page of history.
    * @throws Refusal, Failure, and what `fetch` throws */
-  page({ before, after, size = 50 }: { readonly before?: string; readonly after?: string; readonly size?: number } = {}): Promise<Page> {
-    return this.#history.page(after === undefined ? 'before' : 'after', after ?? before, size, this.#closing.signal)
+  page({ before, after, since, until, size = 50 }: PageWanted = {}): Promise<Page> {
+    const id = before ?? after
+    const at = since ?? until
+    const place = id !== undefined ? `cursor=${id}` : at !== undefined ? `at=${at}` : undefined
+    return this.#history.page((after ?? since) === undefined ? 'before' : 'after', place, size, this.#closing.signal)
+  }
+
+  /** Asks again for these comments, and tells `deleted` of those that are no more: a gap can hide deletions. The newest
+   * 200 that were told are asked for by themselves.
+   * @param ids ascending */
+  check(ids: readonly string[]): Promise<void> {
+    return this.#delivery.recheck(ids.map(Number))
+  }
+
+  /** Deletes a comment, as its author or a moderator. What follows is for moderators alone.
+   * @throws Refusal, Failure, and what `fetch` throws */
+  remove(id: string): Promise<void> {
+    return this.#act('DELETE', `/${id}`)
+  }
+
+  /** Puts a comment above the others; undefined: none. */
+  pin(id: string | undefined): Promise<void> {
+    return this.#act('PUT', '/pin', { commentId: id ?? null })
+  }
+
+  /** Changes these settings. */
+  set(settings: Partial<Settings>): Promise<void> {
+    return this.#act('PUT', '/settings', settings)
+  }
+
+  /** Keeps an author from writing, for so many seconds; 0: no longer. */
+  ban(authorId: string, forSeconds: number): Promise<void> {
+    return this.#act(forSeconds > 0 ? 'PUT' : 'DELETE', `/bans/${encodeURIComponent(authorId)}`, forSeconds > 0 ? { forSeconds } : undefined)
   }
 
   /** Connects and sends now, also after a refusal: the viewer has signed in, or asked for it. */
@@ -121,6 +185,13 @@ export class Comments implements AsyncIterable<Comment> {
   close(): void {
     this.#closing.abort()
     this.#turn({ is: 'closed' })
+  }
+
+  #act(method: string, path: string, body?: object): Promise<void> {
+    return limited(this.#closing.signal, async (signal, limit) => {
+      const headers = { 'content-type': 'application/json' }
+      await this.#requests.ask(this.#url + path, { method, signal, ...(body && { headers, body: JSON.stringify(body) }) }, () => limit(ACT_MS))
+    })
   }
 
   #open(): void {
@@ -137,6 +208,12 @@ export class Comments implements AsyncIterable<Comment> {
   /** What a listener throws is its own affair, and nobody else misses a thing for it. */
   #tell<Name extends keyof CommentsEvents>(name: Name, ...told: CommentsEvents[Name]): void {
     if (name === 'viewers') this.#viewers = told[0] as number
+    if (name === 'deleted' && this.pinned?.id === told[0]) this.#tell('pinned', undefined)
+    if (name === 'pinned' || name === 'settings') {
+      const all = { ...this.#told, [name]: told[0] }
+      if (JSON.stringify(all) === JSON.stringify(this.#told)) return
+      this.#told = all
+    }
     for (const loop of this.#loops) loop.hear(name, told[0])
     for (const listener of this.#listeners[name] ?? []) {
       try {

@@ -1,4 +1,4 @@
-import type { Gap, State, Tell } from './events.js'
+import type { Gap, Settings, State, Tell } from './events.js'
 import type { Comment, History } from './history.js'
 import type { ServerEvent } from './parser.js'
 import { limited } from './waiting.js'
@@ -9,18 +9,34 @@ export interface DeliveryOptions {
   /** All that was missed is delivered, or some of it is missing again. */
   readonly state: (state: State) => void
   readonly signal: AbortSignal
+  /** The most comments that are read from history for one gap. The rest is told as a gap. */
+  readonly fill: number
 }
 
-/** An event with its data parsed: that of a comment, a gap, `ready` or `viewers`. */
+interface Acts {
+  readonly target: string
+  readonly comment: Comment | null
+}
+
+/** What moderators have done, as `ready` says it. */
+interface VideoState {
+  readonly settings?: Settings
+  readonly pinned?: Comment | null
+}
+
+/** An event with its data parsed: that of a comment, a gap, `ready`, `viewers`, or an act of a moderator. */
 interface Said {
   readonly name: string
   readonly id: string
-  readonly data: Comment & Gap & { readonly viewers: number }
+  readonly data: Comment & Gap & Settings & Acts & VideoState & { readonly viewers: number }
 }
 
-/** The most that is read from history for one gap, in comments and ms. The rest is told as a gap. */
-const MOST_FILLED = 1_000
+/** The longest that is read from history for one gap, ms. */
 const FILL_MS = 10_000
+/** After a gap so many of the newest comments are asked for again. */
+const MOST_SHOWN = 200
+
+const DEFAULTS: Settings = { slowModeSeconds: 0, closed: false, signedInOnly: false }
 
 /** Makes one order of what the stream and history say: each comment once, ascending. Ids are exact as numbers. */
 export class Delivery {
@@ -31,6 +47,8 @@ export class Delivery {
   #live = false
   /** What came after a gap that is being filled: no more than comes in FILL_MS. */
   #held: Said[] | undefined
+  /** Ids of the newest comments that were told and are not deleted: what a list of them shows. */
+  #shown: number[] = []
   readonly #options: DeliveryOptions
 
   constructor(options: DeliveryOptions, cursor: number | undefined) {
@@ -49,6 +67,21 @@ export class Delivery {
     if (this.#held) this.#held = []
   }
 
+  /** A gap can have hidden deletions: asks for these comments again, by default for the newest that were told.
+   * @param ids ascending */
+  async recheck(ids: readonly number[] = this.#shown): Promise<void> {
+    const { history, signal } = this.#options
+    try {
+      for (let next = ids[0]; next !== undefined; ) {
+        const part = await history.next(next - 1, ids.at(-1)!, signal)
+        for (const id of part.deleted) this.#delete(id)
+        next = part.more ? ids.find(id => id > part.to) : undefined
+      }
+    } catch {
+      // The server will not say, or this is closed.
+    }
+  }
+
   #accept(said: Said): void {
     if (this.#held) this.#held.push(said)
     else this.#deliver(said)
@@ -62,6 +95,12 @@ export class Delivery {
       const to = Number(data.to)
       if (to < cursor) this.#rewind(to)
       else if (to > from) this.#fill(from, to)
+    } else if (name === 'deleted' || name === 'pinned' || name === 'settings') {
+      if (Number(id) <= cursor) return
+      this.cursor = Number(id)
+      if (name === 'deleted') this.#delete(data.target)
+      else if (name === 'pinned') this.#options.tell(name, data.comment ?? undefined)
+      else this.#options.tell(name, data)
     } else if (name === 'viewers' || name === 'ready') {
       this.#options.tell('viewers', data.viewers)
       if (name === 'viewers') return
@@ -69,6 +108,8 @@ export class Delivery {
       if (Number(id) < cursor) this.#rewind(Number(id))
       this.cursor = Number(id)
       this.#live = true
+      this.#options.tell('settings', data.settings ?? DEFAULTS)
+      this.#options.tell('pinned', data.pinned ?? undefined)
       this.#options.state({ is: 'live' })
     }
   }
@@ -77,7 +118,13 @@ export class Delivery {
     const id = Number(comment.id)
     if (id <= (this.cursor ?? 0)) return
     this.cursor = id
+    if (this.#shown.push(id) > MOST_SHOWN) this.#shown.shift()
     this.#options.tell('comment', comment, this.#live && !this.#held)
+  }
+
+  #delete(id: string): void {
+    this.#shown = this.#shown.filter(each => each !== Number(id))
+    this.#options.tell('deleted', id)
   }
 
   #rewind(to: number): void {
@@ -90,6 +137,7 @@ export class Delivery {
     this.cursor = from
     this.#held = []
     this.#options.state({ is: 'catching up' })
+    void this.recheck()
     this.settled = this.#read(to).then(() => {
       const held = this.#held!
       this.#held = undefined
@@ -106,12 +154,13 @@ export class Delivery {
     try {
       await limited(this.#options.signal, async (signal, limit) => {
         limit(FILL_MS)
-        for (let left = MOST_FILLED, more = true; more; ) {
+        for (let left = this.#options.fill, more = true; more; ) {
           if (left <= 0) return
-          const page = await this.#options.history.next(this.cursor!, to, signal)
-          more = page.more
-          left -= page.comments.length
-          for (const comment of page.comments) this.#comment(comment)
+          const part = await this.#options.history.next(this.cursor!, to, signal)
+          more = part.more
+          left -= part.comments.length
+          for (const comment of part.comments) this.#comment(comment)
+          this.cursor = part.to
         }
         this.cursor = to
       })

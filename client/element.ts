@@ -30,10 +30,13 @@ export class LiveComments extends HTMLElement {
       author.textContent = comment.authorName ?? comment.authorId
       const row = part('li', 'comment')
       row.append(author, ' ', comment.content)
+      row.dataset['id'] = comment.id
       list.append(row)
       if (list.childElementCount > MOST) list.firstElementChild?.remove()
     }
     comments.on('comment', show)
+    comments.on('deleted', id => list.querySelector(`[data-id="${id}"]`)?.remove())
+    comments.on('settings', ({ closed }) => (input.disabled = closed))
     comments.on('state', state => (notice.textContent = state.is === 'live' ? '' : 'error' in state ? `${state.is}: ${state.error.message}` : state.is))
     comments.on('refused', (_, { message }) => (notice.textContent = message))
     form.onsubmit = event => {

@@ -7,6 +7,16 @@ export interface Gap {
   readonly to: string
 }
 
+/** What a video's moderators have set. */
+export interface Settings {
+  /** The least time between two comments of one author, s; 0: none. */
+  readonly slowModeSeconds: number
+  /** Nobody but moderators may write. */
+  readonly closed: boolean
+  /** Only those whom a token names may write. */
+  readonly signedInOnly: boolean
+}
+
 /** A comment on its way. */
 export interface Post {
   /** The idempotency key of each try. */
@@ -16,6 +26,8 @@ export interface Post {
   readonly authorId?: string
   /** When it was written, Unix ms. */
   readonly at: number
+  /** Why the last try failed; it is tried again. */
+  readonly error?: Error
 }
 
 /** How the stream is. */
@@ -41,6 +53,11 @@ export interface CommentsEvents {
   gap: [gap: Gap]
   /** The server's store went back to an older state: comments above `to` no longer exist, and new ones follow it. */
   rewind: [gap: Gap]
+  /** The comment of this id is no more: take it away. */
+  deleted: [id: string]
+  /** The comment that stands above the others, if there is one. */
+  pinned: [comment: Comment | undefined]
+  settings: [settings: Settings]
   /** How many watch the video. */
   viewers: [count: number]
   state: [state: State]

@@ -14,11 +14,22 @@ export interface Comment {
 }
 
 export interface Page {
-  /** Oldest first. */
+  /** Oldest first. Empty only if there are none in this direction. */
   readonly comments: readonly Comment[]
+  /** Ids of comments in between that were deleted, oldest first. */
+  readonly deleted: readonly string[]
   /** Whether others lie beyond it, in the direction of reading. */
   readonly more: boolean
 }
+
+/** A part of a range of comments. */
+export interface Part extends Page {
+  /** The end of this part. */
+  readonly to: number
+}
+
+/** Of a deleted comment only its place is left. */
+type Row = Comment & { readonly deleted?: true }
 
 const ANSWER_MS = 10_000
 const PAGE = 200
@@ -36,26 +47,32 @@ export class History {
     this.#url = url
   }
 
-  /** The comments next to `cursor`, or the newest ones, or the oldest.
+  /** The comments next to a place: `cursor=` and an id, or `at=` and Unix ms. Without one the newest, or the oldest.
    * @param size 1 to 200
    * @throws Refusal, Failure, and what `fetch` throws */
-  page(direction: 'before' | 'after', cursor: string | undefined, size: number, signal: AbortSignal): Promise<Page> {
+  page(direction: 'before' | 'after', place: string | undefined, size: number, signal: AbortSignal): Promise<Page> {
     return limited(signal, async (signal, limit) => {
-      const at = cursor === undefined ? '' : `&cursor=${cursor}`
-      const response = await this.#requests.ask(`${this.#url}?direction=${direction}&pageSize=${size}${at}`, { signal }, () => limit(ANSWER_MS))
-      const { comments, nextCursor } = (await response.json()) as { readonly comments: Comment[]; readonly nextCursor: string | null }
-      return { comments: direction === 'before' ? comments.reverse() : comments, more: nextCursor !== null }
+      const rows: Row[] = []
+      for (let next = place; ; ) {
+        const response = await this.#requests.ask(`${this.#url}?direction=${direction}&pageSize=${size}${next ? `&${next}` : ''}`, { signal }, () => limit(ANSWER_MS))
+        const { comments, nextCursor } = (await response.json()) as { readonly comments: readonly Row[]; readonly nextCursor: string | null }
+        rows.push(...comments)
+        next = `cursor=${nextCursor}`
+        if (nextCursor !== null && comments.every(({ deleted }) => deleted)) continue
+        if (direction === 'before') rows.reverse()
+        return { comments: rows.filter(({ deleted }) => !deleted), deleted: rows.flatMap(({ id, deleted }) => (deleted ? id : [])), more: nextCursor !== null }
+      }
     })
   }
 
-  /** The next comments of (from, to], oldest first; `more`: others follow. Tries until it has an answer.
+  /** The next comments of (from, to]; `more`: others follow. Tries until it has an answer.
    * @throws Refusal, and when the signal is aborted */
-  async next(from: number, to: number, signal: AbortSignal): Promise<Page> {
+  async next(from: number, to: number, signal: AbortSignal): Promise<Part> {
     for (let reads = 0, failures = 0; ; ) {
       try {
-        const { comments, more } = await this.page('after', String(from), PAGE, signal)
-        const last = Number(comments.at(-1)?.id ?? 0)
-        if (last > from || more || ++reads === READS) return { comments: comments.filter(({ id }) => Number(id) <= to), more: last < to && reads < READS }
+        const { comments, deleted, more } = await this.page('after', `cursor=${from}`, PAGE, signal)
+        const last = Math.max(from, Number(comments.at(-1)?.id ?? 0), Number(deleted.at(-1) ?? 0))
+        if (last > from || more || ++reads === READS) return { comments: comments.filter(({ id }) => Number(id) <= to), deleted, more: last < to && reads < READS, to: Math.min(last, to) }
       } catch (error) {
         if (signal.aborted || error instanceof Refusal) throw error
         failures++

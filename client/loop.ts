@@ -7,7 +7,7 @@ const MOST_WAITING = 1_000
 /** The comments of a `for await`. A reader that is too slow for the stream, or before whom there is a gap, reads on from
  * its own place in history until it has caught up: it misses none, whatever it takes. */
 export class Loop implements AsyncIterableIterator<Comment> {
-  readonly #waiting: Comment[] = []
+  #waiting: Comment[] = []
   /** Of the last comment that came to wait. */
   #cursor: number | undefined
   /** The newest comment that did not come to wait; undefined: the reader is with the stream. */
@@ -27,8 +27,9 @@ export class Loop implements AsyncIterableIterator<Comment> {
 
   /** What all listeners are told, and that the signal has been aborted. */
   hear(name: string, told: unknown): void {
-    const { from, to, id } = told as Gap & Comment
-    if (name === 'gap') {
+    const { from, to, id } = (told ?? {}) as Gap & Comment
+    if (name === 'deleted') this.#waiting = this.#waiting.filter(({ id }) => id !== told)
+    else if (name === 'gap') {
       this.#cursor ??= Number(from)
       this.#behind = Number(to)
     } else if (name === 'rewind') {
@@ -68,10 +69,10 @@ export class Loop implements AsyncIterableIterator<Comment> {
   async #read(to: number): Promise<void> {
     const from = this.#cursor ?? 0
     try {
-      const { comments, more } = await this.#history.next(from, to, this.#signal)
+      const { comments, more, to: end } = await this.#history.next(from, to, this.#signal)
       if (this.#cursor !== from) return // set back meanwhile
       this.#waiting.push(...comments)
-      this.#cursor = more ? Number(comments.at(-1)!.id) : to
+      this.#cursor = more ? end : to
       if (this.#behind === this.#cursor) this.#behind = undefined
     } catch (error) {
       if (!this.#signal.aborted) throw error

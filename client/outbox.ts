@@ -82,7 +82,9 @@ export class Outbox {
       } catch (error) {
         if (signal.aborted) break
         if (!(error instanceof Refusal)) {
-          await rest((error as Failure).afterMs ?? backOff(failures++), pause)
+          const waiting = { ...post, error: error as Failure }
+          this.#set(this.#posts.map(each => (each === post ? waiting : each)))
+          await rest(waiting.error.afterMs ?? backOff(failures++), pause)
           continue
         }
         post.reject?.(error)

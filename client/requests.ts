@@ -16,10 +16,13 @@ export class Refusal extends Error {
 export class Failure extends Error {
   /** When the server wants to be asked again, ms, if it said so. */
   readonly afterMs: number | undefined
+  /** The server's, such as `SLOW_MODE`, if it answered. */
+  readonly code: string | undefined
 
-  constructor(message: string, afterMs?: number) {
+  constructor(message: string, afterMs?: number, code?: string) {
     super(message)
     this.afterMs = afterMs
+    this.code = code
   }
 }
 
@@ -57,7 +60,7 @@ export class Requests {
    * @throws Refusal, Failure, and what `fetch` and `token` throw */
   async ask(url: string, init: RequestInit & { readonly headers?: Record<string, string> }, sent: () => void): Promise<Response> {
     const fetch = this.options.fetch ?? globalThis.fetch
-    for (let renewed = !this.options.token; ; renewed = true) {
+    for (let renewed = !this.options.token; ; ) {
       const token = await this.token()
       const used = this.#token
       sent()
@@ -66,9 +69,12 @@ export class Requests {
       if (ok) return response
       const answer = (await response.json().catch(() => {})) as { readonly error?: { readonly code: string; readonly message: string } } | undefined
       const { code = 'UNKNOWN', message = `answered ${status}` } = answer?.error ?? {}
-      if (status === 401 && !renewed) this.#forget(used)
-      else if (status >= 500 || status === 429) throw new Failure(message, Number(headers.get('retry-after')) * 1000 || undefined)
-      else throw new Refusal(code, message, status)
+      if (status >= 500 || status === 429) throw new Failure(message, Number(headers.get('retry-after')) * 1000 || undefined, code)
+      // Another request may have renewed it meanwhile, and that one may be refused too.
+      const isNewest = this.#token === used
+      if (status === 401) this.#forget(used)
+      if (status !== 401 || renewed) throw new Refusal(code, message, status)
+      renewed = isNewest
     }
   }
 

@@ -1,6 +1,6 @@
 import type { VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
-import { parseCursor } from '../protocol/id.js'
+import { cursorAt, MAX_CURSOR, parseCursor } from '../protocol/id.js'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../protocol/limits.js'
 import type { DispatcherNode } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
@@ -22,7 +22,7 @@ export interface HistoryOptions {
 
 /** A page of a video's comments, from its owner, who has the recent ones in memory, or from whoever is next: any
  * dispatcher can read the store.
- * @throws LiveError BAD_CURSOR, BAD_DIRECTION, BAD_PAGE_SIZE, UNAVAILABLE */
+ * @throws LiveError BAD_CURSOR, BAD_AT, BAD_DIRECTION, BAD_PAGE_SIZE, UNAVAILABLE */
 export async function history({ client, owners, failover, clock }: HistoryOptions, videoId: VideoId, query: URLSearchParams): Promise<Reply> {
   const path = `/internal/history/${videoId}?${pageQuery(query)}`
   let error: Reply | undefined
@@ -55,11 +55,21 @@ function page(status: number, body: Uint8Array): Reply {
 }
 
 function pageQuery(query: URLSearchParams): string {
-  const cursor = query.get('cursor')
   const direction = query.get('direction') ?? 'before'
+  const cursor = query.has('at') ? cursorOfTime(query, direction) : query.get('cursor')
   const pageSize = query.get('pageSize') ?? String(DEFAULT_PAGE_SIZE)
   if (cursor !== null && parseCursor(cursor) === undefined) throw new LiveError('BAD_CURSOR', 'cursor must be a whole number from 0 to 2^53 - 1')
   if (direction !== 'before' && direction !== 'after') throw new LiveError('BAD_DIRECTION', 'direction must be before or after')
   if (!/^[0-9]{1,3}$/.test(pageSize) || Number(pageSize) < 1 || Number(pageSize) > MAX_PAGE_SIZE) throw new LiveError('BAD_PAGE_SIZE', `pageSize must be 1 to ${MAX_PAGE_SIZE}`)
   return `${cursor === null ? '' : `cursor=${cursor}&`}direction=${direction}&pageSize=${pageSize}`
+}
+
+/** A time as a cursor, since ids ascend with time: `after` begins with the first comment of that ms, `before` with the last
+ * one before it. */
+function cursorOfTime(query: URLSearchParams, direction: string): string {
+  const at = query.get('at')!
+  if (!/^[0-9]{1,16}$/.test(at) || Number(at) > Number.MAX_SAFE_INTEGER) throw new LiveError('BAD_AT', 'at must be a time in Unix milliseconds, a whole number')
+  if (query.has('cursor')) throw new LiveError('BAD_AT', 'at and cursor exclude each other')
+  const cursor = cursorAt(Number(at))
+  return String(direction === 'before' ? Math.min(cursor + 1, MAX_CURSOR) : cursor)
 }

@@ -153,6 +153,7 @@ export const openApi: OpenApi = {
         parameters: [
           { name: 'wait', in: 'query', description: 'Long-poll: how long to wait for an event, in seconds.', schema: { type: 'integer', minimum: 1, maximum: 60 } },
           { name: 'cursor', in: 'query', description: 'Long-poll: what is after this id; without it, the last `recent` comments, or what comes from now on. History: the page begins next to this id. Without it, `before` begins at the newest comment and `after` at the oldest.', schema: ref('Cursor') },
+          { name: 'at', in: 'query', description: 'History: in place of `cursor`, the page begins at this time, Unix ms: `after` has the comments from then on, `before` those of earlier.', schema: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } },
           { name: 'direction', in: 'query', description: 'History: `before` the cursor, newest first, or `after` it, oldest first.', schema: { type: 'string', enum: ['before', 'after'], default: 'before' } },
           { name: 'pageSize', in: 'query', description: 'History: comments on a page.', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } },
           { name: 'recent', in: 'query', description: 'Stream and long-poll: begin with this many of the last comments. A cursor takes precedence.', schema: { type: 'integer', minimum: 0, maximum: 200 } },
@@ -179,7 +180,7 @@ export const openApi: OpenApi = {
               },
             },
           },
-          400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT', 'BAD_WAIT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
+          400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_AT', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT', 'BAD_WAIT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
           429: tooMany('The address or author has too many open streams. If an address opens too many connections, further ones are closed unanswered.', 'at most 2000 streams may be open from one address'),
           ...denied(toWatch),
           503: failure('No dispatcher is available, or it cannot read its store; for a long-poll: there is no room for the viewer now. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NO_CAPACITY', 'NOT_READY'], 'no dispatcher is available', retryAfter),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants, gzipSync } from 'node:zlib'
 import { LiveError } from '../protocol/errors.js'
@@ -10,31 +10,33 @@ import { acceptsGzip } from '../runtime/http/stream-request.js'
 import { projectRoot } from '../runtime/root.js'
 
 const FOLDER = join(projectRoot, 'gateway', 'page')
-const MODULES = ['page.js', 'words.js', 'stream.js', 'ask.js', 'token.js', 'history.js', 'list.js', 'row.js', 'hue.js', 'links.js', 'outbox.js', 'crier.js', 'rate.js'] as const
-/** What not every page loads, or what it loads by itself. */
-const OTHERS = ['style.css', 'icon.svg', 'look.js', 'words-ar.js', 'words-de.js', 'words-es.js', 'words-fr.js'] as const
+/** What `npm run page`, a part of each build, makes of its modules and the client: one small file for each that is loaded. */
+const BUILT_FOLDER = join(projectRoot, 'dist', 'gateway', 'page')
+const BUILT = ['page.js', 'menu.js', 'replay.js'] as const
+const PLAIN = ['style.css', 'icon.svg', 'look.js', 'words-ar.js', 'words-de.js', 'words-es.js', 'words-fr.js'] as const
 const TYPES: Readonly<Record<string, string>> = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml' }
 
 const YEAR = 'public, max-age=31536000, immutable'
 
-/** The viewer page: read once, at `/` for people and at `/embed` for other sites' frames. What it loads lies under one
- * hash of all of it, so that the modules' plain imports of each other hold, a browser keeps them for good, and a page
- * never mixes two versions.
+/** The viewer page: read once, at `/` for people and at `/embed` for other sites' frames; at `/replay` a recorded video
+ * with its comments. What they load lies under one hash of all of it, so that plain imports hold, a browser keeps the files
+ * for good, and a page never mixes two versions.
  * @param identity a token says who writes, so the page does not ask. The token may be a cookie, which the page sends in any
  * frame: `*` then names no site that may frame it */
 export function routePage(server: Router, allowedOrigins: AllowedOrigins, identity: boolean): void {
-  const files = new Map<string, File>([...OTHERS, ...MODULES].map(name => [name, read(name)]))
+  const files = new Map<string, File>([...PLAIN.map(name => [name, read(FOLDER, name)] as const), ...BUILT.map(name => [name, read(BUILT_FOLDER, name)] as const)])
   const hash = digest(...Array.from(files.values(), ({ bytes }) => bytes))
   const assets = `/page/${hash}`
-  // All at once: an import is found only when what imports it has come.
-  const preload = MODULES.map(name => `<link rel="modulepreload" href="${assets}/${name}">`).join('')
-  let html = readFileSync(join(FOLDER, 'index.html'), 'utf8').replaceAll('{assets}', assets).replace('</head>', `${preload}</head>`)
+  const htmlOf = (name: string) => readFileSync(join(FOLDER, name), 'utf8').replaceAll('{assets}', assets)
+  let html = htmlOf('index.html')
   if (identity) html = html.replace('<label id="name"', '<label id="name" hidden')
   const framedBy = allowedOrigins !== '*' ? ["'self'", ...allowedOrigins].join(' ') : identity ? "'self'" : '*'
   const vary = allowedOrigins === '*' ? 'Accept-Encoding' : 'Origin, Accept-Encoding'
   server
     .route('GET', '/', pageHandler(html, "'self'"))
     .route('GET', '/embed', pageHandler(html, framedBy))
+    // The video may be anybody's.
+    .route('GET', '/replay', pageHandler(htmlOf('replay.html'), framedBy, '*'))
     .route('GET', '/page/:hash/:file', exchange => {
       const name = exchange.parameter(1)
       const file = files.get(name)
@@ -53,8 +55,11 @@ interface File {
   readonly gzipped: Buffer
 }
 
-function read(name: string): File {
-  const bytes = readFileSync(join(FOLDER, name))
+/** @throws Error if the build has not made it */
+function read(folder: string, name: string): File {
+  const path = join(folder, name)
+  if (!existsSync(path)) throw new Error(`${path} is missing: npm run build makes it`)
+  const bytes = readFileSync(path)
   return { bytes, gzipped: gzipSync(bytes, { level: constants.Z_BEST_COMPRESSION }) }
 }
 
@@ -64,7 +69,8 @@ function headersOf(name: string, current: boolean): Readonly<Record<string, stri
   return { 'content-type': TYPES[name.slice(name.lastIndexOf('.') + 1)]!, 'cache-control': current ? YEAR : 'no-store', 'x-content-type-options': 'nosniff' }
 }
 
-function pageHandler(html: string, framedBy: string): Handler {
+/** @param media where a video may come from, in the words of a Content-Security-Policy; without it there is none */
+function pageHandler(html: string, framedBy: string, media?: string): Handler {
   const etag = `"${digest(html)}"`
   const headers = {
     'content-type': 'text/html; charset=utf-8',
@@ -72,7 +78,7 @@ function pageHandler(html: string, framedBy: string): Handler {
     etag,
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'same-origin',
-    'content-security-policy': policy(framedBy),
+    'content-security-policy': policy(framedBy, media),
   }
   return exchange => {
     const known = exchange.header('if-none-match').split(',').some(tag => tag.trim().replace(/^W\//, '') === etag)
@@ -81,9 +87,9 @@ function pageHandler(html: string, framedBy: string): Handler {
 }
 
 /** Ours and nothing else; and no string becomes markup or code (trusted types), whatever the page's scripts do. */
-function policy(framedBy: string): string {
+function policy(framedBy: string, media?: string): string {
   return [
-    "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self'",
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self'", ...(media === undefined ? [] : [`media-src ${media}`]),
     "base-uri 'none'", "form-action 'none'", `frame-ancestors ${framedBy}`,
     "require-trusted-types-for 'script'", "trusted-types 'none'",
   ].join('; ')

@@ -25,6 +25,11 @@ export function timeOfId(id: CommentId): number {
   return Math.floor(id / PER_MS) + ID_EPOCH_MS
 }
 
+/** The place before all that was accepted at `atMs` (Unix ms) or later: 0 before 2025, MAX_CURSOR after September 2094. */
+export function cursorAt(atMs: number): Cursor {
+  return Math.min(Math.max((atMs - ID_EPOCH_MS) * PER_MS - 1, 0), MAX_CURSOR)
+}
+
 /** Reads a decimal cursor 0 … 2^53 − 1; undefined for anything else. */
 export function parseCursor(text: string): Cursor | undefined {
   if (!/^[0-9]{1,16}$/.test(text)) return undefined

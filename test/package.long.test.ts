@@ -55,7 +55,7 @@ t.test('npm pack holds what runs, and nothing else', async t => {
   t.equal(status, 0, stderr)
   const [{ filename, files }] = JSON.parse(stdout.slice(stdout.indexOf('['))) as [{ filename: string; files: { path: string }[] }]
   const paths = files.map(({ path }) => path)
-  for (const path of ['dist/live-comments.js', 'dist/edge/main.js', 'gateway/page/index.html', 'README.md', 'CHANGELOG.md', 'LICENSE']) t.ok(paths.includes(path), path)
+  for (const path of ['dist/live-comments.js', 'dist/edge/main.js', 'gateway/page/index.html', 'dist/gateway/page/page.js', 'README.md', 'CHANGELOG.md', 'LICENSE']) t.ok(paths.includes(path), path)
   t.same(paths.filter(path => /\.(ts|map|test\.js)$|^dist\/(test|bench|removed|\.)|^(test|bench|setup|start)\b/.test(path)), [])
   mkdirSync(folder)
   writeFileSync(join(folder, 'package.json'), '{"private":true}')

@@ -1,5 +1,3 @@
-import { authorization, unauthorized } from './token.js'
-
 // Requests beside the stream. A browser keeps six HTTP/1.1 connections to a host: with as many streams open, in tabs or
 // frames, every other request waits in the browser, without an end and without an error.
 
@@ -20,13 +18,13 @@ let tell = () => {}
 export const onCrowded = told => (tell = told)
 export const crowded = () => isCrowded
 
-/** As `fetch`, with our token. `asked`: it was refused for want of one, and the framing site has been asked. */
-export async function ask(url, init = {}) {
+/** As `fetch`, for the client. */
+export async function ask(url, init) {
+  if (init.headers.accept) return fetch(url, init) // the stream itself
   const late = setTimeout(() => probe(url), LATE_MS)
   try {
-    const response = await fetch(url, { ...init, headers: { ...init.headers, ...authorization() } })
+    const response = await fetch(url, init)
     settle(false)
-    response.asked = response.status === 401 && unauthorized()
     return response
   } finally {
     clearTimeout(late)

@@ -1,16 +1,19 @@
 // A window onto all comments. It follows the newest until the reader scrolls up; then what is new is held aside, and
 // the window moves through the history. Its rows are never many.
 
-import { PAGE } from './history.js'
 import { commentRow, date, dayOf, gapRow } from './row.js'
 import { words } from './words.js'
 
+/** Comments that are read at a time. */
+const PAGE = 100
 /** Rows while following. */
 const KEEP = 200
 /** Rows while reading back, and the most comments held aside. */
 const MOST = 400
 /** Pixels from the end that count as the end. */
 const NEAR = 48
+/** Deleted comments that are remembered: a page of history that is on its way may still have one. */
+const MOST_GONE = 1_000
 /** With fewer aside, a reader who comes to the end follows again. */
 const FEW = 20
 
@@ -36,15 +39,19 @@ export class List {
   #missedFrom = Infinity
   #top = 0
   #loading = false
+  #gone = new Set()
   #scroll
   #list
-  #history
+  #comments
+  #dress
   #changed
 
-  constructor(scroll, list, history, changed) {
+  /** @param dress is given each new row's item */
+  constructor(scroll, list, comments, dress, changed) {
     this.#scroll = scroll
     this.#list = list
-    this.#history = history
+    this.#comments = comments
+    this.#dress = dress
     this.#changed = changed
     scroll.addEventListener('scroll', () => this.#scrolled())
     scroll.addEventListener('unfold', () => this.#unfolded())
@@ -67,6 +74,37 @@ export class List {
     this.#changed()
   }
 
+  /** Takes away a comment that was deleted. */
+  remove(id) {
+    this.#gone.add(id)
+    for (const oldest of this.#gone) if (this.#gone.size > MOST_GONE) this.#gone.delete(oldest)
+    const is = item => item.comment && item.id === id
+    const aside = this.#aside.findIndex(is)
+    if (aside >= 0) this.#aside.splice(aside, 1)
+    if (aside >= 0 && id > this.#shownTo) this.unseen--
+    const at = this.#rows.findIndex(is)
+    if (at >= 0) {
+      const [{ node }] = this.#rows.splice(at, 1)
+      const { scrollTop } = this.#scroll
+      this.#still(this.#rows.find(({ node }) => node.offsetTop + node.offsetHeight > scrollTop), () => {
+        if (node.contains(document.activeElement)) this.#scroll.focus({ preventScroll: true })
+        node.remove()
+        this.#date(at)
+      })
+    }
+    this.#changed()
+  }
+
+  /** Asks whether all that is here is still there: a gap can have hidden deletions. */
+  check() {
+    this.#comments.check([...this.#rows, ...this.#aside].flatMap(({ comment }) => comment?.id ?? []))
+  }
+
+  /** What may be done with a comment has changed. */
+  dress() {
+    for (const item of this.#rows) if (item.comment) this.#dress(item)
+  }
+
   /** To the newest comment, and on with it from there. */
   jump() {
     if (!this.#joined) this.#clear()
@@ -87,7 +125,7 @@ export class List {
     return this.#load(async () => {
       this.older = 'loading'
       this.#changed()
-      const { comments, more } = await this.#history('before', first?.id ?? Number.MAX_SAFE_INTEGER)
+      const { comments, more } = await this.#read({ before: String(first?.id ?? Number.MAX_SAFE_INTEGER) })
       this.older = more || this.#rows[0] !== first ? 'more' : 'none'
       if (this.#rows[0] !== first) return
       this.#still(first, () => {
@@ -102,11 +140,11 @@ export class List {
     if (this.#joined) return this.#append(this.#aside.splice(0, PAGE))
     const last = this.#rows.at(-1)
     return this.#load(async () => {
-      const { comments } = await this.#history('after', last.id)
+      const { comments, more } = await this.#read({ after: String(last.id) })
       if (this.#joined || this.#rows.at(-1) !== last) return
       const items = comments.map(comment => commentItem(comment))
-      const until = this.#aside[0].id
-      this.#joined = items.some(({ id }) => id >= until)
+      const until = this.#aside[0]?.id ?? Infinity
+      this.#joined = this.#aside.length === 0 ? !more : items.some(({ id }) => id >= until)
       this.#append(items.filter(({ id }) => id < until))
     }, () => {})
   }
@@ -116,7 +154,7 @@ export class List {
     const button = gap.node.firstElementChild
     return this.#load(async () => {
       button.textContent = words.loadingMissed
-      const { comments, more } = await this.#history('after', gap.from)
+      const { comments, more } = await this.#read({ after: String(gap.from) })
       if (!this.#rows.includes(gap)) return
       const missed = comments.filter(({ id }) => Number(id) <= gap.id)
       gap.from = Number(missed.at(-1)?.id ?? gap.id)
@@ -132,6 +170,10 @@ export class List {
       for (const comment of missed) this.#insert(commentItem(comment))
       this.#trimEnd()
     }, () => (button.textContent = words.noMissed))
+  }
+
+  #read(next) {
+    return this.#comments.page({ ...next, size: PAGE })
   }
 
   /** One read at a time. */
@@ -205,10 +247,11 @@ export class List {
   /** Makes the item a row in its place, if it is none. */
   #insert(item) {
     const at = place(this.#rows, item)
-    if (at < 0) return
+    if (at < 0 || (item.comment && this.#gone.has(item.id))) return
     item.node = item.comment ? commentRow(item.comment, item.mine) : gapRow(() => this.#fill(item))
     this.#list.insertBefore(item.node, this.#rows[at]?.node ?? null)
     this.#rows.splice(at, 0, item)
+    if (item.comment) this.#dress(item)
     this.#date(at)
     this.#date(at + 1)
     if (item.id <= this.#shownTo) return

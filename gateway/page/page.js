@@ -1,13 +1,18 @@
-import { onCrowded } from './ask.js'
+import { Comments } from '../../client/comments.js'
+import { ask, onCrowded, sixAtMost } from './ask.js'
 import { crier } from './crier.js'
-import { historyOf } from './history.js'
 import { commentItem, gapItem, List } from './list.js'
-import { outbox } from './outbox.js'
 import { rate } from './rate.js'
-import { RECENT, stream } from './stream.js'
-import { give, onToken } from './token.js'
-import { numeral, words } from './words.js'
+import { commentRow, element, nameOf } from './row.js'
+import { claims, give, onToken, tokenSource } from './site.js'
+import { unsentIn } from './unsent.js'
+import { language, numeral, words } from './words.js'
 
+const RECENT = 50
+/** The server opens a stream at once, whatever its state: one that is not open by then may not even have left. */
+const OPEN_MS = 5_000
+/** A server that refuses is asked again. */
+const AGAIN_MS = 5_000
 const MAX_CONTENT = 1_000
 const MAX_TITLE = 200
 const MAX_UNSENT = 20
@@ -22,12 +27,11 @@ const body = document.body.dataset
 const memory = remembered()
 const asked = new URLSearchParams(location.search)
 const video = asked.get('video') || 'demo'
-const path = `/comments/${encodeURIComponent(video)}`
 const readonly = document.documentElement.classList.contains('readonly')
 
 if (location.pathname === '/embed') document.body.classList.add('embed')
 for (const labelled of document.querySelectorAll('[data-words]')) labelled.textContent = words[labelled.dataset.words]
-for (const [id, label] of [['scroll', words.comments], ['unsent', words.unsent], ['send', words.send]]) $(id).ariaLabel = label
+for (const [id, label] of [['scroll', words.comments], ['unsent', words.unsent], ['pinned', words.pinned], ['send', words.send]]) $(id).ariaLabel = label
 author.placeholder = words.anonymous
 content.placeholder = words.say
 $('video').textContent = $('video').title = [...(asked.get('title')?.trim() || video)].slice(0, MAX_TITLE).join('')
@@ -39,47 +43,86 @@ say('connecting')
 
 /** Comments that enter the page together, once a frame. */
 let arrived = []
-const list = new List(scroll, $('comments'), historyOf(path), changed)
+// The list reads what a gap left out, as its reader comes to it.
+const comments = new Comments('', video, { recent: RECENT, fill: 0, token: tokenSource, fetch: ask })
+/** Puts a menu on a row, where its comment may be deleted or pinned. */
+let dress = () => {}
+const list = new List(scroll, $('comments'), comments, item => dress(item), changed)
 const cry = crier($('said'))
 const count = rate(text => ($('rate').textContent = body.state === 'live' ? text : ''))
-const unsent = outbox(path, $('unsent'), comment => arrive(commentItem(comment, true)), changed)
-let started = false
-
-const watch = stream(path, {
-  comment(comment, live) {
-    const mine = unsent.seen(comment)
-    arrive(commentItem(comment, mine))
-    if (!live) return
-    count()
-    if (!mine) cry(comment)
+const unsent = unsentIn($('unsent'), comments, {
+  accepted(comment) {
+    arrive(commentItem(comment, true))
+    wait((comments.settings?.slowModeSeconds ?? 0) * 1_000)
+    rights()
   },
-  // A gap that leads back: the site was restored from a copy.
-  gap: gap => (Number(gap.to) < Number(gap.from) ? location.reload() : arrive(gapItem(gap))),
-  viewers: count => ($('viewers').textContent = words.watching(numeral(count))),
-  ready() {
-    unsent.retry()
-    if (started) return
-    started = true
-    show()
-    list.older = list.length < RECENT ? 'none' : 'more'
-    changed()
-  },
-  state: say,
+  wait,
+  changed,
 })
+let started = false
 
 onToken({
   changed() {
     $('sign').hidden = true
-    if (body.state !== 'live') watch()
+    if (body.state !== 'live') comments.retry()
     unsent.retry()
+    rights()
   },
   wanted: () => ($('sign').hidden = false),
 })
 onCrowded(is => ($('crowded').hidden = !is))
 
+function watch() {
+  comments.on('comment', (comment, live) => {
+    const mine = unsent.seen(comment)
+    arrive(commentItem(comment, mine))
+    if (!live) return
+    count()
+    if (!mine) cry(comment)
+  })
+  comments.on('gap', gap => {
+    arrive(gapItem(gap))
+    list.check()
+  })
+  comments.on('rewind', () => location.reload()) // the site was restored from a copy
+  comments.on('deleted', id => list.remove(Number(id)))
+  comments.on('pinned', comment => {
+    $('pinned').hidden = !comment
+    const row = comment && commentRow(comment)
+    $('pinned').replaceChildren(...(row ? [row] : []))
+    if (row) dress({ comment, node: row })
+  })
+  comments.on('settings', limit)
+  comments.on('viewers', count => ($('viewers').textContent = words.watching(numeral(count))))
+  comments.on('state', turn)
+}
+
+let opened = false
+let later = 0
+
+/** How the stream is, in the names of words.js. Trouble is said until it is over. */
+function turn({ is, error }) {
+  clearTimeout(later)
+  if (is === 'connecting') {
+    opened = false
+    if (body.state === 'hidden') say(is)
+    if (sixAtMost) later = setTimeout(() => navigator.onLine && say('unopened'), OPEN_MS)
+  } else if (is === 'catching up') opened = true
+  else if (is === 'lost') say(error.message === 'silence' ? 'silent' : opened ? 'busy' : is)
+  else say(is, error?.message)
+  if (is === 'refused') later = setTimeout(() => comments.retry(), AGAIN_MS)
+  if (is !== 'live') return
+  opened = false
+  if (started) return
+  started = true
+  show()
+  list.older = list.length < RECENT ? 'none' : 'more'
+  changed()
+}
+
 /** @param name a state of the stream, as in words.js */
 function say(name, reason) {
-  $('state').textContent = reason ? words.refused(reason) : words[name]
+  $('state').textContent = name === 'refused' ? words.refused(reason) : words[name]
   body.state = name
   if (name !== 'live') $('rate').textContent = ''
 }
@@ -131,6 +174,7 @@ form.addEventListener('submit', event => {
   const text = content.value.trim()
   const over = [...text].length - MAX_CONTENT
   if (text === '') return
+  if (leftMs() > 0) return
   if (over > 0) return complain(words.tooLong(MAX_CONTENT, over))
   if (unsent.length >= MAX_UNSENT) return complain(words.tooMany(MAX_UNSENT))
   complain('')
@@ -151,6 +195,56 @@ content.addEventListener('input', () => complain(''))
 function complain(text) {
   $('error').textContent = text
   $('error').hidden = text === ''
+}
+
+// ---- what moderators have set, and may do
+
+const mayModerate = () => [claims().mod].flat().some(mod => mod === true || mod === video)
+/** Until when slow mode lets the reader write no other comment, by performance.now(). */
+let until = 0
+let ticking = 0
+/** For whom the menu is. */
+let menuFor
+
+const leftMs = () => (mayModerate() ? 0 : until - performance.now())
+
+/** Closes the box, or says why it will be slow. What is in it stays. */
+function limit() {
+  const { closed, signedInOnly, slowModeSeconds } = comments.settings ?? {}
+  const tokenNamesAuthor = $('name').hidden
+  const shut = mayModerate() ? '' : closed ? words.closed : signedInOnly && !tokenNamesAuthor ? words.signedInOnly : ''
+  $('limit').textContent = shut || (slowModeSeconds > 0 ? words.slowMode(numeral(slowModeSeconds)) : '')
+  content.disabled = $('send').disabled = shut !== ''
+}
+
+/** The send button counts down. */
+function wait(ms) {
+  until = Math.max(until, performance.now() + ms)
+  tick()
+}
+
+function tick() {
+  const left = Math.ceil(leftMs() / 1_000)
+  $('send').textContent = left > 0 ? numeral(left) : ''
+  $('send').ariaLabel = left > 0 ? words.wait(numeral(left)) : words.send
+  $('send').ariaDisabled = left > 0
+  clearTimeout(ticking)
+  if (left > 0) ticking = setTimeout(tick, 250)
+}
+
+/** Who may delete or pin has a menu for it, which is loaded then. */
+async function rights() {
+  const moderates = mayModerate()
+  const me = $('name').hidden ? (claims().sub ?? unsent.me) : undefined
+  limit()
+  const same = `${moderates} ${me}` === menuFor
+  menuFor = `${moderates} ${me}`
+  if (same || (!moderates && me === undefined)) return
+  const { menu } = await import('./menu.js')
+  dress = menu({ comments, complain, moderates, me, element, nameOf, language })
+  list.dress()
+  const [row] = $('pinned').children
+  if (row) dress({ comment: comments.pinned, node: row })
 }
 
 $('sign').addEventListener('submit', event => {

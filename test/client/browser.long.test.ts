@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import ts from 'typescript'
@@ -31,6 +33,20 @@ async function serveClient(t: Test): Promise<string> {
   t.after(() => server.close())
   await once(server, 'listening')
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** `npm run example -- NAME`, on any port; ended with `t`. */
+async function startExample(t: Test, name: string) {
+  const child = spawn('npm', ['run', '-s', 'example', '--', name, '0'], { cwd: projectRoot, stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+  t.after(() => {
+    try {
+      process.kill(-child.pid!)
+    } catch {
+      // It has ended.
+    }
+  })
+  const said = (await once(createInterface(child.stdout), 'line')) as [string]
+  return new URL(said[0]).origin
 }
 
 t.test('the client in a real browser, on a page of another origin', async t => {
@@ -134,6 +150,24 @@ t.test('the client in a real browser, on a page of another origin', async t => {
     t.same((await cluster.history('element')).map(({ authorId }) => authorId), ['anonymous', 'ann'])
     await page.evaluate("document.querySelector('live-comments').remove()")
     await until(async () => (await watching('element')) === 0)
+  })
+  await t.test('the example by React, started as the README says', async t => {
+    const url = await startExample(t, 'react')
+    const context = await browser.newContext({ viewport: { width: 390, height: 640 } })
+    t.after(() => context.close())
+    const page = await context.newPage()
+    page.on('pageerror', error => problems.push(error.message))
+    const { id } = await cluster.say('hook', 'from elsewhere')
+    await page.goto(`${url}/?video=hook&server=${cluster.url}`)
+    await page.getByText('from elsewhere').waitFor()
+    await page.getByText('live, 1 watching').waitFor()
+    await page.getByLabel('Your comment').fill('by the hook')
+    await page.keyboard.press('Enter')
+    await page.locator('ol').getByText('by the hook').waitFor()
+    t.same(await page.locator('ol li').allTextContents(), ['anonymous from elsewhere', 'anonymous by the hook'])
+    t.equal((await cluster.history('hook'))[0]!.id, id)
+    await page.close()
+    await until(async () => (await watching('hook')) === 0)
   })
   t.same(problems, [], 'nothing was thrown in a page')
 })

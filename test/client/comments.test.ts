@@ -29,6 +29,13 @@ t.test('watching, posting, paging back and counting viewers, against the real pa
   t.notOk(after.more)
   t.same((await comments.page({ size: 1 })).comments.map(({ id }) => id), ids.slice(5))
 
+  const at = createdAt + 1
+  t.same((await comments.page({ since: at })).comments.map(({ id }) => id), seen.filter(({ createdAt }) => createdAt >= at).map(({ id }) => id), 'from a time on')
+  t.same((await comments.page({ until: at })).comments.map(({ id }) => id), seen.filter(({ createdAt }) => createdAt < at).map(({ id }) => id), 'and before it')
+  t.same((await comments.page({ until: 0 })).comments, [])
+  t.equal((await comments.page({ since: 0 })).comments.length, 6)
+  t.same((await comments.page({ since: 8_000_000_000_000 })).comments, [], 'after all that an id can say')
+
   await until(() => comments.viewers === 1)
   await t.rejects(comments.post('  '), { code: 'BAD_COMMENT', status: 400 })
 

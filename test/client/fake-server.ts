@@ -1,4 +1,4 @@
-import type { Comment } from '../../client/comments.js'
+import type { Comment, Settings } from '../../client/comments.js'
 import type { Random } from '../support/random.js'
 
 /** What goes wrong, each with its probability from 0 to 1. */
@@ -30,20 +30,44 @@ interface Viewer {
   send(text: string): void
 }
 
-const event = ({ videoId: _, ...comment }: Comment & { videoId: string }) => `id: ${comment.id}\ndata: ${JSON.stringify(comment)}\n\n`
-const ready = (id: number) => `event: ready\nid: ${id}\ndata: {"videoId":"demo","viewers":1}\n\n`
+/** A comment as the server stores it. */
+interface Stored extends Comment {
+  readonly videoId: string
+  /** When it was stored, by performance.now(). */
+  readonly at: number
+  deleted?: boolean
+}
+
+/** What a moderator did: an event of this name. */
+interface Act {
+  readonly id: string
+  readonly name: 'deleted' | 'pinned' | 'settings'
+  readonly data: unknown
+}
+
+const publicly = ({ id, authorId, content, createdAt }: Comment) => ({ id, authorId, content, createdAt })
+const event = (entry: Stored | Act) =>
+  'name' in entry ? `event: ${entry.name}\nid: ${entry.id}\ndata: ${JSON.stringify(entry.data)}\n\n`
+  : entry.deleted ? `event: deleted\nid: ${entry.id}\ndata: {"target":"${entry.id}"}\n\n`
+  : `id: ${entry.id}\ndata: ${JSON.stringify(publicly(entry))}\n\n`
 const gap = (from: number, to: number) => `event: gap\nid: ${to}\ndata: {"from":"${from}","to":"${to}"}\n\n`
 
 /** A server of one video that keeps the protocol and breaks everything else. */
 export class FakeServer {
-  readonly comments: (Comment & { videoId: string; at: number })[] = []
+  readonly comments: Stored[] = []
+  /** Comments and acts in their order. */
+  #entries: (Stored | Act)[] = []
+  settings: Settings | undefined
+  pinned: Comment | null = null
+  /** What moderators asked for: method, path and body. */
+  readonly asked: string[] = []
   /** The keys of all posts, in the order in which they came. */
   readonly keys: string[] = []
   /** Answers posts in place of the server. */
   onPost: (content: string, tries: number) => Response | undefined = () => undefined
   /** The token that is wanted. */
   token: string | undefined
-  /** Requests by what they want: `stream`, `history`, `post`. */
+  /** Requests by what they want: `stream`, `history`, `post`, `act`. */
   readonly requests: Record<string, number> = {}
   faults = NO_FAULTS
   /** History is away. */
@@ -62,7 +86,7 @@ export class FakeServer {
   }
 
   get newest(): number {
-    return Number(this.comments.at(-1)?.id ?? 0)
+    return Number(this.#entries.at(-1)?.id ?? 0)
   }
 
   calm(): void {
@@ -73,13 +97,41 @@ export class FakeServer {
     this.#nextId += this.#random.whole(1, 3)
     const comment = { id: String(this.#nextId), videoId: 'demo', authorId, content, createdAt: Date.now(), at: performance.now() }
     this.comments.push(comment)
-    for (const viewer of this.#viewers) if (!this.#random.chance(this.faults.left)) this.#go(viewer)
+    this.#enter(comment)
     return comment
+  }
+
+  remove(target: string): void {
+    const comment = this.comments.find(({ id }) => id === target)
+    if (comment) comment.deleted = true
+    this.#act('deleted', { target })
+  }
+
+  pin(target: string | undefined): void {
+    const comment = this.comments.find(({ id }) => id === target)
+    this.pinned = comment ? publicly(comment) : null
+    this.#act('pinned', { comment: this.pinned })
+  }
+
+  set(settings: Settings): void {
+    this.settings = settings
+    this.#act('settings', settings)
+  }
+
+  #act(name: Act['name'], data: unknown): void {
+    this.#nextId += this.#random.whole(1, 3)
+    this.#enter({ id: String(this.#nextId), name, data })
+  }
+
+  #enter(entry: Stored | Act): void {
+    this.#entries.push(entry)
+    for (const viewer of this.#viewers) if (!this.#random.chance(this.faults.left)) this.#go(viewer)
   }
 
   /** The store is an older one: the last `count` comments have never been. */
   goBack(count: number): void {
     this.comments.splice(-count)
+    this.#entries = [...this.comments]
     this.#nextId = this.newest
     for (const viewer of this.#viewers) {
       viewer.send(gap(viewer.cursor, this.newest))
@@ -95,7 +147,8 @@ export class FakeServer {
   readonly fetch = (async (given: string, init: RequestInit = {}): Promise<Response> => {
     const url = new URL(given)
     const headers = new Headers(init.headers)
-    const wants = init.method === 'POST' ? 'post' : headers.get('accept') === 'text/event-stream' ? 'stream' : 'history'
+    const isAct = init.method === 'PUT' || init.method === 'DELETE'
+    const wants = isAct ? 'act' : init.method === 'POST' ? 'post' : headers.get('accept') === 'text/event-stream' ? 'stream' : 'history'
     this.requests[wants] = (this.requests[wants] ?? 0) + 1
     // Looked at when it is sent, so that a token that was given just now is never an old one.
     const isKnown = this.token === undefined || headers.get('authorization') === `Bearer ${this.token}`
@@ -104,6 +157,7 @@ export class FakeServer {
     if (this.#random.chance(this.faults.unreachable)) throw new TypeError('fetch failed')
     if (!isKnown) return refusal(401, 'UNAUTHORIZED')
     if (this.#random.chance(this.faults.refused)) return this.#random.chance(0.5) ? refusal(429, 'RATE_LIMITED', '1') : refusal(503, 'OVERLOADED')
+    if (isAct) return this.#moderate(`${init.method} ${url.pathname} ${init.body as string ?? ''}`.trim())
     if (wants === 'post') return this.#post(headers.get('idempotency-key') ?? '', init.body as string)
     return wants === 'stream' ? this.#stream(url, init.signal!) : this.#page(url)
   }) as typeof fetch
@@ -119,6 +173,11 @@ export class FakeServer {
     return Response.json(comment, { status: 201 })
   }
 
+  #moderate(asked: string): Response {
+    this.asked.push(asked)
+    return asked.includes('forbidden') ? refusal(403, 'FORBIDDEN') : new Response(null, { status: 204 })
+  }
+
   #page({ searchParams }: URL): Response {
     if (this.historyDown) return refusal(503, 'UNAVAILABLE')
     const size = Number(searchParams.get('pageSize'))
@@ -126,7 +185,7 @@ export class FakeServer {
     const visible = this.comments.filter(({ at }) => at < performance.now() - STALE_MS)
     const after = searchParams.get('direction') === 'after'
     const found = after ? visible.filter(({ id }) => Number(id) > cursor) : visible.filter(({ id }) => Number(id) < cursor).reverse()
-    const comments = found.slice(0, size)
+    const comments = found.slice(0, size).map(({ deleted, ...comment }) => (deleted ? { id: comment.id, videoId: comment.videoId, createdAt: comment.createdAt, deleted } : comment))
     return Response.json({ comments, nextCursor: found.length > size ? comments.at(-1)!.id : null })
   }
 
@@ -150,7 +209,7 @@ export class FakeServer {
         if (from > this.newest) viewer.send(gap(from, this.newest))
         this.#go(viewer)
         viewer.cursor = this.newest
-        viewer.send(ready(this.newest))
+        viewer.send(`event: ready\nid: ${this.newest}\ndata: ${JSON.stringify({ videoId: 'demo', viewers: 1, ...(this.settings && { settings: this.settings }), ...(this.pinned && { pinned: this.pinned }) })}\n\n`)
       },
     })
     return new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8' } })
@@ -158,12 +217,12 @@ export class FakeServer {
 
   /** Sends a viewer what it has not had, and sometimes what it has. */
   #go(viewer: Viewer): void {
-    const missed = this.comments.filter(({ id }) => Number(id) > viewer.cursor)
+    const missed = this.#entries.filter(({ id }) => Number(id) > viewer.cursor)
     const left = missed.slice(0, -REPLAYED)
     if (left.length > 0) viewer.send(gap(viewer.cursor, Number(left.at(-1)!.id)))
-    const first = this.comments.length - Math.min(missed.length, REPLAYED)
-    if (this.#random.chance(this.faults.repeated)) for (const comment of this.comments.slice(Math.max(0, first - 2), first)) viewer.send(event(comment))
-    for (const comment of this.comments.slice(first)) viewer.send(event(comment))
+    const first = this.#entries.length - Math.min(missed.length, REPLAYED)
+    if (this.#random.chance(this.faults.repeated)) for (const entry of this.#entries.slice(Math.max(0, first - 2), first)) viewer.send(event(entry))
+    for (const entry of this.#entries.slice(first)) viewer.send(event(entry))
     viewer.cursor = this.newest
   }
 

@@ -30,6 +30,7 @@ function asked(ancestors: string, asset: string): Record<string, Asked[]> {
   return {
     'GET /': [{ path: '/', status: 200, policy: page("'self'"), referrer: 'same-origin' }],
     'GET /embed': [{ path: '/embed', status: 200, policy: page(ancestors), referrer: 'same-origin' }],
+    'GET /replay': [{ path: '/replay', status: 200, policy: page(ancestors), referrer: 'same-origin' }],
     'GET /page/:hash/:file': [{ path: asset, status: 200, vary: 'Accept-Encoding' }, { path: '/page/x/none', status: 404 }],
     'GET /openapi.json': [{ path: '/openapi.json', status: 200 }],
     'GET /asyncapi.json': [{ path: '/asyncapi.json', status: 200 }],

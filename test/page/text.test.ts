@@ -63,6 +63,15 @@ t.test('authors with ids that are nearly the same have colours that differ', asy
   t.equal(hue('mira'), hue('mira'), 'always the same')
 })
 
+t.test('the menu of moderators too', async t => {
+  const { languages } = await module<{ languages: Record<string, Words> }>('menu-words.js')
+  t.same(Object.keys(languages).sort(), ['ar', 'de', 'en', 'es', 'fr'])
+  for (const [language, words] of Object.entries(languages)) {
+    t.same(Object.keys(words), Object.keys(languages['en']!), language)
+    for (const [key, said] of Object.entries(words)) if (typeof said === 'function') t.match(said('«0»'), '«0»', `${language}: ${key}`)
+  }
+})
+
 t.test('every language says all that English says, with the same in it', async t => {
   const page = Object.assign(globalThis, { document: { documentElement: { lang: 'en' } } }) as { document?: unknown }
   t.after(() => delete page.document)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { ID_EPOCH_MS, MAX_CURSOR, nextId, parseCursor, timeOfId } from '../../protocol/id.js'
+import { cursorAt, ID_EPOCH_MS, MAX_CURSOR, nextId, parseCursor, timeOfId } from '../../protocol/id.js'
 
 const DECADES = ID_EPOCH_MS + 2 ** 41 - 1
 
@@ -67,4 +67,15 @@ t.test('the largest cursor is 2^53 - 1', async t => {
 t.test('nothing but a decimal number is a cursor', async t => {
   for (const text of ['', ' ', '-1', '+1', '1.0', '1e3', '0x1', ' 1', '1 ', '1\n', '\u0661', 'NaN', 'null', '1,000']) t.equal(parseCursor(text), undefined, JSON.stringify(text))
   fc.assert(fc.property(fc.string(), text => /^[0-9]{1,16}$/.test(text) || parseCursor(text) === undefined))
+})
+
+t.test('a time is a cursor: what was accepted from then on comes after it, and nothing else', async t => {
+  fc.assert(
+    fc.property(fc.integer({ min: ID_EPOCH_MS, max: DECADES }), fc.integer({ min: 0, max: 4095 }), fc.integer({ min: -2, max: 2 }), (now, counter, off) => {
+      const id = nextId(now, 0) + counter
+      return id > cursorAt(now + off) === off <= 0
+    }),
+  )
+  t.same([0, ID_EPOCH_MS - 1, ID_EPOCH_MS].map(cursorAt), [0, 0, 0], 'all there is')
+  t.equal(cursorAt(Number.MAX_SAFE_INTEGER), MAX_CURSOR)
 })
