@@ -32,6 +32,7 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   try {
     options = readOptions(argv)
     if (!options) return 0
+    checkStore(options, env)
     folder = new DataFolder(options.data)
   } catch (error) {
     if (error instanceof ConfigError) return fail(`cluster: bad configuration\n${error.message}`, 2)
@@ -60,6 +61,12 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   } finally {
     folder.unlock()
   }
+}
+
+/** @throws ConfigError where --store and STORE_URL mean different stores */
+function checkStore({ store }: Options, env: NodeJS.ProcessEnv): void {
+  const url = env['STORE_URL']
+  if (store === 'cassandra' && url && !url.startsWith('cassandra:')) throw new ConfigError('--store: is cassandra, and STORE_URL names something else: unset it, and a Cassandra is started, or name one there')
 }
 
 /** Resolves when a signal has stopped everything. A second signal kills everything at once. */

@@ -199,7 +199,7 @@ fi
 
 # ---- Cassandra, for the long tests, beside npm -------------------------------------------------------------
 
-cassandra='' cassandra_jars=.cache/cassandra described=test/cassandra
+cassandra='' cassandra_jars=.cache/cassandra described=cluster/cassandra
 cassandra_fetched() { cmp -s $described/server-pom.xml $cassandra_jars/server-pom.xml && sh registry/zookeeper/check-jars.sh $cassandra_jars $described 2>/dev/null; }
 if [ $for_long_tests = yes ] && ! cassandra_fetched; then
   if have mvn; then

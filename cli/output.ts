@@ -30,7 +30,7 @@ export interface Surroundings {
   /** The folder that may hold the ./data of a local cluster. */
   readonly folder: string
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
-  readonly stderr: Writable
+  readonly stderr: Writable & { readonly isTTY?: boolean }
   /** Optional: without a terminal there, nobody is asked anything. */
   readonly stdin?: Readable & { readonly isTTY?: boolean }
   /** Emits SIGINT and SIGTERM. */
@@ -82,6 +82,16 @@ export class Output {
     }
   }
 
+  /** Writes on stderr as it is. */
+  writeNote(text: string): void {
+    this.#surroundings.stderr.write(text)
+  }
+
+  /** Whether what is written on stderr is seen on a terminal, which is there for more than errors. */
+  get notesToTerminal(): boolean {
+    return !this.json && (this.#surroundings.stderr.isTTY ?? false) && this.#surroundings.env['TERM'] !== 'dumb'
+  }
+
   /** Says on stderr why the command failed: for people, or with `--json` as one line, `{"error":{"code","message"}}`. */
   failed(code: string, message: string): void {
     this.note(this.json ? JSON.stringify({ error: { code, message } }) : `registry: ${message}`)
@@ -95,6 +105,19 @@ export class Output {
   /** Whether nobody reads stdout any more. */
   get isUnread(): boolean {
     return this.#left.signal.aborted
+  }
+
+  /** Runs a task to its end, which Ctrl-C asks for sooner. */
+  async untilStopped<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const stopping = new AbortController()
+    const stop = () => stopping.abort()
+    const { signals } = this.#surroundings
+    for (const name of ['SIGINT', 'SIGTERM']) signals.once(name, stop)
+    try {
+      return await task(stopping.signal)
+    } finally {
+      for (const name of ['SIGINT', 'SIGTERM']) signals.off(name, stop)
+    }
   }
 
   /** Runs `task` until it ends, the reader leaves, or Ctrl-C. An endless command is meant to end so: it succeeds. */

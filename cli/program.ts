@@ -18,6 +18,7 @@ import type { ProofRule } from '../runtime/peers/proven-peers.js'
 import { internalProof } from '../runtime/variables.js'
 import { backUp, backupText } from './backup.js'
 import { clusterLine } from './cluster-at.js'
+import { copiedText, copyStore } from './copy/copy-store.js'
 import { withLiveRegistry, withRegistry, withZookeeper, type Reading } from './connection.js'
 import { examine } from './doctor/examination.js'
 import { report } from './doctor/report.js'
@@ -57,8 +58,16 @@ interface SettingsFlags {
   readonly anyone?: true
 }
 
+interface StoreFlags {
+  readonly token?: string
+  readonly replication?: ReadonlyMap<string, number>
+  readonly from?: string
+  readonly to?: string
+}
+
 /** What store does beside what it has a dispatcher do. */
 const INIT = 'init'
+const COPY = 'copy'
 
 /** The operators' commands. A command whose check fails sets the status of `out`. */
 export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
@@ -155,12 +164,15 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
       if (Object.keys(counts).length > 0) await withMeantCluster(reading(), zk => expectNodes(zk, counts))
       await print(await withRegistry(reading(), ['edges', 'dispatchers', 'gateways'], headcounts), rows => headcountsTable(rows, out.colour))
     })
-  command('store', 'show which store is expected and what each dispatcher has; or make what is at a dispatcher\'s path the store; or make the tables in Cassandra', '', 'accept dispatcher-1', 'restore dispatcher-1')
-    .addArgument(new Argument('[ACTION]', 'accept: the file as it is; restore: a backup, which may lack what was stored; create: a new file, where there is none; init: the keyspace and tables that a cassandra: STORE_URL names').choices([...STORE_ACTIONS, INIT]))
+  command('store', 'show which store is expected and what each dispatcher has; or make what is at a dispatcher\'s path the store; or make the tables in Cassandra; or copy a store', '', 'accept dispatcher-1', 'restore dispatcher-1')
+    .addArgument(new Argument('[ACTION]', 'accept: the file as it is; restore: a backup, which may lack what was stored; create: a new file, where there is none; init: the keyspace and tables that a cassandra: STORE_URL names; copy: all of a store into another').choices([...STORE_ACTIONS, INIT, COPY]))
     .argument('[DISPATCHER]', 'the id of the dispatcher', nodeId)
     .option(...tokenOption)
     .option('--replication <DATA_CENTRE=REPLICAS>', 'for init: how many replicas each data centre has, separated by commas', replication)
-    .action(async (action: StoreAction | typeof INIT | undefined, id: string | undefined, { token, replication }: { token?: string; replication?: ReadonlyMap<string, number> }) => {
+    .option('--from <URL>', 'for copy: the store to be read, as STORE_URL names it; dispatchers may use it')
+    .option('--to <URL>', 'for copy: the store to be written: a file, made if it is missing, or a Cassandra after init')
+    .action(async (action: StoreAction | typeof INIT | typeof COPY | undefined, id: string | undefined, { token, replication, from, to }: StoreFlags) => {
+      if (action === COPY) return print(await out.untilStopped(signal => copyStore({ from, to, env, signal, write: text => out.writeNote(text), isTerminal: out.notesToTerminal })), copiedText)
       if (action === INIT) return print(await initStore(env, replication), initializedText)
       if (action === undefined) return print(await calling(token, client => withLiveRegistry(reading(), (zk, { view }) => stores(zk, view, client))), found => storesText(found, out.colour))
       if (id === undefined) throw new Misuse(`which dispatcher's file is meant? Name it: ${self} store ${action} DISPATCHER`)

@@ -25,6 +25,8 @@ export interface ClusterRecord {
   /** The file of the parts' credentials for ZooKeeper, relative to the folder; absent where there is none. */
   readonly zookeeperAuthFile?: string | undefined
   readonly zookeeper: readonly Member[]
+  /** Where the cluster has one of its own; its url is a value of STORE_URL. */
+  readonly cassandra?: readonly Member[] | undefined
   readonly gateways: readonly Member[]
   readonly dispatchers: readonly Member[]
   readonly edges: readonly Member[]
@@ -47,6 +49,7 @@ export class DataFolder {
   readonly wasOpen: boolean
   readonly comments: string
   readonly zookeeper: string
+  readonly cassandra: string
   readonly identity: FolderIdentity
   readonly #lock: Database.Database
   readonly #path: string
@@ -60,6 +63,7 @@ export class DataFolder {
     mkdirSync(join(path, 'logs'), { recursive: true, mode: 0o700 })
     this.comments = join(path, 'comments.db')
     this.zookeeper = join(path, 'zookeeper')
+    this.cassandra = join(path, 'cassandra')
     // A kernel lock, taken through SQLite: it disappears with its holder, however that ends.
     this.#lock = new Database(join(path, 'supervisor.lock'), { timeout: 0 })
     try {
@@ -120,6 +124,13 @@ export class DataFolder {
     } catch (cause) {
       throw new ConfigError(`--data: ${file}: ${(cause as Error).message}`, { cause })
     }
+  }
+
+  /** The file of the password for the folder's own Cassandra, made once. */
+  cassandraPasswordFile(): string {
+    const file = join(this.#path, 'cassandra-password')
+    if (!existsSync(file)) this.#replace('cassandra-password', `${newSecret()}\n`)
+    return file
   }
 
   /** Keeps a token that names an author, for whoever tries the cluster. @returns its path */

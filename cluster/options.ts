@@ -15,7 +15,8 @@ export interface Options {
   readonly port: number
   /** Absolute path. */
   readonly data: string
-  readonly store: 'sqlite'
+  /** Cassandra: that of STORE_URL, or one that the cluster starts. */
+  readonly store: 'sqlite' | 'cassandra'
   /** Servers of the ZooKeeper that the cluster starts. */
   readonly zookeepers: number
   /** HOST:PORT/chroot of a ZooKeeper that is running already; undefined: the cluster starts its own. */
@@ -37,7 +38,7 @@ const shape = z.object({
   edges: whole(1, 100),
   port: whole(0, 65_535),
   data: z.string().min(1, 'must be a folder').transform(path => resolve(path)),
-  store: z.literal('sqlite', 'must be sqlite'),
+  store: z.enum(['sqlite', 'cassandra'], 'must be sqlite or cassandra'),
   zookeepers: z.string().regex(/^[135]$/, 'must be 1, 3 or 5').transform(Number),
   zookeeper: zookeeperConnect.unwrap().optional(),
   restart: z.boolean(),
@@ -52,7 +53,7 @@ function command(): Command {
     .option('--edges <count>', 'edges: hold the viewers\' streams', '3')
     .option('--port <port>', 'public port; 0: any free port', '8080')
     .option('--data <folder>', 'folder for comments, logs, cluster.json and secrets', './data')
-    .option('--store <kind>', 'comment store: sqlite', 'sqlite')
+    .option('--store <kind>', 'comment store: sqlite, or cassandra: the one that STORE_URL names, else one that it starts', 'sqlite')
     .option('--zookeepers <count>', 'servers of the ZooKeeper that it starts: 1, 3 or 5', '1')
     .option('--zookeeper <host:port/chroot>', 'use this running ZooKeeper (default: start one)')
     .option('--no-restart', 'do not restart a part that dies')

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ClusterIdentity } from '../protocol/nodes.js'
@@ -6,11 +7,13 @@ import type { Credentials } from '../registry/zookeeper/credentials.js'
 import { ZkError } from '../registry/zookeeper/zk-error.js'
 import { ConfigError, readConfig } from '../runtime/config.js'
 import { urlOf } from '../runtime/variables.js'
+import { Cassandra } from './cassandra/member.js'
+import { unfitJava } from './cassandra/local-node.js'
 import { describe } from './description.js'
 import { Ensemble } from './ensemble.js'
 import type { DataFolder, Member } from './folder.js'
 import { Guard } from './guard.js'
-import { provideJars } from './jars.js'
+import { CASSANDRA, provideJars, ZOOKEEPER } from './jars.js'
 import { endLeftOver } from './left-over.js'
 import type { Options } from './options.js'
 import { Part, StartError } from './part.js'
@@ -22,7 +25,7 @@ type Role = 'gateway' | 'dispatcher' | 'edge'
 const ENTRY = fileURLToPath(new URL('../live-comments.js', import.meta.url))
 const LOOPBACK = '127.0.0.1'
 /** Time from the order to stop until each kind is killed: all are gone within 5 s. */
-const STOP_BY_MS = { gateways: 1_800, edges: 2_800, dispatchers: 3_800, zookeeper: 4_600 }
+const STOP_BY_MS = { gateways: 1_800, edges: 2_800, dispatchers: 3_800, servers: 4_600 }
 
 /** Starts, watches and stops the processes of one cluster. */
 export class Supervisor {
@@ -36,6 +39,8 @@ export class Supervisor {
   #cluster: ClusterIdentity
   /** Undefined where a ZooKeeper is used that runs already. */
   readonly #ensemble: Ensemble | undefined
+  /** Undefined where the store is a file, or a Cassandra that runs already. */
+  readonly #cassandra: Cassandra | undefined
   /** The parts' credentials for ZooKeeper: the environment's, and without them, for a ZooKeeper of its own, the folder's. */
   readonly #zookeeperEnv: Partial<Record<'ZOOKEEPER_AUTH' | 'ZOOKEEPER_AUTH_FILE', string | undefined>>
   /** The gateways' SHARE_PORT. */
@@ -56,6 +61,7 @@ export class Supervisor {
     const { ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE } = env
     this.#zookeeperEnv = zookeeper !== undefined || ZOOKEEPER_AUTH || ZOOKEEPER_AUTH_FILE ? { ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE } : { ZOOKEEPER_AUTH_FILE: folder.zookeeperAuthFile() }
     if (zookeeper === undefined) this.#ensemble = new Ensemble({ servers, folder: folder.zookeeper, chroot: folder.identity.chroot, ports: this.#ports, restart, say, changed: this.#changed })
+    if (options.store === 'cassandra' && !env['STORE_URL']) this.#cassandra = new Cassandra({ folder: folder.cassandra, password: readFileSync(folder.cassandraPasswordFile(), 'utf8').trim(), ports: this.#ports, restart, say, changed: this.#changed })
   }
 
   /** Starts everything and waits until every part is ready.
@@ -68,7 +74,8 @@ export class Supervisor {
     if (options.gateways > 1 && this.#sharePort === 'false') this.#say(`gateways     each has a port of its own${process.platform === 'linux' ? ': SHARE_PORT is false' : ', since only Linux spreads connections over processes that share one'}`)
     const leftOver = endLeftOver(this.#folder)
     if (leftOver > 0) this.#say(`killed ${leftOver} processes left over from a former run`)
-    await this.#startZooKeeper()
+    await this.#startServers()
+    if (this.#stopping) return undefined
     let { port } = options
     while (port === 0) {
       const free = await this.#ports.take(host)
@@ -87,7 +94,7 @@ export class Supervisor {
     return `${this.#env['PUBLIC_URL']?.replace(/\/+$/, '') || this.#parts.gateway[0]!.url}/`
   }
 
-  /** Stops gateways, edges, dispatchers and ZooKeeper, in that order. */
+  /** Stops gateways, edges, dispatchers, and then ZooKeeper and Cassandra. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#stopped.abort()
@@ -97,7 +104,7 @@ export class Supervisor {
     await Promise.all(gateway.map(part => part.stop(left(STOP_BY_MS.gateways))))
     await Promise.all(edge.map(part => part.stop(left(STOP_BY_MS.edges))))
     await Promise.all(dispatcher.map(part => part.stop(left(STOP_BY_MS.dispatchers))))
-    await this.#ensemble?.stop(left(STOP_BY_MS.zookeeper))
+    await Promise.all([this.#ensemble?.stop(left(STOP_BY_MS.servers)), this.#cassandra?.stop(left(STOP_BY_MS.servers))])
     this.#guard.close()
     this.#claim?.close()
     this.#folder.removeRecord()
@@ -108,6 +115,7 @@ export class Supervisor {
     this.#stopping = true
     for (const part of this.#all()) part.kill()
     this.#ensemble?.kill()
+    this.#cassandra?.kill()
     this.#folder.removeRecord()
   }
 
@@ -116,10 +124,15 @@ export class Supervisor {
     return this.#options.zookeeper ?? this.#ensemble!.connect
   }
 
-  async #startZooKeeper(): Promise<void> {
+  /** ZooKeeper and Cassandra, as far as they are the cluster's own. */
+  async #startServers(): Promise<void> {
     try {
-      if (this.#ensemble) await provideJars(this.#say, this.#stopped.signal)
-      await this.#ensemble?.start()
+      const lacksJava = this.#cassandra && unfitJava()
+      if (lacksJava !== undefined) throw new Error(lacksJava)
+      if (this.#ensemble) await provideJars(ZOOKEEPER, this.#say, this.#stopped.signal)
+      if (this.#cassandra) await provideJars(CASSANDRA, this.#say, this.#stopped.signal)
+      if (this.#stopping) return
+      await Promise.all([this.#ensemble?.start(), this.#cassandra?.start()])
     } catch (cause) {
       if (this.#stopping) return
       throw new StartError((cause as Error).message, 1)
@@ -184,7 +197,7 @@ export class Supervisor {
         PUBLIC_URL: role === 'gateway' ? this.#env['PUBLIC_URL'] : undefined, // of all gateways together
         TLS_REDIRECT_PORT: isAtGatewayPort ? this.#env['TLS_REDIRECT_PORT'] : undefined,
         ZOOKEEPER_CONNECT: this.zookeeperConnect,
-        STORE_URL: `${options.store}:${this.#folder.comments}`,
+        ...this.#storeEnv(),
       },
       url: port === undefined ? null : urlOf(reachable(host), port, this.#env['TLS_CERT_FILE'] ? 'https' : 'http'),
       internalUrl,
@@ -196,6 +209,13 @@ export class Supervisor {
     })
   }
 
+  /** A store of STORE_URL is named by the environment alone. */
+  #storeEnv(): NodeJS.ProcessEnv {
+    if (this.#options.store === 'sqlite') return { STORE_URL: `sqlite:${this.#folder.comments}` }
+    if (!this.#cassandra) return {}
+    return { STORE_URL: this.#cassandra.url!, STORE_PASSWORD_FILE: this.#folder.cassandraPasswordFile(), STORE_PASSWORD: undefined, STORE_CA_FILE: undefined }
+  }
+
   #all(): Part[] {
     return [...this.#parts.dispatcher, ...this.#parts.edge, ...this.#parts.gateway]
   }
@@ -203,12 +223,13 @@ export class Supervisor {
   readonly #changed = (): void => {
     const { gateway, dispatcher, edge } = this.#parts
     const zookeeper = this.#ensemble?.members ?? [{ id: 'zookeeper', pid: null, url: this.zookeeperConnect, internalUrl: null }]
-    this.#guard.protect([...zookeeper.flatMap(({ pid }) => pid ?? []), ...this.#all().flatMap(({ groups }) => groups)])
+    const cassandra = this.#cassandra && [this.#cassandra]
+    this.#guard.protect([...[...zookeeper, ...(cassandra ?? [])].flatMap(({ pid }) => pid ?? []), ...this.#all().flatMap(({ groups }) => groups)])
     const plain = ({ id, pid, url, internalUrl }: Member): Member => ({ id, pid, url, internalUrl })
     const { ZOOKEEPER_AUTH, ZOOKEEPER_AUTH_FILE: file } = this.#zookeeperEnv
     const zookeeperAuthFile = file && !ZOOKEEPER_AUTH ? relative(this.#options.data, resolve(file)) : undefined
     try {
-      this.#folder.writeRecord({ cluster: this.#cluster, zookeeperAuthFile, zookeeper: zookeeper.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
+      this.#folder.writeRecord({ cluster: this.#cluster, zookeeperAuthFile, zookeeper: zookeeper.map(plain), cassandra: cassandra?.map(plain), gateways: gateway.map(plain), dispatchers: dispatcher.map(plain), edges: edge.map(plain) })
     } catch (error) {
       this.#say(`cluster.json cannot be written: ${(error as Error).message}`) // a full disk stops no viewer
     }

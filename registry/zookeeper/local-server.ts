@@ -209,15 +209,16 @@ async function started(java: ChildProcess, isUp: () => Promise<boolean>, timeout
   }
 }
 
-async function end(pid: number, exited: Promise<ServerExit>): Promise<void> {
+export async function end(pid: number, exited: Promise<ServerExit>): Promise<void> {
   signal(pid, 'SIGTERM')
   const force = setTimeout(() => signal(pid, 'SIGKILL'), STOP_TIMEOUT_MS)
   await exited
   clearTimeout(force)
 }
 
-/** Ends the server that still runs on this folder. Another process that now has its pid is left alone. */
-async function endLeftOver(pidFile: string, config: string): Promise<void> {
+/** Ends the server that still runs on this folder. Another process that now has its pid is left alone.
+ * @param config a part of its command line that no other server has */
+export async function endLeftOver(pidFile: string, config: string): Promise<void> {
   let pid: number
   try {
     pid = Number(readFileSync(pidFile, 'utf8'))

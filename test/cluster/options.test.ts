@@ -34,6 +34,11 @@ t.test('every flag is read', async t => {
   })
 })
 
+t.test('the store is a file, or in Cassandra', async t => {
+  t.equal(readOptions(['--store', 'cassandra'])?.store, 'cassandra')
+  t.throws(() => readOptions(['--store', 'redis']), /^--store: must be sqlite or cassandra$/m)
+})
+
 t.test('how many servers a ZooKeeper of its own has is 1, 3 or 5, and nothing where another is named', async t => {
   t.equal(readOptions(['--zookeepers', '3'])?.zookeepers, 3)
   for (const count of ['0', '2', '7', 'three']) t.throws(() => readOptions(['--zookeepers', count]), /^--zookeepers: must be 1, 3 or 5$/m, count)

@@ -16,9 +16,12 @@ const units = new Map(
   }),
 )
 
+const parts = ['dispatcher', 'edge', 'gateway']
+
 t.test('every part has a unit, which runs it under the watchdog and starts it again for ever', async t => {
-  t.same([...units.keys()].sort(), ['dispatcher', 'edge', 'gateway'])
-  for (const [part, { settings }] of units) {
+  t.same([...units.keys()].sort(), [...parts, 'zookeeper'])
+  for (const part of parts) {
+    const { settings } = units.get(part)!
     t.match(settings, { ExecStart: `/usr/bin/node start.js watchdog ${part}`, Restart: 'always', StartLimitIntervalSec: '0', KillMode: 'mixed', EnvironmentFile: '-/etc/live-comments/%i.env' }, part)
     t.notOk('WatchdogSec' in settings, 'it notifies nobody')
     t.ok(['NoNewPrivileges', 'ProtectSystem', 'User'].every(name => name in settings), part)
@@ -26,7 +29,16 @@ t.test('every part has a unit, which runs it under the watchdog and starts it ag
 })
 
 t.test('a part is given as long to stop as in a container', async t => {
-  for (const [part, { settings }] of units) t.equal(`${settings['TimeoutStopSec']}s`, compose.services[`${part}-1`]!.stop_grace_period, part)
+  for (const part of parts) t.equal(`${units.get(part)!.settings['TimeoutStopSec']}s`, compose.services[`${part}-1`]!.stop_grace_period, part)
+})
+
+t.test('a ZooKeeper is run by the script of its image, as the server that its name says, and may write its own data alone', async t => {
+  const { settings } = units.get('zookeeper')!
+  t.match(settings, { ExecStart: '/bin/sh /opt/live-comments/deploy/zookeeper/start.sh', Restart: 'always', StateDirectory: 'live-comments-zookeeper', ProtectSystem: 'strict', NoNewPrivileges: 'true' })
+  const script = readFileSync(join(projectRoot, 'deploy', 'zookeeper', 'start.sh'), 'utf8')
+  const set = Array.from(readFileSync(units.get('zookeeper')!.file, 'utf8').matchAll(/(ZOOKEEPER_[A-Z]+)=/g), ([, name]) => name!)
+  t.same(new Set(set), new Set(['ZOOKEEPER_NUMBER', 'ZOOKEEPER_DATA', 'ZOOKEEPER_CLASSPATH', 'ZOOKEEPER_SERVERS']))
+  for (const name of set) t.match(script, `\${${name}`.slice(2))
 })
 
 t.test('what holds viewers has the descriptors for them', async t => {

@@ -32,6 +32,7 @@ const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
   [/^(TAP_TIMEOUT=\d+ )?node dist\/test\/\S+\.test\.js$/, 'a test, which is run anyway; references.test.ts sees that it is there'],
   [/^npm run registry -- store init /, 'needs a Cassandra: test/dispatcher/store/cassandra.long.test.ts makes a store'],
   [/^npm run registry -- restore /, 'replaces the store that all the others use: test/cli/store-copies.long.test.ts restores'],
+  [/^npm run registry -- store copy /, 'needs two stores: test/cli/copy.test.ts and test/cluster/cassandra.long.test.ts copy'],
   [/^npm run -s audit$/, 'asks a service outside: .ci/run does so'],
   [/^npm run (-s )?(build|lint)$/, 'ran before this, and would replace what runs'],
   [/^node dist\/test\/page\/pictures\.js$/, 'writes into docs/'],

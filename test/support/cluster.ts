@@ -84,8 +84,8 @@ export class Cluster extends Api {
   }
 
   members(): Member[] {
-    const { zookeeper, gateways, dispatchers, edges } = this.record()
-    return [...zookeeper, ...gateways, ...dispatchers, ...edges]
+    const { zookeeper, cassandra = [], gateways, dispatchers, edges } = this.record()
+    return [...zookeeper, ...cassandra, ...gateways, ...dispatchers, ...edges]
   }
 
   member(id: string): Member {

@@ -24,16 +24,16 @@ export interface Compose {
   readonly volumes: Readonly<Record<string, null>>
 }
 
-/** compose.yaml as Compose reads it. @param env what `${NAME}` stands for
+/** compose.yaml, or another, as Compose reads it. @param env what `${NAME}` stands for
  * @throws Error for a `${NAME:?why}` that is not in `env` */
-export function readCompose(env: Readonly<Record<string, string>>): Compose {
-  const compose = parse(readFileSync(join(projectRoot, 'compose.yaml'), 'utf8'), { merge: true }) as Compose
+export function readCompose(env: Readonly<Record<string, string>>, file = 'compose.yaml'): Compose {
+  const compose = parse(readFileSync(join(projectRoot, file), 'utf8'), { merge: true }) as Compose
   return JSON.parse(JSON.stringify(compose), (_, value: unknown) => (typeof value === 'string' ? interpolate(value, env) : value)) as Compose
 }
 
-/** The variables that compose.yaml takes from its caller. */
-export function composeVariables(): string[] {
-  const text = readFileSync(join(projectRoot, 'compose.yaml'), 'utf8')
+/** The variables that a compose file takes from its caller. */
+export function composeVariables(file = 'compose.yaml'): string[] {
+  const text = readFileSync(join(projectRoot, file), 'utf8')
   return [...new Set(Array.from(text.matchAll(/(?<!\$)\$\{(\w+)/g), ([, name]) => name!))]
 }
 
