@@ -18,12 +18,13 @@ import { million } from './million.js'
 import { placement } from './placement.js'
 import { post } from './post.js'
 import { relay } from './relay.js'
+import { registry } from './registry.js'
 import { profileTables } from './report/profile.js'
 import { Progress } from './report/progress.js'
 import { restart } from './restart.js'
 import { sweep } from './sweep.js'
 
-const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, idleCluster, post, history, restart, million, relay, placement, sweep, attack]
+const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, idleCluster, post, history, restart, million, relay, placement, registry, sweep, attack]
 
 /** Runs a benchmark and sets the exit status: 0; 1 if a run of ours lost, duplicated or misplaced a comment; 2 for wrong usage.
  * @param argv the arguments after `bench` */

@@ -6,8 +6,8 @@ import { Ports } from '../cluster/ports.js'
 import { ENTRY } from '../test/support/program.js'
 import { count, positive } from './arguments.js'
 import { numberOf, type Benchmark } from './benchmark.js'
-import { countAll, Crowd } from './load/crowd.js'
-import type { CrowdCount } from './load/crowd-worker.js'
+import { countAll, ManyViewers } from './load/many-viewers.js'
+import type { ManyViewersCount } from './load/many-viewers-worker.js'
 import { wallMs } from './load/schedule.js'
 import { streamRequest, type PostTarget, type StreamTarget } from './load/target.js'
 import { Histogram, quantiles, type Quantiles } from './measure/histogram.js'
@@ -87,11 +87,11 @@ export const million: Benchmark = {
   },
 }
 
-/** Gateways and crowds, one for the other, beside a cluster that has the rest. */
+/** Gateways and processes, one for the other, beside a cluster that has the rest. */
 class Audience implements AsyncDisposable {
   readonly #system: LiveSystem
   readonly #gateways: { readonly child: Child; readonly port: number }[] = []
-  readonly #crowds: Crowd[] = []
+  readonly #processes: ManyViewers[] = []
 
   constructor(system: LiveSystem) {
     this.#system = system
@@ -125,26 +125,26 @@ class Audience implements AsyncDisposable {
         })
         await child.listening(port)
         this.#gateways.push({ child, port })
-        this.#crowds.push(new Crowd())
+        this.#processes.push(new ManyViewers())
       })
       await Promise.all(some)
       progress.step(`starting ${counted(gateways, 'gateway')}`, this.#gateways.length / gateways)
     }
   }
 
-  async fill(wanted: number, joinsPerSecond: number, progress: Progress): Promise<{ count: CrowdCount; seconds: number; stoppedBy: string | undefined }> {
+  async fill(wanted: number, joinsPerSecond: number, progress: Progress): Promise<{ count: ManyViewersCount; seconds: number; stoppedBy: string | undefined }> {
     const { request, ready } = target(this.#system)
     const shares = this.#gateways.map((_, i) => Math.floor(wanted / this.gateways) + (i < wanted % this.gateways ? 1 : 0))
     const startAt = wallMs()
-    /** One after the other fills up, so that what stops it leaves whole crowds. */
+    /** One after the other fills up, so that what stops it leaves whole processes. */
     const atOnce = Math.max(1, Math.min(this.gateways, 8))
     let started = 0
     let last = { ready: 0, at: startAt }
     for (;;) {
-      const counts = await Promise.all(this.#crowds.slice(0, started).map(crowd => crowd.count()))
+      const counts = await Promise.all(this.#processes.slice(0, started).map(each => each.count()))
       const unfinished = counts.filter(({ ready }, i) => ready < shares[i]!).length
       for (let free = atOnce - unfinished; free > 0 && started < this.gateways; free--, started++) {
-        this.#crowds[started]!.connect({ host: '127.0.0.1', port: this.#gateways[started]!.port, request: request.replace('{video}', VIDEO), ready: ready!, viewers: shares[started]!, perSecond: joinsPerSecond / atOnce })
+        this.#processes[started]!.connect({ host: '127.0.0.1', port: this.#gateways[started]!.port, request: request.replace('{video}', VIDEO), ready: ready!, viewers: shares[started]!, perSecond: joinsPerSecond / atOnce })
       }
       const all = counts.reduce((sum, { ready }) => sum + ready, 0)
       const now = wallMs()
@@ -160,8 +160,8 @@ class Audience implements AsyncDisposable {
     }
   }
 
-  count(): Promise<CrowdCount> {
-    return countAll(this.#crowds)
+  count(): Promise<ManyViewersCount> {
+    return countAll(this.#processes)
   }
 
   async killFullestEdge(): Promise<void> {
@@ -181,7 +181,7 @@ class Audience implements AsyncDisposable {
       progress.step(`comment ${comment}`, have / viewers)
     }
     const used = this.#servers().reduce((sum, pid) => sum + Math.max(0, cpuSeconds(pid) - (before.get(pid) ?? 0)), 0)
-    return { number: comment, viewers, have, afterDeath, cpuSeconds: used, ...(await timesOf(this.#crowds, comment)) }
+    return { number: comment, viewers, have, afterDeath, cpuSeconds: used, ...(await timesOf(this.#processes, comment)) }
   }
 
   serverMemory(): number {
@@ -189,11 +189,11 @@ class Audience implements AsyncDisposable {
   }
 
   clientMemory(): number {
-    return this.#crowds.reduce((sum, { pid }) => sum + memoryBytes(pid), 0)
+    return this.#processes.reduce((sum, { pid }) => sum + memoryBytes(pid), 0)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#crowds.map(crowd => crowd.close()))
+    await Promise.all(this.#processes.map(each => each.close()))
     await Promise.all(this.#gateways.map(({ child }) => child.stop()))
   }
 
@@ -212,11 +212,11 @@ interface BareLoop {
 /** What a bare write loop needs for as many as one process holds. */
 async function bareLoop(viewers: number, progress: Progress): Promise<BareLoop> {
   await using bare = await startBare(0)
-  const crowd = new Crowd()
+  const each = new ManyViewers()
   try {
     const { host, port, request } = target(bare)
-    crowd.connect({ host, port, request, ready: 'text/event-stream', viewers, perSecond: 5_000 })
-    while ((await crowd.count()).ready < viewers) {
+    each.connect({ host, port, request, ready: 'text/event-stream', viewers, perSecond: 5_000 })
+    while ((await each.count()).ready < viewers) {
       progress.step('connecting viewers of a bare write loop')
       await sleep(POLL_MS)
     }
@@ -225,14 +225,14 @@ async function bareLoop(viewers: number, progress: Progress): Promise<BareLoop> 
     for (let i = 1; i <= BARE_COMMENTS; i++) {
       const cpuBefore = cpuSeconds(pid)
       await post(bare.posts[0]!, VIDEO, i)
-      while (((await crowd.count()).have[i - 1] ?? 0) < viewers) await sleep(POLL_MS)
-      const { lastMs } = await timesOf([crowd], i)
+      while (((await each.count()).have[i - 1] ?? 0) < viewers) await sleep(POLL_MS)
+      const { lastMs } = await timesOf([each], i)
       const deliveryUs = ((cpuSeconds(pid) - cpuBefore) / viewers) * 1e6
       if (lastMs < best.lastMs) best = { viewers, lastMs, deliveryUs }
     }
     return best
   } finally {
-    await crowd.close()
+    await each.close()
   }
 }
 
@@ -241,10 +241,10 @@ function target({ streams }: { readonly streams: readonly StreamTarget[] }): Str
   return first.ready === null ? { ...first, request: streamRequest('/stream') } : first
 }
 
-async function timesOf(crowds: readonly Crowd[], comment: number): Promise<{ ms: Quantiles | undefined; lastMs: number }> {
+async function timesOf(processes: readonly ManyViewers[], comment: number): Promise<{ ms: Quantiles | undefined; lastMs: number }> {
   const all = new Histogram()
   let lastMs = 0
-  for (const times of await Promise.all(crowds.map(crowd => crowd.times(comment)))) {
+  for (const times of await Promise.all(processes.map(each => each.times(comment)))) {
     all.add(times.histogram)
     lastMs = Math.max(lastMs, times.lastMs)
   }

@@ -55,11 +55,14 @@ function withWatcher<T>({ address, note }: Reading, watch: readonly Watched[], t
     if (address.isDefault) note(clusterLine(cluster, address))
     const watcher = new RegistryWatcher({ zk, clock: systemClock, log: pino({ level: 'silent' }), metrics: new Registry(), watch })
     try {
-      const deadline = performance.now() + LIMIT_MS
+      // As long as something comes: a large registry takes a while.
+      let deadline = performance.now() + LIMIT_MS
+      const stopListening = watcher.onChange(() => (deadline = performance.now() + LIMIT_MS))
       while (!watcher.loaded) {
         if (performance.now() > deadline) throw away(address, zk.session.trouble)
         await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
+      stopListening()
       for (const path of watcher.unreadable) note(`ignored: ${path} cannot be read with our credentials`)
       for (const path of watcher.rubbish) note(`ignored: ${path} was not written by a node of this software`)
       return await task(zk, watcher)

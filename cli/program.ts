@@ -30,10 +30,12 @@ import { postComment } from './gateway-client.js'
 import { withMeantCluster } from './meant-cluster.js'
 import { doneText, erasedText, Moderator, settingsText } from './moderate.js'
 import { nameCluster } from './name.js'
-import { dispatcherRows, dispatchersTable, edgeRows, edgesTable, gatewayRows, gatewaysTable } from './nodes.js'
+import { dispatcherRows, dispatchersTable, edgeRows, edgesText, gatewayRows, gatewaysTable } from './nodes.js'
 import { harmlessIn, harmlessJson, Misuse, type Output, type Surroundings } from './output.js'
 import { personToken, type PersonFlags } from './person-token.js'
 import { initializedText, initStore, parseReplication } from './init-store.js'
+import { planFor } from './plan/plan.js'
+import { planText } from './plan/text.js'
 import { restore, restoredText } from './restore.js'
 import { AUTHOR_TOKEN, dataFolder, INTERNAL_TOKEN, readFrom, runningCluster } from './running-cluster.js'
 import { secureText, withCredentials } from './secure.js'
@@ -42,7 +44,7 @@ import { adoptStore, stores, storesText } from './store.js'
 import { counted, number } from './table.js'
 import { actLine, commentLine, tail } from './tail.js'
 import { duration } from './token.js'
-import { oneVideo, videoRows, videosTable, videoTable } from './videos.js'
+import { oneVideo, VIDEOS_SHOWN, videosTable, videoTable, watchedVideos } from './videos.js'
 import { newsLine, watch } from './watch.js'
 import { zookeeperAddress, type ZookeeperAddress, type ZookeeperFlags } from './zookeeper-address.js'
 
@@ -118,18 +120,22 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     return withCaller(given || readFrom(data(), INTERNAL_TOKEN), INTERNAL_PROOF ?? (given ? 'prefer' : 'require'), task)
   }
 
-  command('edges', 'list the edges with their state, viewers and videos', '', '--json')
-    .action(async () => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesTable(rows, Date.now(), out.colour)))
+  command('edges', 'list the edges with their state, viewers and videos; of many, what sums them up', '', '--all', '--json')
+    .option('--all', 'every edge, however many they are, as --json has them')
+    .action(async ({ all = false }: { all?: boolean }) => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesText(rows, Date.now(), { all, colour: out.colour })))
   command('dispatchers', 'list the dispatchers with their state', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['dispatchers'], ({ view }) => dispatcherRows(view)), rows => dispatchersTable(rows, Date.now(), out.colour)))
   command('gateways', 'list the gateways with their state and viewers', '', '--json')
     .action(async () => print(await withRegistry(reading(), ['gateways'], ({ view }) => gatewayRows(view)), rows => gatewaysTable(rows, Date.now(), out.colour)))
-  command('videos', 'list the watched videos and the edges of their viewers, most watched first', '--top 10', '--edge edge-1 --json')
-    .option('--top <N>', 'only the first N', positive)
+  command('videos', 'list the most watched videos and the edges of their viewers', '--top 10', '--all', '--edge edge-1 --json')
+    .option('--top <N>', `only the first N (${VIDEOS_SHOWN} for people, all with --json)`, positive)
+    .option('--all', 'every video')
     .option('--edge <ID>', 'only videos that this edge holds', nodeId)
-    .action(async ({ top, edge: edgeId }: { top?: number; edge?: string }) =>
-      print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => videoRows(view, { top, edgeId })), rows => videosTable(rows, out.colour)),
-    )
+    .action(async ({ top, all, edge: edgeId }: { top?: number; all?: true; edge?: string }) => {
+      const most = top ?? (all || options().json ? Infinity : VIDEOS_SHOWN)
+      const found = await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => watchedVideos(view, { top: most, edgeId }))
+      await print(found.rows, rows => videosTable({ ...found, rows }, out.colour))
+    })
   command('video', 'show one video and the edges of its viewers', 'demo')
     .argument('<ID>', 'the video\'s id', videoId)
     .action(async (id: string) => print(await withRegistry(reading(), ['edges', 'holdings'], ({ view }) => oneVideo(view, id)), row => videoTable(row, out.colour)))
@@ -180,13 +186,26 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
     })
   command('doctor', 'examine the whole cluster; name each problem and what to do about it (exit status 1 if there is one)', '', '--json')
     .option(...tokenOption)
-    .action(async ({ token }: { token?: string }) => {
+    .option('--all', 'each finding, however many there are of a kind, as --json has them')
+    .action(async ({ token, all = false }: { token?: string; all?: boolean }) => {
       const where = address()
       const diagnosis = await calling(token, client => examine({ address: where, client, cluster: runningCluster(data()) }))
       if (where.isDefault) note(clusterLine(diagnosis.cluster ?? undefined, where))
-      await print(diagnosis, diagnosis => report(diagnosis, out.paint))
+      await print(diagnosis, diagnosis => report(diagnosis, out.paint, all))
       if (!diagnosis.healthy) out.status = 1
     })
+  command('plan', 'say how many processes, cores and bits a second a demand takes, from measured figures; asks no cluster', '--viewers 1000000 --rate 100', '--viewers 1000000 --rate 100 --core-hour 0.04 --gb-egress 0.05 --json')
+    .requiredOption('--viewers <N>', 'viewers at a time', positive)
+    .requiredOption('--rate <N>', 'comments a second, of all videos', amount)
+    .option('--videos <N>', 'videos that are watched at a time', positive, 1)
+    .option('--plain', 'viewers that do not accept gzip')
+    .option('--descriptors <N>', 'descriptors of a gateway', descriptors, 20_000)
+    .option('--core-hour <DOLLARS>', 'price of a core for an hour', amount)
+    .option('--gb-egress <DOLLARS>', 'price of a GB to the public', amount)
+    .option('--sources', 'also say where each figure was measured')
+    .action(async ({ viewers, rate, videos, plain, descriptors, coreHour, gbEgress, sources = false }: { viewers: number; rate: number; videos: number; plain?: true; descriptors: number; coreHour?: number; gbEgress?: number; sources?: boolean }) =>
+      print(planFor({ viewers, rate, videos, gzip: !plain, descriptors, coreHour, gbEgress }), plan => planText(plan, sources, out.colour)),
+    )
   command('backup', 'copy the store into a new file, while dispatchers use it, and check the copy', './backup.db', './backup-2.db --json')
     .argument('<FILE>', 'the new file')
     .option(...storeOption)
@@ -334,6 +353,16 @@ function httpUrl(text: string): string {
 
 function positive(text: string): number {
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.')
+  return Number(text)
+}
+
+function descriptors(text: string): number {
+  if (!/^[0-9]{4,8}$/.test(text) || Number(text) < 1_000) throw new InvalidArgumentError('It must be a whole number from 1,000 on.')
+  return Number(text)
+}
+
+function amount(text: string): number {
+  if (!/^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text)) throw new InvalidArgumentError('It must be a number, 0 or more.')
   return Number(text)
 }
 

@@ -31,6 +31,14 @@ export function counted(count: number, noun: string): string {
   return `${number(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
+const NAMED = 5
+
+/** The first of the names, and how many more there are. */
+export function named(names: readonly string[]): string {
+  const shown = names.slice(0, NAMED).join(', ')
+  return names.length > NAMED ? `${shown} and ${number(names.length - NAMED)} more` : shown
+}
+
 /** `3d 4h`, `2h 5m`, `12m 3s` or `9s`. A clock behind the node's counts as 0 s. */
 export function uptime(startedAt: number, now: number): string {
   const seconds = Math.max(0, Math.floor((now - startedAt) / 1000))

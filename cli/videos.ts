@@ -12,15 +12,38 @@ export interface VideoRow {
 }
 
 const EDGES_SHOWN = 4
+/** Videos that are listed where nobody says how many. */
+export const VIDEOS_SHOWN = 20
 
-/** The watched videos, most watched first. @param edgeId lists only this edge's videos
- * @throws Problem if there is no such edge */
-export function videoRows(view: View, { top, edgeId }: { top?: number; edgeId?: string }): VideoRow[] {
-  if (edgeId !== undefined && !view.edge(edgeId)) throw unknownEdge(edgeId)
-  const videoIds = edgeId === undefined ? view.videos() : view.holdingsOf(edgeId).keys()
-  const rows = Array.from(videoIds, videoId => videoRow(view, videoId))
-  return rows.sort((a, b) => b.viewers - a.viewers || (a.videoId < b.videoId ? -1 : 1)).slice(0, top)
+/** The watched videos, as far as they are asked for. */
+export interface Videos {
+  /** Most watched first. */
+  readonly rows: readonly VideoRow[]
+  /** Of all, those that are not asked for included. */
+  readonly videos: number
+  readonly viewers: number
 }
+
+/** @param top leaves out the less watched @param edgeId only this edge's videos @throws Problem if there is no such edge */
+export function watchedVideos(view: View, { top = Infinity, edgeId }: { top?: number; edgeId?: string }): Videos {
+  if (edgeId !== undefined && !view.edge(edgeId)) throw unknownEdge(edgeId)
+  let most: Watched[] = []
+  let [videos, viewers] = [0, 0]
+  for (const videoId of edgeId === undefined ? view.videos() : view.holdingsOf(edgeId).keys()) {
+    const watched = { videoId, viewers: view.viewersOf(videoId) }
+    videos++
+    viewers += watched.viewers
+    most.push(watched)
+    // A million videos are not sorted for the ten that are shown.
+    if (most.length > 2 * top + SORTED_AT_LEAST) most = most.sort(mostFirst).slice(0, top)
+  }
+  return { rows: most.sort(mostFirst).slice(0, top).map(({ videoId }) => videoRow(view, videoId)), videos, viewers }
+}
+
+type Watched = Pick<VideoRow, 'videoId' | 'viewers'>
+
+const SORTED_AT_LEAST = 1_000
+const mostFirst = (a: Watched, b: Watched): number => b.viewers - a.viewers || (a.videoId < b.videoId ? -1 : 1)
 
 /** @throws Problem if no edge holds it */
 export function oneVideo(view: View, videoId: VideoId): VideoRow {
@@ -33,11 +56,12 @@ export function unknownEdge(edgeId: string): Problem {
   return new Problem('NOT_FOUND', `there is no edge ${edgeId}; the command edges lists all of them`)
 }
 
-export function videosTable(rows: readonly VideoRow[], colour: boolean): string {
+export function videosTable({ rows, videos, viewers }: Videos, colour: boolean): string {
   if (rows.length === 0) return 'No video is watched.\n'
   const columns = [{ head: 'VIDEO' }, { head: 'VIEWERS', align: 'right' as const }, { head: 'EDGES' }]
-  const viewers = rows.reduce((sum, row) => sum + row.viewers, 0)
-  return `${table(columns, rows.map(row => [row.videoId, number(row.viewers), edgesOf(row)]), colour)}\n${counted(rows.length, 'video')}, ${counted(viewers, 'viewer')}\n`
+  const all = `${counted(videos, 'video')}, ${counted(viewers, 'viewer')}`
+  const left = rows.length < videos ? `; these are the most watched ${number(rows.length)}, videos --all lists all` : ''
+  return `${table(columns, rows.map(row => [row.videoId, number(row.viewers), edgesOf(row)]), colour)}\n${all}${left}\n`
 }
 
 export function videoTable({ videoId, viewers, edges }: VideoRow, colour: boolean): string {

@@ -55,7 +55,7 @@ export async function watch(zk: Zk, registry: RegistryWatcher, tell: (news: News
   for (const node of view.edges()) room.news({ kind: 'edge', id: node.id, node })
   for (const node of view.allDispatchers()) room.news({ kind: 'dispatcher', id: node.id, node })
   for (const node of view.gateways()) room.news({ kind: 'gateway', id: node.id, node })
-  for (const { id, instance } of view.edges()) room.news({ kind: 'holdings', id, holdings: { instance, videos: view.holdingsOf(id) } })
+  for (const { id, instance } of view.edges()) room.news({ kind: 'holdings', id, holdings: { instance, videos: new Map(view.holdingsOf(id)) } })
   registry.onChange(change => {
     for (const each of room.news(change)) tell(each)
   })

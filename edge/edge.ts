@@ -41,6 +41,8 @@ export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 
   readonly received?: ((comment: WireComment) => void) | undefined
   /** Announces the videos that are watched here, with their viewers. @returns the size of what was written, bytes */
   readonly announce: (videos: ReadonlyMap<VideoId, number>) => number
+  /** How many edges there are: the more, the longer it saves up what it announces. */
+  readonly edges?: (() => number) | undefined
   /** Optional hook: a room was ahead of the store, and has begun anew at `to`. */
   readonly onRestart?: ((videoId: VideoId, from: Cursor, to: Cursor) => void) | undefined
   /** Optional hook: no dispatcher has answered for a while, or one answers again. */
@@ -73,7 +75,7 @@ export class Edge {
   #draining = false
   #stopped = false
 
-  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, pieceBytes = PIECE_BYTES, received, announce, onStale = () => {}, onRestart = () => {} }: EdgeDeps) {
+  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, pieceBytes = PIECE_BYTES, received, announce, edges, onStale = () => {}, onRestart = () => {} }: EdgeDeps) {
     this.#clock = clock
     this.#metrics = metrics
     this.#view = view
@@ -88,7 +90,7 @@ export class Edge {
     })
     this.freshness = new Freshness({ clock, dispatchers: () => candidates(view), ping, changed: onStale })
     this.#syncs = new Syncs({ clock, owners: videoId => ownersOf(view, videoId), failover: this.#failover, answered: () => this.freshness.answered(), send, metrics, onPeerError })
-    this.#holdings = new HoldingsAnnouncements({ clock, read: () => this.subscriptions(), write: announce })
+    this.#holdings = new HoldingsAnnouncements({ clock, edges, read: () => this.subscriptions(), write: announce })
     this.#roomDeps = {
       clock,
       metrics,

@@ -2,6 +2,7 @@ import { EDGES, HOLDINGS, printHoldings } from '../protocol/nodes.js'
 import { Announcer } from '../registry/announcer.js'
 import { mayReplaceHoldings } from '../registry/claim.js'
 import { DrainWatch } from '../registry/drain-watch.js'
+import { EdgeCount } from '../registry/edge-count.js'
 import { entry } from '../registry/entry.js'
 import { startNode } from '../registry/start.js'
 import { openIdentity } from '../runtime/auth/open.js'
@@ -32,6 +33,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const { id, instance } = identity
   const auth = await openIdentity(config, systemClock, log)
   const metrics = new EdgeMetrics(live.metrics)
+  const edges = new EdgeCount({ zk })
 
   const part = new EdgePart({
     identity,
@@ -42,6 +44,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     client,
     metrics,
     capacity: config.EDGE_CAPACITY,
+    edges: () => edges.count,
     gzip: { level: config.EDGE_GZIP_LEVEL, minViewers: config.EDGE_GZIP_MIN_VIEWERS },
     received: log.isLevelEnabled('debug') ? ({ videoId, id }) => log.debug({ videoId, id: String(id) }, 'comment_received') : undefined,
     onStale: stale => (stale ? log.error('dispatchers_unreachable') : log.info('dispatchers_reached')),
@@ -104,6 +107,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 
   await live.stopping
   wish.close()
+  edges.close()
   await drain()
   await open.stopListening()
   await part.leave()

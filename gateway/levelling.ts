@@ -35,7 +35,7 @@ interface Load {
 }
 
 /** Which videos go from edges that have more than their fair share of all viewers to those that have less: whole videos, so that
- * a video stays together, in the order in which the edge announces them. Nothing, unless some edge is far from its share: an
+ * a video stays together, in the order of their ids, shorter ones first. Nothing, unless some edge is far from its share: an
  * edge that has come back, for example, which newcomers alone would fill in hours, since they join those who watch the same. */
 export function level(view: View, { videoShare, toleratedViewers, backedOff }: LevelRules): ReadonlyMap<VideoId, Move> {
   const moves = new Map<VideoId, Move>()
@@ -49,7 +49,9 @@ export function level(view: View, { videoShare, toleratedViewers, backedOff }: L
   const takers = loads.filter(({ surplus }) => surplus < 0).sort((a, b) => a.surplus - b.surplus || byId(a, b))
   let left = MOST_MOVED
   for (const giver of givers) {
-    for (const [videoId, viewers] of view.holdingsOf(giver.edge.id)) {
+    if (takers.length === 0 || left <= 0) break
+    // Each gateway's view has its own order.
+    for (const [videoId, viewers] of [...view.holdingsOf(giver.edge.id)].sort(byVideo)) {
       if (takers.length === 0 || left <= 0 || giver.surplus < 1) break
       // A video that is larger than what either side is off by would only change their places.
       if (viewers > Math.min(giver.surplus, left) || moves.has(videoId)) continue
@@ -67,6 +69,10 @@ export function level(view: View, { videoShare, toleratedViewers, backedOff }: L
 
 function sum(edges: readonly EdgeNode[], of: (edge: EdgeNode) => number): number {
   return edges.reduce((total, edge) => total + of(edge), 0)
+}
+
+function byVideo([a]: readonly [VideoId, number], [b]: readonly [VideoId, number]): number {
+  return a.length - b.length || (a < b ? -1 : 1)
 }
 
 function byId(a: Load, b: Load): number {

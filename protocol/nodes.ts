@@ -27,7 +27,12 @@ export const MAX_HELD_VIDEOS = 100_000
 /** Of an entry in JSON: three times what the longest URLs and names make. */
 const MAX_JSON_BYTES = 16 * 1024
 const INSTANCE = /^[\x20-\x7e]{1,64}$/
-const HOLDING = /^([A-Za-z0-9_-]{1,64}) ([0-9]{1,10})$/
+/** Of a number of viewers. */
+const MAX_DIGITS = 10
+const MAX_VIDEO_ID = 64
+const [LINE_FEED, SPACE, ZERO] = [10, 32, 48]
+/** By code: whether a video's id may contain that character. */
+const IN_VIDEO_ID = Uint8Array.from({ length: 256 }, (_, code) => Number(/[A-Za-z0-9_-]/.test(String.fromCharCode(code))))
 /** Of a list of holdings, inflated: that many of the longest lines, behind the longest instance. */
 const MAX_HOLDINGS_BYTES = 65 + MAX_HELD_VIDEOS * 76
 
@@ -147,22 +152,36 @@ export function printHoldings({ instance, videos }: Holdings): Buffer {
 /** @throws RubbishError if the bytes are not holdings, or more than an edge announces */
 export function parseHoldings(data: Buffer): Holdings {
   if (data.length > MAX_ZNODE_BYTES) throw tooLong(data, MAX_ZNODE_BYTES)
-  let text: string
+  let list: Buffer
   try {
-    text = inflateRawSync(data, { maxOutputLength: MAX_HOLDINGS_BYTES }).toString('latin1')
+    list = inflateRawSync(data, { maxOutputLength: MAX_HOLDINGS_BYTES })
   } catch (cause) {
     const isTooLong = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
     throw new RubbishError(isTooLong ? `inflates to more than ${MAX_HOLDINGS_BYTES} bytes` : 'not deflated', { cause })
   }
-  const [instance = '', ...lines] = text.split('\n', MAX_HELD_VIDEOS + 3)
-  if (!INSTANCE.test(instance) || lines.length > MAX_HELD_VIDEOS + 1 || lines.pop() !== '') throw new RubbishError('no instance, too many videos, or cut short')
+  const end = list.indexOf(LINE_FEED)
+  const instance = list.toString('latin1', 0, Math.max(0, end))
+  if (!INSTANCE.test(instance) || list.at(-1) !== LINE_FEED) throw new RubbishError('no instance, or cut short')
   const videos = new Map<VideoId, number>()
-  for (const line of lines) {
-    const match = HOLDING.exec(line)
-    if (!match || videos.has(match[1]!)) throw new RubbishError('not a line of holdings, or a video twice')
-    videos.set(match[1]!, Number(match[2]))
-  }
+  for (let at = end + 1; at < list.length; ) at = parseHolding(list, at, videos)
   return { instance, videos }
+}
+
+/** Adds the video whose line begins at `at`. Its id is a copy: a part of a long text would keep all of that text in memory for
+ * as long as the video is watched. @returns where the next line begins @throws RubbishError */
+function parseHolding(list: Buffer, at: number, videos: Map<VideoId, number>): number {
+  let i = at
+  while (IN_VIDEO_ID[list[i]!]) i++
+  const idEnd = i
+  let viewers = 0
+  for (i++; list[i]! >= ZERO && list[i]! < ZERO + 10; i++) viewers = 10 * viewers + list[i]! - ZERO
+  const digits = i - idEnd - 1
+  const isHolding = idEnd > at && idEnd - at <= MAX_VIDEO_ID && list[idEnd] === SPACE && digits > 0 && digits <= MAX_DIGITS && list[i] === LINE_FEED
+  const videoId = isHolding ? list.toString('latin1', at, idEnd) : ''
+  if (!isHolding || videos.has(videoId)) throw new RubbishError('not a line of holdings, or a video twice')
+  if (videos.size === MAX_HELD_VIDEOS) throw new RubbishError('too many videos')
+  videos.set(videoId, viewers)
+  return i + 1
 }
 
 function parse<T>(schema: z.ZodType<T>, data: Buffer): T {

@@ -23,10 +23,11 @@ export interface Subscription {
 interface Edge {
   /** Undefined while only its holdings are announced. */
   node: EdgeNode | undefined
-  /** Its holdings as they are in `#holders`: those of the node's own instance, or none. */
-  indexed: ReadonlyMap<VideoId, number>
-  /** As last announced. They are kept while the node is in view, also when their entry is gone. */
-  holdings: Holdings | undefined
+  /** As last announced. They are kept while the node is in view, also when their entry is gone. The map is the view's own
+   * and is changed in place: with a new one for each announcement, a third of a gateway's memory would be garbage. */
+  holdings: { readonly instance: string; readonly videos: Map<VideoId, number> } | undefined
+  /** Its holdings are in `#holders`: they are of the node's own instance. */
+  isIndexed: boolean
   /** The entry of the holdings is there now. */
   holdingsAnnounced: boolean
   /** When the node vanished, monotonic ms; undefined while it is announced. */
@@ -51,9 +52,9 @@ export class View {
   #edgeRing: HashRing | undefined
   readonly #dispatchers = new Map<string, Dispatcher>()
   readonly #gateways = new Map<string, GatewayNode>()
-  /** videoId → the edges that hold it, with their viewers. Nearly every video is on one edge, so that a Map for each would
-   * take more memory than all the rest. */
-  readonly #holders = new Map<VideoId, { edge: Edge; viewers: number }[]>()
+  /** videoId → the edges that hold it; their viewers are in the edges' own holdings. Nearly every video is on one edge: a list
+   * for each would take more memory than all the rest. */
+  readonly #holders = new Map<VideoId, Edge | Edge[]>()
 
   edge(id: string): EdgeNode | undefined {
     return this.#edges.get(id)?.node
@@ -71,9 +72,10 @@ export class View {
     for (const id of this.#edgeRing.from(key)) yield this.#edges.get(id)!.node!
   }
 
-  /** The videos that an edge says it holds, with their viewers. */
+  /** The videos that an edge says it holds, with their viewers, in no certain order: as they are now, and as they change later. */
   holdingsOf(edgeId: string): ReadonlyMap<VideoId, number> {
-    return this.#edges.get(edgeId)?.indexed ?? NO_VIDEOS
+    const edge = this.#edges.get(edgeId)
+    return edge?.isIndexed ? edge.holdings!.videos : NO_VIDEOS
   }
 
   /** Dispatchers that take work: they are announced or linger, and do not drain. */
@@ -97,13 +99,14 @@ export class View {
 
   subscriptionsOf(videoId: VideoId): Subscription[] {
     const holders = this.#holders.get(videoId)
-    return holders ? holders.map(({ edge, viewers }) => ({ edge: edge.node!, viewers })) : []
+    if (holders === undefined) return []
+    return Array.isArray(holders) ? holders.map(edge => subscription(edge, videoId)) : [subscription(holders, videoId)]
   }
 
   viewersOf(videoId: VideoId): number {
-    let viewers = 0
-    for (const holder of this.#holders.get(videoId) ?? []) viewers += holder.viewers
-    return viewers
+    const holders = this.#holders.get(videoId)
+    if (holders === undefined) return 0
+    return Array.isArray(holders) ? holders.reduce((sum, edge) => sum + viewersOn(edge, videoId), 0) : viewersOn(holders, videoId)
   }
 
   /** Every video that an edge in view holds. */
@@ -186,8 +189,10 @@ export class View {
     const edge = this.#edges.get(id)
     if (holdings) {
       const kept = edge ?? this.#newEdge(id)
-      kept.holdings = holdings
       kept.holdingsAnnounced = true
+      if (kept.holdings?.instance === holdings.instance) return this.#patch(kept, holdings.videos)
+      this.#unindex(kept)
+      kept.holdings = { instance: holdings.instance, videos: new Map(holdings.videos) }
       this.#index(kept)
     } else if (edge) {
       edge.holdingsAnnounced = false
@@ -203,7 +208,7 @@ export class View {
   }
 
   #newEdge(id: string): Edge {
-    const edge: Edge = { node: undefined, indexed: NO_VIDEOS, holdings: undefined, holdingsAnnounced: false, vanishedAt: undefined }
+    const edge: Edge = { node: undefined, holdings: undefined, isIndexed: false, holdingsAnnounced: false, vanishedAt: undefined }
     this.#edges.set(id, edge)
     return edge
   }
@@ -218,26 +223,57 @@ export class View {
     if (!edge.holdingsAnnounced) this.#edges.delete(id)
   }
 
-  /** Brings `#holders` up to date with the edge's holdings, where they have changed. */
+  /** Puts the edge's holdings into `#holders`, or takes them out, where its node has changed. */
   #index(edge: Edge): void {
-    const next = edge.node && edge.holdings?.instance === edge.node.instance ? edge.holdings.videos : NO_VIDEOS
-    if (next === edge.indexed) return
-    for (const videoId of edge.indexed.keys()) if (!next.has(videoId)) this.#setHolder(videoId, edge, undefined)
-    for (const [videoId, viewers] of next) if (edge.indexed.get(videoId) !== viewers) this.#setHolder(videoId, edge, viewers)
-    edge.indexed = next
+    if (!edge.holdings || edge.holdings.instance !== edge.node?.instance) return this.#unindex(edge)
+    if (edge.isIndexed) return
+    edge.isIndexed = true
+    for (const videoId of edge.holdings.videos.keys()) this.#addHolder(videoId, edge)
   }
 
-  #setHolder(videoId: VideoId, edge: Edge, viewers: number | undefined): void {
-    const holders = this.#holders.get(videoId)
-    const holder = holders?.find(each => each.edge === edge)
-    if (viewers === undefined) {
-      if (!holders || !holder) return
-      if (holders.length === 1) this.#holders.delete(videoId)
-      else holders.splice(holders.indexOf(holder), 1)
-    } else if (holder) holder.viewers = viewers
-    else if (holders) holders.push({ edge, viewers })
-    else this.#holders.set(videoId, [{ edge, viewers }])
+  #unindex(edge: Edge): void {
+    if (!edge.isIndexed) return
+    edge.isIndexed = false
+    for (const videoId of edge.holdings!.videos.keys()) this.#removeHolder(videoId, edge)
   }
+
+  /** Brings the edge's holdings up to date with a later list of the same instance. */
+  #patch(edge: Edge, next: ReadonlyMap<VideoId, number>): void {
+    const { videos } = edge.holdings!
+    for (const [videoId, viewers] of next) {
+      const known = videos.get(videoId)
+      if (known === viewers) continue
+      videos.set(videoId, viewers)
+      if (known === undefined && edge.isIndexed) this.#addHolder(videoId, edge)
+    }
+    if (videos.size === next.size) return
+    for (const videoId of videos.keys()) {
+      if (next.has(videoId)) continue
+      videos.delete(videoId)
+      if (edge.isIndexed) this.#removeHolder(videoId, edge)
+    }
+  }
+
+  #addHolder(videoId: VideoId, edge: Edge): void {
+    const holders = this.#holders.get(videoId)
+    if (Array.isArray(holders)) holders.push(edge)
+    else this.#holders.set(videoId, holders ? [holders, edge] : edge)
+  }
+
+  #removeHolder(videoId: VideoId, edge: Edge): void {
+    const holders = this.#holders.get(videoId)
+    if (!Array.isArray(holders)) this.#holders.delete(videoId)
+    else if (holders.length === 2) this.#holders.set(videoId, holders.find(each => each !== edge)!)
+    else holders.splice(holders.indexOf(edge), 1)
+  }
+}
+
+function subscription(edge: Edge, videoId: VideoId): Subscription {
+  return { edge: edge.node!, viewers: viewersOn(edge, videoId) }
+}
+
+function viewersOn(edge: Edge, videoId: VideoId): number {
+  return edge.holdings!.videos.get(videoId)!
 }
 
 /** What a Failover asks the view about its peers, and tells it. @param find the peer of that id in the view */

@@ -34,4 +34,6 @@ run restart restart
 run attack attack
 run many many
 run placement placement
+run registry registry
+run registry-ensemble registry --edges 1000 --zookeepers 3
 run sweep sweep

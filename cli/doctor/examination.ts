@@ -132,7 +132,7 @@ async function lookAtNodes(zk: Zk, { address, client }: ExaminationOptions, clus
       // One that does not answer is not asked for more.
       return { findings: judgeNode(node, asked, edges.length), store: node.kind === 'dispatcher' && 'answers' in asked ? await askStore(client, node) : undefined }
     }),
-    inParallel(edges, edge => drift(zk, client, edge)),
+    drift(zk, client, edges),
   ])
   const count = (kind: Expected['kind']) => nodes.filter(node => node.kind === kind).length
   return {
@@ -142,7 +142,7 @@ async function lookAtNodes(zk: Zk, { address, client }: ExaminationOptions, clus
       ...judgeVersions(znodes),
       ...judgeCluster(znodes, cluster),
       ...answered.flatMap(({ findings }) => findings),
-      ...drifted.flat(),
+      ...drifted,
       ...judgeStores(answered.flatMap(({ store }) => store ?? [])),
     ],
     asked: { gateways: count('gateway'), dispatchers: count('dispatcher'), edges: count('edge') },

@@ -18,7 +18,9 @@ export interface ChildrenCacheOptions {
   readonly onSet?: (name: string, entry: Entry, previous: Entry | undefined) => void
   /** A child is gone. */
   readonly onDelete?: (name: string, previous: Entry) => void
-  /** Nothing is left to read: after the first reading, and again after every change and every reconnect. */
+  /** All that was to be read when the list was last read has been: after the first reading, after every change of the list and
+   * every reconnect, and once what failed has been read. What changes meanwhile is not waited for: where something always does,
+   * that would never end. */
   readonly onSynced?: () => void
   /** A read has failed: the entries may be out of date until `onSynced`. Called at each try. */
   readonly onBehind?: () => void
@@ -64,6 +66,12 @@ export class ChildrenCache {
   #unlisted = true
   /** Children whose data is to be read if it has changed, though no watch said so. */
   readonly #unchecked = new Set<string>()
+  /** Names whose data is being read. */
+  readonly #underWay = new Set<string>()
+  /** Names that are to be read before the cache is synced. */
+  #owed = new Set<string>()
+  /** The list is being read. */
+  #listing = false
   /** Children that we may not read; `undefined` is the list. */
   readonly #refused = new Set<string | undefined>()
   #refusedTimer: NodeJS.Timeout | undefined
@@ -87,7 +95,7 @@ export class ChildrenCache {
     this.#pump()
   }
 
-  /** Everything is read and ZooKeeper is connected: the entries are what the server had a moment ago. */
+  /** Everything has been read since ZooKeeper was connected, and it still is: the entries are what the server had a moment ago. */
   get synced(): boolean {
     return this.#synced && this.#options.zk.connected
   }
@@ -130,7 +138,6 @@ export class ChildrenCache {
     const name = path.slice(this.#prefix.length)
     if (!this.#names.has(name)) return
     this.#unread.add(name)
-    this.#synced = false
     this.#pump()
   }
 
@@ -146,8 +153,8 @@ export class ChildrenCache {
     }
     this.#start(this.#unread, name => this.#readChild(name))
     this.#start(this.#unchecked, name => this.#checkChild(name))
-    const idle = this.#reading === 0 && !this.#unlisted && this.#unread.size === 0 && !this.#refused.has(undefined)
-    if (!idle) return
+    const isComplete = !this.#unlisted && !this.#listing && this.#owed.size === 0 && !this.#refused.has(undefined)
+    if (!isComplete) return
     if (this.#refused.size === 0) this.#refusedMs = REFUSED_RETRY_MS.first
     if (this.#synced) return
     this.#synced = true
@@ -161,7 +168,11 @@ export class ChildrenCache {
       due.delete(name)
       void this.#read(
         () => read(name),
-        () => this.#names.has(name) && due.add(name),
+        () => {
+          if (!this.#names.has(name)) return
+          due.add(name)
+          this.#owed.add(name)
+        },
       )
     }
   }
@@ -198,11 +209,13 @@ export class ChildrenCache {
   }
 
   async #readList(): Promise<void> {
-    const names = await this.#namesNow()
+    this.#listing = true
+    const names = await this.#namesNow().finally(() => (this.#listing = false))
     if (!names || this.#closed) return
     for (const name of this.#names) if (!names.has(name)) this.#drop(name)
     for (const name of names) if (!this.#names.has(name)) this.#unread.add(name)
     this.#names = names
+    this.#owed = new Set([...this.#unread, ...this.#underWay])
   }
 
   /** Undefined when we may not read it, and when the parent was made between the two looks at it: the list is then due
@@ -233,8 +246,10 @@ export class ChildrenCache {
   }
 
   async #readChild(name: string): Promise<void> {
+    this.#underWay.add(name)
     try {
       const entry = await this.#options.zk.getData(this.#prefix + name, this.#onChild)
+      this.#owed.delete(name)
       if (this.#closed || !this.#names.has(name)) return
       const previous = this.#entries.get(name)
       if (previous?.stat.mzxid === entry.stat.mzxid && previous.stat.czxid === entry.stat.czxid) return
@@ -246,22 +261,25 @@ export class ChildrenCache {
       // Gone, and perhaps made again since: the list decides.
       if (!this.#closed) this.#drop(name)
       this.#unlisted = true
+    } finally {
+      this.#underWay.delete(name)
     }
   }
 
   /** Reads the child only if it has changed: what is read here is short. */
   async #checkChild(name: string): Promise<void> {
     const stat = await this.#options.zk.exists(this.#prefix + name, this.#onChild)
+    this.#owed.delete(name)
     const known = this.#entries.get(name)?.stat
     if (stat?.mzxid === known?.mzxid && stat?.czxid === known?.czxid) return
     this.#unread.add(name)
-    this.#synced = false
   }
 
   /** Keeps what was read before, and does not count as a read that waits: one unreadable child must not keep the others from
    * being synced. */
   #refuse(name: string | undefined): void {
     this.#refused.add(name)
+    if (name !== undefined) this.#owed.delete(name)
     this.#options.onRefused?.(name)
     if (this.#closed || this.#refusedTimer) return
     this.#refusedTimer = setTimeout(this.#retryRefused, this.#refusedMs).unref()
@@ -282,6 +300,7 @@ export class ChildrenCache {
     this.#names.delete(name)
     this.#unread.delete(name)
     this.#unchecked.delete(name)
+    this.#owed.delete(name)
     const previous = this.#entries.get(name)
     if (!previous) return
     this.#entries.delete(name)

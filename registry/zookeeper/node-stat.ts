@@ -12,6 +12,8 @@ export interface NodeStat {
   readonly modifiedAt: number
   /** Session that the node ends with; 0 for a persistent node. */
   readonly ephemeralOwner: bigint
+  /** Number of its children. */
+  readonly children: number
 }
 
 export function nodeStatOf(stat: Stat): NodeStat {
@@ -21,5 +23,6 @@ export function nodeStatOf(stat: Stat): NodeStat {
     version: stat.version,
     modifiedAt: Number(stat.mtime.readBigInt64BE(0)),
     ephemeralOwner: stat.ephemeralOwner.readBigInt64BE(0),
+    children: stat.numChildren,
   }
 }

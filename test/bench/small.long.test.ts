@@ -44,3 +44,17 @@ t.test('every viewer of one video gets each comment, once and in order, also whe
   t.match(runs, [{ viewers: 60, gateways: 1, lost: 0, misplaced: 0, deliveries: [{ have: 60 }, { have: 60, afterDeath: true }, { have: 60 }], bare: { viewers: 60, lastMs: Number } }])
   t.match(stdout, /2, just after its edge was killed +all 60 [^]*No stream was cut off; nothing came twice or out of order/)
 })
+
+t.test('the registry is measured with a few edges, whose changes a gateway\'s and a dispatcher\'s view show', async t => {
+  const { stdout, runs } = await bench<{ videos: number; viewers: number; writesPerSecond: number; readBytesPerSecond: number; staleMs: Record<string, { p50: number }>; placementMs: { p50: number }; complete: boolean }>(t, 'registry', '--edges', '3', '--videos', '300', '--stay', '20', '--duration', '11')
+  t.match(stdout, /^ *edges +videos[^]*\n +3 /m)
+  t.equal(runs.length, 1)
+  for (const run of runs) {
+    t.ok(run.complete)
+    t.ok(Math.abs(run.videos - 300) < 75, `${run.videos} videos`)
+    t.ok(run.viewers > run.videos)
+    t.ok(run.writesPerSecond > 1 && run.readBytesPerSecond > 100, `${run.writesPerSecond} writes/s, ${run.readBytesPerSecond} bytes/s`)
+    for (const { p50 } of Object.values(run.staleMs)) t.ok(p50 > 0 && p50 < 2_000, `${p50} ms`)
+    t.ok(run.placementMs.p50 < 5)
+  }
+})

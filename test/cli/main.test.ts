@@ -131,10 +131,13 @@ t.test('10,000 videos are listed, and a reader that has seen enough ends it quie
   const { zk, run: ask, connect } = await cluster(t)
   for (const edge of [0, 1, 2]) await addEdge(zk, `edge-${edge}`, Object.fromEntries(Array.from({ length: 3_334 }, (_, i) => [`video-${i * 3 + edge}`, i % 97])))
   t.equal((JSON.parse((await ask('videos', '--json')).stdout) as unknown[]).length, 10_002)
-  const { stdout } = await ask('videos')
+  const { stdout } = await ask('videos', '--all')
   t.equal(stdout.split('\n').length, 10_002 + 4)
+  const { stdout: few } = await ask('videos')
+  t.equal(few.split('\n').length, 20 + 4)
+  t.match(few, /^10,002 videos, [\d,]+ viewers; these are the most watched 20, videos --all lists all$/m)
 
-  for (const flags of [[], ['--json']]) {
+  for (const flags of [['--all'], ['--json']]) {
     const child = start(['videos', ...flags, '--zookeeper', connect], t.testdir())
     const stderr: Buffer[] = []
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
@@ -207,7 +210,7 @@ t.test('with --json every command says why it fails in one line of JSON on stder
   t.same(codes, {
     edges: away, dispatchers: away, gateways: away, videos: away, video: away, watch: away, drain: away, undrain: away, secure: away, name: away, expect: away, store: away,
     pin: away, delete: away, settings: away, ban: away, unban: away, erase: away,
-    restore: '1 NO_BACKUP', backup: '2 BAD_USAGE', doctor: '1 none', tail: gateway, post: gateway, export: gateway, completion: '2 BAD_USAGE',
+    restore: '1 NO_BACKUP', backup: '2 BAD_USAGE', doctor: '1 none', plan: '2 BAD_USAGE', tail: gateway, post: gateway, export: gateway, completion: '2 BAD_USAGE',
   })
   t.match(await operate(['edges', '--json', ...nowhere.slice(2)], place), { status: 1, stderr: /^\{"error":\{"code":"NO_CLUSTER","message":"no local cluster runs on / })
 })

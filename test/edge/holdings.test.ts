@@ -3,12 +3,13 @@ import t from 'tap'
 import { HoldingsAnnouncements } from '../../edge/holdings.js'
 import { FakeClock } from '../support/fake-clock.js'
 
-function announcing(bytes = 200) {
+function announcing(bytes = 200, edges = 1) {
   const clock = new FakeClock()
   const held = new Map<string, number>()
   const writes: { at: number; videos: ReadonlyMap<string, number> }[] = []
   const announcements = new HoldingsAnnouncements({
     clock,
+    edges: () => edges,
     read: () => new Map(Array.from(held).filter(([, viewers]) => viewers > 0)),
     write(videos) {
       writes.push({ at: clock.now(), videos })
@@ -47,6 +48,28 @@ t.test('the interval stretches with the list, up to 1 s', async t => {
     set('b', 1)
     await clock.advance(2000)
     t.same(times(), [20, 20 + interval])
+  }
+})
+
+t.test('of many edges each has its share: what was saved up is announced at once, and then it waits, up to 4 s', async t => {
+  for (const [edges, share] of [[1, 50], [100, 400], [1_000, 4_000], [10_000, 4_000]] as const) {
+    const { clock, writes, set, times } = announcing(0, edges)
+    let i = 0
+    const until = async (at: number) => {
+      for (; clock.now() < at; await clock.advance(10)) set(`v${i++}`, 1)
+    }
+    await until(60_000)
+    t.same(times().slice(0, 3), [20, 70, 120], `${edges} edges`)
+    const later = times().slice(5)
+    const between = later.slice(1).map((at, i) => at - later[i]!)
+    t.ok(between.every(ms => Math.abs(ms - share) <= 20), `${edges} edges: ${between.slice(0, 5).join()}`)
+    await clock.advance(5_000)
+    t.equal(writes.at(-1)!.videos.size, i, 'all of it in the end')
+    await clock.advance(15_000)
+    const quiet = clock.now()
+    set('late', 1)
+    await clock.advance(50)
+    t.equal(times().at(-1), quiet + 20, 'after some quiet')
   }
 })
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { deflateRawSync } from 'node:zlib'
 import t from 'tap'
@@ -84,6 +86,21 @@ t.test('a list that inflates to more than an edge announces is rubbish, and cost
   const since = performance.now()
   for (const [what, bomb] of Object.entries(bombs)) t.throws(() => parseHoldings(bomb), { name: 'RubbishError' }, what)
   t.ok(performance.now() - since < 3_000, `${Math.round(performance.now() - since)} ms in all`)
+})
+
+t.test('an id keeps nothing of its list in memory, which others of the list leave sooner', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const list = printHoldings({ instance: 'i1', videos: new Map(Array.from({ length: 10_000 }, (_, i) => [`video-of-some-length-${i}`, 1])) })
+  const used = () => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const before = used()
+  const kept = Array.from({ length: 50 }, () => parseHoldings(list).videos.keys().next().value)
+  const grown = used() - before
+  t.equal(kept.length, 50)
+  t.ok(grown < 2_000_000, `${grown} bytes for 50 ids, of lists of 270,000 each`)
 })
 
 t.test('what no entry in JSON can be is rubbish, before it is read', async t => {

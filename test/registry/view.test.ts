@@ -91,6 +91,18 @@ t.test('a draining dispatcher takes no work but is still there', async t => {
   t.same([...view.allDispatchers()], [])
 })
 
+t.test('a list that is announced is not the view\'s: it stays as it was while the view goes on', async t => {
+  const view = new View()
+  const first = holdings('i1', { v: 3, w: 1 })
+  view.apply(setEdge(edgeNode('e1')), 0)
+  view.apply(setHoldings('e1', first), 0)
+  const held = view.holdingsOf('e1')
+  view.apply(setHoldings('e1', holdings('i1', { w: 2, x: 1 })), 0)
+  t.same([...first.videos], [['v', 3], ['w', 1]])
+  t.same([...held].sort(), [['w', 2], ['x', 1]], 'what the view shows is current')
+  t.same([...view.videos()].sort(), ['w', 'x'])
+})
+
 /** The view done the slow, plain way. */
 class Model {
   readonly nodes = new Map<string, { node: EdgeNode | DispatcherNode; vanishedAt: number | undefined }>()

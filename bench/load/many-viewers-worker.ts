@@ -3,15 +3,15 @@ import { Histogram } from '../measure/histogram.js'
 import { wallMs } from './schedule.js'
 import { receivingSocket } from './receiving-socket.js'
 
-/** A process of viewers of one video, as many as its descriptors allow: see Crowd. It keeps four bytes of each viewer besides its
+/** A process of viewers of one video, as many as its descriptors allow: see ManyViewers. It keeps four bytes of each viewer besides its
  * socket. A comment's content begins with `#number@sent;`, and each viewer must get 1, 2, 3 … in this order. */
 
-export type CrowdOrder =
+export type ManyViewersOrder =
   | { readonly kind: 'connect'; readonly host: string; readonly port: number; readonly request: string; readonly ready: string; readonly viewers: number; readonly perSecond: number }
   | { readonly kind: 'count' }
   | { readonly kind: 'times'; readonly number: number }
 
-export interface CrowdCount {
+export interface ManyViewersCount {
   readonly ready: number
   /** Streams that ended before they were ready, and were opened again. */
   readonly turnedAway: number
@@ -24,7 +24,7 @@ export interface CrowdCount {
 }
 
 /** When the viewers of this process got a comment, ms after it was sent. */
-export interface CrowdTimes {
+export interface ManyViewersTimes {
   readonly counts: readonly number[]
   readonly lastMs: number
 }
@@ -35,7 +35,7 @@ const TICK_MS = 20
 const AGAIN_MS = 1_000
 const JOINING = -1
 
-let order: Extract<CrowdOrder, { kind: 'connect' }> | undefined
+let order: Extract<ManyViewersOrder, { kind: 'connect' }> | undefined
 /** The newest comment of each viewer; JOINING until it is ready. */
 let newest = new Int32Array()
 /** What came of a viewer's block that is not whole. */
@@ -48,17 +48,17 @@ let connecting = 0
 const have: number[] = []
 const times = new Map<number, { readonly histogram: Histogram; lastMs: number }>()
 
-process.on('message', (message: CrowdOrder) => {
+process.on('message', (message: ManyViewersOrder) => {
   switch (message.kind) {
     case 'connect':
       order = message
       newest = new Int32Array(message.viewers).fill(JOINING)
       return openAll(message)
     case 'count':
-      return void process.send!({ ready, turnedAway, lost, misplaced, have } satisfies CrowdCount)
+      return void process.send!({ ready, turnedAway, lost, misplaced, have } satisfies ManyViewersCount)
     case 'times': {
       const known = times.get(message.number)
-      return void process.send!({ counts: Array.from(known?.histogram.counts ?? []), lastMs: known?.lastMs ?? 0 } satisfies CrowdTimes)
+      return void process.send!({ counts: Array.from(known?.histogram.counts ?? []), lastMs: known?.lastMs ?? 0 } satisfies ManyViewersTimes)
     }
   }
 })

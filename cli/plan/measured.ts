@@ -1,0 +1,44 @@
+/** What `plan` counts with: every figure that is not an operator's own, with where it was measured or is set. Machines differ: a
+ * core here is one of two of a shared virtual machine. `test/cli/plan.test.ts` checks that each source exists. */
+export interface Measured {
+  readonly value: number
+  /** A file of this repository, and what of it. */
+  readonly source: string
+}
+
+const figure = (value: number, source: string): Measured => ({ value, source })
+
+export const MEASURED = {
+  /** Processor of one write of events to a viewer, µs. */
+  writeMicroseconds: figure(9.7, 'bench/results/sweep.json: 14.48 s of the edge for 10,000 viewers × 10 comments/s × 15 s; with ten comments a write 8.0 (public.json, the gateway)'),
+  /** Processor of a viewer to whom nothing is written, µs a second. */
+  idleMicroseconds: figure(2.4, 'bench/results/idle-gateway.json: gateway and edge together'),
+  /** Most writes a second to one viewer: comments gather for 0.1 s under load. */
+  writesPerSecond: figure(10, 'bench/results/public.json: flushIntervalMs 100'),
+  /** Descriptors of a gateway, and those that it keeps from viewers. */
+  descriptors: figure(20_000, 'docs/operators.md: a gateway needs viewers + 875; 20,000 was the limit here'),
+  ownDescriptors: figure(875, 'docs/operators.md: Descriptors'),
+  /** An edge's own work for each comment of each video that it holds, µs. */
+  edgeCommentMicroseconds: figure(354, 'bench/results/many.json: 6.76 s of the edge for 15,000 comments, without their 150,000 writes'),
+  /** An edge takes so many viewers unless it is told otherwise, and so many of one video. */
+  edgeCapacity: figure(15_000, 'edge/config.ts: EDGE_CAPACITY'),
+  videoShare: figure(10_000, 'gateway/config.ts: EDGE_VIDEO_SHARE'),
+  /** Videos that an edge can announce with room to spare. */
+  edgeVideos: figure(20_000, 'test/protocol/nodes.test.ts: 20,000 ids take 0.4 of the 1 MB of a znode'),
+  /** Posts a second of one dispatcher, at half a core. */
+  dispatcherPosts: figure(7_123, 'bench/results/post.json: one dispatcher on one SQLite file, 0.52 of a core'),
+  /** Processor of one comment for one edge that holds its video, µs. */
+  batchMicroseconds: figure(450, 'bench/results/many.json: 8.79 s of the dispatcher for 15,000 comments, each to one edge, without storing them (post.json); busier pipes carry several comments a batch, and cost less'),
+  /** Disk that a comment takes in the store, bytes. */
+  storedBytes: figure(300, 'docs/operators.md: live_store_bytes'),
+  /** Bytes of a comment to a viewer at 100 comments/s, plain and compressed. */
+  plainBytes: figure(141, 'bench/results/public.json: bytesPerDelivery'),
+  gzipBytes: figure(41, 'bench/results/public.json: bytesPerDelivery with gzip, from the edge; 86 at 10 comments/s (compare-10.json)'),
+  /** What an edge's announcements cost each gateway and dispatcher, bytes for each video that it holds, and most announcements of
+   * all edges a second. */
+  heldBytes: figure(8.6, 'bench/results/registry.json: listBytes of 1,000 videos with ids of 11 characters'),
+  announcements: figure(250, 'edge/holdings.ts: ALL_PER_SECOND'),
+} satisfies Readonly<Record<string, Measured>>
+
+/** Share of a core, or of a limit, that is planned for: the rest is for the loss of a neighbour, and for what nobody planned. */
+export const USED_SHARE = 0.7
