@@ -10,7 +10,7 @@ import { run } from './run.js'
 t.setTimeout(230_000)
 
 /** The commit of the last release: the one that people upgrade from, and go back to. */
-const FORMER = 'a1a26263ed76106754de2a8082a2930c691ce05b'
+const FORMER = 'e50c7b1323cbb3738d2437c8cc2ddfb8e1c4b70d'
 
 const { status } = spawnSync('git', ['-C', projectRoot, 'cat-file', '-e', `${FORMER}^{commit}`])
 const skip = status !== 0 && `the last release, commit ${FORMER}, is not in this copy of the repository`
