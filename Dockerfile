@@ -17,6 +17,7 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 INTERNAL_HOST=0.0.0.0 INTERNAL_PO
 RUN mkdir /data && chown node:node /data
 COPY package.json start.js LICENSE ./
 COPY gateway/page gateway/page
+COPY gateway/operators gateway/operators
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 USER node

@@ -106,7 +106,7 @@ t.test('a cluster starts a Cassandra of its own', { skip: noCassandra, timeout: 
     t.match(JSON.parse((await copy(`sqlite:${one}`, url)).stdout) as Copied, { videos: 21, copied: 0, wereThere: 1_200 }, 'by the command: all is there')
     const page = (await (await fetch(`${cluster.stream('copied')}?pageSize=100`)).json()) as { comments: { content: string }[] }
     t.equal(page.comments[0]?.content, 'comment 599', 'a gateway shows it')
-    t.equal((await cluster.say('copied', 'and on')).content, 'and on')
+    t.equal((await cluster.say('video-0', 'and on')).content, 'and on')
 
     const back = await copy(url, `sqlite:${other}`)
     t.equal(back.status, 0, back.stderr)
@@ -117,7 +117,9 @@ t.test('a cluster starts a Cassandra of its own', { skip: noCassandra, timeout: 
       for await (const rows of was.rows(videoId, 0, last)) first.add(rows)
       for await (const rows of is.rows(videoId, 0, last)) second.add(rows)
       t.ok(first.equals(second), videoId)
-      t.same(await is.state(videoId), await was.state(videoId), `state of ${videoId}`)
+      // A dispatcher that has stored a comment has also written that nothing is set.
+      const stateIn = async (rows: SqliteRows) => ({ bans: {}, ...(await rows.state(videoId)) })
+      t.same(await stateIn(is), await stateIn(was), `state of ${videoId}`)
       t.same(await was.keys(videoId), new Map([...(await is.keys(videoId))].filter(([id]) => id <= last)), `keys of ${videoId}`)
     }
     await Promise.all([was.close(), is.close()])

@@ -78,15 +78,18 @@ async function parts(t: Test): Promise<Supervised[]> {
 t.test('the token is changed under posts, part by part, and no call is refused', async t => {
   const all = await parts(t)
   await Promise.all(all.map(part => part.start(OLD)))
-  // As a balancer does: a gateway that is about to stop is sent nothing more.
+  // As a balancer does: a gateway that is about to stop is sent nothing more, and stops when what it was sent is answered.
+  const underWay = new Map<Supervised, number>()
   const gateways = new Set(all.filter(({ role }) => role === 'gateway'))
   const answers = new Map<string, number>()
   let posting = true
   const poster = async (name: string) => {
     for (let n = 0; posting; n++) {
       const [gateway] = [...gateways].sort(() => Math.random() - 0.5)
+      underWay.set(gateway!, (underWay.get(gateway!) ?? 0) + 1)
       const response = await fetch(`${gateway!.url}/comments/video${n % 20}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ content: `${name} ${n}` }) })
       await response.arrayBuffer()
+      underWay.set(gateway!, underWay.get(gateway!)! - 1)
       answers.set(String(response.status), (answers.get(String(response.status)) ?? 0) + 1)
       await sleep(20)
     }
@@ -98,6 +101,7 @@ t.test('the token is changed under posts, part by part, and no call is refused',
       // One of each at a time; in which order they come up is not ours to say.
       await Promise.all(all.slice(3 * number, 3 * number + 3).map(async part => {
         gateways.delete(part)
+        await until(() => !underWay.get(part))
         await part.stop()
         await part.start(token)
         if (part.role === 'gateway') gateways.add(part)

@@ -28,7 +28,7 @@ const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
   [/^npm (version|publish)\b/, 'a release'],
   [/^docker |\$\(docker /, 'containers: test/deploy runs what it can of them'],
   [/^sudo (cp|systemctl) /, 'installs units: test/deploy has systemd read them'],
-  [/^npm (test|run test:long)$/, 'is what runs this, or runs beside it'],
+  [/^npm (test|run test:(long|bench))$/, 'is what runs this, or runs beside it'],
   [/^(TAP_TIMEOUT=\d+ )?node dist\/test\/\S+\.test\.js$/, 'a test, which is run anyway; references.test.ts sees that it is there'],
   [/^npm run registry -- store init /, 'needs a Cassandra: test/dispatcher/store/cassandra.long.test.ts makes a store'],
   [/^npm run registry -- restore /, 'replaces the store that all the others use: test/cli/store-copies.long.test.ts restores'],
