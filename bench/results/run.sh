@@ -33,6 +33,7 @@ run history history
 run restart restart
 run attack attack
 run many many
+run million million --viewers 500000 --comments 5 --every 9
 run placement placement
 run registry registry
 run registry-ensemble registry --edges 1000 --zookeepers 3
