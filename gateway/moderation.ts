@@ -15,7 +15,8 @@ import { bodyOf, keyOf, parseBody } from './json-request.js'
 import type { Limits } from './limits.js'
 import type { GatewayMetrics } from './metrics.js'
 
-const MAX_BAN_SECONDS = 365 * 86_400
+/** A year. */
+export const MAX_BAN_SECONDS = 365 * 86_400
 const NO_STORE = { 'cache-control': 'no-store' }
 
 /** Who may do it: a moderator alone, or the comment's author, too. */

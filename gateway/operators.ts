@@ -5,7 +5,8 @@ import { z } from 'zod'
 import { checkVideoId, type VideoId } from '../protocol/comment.js'
 import { checkOrder } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
-import { CLUSTER, DRAIN, GATEWAYS, parseCluster, parseGateway, printNode, RubbishError, type GatewayNode, type MemberNode } from '../protocol/nodes.js'
+import { DRAIN, GATEWAYS, parseGateway, printNode, RubbishError, type GatewayNode, type MemberNode } from '../protocol/nodes.js'
+import { clusterIdentity } from '../registry/cluster-identity.js'
 import { expectedNodes } from '../registry/expected-nodes.js'
 import type { Zk } from '../registry/zookeeper/client.js'
 import { isZkError, ZkError } from '../registry/zookeeper/zk-error.js'
@@ -17,6 +18,7 @@ import { PeerError } from '../runtime/peers/peer-error.js'
 import { projectRoot } from '../runtime/root.js'
 import type { Gateway } from './gateway.js'
 import { history } from './history.js'
+import { MAX_BAN_SECONDS } from './moderation.js'
 import { mostWatched, overview, WATCHED, type Overview } from './overview.js'
 
 const FOLDER = '/operators'
@@ -31,7 +33,6 @@ const HEADERS = {
 const KEPT_MS = 2_000
 const ANSWER_MS = 1_000
 const MAX_BODY_BYTES = 1_024
-const MAX_BAN_SECONDS = 365 * 86_400
 /** In the log of acts. */
 const ACTOR = 'operator'
 
@@ -81,17 +82,17 @@ async function perform({ gateway, clock }: OperatorsDeps, { videoId, act }: z.in
 }
 
 /** @throws LiveError UNAVAILABLE while ZooKeeper is away */
-async function lookAround({ gateway, zk }: OperatorsDeps): Promise<Overview> {
+async function lookAround({ gateway, zk, clock }: OperatorsDeps): Promise<Overview> {
   const { view } = gateway
-  const pause = () => new Promise<void>(resolve => setImmediate(resolve))
+  const pause = () => new Promise<void>(resolve => clock.soon(resolve))
   return fromZookeeper(async () => {
-    const [gateways, expected, cluster] = await Promise.all([allGateways(zk), expectedNodes(zk), clusterName(zk)])
+    const [gateways, expected, cluster] = await Promise.all([allGateways(zk), expectedNodes(zk), clusterIdentity(zk)])
     const [watched, rates, silent] = await Promise.all([
       mostWatched(view, WATCHED, pause),
       ratesOf(gateway),
       silentOf(gateway, [...gateways, ...view.edges(), ...view.allDispatchers()]),
     ])
-    return overview({ view, watched, gateways, expected, cluster, rates, silent, at: Date.now() })
+    return overview({ view, watched, gateways, expected, cluster: cluster?.name, rates, silent, at: clock.wall() })
   })
 }
 
@@ -99,10 +100,6 @@ async function allGateways(zk: Zk): Promise<GatewayNode[]> {
   const { names } = await zk.getChildren(GATEWAYS)
   const nodes = await inParallel(names, name => entry(zk, `${GATEWAYS}/${name}`, parseGateway))
   return nodes.filter(node => node !== undefined)
-}
-
-async function clusterName(zk: Zk): Promise<string | undefined> {
-  return (await entry(zk, CLUSTER, parseCluster))?.name
 }
 
 /** Undefined where there is none, or none that can be read: `doctor` says more about that. */

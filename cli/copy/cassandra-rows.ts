@@ -7,6 +7,7 @@ import { MAX_BUCKET_BYTES, newestId, type Bucket } from '../../dispatcher/store/
 import { CallError } from '../../dispatcher/store/cassandra/call-error.js'
 import { readBucket, type ChainDeps } from '../../dispatcher/store/cassandra/chain.js'
 import type { Cql, Statement, Value as Bound } from '../../dispatcher/store/cassandra/cql.js'
+import { parts } from '../../dispatcher/store/cassandra/parts.js'
 import { KEY_TTL_S } from '../../dispatcher/store/cassandra/schema.js'
 import { placeOf, Statements } from '../../dispatcher/store/cassandra/statements.js'
 import { OtherRowsError, PAGE, UnknownColumnError, type CopiedStore, type Key, type Row, type Value, type VideoState } from './copied-store.js'
@@ -27,9 +28,6 @@ const PLACE = ['prev', 'made', 'attempt', 'said']
 const CALL_MS = 10_000
 const TRIES = 8
 const RETRY_MS = 250
-/** Of one conditional write. */
-const MAX_ROWS = 64
-const MAX_BYTES = 48 * 1024
 /** What a row and its key take beside their texts, about. */
 const ROW_BYTES = 220
 /** An id of a row that is a key. */
@@ -148,7 +146,7 @@ export class CassandraRows implements CopiedStore {
   async append(videoId: VideoId, after: Cursor, rows: readonly Row[], keys: ReadonlyMap<CommentId, Key>): Promise<void> {
     let bucket = await this.#lastBucket(videoId)
     if (newestId(bucket) !== after) throw new OtherRowsError(videoId)
-    for (const part of parts(rows)) {
+    for (const part of parts(rows, { bytesOf })) {
       bucket = await this.#openBucket(videoId, bucket)
       bucket = await this.#put(videoId, bucket, part, keys)
     }
@@ -274,23 +272,6 @@ function erased(row: Row, unerased: Readonly<Record<string, number>>): Row {
 function keyOf(place: string): Key {
   const at = place.indexOf(' ')
   return { key: place.slice(0, at), authorId: place.slice(at + 1) }
-}
-
-/** Cut where a conditional write would become large. */
-function* parts(rows: readonly Row[]): Generator<Row[]> {
-  let part: Row[] = []
-  let bytes = 0
-  for (const row of rows) {
-    const more = bytesOf(row)
-    if (part.length > 0 && (part.length === MAX_ROWS || bytes + more > MAX_BYTES)) {
-      yield part
-      part = []
-      bytes = 0
-    }
-    part.push(row)
-    bytes += more
-  }
-  if (part.length > 0) yield part
 }
 
 function bytesOf({ columns }: Row): number {

@@ -8,6 +8,7 @@ import { CallError } from './call-error.js'
 import { actsOf, advance, readBucket, readChain, type Chain, type ChainDeps } from './chain.js'
 import { bytesOf, Group, IDS_EXHAUSTED, outcomeOf, type Made } from './group.js'
 import type { Limits } from './limits.js'
+import { parts } from './parts.js'
 import { bucketsBetween } from './reader.js'
 import { placeOf, storedOf } from './statements.js'
 import { withErased } from './video-state.js'
@@ -22,8 +23,6 @@ export interface WriterDeps extends ChainDeps {
   readonly onSettled: (videoId: VideoId, lastId: Cursor) => void
 }
 
-const MAX_COMMENTS = 64
-const MAX_BYTES = 48 * 1024
 /** After an attempt that others were in the way of, at most, times the attempt's number. */
 const CONTENTION_MS = 10
 const PAUSE_MS = 50
@@ -102,7 +101,7 @@ export class VideoWriter {
   async #appendAll(drafts: readonly Timed[], nowMs: number, until: number): Promise<Outcome[]> {
     const outcomes: Outcome[] = []
     let stopped: string | undefined
-    for (const part of parts(drafts)) {
+    for (const part of parts(drafts, { bytesOf, alone: ({ act }) => act !== undefined })) {
       const group = new Group(part, nowMs)
       if (stopped === undefined) stopped = await this.#commit(group, nowMs, until)
       else group.end(stopped)
@@ -236,21 +235,4 @@ export class VideoWriter {
     }
     this.#settling = false
   }
-}
-
-/** Cut where a conditional write would become large. An act goes alone. */
-function* parts(drafts: readonly Timed[]): Generator<Timed[]> {
-  let part: Timed[] = []
-  let bytes = 0
-  for (const draft of drafts) {
-    const more = bytesOf(draft)
-    if (part.length > 0 && (part.length === MAX_COMMENTS || bytes + more > MAX_BYTES || draft.act || part[0]!.act)) {
-      yield part
-      part = []
-      bytes = 0
-    }
-    part.push(draft)
-    bytes += more
-  }
-  if (part.length > 0) yield part
 }
