@@ -43,7 +43,7 @@ t.test('a store that cannot be opened: the cluster waits and says why, posts are
   await until(() => /dispatcher-1 +waits: the file cannot be used: SQLITE_CANTOPEN/.test(cluster.output))
   const gateway = cluster.member('gateway-1').url!
   const post = () => fetch(`${gateway}/comments/demo`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"content":"now"}' })
-  await until(async () => (await fetch(`${gateway}/readyz`)).ok)
+  await until(() => fetch(`${gateway}/readyz`).then(response => response.ok, () => false), { what: 'the gateway listens, and is ready' })
   t.equal((await post()).status, 503)
   rmdirSync(join(data, 'comments.db'))
   await cluster.ready()
