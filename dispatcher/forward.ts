@@ -46,7 +46,7 @@ export class Forward {
 
   constructor(deps: ForwardDeps) {
     this.#deps = deps
-    this.#cancelSweep = deps.clock.after(SWEEP_MS, this.#sweep)
+    this.#cancelSweep = deps.clock.tick(SWEEP_MS, this.#sweep)
   }
 
   /** Bytes that wait in all pipes. */
@@ -167,7 +167,7 @@ export class Forward {
   /** Forgets pipes that nobody has used for a while; one that still has something to send goes on. */
   readonly #sweep = (): void => {
     const { clock } = this.#deps
-    this.#cancelSweep = clock.after(SWEEP_MS, this.#sweep)
+    this.#cancelSweep = clock.tick(SWEEP_MS, this.#sweep)
     for (const [key, { pipe, usedAt }] of this.#pipes) {
       if (pipe.closed || (pipe.idle && clock.now() - usedAt >= SWEEP_MS)) this.#pipes.delete(key)
     }

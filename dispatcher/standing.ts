@@ -203,7 +203,7 @@ export class Standing {
     await this.#tryToWrite()
     this.#looking = undefined
     if (this.#closed) return
-    this.#cancel = this.#deps.clock.after(LOOK_MS, () => void this.look())
+    this.#cancel = this.#deps.clock.tick(LOOK_MS, () => void this.look())
     this.onChange()
   }
 

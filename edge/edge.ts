@@ -58,7 +58,6 @@ export class Edge {
   readonly #random: () => number
   readonly #rooms = new Map<VideoId, Room>()
   /** When the wheel is to move on. */
-  #turnsAt: number
   readonly #slots: Set<Room>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set())
   /** Viewers whose sockets take nothing. */
   readonly #blocked = new Set<Viewer>()
@@ -106,8 +105,7 @@ export class Edge {
       needsSync: room => this.#syncs.needs(room),
       blocked: this.#blocked,
     }
-    this.#turnsAt = this.#clock.now()
-    this.#turn()
+    this.#turn(0)
   }
 
   get viewers(): number {
@@ -291,10 +289,10 @@ export class Edge {
   }
 
   /** The wheel moves on by one slot. */
-  #turn(): void {
+  #turn(lateMs: number): void {
     if (this.#stopped) return
     const now = this.#clock.now()
-    this.#metrics.loopDelay.record(now - this.#turnsAt)
+    this.#metrics.loopDelay.record(lateMs)
     this.#closeSlow(now)
     this.#endExpired()
     this.#slot = (this.#slot + 1) % WHEEL_SLOTS
@@ -302,8 +300,7 @@ export class Edge {
     this.#dropEmpty(now)
     this.#tickRooms()
     this.freshness.tick()
-    this.#turnsAt = this.#clock.now() + SLOT_MS
-    this.#clock.after(SLOT_MS, () => this.#turn())
+    this.#clock.tick(SLOT_MS, late => this.#turn(late))
   }
 
   #closeSlow(now: number): void {

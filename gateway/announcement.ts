@@ -40,7 +40,7 @@ export class Announcement {
   readonly #look = (): void => {
     const { clock, viewers } = this.#deps
     if (viewers() !== this.#node.viewers) this.#set({})
-    this.#cancel = clock.after(COUNT_MS, this.#look)
+    this.#cancel = clock.tick(COUNT_MS, this.#look)
   }
 
   #set(change: Partial<GatewayNode>): void {

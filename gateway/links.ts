@@ -42,7 +42,7 @@ export class Links {
     this.#pacer = new Pacer(options.clock)
     this.#kept = new KeptFlushes(options.clock, options.keptBytes)
     this.#compressor = new Compressor(options.gzip)
-    this.#cancel = options.clock.after(TICK_MS, this.#tick)
+    this.#cancel = options.clock.tick(TICK_MS, this.#tick)
   }
 
   /** Of the group that was written to last: from the start of that to the next, ms. */
@@ -114,7 +114,7 @@ export class Links {
   }
 
   readonly #tick = (): void => {
-    this.#cancel = this.#o.clock.after(TICK_MS, this.#tick)
+    this.#cancel = this.#o.clock.tick(TICK_MS, this.#tick)
     this.#kept.expire()
   }
 }

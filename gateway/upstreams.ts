@@ -82,7 +82,7 @@ export class Upstreams {
     const { view } = options
     this.#failover = new Failover({ ...options, ...peersIn(view, id => view.edge(id)) })
     this.#tickedAt = options.clock.now()
-    this.#cancel = options.clock.after(TICK_MS, this.#tick)
+    this.#cancel = options.clock.tick(TICK_MS, this.#tick)
   }
 
   close(): void {
@@ -172,7 +172,7 @@ export class Upstreams {
 
   readonly #tick = (): void => {
     const { clock } = this.#options
-    this.#cancel = clock.after(TICK_MS, this.#tick)
+    this.#cancel = clock.tick(TICK_MS, this.#tick)
     const now = clock.now()
     this.#ran += Math.min(now - this.#tickedAt, TICK_MS)
     this.#tickedAt = now

@@ -11,7 +11,6 @@ const READ_MS = 1_000
 export class Pauses {
   readonly #clock: Clock
   #tickedAt: number
-  #dueAt: number
   #pauseMs = 0
   #pausedUntil = -Infinity
   readonly #onTick: (lateMs: number) => void
@@ -22,8 +21,7 @@ export class Pauses {
     this.#clock = clock
     this.#onTick = onTick
     this.#tickedAt = clock.now()
-    this.#dueAt = this.#tickedAt + TICK_MS
-    this.#cancel = clock.after(TICK_MS, this.#tick)
+    this.#cancel = clock.tick(TICK_MS, this.#tick)
   }
 
   /** How long a request that is read now may have waited for this process to run, ms. */
@@ -45,10 +43,9 @@ export class Pauses {
     this.#pausedUntil = now
   }
 
-  readonly #tick = (): void => {
+  readonly #tick = (lateMs: number): void => {
     this.#look()
-    this.#onTick(this.#tickedAt - this.#dueAt)
-    this.#dueAt = this.#tickedAt + TICK_MS
-    this.#cancel = this.#clock.after(TICK_MS, this.#tick)
+    this.#onTick(lateMs)
+    this.#cancel = this.#clock.tick(TICK_MS, this.#tick)
   }
 }

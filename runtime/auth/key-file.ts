@@ -13,7 +13,7 @@ export function readJwks(path: string): Keys {
 
 export interface KeyFileOptions {
   readonly path: string
-  readonly clock: Pick<Clock, 'after'>
+  readonly clock: Pick<Clock, 'tick'>
   readonly log: Pick<Log, 'info' | 'error'>
 }
 
@@ -34,7 +34,7 @@ export class KeyFile {
     this.#options = options
     this.#seen = said(options.path, () => readFileSync(options.path, 'utf8'))
     this.keys = said(options.path, () => parseJwks(this.#seen))
-    this.#cancel = options.clock.after(LOOK_MS, this.#look)
+    this.#cancel = options.clock.tick(LOOK_MS, this.#look)
   }
 
   close(): void {
@@ -53,7 +53,7 @@ export class KeyFile {
   #read(seen: string, parse: () => Keys): void {
     const { path, clock, log } = this.#options
     if (this.#closed) return
-    this.#cancel = clock.after(LOOK_MS, this.#look)
+    this.#cancel = clock.tick(LOOK_MS, this.#look)
     if (seen === this.#seen) return
     this.#seen = seen
     try {

@@ -8,7 +8,7 @@ const LOOK_MS = 1_000
 
 export interface TlsWatchOptions {
   readonly files: TlsFiles
-  readonly clock: Pick<Clock, 'after' | 'wall'>
+  readonly clock: Pick<Clock, 'tick' | 'wall'>
   readonly log: Pick<Log, 'info' | 'error'>
   readonly metrics: Registry
   /** Uses the files for new connections. @throws Error if it cannot */
@@ -37,7 +37,7 @@ export class TlsWatch {
     const usable = () => Number(this.#usable)
     new Gauge({ name: 'live_tls_certificate_expires_timestamp_seconds', help: 'When the certificate in use, or an intermediate of it, expires, Unix time.', registers: [metrics], collect() { this.set(expiresAt()) } })
     new Gauge({ name: 'live_tls_files_usable', help: '1, or 0 while TLS_CERT_FILE and TLS_KEY_FILE cannot be used and the last pair that could is.', registers: [metrics], collect() { this.set(usable()) } })
-    this.#cancel = clock.after(LOOK_MS, this.#look)
+    this.#cancel = clock.tick(LOOK_MS, this.#look)
   }
 
   close(): void {
@@ -53,7 +53,7 @@ export class TlsWatch {
   #see(found: string): void {
     const { clock, log } = this.#options
     if (this.#closed) return
-    this.#cancel = clock.after(LOOK_MS, this.#look)
+    this.#cancel = clock.tick(LOOK_MS, this.#look)
     const settled = found === this.#found // one file may be replaced before the other
     this.#found = found
     if (found === this.#used.fingerprint) {

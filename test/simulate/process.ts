@@ -33,6 +33,10 @@ export class Process {
       wall: () => EPOCH_MS + Math.floor(world.now + this.skewMs),
       now: () => Math.max(world.now, this.#busyUntil),
       after: (ms, task) => this.#timer(ms, task),
+      tick: (ms, task) => {
+        const dueAt = this.clock.now() + ms
+        return this.#timer(ms, () => task(this.clock.now() - dueAt))
+      },
       soon: task => void this.#timer(TURN_MS, task),
     }
   }

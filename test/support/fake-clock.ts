@@ -37,6 +37,11 @@ export class FakeClock implements Clock {
     }
   }
 
+  tick(ms: number, task: (lateMs: number) => void): () => void {
+    const dueAt = this.#now + ms
+    return this.after(ms, () => task(this.#now - dueAt))
+  }
+
   soon(task: () => void): void {
     this.after(0, task)
   }
