@@ -39,6 +39,7 @@ import { planText } from './plan/text.js'
 import { restore, restoredText } from './restore.js'
 import { AUTHOR_TOKEN, dataFolder, INTERNAL_TOKEN, readFrom, runningCluster } from './running-cluster.js'
 import { secureText, withCredentials } from './secure.js'
+import { rebalance, rebalanceText, spread, spreadRows, spreadTable } from './spread.js'
 import { storePath } from './store-path.js'
 import { adoptStore, stores, storesText } from './store.js'
 import { counted, number } from './table.js'
@@ -70,6 +71,8 @@ interface StoreFlags {
 /** What store does beside what it has a dispatcher do. */
 const INIT = 'init'
 const COPY = 'copy'
+/** Where a video is placed without anybody's wish. */
+const AUTO = 'auto'
 
 /** The operators' commands. A command whose check fails sets the status of `out`. */
 export function program({ env, folder, stdout, stderr }: Surroundings, out: Output): Command {
@@ -157,6 +160,16 @@ export function program({ env, folder, stdout, stderr }: Surroundings, out: Outp
   command('undrain', 'withdraw a drain', 'edge-1', 'gateway-1')
     .argument('<NODE>', 'the id of the edge or gateway', nodeId)
     .action(async (id: string) => print(await withMeantCluster(reading(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
+  command('spread', 'have a video\'s viewers on so many edges, in equal parts; auto: on as few as carry it; without a video, list those that are spread', '', 'demo 2', 'demo auto')
+    .argument('[VIDEO]', 'the video\'s id', videoId)
+    .argument('[EDGES]', 'how many edges, or auto', edgesOrAuto)
+    .action(async (id: string | undefined, edges: number | typeof AUTO | undefined) => {
+      if (id !== undefined && edges === undefined) throw new Misuse(`on how many edges is it to be? ${self} spread ${id} EDGES, or ${self} spread ${id} ${AUTO}`)
+      if (id !== undefined) await withMeantCluster(reading(), zk => spread(zk, id, edges === AUTO ? undefined : edges))
+      await print(await withRegistry(reading(), ['edges', 'holdings', 'placement'], ({ view }) => spreadRows(view)), rows => spreadTable(rows, out.colour))
+    })
+  command('rebalance', 'give every edge its share of the viewers now, however little it is off by', '')
+    .action(async () => print(await withMeantCluster(reading(), rebalance), rebalanceText))
   command('secure', 'restrict all our znodes in ZooKeeper to these credentials', '--zookeeper-auth-file ./zookeeper-auth')
     .action(async () => print(await withMeantCluster(reading(), secure, withCredentials), secureText))
   command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
@@ -368,6 +381,12 @@ function amount(text: string): number {
 
 function count(text: string): number {
   if (!/^[0-9]{1,5}$/.test(text) || Number(text) > MAX_EXPECTED) throw new InvalidArgumentError(`It must be a whole number from 0 to ${number(MAX_EXPECTED)}.`)
+  return Number(text)
+}
+
+function edgesOrAuto(text: string): number | typeof AUTO {
+  if (text === AUTO) return AUTO
+  if (!/^[1-9][0-9]{0,4}$/.test(text) || Number(text) > MAX_EXPECTED) throw new InvalidArgumentError(`It must be a whole number from 1 to ${number(MAX_EXPECTED)}, or ${AUTO}.`)
   return Number(text)
 }
 

@@ -31,7 +31,7 @@ const STOP_DEADLINE_MS = 20_000
  * process has its id, changes nothing for viewers. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const config = gatewayConfig(argv, env)
-  const live = startNode('gateway', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
+  const live = startNode('gateway', config, { watch: ['edges', 'holdings', 'dispatchers', 'placement'], stopDeadlineMs: STOP_DEADLINE_MS })
   const { identity, log, onBug, client, zk, watcher, metrics } = live
   const { id, instance, version } = identity
   const auth = await openIdentity(config, systemClock, log)

@@ -8,7 +8,7 @@ import type { Keys } from '../runtime/auth/keys.js'
 import { sleep, type Clock } from '../runtime/clock.js'
 import { replayShares } from '../runtime/limits/replays.js'
 import { Admission } from './admission.js'
-import { level, LEVEL_EVERY_MS, MOVE_AFTER_MS, TOLERATED_VIEWERS, type Move } from './levelling.js'
+import { level, LEVEL_EVERY_MS, MOVE_AFTER_MS, TOLERATED_VIEWERS, type Move, type Moves } from './levelling.js'
 import type { Links } from './links.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
@@ -50,9 +50,11 @@ export class Sessions {
   #heartbeatAt: number
   #levelledAt: number
   /** What is to be moved, and when. */
-  #plan: { readonly moves: ReadonlyMap<VideoId, Move>; readonly at: number } | undefined
+  #plan: { readonly moves: Moves; readonly at: number } | undefined
   /** Videos that are being moved to another edge. */
-  #moves: ReadonlyMap<VideoId, Move> = new Map()
+  #moves: Moves = new Map()
+  /** Viewers that are being moved, where only some of a video's viewers on an edge are. */
+  #moved = new WeakMap<Session, EdgeNode>()
   readonly #host: SessionHost
   #cancel: () => void
 
@@ -67,7 +69,7 @@ export class Sessions {
       counts: this.counts,
       replays,
       find: session => {
-        const movedTo = this.#moves.get(session.videoId)?.to
+        const movedTo = this.#moved.get(session) ?? this.#whole(session.videoId)?.to
         const found = place(view, session.videoId, pending, { videoShare, movedTo, backedOff: session.avoids(edge => backedOff(edge) || upstreams.isStale(edge)) })
         // Where all are stale, one is as good as another.
         return found === 'none' ? place(view, session.videoId, pending, { videoShare, backedOff: session.avoids(backedOff) }) : found
@@ -84,7 +86,7 @@ export class Sessions {
     }
     this.#heartbeatAt = clock.now() + HEARTBEAT_MS
     this.#levelledAt = this.#turnOfLevelling
-    this.#cancel = clock.after(TICK_MS, this.#tick)
+    this.#cancel = clock.tick(TICK_MS, this.#tick)
   }
 
   /** Viewers with an open stream. */
@@ -156,7 +158,7 @@ export class Sessions {
 
   readonly #tick = (): void => {
     const { clock, pending } = this.#options
-    this.#cancel = clock.after(TICK_MS, this.#tick)
+    this.#cancel = clock.tick(TICK_MS, this.#tick)
     const now = clock.now()
     pending.expire(now)
     this.placeWaiting()
@@ -176,21 +178,35 @@ export class Sessions {
   /** Decides which videos are to go to edges that have fewer viewers than their share. They are moved a little later, when every
    * gateway has decided by the same view: their ticks and clocks differ. */
   #level(now: number): void {
-    const { view, upstreams, videoShare, toleratedViewers = TOLERATED_VIEWERS } = this.#options
+    const { view, upstreams, clock, videoShare, toleratedViewers = TOLERATED_VIEWERS } = this.#options
     this.#levelledAt = this.#turnOfLevelling
-    const moves = level(view, { videoShare, toleratedViewers, backedOff: edge => upstreams.isBackedOff(edge) || upstreams.isStale(edge) })
+    const moves = level(view, { videoShare, toleratedViewers, exact: clock.wall() < view.rebalanceUntil, backedOff: edge => upstreams.isBackedOff(edge) || upstreams.isStale(edge) })
     this.#plan = { moves, at: now + MOVE_AFTER_MS }
   }
 
   /** A video's newcomers go where it is being moved to until the next time, when the view shows it there. */
-  #move(moves: ReadonlyMap<VideoId, Move>): void {
+  #move(moves: Moves): void {
+    const { random } = this.#options
     this.#plan = undefined
     this.#moves = moves
+    this.#moved = new WeakMap()
     if (moves.size === 0) return
     for (const session of this.#sessions) {
-      const move = moves.get(session.videoId)
-      if (move && session.edgeId === move.from.id) session.leave('level')
+      // Every gateway moves the same share of its own viewers.
+      let left = random()
+      for (const { from, to, share } of moves.get(session.videoId) ?? []) {
+        if (session.edgeId !== from.id || (left -= share) >= 0) continue
+        if (share < 1) this.#moved.set(session, to)
+        session.leave('level')
+        break
+      }
     }
+  }
+
+  /** The move of all the video's viewers on an edge. */
+  #whole(videoId: VideoId): Move | undefined {
+    const moves = this.#moves.get(videoId)
+    return moves?.[0]?.share === 1 ? moves[0] : undefined
   }
 }
 

@@ -11,6 +11,8 @@ export const HOLDINGS = '/holdings'
 export const DISPATCHERS = '/dispatchers'
 export const GATEWAYS = '/gateways'
 export const DRAIN = '/control/drain'
+/** An operator's wishes for where viewers are placed. */
+export const PLACEMENT = '/control/placement'
 export const CLUSTER = '/control/cluster'
 export const EXPECTED = '/control/expected'
 /** The store that is expected. */
@@ -102,6 +104,24 @@ const drainSchema = z.object({ instance: plain(1, 64) })
  * id is not. */
 export type DrainWish = z.infer<typeof drainSchema>
 
+const spreadSchema = z.object({ edges: z.int().min(1).max(MAX_EXPECTED) })
+/** An operator's wish at /control/placement/spread:<videoId>: that the video's viewers be on so many edges. */
+export type SpreadWish = z.infer<typeof spreadSchema>
+
+const rebalanceSchema = z.object({
+  /** Unix ms. */
+  until: z.int().min(0),
+})
+/** An operator's wish at /control/placement/rebalance: that until then every edge have its share of the viewers, as nearly as whole
+ * videos allow. */
+export type RebalanceWish = z.infer<typeof rebalanceSchema>
+
+export const REBALANCE = 'rebalance'
+const SPREAD = 'spread:'
+const IS_SPREAD = /^spread:[A-Za-z0-9_-]{1,64}$/
+export const spreadName = (videoId: VideoId): string => SPREAD + videoId
+export const spreadVideo = (name: string): VideoId => name.slice(SPREAD.length)
+
 const clusterSchema = z.object({
   /** Random, and the cluster's for as long as it lives. */
   id: plain(1, 64),
@@ -137,10 +157,18 @@ export const parseDispatcher = (data: Buffer): DispatcherNode => parse(dispatche
 export const parseGateway = (data: Buffer): GatewayNode => parse(gatewaySchema, data)
 export const parseMember = (data: Buffer): MemberNode => parse(memberSchema, data)
 export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
+/** @param name of the entry */
+export const parsePlacement = (data: Buffer, name: string): SpreadWish | RebalanceWish => (name === REBALANCE ? parseRebalance(data) : parseSpread(data, name))
+export const parseRebalance = (data: Buffer): RebalanceWish => parse(rebalanceSchema, data)
 export const parseCluster = (data: Buffer): ClusterIdentity => parse(clusterSchema, data)
 export const parseExpected = (data: Buffer): ExpectedNodes => parse(expectedSchema, data)
 export const parseStore = (data: Buffer): ExpectedStore => parse(storeSchema, data)
-export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity | ExpectedNodes | ExpectedStore): Buffer => Buffer.from(JSON.stringify(node))
+export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity | ExpectedNodes | ExpectedStore | SpreadWish | RebalanceWish): Buffer => Buffer.from(JSON.stringify(node))
+
+export function parseSpread(data: Buffer, name: string): SpreadWish {
+  if (!IS_SPREAD.test(name)) throw new RubbishError('neither rebalance nor spread:<videoId>')
+  return parse(spreadSchema, data)
+}
 
 /** A line with the instance, then lines `videoId viewers`, deflated. The result may exceed MAX_ZNODE_BYTES. */
 export function printHoldings({ instance, videos }: Holdings): Buffer {

@@ -1,10 +1,10 @@
-import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, STORE } from '../protocol/nodes.js'
+import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, PLACEMENT, STORE } from '../protocol/nodes.js'
 import type { Zk } from './zookeeper/client.js'
 import type { Loss } from './zookeeper/loss.js'
 import { isZkError } from './zookeeper/zk-error.js'
 
 /** Our persistent directories in ZooKeeper, parents first; `/` is the chroot. */
-export const DIRECTORIES = ['/', EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, '/control', DRAIN, CLOCKS] as const
+export const DIRECTORIES = ['/', EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, '/control', DRAIN, PLACEMENT, CLOCKS] as const
 
 /** What is said of the cluster as a whole, where somebody has said it. */
 export const SETTINGS = [CLUSTER, EXPECTED, STORE] as const

@@ -13,6 +13,8 @@ export type Change =
   | { readonly kind: 'holdings'; readonly id: string; readonly holdings: Holdings | undefined }
   | { readonly kind: 'dispatcher'; readonly id: string; readonly node: DispatcherNode | undefined }
   | { readonly kind: 'gateway'; readonly id: string; readonly node: GatewayNode | undefined }
+  | { readonly kind: 'spread'; readonly id: VideoId; readonly edges: number | undefined }
+  | { readonly kind: 'rebalance'; readonly id: string; readonly until: number | undefined }
 
 /** One video's viewers on one edge. */
 export interface Subscription {
@@ -52,6 +54,9 @@ export class View {
   #edgeRing: HashRing | undefined
   readonly #dispatchers = new Map<string, Dispatcher>()
   readonly #gateways = new Map<string, GatewayNode>()
+  readonly #spreads = new Map<VideoId, number>()
+  /** Until when operators want all edges to have their share of viewers, Unix ms. */
+  rebalanceUntil = 0
   /** videoId → the edges that hold it; their viewers are in the edges' own holdings. Nearly every video is on one edge: a list
    * for each would take more memory than all the rest. */
   readonly #holders = new Map<VideoId, Edge | Edge[]>()
@@ -97,6 +102,11 @@ export class View {
     return this.#gateways.values()
   }
 
+  /** On how many edges operators want a video's viewers, where they have said so. */
+  get spreads(): ReadonlyMap<VideoId, number> {
+    return this.#spreads
+  }
+
   subscriptionsOf(videoId: VideoId): Subscription[] {
     const holders = this.#holders.get(videoId)
     if (holders === undefined) return []
@@ -130,6 +140,13 @@ export class View {
       case 'gateway':
         if (change.node) this.#gateways.set(change.id, change.node)
         else this.#gateways.delete(change.id)
+        return
+      case 'spread':
+        if (change.edges === undefined) this.#spreads.delete(change.id)
+        else this.#spreads.set(change.id, change.edges)
+        return
+      case 'rebalance':
+        this.rebalanceUntil = change.until ?? 0
     }
   }
 

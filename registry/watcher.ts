@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { DISPATCHERS, EDGES, GATEWAYS, HOLDINGS, MAX_EXPECTED, parseDispatcher, parseEdge, parseGateway, parseHoldings, RubbishError } from '../protocol/nodes.js'
+import { DISPATCHERS, EDGES, GATEWAYS, HOLDINGS, MAX_EXPECTED, parseDispatcher, parseEdge, parseGateway, parseHoldings, parseRebalance, parseSpread, PLACEMENT, REBALANCE, RubbishError, spreadVideo } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Log } from '../runtime/log.js'
 import { CalmLog } from './calm-log.js'
@@ -8,7 +8,7 @@ import { ChildrenCache, type Entry } from './zookeeper/children-cache.js'
 import type { Zk } from './zookeeper/client.js'
 
 /** A directory of the registry that a watcher can follow. */
-export type Watched = 'edges' | 'holdings' | 'dispatchers' | 'gateways'
+export type Watched = 'edges' | 'holdings' | 'dispatchers' | 'gateways' | 'placement'
 
 export interface WatcherOptions {
   readonly zk: Zk
@@ -31,6 +31,13 @@ const DIRECTORIES: Readonly<Record<Watched, Directory>> = {
   holdings: { path: HOLDINGS, changeOf: (id, entry) => ({ kind: 'holdings', id, holdings: entry && parseHoldings(entry.data) }) },
   dispatchers: { path: DISPATCHERS, changeOf: (id, entry) => ({ kind: 'dispatcher', id, node: entry && named(id, parseDispatcher(entry.data)) }) },
   gateways: { path: GATEWAYS, changeOf: (id, entry) => ({ kind: 'gateway', id, node: entry && named(id, parseGateway(entry.data)) }) },
+  placement: { path: PLACEMENT, changeOf: placementChange },
+}
+
+/** @throws RubbishError */
+function placementChange(name: string, entry: Entry | undefined): Change {
+  if (name === REBALANCE) return { kind: 'rebalance', id: name, until: entry && parseRebalance(entry.data).until }
+  return { kind: 'spread', id: spreadVideo(name), edges: entry && parseSpread(entry.data, name).edges }
 }
 
 const TICK_MS = 500
@@ -79,7 +86,7 @@ export class RegistryWatcher {
     this.#staleSince = clock.now()
     this.#stopListening = zk.session.listen({ onSuspended: this.#suspended })
     this.#caches = watch.map(name => this.#open(DIRECTORIES[name]))
-    this.#cancelTick = clock.after(TICK_MS, this.#tick)
+    this.#cancelTick = clock.tick(TICK_MS, this.#tick)
   }
 
   /** Everything that is watched has been read once. */
@@ -189,7 +196,7 @@ export class RegistryWatcher {
   }
 
   readonly #tick = (): void => {
-    this.#cancelTick = this.#clock.after(TICK_MS, this.#tick)
+    this.#cancelTick = this.#clock.tick(TICK_MS, this.#tick)
     if (this.#staleSince !== undefined) return this.#sayStale()
     this.#lingerMs += TICK_MS
     for (const change of this.view.expire(this.#lingerMs)) this.#tell(change)

@@ -1,6 +1,6 @@
 import {
-  CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, MAX_EXPECTED, MAX_ZNODE_BYTES, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings,
-  parseStore, RubbishError, STORE, type DispatcherNode, type EdgeNode, type GatewayNode, type Holdings,
+  CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, MAX_EXPECTED, MAX_ZNODE_BYTES, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parsePlacement,
+  parseStore, PLACEMENT, RubbishError, STORE, type DispatcherNode, type EdgeNode, type GatewayNode, type Holdings,
 } from '../../protocol/nodes.js'
 import type { Zk } from '../../registry/zookeeper/client.js'
 import type { ConnectString } from '../../registry/zookeeper/connect-string.js'
@@ -45,21 +45,22 @@ export interface Znodes {
 /** Reads the registry directly: a view hides rubbish and keeps vanished nodes for a while. */
 export async function readZnodes(zk: Zk): Promise<Znodes> {
   const crowded: { path: string; entries: number }[] = []
-  const children = async <T>(directory: string, parse: (data: Buffer) => T): Promise<Znode<T>[]> => {
+  const children = async <T>(directory: string, parse: (data: Buffer, name: string) => T): Promise<Znode<T>[]> => {
     const names = (await unlessGone(zk.getChildren(directory)))?.names ?? []
     if (names.length > MAX_EXPECTED) crowded.push({ path: directory, entries: names.length })
     return existing(await inParallel(names.slice(0, MAX_EXPECTED), name => readZnode(zk, directory, name, parse)))
   }
   const setting = <T extends object>(path: string, parse: (data: Buffer) => T) => readZnode<object>(zk, '/control', path.slice('/control/'.length), parse)
-  const [gateways, edges, holdings, dispatchers, wishes, settings] = await Promise.all([
+  const [gateways, edges, holdings, dispatchers, wishes, placement, settings] = await Promise.all([
     children(GATEWAYS, parseGateway),
     children(EDGES, parseEdge),
     children(HOLDINGS, parseHoldings),
     children(DISPATCHERS, parseDispatcher),
     children(DRAIN, parseDrain),
+    children(PLACEMENT, parsePlacement),
     Promise.all([setting(CLUSTER, parseCluster), setting(EXPECTED, parseExpected), setting(STORE, parseStore)]).then(existing),
   ])
-  return { gateways, edges, holdings, dispatchers, wishes, settings, crowded }
+  return { gateways, edges, holdings, dispatchers, wishes, settings: [...settings, ...placement], crowded }
 }
 
 function existing<T>(entries: readonly (Znode<T> | undefined)[]): Znode<T>[] {
@@ -67,13 +68,13 @@ function existing<T>(entries: readonly (Znode<T> | undefined)[]): Znode<T>[] {
 }
 
 /** Undefined if it is gone. */
-export async function readZnode<T>(zk: Zk, directory: string, id: string, parse: (data: Buffer) => T): Promise<Znode<T> | undefined> {
+export async function readZnode<T>(zk: Zk, directory: string, id: string, parse: (data: Buffer, name: string) => T): Promise<Znode<T> | undefined> {
   const path = `${directory}/${id}`
   const read = await unlessGone(unlessRefused(zk.getData(path)))
   if (!read) return undefined
   if (read === 'refused') return { path, id, bytes: 0, ephemeral: true, modifiedAt: 0, content: undefined, refused: true }
   const { data, stat } = read
-  return { path, id, bytes: data.length, ephemeral: stat.ephemeralOwner !== 0n, modifiedAt: stat.modifiedAt, ...contentOf(() => parse(data)) }
+  return { path, id, bytes: data.length, ephemeral: stat.ephemeralOwner !== 0n, modifiedAt: stat.modifiedAt, ...contentOf(() => parse(data, id)) }
 }
 
 async function unlessGone<T>(read: Promise<T>): Promise<T | undefined> {

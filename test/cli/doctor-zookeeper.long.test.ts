@@ -18,7 +18,7 @@ import { startZooKeeper, TestZooKeeper } from '../support/zookeeper.js'
 t.setTimeout(120_000)
 
 /** Every command that asks ZooKeeper. */
-const COMMANDS = ['edges', 'dispatchers', 'gateways', 'videos', 'video demo', 'watch', 'drain edge-1', 'undrain edge-1', 'secure', 'name mine', 'expect', 'expect --edges 3', 'store', 'store accept dispatcher-1'].map(line => line.split(' '))
+const COMMANDS = ['edges', 'dispatchers', 'gateways', 'videos', 'video demo', 'watch', 'drain edge-1', 'undrain edge-1', 'secure', 'spread', 'spread demo 2', 'rebalance', 'name mine', 'expect', 'expect --edges 3', 'store', 'store accept dispatcher-1'].map(line => line.split(' '))
 const FORBIDDEN = 'srvr is not executed because it is not in the whitelist.\n'
 const NOT_SERVING = 'This ZooKeeper instance is not currently serving requests\n'
 

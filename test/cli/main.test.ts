@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { DISPATCHERS, DRAIN, EDGES, HOLDINGS, parseDrain, printHoldings, printNode } from '../../protocol/nodes.js'
+import { DISPATCHERS, DRAIN, EDGES, HOLDINGS, parseDrain, PLACEMENT, printHoldings, printNode } from '../../protocol/nodes.js'
 import type { Zk } from '../../registry/zookeeper/client.js'
 import { finished } from '../support/cluster.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
@@ -109,6 +109,21 @@ t.test('who is there and who watches what', async t => {
     t.equal((await run('undrain', 'edge-2')).status, 0)
   })
 
+  await t.test('spread and rebalance', async t => {
+    const read = async (path: string) => JSON.parse((await zk.getData(`${PLACEMENT}/${path}`)).data.toString()) as unknown
+    t.match((await run('spread')).stdout, /^No video is spread/)
+    t.same(await json('spread', 'cats', '3'), [{ videoId: 'cats', wanted: 3, edges: 2, viewers: 16_200, most: 15_000 }])
+    t.same(await read('spread:cats'), { edges: 3 })
+    t.match((await run('spread', 'fish', '2')).stdout, /^VIDEO +WANTED +EDGES +VIEWERS +MOST ON ONE\ncats +3 +2 +16,200 +15,000\nfish +2 +0 +0 +0\n$/)
+    t.match((await run('spread', 'fish', 'auto')).stdout, /^VIDEO.*\ncats.*\n$/)
+    t.same(await json('spread', 'cats', 'auto'), [], 'twice does no harm')
+    t.equal((await run('spread', 'cats', 'auto')).status, 0)
+    const { until } = await json('rebalance') as { until: number }
+    t.ok(until > Date.now() + 290_000 && until <= Date.now() + 300_000)
+    t.same(await read('rebalance'), { until })
+    t.match((await run('rebalance')).stdout, /^The gateways level the edges every half minute until \d\d:\d\d:\d\d UTC/)
+  })
+
   await t.test('rubbish is named beside the rest', async t => {
     await zk.create(`${EDGES}/odd`, Buffer.from('rubbish'))
     const { status, stdout, stderr } = await run('edges', '--json')
@@ -208,7 +223,7 @@ t.test('with --json every command says why it fails in one line of JSON on stder
   const away = '1 ZOOKEEPER_AWAY'
   const gateway = '1 GATEWAY_AWAY'
   t.same(codes, {
-    edges: away, dispatchers: away, gateways: away, videos: away, video: away, watch: away, drain: away, undrain: away, secure: away, name: away, expect: away, store: away,
+    edges: away, dispatchers: away, gateways: away, videos: away, video: away, watch: away, drain: away, undrain: away, spread: away, rebalance: away, secure: away, name: away, expect: away, store: away,
     pin: away, delete: away, settings: away, ban: away, unban: away, erase: away,
     restore: '1 NO_BACKUP', backup: '2 BAD_USAGE', doctor: '1 none', plan: '2 BAD_USAGE', tail: gateway, post: gateway, export: gateway, completion: '2 BAD_USAGE',
   })
@@ -233,6 +248,10 @@ t.test('wrong usage is named, with status 2 and nothing on stdout', async t => {
     [['video'], /missing required argument/],
     [['video', 'a/b'], /1 to 64 of A-Z/],
     [['drain', '..'], /1 to 64 of A-Z/],
+    [['spread', 'demo'], /on how many edges is it to be\?/],
+    [['spread', 'demo', '0'], /from 1 to 10,000, or auto/],
+    [['spread', 'a/b', '2'], /1 to 64 of A-Z/],
+    [['spread', 'demo', '10001'], /from 1 to 10,000/],
     [['expect', '--edges', 'x'], /--edges <N>.*a whole number from 0 to 10,000/],
     [['expect', '--gateways', '-1'], /--gateways <N>.*a whole number from 0 to 10,000/],
     [['expect', '--dispatchers', '10001'], /--dispatchers <N>.*a whole number from 0 to 10,000/],

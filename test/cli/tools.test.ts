@@ -17,7 +17,7 @@ import { until } from '../support/until.js'
 
 const ENDLESS = ['watch', 'tail']
 /** These say first what they change. */
-const CHANGING = /^live-comments registry ((drain|undrain|secure|name|post|restore|pin|delete|ban|unban|erase)\b|expect --|settings \w+ --|store [a-z])/
+const CHANGING = /^live-comments registry ((drain|undrain|secure|name|post|restore|pin|delete|ban|unban|erase|rebalance)\b|expect --|settings \w+ --|spread \w|store [a-z])/
 /** Of the comment in the examples. */
 const EXAMPLE_ID = '243901510635520'
 

@@ -5,7 +5,7 @@ import type { EdgeNode } from '../../protocol/nodes.js'
 import { View } from '../../registry/view.js'
 import { edgeNode } from '../support/nodes.js'
 
-const rules: LevelRules = { videoShare: 1_000, toleratedViewers: 20, backedOff: () => false }
+const rules: LevelRules = { videoShare: 1_000, toleratedViewers: 20, exact: false, backedOff: () => false }
 
 interface Told extends Partial<EdgeNode> {
   readonly videos?: Readonly<Record<string, number>>
@@ -23,7 +23,7 @@ function viewOf(edges: Readonly<Record<string, Told>>): View {
 
 /** Video → from and to. */
 function moved(edges: Readonly<Record<string, Told>>, given: Partial<LevelRules> = {}): Record<string, string> {
-  return Object.fromEntries([...level(viewOf(edges), { ...rules, ...given })].map(([videoId, { from, to }]) => [videoId, `${from.id} ${to.id}`]))
+  return Object.fromEntries([...level(viewOf(edges), { ...rules, ...given })].map(([videoId, [move]]) => [videoId, `${move!.from.id} ${move!.to.id}`]))
 }
 
 function videos(count: number, viewers: number, first = 0): Record<string, number> {
@@ -91,7 +91,8 @@ t.test('no edge passes its fair share, and a second look at what has come of it 
       const told = () => viewOf(Object.fromEntries(held.map((videos, i) => [`e${i}`, { capacity: 5_000, videos: Object.fromEntries(videos) }])))
       const fair = held.reduce((sum, videos) => sum + total(videos), 0) / held.length
       const before = held.map(total)
-      for (const [videoId, { from, to }] of level(told(), rules)) {
+      for (const [videoId, [move]] of level(told(), rules)) {
+        const { from, to } = move!
         const viewers = held[Number(from.id.slice(1))]!.get(videoId)!
         held[Number(from.id.slice(1))]!.delete(videoId)
         held[Number(to.id.slice(1))]!.set(videoId, viewers)
@@ -105,4 +106,45 @@ t.test('no edge passes its fair share, and a second look at what has come of it 
     }),
     { numRuns: 300 },
   )
+})
+
+t.test('where operators wish so, edges are levelled however little they are off by', async t => {
+  t.same(moved({ a: { videos: videos(6, 5) }, b: { videos: videos(2, 5, 100) } }, { exact: true }), { v0: 'a b', v1: 'a b' })
+  t.same(moved({ a: { videos: videos(5, 5) }, b: { videos: videos(4, 5, 100) } }, { exact: true }), {}, 'a video that is larger than what they are off by')
+})
+
+/** What a video's edges have once all gateways have moved their share of its viewers. */
+function spreadOn(edges: Readonly<Record<string, Told>>, wanted: number): { readonly held: Record<string, number>; readonly shares: readonly number[] } {
+  const view = viewOf(edges)
+  view.apply({ kind: 'spread', id: 'hot', edges: wanted }, 0)
+  const before = Object.fromEntries(view.edges().map(({ id }) => [id, view.holdingsOf(id).get('hot') ?? 0]))
+  const held = { ...before }
+  const moves = level(view, rules).get('hot') ?? []
+  for (const { from, to, share } of moves) {
+    held[from.id]! -= share * before[from.id]!
+    held[to.id]! += share * before[from.id]!
+  }
+  return { held: Object.fromEntries(Object.entries(held).map(([id, viewers]) => [id, Math.round(viewers)])), shares: moves.map(({ share }) => share) }
+}
+
+t.test('a video that operators spread comes to be on so many edges, in equal parts', async t => {
+  t.same(spreadOn({ a: { videos: { hot: 90 } }, b: { videos: { other: 5 } }, c: {}, d: { videos: { other: 1 } } }, 3).held, { a: 30, b: 0, c: 30, d: 30 }, 'the least loaded are taken')
+  t.same(spreadOn({ a: { videos: { hot: 60 } }, b: { videos: { hot: 20 } }, c: { videos: { hot: 10 } } }, 2).held, { a: 45, b: 45, c: 0 }, 'the smallest is left')
+  t.same(spreadOn({ a: { videos: { hot: 60 } }, b: { videos: { hot: 20 } } }, 1).held, { a: 80, b: 0 })
+  t.same(spreadOn({ a: { videos: { hot: 60 } }, b: {} }, 5).held, { a: 30, b: 30 }, 'there are only two')
+  t.same(spreadOn({ a: {}, b: {} }, 2), { held: { a: 0, b: 0 }, shares: [] }, 'nobody watches it')
+  t.same(spreadOn({ a: { videos: { hot: 32 } }, b: { videos: { hot: 28 } } }, 2).shares, [], 'nearly equal is left as it is')
+  t.same(spreadOn({ a: { videos: { hot: 60 } }, b: { state: 'draining' } }, 2).shares, [], 'no other can be used')
+  t.same(spreadOn({ a: { capacity: 20_000, videos: { hot: 10_000 } }, b: { capacity: 20_000 } }, 2).held, { a: 8_000, b: 2_000 }, 'at most 2,000 at a time')
+  t.ok(Math.max(...spreadOn({ a: { videos: { hot: 60 } }, b: { videos: { hot: 20 } }, c: { videos: { hot: 10 } } }, 1).shares) === 1, 'all of them')
+})
+
+t.test('a video that operators spread is not moved as a whole', async t => {
+  const view = viewOf({ a: { videos: videos(30, 5) }, b: {} })
+  view.apply({ kind: 'spread', id: 'v0', edges: 1 }, 0)
+  const moves = level(view, rules)
+  t.same(moves.get('v0'), [])
+  t.equal(moves.get('v1')![0]!.share, 1)
+  view.apply({ kind: 'spread', id: 'v0', edges: undefined }, 0)
+  t.equal(level(view, rules).get('v0')![0]!.share, 1)
 })

@@ -221,3 +221,39 @@ t.test('a video that is being moved goes on there while that edge can be used an
   for (let i = 0; i < 4; i++) pending.place(movedTo, 'other', 0)
   t.equal(found({}, pending), 'edge-0', 'it is full')
 })
+
+t.test('a video that operators spread: on a new edge until so many hold it, then on the emptiest of those', async t => {
+  const all = cluster(4, { capacity: 100 })
+  const view = new View()
+  const pending = new Pending()
+  const rules = { videoShare: 1_000, backedOff: none }
+  all.announce(view)
+  view.apply({ kind: 'spread', id: 'hot', edges: 3 }, 0)
+  const where = Array.from({ length: 90 }, (_, i) => {
+    const found = place(view, 'hot', pending, rules) as EdgeNode
+    pending.place(found, 'hot', i).arrived(i)
+    return found.id
+  })
+  const counts = [...new Set(where)].map(id => where.filter(each => each === id).length)
+  t.same(counts, [30, 30, 30])
+
+  view.apply({ kind: 'spread', id: 'hot', edges: 9 }, 0)
+  t.notOk(where.includes(idOf(place(view, 'hot', pending, rules))), 'a fourth')
+  t.ok(where.includes(idOf(place(view, 'hot', pending, { ...rules, backedOff: ({ id }) => !where.includes(id) }))), 'one of the three where there is no other')
+  t.equal(place(view, 'hot', pending, { ...rules, videoShare: 30, backedOff: ({ id }) => !where.includes(id) }), 'full')
+  view.apply({ kind: 'spread', id: 'hot', edges: undefined }, 0)
+  t.equal(idOf(place(view, 'hot', pending, rules)), [...new Set(where)].sort()[0], 'as few as carry it')
+})
+
+t.test('where a video is on more edges than it is to be, the smallest get nobody', async t => {
+  const all = cluster(3, { capacity: 100 })
+  const view = new View()
+  for (const [edge, viewers] of [[0, 5], [1, 9], [2, 7]] as const) for (let i = 0; i < viewers; i++) all.add(`edge-${edge}`, 'hot')
+  all.announce(view)
+  const found = (edges: number, videoShare = 1_000) => {
+    view.apply({ kind: 'spread', id: 'hot', edges }, 0)
+    return idOf(place(view, 'hot', new Pending(), { videoShare, backedOff: none }))
+  }
+  t.same([found(1), found(2), found(3)], ['edge-1', 'edge-2', 'edge-0'])
+  t.equal(found(2, 7), 'edge-0', 'unless they alone have room')
+})

@@ -17,6 +17,7 @@ import type { Ping } from '../../runtime/peers/failover.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { Issuer } from '../support/issuer.js'
 import { edgeNode } from '../support/nodes.js'
+import { Random } from '../support/random.js'
 
 const comments = (...ids: number[]) => framesOf(ids.map(id => streamEvent(id, commentEvent(id, `{"id":"${id}"}`))))
 const ready = (id: number) => frame(FrameKind.ready, id, readyEvent(id, 'v', 1))
@@ -68,7 +69,7 @@ interface Opened extends EdgeStreamHandlers {
   state: 'open' | 'paused' | 'aborted'
 }
 
-function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_000) {
+function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_000, random = () => 0.5) {
   const clock = new FakeClock()
   const view = new View()
   const pending = new Pending()
@@ -89,7 +90,7 @@ function setUp(t: Test, nodes = [edgeNode('a'), edgeNode('b')], videoShare = 1_0
   }
   const sessions: Sessions = new Sessions({
     clock,
-    random: () => 0.5,
+    random,
     view,
     pending,
     upstreams,
@@ -190,6 +191,29 @@ t.test('an edge that comes back is given whole videos at the next half minute, a
   t.same(opened.slice(-2).map(({ edge }) => edge.id), ['b', 'a'], 'newcomers go where their video is')
   await clock.advance(60_000)
   t.equal(sessions.counts.replacements.level, 30, 'the view still shows them on a, where they are no longer')
+})
+
+t.test('a video that operators spread: its share of the viewers goes to each of the other edges, after their cursors', async t => {
+  const { clock, view, sessions, opened, show } = setUp(t, [edgeNode('a')], 1_000, new Random(7).next)
+  const sinks = Array.from({ length: 240 }, () => {
+    const sink = new FakeSink()
+    sessions.open({ ...newcomer, videoId: 'hot' }, sink)
+    opened.at(-1)!.data(Buffer.concat([comments(1), ready(1)]))
+    return sink
+  })
+  show(edgeNode('a', { viewers: 240 }))
+  view.apply({ kind: 'holdings', id: 'a', holdings: { instance: edgeNode('a').instance, videos: new Map([['hot', 240]]) } }, 0)
+  show(edgeNode('b'))
+  show(edgeNode('c'))
+  view.apply({ kind: 'spread', id: 'hot', edges: 3 }, 0)
+  await clock.advance(34_500)
+  const again = opened.slice(240)
+  const on = (id: string) => again.filter(({ edge }) => edge.id === id).length
+  for (const id of ['b', 'c']) t.ok(on(id) > 50 && on(id) < 110, `${id} ${on(id)}`)
+  t.equal(on('a'), 0)
+  t.ok(again.every(({ request }) => request.after === 1))
+  for (const stream of opened.filter(({ state }) => state !== 'aborted')) stream.data(Buffer.concat([comments(2), ready(2)]))
+  t.ok(sinks.every(({ ids }) => ids.join() === '1,2'))
 })
 
 t.test('an edge that cannot be reached is backed off from and the next is tried', async t => {

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { deflateRawSync } from 'node:zlib'
 import t from 'tap'
 import {
-  isNodeId, MAX_HELD_VIDEOS, MAX_ZNODE_BYTES, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseMember, parseStore, printHoldings, printNode,
+  isNodeId, MAX_HELD_VIDEOS, MAX_ZNODE_BYTES, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseMember, parsePlacement, parseStore, printHoldings, printNode,
 } from '../../protocol/nodes.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
 
@@ -30,6 +30,14 @@ t.test('what is no edge is rubbish', async t => {
   for (const fields of broken) t.throws(() => parseEdge(Buffer.from(JSON.stringify({ ...edgeNode('e1'), ...fields }))), { name: 'RubbishError' }, JSON.stringify(fields))
   for (const text of ['', 'null', '[]', '{', '"edge"', '\xff']) t.throws(() => parseEdge(Buffer.from(text)), { name: 'RubbishError' }, text)
   t.throws(() => parseDrain(Buffer.from('{}')), { name: 'RubbishError' })
+})
+
+t.test('wishes of placement are read by the names of their entries', async t => {
+  t.same(parsePlacement(printNode({ edges: 3 }), 'spread:demo'), { edges: 3 })
+  t.same(parsePlacement(printNode({ until: 7 }), 'rebalance'), { until: 7 })
+  for (const name of ['spread', 'spread:', 'spread:a/b', `spread:${'x'.repeat(65)}`, 'demo', 'rebalance2']) t.throws(() => parsePlacement(printNode({ edges: 3 }), name), { name: 'RubbishError' }, name)
+  for (const text of ['', '{}', '{"edges":0}', '{"edges":1.5}', '{"edges":10001}', '{"edges":"3"}', '{"until":3}']) t.throws(() => parsePlacement(Buffer.from(text), 'spread:demo'), { name: 'RubbishError' }, text)
+  for (const text of ['{}', '{"until":-1}', '{"until":"x"}', '{"edges":3}']) t.throws(() => parsePlacement(Buffer.from(text), 'rebalance'), { name: 'RubbishError' }, text)
 })
 
 t.test('what is expected is any of three counts; what is none is rubbish', async t => {

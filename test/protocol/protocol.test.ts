@@ -19,7 +19,7 @@ import { GZIP_HEADER } from '../../protocol/gzip.js'
 import { nextId } from '../../protocol/id.js'
 import { LINK_PATH, parseToEdge, parseToGateway, printToEdge, printToGateway } from '../../protocol/link.js'
 import { closeText, errorMessage, messagesOf, parsePostMessage, postedMessage } from '../../protocol/message.js'
-import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
+import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parsePlacement, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import type { Settings } from '../../protocol/entry.js'
 import { commentEvent, deletedEvent, gapEvent, pinnedEvent, readyEvent, settingsEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
@@ -173,7 +173,7 @@ t.test('a compressed stream is what it says, and begins with our header', async 
 })
 
 t.test('znodes are read and printed as they stand there', async t => {
-  for (const [name, parse] of [['edge', parseEdge], ['dispatcher', parseDispatcher], ['gateway', parseGateway], ['drain', parseDrain], ['cluster', parseCluster], ['expected', parseExpected], ['store', parseStore]] as const) {
+  for (const [name, parse] of [['edge', parseEdge], ['dispatcher', parseDispatcher], ['gateway', parseGateway], ['drain', parseDrain], ['cluster', parseCluster], ['expected', parseExpected], ['store', parseStore], ['spread', (data: Buffer) => parsePlacement(data, 'spread:demo')], ['rebalance', (data: Buffer) => parsePlacement(data, 'rebalance')]] as const) {
     const text = example(name)
     t.equal(`${printNode(parse(bytesOf(text))).toString()}\n`, text, name)
   }
