@@ -2,6 +2,7 @@ import { checkAuthor, checkBody, checkKey, checkVideoId, type Comment, type Draf
 import { LiveError } from '../protocol/errors.js'
 import type { PostError, PostResult } from '../protocol/posts.js'
 import type { Clock } from '../runtime/clock.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import { LastPosts } from './last-posts.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { forbidden, slowModeMs, tooSoon } from './permission.js'
@@ -15,6 +16,8 @@ export interface AcceptDeps {
   /** What the site lets its viewers say. */
   readonly rules: Rules
   readonly metrics: DispatcherMetrics
+  /** Where comments are traced. */
+  readonly traces?: Traces | undefined
   /** What the acts of these videos have come to; one that cannot be read is absent. Rejects with StoreUnavailableError. */
   readonly states: (videoIds: readonly VideoId[]) => ReadonlyMap<VideoId, KnownState> | Promise<ReadonlyMap<VideoId, KnownState>>
   /** A new entry, after its acknowledgement. @param asOf monotonic ms when its commit was asked for */
@@ -57,6 +60,8 @@ interface Lane {
 interface Waiting {
   readonly draft: TimedPost
   readonly bytes: number
+  /** When it came, monotonic ms. */
+  readonly since: number
   readonly answer: (result: PostResult) => void
 }
 
@@ -100,7 +105,7 @@ export class Accept {
   }
 
   #enqueue(unchecked: TimedPost): Promise<PostResult> {
-    const { metrics, maxQueueBytes, rules } = this.#deps
+    const { clock, metrics, maxQueueBytes, rules } = this.#deps
     let draft: TimedPost
     try {
       draft = check(unchecked)
@@ -116,7 +121,7 @@ export class Accept {
     const broken = draft.act ? undefined : rules.broken(draft)
     if (broken) return this.#refuseUnlessMade(draft, broken).finally(() => (this.#bytes -= bytes))
     metrics.accepted.inc()
-    return new Promise(resolve => this.#laneOf(draft.videoId).queue.push({ draft, bytes, answer: resolve }))
+    return new Promise(resolve => this.#laneOf(draft.videoId).queue.push({ draft, bytes, since: clock.now(), answer: resolve }))
   }
 
   /** A post that comes again under its key is answered as before, whatever the rules, or the memory of another dispatcher,
@@ -230,7 +235,7 @@ export class Accept {
 
   async #commit(lane: Lane, group: readonly Waiting[]): Promise<void> {
     if (group.length === 0) return
-    const { store, clock, metrics } = this.#deps
+    const { store, clock, metrics, traces } = this.#deps
     const startedAt = clock.now()
     metrics.groupComments.observe(group.length)
     let outcomes: Outcome[]
@@ -241,6 +246,7 @@ export class Accept {
     }
     metrics.commitSeconds.observe((clock.now() - startedAt) / 1000)
     group.forEach((waiting, i) => this.#answer(waiting, outcomes[i]!))
+    if (traces) group.forEach(({ since }, i) => traceStored(traces, outcomes[i]!, since, group.length))
     for (const outcome of outcomes) {
       if (outcome.kind === 'created') this.#deps.stored(outcome, startedAt)
       else if (outcome.kind === 'repeated') this.#deps.repeated(outcome.comment)
@@ -298,6 +304,10 @@ export class Accept {
     this.#deps.metrics.posts.inc({ code })
     return { error: { code, message, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) } }
   }
+}
+
+function traceStored(traces: Traces, outcome: Outcome, since: number, together: number): void {
+  if (outcome.kind === 'created') traces.store(outcome.comment, since, together)
 }
 
 function refusalOf(outcome: Exclude<Outcome, { comment: Comment }>): Refusal {

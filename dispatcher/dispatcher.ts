@@ -10,6 +10,7 @@ import type { Clock } from '../runtime/clock.js'
 import { Budget } from '../runtime/limits/budget.js'
 import { Pauses } from '../runtime/pauses.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import { Accept } from './accept.js'
 import { Acts, type AuditRecord, type ErasedAuthor } from './acts.js'
 import { Forward, type ForwardTrace } from './forward.js'
@@ -52,6 +53,7 @@ export interface DispatcherDeps {
   readonly audit?: ((record: AuditRecord) => void) | undefined
   /** Optional hooks: called for each comment that is stored and forwarded. */
   readonly trace?: Trace | undefined
+  readonly traces?: Traces | undefined
 }
 
 export interface Trace extends ForwardTrace {
@@ -117,12 +119,13 @@ export class Dispatcher {
     const { maxQueueBytes, maxPipeBytes } = { ...LIMITS, ...deps.limits }
     const owners = (this.#owners = new Owners(view, clock, self, deps.viewIsCurrent))
     const synced = (this.#synced = new Synced(clock))
-    const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes, trace: deps.trace }))
+    const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes, trace: deps.trace, traces: deps.traces }))
     const accept = (this.#accept = new Accept({
       store,
       clock,
       rules: deps.rules ?? new Rules({ clock }),
       metrics,
+      traces: deps.traces,
       maxQueueBytes,
       onBug,
       states: videoIds => this.#current().states.of(videoIds),

@@ -7,6 +7,7 @@ import { parseComment, printComment, WIRE_VERSION, type Hint, type WireComment }
 import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { Pipe, type Line, type Send } from './pipe.js'
 import { SYNC_HOLDS_MS, type Synced } from './synced.js'
@@ -21,6 +22,7 @@ export interface ForwardDeps {
   /** Most bytes that wait for one node. */
   readonly maxPipeBytes: number
   readonly trace?: ForwardTrace | undefined
+  readonly traces?: Traces | undefined
 }
 
 export interface ForwardTrace {
@@ -60,7 +62,7 @@ export class Forward {
   comment(comment: WireComment, otherOwner: MemberNode | undefined): void {
     const targets = this.#edgesOf(comment.videoId)
     if (targets.size === 0 && !otherOwner) return
-    const line = lineOf(comment)
+    const line = lineOf(comment, this.#deps.clock.now())
     for (const target of targets.values()) this.#edgePipe(target).comment(line)
     if (otherOwner) this.#dispatcherPipe(otherOwner).comment(line)
     const { trace } = this.#deps
@@ -70,7 +72,7 @@ export class Forward {
   /** Sends an act to every edge that holds the video, and to these dispatchers: any of them may have in memory what it is about. */
   act(act: WireComment, dispatchers: Iterable<MemberNode>): void {
     this.comment(act, undefined)
-    const line = lineOf(act)
+    const line = lineOf(act, this.#deps.clock.now())
     for (const dispatcher of dispatchers) this.#dispatcherPipe(dispatcher).comment(line)
   }
 
@@ -80,7 +82,7 @@ export class Forward {
       if (line.videoId !== videoId || line.id < target) return undefined
       const comment = parseComment(line.bytes.toString('utf8', 0, line.bytes.length - 1))
       const json = erased(videoId, comment.id, comment.json, target)
-      return json === undefined ? undefined : lineOf({ ...comment, json })
+      return json === undefined ? undefined : lineOf({ ...comment, json }, line.at)
     }
     for (const { pipe } of this.#pipes.values()) pipe.replace(replacement)
   }
@@ -92,7 +94,7 @@ export class Forward {
 
   /** To one dispatcher, that has become the video's owner. */
   handOver(comment: WireComment, owner: MemberNode): void {
-    this.#dispatcherPipe(owner).comment(lineOf(comment))
+    this.#dispatcherPipe(owner).comment(lineOf(comment, this.#deps.clock.now()))
   }
 
   /** Resolves when all has been sent but what its target does not take. */
@@ -118,12 +120,13 @@ export class Forward {
   }
 
   #edgePipe(target: MemberNode): Pipe {
-    const { view, metrics } = this.#deps
-    return this.#pipe(target, `edge ${instanceKey(target)}`, () => view.edge(target.id), (comments, hints) => {
-      metrics.forwarded.inc(comments)
+    const { view, metrics, traces } = this.#deps
+    return this.#pipe(target, `edge ${instanceKey(target)}`, () => view.edge(target.id), (lines, hints) => {
+      metrics.forwarded.inc(lines.length)
       metrics.hints.inc(hints)
       metrics.batches.inc()
-      metrics.batchComments.observe(comments)
+      metrics.batchComments.observe(lines.length)
+      if (traces) for (const line of lines) traces.forward(line, target.id, line.at)
     })
   }
 
@@ -132,7 +135,7 @@ export class Forward {
     return this.#pipe(target, `dispatcher ${instanceKey(target)}`, () => view.dispatcher(target.id), () => {})
   }
 
-  #pipe(target: MemberNode, key: string, inView: () => MemberNode | undefined, acknowledged: (comments: number, hints: number) => void): Pipe {
+  #pipe(target: MemberNode, key: string, inView: () => MemberNode | undefined, acknowledged: (lines: readonly Line[], hints: number) => void): Pipe {
     const { clock, random, send, view, metrics, maxPipeBytes } = this.#deps
     const now = clock.now()
     const known = this.#pipes.get(key)
@@ -149,8 +152,8 @@ export class Forward {
       maxBytes: maxPipeBytes,
       send: body => send(target, '/internal/batch', body, BATCH_TIMEOUT_MS),
       wanted,
-      acknowledged: (comments, hints) => {
-        acknowledged(comments, hints)
+      acknowledged: (lines, hints) => {
+        acknowledged(lines, hints)
         this.#tellIdle()
       },
       failed: error => {
@@ -181,6 +184,6 @@ export class Forward {
   }
 }
 
-function lineOf(comment: WireComment): Line {
-  return { videoId: comment.videoId, id: comment.id, bytes: Buffer.from(printComment(comment)) }
+function lineOf(comment: WireComment, at: number): Line {
+  return { videoId: comment.videoId, id: comment.id, bytes: Buffer.from(printComment(comment)), at }
 }

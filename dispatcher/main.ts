@@ -87,6 +87,7 @@ async function run(config: DispatcherConfig): Promise<void> {
     client,
     rules,
     metrics: new DispatcherMetrics(metrics),
+    traces: live.traces,
     onBug,
     standing,
     audit: record => log.info(record, 'act'),

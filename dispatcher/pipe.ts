@@ -11,6 +11,8 @@ export interface Line {
   readonly videoId: VideoId
   readonly id: CommentId
   readonly bytes: Buffer
+  /** When it was made, monotonic ms. */
+  readonly at: number
 }
 
 /** A line in place of one that waits; undefined: it stays. */
@@ -30,7 +32,7 @@ export interface PipeOptions {
   /** Whether the target is worth another try. */
   readonly wanted: () => boolean
   /** A batch was acknowledged. */
-  readonly acknowledged: (comments: number, hints: number) => void
+  readonly acknowledged: (lines: readonly Line[], hints: number) => void
   readonly failed: (error: unknown) => void
 }
 
@@ -153,7 +155,7 @@ export class Pipe {
     for (const { bytes } of lines) this.#bytes -= bytes.length
     if (!failure) {
       this.#failures = 0
-      this.#options.acknowledged(lines.length, hints.length)
+      this.#options.acknowledged(lines, hints.length)
       return this.#next()
     }
     // It may have arrived or not; the videos' hints make the target ask.

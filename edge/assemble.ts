@@ -15,7 +15,7 @@ import { internalRoutes } from './server.js'
 
 const DRAIN_WINDOW_MS = 3_000
 
-export interface EdgePartDeps extends Pick<EdgeDeps, 'metrics' | 'gzip' | 'capacity' | 'edges' | 'onPeerError' | 'onRestart' | 'pieceBytes'> {
+export interface EdgePartDeps extends Pick<EdgeDeps, 'metrics' | 'gzip' | 'traces' | 'capacity' | 'edges' | 'onPeerError' | 'onRestart' | 'pieceBytes'> {
   readonly identity: NodeIdentity
   readonly clock: Clock
   /** 0 ≤ x < 1 */

@@ -11,6 +11,7 @@ import type { Clock } from '../runtime/clock.js'
 import type { GzipPolicy } from '../runtime/fan-out/encoded.js'
 import { Pacer } from '../runtime/fan-out/pacer.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import { Freshness } from './freshness.js'
 import { HoldingsAnnouncements } from './holdings.js'
 import type { EdgeMetrics } from './metrics.js'
@@ -35,6 +36,7 @@ export interface EdgeDeps extends Pick<SyncDeps, 'clock' | 'send' | 'metrics' | 
   readonly capacity: number
   readonly random: () => number
   readonly gzip: GzipPolicy
+  readonly traces?: Traces | undefined
   /** What is written at a time of what a viewer missed; 64 KB without. */
   readonly pieceBytes?: number | undefined
   /** Optional hook: called for each pushed comment. */
@@ -74,7 +76,7 @@ export class Edge {
   #draining = false
   #stopped = false
 
-  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, pieceBytes = PIECE_BYTES, received, announce, edges, onStale = () => {}, onRestart = () => {} }: EdgeDeps) {
+  constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, traces, pieceBytes = PIECE_BYTES, received, announce, edges, onStale = () => {}, onRestart = () => {} }: EdgeDeps) {
     this.#clock = clock
     this.#metrics = metrics
     this.#view = view
@@ -96,6 +98,7 @@ export class Edge {
       budget: new ReplayBudget(REPLAY_BUDGET_BYTES),
       pacer: new Pacer(clock),
       gzip,
+      traces,
       pieceBytes,
       replay: request => this.#syncs.replay(request),
       restarted: (videoId, from, to) => {

@@ -1,10 +1,12 @@
 import { streamEvent, type StreamEvent } from '../protocol/frame.js'
-import type { Cursor } from '../protocol/id.js'
+import type { VideoId } from '../protocol/comment.js'
+import type { CommentId, Cursor } from '../protocol/id.js'
 import { viewersEvent } from '../protocol/sse.js'
 import type { Clock } from '../runtime/clock.js'
 import type { GzipPolicy } from '../runtime/fan-out/encoded.js'
 import type { Pacer } from '../runtime/fan-out/pacer.js'
 import { Rounds, type Round } from '../runtime/fan-out/rounds.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import type { CatchUp } from './catch-up.js'
 import type { Chain } from './chain.js'
 import { Flush } from './encoding.js'
@@ -20,6 +22,7 @@ const VIEWERS_ALONE_MS = 5_000
 
 /** The room that is written to. */
 export interface FlushedRoom {
+  readonly videoId: VideoId
   readonly chain: Pick<Chain, 'open' | 'last'>
   readonly viewers: ReadonlySet<Viewer>
   /** How often it has begun anew below where it stood. */
@@ -37,6 +40,8 @@ export interface FlushesDeps {
   readonly metrics: EdgeMetrics
   readonly pacer: Pacer
   readonly gzip: GzipPolicy
+  /** Where comments are traced. */
+  readonly traces?: Traces | undefined
 }
 
 /** A room's flushes: what has gathered is written to all that are live, in one write each, as often as its pace allows. */
@@ -47,6 +52,8 @@ export class Flushes {
   readonly #rounds: Rounds<Viewer>
   #last: Cursor = 0
   #gathered: StreamEvent[] = []
+  /** Those of them that are traced. @see Traces */
+  #traced: { readonly id: CommentId; readonly at: number }[] = []
   /** The next flush tells how many watch. */
   #countDue = false
   #count = -1
@@ -87,6 +94,8 @@ export class Flushes {
   }
 
   add(comment: StreamEvent): void {
+    const { clock, traces } = this.#deps
+    if (traces?.samples(comment.id)) this.#traced.push({ id: comment.id, at: clock.now() })
     this.#gathered.push(comment)
     this.#rounds.schedule()
   }
@@ -108,14 +117,16 @@ export class Flushes {
 
   /** L moves on. @returns undefined where there is nothing to write */
   #begin(): Round<Viewer> | undefined {
-    const { clock, gzip, metrics } = this.#deps
-    const { chain, viewers, epoch, weight, total } = this.#room
+    const { clock, gzip, metrics, traces } = this.#deps
+    const { videoId, chain, viewers, epoch, weight, total } = this.#room
     const events = this.#gathered
     if (!chain.open || (events.length === 0 && !this.#countDue)) return undefined
     const comments = events.length
     const from = this.#last
     const to = chain.last
     this.#gathered = []
+    const traced = this.#traced
+    this.#traced = []
     this.#last = to
     if (this.#countDue) {
       this.#countDue = false
@@ -135,7 +146,10 @@ export class Flushes {
         people += viewer.weight
         viewer.write(flush.encoded(viewer.outlet.encoding), to)
       },
-      done: () => metrics.delivered(comments, writes, people, events, clock.wall()),
+      done: () => {
+        metrics.delivered(comments, writes, people, events, clock.wall())
+        for (const { id, at } of traced) traces!.flush({ videoId, id }, at, writes, people)
+      },
     }
   }
 }

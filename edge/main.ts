@@ -43,6 +43,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     viewLoaded: () => watcher.loaded,
     client,
     metrics,
+    traces: live.traces,
     capacity: config.EDGE_CAPACITY,
     edges: () => edges.count,
     gzip: { level: config.EDGE_GZIP_LEVEL, minViewers: config.EDGE_GZIP_MIN_VIEWERS },

@@ -8,6 +8,7 @@ import { Pauses } from '../runtime/pauses.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { Failover, type Ping } from '../runtime/peers/failover.js'
 import { pingWith } from '../runtime/peers/ping.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import { Acts } from './acts.js'
 import type { ConnectLink } from './link.js'
 import { Links } from './links.js'
@@ -37,6 +38,8 @@ export interface GatewayOptions {
   readonly toleratedViewers?: number
   /** Newcomers a second that are placed on edges. */
   readonly joinRate: number
+  /** Where comments are traced. */
+  readonly traces?: Traces | undefined
   /** Hook: called ten times a second, with how late that was, ms. */
   readonly onTick?: ((lateMs: number) => void) | undefined
 }
@@ -46,6 +49,7 @@ export class Gateway {
   readonly view: View
   readonly client: Caller
   readonly clock: Clock
+  readonly traces: Traces | undefined
   /** 0 ≤ x < 1 */
   readonly random: () => number
   readonly upstreams: Upstreams
@@ -62,16 +66,17 @@ export class Gateway {
   readonly #pending = new Pending()
   #placingSoon = false
 
-  constructor({ clock, random, view, client, connectLink, connect, keptBytes, gzip, videoShare, toleratedViewers, joinRate, onTick }: GatewayOptions) {
+  constructor({ clock, random, view, client, connectLink, connect, keptBytes, gzip, videoShare, toleratedViewers, joinRate, traces, onTick }: GatewayOptions) {
     this.view = view
     this.client = client
     this.clock = clock
+    this.traces = traces
     this.random = random
     const ping = pingWith(client, (peer, pong) => this.upstreams.pong(peer, pong))
     // By the link where there is one: it is the link that must not be silent.
     const pingEdge: Ping = (peer, timeoutMs) => this.links.ping(peer, timeoutMs) ?? ping(peer, timeoutMs)
     this.upstreams = new Upstreams({ clock, random, view, ping: pingEdge, onUsable: () => this.sessions.placeWaiting() })
-    this.links = new Links({ clock, upstreams: this.upstreams, connectLink, connect, keptBytes, gzip })
+    this.links = new Links({ clock, upstreams: this.upstreams, connectLink, connect, keptBytes, gzip, traces })
     this.sessions = new Sessions({ clock, random, view, pending: this.#pending, upstreams: this.upstreams, links: this.links, videoShare, toleratedViewers, joinRate })
     this.failover = new Failover({
       clock,

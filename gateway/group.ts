@@ -7,6 +7,7 @@ import { Rounds } from '../runtime/fan-out/rounds.js'
 import type { Compressor } from './compressor.js'
 import { deletedIn, withoutComments } from './erasure.js'
 import { Events } from './events.js'
+import type { FanOutTrace } from './fan-out-trace.js'
 import type { Join, JoinedGroup } from './join.js'
 import type { KeptFlushes, Keeper } from './kept-flushes.js'
 import type { Member, Source } from './member.js'
@@ -45,6 +46,8 @@ export interface GroupOptions {
   readonly compressor: Compressor
   /** The member lacks what is no longer kept, or never came by this group: it has left, and has to join again. */
   readonly behind: (member: Member) => void
+  /** Where comments are traced. */
+  readonly trace?: FanOutTrace | undefined
   /** A round of writes is over. @param intervalMs from its start to that of the next */
   readonly written: (intervalMs: number) => void
   /** How many members there are has changed. */
@@ -87,7 +90,10 @@ export class Group implements Source, Keeper, JoinedGroup {
         this.#steps = []
         return { receivers: this.members.values(), visit: member => this.#bring(member), done: () => void (this.#steps = []) }
       },
-      ended: (_, intervalMs) => options.written(intervalMs),
+      ended: (_, intervalMs) => {
+        options.trace?.written(this.#roundEnd, this.members.size)
+        options.written(intervalMs)
+      },
       more: () => this.#moved,
     })
   }
@@ -107,6 +113,7 @@ export class Group implements Source, Keeper, JoinedGroup {
   }
 
   flush(flush: GroupFlush): void {
+    this.#o.trace?.flush(this.end, flush.events)
     this.#flushes.push(flush)
     const deleted = deletedIn(flush.events)
     if (deleted.length > 0) this.#erase(deleted)

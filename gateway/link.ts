@@ -4,7 +4,9 @@ import type { EdgeNode } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Pacer } from '../runtime/fan-out/pacer.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import type { Compressor } from './compressor.js'
+import { FanOutTrace } from './fan-out-trace.js'
 import { Group } from './group.js'
 import { Join } from './join.js'
 import type { KeptFlushes } from './kept-flushes.js'
@@ -43,6 +45,7 @@ export interface LinkOptions {
   readonly compressor: Compressor
   /** A group has been written to. @param intervalMs from the start of that to the next */
   readonly written: (intervalMs: number) => void
+  readonly traces?: Traces | undefined
   readonly upstreams: Upstreams
   readonly connectLink: ConnectLink
   readonly node: EdgeNode
@@ -210,8 +213,9 @@ export class Link implements Relay {
   #groupFor({ videoId }: Member): Group {
     const known = this.#groupOf.get(videoId)
     if (known) return known
-    const { clock, pacer, kept, compressor, written } = this.#o
-    const group = new Group({ number: this.#nextNumber(), videoId, clock, pacer, kept, compressor, written, behind: member => this.#fellBehind(member), changed: group => this.#memberChanged(group) })
+    const { clock, pacer, kept, compressor, written, traces, node } = this.#o
+    const trace = traces && new FanOutTrace(traces, clock, videoId, node.id)
+    const group = new Group({ number: this.#nextNumber(), videoId, clock, pacer, kept, compressor, written, trace, behind: member => this.#fellBehind(member), changed: group => this.#memberChanged(group) })
     this.#groups.set(group.number, group)
     this.#groupOf.set(videoId, group)
     return group

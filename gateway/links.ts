@@ -3,6 +3,7 @@ import type { Clock } from '../runtime/clock.js'
 import type { GzipPolicy } from '../runtime/fan-out/encoded.js'
 import { Pacer } from '../runtime/fan-out/pacer.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import { Compressor } from './compressor.js'
 import { KeptFlushes } from './kept-flushes.js'
 import { Link, type ConnectLink } from './link.js'
@@ -23,6 +24,7 @@ export interface LinksOptions {
   /** Of flushes that all groups keep for members that lag; 32 MB without. */
   readonly keptBytes?: number | undefined
   readonly gzip: GzipPolicy
+  readonly traces?: Traces | undefined
 }
 
 /** The links of this gateway, one for each edge that viewers are on. */
@@ -91,9 +93,10 @@ export class Links {
   #linkTo(node: EdgeNode): Link {
     const known = this.#links.get(node.instance)
     if (known) return known
-    const { clock, upstreams, connectLink } = this.#o
+    const { clock, upstreams, connectLink, traces } = this.#o
     const link = new Link({
       clock,
+      traces,
       upstreams,
       connectLink,
       pacer: this.#pacer,

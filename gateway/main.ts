@@ -48,6 +48,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     connectLink: linkWith(client),
     connect: connectWith(client),
     metrics,
+    traces: live.traces,
     gzip: { level: config.EDGE_GZIP_LEVEL, minViewers: config.EDGE_GZIP_MIN_VIEWERS },
     videoShare: config.EDGE_VIDEO_SHARE,
     joinRate: config.JOIN_RATE,

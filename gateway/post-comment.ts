@@ -10,6 +10,7 @@ import { json, type Reply } from '../runtime/http/reply.js'
 import type { Caller } from '../runtime/peers/client.js'
 import type { Failover } from '../runtime/peers/failover.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import { parseBody } from './json-request.js'
 import { PostPipe, type PostDraft, type Tried } from './post-pipe.js'
 
@@ -25,6 +26,7 @@ export interface PosterOptions {
   readonly owners: (videoId: VideoId) => readonly DispatcherNode[]
   readonly failover: Failover
   readonly clock: Clock
+  readonly traces?: Traces | undefined
 }
 
 type Refusal = Extract<PostResult, { error: unknown }>
@@ -47,6 +49,8 @@ export class Poster {
    * @throws LiveError BAD_COMMENT, what a dispatcher said; UNAVAILABLE: it was not stored and will not be; OUTCOME_UNKNOWN:
    * the comment may have been stored, and a retry with the key in the error's details reveals it */
   async post(videoId: VideoId, key: string | undefined, body: Promise<Buffer>, { author, lostMs = 0 }: { author?: Pick<Bearer, 'authorId' | 'authorName' | 'isModerator'> | undefined; lostMs?: number } = {}): Promise<Reply> {
+    const { clock, traces } = this.#options
+    const since = clock.now() - lostMs
     this.inFlight++
     try {
       const said = parseBody(await body, 'BAD_COMMENT')
@@ -54,6 +58,7 @@ export class Poster {
       if (lostMs >= OVERALL_MS) throw new LiveError('UNAVAILABLE', 'this gateway stood still, and the post was read too late')
       const result = await this.#store(draft, OVERALL_MS - lostMs)
       if ('error' in result) throw toError(result, draft.key)
+      traces?.post(result.comment, since)
       return json(toPublic(result.comment), 201)
     } finally {
       this.inFlight--

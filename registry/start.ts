@@ -8,6 +8,8 @@ import { createMetrics } from '../runtime/metrics.js'
 import { InternalClient } from '../runtime/peers/client.js'
 import type { ProofRule } from '../runtime/peers/proven-peers.js'
 import { stopSignal } from '../runtime/stopping.js'
+import { openTraces, type TracesConfig } from '../runtime/traces/open.js'
+import type { Traces } from '../runtime/traces/traces.js'
 import { VERSION } from '../runtime/version.js'
 import { lossMessage, refusal, refusalMessage } from './access.js'
 import { Announcer } from './announcer.js'
@@ -26,7 +28,7 @@ const WAITING_LINE_MS = 3_000
 const REFUSED_RETRY_MS = 1_000
 
 /** The variables that every part reads to become a node. */
-export interface NodeConfig {
+export interface NodeConfig extends TracesConfig {
   readonly NODE_ID: string
   readonly LOG_LEVEL: string
   readonly INTERNAL_TOKEN?: string | undefined
@@ -50,6 +52,8 @@ export interface LiveNode {
   /** Logs the error and ends the process. */
   readonly onBug: (error: unknown) => void
   readonly metrics: Registry
+  /** Where comments are traced. */
+  readonly traces: Traces | undefined
   readonly client: InternalClient
   readonly zk: Zk
   readonly watcher: RegistryWatcher
@@ -101,11 +105,13 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
   }
   const watcher = new RegistryWatcher({ zk, clock: systemClock, log, metrics, watch })
   const identity = { id: config.NODE_ID, instance: newInstance(), version: VERSION }
+  const traces = openTraces(config, { role, node: identity, metrics, log })
   return {
     identity,
     log,
     onBug,
     metrics,
+    traces,
     client,
     zk,
     watcher,
@@ -131,7 +137,7 @@ export function startNode(role: string, config: NodeConfig, { watch, stopDeadlin
     },
     async close() {
       watcher.close()
-      await Promise.all([zk.close(), client.close()])
+      await Promise.all([zk.close(), client.close(), traces?.close()])
     },
   }
 }

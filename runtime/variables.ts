@@ -4,6 +4,7 @@ import { isNodeId } from '../protocol/nodes.js'
 import { networks } from './http/address.js'
 import type { AllowedOrigins } from './http/public-headers.js'
 import { limit } from './limits/limit.js'
+import { tracesVariables } from './traces/open.js'
 
 export const port = z.string().regex(/^[0-9]{1,9}$/, 'must be a port (0 to 65535)').transform(Number).refine(value => value <= 65535, 'must be a port (0 to 65535)')
 const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform(text => text.replace(/\/+$/, ''))
@@ -26,6 +27,7 @@ export function nodeVariables(role: string, internalPort: number) {
     INTERNAL_TOKEN: z.string().regex(TOKENS, 'must be at least 16 visible ASCII characters; separate several tokens by commas').optional().describe('secret shared by all parts; comma-separated: the first is sent, any is accepted; unset: no check, which is allowed on loopback alone and with identity off'),
     INTERNAL_PROOF: internalProof.default('prefer').describe('whether another part must prove that it knows the token before it is sent it: require; prefer also trusts one that offers no proof, as the former version does'),
     LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('lowest level that is logged'),
+    ...tracesVariables,
   }
 }
 

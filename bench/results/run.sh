@@ -38,3 +38,4 @@ run placement placement
 run registry registry
 run registry-ensemble registry --edges 1000 --zookeepers 3
 run sweep sweep
+run trace trace

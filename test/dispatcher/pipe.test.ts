@@ -7,7 +7,7 @@ import { FakeClock } from '../support/fake-clock.js'
 import { edgeNode } from './cast.js'
 
 function line(videoId: string, id: number, size = 0): Line {
-  return { videoId, id, bytes: Buffer.from(printComment({ videoId, prev: id - 1, id, json: `{${' '.repeat(size)}}` })) }
+  return { videoId, id, bytes: Buffer.from(printComment({ videoId, prev: id - 1, id, json: `{${' '.repeat(size)}}` })), at: 0 }
 }
 
 interface Bench {
@@ -37,7 +37,7 @@ function bench(t: Test, maxBytes = 1 << 20): Bench {
       return new Promise((resolve, reject) => inFlight.push({ resolve, reject }))
     },
     wanted: () => made.wanted,
-    acknowledged: (comments, hints) => acknowledged.push([comments, hints]),
+    acknowledged: (lines, hints) => acknowledged.push([lines.length, hints]),
     failed: () => {},
   })
   t.teardown(() => pipe.close())
