@@ -1,7 +1,6 @@
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import Database from 'better-sqlite3'
@@ -11,6 +10,7 @@ import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import { StoreUnavailableError } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
+import { memoryFolder } from '../../support/memory-folder.js'
 import { storeContract } from '../store-contract.js'
 
 const NOW = Date.UTC(2026, 5, 1)
@@ -18,12 +18,6 @@ const ALL = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 10_000 }
 const UNAVAILABLE = { code: 'STORE_UNAVAILABLE' }
 let keys = 0
 const draft = (videoId = 'v', key = `key-${keys++}`): Draft => ({ videoId, authorId: 'ann', content: 'hello', key })
-
-function folder(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'live-store-'))
-  t.teardown(() => rmSync(path, { recursive: true, force: true }))
-  return path
-}
 
 function open(t: Test, path: string, deadlineMs?: number): SqliteStore {
   const store = new SqliteStore(path, deadlineMs === undefined ? {} : { deadlineMs })
@@ -47,13 +41,13 @@ const PATIENCE_MS = 60_000
 
 t.test('the contract', async t => {
   storeContract(t, async t => {
-    const path = join(folder(t), 'comments.db')
+    const path = join(memoryFolder(t), 'comments.db')
     return { open: async () => new SqliteStore(path, { deadlineMs: PATIENCE_MS }) }
   })
 })
 
 t.test('two processes that append to one file at once keep one chain', async t => {
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const source = `
     import { SqliteStore } from ${JSON.stringify(new URL('../../../dispatcher/store/sqlite.js', import.meta.url).href)}
     const store = new SqliteStore(${JSON.stringify(path)}, { deadlineMs: ${PATIENCE_MS} })
@@ -64,7 +58,7 @@ t.test('two processes that append to one file at once keep one chain', async t =
     }
     await store.close()
     process.send(made, () => process.disconnect())`
-  const file = join(folder(t), 'appender.mjs')
+  const file = join(memoryFolder(t), 'appender.mjs')
   writeFileSync(file, source)
   const made = (
     await Promise.all(
@@ -83,8 +77,8 @@ t.test('two processes that append to one file at once keep one chain', async t =
 })
 
 t.test('a comment that was acknowledged is there after the process was killed', async t => {
-  const path = join(folder(t), 'comments.db')
-  const file = join(folder(t), 'killed.mjs')
+  const path = join(memoryFolder(t), 'comments.db')
+  const file = join(memoryFolder(t), 'killed.mjs')
   writeFileSync(file, `
     import { SqliteStore } from ${JSON.stringify(new URL('../../../dispatcher/store/sqlite.js', import.meta.url).href)}
     const store = new SqliteStore(${JSON.stringify(path)})
@@ -109,7 +103,7 @@ t.test('a commit is on the disk, not only with the kernel, before it is answered
     },
   })
   t.teardown(() => Object.defineProperty(Database.prototype, 'pragma', plain))
-  const database = new SqliteDatabase(join(folder(t), 'comments.db'), 20)
+  const database = new SqliteDatabase(join(memoryFolder(t), 'comments.db'), 20)
   t.teardown(() => database.close())
   const [connection] = opened
   t.equal(connection!.pragma('journal_mode', { simple: true }), 'wal')
@@ -117,7 +111,7 @@ t.test('a commit is on the disk, not only with the kernel, before it is answered
 })
 
 t.test('a file of the first version is brought up to date, with what is in it', async t => {
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const old = new Database(path)
   old.exec(`
     CREATE TABLE comments (video_id TEXT NOT NULL, id INTEGER NOT NULL, prev INTEGER NOT NULL, author_id TEXT NOT NULL, content TEXT NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (video_id, id)) WITHOUT ROWID;
@@ -133,7 +127,7 @@ t.test('a file of the first version is brought up to date, with what is in it', 
 })
 
 t.test('the former version reads and writes a file with acts, by its own statements, and both know each other\'s keys', async t => {
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const store = open(t, path)
   const [first] = await store.append([draft()], NOW)
   const target = first?.kind === 'created' ? first.comment.id : 0
@@ -154,7 +148,7 @@ t.test('the former version reads and writes a file with acts, by its own stateme
 })
 
 t.test('a file locked by another is unavailable after the deadline, for sure not stored, and usable again after', async t => {
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const writes: (string | undefined)[] = []
   const store = new SqliteStore(path, { deadlineMs: 150, onWrite: reason => writes.push(reason) })
   t.teardown(() => store.close())
@@ -173,7 +167,7 @@ t.test('a file locked by another is unavailable after the deadline, for sure not
 })
 
 t.test('an append that meets a lock goes through as soon as it is gone', async t => {
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const store = open(t, path, 10_000)
   await store.open()
   const other = new Database(path)
@@ -187,7 +181,7 @@ t.test('an append that meets a lock goes through as soon as it is gone', async t
 })
 
 t.test('a folder that cannot be written is unavailable until it can', async t => {
-  const place = join(folder(t), 'data')
+  const place = join(memoryFolder(t), 'data')
   writeFileSync(place, 'a file where the folder should be')
   const store = open(t, join(place, 'comments.db'))
   await t.rejects(store.open(), UNAVAILABLE)
@@ -199,7 +193,7 @@ t.test('a folder that cannot be written is unavailable until it can', async t =>
 })
 
 t.test('trouble is told once, and so is its end', async t => {
-  const place = join(folder(t), 'data')
+  const place = join(memoryFolder(t), 'data')
   writeFileSync(place, '')
   const told: (string | undefined)[] = []
   const store = new SqliteStore(join(place, 'comments.db'), { onTrouble: reason => told.push(reason) })
@@ -230,7 +224,7 @@ t.test('a thread that dies is told of, its calls fail, an append with an unknown
     thread.postMessage(null)
     await exited
   }
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const told: (string | undefined)[] = []
   const store = new SqliteStore(path, { deadlineMs: PATIENCE_MS, onTrouble: reason => told.push(reason) })
   t.teardown(() => store.close())
@@ -259,7 +253,7 @@ t.test('a thread that dies is told of, its calls fail, an append with an unknown
 })
 
 t.test('a full disk and a read-only one are unavailable until they are not', async t => {
-  const disk = folder(t)
+  const disk = memoryFolder(t)
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], { stdio: 'ignore' })
   } catch {
@@ -286,7 +280,7 @@ t.test('a full disk and a read-only one are unavailable until they are not', asy
 })
 
 t.test('a file of a later version is refused in words an operator understands', async t => {
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const db = new Database(path)
   db.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
   db.close()
@@ -298,13 +292,13 @@ t.test('a file of a later version is refused in words an operator understands', 
 })
 
 t.test('a file that is no database is unavailable, and left as it is', async t => {
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   writeFileSync(path, 'this is a letter to my aunt and not a database, but it is long enough to look at'.repeat(20))
   await t.rejects(open(t, path).open(), UNAVAILABLE)
 })
 
 t.test('closing waits for what is under way', async t => {
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const store = new SqliteStore(path)
   const appended = store.append([draft()], NOW)
   await store.close()
