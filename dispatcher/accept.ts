@@ -37,7 +37,7 @@ const POST_OVERHEAD_BYTES = 200
 /** The one lane there is where the store does one append at a time. */
 const ALL_VIDEOS = ''
 
-type Refusal = Pick<PostError, 'code' | 'message' | 'retryAfterSeconds'>
+export type Refusal = Pick<PostError, 'code' | 'message' | 'retryAfterSeconds'>
 type Judged = Waiting | undefined
 
 export const TOO_LATE: Refusal = { code: 'UNAVAILABLE', message: 'the post came too late to be stored in time' }

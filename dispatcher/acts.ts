@@ -5,12 +5,10 @@ import { LiveError } from '../protocol/errors.js'
 import type { CommentId } from '../protocol/id.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostResult } from '../protocol/posts.js'
-import type { Clock } from '../runtime/clock.js'
-import type { Failover } from '../runtime/peers/failover.js'
-import { PeerError } from '../runtime/peers/peer-error.js'
 import type { TimedPost } from './accept.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { Owners } from './owners.js'
+import { DEFAULT_LEFT_MS, passOn, type PassOnDeps } from './pass-on.js'
 import type { Send } from './pipe.js'
 import { StoreUnavailableError, type Place, type Store } from './store/store.js'
 
@@ -29,13 +27,9 @@ export interface AuditRecord {
   readonly until?: number
 }
 
-export interface ActsDeps {
+export interface ActsDeps extends PassOnDeps {
   readonly owners: Owners
-  readonly failover: Failover
-  /** Ourselves, as one of those who can act. */
-  readonly self: MemberNode
   readonly store: Store
-  readonly clock: Clock
   readonly send: Send
   readonly metrics: DispatcherMetrics
   /** Whether every dispatcher and edge in view knows acts. */
@@ -52,16 +46,13 @@ export interface ErasedAuthor {
   readonly after: string | null
 }
 
-/** Longer than a store tries, shorter than a gateway waits. */
-const PASS_ON_MS = 1_500
-const DEFAULT_LEFT_MS = 2_000
 /** For each comment of an author who is erased, and how many go in one call. */
 const ERASE_MS = 3_000
 const ERASED_AT_ONCE = 100
 
-/** Carries acts out: in the chain first, then the content of a deleted comment leaves the store, and only then is it answered. An
- * act goes to its video's owner as a post does, and its key makes it harmless if two dispatchers do it. What a crash leaves
- * between the two steps nobody reads, and whoever reads the video's state next takes the second step. */
+/** Carries acts out: an act gets its place in the chain first, then the content of a deleted comment leaves the store, and only then
+ * is the act answered. It goes to its video's owner as a post does, and its key makes it harmless if two dispatchers do it. After a
+ * crash between the two steps nobody reads the content, and the next reader of the video's state takes the second step. */
 export class Acts {
   readonly #deps: ActsDeps
 
@@ -70,18 +61,15 @@ export class Acts {
   }
 
   /** @param lostMs what it waited before it was read */
-  async act({ passedOn, order, leftMs = DEFAULT_LEFT_MS }: ActRequest, lostMs: number): Promise<ActResult> {
-    const { owners, failover, clock, isUpgraded } = this.#deps
-    try {
+  act({ passedOn, order, leftMs = DEFAULT_LEFT_MS }: ActRequest, lostMs: number): Promise<ActResult> {
+    const { owners, clock, isUpgraded } = this.#deps
+    return orRefusal(() => {
       const checked = checkOrder(order)
       if (!isUpgraded()) throw new LiveError('UPGRADE_UNFINISHED', 'a dispatcher or an edge of a former version is still there: try again once all are upgraded')
       const deadline = clock.now() - lostMs + leftMs
       const owner = passedOn ? undefined : owners.otherOwner(checked.videoId)
-      return owner && !failover.isBackedOff(owner) ? await this.#passOn(owner, checked, deadline) : await this.#here(checked, deadline)
-    } catch (error) {
-      if (error instanceof LiveError) return refusal(error)
-      throw error
-    }
+      return owner ? this.#passOn(owner, checked, deadline) : this.#here(checked, deadline)
+    })
   }
 
   /** Deletes some of an author's comments, in whatever videos they are. @param after of the call before
@@ -99,40 +87,26 @@ export class Acts {
     return { erased, after: places.length < found.places.length ? after : (found.after ?? null) }
   }
 
-  /** @throws LiveError COMMENT_NOT_FOUND, for a deleted one too; StoreUnavailableError */
+  /** Who wrote a comment. @throws LiveError COMMENT_NOT_FOUND, for a deleted one too; StoreUnavailableError */
   async authorOf({ videoId, id }: Place): Promise<string> {
     const [found] = await this.#deps.store.page(videoId, { after: id - 1, until: id, newestFirst: false, limit: 1 })
     if (!found || found.act || found.deletedBy !== undefined) throw notFound()
     return found.comment.authorId
   }
 
-  /** Takes the content of a deleted comment from the store, though whoever deleted it did not come so far. */
+  /** Takes the content of a deleted comment from the store, in place of the dispatcher that deleted it. */
   async finish(videoId: VideoId, target: CommentId): Promise<void> {
     await this.#deps.store.erase(videoId, target).catch(unlessAway)
   }
 
   async #passOn(owner: MemberNode, order: ActOrder, deadline: number): Promise<ActResult> {
-    const { failover, self, clock } = this.#deps
-    let ownerMayAct = false
-    const attempt = async (peer: MemberNode, timeoutMs: number): Promise<ActResult> => {
-      if (peer === self) return this.#here(order, deadline)
-      ownerMayAct = true
-      try {
-        const result = await this.#send(peer, order, Math.min(deadline - clock.now(), timeoutMs), timeoutMs)
-        ownerMayAct = false
-        return result
-      } catch (error) {
-        if (error instanceof PeerError && !error.sent) ownerMayAct = false
-        throw error
-      }
-    }
-    try {
-      const result = await failover.ask([owner, self], attempt, { deadline, tryMs: Math.min(PASS_ON_MS, Math.max(0, deadline - clock.now())) })
-      return ownerMayAct && 'error' in result ? unknown : result
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error
-      return ownerMayAct ? unknown : refusal(new LiveError('UNAVAILABLE', 'the act came too late to be done in time'))
-    }
+    const [result] = await passOn<ActResult>(this.#deps, owner, {
+      count: 1,
+      deadline,
+      there: async (peer, timeoutMs) => [await this.#send(peer, order, Math.min(deadline - this.#deps.clock.now(), timeoutMs), timeoutMs)],
+      here: async () => [await orRefusal(() => this.#here(order, deadline))],
+    })
+    return result!
   }
 
   async #send(owner: MemberNode, order: ActOrder, leftMs: number, timeoutMs: number): Promise<ActResult> {
@@ -183,10 +157,14 @@ export class Acts {
   }
 }
 
-const unknown: ActResult = { error: { code: 'OUTCOME_UNKNOWN', message: 'the owner of the video may have done it: the same key finds out' } }
-
-function refusal({ code, message }: LiveError): ActResult {
-  return { error: { code, message } }
+/** An error that is an answer is a result. */
+async function orRefusal(act: () => Promise<ActResult>): Promise<ActResult> {
+  try {
+    return await act()
+  } catch (error) {
+    if (!(error instanceof LiveError)) throw error
+    return { error: { code: error.code, message: error.message } }
+  }
 }
 
 function notFound(): LiveError {

@@ -42,7 +42,7 @@ export interface DispatcherDeps {
   readonly send: Send
   readonly ping: Ping
   readonly metrics: DispatcherMetrics
-  /** Told of an error that is a bug; the posts it met have been answered. */
+  /** Called with an error that is a bug, once the posts that met it have been answered. */
   readonly onBug: (error: unknown) => void
   readonly limits?: Partial<Limits>
   /** Whether it may answer and store at present; without, always. */
@@ -65,7 +65,7 @@ export interface Limits {
   readonly maxQueueBytes: number
   /** Most bytes that wait for one edge or dispatcher. */
   readonly maxPipeBytes: number
-  /** Most bytes of all recentVideos. */
+  /** Most bytes of all recent comments. */
   readonly maxRecentBytes: number
 }
 
@@ -338,7 +338,7 @@ export class Dispatcher {
     if (entry.kind === 'act' && entry.act.type === 'deleted') this.#forward.erase(videoId, entry.act.target)
   }
 
-  /** In slices: there may be many recentVideos, and posts go on meanwhile. */
+  /** In slices: there may be many videos, and posts go on meanwhile. */
   #handOver(recentVideos: readonly RecentComments[], takerOf: (videoId: VideoId) => MemberNode | undefined): void {
     for (const { videoId, newest } of recentVideos.slice(0, HAND_OVER_SLICE)) {
       const taker = newest && takerOf(videoId)

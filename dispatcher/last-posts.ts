@@ -3,8 +3,8 @@ import type { VideoId } from '../protocol/comment.js'
 /** About 10 MB. */
 const MAX_ENTRIES = 50_000
 
-/** When authors last posted where slow mode is on, as far as this dispatcher accepted it: a note of more posts than the store has yet,
- * and of fewer than it may have. */
+/** When authors last posted where slow mode is on, as this dispatcher knows it: some of these posts are not in the store yet, and
+ * those that other dispatchers accepted are missing. */
 export class LastPosts {
   /** Unix ms, the oldest first. */
   readonly #at = new Map<string, number>()

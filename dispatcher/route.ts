@@ -1,29 +1,20 @@
 import type { DispatcherNode, MemberNode } from '../protocol/nodes.js'
 import { parseResults, printPosts, READS_HEADER, READS_OUTCOME_UNKNOWN, type PostBatch, type PostResult } from '../protocol/posts.js'
-import type { Clock } from '../runtime/clock.js'
-import type { Failover } from '../runtime/peers/failover.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
-import { TOO_LATE, type TimedPost } from './accept.js'
+import type { TimedPost } from './accept.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { Owners } from './owners.js'
+import { DEFAULT_LEFT_MS, passOn, type PassOnDeps } from './pass-on.js'
 import type { Send } from './pipe.js'
 
-export interface RouteDeps {
+export interface RouteDeps extends PassOnDeps {
   readonly owners: Owners
-  readonly failover: Failover
-  /** Ourselves, as one of those who can store. */
-  readonly self: MemberNode
-  readonly clock: Clock
   readonly send: Send
   readonly metrics: DispatcherMetrics
   /** Stores here. Never rejects. */
   readonly accept: (posts: readonly TimedPost[]) => Promise<PostResult[]>
 }
 
-/** Longer than a store tries, shorter than a gateway waits. */
-const PASS_ON_MS = 1_500
-/** What a post without a deadline has: a gateway that sends none tries the next dispatcher after this time. */
-const DEFAULT_LEFT_MS = 2_000
 const READS = { [READS_HEADER]: READS_OUTCOME_UNKNOWN }
 
 /** Passes on the posts of a video that another dispatcher owns to that owner, marked. A dispatcher that receives marked
@@ -59,36 +50,13 @@ export class Route {
     return results
   }
 
-  /** The owner stores them, or we do where it does not answer. */
-  async #passOn(owner: DispatcherNode, posts: readonly TimedPost[]): Promise<PostResult[]> {
-    const { failover, self, clock, accept } = this.#deps
-    if (failover.isBackedOff(owner)) return accept(posts)
-    const deadline = Math.max(...posts.map(post => post.deadline))
-    /** The owner has been sent them, and has not said what became of them. */
-    let ownerMayStore = false
-    /** We store them too, since the owner was slow. */
-    let ours: Promise<PostResult[]> | undefined
-    const attempt = async (peer: MemberNode, timeoutMs: number): Promise<PostResult[]> => {
-      if (peer === self) return (ours = accept(posts))
-      ownerMayStore = true
-      try {
-        const results = await this.#send(peer, posts, timeoutMs)
-        ownerMayStore = false
-        return results
-      } catch (error) {
-        if (error instanceof PeerError && !error.sent) ownerMayStore = false
-        throw error
-      }
-    }
-    try {
-      const results = await failover.ask([owner, self], attempt, { deadline, tryMs: Math.min(PASS_ON_MS, Math.max(0, deadline - clock.now())) })
-      if (ownerMayStore) return results.map(orUnknown)
-      // The owner's refusal says nothing of what we do ourselves.
-      return ours && results.some(result => 'error' in result) ? both(results, await ours) : results
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error
-      return posts.map(() => (ownerMayStore || ours ? unknown : { error: TOO_LATE }))
-    }
+  #passOn(owner: DispatcherNode, posts: readonly TimedPost[]): Promise<PostResult[]> {
+    return passOn(this.#deps, owner, {
+      count: posts.length,
+      deadline: Math.max(...posts.map(post => post.deadline)),
+      there: (peer, timeoutMs) => this.#send(peer, posts, timeoutMs),
+      here: () => this.#deps.accept(posts),
+    })
   }
 
   async #send(owner: MemberNode, posts: readonly TimedPost[], timeoutMs: number): Promise<PostResult[]> {
@@ -100,19 +68,4 @@ export class Route {
     metrics.passedOn.inc(posts.length)
     return results
   }
-}
-
-const unknown: PostResult = { error: { code: 'OUTCOME_UNKNOWN', message: 'the owner of the video may have stored it' } }
-
-/** Of two answers to each post: that it was stored, else that it may have been, else the first. */
-function both(results: readonly PostResult[], others: readonly PostResult[]): PostResult[] {
-  return results.map((result, i) => {
-    const other = others[i]!
-    return 'error' in result && ('comment' in other || other.error.code === 'OUTCOME_UNKNOWN') ? other : result
-  })
-}
-
-/** We could not store it, but the owner, which has not answered, may have. */
-function orUnknown(result: PostResult): PostResult {
-  return 'error' in result && (result.error.code === 'STORE_UNAVAILABLE' || result.error.code === 'UNAVAILABLE' || result.error.code === 'OVERLOADED') ? unknown : result
 }

@@ -11,12 +11,11 @@ export interface StatesDeps {
   readonly clock: Clock
   /** Rule 5. */
   readonly isCompared: (recent: RecentComments) => boolean
-  /** A deleted comment is still in the store: whoever deleted it has not come so far. */
+  /** Called for a deleted comment whose content is still in the store: the dispatcher that deleted it has not erased it yet. */
   readonly unerased: (videoId: VideoId, target: CommentId) => void
 }
 
-/** What the acts of videos have come to: from memory where rule 5 allows it, else from the store. A video that cannot be read is
- * absent. */
+/** The states of videos, from memory where rule 5 allows it, else from the store. A video that cannot be read is absent. */
 export class States {
   readonly #deps: StatesDeps
 

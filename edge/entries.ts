@@ -8,16 +8,16 @@ import type { WireComment } from '../protocol/wire.js'
 
 /** Deleted comments that a room remembers: as many as a replay has. */
 const MAX_DELETED = MAX_REPLAY
-/** What viewers are sent of an entry that is not for them: a line that means nothing, so that every write has some bytes. */
+/** Sent in place of an entry that is not for viewers: a line without a meaning, since every write must have some bytes. */
 const NOTHING = HEARTBEAT
 
-/** What takes the place of an event that shows a deleted comment; undefined for an event that does not. */
+/** Replaces an event that shows a deleted comment; undefined for any other event. */
 export type Without = (event: StreamEvent) => StreamEvent | undefined
 
 /** A room's entries as its viewers are sent them: comments, and acts upon them as named events. It also keeps what the acts say of the
  * video. */
 export class Entries {
-  /** As the newest sync and the acts since have it; undefined until one of them has said. */
+  /** By the newest sync and the acts since; undefined before the first of them. */
   state: VideoState | undefined
   readonly #videoId: VideoId
   /** The newest deleted comments, the oldest of them first; undefined where there are none, as in most rooms. */
@@ -51,7 +51,7 @@ export class Entries {
     return entries.map((entry, i) => this.#event(entry, all[i]!))
   }
 
-  /** What a dispatcher says of the video. */
+  /** Takes over the state that a dispatcher reports. */
   told(state: VideoState): void {
     const { settings, pinned } = state
     this.state = this.#shows(pinned) ? state : { settings, pinned: undefined }

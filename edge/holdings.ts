@@ -82,7 +82,7 @@ export class HoldingsAnnouncements {
     return this.#savedAt - (SAVED - 1) * this.#shareMs
   }
 
-  /** Each count is told once it has rested, however the others move. */
+  /** Each count is announced once it has been at rest for a while, however the others move. */
   #watchRest(): void {
     const [since] = this.#moved.values()
     if (since === undefined || this.#watchingRest) return

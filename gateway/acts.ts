@@ -7,7 +7,7 @@ import type { MemberNode } from '../protocol/nodes.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 import { isOfThisDispatcher, type PosterOptions } from './post-comment.js'
 
-/** Whoever acts is answered within this time, after tries that each take less: as of a post. */
+/** A caller is answered within this time, and each try takes less: the same as for a post. */
 const OVERALL_MS = 8_000
 const TRY_MS = 3_000
 const READ_OVERALL_MS = 6_000
@@ -74,7 +74,7 @@ export class Acts {
   }
 }
 
-/** What a dispatcher said that cannot do it now: the next one may. */
+/** A dispatcher's refusal that the next one may not repeat. */
 class Declined extends Error {
   constructor(readonly error: LiveError) {
     super(error.message)

@@ -2,8 +2,7 @@ import { Buffer } from 'node:buffer'
 import type { CommentId } from '../protocol/id.js'
 import { deletedEvent } from '../protocol/sse.js'
 
-/** Events are text whose data is JSON: a line break in it ends a line of the event, and no comment's content can look like the
- * lines that are looked for here. */
+/** An event's data is JSON, without line breaks of its own: no comment's content can look like the lines that are looked for here. */
 const DELETED = Buffer.from('event: deleted\nid: ')
 const TARGET = /^[0-9]{1,16}\ndata: {"target":"([0-9]{1,16})"}/
 /** What TARGET reads at most, bytes. */

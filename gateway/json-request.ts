@@ -3,7 +3,8 @@ import { checkKey } from '../protocol/comment.js'
 import { LiveError, type ErrorCode } from '../protocol/errors.js'
 import { isUnclear, type Exchange } from '../runtime/http/exchange.js'
 
-const MAX_BODY_BYTES = 8_192
+/** Of a post or an act, and of a message that posts. */
+export const MAX_BODY_BYTES = 8_192
 const JSON_TYPE = /^application\/json\s*(;|$)/i
 
 /** The body of a post or an act. It is taken also where it is refused: it is to have come before the connection is closed.

@@ -6,7 +6,7 @@ import { json, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
 import { VIEWER_SOCKETS } from '../runtime/http/socket.js'
 import { readiness } from '../runtime/peers/internal-server.js'
-import { counted } from './counted.js'
+import { counted, countedPost } from './counted.js'
 import { routeDocs } from './docs.js'
 import { history } from './history.js'
 import { bodyOf, keyOf } from './json-request.js'
@@ -70,12 +70,7 @@ export class PublicApi {
   }
 
   #post(exchange: Exchange): Promise<Reply> {
-    const { gateway, metrics } = this.#options
-    const since = gateway.clock.now()
-    return counted(this.#accept(exchange), status => {
-      metrics.posts.inc({ status })
-      if (status === 201) metrics.postSeconds.observe((gateway.clock.now() - since) / 1000)
-    })
+    return countedPost(this.#options, this.#options.gateway.clock.now(), this.#accept(exchange))
   }
 
   /** Async only to reject where it throws: all of the request is read before anything is awaited. */

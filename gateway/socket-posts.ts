@@ -4,19 +4,16 @@ import { errorMessage, MessageError, parsePostMessage, postedMessage, type PostM
 import type { Bearer } from '../runtime/auth/token.js'
 import type { Client } from '../runtime/http/client-address.js'
 import type { Reply } from '../runtime/http/reply.js'
-import { counted } from './counted.js'
+import { countedPost, type CountedPostDeps } from './counted.js'
 import type { Gateway } from './gateway.js'
+import { MAX_BODY_BYTES } from './json-request.js'
 import type { Limits } from './limits.js'
-import type { GatewayMetrics } from './metrics.js'
 
-/** Of a message, as of the body of a post over HTTP. */
-const MAX_BYTES = 8_192
 /** Posts of one WebSocket that are not answered yet. */
 const MOST_IN_FLIGHT = 16
 
-export interface SocketPostsOptions {
+export interface SocketPostsOptions extends CountedPostDeps {
   readonly gateway: Pick<Gateway, 'clock' | 'pauses' | 'poster'>
-  readonly metrics: Pick<GatewayMetrics, 'posts' | 'postSeconds'>
   readonly limits: Pick<Limits, 'post' | 'postBy'>
 }
 
@@ -40,20 +37,16 @@ export class SocketPosts {
   /** @param inFlight posts of the same WebSocket that are not answered yet
    * @returns the message that answers this one */
   async answer(bytes: Buffer, poster: SocketPoster, inFlight: number): Promise<string> {
-    const { gateway, metrics } = this.#options
-    const since = gateway.clock.now()
+    const since = this.#options.gateway.clock.now()
     let ref: PostMessage['ref']
     try {
       // Before anything of it is looked at, as over HTTP; and before the bytes are gone.
       this.#options.limits.post(poster.client)
-      if (bytes.length > MAX_BYTES) throw new LiveError('BODY_TOO_LARGE', `a message must be at most ${MAX_BYTES} bytes`)
+      if (bytes.length > MAX_BODY_BYTES) throw new LiveError('BODY_TOO_LARGE', `a message must be at most ${MAX_BODY_BYTES} bytes`)
       const message = parsePostMessage(bytes.toString())
       ref = message.ref
       if (inFlight >= MOST_IN_FLIGHT) throw new LiveError('OVERLOADED', `at most ${MOST_IN_FLIGHT} posts may wait for their answers on one connection`, { headers: { 'retry-after': '1' } })
-      const { body } = await counted(this.#post(message, poster), status => {
-        metrics.posts.inc({ status })
-        if (status === 201) metrics.postSeconds.observe((gateway.clock.now() - since) / 1000)
-      })
+      const { body } = await countedPost(this.#options, since, this.#post(message, poster))
       return postedMessage(ref, body as string)
     } catch (error) {
       if (error instanceof MessageError) return errorMessage(error.ref, error.cause)

@@ -1,8 +1,9 @@
 import type { Buffer } from 'node:buffer'
 import { z } from 'zod'
 import { actFields, checkAct, type ActOrder } from './entry.js'
-import { isErrorCode, LiveError, type ErrorCode } from './errors.js'
+import { isErrorCode, type ErrorCode } from './errors.js'
 import type { CommentId } from './id.js'
+import { parse } from './posts.js'
 
 /** An act that a gateway or an operator asks a dispatcher for, or that a dispatcher passes on to the video's owner. JSON both
  * ways; the act's own fields stand beside the order's. */
@@ -44,11 +45,3 @@ export function parseActRequest(bytes: Buffer): ActRequest {
 
 /** @throws LiveError BAD_REQUEST */
 export const parseActResult = (bytes: Buffer): ActResult => parse(result, bytes)
-
-function parse<T>(schema: z.ZodType<T>, bytes: Buffer): T {
-  try {
-    return schema.parse(JSON.parse(bytes.toString()))
-  } catch (cause) {
-    throw new LiveError('BAD_REQUEST', 'the body does not have the shape that this route expects', { cause })
-  }
-}

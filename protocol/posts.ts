@@ -82,7 +82,8 @@ export const parsePosts = (bytes: Buffer): PostBatch => parse(batch, bytes)
 /** @throws LiveError BAD_REQUEST */
 export const parseResults = (bytes: Buffer): PostResult[] => parse(results, bytes)
 
-function parse<T>(schema: z.ZodType<T>, bytes: Buffer): T {
+/** The body of an internal call. @throws LiveError BAD_REQUEST */
+export function parse<T>(schema: z.ZodType<T>, bytes: Buffer): T {
   try {
     return schema.parse(JSON.parse(bytes.toString()))
   } catch (cause) {

@@ -1,7 +1,8 @@
 import { chmodSync, chownSync, closeSync, constants, copyFileSync, existsSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { NewerSchemaError, SqliteDatabase } from './sqlite-database.js'
+import { SqliteDatabase } from './sqlite-database.js'
+import { NewerSchemaError } from './sqlite-schema.js'
 
 /** Which store a file holds, and how much of it. */
 export interface StoreMark {

@@ -1,96 +1,35 @@
-import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Comment, VideoId } from '../../protocol/comment.js'
-import { actFields, readAct, DEFAULT_SETTINGS, type Act, type Settings } from '../../protocol/entry.js'
-import { MAX_CURSOR, nextId, type CommentId, type Cursor } from '../../protocol/id.js'
+import { actFields } from '../../protocol/entry.js'
+import { MAX_CURSOR, nextId, type Cursor } from '../../protocol/id.js'
 import { closeStoreFiles } from './closed-files.js'
-import { KEY_AGES, KeyExpiry } from './key-expiry.js'
+import { codeOf, isDamage, RowDamagedError } from './damage.js'
+import { KeyExpiry } from './key-expiry.js'
 import { keyHash } from './key-hash.js'
+import { newName } from './name.js'
 import { FileMovedError, OpenFiles, placeOf } from './open-files.js'
+import { SqliteActs } from './sqlite-acts.js'
+import { cursorOf, nameOf, SELECT_ROWS, storedOf, type Row } from './sqlite-row.js'
+import { migrate } from './sqlite-schema.js'
 import type { StoreFile } from './store-file.js'
 import { blank, type Found, type Outcome, type Place, type Range, type Stored, type StoredState, type Timed } from './store.js'
 
-/** The schema's version, in SQLite's `user_version`. Each step of `STEPS` brings a file from its index to the next. */
-export const SCHEMA_VERSION = 2
-
-const STEPS: readonly string[] = [
-  `CREATE TABLE comments (
-     video_id   TEXT    NOT NULL,
-     id         INTEGER NOT NULL,
-     prev       INTEGER NOT NULL,
-     author_id  TEXT    NOT NULL,
-     content    TEXT    NOT NULL,
-     created_at INTEGER NOT NULL,
-     PRIMARY KEY (video_id, id)
-   ) WITHOUT ROWID;
-   -- Idempotency keys; n is the order they came in, so that the oldest are found without an index of their own.
-   CREATE TABLE keys (
-     n          INTEGER PRIMARY KEY,
-     video_id   TEXT    NOT NULL,
-     author_id  TEXT    NOT NULL,
-     key        TEXT    NOT NULL,
-     id         INTEGER NOT NULL,
-     created_at INTEGER NOT NULL,
-     UNIQUE (video_id, author_id, key)
-   );`,
-  'ALTER TABLE comments ADD COLUMN author_name TEXT',
-]
-
-/** Tables beside the schema: software that knows nothing of them opens the file as before. */
-const TABLES: Readonly<Record<string, string>> = {
-  key_ages: KEY_AGES,
-  // One row: who the store is, where it was accepted, and a place to write to where only that is to be tried.
-  store: 'CREATE TABLE store (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, generation TEXT NOT NULL, accepted TEXT, probe BLOB)',
-  // What the acts of a video have come to.
-  video_states: 'CREATE TABLE video_states (video_id TEXT PRIMARY KEY, settings TEXT, pinned INTEGER) WITHOUT ROWID',
-  bans: 'CREATE TABLE bans (video_id TEXT NOT NULL, author_id TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (video_id, author_id)) WITHOUT ROWID',
-}
-
-/** Columns beside the schema. Software that knows nothing of them leaves them NULL, and reads an act or a deleted comment as
- * a comment without author and content.
- * `entry`: NULL for a comment, else JSON: an act, or `deletedBy` with the id of the act that deleted it.
- * `said`: a hash of what was said under the key. */
-const COLUMNS: readonly (readonly [table: string, column: string, type: string])[] = [
-  ['comments', 'entry', 'TEXT'],
-  ['keys', 'said', 'BLOB'],
-]
 /** Rows that one call looks at in search of an author's comments. */
 const SEARCHED_ROWS = 5_000
 /** As much as a post or two: a disk that is nearly full takes less. */
 const PROBE_BYTES = 32 * 1024
 /** SQLite checks about 1 GB a second of a file that is in memory, and less from a disk. */
 const MAX_CHECKED_BYTES = 2 * 1024 ** 3
+/** A group is begun anew so often without the videos that have met damage. */
+const MAX_TRIES = 8
 
 interface StoreRow {
   readonly id: string
   readonly generation: string
   /** The generation and the place that were accepted last. */
   readonly accepted: string | null
-}
-
-/** As the file has it: of a damaged one, any value of SQLite's may come for any column. */
-interface Row {
-  readonly id: unknown
-  readonly prev: unknown
-  readonly author_id: unknown
-  readonly author_name: unknown
-  readonly content: unknown
-  readonly created_at: unknown
-  readonly entry: unknown
-}
-
-/** A page or a row cannot be read, or holds what it should not: other videos may be well. */
-const DAMAGE = /^(SQLITE_(CORRUPT|CONSTRAINT|MISMATCH|TOOBIG|IOERR_READ|IOERR_SHORT_READ|IOERR_CORRUPTFS)|ROW_DAMAGED$)/
-/** A group is begun anew so often without the videos that have met damage. */
-const MAX_TRIES = 8
-
-/** The file was written by a later version of this software. */
-export class NewerSchemaError extends Error {
-  constructor(path: string, version: number) {
-    super(`${path} has schema version ${version}; this software knows up to ${SCHEMA_VERSION}: start a newer version of it`)
-  }
 }
 
 /** An error of COMMIT itself: whether the transaction is on disk is not known. */
@@ -111,11 +50,6 @@ class LogBusyError extends Error {
   readonly code = 'SQLITE_BUSY'
 }
 
-/** A row holds what no version of this software writes. */
-class RowDamagedError extends Error {
-  readonly code = 'ROW_DAMAGED'
-}
-
 /** A transaction has met damage: that of a video, or of none. */
 class DamageError extends Error {
   constructor(
@@ -130,6 +64,7 @@ class DamageError extends Error {
 export class SqliteDatabase {
   readonly #db: Database.Database
   readonly #statements: ReturnType<typeof prepare>
+  readonly #acts: SqliteActs
   readonly #files: OpenFiles
   readonly #generation: string
   /** The number of the key that the last transaction made last, 0 where it made none. */
@@ -155,6 +90,7 @@ export class SqliteDatabase {
       this.#db.pragma('secure_delete = ON') // what was deleted is overwritten
       migrate(this.#db, path)
       this.#statements = prepare(this.#db)
+      this.#acts = new SqliteActs(this.#db)
       this.#keyExpiry = new KeyExpiry(this.#db)
       this.#generation = this.#store().generation
       this.#files = new OpenFiles(path)
@@ -247,7 +183,7 @@ export class SqliteDatabase {
   page(videoId: VideoId, { after, until, newestFirst, limit }: Range): Stored[] {
     const { descending, ascending } = this.#statements
     const rows = (newestFirst ? descending : ascending).all(videoId, after, until, limit)
-    const page = rows.map(row => this.#pinnedIn(storedOf(videoId, row)))
+    const page = rows.map(row => this.#acts.withPinned(storedOf(videoId, row)))
     for (let i = 1; i < page.length; i++) {
       const [before, after] = newestFirst ? [page[i]!, page[i - 1]!] : [page[i - 1]!, page[i]!]
       if (before.comment.id >= after.comment.id) throw new RowDamagedError('the ids of a page do not ascend')
@@ -262,16 +198,7 @@ export class SqliteDatabase {
 
   /** @param nowMs bans that ended before do not count */
   state(videoId: VideoId, nowMs: number): StoredState {
-    const { videoState, bans } = this.#statements
-    const row = videoState.get(videoId)
-    const pinned = typeof row?.pinned === 'number' ? this.#commentAt(videoId, row.pinned) : undefined
-    return {
-      settings: typeof row?.settings === 'string' ? settingsOf(row.settings) : DEFAULT_SETTINGS,
-      pinned,
-      head: this.lastId(videoId),
-      bans: new Map(bans.all(videoId, nowMs).map(({ author_id, until }) => [author_id, until])),
-      unerased: [], // the act and the erasure are one transaction
-    }
+    return { ...this.#acts.state(videoId, nowMs), head: this.lastId(videoId) }
   }
 
   /** Moves what was committed out of the log, in which the former pages are. @throws LogBusyError while another connection is in
@@ -346,7 +273,7 @@ export class SqliteDatabase {
   #appendOne(draft: Timed, nowMs: number): Outcome {
     const { newestId, insertComment, insertKey } = this.#statements
     const { videoId, authorId, authorName, content, key, act } = draft
-    const done = this.#first(draft) ?? (act && this.#refused(videoId, act))
+    const done = this.#first(draft) ?? (act && this.#acts.refused(videoId, act))
     if (done) return done
     const last = newestId.get(videoId) ?? 0
     if (typeof last === 'number' && last >= MAX_CURSOR) return { kind: 'failed', reason: 'IDS_EXHAUSTED' }
@@ -356,51 +283,8 @@ export class SqliteDatabase {
     insertComment.run(videoId, id, prev, comment.authorId, comment.authorName ?? null, comment.content, nowMs, act ? JSON.stringify(actFields(act)) : null)
     this.#newestKey = Number(insertKey.run(videoId, authorId, key, id, nowMs, keyHash(draft)).lastInsertRowid)
     if (!act) return { kind: 'created', comment, prev }
-    this.#carryOut(videoId, id, act, nowMs)
-    return { kind: 'created', ...this.#pinnedIn({ comment, prev, act }) }
-  }
-
-  /** Why there is nothing to do. */
-  #refused(videoId: VideoId, act: Act): Outcome | undefined {
-    if ((act.type !== 'deleted' && act.type !== 'pinned') || act.target === undefined) return undefined
-    const row = this.#statements.findComment.get(videoId, act.target)
-    const target = row && storedOf(videoId, row)
-    if (!target || target.act) return { kind: 'missing' }
-    if (target.deletedBy === undefined) return undefined
-    if (act.type === 'pinned') return { kind: 'missing' }
-    return { kind: 'repeated', comment: blank({ videoId, id: target.deletedBy, createdAt: target.comment.createdAt }) }
-  }
-
-  #carryOut(videoId: VideoId, id: CommentId, act: Act, nowMs: number): void {
-    const { blankComment, unpin, setPinned, setSettings, setBan, endBans } = this.#statements
-    switch (act.type) {
-      case 'deleted':
-        blankComment.run(JSON.stringify({ deletedBy: String(id) }), videoId, act.target)
-        unpin.run(videoId, act.target)
-        return
-      case 'pinned':
-        setPinned.run(videoId, act.target ?? null)
-        return
-      case 'settings':
-        setSettings.run(videoId, JSON.stringify(act.settings))
-        return
-      case 'author-banned':
-        setBan.run(videoId, act.authorId, act.until)
-        endBans.run(videoId, nowMs)
-    }
-  }
-
-  /** With the comment that it pins, as far as that is still there. */
-  #pinnedIn(stored: Stored): Stored {
-    if (stored.act?.type !== 'pinned' || stored.act.target === undefined) return stored
-    const pinned = this.#commentAt(stored.comment.videoId, stored.act.target)
-    return pinned ? { ...stored, pinned } : stored
-  }
-
-  #commentAt(videoId: VideoId, id: CommentId): Comment | undefined {
-    const row = this.#statements.findComment.get(videoId, id)
-    const stored = row && storedOf(videoId, row)
-    return stored && !stored.act && stored.deletedBy === undefined ? stored.comment : undefined
+    this.#acts.carryOut(videoId, id, act, nowMs)
+    return { kind: 'created', ...this.#acts.withPinned({ comment, prev, act }) }
   }
 
   /** What the key has made, where it has made something. */
@@ -441,7 +325,6 @@ export class SqliteDatabase {
 }
 
 function prepare(db: Database.Database) {
-  const columns = 'SELECT id, prev, author_id, author_name, content, created_at, entry FROM comments WHERE video_id = ?'
   return {
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
@@ -453,20 +336,12 @@ function prepare(db: Database.Database) {
     probe: db.prepare<[number]>('UPDATE store SET probe = zeroblob(?)'),
     newestId: db.prepare<[string], unknown>('SELECT id FROM comments WHERE video_id = ? ORDER BY id DESC LIMIT 1').pluck(),
     lastId: db.prepare<[string, number], unknown>('SELECT id FROM comments WHERE video_id = ? AND id <= ? ORDER BY id DESC LIMIT 1').pluck(),
-    findComment: db.prepare<[string, unknown], Row>(`${columns} AND id = ?`),
-    ascending: db.prepare<[string, number, number, number], Row>(`${columns} AND id > ? AND id <= ? ORDER BY id LIMIT ?`),
-    descending: db.prepare<[string, number, number, number], Row>(`${columns} AND id > ? AND id <= ? ORDER BY id DESC LIMIT ?`),
+    findComment: db.prepare<[string, unknown], Row>(`${SELECT_ROWS} AND id = ?`),
+    ascending: db.prepare<[string, number, number, number], Row>(`${SELECT_ROWS} AND id > ? AND id <= ? ORDER BY id LIMIT ?`),
+    descending: db.prepare<[string, number, number, number], Row>(`${SELECT_ROWS} AND id > ? AND id <= ? ORDER BY id DESC LIMIT ?`),
     insertComment: db.prepare('INSERT INTO comments (video_id, id, prev, author_id, author_name, content, created_at, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
     findKey: db.prepare<[string, string, string], { id: unknown; said: unknown }>('SELECT id, said FROM keys WHERE video_id = ? AND author_id = ? AND key = ?'),
     insertKey: db.prepare('INSERT INTO keys (video_id, author_id, key, id, created_at, said) VALUES (?, ?, ?, ?, ?, ?)'),
-    blankComment: db.prepare("UPDATE comments SET author_id = '', author_name = NULL, content = '', entry = ? WHERE video_id = ? AND id = ?"),
-    unpin: db.prepare('UPDATE video_states SET pinned = NULL WHERE video_id = ? AND pinned = ?'),
-    setPinned: db.prepare('INSERT INTO video_states (video_id, pinned) VALUES (?, ?) ON CONFLICT DO UPDATE SET pinned = excluded.pinned'),
-    setSettings: db.prepare('INSERT INTO video_states (video_id, settings) VALUES (?, ?) ON CONFLICT DO UPDATE SET settings = excluded.settings'),
-    setBan: db.prepare('INSERT INTO bans (video_id, author_id, until) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until = excluded.until'),
-    endBans: db.prepare('DELETE FROM bans WHERE video_id = ? AND until <= ?'),
-    videoState: db.prepare<[string], { settings: unknown; pinned: unknown }>('SELECT settings, pinned FROM video_states WHERE video_id = ?'),
-    bans: db.prepare<[string, number], { author_id: string; until: number }>('SELECT author_id, until FROM bans WHERE video_id = ? AND until > ?'),
     // Keys are kept for longer than a slow mode lasts, and an author's are found by their index.
     lastPostedAt: db
       .prepare<[string, string], number | null>(
@@ -495,83 +370,4 @@ function makeFolder(folder: string): void {
       // Some network disks sync no folders. SQLite goes on then, and so do we.
     }
   }
-}
-
-/** In one transaction, so that of several processes that open a new file at once only one makes the tables. */
-function migrate(db: Database.Database, path: string): void {
-  const version = () => db.pragma('user_version', { simple: true }) as number
-  const tables = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck()
-  const missing = () => Object.keys(TABLES).filter(name => !tables.all().includes(name))
-  const columns = db.prepare<[string], string>('SELECT name FROM pragma_table_info(?)').pluck()
-  const missingColumns = () => COLUMNS.filter(([table, column]) => !columns.all(table).includes(column))
-  if (version() === SCHEMA_VERSION && missing().length === 0 && missingColumns().length === 0) return
-  db.transaction(() => {
-    const from = version()
-    if (from > SCHEMA_VERSION) throw new NewerSchemaError(path, from)
-    for (const step of STEPS.slice(from)) db.exec(step)
-    for (const name of missing()) db.exec(TABLES[name]!)
-    for (const [table, column, type] of missingColumns()) db.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`)
-    db.prepare('INSERT OR IGNORE INTO store (one, id, generation) VALUES (1, ?, ?)').run(newName(), newName())
-    db.pragma(`user_version = ${SCHEMA_VERSION}`)
-  }).immediate()
-}
-
-/** Random: no other file has it. */
-function newName(): string {
-  return randomBytes(8).toString('hex')
-}
-
-/** @throws RowDamagedError */
-function storedOf(videoId: VideoId, { id, prev, author_id, author_name, content, created_at, entry }: Row): Stored {
-  if (typeof author_id !== 'string' || typeof content !== 'string' || typeof created_at !== 'number' || !Number.isFinite(created_at) || (author_name !== null && typeof author_name !== 'string')) throw new RowDamagedError('a comment is not one')
-  const stored: Stored = { comment: { id: cursorOf(id), videoId, authorId: author_id, ...nameOf(author_name), content, createdAt: created_at }, prev: cursorOf(prev), ...entryOf(entry) }
-  if (stored.prev >= stored.comment.id) throw new RowDamagedError('a chain leads back')
-  return stored
-}
-
-/** What is not a comment. An act of a later version stays one. @throws RowDamagedError */
-function entryOf(entry: unknown): Pick<Stored, 'act' | 'deletedBy'> {
-  if (entry === null) return {}
-  const { deletedBy, ...act } = objectIn(entry)
-  if (deletedBy !== undefined) return { deletedBy: cursorOf(Number(deletedBy)) }
-  return { act: readAct(act) ?? (act as unknown as Act) }
-}
-
-/** @throws RowDamagedError */
-function settingsOf(settings: unknown): Settings {
-  const act = readAct({ type: 'settings', settings: objectIn(settings) })
-  if (act?.type !== 'settings') throw new RowDamagedError('settings are not some')
-  return act.settings
-}
-
-/** @throws RowDamagedError */
-function objectIn(text: unknown): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text as string)
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
-  } catch {
-    // Said below.
-  }
-  throw new RowDamagedError('an entry is not JSON')
-}
-
-/** @throws RowDamagedError */
-function cursorOf(value: unknown): Cursor {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw new RowDamagedError('an id is not one')
-  return value
-}
-
-function nameOf(authorName: string | null | undefined): Pick<Comment, 'authorName'> {
-  return authorName === null || authorName === undefined ? {} : { authorName }
-}
-
-/** Whether the error may be of one video alone. */
-export function isDamage(error: unknown): boolean {
-  return DAMAGE.test(codeOf(error))
-}
-
-/** SQLite's, the file system's or our own; '' where it has none. */
-export function codeOf(error: unknown): string {
-  const { code } = error as { code?: unknown }
-  return typeof code === 'string' ? code : ''
 }

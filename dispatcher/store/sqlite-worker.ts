@@ -1,7 +1,9 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import type { VideoId } from '../../protocol/comment.js'
+import { codeOf, isDamage } from './damage.js'
 import { FileMovedError } from './open-files.js'
-import { codeOf, CommitError, isDamage, NewerSchemaError, SqliteDatabase } from './sqlite-database.js'
+import { CommitError, SqliteDatabase } from './sqlite-database.js'
+import { NewerSchemaError } from './sqlite-schema.js'
 import { tokenOf } from './store-file.js'
 import type { Outcome, Timed } from './store.js'
 import { threadsNow, type Appended, type CommentOperation, type FileOperation, type OfEach, type Operation, type WorkerFailure, type WorkerReply, type WorkerRequest, type WorkerSettings } from './worker-call.js'
@@ -12,10 +14,10 @@ import { threadsNow, type Appended, type CommentOperation, type FileOperation, t
 /** SQLite waits this long by itself, blocking this thread; from then on it is a timer that tries again. */
 const BUSY_MS = 20
 const RETRY_MS = 2
-/** Where somebody removed the log, every connection is to have let go of it before one makes another: each looks once a
+/** After somebody removed the log, every connection must have closed it before one of them makes another: each looks once a
  * second. */
 const LET_GO_MS = 1_500
-// What is wrong with the disk, the file, what is in it or its rights: damage can make SQLite say anything.
+// Trouble with the disk, the file, its content or its rights: damage can make SQLite say anything.
 const TROUBLE = /^(SQLITE_[A-Z]|E[A-Z]+$|ROW_DAMAGED$|(FILE|LOG)_(MISSING|MOVED)$|GENERATION_CHANGED$|NOT_ACCEPTED$)/
 const BUSY = /^SQLITE_(BUSY|LOCKED|PROTOCOL)/
 
@@ -84,7 +86,7 @@ function opened(create: boolean): SqliteDatabase {
   return database
 }
 
-/** What was read is believed only if the file is still the one that was opened. */
+/** An answer counts only if the file is still the one that was opened. */
 function runComments(database: SqliteDatabase, operation: CommentOperation): unknown {
   if (operation.kind === 'append') return append(database, operation.drafts, operation.nowMs)
   if (operation.kind === 'truncateLog') return database.truncateLog()
@@ -131,7 +133,7 @@ function runFile(database: SqliteDatabase, kind: FileOperation['kind']): unknown
   }
 }
 
-/** What a process that ended suddenly has deleted may still be in the log. Where others use it, they empty it in time. */
+/** The log may still hold what a process deleted just before it died. If others use the file, they empty its log in time. */
 function emptyLog(database: SqliteDatabase): void {
   try {
     database.truncateLog()
@@ -155,7 +157,7 @@ function ofEach<T>(videoIds: readonly VideoId[], read: (videoId: VideoId) => T):
   return { found, damaged }
 }
 
-/** What nobody waits for any more makes no comment: this process, or the disk, may have stood still since it was asked for. */
+/** Stores nothing whose deadline has passed: this process, or the disk, may have stood still since the call was made. */
 function append(database: SqliteDatabase, drafts: readonly Timed[], nowMs: number): Appended {
   const now = threadsNow()
   const outcomes: Outcome[] = drafts.map(() => ({ kind: 'expired' }))
@@ -165,7 +167,7 @@ function append(database: SqliteDatabase, drafts: readonly Timed[], nowMs: numbe
   return { outcomes, stored: database.storedByLast }
 }
 
-/** What is open is not at its path any more. */
+/** Gives up a file, or its log, that is no longer at its path. */
 function letGo({ code }: FileMovedError): void {
   if (!database) return
   if (code === 'FILE_MOVED') {

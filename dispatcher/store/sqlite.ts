@@ -11,11 +11,12 @@ export interface SqliteOptions {
   /** Comments are read and written only once a file was accepted, and no file is made unless told to. False by default:
    * whatever is at the path is the store. */
   readonly mustBeAccepted?: boolean
-  /** Told when calls begin to fail for the store's sake, with the reason, and when they succeed again. */
+  /** Optional hook: called with the reason when calls begin to fail because of the store, and with undefined when they succeed again. */
   readonly onTrouble?: (reason: string | undefined) => void
-  /** Told of each write: why it failed, a lock that another process holds apart, or undefined when it succeeded. */
+  /** Optional hook: called after each write, with the reason if it failed and undefined if it succeeded. A lock of another process does
+   * not count as a failure. */
   readonly onWrite?: (reason: string | undefined) => void
-  /** Told of each call that failed for one video alone, with the reason: a code. */
+  /** Optional hook: called for each call that failed for one video alone. @param reason a code */
   readonly onDamage?: (videoId: VideoId, reason: string) => void
 }
 

@@ -67,7 +67,7 @@ export class HttpExchange implements Exchange {
   /** An answer has begun. */
   answering = false
   readonly #req: HttpRequest
-  /** Told when its connection has ended, where it may have been a silent one. */
+  /** Called when its connection has ended, where it may have been a silent one. */
   readonly settle: ((ended: boolean) => void) | undefined
   readonly #silent: (() => Silent) | undefined
   /** While its body comes. */

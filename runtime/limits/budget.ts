@@ -14,7 +14,7 @@ export interface BudgetOptions {
   readonly code: Extract<ErrorCode, 'OVERLOADED' | 'RATE_LIMITED'>
   /** What goes before all of it; it is waited for before each begins. */
   readonly first?: () => Promise<void>
-  /** Told of each refusal. */
+  /** Called for each refusal. */
   readonly refused?: () => void
 }
 

@@ -63,10 +63,16 @@ t.test('what a dispatcher that died has not erased is erased by whoever reads th
   const scene = new Scene(t)
   const target = await scene.elsewhere('v')
   await scene.store.append([{ ...draft('v', '', { authorId: 'mod' }), act: { type: 'deleted', target } }], scene.clock.wall())
-  t.equal(scene.store.videos.get('v')![0]!.comment.content, 'hello')
-  await scene.post(draft('v'))
-  await scene.clock.advance(0)
-  t.equal(scene.store.videos.get('v')![0]!.comment.content, '')
+  scene.store.before = call => {
+    if (call === 'erase') throw new StoreUnavailableError('SQLITE_BUSY')
+  }
+  for (const content of ['hello', '']) {
+    t.equal(scene.store.videos.get('v')![0]!.comment.content, content)
+    t.match(await scene.post(draft('v')), [{ created: true }])
+    await scene.clock.advance(2_000)
+    scene.store.before = () => {}
+    if (content === 'hello') await scene.post(draft('v'))
+  }
 })
 
 t.test('an act goes to the edges that hold the video and to every dispatcher, behind the tombstone of what still waits', async t => {
@@ -127,6 +133,52 @@ t.test('an act is passed on to the owner, and done here where the owner does not
   t.match(await other, { created: true })
 })
 
+t.test('an act has what time its caller waits, less what it waited itself, and no more; so has one that is passed on', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  await scene.clock.advance(10_000)
+  const [mine, theirs] = [scene.mine('v', 'd', 'x'), scene.theirs('v', 'd', 'x')]
+  const wanted = (videoId: string, leftMs: number, lostMs: number) => scene.dispatcher.act({ passedOn: false, order: order(videoId, settings({ closed: true })), leftMs }, lostMs)
+  t.match(await wanted(mine, 500, 500), { error: { code: 'UNAVAILABLE' } })
+  t.match(await wanted(mine, 500, 499), { created: true })
+  scene.sent.splice(0)
+  for (const [leftMs, lostMs] of [[900, 400], [5_000, 0]] as const) void wanted(theirs, leftMs, lostMs)
+  await scene.clock.advance(0)
+  t.same(scene.sent.filter(({ path }) => path === '/internal/acts').map(({ body }) => parseActRequest(body).leftMs), [500, 1_500])
+})
+
+t.test('what an owner may have done, and we could not, is unknown; what it has not been sent is not', async t => {
+  for (const [failure, code] of [['lost', 'OUTCOME_UNKNOWN'], ['timeout', 'OUTCOME_UNKNOWN'], ['refused', 'STORE_UNAVAILABLE']] as const) {
+    for (const call of ['append', 'madeBy'] as const) {
+      const scene = new Scene(t)
+      scene.dispatchers('d', 'x')
+      const videoId = scene.theirs('v', 'd', 'x')
+      const target = await scene.elsewhere(videoId)
+      scene.store.before = each => {
+        if (each === call) throw new StoreUnavailableError('away')
+      }
+      scene.reply = sent => sent.fail(failure)
+      t.match(await scene.act(order(videoId, { type: 'deleted', target }, { actorId: 'ann', asModerator: false })), { error: { code } }, `${failure}, ${call}`)
+    }
+  }
+})
+
+t.test('what a slow owner refuses while we act too is as we say', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const videoId = scene.theirs('v', 'd', 'x')
+  scene.pings = (_, timeoutMs) => new Promise(resolve => scene.clock.after(timeoutMs, () => resolve('timeout')))
+  let end = (): void => {}
+  const held = new Promise<void>(resolve => (end = resolve))
+  scene.store.before = () => held
+  const done = scene.act(order(videoId, settings({ closed: true })))
+  await scene.clock.advance(600)
+  scene.sent[0]!.answer(printActResult({ error: { code: 'STORE_UNAVAILABLE', message: 'away' } }))
+  await scene.clock.advance(1)
+  end()
+  t.match(await done, { created: true })
+})
+
 t.test('who may do what', async t => {
   const scene = new Scene(t)
   const own = await scene.id('v')
@@ -142,7 +194,10 @@ t.test('who may do what', async t => {
   t.match(await deletion({ actorId: 'ann', key: 'k' }), { entryId: idOf(first), created: false }, 'the same again')
   t.match(await deletion({ actorId: 'ann' }), { error: { code: 'COMMENT_NOT_FOUND' } })
   await t.rejects(scene.dispatcher.authorOf({ videoId: 'v', id: own }), { code: 'COMMENT_NOT_FOUND', status: 404 })
-  for (const target of [1, idOf(first)]) t.match(await scene.act(order('v', { type: 'deleted', target })), { error: { code: 'COMMENT_NOT_FOUND' } })
+  for (const target of [1, idOf(first)]) {
+    for (const asModerator of [true, false]) t.match(await scene.act(order('v', { type: 'deleted', target }, { actorId: 'ann', asModerator })), { error: { code: 'COMMENT_NOT_FOUND' } })
+    await t.rejects(scene.dispatcher.authorOf({ videoId: 'v', id: target }), { code: 'COMMENT_NOT_FOUND' })
+  }
   t.match(await scene.act(order('v', { type: 'author-banned', authorId: 'mod', until: 1 })), { error: { code: 'BAD_ACT' } })
   t.match(await scene.act(order('no/id', settings({}))), { error: { code: 'BAD_VIDEO_ID' } })
 })
@@ -166,13 +221,16 @@ t.test('each act stands in the audit log, and no comment does', async t => {
   await act(scene, 'v', { type: 'author-banned', authorId: 'eve', until: 5 })
   const deletion = order('v', { type: 'deleted', target }, { actorId: 'ann', asModerator: false })
   for (let i = 0; i < 2; i++) await scene.act(deletion)
+  await act(scene, 'v', { type: 'pinned', target: undefined })
   const records: AuditRecord[] = scene.audit
   t.match(records, [
     { actor: 'mod', asModerator: true, videoId: 'v', type: 'pinned', entryId: String(pinned), target: String(target) },
     { type: 'author-banned', authorId: 'eve', until: 5 },
     { actor: 'ann', asModerator: false, type: 'deleted', target: String(target) },
+    { type: 'pinned' },
   ])
-  t.equal(records.length, 3, 'once')
+  t.equal(records.length, 4, 'once')
+  t.notOk('target' in records[3]!)
   t.notMatch(JSON.stringify(records), /hello/)
   t.match(await scene.registry.metrics(), /live_acts_total\{type="deleted"\} 1/)
 })

@@ -238,6 +238,8 @@ t.test('each post that is passed on has what time it has left, and no more', asy
   const theirs = videoOf('x', 'd', 'x')
   void scene.dispatcher.posts({ passedOn: false, posts: [{ ...draft(theirs), leftMs: 500 }, { ...draft(theirs), leftMs: 5_000 }] })
   t.same(parsePosts(scene.sent[0]!.body).posts.map(({ leftMs }) => leftMs), [500, 1_500])
+  void scene.dispatcher.posts({ passedOn: false, posts: [{ ...draft(theirs), leftMs: 900 }] }, 400)
+  t.same(parsePosts(scene.sent[1]!.body).posts.map(({ leftMs }) => leftMs), [500], 'less what it waited before it was read')
 })
 
 t.test('what nobody has stored in time is in doubt: the owner may store it yet, and so may we', async t => {

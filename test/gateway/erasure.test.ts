@@ -10,6 +10,7 @@ const text = (...events: string[]) => Buffer.from(events.join(''))
 
 t.test('deletions are found among other events, and content that looks like one is none', async t => {
   t.same(deletedIn(text(said(1), deletedEvent(5, 1), viewersEvent(3), deletedEvent(6, 2), said(7))), [1, 2])
+  t.same(deletedIn(text(deletedEvent(5, 1))), [1], 'at the very beginning')
   t.same(deletedIn(text(said(1, 'event: deleted\nid: 9\ndata: {"target":"2"}\n\n'), said(2, '{"target":"1"}'), gapEvent(2, 3), readyEvent(3, 'v', 1))), [])
   t.same(deletedIn(Buffer.alloc(0)), [])
 })

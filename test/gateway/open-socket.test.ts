@@ -3,7 +3,12 @@ import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket, type ClientOptions } from 'ws'
+import { OpenSocket } from '../../gateway/open-socket.js'
+import type { Sessions } from '../../gateway/sessions.js'
+import type { SocketPosts } from '../../gateway/socket-posts.js'
 import type { PostResult } from '../../protocol/posts.js'
+import type { Client } from '../../runtime/http/client-address.js'
+import type { TextSocket } from '../../runtime/http/socket.js'
 import { fakeDispatcher, type FakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway, type GatewayGiven } from '../support/gateway.js'
 import { identityOf, Issuer, seconds } from '../support/issuer.js'
@@ -207,4 +212,67 @@ t.test('one that leaves before it is open is no viewer, and holds no place', asy
   }
   await until(() => server.connections === 0 && gateway.sessions.size === 0)
   await opened()
+})
+
+/** A WebSocket whose client and session the test is. */
+function setUpAlone() {
+  const sent: string[] = []
+  const told: string[] = []
+  const client = { unsentBytes: 0, takes: true, closed: 0, ends: [] as string[] }
+  const answers: (() => void)[] = []
+  const socket: TextSocket = {
+    get unsentBytes() {
+      return client.unsentBytes
+    },
+    write(message) {
+      sent.push(message.toString())
+      return client.takes
+    },
+    close: () => void client.closed++,
+    end: (_, text) => void client.ends.push(text),
+  }
+  const session = { blocked: false, progressed: () => told.push('progressed'), drained: () => told.push('drained'), left: () => told.push('left') }
+  const posts = { answer: () => new Promise<string>(resolve => answers.push(() => resolve('[]'))) }
+  const open = new OpenSocket(socket, posts as unknown as SocketPosts, { videoId: 'demo', client: {} as Client, author: () => Promise.resolve(undefined) })
+  open.watch({ open: () => session } as unknown as Sessions, { videoId: 'demo', after: undefined, recent: undefined }, {})
+  return { open, client, session, sent, told, answers }
+}
+
+t.test('who posts and reads no answers is cut off; who reads no events is the session\'s to judge', async t => {
+  for (const [unsentBytes, blocked, closed] of [[1 << 20, false, 0], [(1 << 20) + 1, false, 1], [(1 << 20) + 1, true, 0]] as const) {
+    const { open, client, session, sent, answers } = setUpAlone()
+    Object.assign(client, { unsentBytes })
+    session.blocked = blocked
+    open.message(Buffer.from('x'))
+    answers[0]!()
+    await until(() => sent.length > 0)
+    t.equal(client.closed, closed, `${unsentBytes}, ${blocked}`)
+  }
+})
+
+t.test('what has been taken is progress, and the session goes on once all of it has', async t => {
+  const { open, client, told } = setUpAlone()
+  client.unsentBytes = 1
+  open.drained()
+  t.same(told, ['progressed'])
+  client.unsentBytes = 0
+  open.drained()
+  t.same(told, ['progressed'], 'not within the library\'s callback')
+  await until(() => told.length > 1)
+  t.same(told, ['progressed', 'drained'])
+  open.closed()
+  t.ok(open.isClosed)
+  t.same(told, ['progressed', 'drained', 'left'])
+})
+
+t.test('it ends after the last of several answers, whatever is ended meanwhile', async t => {
+  const { open, client, sent, answers } = setUpAlone()
+  for (let i = 0; i < 2; i++) open.message(Buffer.from('x'))
+  open.end('stopping', 700)
+  answers[0]!()
+  await until(() => sent.length === 1)
+  t.same(client.ends, [])
+  answers[1]!()
+  await until(() => client.ends.length > 0)
+  t.same(client.ends, ['{"reason":"stopping","retryMs":700}'])
 })

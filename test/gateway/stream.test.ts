@@ -129,6 +129,8 @@ t.test('HEAD of a stream has the headers and no stream', async t => {
   const response = await fetch(`${url}/comments/demo`, { method: 'HEAD', headers: { accept: 'text/event-stream' } })
   t.equal(response.status, 200)
   t.match(response.headers.get('content-type'), /event-stream/)
+  const poll = await fetch(`${url}/comments/demo?wait=60`, { method: 'HEAD' })
+  t.same([poll.status, poll.headers.get('cache-control')], [200, 'no-store'], 'nor does that of a long-poll wait')
   t.equal(edge.streams.length, 0)
 })
 
@@ -177,16 +179,20 @@ t.test('an edge that answers with an error is tried again, and not backed off fr
   t.notOk(gateway.upstreams.isBackedOff(edge.node))
 })
 
-t.test('with every edge full, beyond the viewer limit and while stopping: 200, retry, end', async t => {
+t.test('with every edge full, beyond the viewer limit and while stopping: 200, retry, end; a long-poll is refused', async t => {
   const edge = fakeEdge(t, 'a', { capacity: 1, viewers: 1 })
   const full = runGateway(t, { edges: [edge.node] })
   const limited = runGateway(t, { edges: [fakeEdge(t, 'b').node], viewerLimit: 1 })
   watch(t, `${limited.url}/comments/demo`)
   await until(() => limited.gateway.sessions.size === 1)
-  for (const { url } of [full, limited]) {
+  const stopping = runGateway(t, { edges: [fakeEdge(t, 'c').node] })
+  await stopping.part.drain(0)
+  for (const [{ url }, code, connection] of [[full, 'NO_CAPACITY', null], [limited, 'OVERLOADED', null], [stopping, 'UNAVAILABLE', 'close']] as const) {
     const response = await fetch(`${url}/comments/demo`, { headers: { accept: 'text/event-stream' } })
-    t.equal(response.status, 200)
+    t.same([response.status, response.headers.get('connection')], [200, connection], code)
     t.match(await response.text(), /retry: \d{3,4}\n$/)
+    const poll = await fetch(`${url}/comments/demo?wait=60`)
+    t.match([poll.status, poll.headers.get('retry-after'), await poll.json()], [503, '1', { error: { code } }])
   }
 })
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Comment, VideoId } from '../../../protocol/comment.js'
 import type { CommentId, Cursor } from '../../../protocol/id.js'
+import { newName } from '../name.js'
 import { tokenOf, type StoreFile } from '../store-file.js'
 import { StoreUnavailableError, type Found, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from '../store.js'
 import { MAX_BUCKET_BYTES } from './bucket.js'
@@ -8,7 +9,6 @@ import { CallError } from './call-error.js'
 import type { Cql, Row, Statement } from './cql.js'
 import { IDS_EXHAUSTED } from './group.js'
 import { LIMITS, type Limits } from './limits.js'
-import { newName } from './name.js'
 import { Reader } from './reader.js'
 import { SCHEMA_VERSION } from './schema.js'
 import { Statements } from './statements.js'
@@ -26,11 +26,11 @@ export interface CassandraOptions {
   readonly maxBucketBytes?: number
   /** For tests on busy machines. */
   readonly limits?: Limits
-  /** Told when calls begin to fail for the store's sake, with the reason, and when they succeed again. */
+  /** Optional hook: called with the reason when calls begin to fail because of the store, and with undefined when they succeed again. */
   readonly onTrouble?: (reason: string | undefined) => void
-  /** Told of each write: why it failed, or undefined when it succeeded. */
+  /** Optional hook: called after each write, with the reason if it failed and undefined if it succeeded. */
   readonly onWrite?: (reason: string | undefined) => void
-  /** Told when it is certain what became of posts whose outcome was unknown. @param lastId the video's newest id then */
+  /** Optional hook: called when it is certain what became of posts whose outcome was unknown. @param lastId the video's newest id then */
   readonly onSettled?: (videoId: VideoId, lastId: Cursor) => void
 }
 

@@ -1,5 +1,5 @@
+import { newName } from '../name.js'
 import type { Cql } from './cql.js'
-import { newName } from './name.js'
 import { addColumns, createKeyspace, createTables, SCHEMA_VERSION } from './schema.js'
 import { Statements } from './statements.js'
 

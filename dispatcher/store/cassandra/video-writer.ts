@@ -19,7 +19,7 @@ export interface WriterDeps extends ChainDeps {
   readonly limits: Limits
   /** An entry of this video, a deleted comment as a tombstone. Rejects with CallError. */
   readonly entry: (videoId: VideoId, id: CommentId) => Promise<Stored | undefined>
-  /** Told when it is certain what became of attempts whose outcome was unknown. @param lastId the video's newest id then */
+  /** Called when it is certain what became of attempts whose outcome was unknown. @param lastId the video's newest id then */
   readonly onSettled: (videoId: VideoId, lastId: Cursor) => void
 }
 

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Draft } from '../../../protocol/comment.js'
+import { DEFAULT_SETTINGS } from '../../../protocol/entry.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
 import { memoryFolder } from '../../support/memory-folder.js'
 import { killed } from './damaged-file.js'
@@ -62,7 +63,14 @@ t.test('a damaged page is the trouble of its own video: posts, pages and last id
     if (video === 'video-7') t.match(await read.catch((error: unknown) => error), { code: 'STORE_UNAVAILABLE', videoId: 'video-7', unknown: false })
     else t.equal((await read)[0]!.comment.id, (outcomes[i] as { comment: { id: number } }).comment.id)
   }
-  t.match(damaged, [['video-7', 'SQLITE_CORRUPT'], ['video-7', 'SQLITE_CORRUPT'], ['video-7', 'SQLITE_CORRUPT']])
+  const keys = new Database(path, { readonly: true })
+  const key = keys.prepare<[], string>("SELECT key FROM keys WHERE video_id = 'video-7' ORDER BY n DESC").pluck().get()!
+  keys.close()
+  for (const read of [() => store.madeBy({ ...draft('video-7'), key }), () => store.lastPostedAt('video-7', 'ann')]) {
+    t.match(await read().catch((error: unknown) => error), { code: 'STORE_UNAVAILABLE', videoId: 'video-7', unknown: false })
+  }
+  t.equal(await store.lastPostedAt('video-6', 'ann'), NOW)
+  t.match(damaged, Array.from({ length: 5 }, () => ['video-7', 'SQLITE_CORRUPT']))
   t.same(troubles, [], 'the store as a whole is well')
 })
 
@@ -142,12 +150,23 @@ t.test("flipped bits in a page of one video's comments: all others are as ever",
   t.ok(seen.filter(({ failed }) => failed > 0).length > 15, 'it was damaged')
 })
 
-t.test('what is no time, no text or no id in a row is no comment', async t => {
+t.test('what is no time, no text, no id or no act in a row is no entry', async t => {
   const path = filled(t)
   const other = new Database(path)
-  const damages = ['created_at = 9e999', "content = x'00'", "author_id = x'05'", "author_name = x''", 'prev = id', "prev = 'x'"]
+  const damages = ['created_at = 9e999', "content = x'00'", "author_id = x'05'", "author_name = x''", 'prev = id', "prev = 'x'", "entry = 'x'", "entry = '3'", "entry = 'null'", `entry = '{"deletedBy":"x"}'`]
   damages.forEach((damage, i) => other.exec(`UPDATE comments SET ${damage} WHERE video_id = 'video-${i}'`))
   other.close()
   const { store } = open(t, path)
   for (const [i, damage] of damages.entries()) await t.rejects(store.page(`video-${i}`, ALL), { code: 'STORE_UNAVAILABLE' }, damage)
+})
+
+t.test('settings that cannot be read are the trouble of their own video', async t => {
+  const path = filled(t)
+  const other = new Database(path)
+  for (const [i, settings] of ['{', '{"slowModeSeconds":-1}', '3'].entries()) other.prepare('INSERT INTO video_states (video_id, settings) VALUES (?, ?)').run(`video-${i}`, settings)
+  other.prepare('INSERT INTO video_states (video_id, pinned) VALUES (?, ?)').run('video-3', 'x')
+  other.close()
+  const { store, damaged } = open(t, path)
+  t.match(await store.state(VIDEOS.slice(0, 5), NOW), new Map(['video-3', 'video-4'].map(video => [video, { settings: DEFAULT_SETTINGS, pinned: undefined }])))
+  t.same(damaged, [0, 1, 2].map(i => [`video-${i}`, 'ROW_DAMAGED']))
 })

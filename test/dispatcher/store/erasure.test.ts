@@ -1,7 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
+import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Timed } from '../../../dispatcher/store/store.js'
 import { draft } from '../cast.js'
@@ -46,6 +48,39 @@ t.test('of a deleted comment no byte is left in the file, its log or the index, 
   }
   t.same(holding(path, 'zxsecret', 'Zxname'), [])
   t.equal((await store.page('v0', { after: 0, until: Number.MAX_SAFE_INTEGER, newestFirst: false, limit: 1_000 })).length, 240, 'each is still in its place')
+})
+
+t.test('what a process had deleted that died before it emptied the log is gone once the next one opens the file', async t => {
+  const { path } = openStores(t, 0)
+  const died = `${path}-died`
+  const database = new SqliteDatabase(died, 0)
+  const [made] = database.append([draft('v', 'zxsecretzx')], NOW)
+  database.append([deletion('v', made?.kind === 'created' ? made.comment.id : 0)], NOW)
+  for (const end of ['', '-wal']) copyFileSync(died + end, path + end)
+  database.close()
+  t.same(holding(path, 'zxsecretzx'), ['-wal'], 'it is there')
+  const store = new SqliteStore(path, PATIENT)
+  t.teardown(() => store.close())
+  await store.open()
+  t.same(holding(path, 'zxsecretzx'), [])
+  t.match(await store.page('v', { after: 0, until: Number.MAX_SAFE_INTEGER, newestFirst: false, limit: 10 }), [{ deletedBy: Number }, { act: { type: 'deleted' } }])
+})
+
+t.test('all comments of an author are found in a store that one call does not look through', async t => {
+  const { path, stores } = openStores(t, 1)
+  const [store] = stores as [SqliteStore]
+  await store.append([draft('v'), draft('z')], NOW)
+  const other = new Database(path)
+  const insert = other.prepare("INSERT INTO comments (video_id, id, prev, author_id, content, created_at) VALUES (?, ?, ?, 'bob', 'x', 1)")
+  other.transaction(() => {
+    for (let i = 1; i <= 5_000; i++) insert.run(i <= 2_500 ? 'v' : 'w', i, i - 1)
+  })()
+  other.close()
+  const [first, last] = await Promise.all(['v', 'z'].map(async video => (await store.lastIds([video])).get(video)!))
+  const one = await store.commentsBy('ann', undefined)
+  t.same(one.places, [{ videoId: 'v', id: first }])
+  const two = await store.commentsBy('ann', one.after)
+  t.same(two, { places: [{ videoId: 'z', id: last }], after: undefined })
 })
 
 t.test('the key of a deleted comment knows it, without its text', async t => {

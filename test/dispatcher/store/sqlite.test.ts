@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { SCHEMA_VERSION, SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
+import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
+import { SCHEMA_VERSION } from '../../../dispatcher/store/sqlite-schema.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import { StoreUnavailableError } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
+import { DEFAULT_SETTINGS } from '../../../protocol/entry.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
 import { memoryFolder } from '../../support/memory-folder.js'
 import { storeContract } from '../store-contract.js'
@@ -124,6 +126,38 @@ t.test('a file of the first version is brought up to date, with what is in it', 
   const before = { comment: { id: 7, videoId: 'v', authorId: 'ann', content: 'hello', createdAt: 5 }, prev: 0 }
   t.match(outcome, { kind: 'created', prev: 7, comment: { authorName: 'Ann' } })
   t.same((await store.page('v', ALL))[0], before)
+})
+
+t.test('a file of the last version, which knows no acts, is brought up to date, whatever it lacks, and stays the same store', async t => {
+  const former: Record<string, string> = {
+    all: 'DROP TABLE video_states; DROP TABLE bans; ALTER TABLE comments DROP COLUMN entry; ALTER TABLE keys DROP COLUMN said',
+    tables: 'DROP TABLE video_states; DROP TABLE bans',
+    columns: 'ALTER TABLE comments DROP COLUMN entry; ALTER TABLE keys DROP COLUMN said',
+  }
+  for (const [lacking, change] of Object.entries(former)) {
+    const path = join(memoryFolder(t), 'comments.db')
+    const before = new SqliteDatabase(path, 0)
+    before.append([draft()], NOW)
+    const { id, generation } = before.file()
+    before.close()
+    const old = new Database(path)
+    old.exec(change)
+    old.close()
+    const database = new SqliteDatabase(path, 0)
+    t.match(database.append([{ ...draft(), act: { type: 'settings', settings: { ...DEFAULT_SETTINGS, closed: true } } }], NOW), [{ kind: 'created' }], lacking)
+    t.match(database.state('v', NOW), { settings: { closed: true } })
+    t.match(database.file(), { id, generation, stored: 2 })
+    database.close()
+  }
+})
+
+t.test('a file that is up to date is opened while another process writes', async t => {
+  const path = join(memoryFolder(t), 'comments.db')
+  new SqliteDatabase(path, 0).close()
+  const other = new Database(path)
+  t.teardown(() => other.close())
+  other.exec('BEGIN IMMEDIATE')
+  new SqliteDatabase(path, 0).close()
 })
 
 t.test('the former version reads and writes a file with acts, by its own statements, and both know each other\'s keys', async t => {
@@ -281,6 +315,7 @@ t.test('a full disk and a read-only one are unavailable until they are not', asy
 
 t.test('a file of a later version is refused in words an operator understands', async t => {
   const path = join(memoryFolder(t), 'comments.db')
+  new SqliteDatabase(path, 0).close() // it may have all that we know
   const db = new Database(path)
   db.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
   db.close()

@@ -1,0 +1,108 @@
+import type { ExpectedNodes } from '../protocol/nodes.js'
+import { expectNodes } from '../registry/expected-nodes.js'
+import { secure } from '../registry/secure.js'
+import { amount, AUTO, clusterName, count, descriptors, edgesOrAuto, nodeId, positive, tokenOption, videoId } from './arguments.js'
+import { clusterLine } from './cluster-at.js'
+import type { CommandLine } from './command-line.js'
+import { withLiveRegistry, withRegistry } from './connection.js'
+import { examine } from './doctor/examination.js'
+import { report } from './doctor/report.js'
+import { drain, undrain } from './drain.js'
+import { headcounts, headcountsTable } from './expect.js'
+import { withMeantCluster } from './meant-cluster.js'
+import { nameCluster } from './name.js'
+import { dispatcherRows, dispatchersTable, edgeRows, edgesText, gatewayRows, gatewaysTable } from './nodes.js'
+import { Misuse } from './output.js'
+import { planFor } from './plan/plan.js'
+import { planText } from './plan/text.js'
+import { runningCluster } from './running-cluster.js'
+import { secureText, withCredentials } from './secure.js'
+import { rebalance, rebalanceText, spread, spreadRows, spreadTable } from './spread.js'
+import { oneVideo, VIDEOS_SHOWN, videosTable, videoTable, watchedVideos } from './videos.js'
+import { newsLine, watch } from './watch.js'
+
+/** The commands about nodes and what they hold. */
+export function addClusterCommands(line: CommandLine): void {
+  line.command('edges', 'list the edges with their state, viewers and videos; of many, what sums them up', '', '--all', '--json')
+    .option('--all', 'every edge, however many they are, as --json has them')
+    .action(async ({ all = false }: { all?: boolean }) => line.print(await withRegistry(line.reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesText(rows, Date.now(), { all, colour: line.out.colour })))
+  line.command('dispatchers', 'list the dispatchers with their state', '', '--json')
+    .action(async () => line.print(await withRegistry(line.reading(), ['dispatchers'], ({ view }) => dispatcherRows(view)), rows => dispatchersTable(rows, Date.now(), line.out.colour)))
+  line.command('gateways', 'list the gateways with their state and viewers', '', '--json')
+    .action(async () => line.print(await withRegistry(line.reading(), ['gateways'], ({ view }) => gatewayRows(view)), rows => gatewaysTable(rows, Date.now(), line.out.colour)))
+  line.command('videos', 'list the most watched videos and the edges of their viewers', '--top 10', '--all', '--edge edge-1 --json')
+    .option('--top <N>', `only the first N (${VIDEOS_SHOWN} for people, all with --json)`, positive)
+    .option('--all', 'every video')
+    .option('--edge <ID>', 'only videos that this edge holds', nodeId)
+    .action(async ({ top, all, edge: edgeId }: { top?: number; all?: true; edge?: string }) => {
+      const most = top ?? (all || line.json ? Infinity : VIDEOS_SHOWN)
+      const found = await withRegistry(line.reading(), ['edges', 'holdings'], ({ view }) => watchedVideos(view, { top: most, edgeId }))
+      await line.print(found.rows, rows => videosTable({ ...found, rows }, line.out.colour))
+    })
+  line.command('video', 'show one video and the edges of its viewers', 'demo')
+    .argument('<ID>', 'the video\'s id', videoId)
+    .action(async (id: string) => line.print(await withRegistry(line.reading(), ['edges', 'holdings'], ({ view }) => oneVideo(view, id)), row => videoTable(row, line.out.colour)))
+  line.command('watch', 'print nodes that join or leave, and changes of holdings, until Ctrl-C', '', '--json')
+    .action(() =>
+      line.out.untilInterrupted(signal =>
+        withLiveRegistry(line.reading(), async (zk, registry) => {
+          line.note('watching; press Ctrl-C to end')
+          await watch(zk, registry, news => {
+            const at = Date.now()
+            void line.out.write(line.json ? line.jsonLine({ at, ...news }) : newsLine(news, at, line.out.paint))
+          }, signal)
+        }),
+      ),
+    )
+  line.command('drain', 'ask an edge to hand its viewers to other edges, or a gateway to send them away; after a restart it takes viewers again', 'edge-1', 'gateway-1')
+    .argument('<NODE>', 'the id of the edge or gateway', nodeId)
+    .action(async (id: string) => line.print(await withMeantCluster(line.reading(), zk => drain(zk, id)), () => `${id} is asked to drain; the commands edges and gateways show its progress.\n`))
+  line.command('undrain', 'withdraw a drain', 'edge-1', 'gateway-1')
+    .argument('<NODE>', 'the id of the edge or gateway', nodeId)
+    .action(async (id: string) => line.print(await withMeantCluster(line.reading(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
+  line.command('spread', 'have a video\'s viewers on so many edges, in equal parts; auto: on as few as carry it; without a video, list those that are spread', '', 'demo 2', 'demo auto')
+    .argument('[VIDEO]', 'the video\'s id', videoId)
+    .argument('[EDGES]', 'how many edges, or auto', edgesOrAuto)
+    .action(async (id: string | undefined, edges: number | typeof AUTO | undefined) => {
+      if (id !== undefined && edges === undefined) throw new Misuse(`on how many edges is it to be? ${line.self} spread ${id} EDGES, or ${line.self} spread ${id} ${AUTO}`)
+      if (id !== undefined) await withMeantCluster(line.reading(), zk => spread(zk, id, edges === AUTO ? undefined : edges))
+      await line.print(await withRegistry(line.reading(), ['edges', 'holdings', 'placement'], ({ view }) => spreadRows(view)), rows => spreadTable(rows, line.out.colour))
+    })
+  line.command('rebalance', 'give every edge its share of the viewers now, however little it is off by', '')
+    .action(async () => line.print(await withMeantCluster(line.reading(), rebalance), rebalanceText))
+  line.command('secure', 'restrict all our znodes in ZooKeeper to these credentials', '--zookeeper-auth-file ./zookeeper-auth')
+    .action(async () => line.print(await withMeantCluster(line.reading(), secure, withCredentials), secureText))
+  line.command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
+    .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
+    .action(async (name: string) => line.print(await withMeantCluster(line.reading(), zk => nameCluster(zk, name)), ({ id }) => `The name of cluster ${id} is ${name}.\n`))
+  line.command('expect', 'set how many nodes of each kind should be there, which doctor compares with those that are; without a count, print both', '', '--gateways 1 --edges 2 --dispatchers 1')
+    .option('--gateways <N>', 'expected gateways', count)
+    .option('--edges <N>', 'expected edges', count)
+    .option('--dispatchers <N>', 'expected dispatchers', count)
+    .action(async (counts: ExpectedNodes) => {
+      if (Object.keys(counts).length > 0) await withMeantCluster(line.reading(), zk => expectNodes(zk, counts))
+      await line.print(await withRegistry(line.reading(), ['edges', 'dispatchers', 'gateways'], headcounts), rows => headcountsTable(rows, line.out.colour))
+    })
+  line.command('doctor', 'examine the whole cluster; name each problem and what to do about it (exit status 1 if there is one)', '', '--json')
+    .option(...tokenOption)
+    .option('--all', 'each finding, however many there are of a kind, as --json has them')
+    .action(async ({ token, all = false }: { token?: string; all?: boolean }) => {
+      const where = line.address()
+      const diagnosis = await line.calling(token, client => examine({ address: where, client, cluster: runningCluster(line.data()) }))
+      if (where.isDefault) line.note(clusterLine(diagnosis.cluster ?? undefined, where))
+      await line.print(diagnosis, diagnosis => report(diagnosis, line.out.paint, all))
+      if (!diagnosis.healthy) line.out.status = 1
+    })
+  line.command('plan', 'say how many processes, cores and bits a second a demand takes, from measured figures; asks no cluster', '--viewers 1000000 --rate 100', '--viewers 1000000 --rate 100 --core-hour 0.04 --gb-egress 0.05 --json')
+    .requiredOption('--viewers <N>', 'viewers at a time', positive)
+    .requiredOption('--rate <N>', 'comments a second, of all videos', amount)
+    .option('--videos <N>', 'videos that are watched at a time', positive, 1)
+    .option('--plain', 'viewers that do not accept gzip')
+    .option('--descriptors <N>', 'descriptors of a gateway', descriptors, 20_000)
+    .option('--core-hour <DOLLARS>', 'price of a core for an hour', amount)
+    .option('--gb-egress <DOLLARS>', 'price of a GB to the public', amount)
+    .option('--sources', 'also say where each figure was measured')
+    .action(async ({ viewers, rate, videos, plain, descriptors, coreHour, gbEgress, sources = false }: { viewers: number; rate: number; videos: number; plain?: true; descriptors: number; coreHour?: number; gbEgress?: number; sources?: boolean }) =>
+      line.print(planFor({ viewers, rate, videos, gzip: !plain, descriptors, coreHour, gbEgress }), plan => planText(plan, sources, line.out.colour)),
+    )
+}

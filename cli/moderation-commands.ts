@@ -1,0 +1,85 @@
+import { Option } from 'commander'
+import type { Settings } from '../protocol/entry.js'
+import { commentId, slowMode, tokenOption, videoId } from './arguments.js'
+import type { CommandLine } from './command-line.js'
+import { withRegistry } from './connection.js'
+import { withMeantCluster } from './meant-cluster.js'
+import { doneText, erasedText, Moderator, settingsText } from './moderate.js'
+import { Misuse } from './output.js'
+import { duration } from './token.js'
+
+interface SettingsFlags {
+  readonly slowMode?: number
+  readonly closed?: true
+  readonly open?: true
+  readonly signedInOnly?: true
+  readonly anyone?: true
+}
+
+/** The commands about what is done to comments and their authors. */
+export function addModerationCommands(line: CommandLine): void {
+  const moderating = <T>(token: string | undefined, task: (moderator: Moderator) => Promise<T>): Promise<T> =>
+    line.calling(token, async client => {
+      await withMeantCluster(line.reading(), () => Promise.resolve())
+      return withRegistry(line.reading(), ['dispatchers'], ({ view }) => task(new Moderator(view, client)))
+    })
+  line.command('pin', 'show a comment above all others, or none', 'demo 243901510635520', 'demo none')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<ID>', 'the comment\'s id; none: what is pinned is not any longer', text => (text === 'none' ? undefined : commentId(text)))
+    .option(...tokenOption)
+    .action(async (videoId: string, target: number | undefined, { token }: { token?: string }) =>
+      line.print(await moderating(token, moderator => moderator.act(videoId, { type: 'pinned', target })), doneText(target === undefined ? 'nothing is pinned' : `${target} is pinned`)),
+    )
+  line.command('delete', 'delete a comment for good, for viewers and in the store', 'demo 243901510635520')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<ID>', 'the comment\'s id', commentId)
+    .option(...tokenOption)
+    .action(async (videoId: string, target: number, { token }: { token?: string }) => line.print(await moderating(token, moderator => moderator.act(videoId, { type: 'deleted', target })), doneText(`${target} is deleted`)))
+  line.command('settings', 'set who may post to a video, and how often; without a setting, print what is set', 'demo', 'demo --slow-mode 10', 'demo --closed', 'demo --open --anyone --slow-mode 0')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .option('--slow-mode <SECONDS>', 'the least time between two comments of an author; 0: none', slowMode)
+    .addOption(new Option('--closed', 'nobody may post').conflicts('open'))
+    .option('--open', 'posting is allowed again')
+    .addOption(new Option('--signed-in-only', 'only authors with a token may post').conflicts('anyone'))
+    .option('--anyone', 'a token is not needed')
+    .option(...tokenOption)
+    .action(async (videoId: string, { token, ...flags }: SettingsFlags & { token?: string }) => {
+      const change = changeOf(flags)
+      const answer =
+        Object.keys(change).length > 0
+          ? await moderating(token, moderator => moderator.set(videoId, change))
+          : await line.calling(token, client => withRegistry(line.reading(), ['dispatchers'], ({ view }) => new Moderator(view, client).state(videoId)))
+      await line.print(answer, settingsText)
+    })
+  line.command('ban', 'keep an author from posting to a video for a time', 'demo troll', 'demo troll --for 7d')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<AUTHOR>', 'the author\'s id')
+    .option('--for <TIME>', 'for how long: 90s, 30m, 1h, 7d', duration, 3_600)
+    .option(...tokenOption)
+    .action(async (videoId: string, authorId: string, { for: seconds, token }: { for: number; token?: string }) =>
+      line.print(await moderating(token, moderator => moderator.act(videoId, { type: 'author-banned', authorId, until: Date.now() + seconds * 1_000 })), doneText(`${authorId} is banned`)),
+    )
+  line.command('unban', 'lift a ban', 'demo troll')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<AUTHOR>', 'the author\'s id')
+    .option(...tokenOption)
+    .action(async (videoId: string, authorId: string, { token }: { token?: string }) => line.print(await moderating(token, moderator => moderator.act(videoId, { type: 'author-banned', authorId, until: 0 })), doneText(`${authorId} is not banned`)))
+  line.command('erase', 'delete all comments of an author in all videos for good, for a person who asks to be forgotten', '--author ann --yes')
+    .requiredOption('--author <ID>', 'the author\'s id')
+    .option('--yes', 'do not ask first')
+    .option(...tokenOption)
+    .action(async ({ author, yes, token }: { author: string; yes?: true; token?: string }) => {
+      if (!yes && !(await line.out.confirms(`All comments of ${author} in all videos will be deleted for good. To go on, type the author's id again: `, author))) {
+        throw new Misuse('nothing was deleted: to delete an author\'s comments, type the id when asked, or give --yes')
+      }
+      await line.print(await moderating(token, moderator => moderator.erase(author)), erasedText)
+    })
+}
+
+function changeOf({ slowMode, closed, open, signedInOnly, anyone }: SettingsFlags): Partial<Settings> {
+  return {
+    ...(slowMode === undefined ? {} : { slowModeSeconds: slowMode }),
+    ...(closed || open ? { closed: closed === true } : {}),
+    ...(signedInOnly || anyone ? { signedInOnly: signedInOnly === true } : {}),
+  }
+}
