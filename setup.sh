@@ -74,7 +74,10 @@ install() {
       say "Installing $reason: $*"
       HOMEBREW_NO_AUTO_UPDATE=1 brew install "$@" </dev/null
       ;;
-    none) stop "Missing: $reason ($*). Install it with this system's package manager, then run ./setup.sh again." ;;
+    none)
+      if [ "$(uname -s)" = Darwin ]; then stop "Missing: $reason. Install Homebrew (https://brew.sh), which has it, then run ./setup.sh again."; fi
+      stop "Missing: $reason ($*). Install it with this system's package manager, then run ./setup.sh again."
+      ;;
   esac
 }
 

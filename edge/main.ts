@@ -10,7 +10,7 @@ import { systemClock } from '../runtime/clock.js'
 import { Clients } from '../runtime/http/client-address.js'
 import { UnreadConnections } from '../runtime/http/unread.js'
 import { Connections } from '../runtime/limits/connections.js'
-import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
+import { descriptorsForConnections, sparesDescriptors } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
 import { Replays } from '../runtime/limits/replays.js'
 import { StreamLimit } from '../runtime/limits/streams.js'
@@ -69,7 +69,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     tls,
     hstsSeconds: config.TLS_HSTS_SECONDS,
     // Gateways come first: what they hold is not the public's.
-    connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => descriptors - internal.connections, refusals }),
+    connections: new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => descriptors - internal.connections, spare: sparesDescriptors(), refusals }),
     streamsPerAddress: new StreamLimit('address', config.STREAMS_PER_ADDRESS, refusals),
     replays: new Replays({ clock: systemClock, refusals }),
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),

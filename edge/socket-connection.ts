@@ -3,6 +3,7 @@ import type { Cursor } from '../protocol/id.js'
 import { CLOSE_CODES, closeText, errorMessage, HEARTBEAT_MESSAGE, MessageError, parsePostMessage, refusalOf, type CloseReason } from '../protocol/message.js'
 import { retryMs } from '../protocol/sse.js'
 import type { Encoded } from '../runtime/fan-out/encoded.js'
+import { Answers } from '../runtime/http/answers.js'
 import type { SocketEvents, TextSocket } from '../runtime/http/socket.js'
 import type { Charges } from './charges.js'
 import type { Edge } from './edge.js'
@@ -10,14 +11,12 @@ import type { Ending, Outlet, Start, Viewer } from './viewer.js'
 
 const CLOSES: Readonly<Record<Exclude<Ending, 'slow'>, CloseReason>> = { drain: 'stopping', full: 'full', expired: 'expired' }
 
-/** Of answers to what a client sends. */
-const MOST_UNSENT_BYTES = 1 << 20
-
 /** A viewer's WebSocket. */
 export class SocketConnection implements Outlet, SocketEvents {
   readonly encoding = 'messages'
   readonly #edge: Edge
   readonly #socket: TextSocket
+  readonly #answers: Answers
   #charges: Charges | undefined
   #viewer: Viewer | undefined
   #isClosed = false
@@ -25,6 +24,7 @@ export class SocketConnection implements Outlet, SocketEvents {
   constructor(edge: Edge, socket: TextSocket) {
     this.#edge = edge
     this.#socket = socket
+    this.#answers = new Answers(socket)
   }
 
   get isClosed(): boolean {
@@ -41,8 +41,7 @@ export class SocketConnection implements Outlet, SocketEvents {
   /** @throws what is no LiveError: a bug */
   refuse(error: unknown): void {
     if (!(error instanceof LiveError)) throw error
-    const reason = refusalOf(error)
-    this.#socket.end(CLOSE_CODES[reason], closeText(reason))
+    this.#close(refusalOf(error))
   }
 
   /** Events and `ready` are a message each: what others are written too cannot be joined with what is not theirs. */
@@ -59,14 +58,16 @@ export class SocketConnection implements Outlet, SocketEvents {
   end(reason: Ending): void {
     // One that takes nothing would not take a farewell.
     if (reason === 'slow') this.#socket.close()
-    else this.#socket.end(CLOSE_CODES[CLOSES[reason]], closeText(CLOSES[reason], retryMs()))
+    else this.#close(CLOSES[reason], retryMs())
     this.#charges?.ended()
   }
 
   message(bytes: Buffer): void {
-    this.#socket.write(answerTo(bytes))
-    // It asks and reads nothing.
-    if (this.#socket.unsentBytes > MOST_UNSENT_BYTES && !this.#viewer?.blocked) this.#socket.close()
+    this.#answers.write(answerTo(bytes), { refuses: true })
+  }
+
+  pinged(): void {
+    this.#answers.wasted()
   }
 
   drained(): void {
@@ -79,6 +80,10 @@ export class SocketConnection implements Outlet, SocketEvents {
     this.#isClosed = true
     if (this.#viewer) this.#edge.leave(this.#viewer)
     this.#charges?.ended()
+  }
+
+  #close(reason: CloseReason, retryMs?: number): void {
+    this.#socket.end(CLOSE_CODES[reason], closeText(reason, retryMs))
   }
 }
 

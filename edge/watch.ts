@@ -1,11 +1,11 @@
 import type { VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
-import { protocolsOf, SUBPROTOCOL } from '../protocol/message.js'
 import type { Identity, Watcher } from '../runtime/auth/identity.js'
 import type { Client, Clients } from '../runtime/http/client-address.js'
 import type { Exchange, Upgrade } from '../runtime/http/exchange.js'
+import { handshake } from '../runtime/http/handshake.js'
 import { POLL_HEADERS } from '../runtime/http/poll.js'
-import { checkOrigin, type AllowedOrigins } from '../runtime/http/public-headers.js'
+import type { AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import { pollAsked, streamAsked, wantsPoll, wantsStream } from '../runtime/http/stream-request.js'
 import type { ReplayAsked, Replays } from '../runtime/limits/replays.js'
@@ -63,10 +63,9 @@ export class Watch {
   /** Open at once, since the library cannot open one later: what a token says is learnt then, and a refusal is a close. */
   #socket(exchange: Exchange, upgrade: Upgrade, videoId: VideoId): Answer {
     const { edge, identity } = this.#options
-    checkOrigin(exchange, this.#options.allowedOrigins)
+    const protocol = handshake(exchange, this.#options.allowedOrigins)
     const { after, recent } = streamAsked(exchange)
     const client = this.#options.clients.of(exchange)
-    const protocol = protocolsOf(exchange.header('sec-websocket-protocol')).ours ? SUBPROTOCOL : ''
     const asked = { after, recent }
     if (!identity?.requireToWatch) {
       const charged = this.#charge(client, asked)

@@ -53,7 +53,7 @@ export const asyncApi: AsyncApi = {
       'The same events as by server-sent events, as JSON, and posts over the same connection. Each message from the server is a JSON array: events that are written together come together, and an empty array is a heartbeat. ' +
       'The server sends something at least every 15 s; after 35 s of silence the connection is dead. A client that reconnects with the last `id` it saw as `lastEventId` misses nothing and gets nothing twice.\n\n' +
       `A browser offers the subprotocol \`${SUBPROTOCOL}\` and, if it has a token, \`bearer.TOKEN\` beside it. With a list of allowed origins a page of any other is refused (403). ` +
-      'Before the connection is open, errors are HTTP answers, as those of the same request for server-sent events. Afterwards a message that cannot be used is answered by an error, and the connection stays open; a binary one closes it, and one of more than 64 KB ends it without a word (1006).\n\n' +
+      'Before the connection is open, errors are HTTP answers, as those of the same request for server-sent events. Afterwards a message that cannot be used is answered by an error, and the connection stays open; a binary one closes it, and one of more than 16 KB ends it without a word (1006).\n\n' +
       `The server closes with a code and a JSON text, \`${closeText('stopping', 1234)}\`: ${closes}. A client should come back after \`retryMs\`. One that has taken nothing for 6 s is cut without a word.`,
     license: { name: 'MIT' },
   },

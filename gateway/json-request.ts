@@ -13,6 +13,8 @@ export function bodyOf(exchange: Exchange): Promise<Buffer> {
   const body = exchange.body(MAX_BODY_BYTES)
   const types = exchange.headers('content-type')
   if (isUnclear(types) || !JSON_TYPE.test(types[0] ?? '')) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-type must be application/json')
+  const encodings = exchange.headers('content-encoding')
+  if (encodings.some(encoding => encoding.toLowerCase() !== 'identity')) throw new LiveError('UNSUPPORTED_MEDIA_TYPE', 'content-encoding must be identity: bodies come uncompressed')
   return body
 }
 

@@ -8,7 +8,7 @@ import { Clients } from '../runtime/http/client-address.js'
 import { HttpServer } from '../runtime/http/server.js'
 import { UnreadConnections } from '../runtime/http/unread.js'
 import { Connections } from '../runtime/limits/connections.js'
-import { descriptorsForConnections } from '../runtime/limits/descriptors.js'
+import { descriptorsForConnections, sparesDescriptors } from '../runtime/limits/descriptors.js'
 import { Refusals } from '../runtime/limits/refusals.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { tlsFiles } from '../runtime/tls/config.js'
@@ -70,7 +70,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const unread = new UnreadConnections({ clock: systemClock, log, metrics })
   const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, page: OPERATORS_PAGE, notReady: () => live.notReady(part.notReady() ?? publicPort.notReady()), onBug, log, unread })
   routeOperators(internal, { gateway: part.gateway, zk, clock: systemClock })
-  const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - part.gateway.links.relayed - (redirect?.connections ?? 0), refusals })
+  const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - part.gateway.links.relayed - (redirect?.connections ?? 0), spare: sparesDescriptors(), refusals })
   const { TLS_REDIRECT_PORT: redirectPort, PUBLIC_URL: to } = config
   const redirect: HttpServer | undefined = redirectPort === undefined || to === undefined ? undefined : redirectServer({ to, connections, onBug })
   const tls = tlsFiles(config)

@@ -1,6 +1,7 @@
 import { LiveError } from '../protocol/errors.js'
 import { CLOSE_CODES, closeText, HEARTBEAT_MESSAGE, refusalOf, type CloseReason } from '../protocol/message.js'
 import type { Encoded } from '../runtime/fan-out/encoded.js'
+import { Answers } from '../runtime/http/answers.js'
 import type { SocketEvents, TextSocket } from '../runtime/http/socket.js'
 import type { Counted } from '../runtime/limits/streams.js'
 import type { Session } from './session.js'
@@ -10,13 +11,12 @@ import type { SocketPoster, SocketPosts } from './socket-posts.js'
 import type { StreamRequest } from './viewer.js'
 
 const CLOSES: Readonly<Record<Exclude<Ending, 'left' | 'answered'>, CloseReason>> = { stopping: 'stopping', no_capacity: 'full', join_rate: 'full', expired: 'expired', slow: 'slow' }
-/** Of answers to what a client sends. */
-const MOST_UNSENT_BYTES = 1 << 20
 
 /** A viewer's WebSocket, by which it may also post. */
 export class OpenSocket implements Sink, SocketEvents {
   readonly encoding = 'messages'
   readonly #socket: TextSocket
+  readonly #answers: Answers
   readonly #posts: SocketPosts
   readonly #poster: SocketPoster
   #session: Session | undefined
@@ -29,6 +29,7 @@ export class OpenSocket implements Sink, SocketEvents {
 
   constructor(socket: TextSocket, posts: SocketPosts, poster: SocketPoster) {
     this.#socket = socket
+    this.#answers = new Answers(socket)
     this.#posts = posts
     this.#poster = poster
   }
@@ -75,8 +76,14 @@ export class OpenSocket implements Sink, SocketEvents {
     this.#counted?.ended()
   }
 
+  /** One whose end is under way is answered nothing more, or its client could put the end off. */
   message(bytes: Buffer): void {
-    void this.#answer(bytes)
+    if (this.#end) this.#answers.wasted()
+    else void this.#answer(bytes)
+  }
+
+  pinged(): void {
+    this.#answers.wasted()
   }
 
   drained(): void {
@@ -91,10 +98,8 @@ export class OpenSocket implements Sink, SocketEvents {
   }
 
   async #answer(bytes: Buffer): Promise<void> {
-    const answer = this.#posts.answer(bytes, this.#poster, this.#inFlight++)
-    this.#socket.write(await answer)
-    // It posts and reads nothing.
-    if (this.#socket.unsentBytes > MOST_UNSENT_BYTES && !this.#session?.blocked) this.#socket.close()
+    const { message, refuses } = await this.#posts.answer(bytes, this.#poster, this.#inFlight++)
+    this.#answers.write(message, { refuses })
     if (--this.#inFlight === 0) this.#end?.()
   }
 }

@@ -109,7 +109,7 @@ const refusedActs = (rule: string) => ({
 })
 const withBody = {
   413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
-  415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
+  415: failure('The body is not `application/json`, or it is compressed. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
 }
 const notFound = { 404: failure('There is no such comment, or not any more.', ['COMMENT_NOT_FOUND'], 'there is no comment 243901510635520 in this video') }
 const actDone = (schema: 'Act' | 'SettingsAct' | 'BanAct', more: Readonly<Record<string, unknown>> = {}): Response => ({
@@ -201,7 +201,7 @@ export const openApi: OpenApi = {
           }),
           403: failure('The token is for other videos, a moderator has banned the author, or has closed the video.', ['FORBIDDEN', 'BANNED', 'COMMENTS_CLOSED'], 'the token is for other videos'),
           413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
-          415: failure('The body is not `application/json`. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
+          415: failure('The body is not `application/json`, or it is compressed. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
           422: failure('The key was used with other content, or the comment breaks a rule of this site; the code says which.', ['KEY_REUSED', 'CONTENT_TOO_LONG', 'LINKS_NOT_ALLOWED', 'WORD_NOT_ALLOWED', 'DUPLICATE_COMMENT'], 'this Idempotency-Key was used with other content'),
           429: failure('More posts per second than one author or one address may send, or sooner than the video\'s slow mode lets the author.', ['RATE_LIMITED', 'SLOW_MODE'], 'at most 5 posts a second are taken from one author', waitSeconds),
           503: { ...unavailable, description: 'Not stored, and not about to be. Send it again.' },

@@ -33,6 +33,7 @@ const HEADERS = {
 const KEPT_MS = 2_000
 const ANSWER_MS = 1_000
 const MAX_BODY_BYTES = 1_024
+const UTF_8 = new TextDecoder('utf-8', { fatal: true })
 /** In the log of acts. */
 const ACTOR = 'operator'
 
@@ -160,7 +161,7 @@ async function fromZookeeper<T>(work: () => Promise<T>): Promise<T> {
 
 function read<T>(schema: z.ZodType<T>, bytes: Buffer, rule: string): T {
   try {
-    return schema.parse(JSON.parse(bytes.toString()))
+    return schema.parse(JSON.parse(UTF_8.decode(bytes)))
   } catch (cause) {
     throw new LiveError('BAD_REQUEST', rule, { cause })
   }

@@ -26,6 +26,13 @@ export interface SocketPoster {
   readonly author: () => Promise<Bearer | undefined>
 }
 
+/** What a client is told of its message. */
+export interface SocketAnswer {
+  readonly message: string
+  /** Whether nothing was stored of it, or that is not known. */
+  readonly refuses: boolean
+}
+
 /** Posts that come by WebSockets: under the same rules, limits and counters as those over HTTP. */
 export class SocketPosts {
   readonly #options: SocketPostsOptions
@@ -34,9 +41,8 @@ export class SocketPosts {
     this.#options = options
   }
 
-  /** @param inFlight posts of the same WebSocket that are not answered yet
-   * @returns the message that answers this one */
-  async answer(bytes: Buffer, poster: SocketPoster, inFlight: number): Promise<string> {
+  /** @param inFlight posts of the same WebSocket that are not answered yet */
+  async answer(bytes: Buffer, poster: SocketPoster, inFlight: number): Promise<SocketAnswer> {
     const since = this.#options.gateway.clock.now()
     let ref: PostMessage['ref']
     try {
@@ -47,10 +53,10 @@ export class SocketPosts {
       ref = message.ref
       if (inFlight >= MOST_IN_FLIGHT) throw new LiveError('OVERLOADED', `at most ${MOST_IN_FLIGHT} posts may wait for their answers on one connection`, { headers: { 'retry-after': '1' } })
       const { body } = await countedPost(this.#options, since, this.#post(message, poster))
-      return postedMessage(ref, body as string)
+      return { message: postedMessage(ref, body as string), refuses: false }
     } catch (error) {
-      if (error instanceof MessageError) return errorMessage(error.ref, error.cause)
-      if (error instanceof LiveError) return errorMessage(ref, error)
+      if (error instanceof MessageError) return { message: errorMessage(error.ref, error.cause), refuses: true }
+      if (error instanceof LiveError) return { message: errorMessage(ref, error), refuses: true }
       throw error // a bug, which ends the process as any other
     }
   }

@@ -1,12 +1,12 @@
 import type { VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
-import { protocolsOf, SUBPROTOCOL } from '../protocol/message.js'
 import { retryIn, STREAM_HEADERS } from '../protocol/sse.js'
 import type { Identity, Watcher } from '../runtime/auth/identity.js'
 import type { Client, Clients } from '../runtime/http/client-address.js'
 import type { Exchange, Upgrade } from '../runtime/http/exchange.js'
+import { handshake } from '../runtime/http/handshake.js'
 import { POLL_HEADERS } from '../runtime/http/poll.js'
-import { checkOrigin, type AllowedOrigins } from '../runtime/http/public-headers.js'
+import type { AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import { pollAsked, streamAsked, wantsPoll, wantsStream } from '../runtime/http/stream-request.js'
 import type { Gateway } from './gateway.js'
@@ -79,12 +79,11 @@ export class Watch {
   /** Open at once, since the library cannot open one later: what a token says is learnt then, and a refusal is a close. */
   #socket(exchange: Exchange, upgrade: Upgrade, videoId: VideoId): Answer {
     const { clients, allowedOrigins, identity } = this.#options
-    checkOrigin(exchange, allowedOrigins)
+    const protocol = handshake(exchange, allowedOrigins)
     const { after, recent } = streamAsked(exchange)
     const request = { videoId, after, recent }
     const client = clients.of(exchange)
     const poster: SocketPoster = { videoId, client, author: this.#authorOf(exchange, videoId) }
-    const protocol = protocolsOf(exchange.header('sec-websocket-protocol')).ours ? SUBPROTOCOL : ''
     if (!identity?.requireToWatch) {
       const take = this.#taker(client, request, undefined)
       upgrade(protocol, socket => take(new OpenSocket(socket, this.#posts, poster)))

@@ -148,7 +148,7 @@ function objectOf(value: unknown, what: string, ref?: Ref): Record<string, unkno
 }
 
 function isRef(value: unknown): value is Ref {
-  return typeof value === 'number' || (typeof value === 'string' && value.length <= MAX_REF)
+  return Number.isFinite(value) || (typeof value === 'string' && value.length <= MAX_REF)
 }
 
 function refused(message: string, ref?: Ref): MessageError {

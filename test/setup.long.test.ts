@@ -77,7 +77,7 @@ function machine(t: Test, { node, glibc = '2.38', more = {}, ...programs }: Mach
   if (node !== 'none') replace('node', `if [ "$1" = --version ]; then echo v${node ?? process.versions.node}; else exec '${process.execPath}' ${node === undefined ? '' : `-r '${older}' `}"$@"; fi`)
   replace('getconf', `[ -n '${glibc}' ] && echo 'glibc ${glibc}'`)
   for (const [name, script] of Object.entries({ java: JAVA, mvn: MVN, npm: NPM, ...programs, ...more })) {
-    if (script !== undefined) replace(name, `${['java', 'apt-cache', 'sudo', 'id'].includes(name) ? '' : `echo "${name} $*" >>'${log}'\n`}${script}`)
+    if (script !== undefined) replace(name, `${['java', 'apt-cache', 'sudo', 'id', 'uname', 'shasum'].includes(name) ? '' : `echo "${name} $*" >>'${log}'\n`}${script}`)
   }
   return {
     folder: checkout,
@@ -93,6 +93,15 @@ function machine(t: Test, { node, glibc = '2.38', more = {}, ...programs }: Mach
 
 /** Where Debian's package manager is, and we are not root. */
 const DEBIAN = { 'apt-get': '', 'apt-cache': `case $2 in openjdk-17-jre-headless | maven | chromium | nginx) echo '  Candidate: 17.0.1' ;; nodejs) echo '  Candidate: 18.20.4' ;; esac`, sudo: 'exit 1', id: 'echo 1000' }
+
+/** A Mac has no sha256sum and no glibc, and of Homebrew's programs those that are on its shelf until they are installed. */
+function mac(t: Test, { shelf = {}, more = {}, ...has }: Machine & { readonly shelf?: Readonly<Record<string, string>> }): Setup {
+  const shasum = process.env['PATH']!.split(delimiter).map(each => join(each, 'sha256sum')).find(path => existsSync(path))!
+  const brewed = Object.entries(shelf).map(([formula, program]) => `case " $* " in *" ${formula} "*) ${program} ;; esac`).join('\n')
+  const setup = machine(t, { glibc: '', ...has, more: { uname: 'echo Darwin', shasum: `shift 2; exec ${shasum} "$@"`, ...(brewed === '' ? {} : { brew: brewed }), ...more } })
+  rmSync(join(setup.folder, '..', 'bin', 'sha256sum'))
+  return setup
+}
 
 t.test('it installs and builds what running needs, and when all is there it does nothing', async t => {
   const setup = machine(t, {})
@@ -135,6 +144,7 @@ t.test('what is missing is said in one line, before anything is installed', asyn
     [{ node: '24.11.0', glibc: '2.36' }, /no build for Node 24 and this system's glibc 2\.36 \(.*need 2\.38.*\): use Node 22, then run \.\/setup\.sh again\.$/],
     [{ node: '26.0.0', glibc: '2.9' }, /no build for Node 26 and this system's glibc 2\.9/],
     [{ node: '22.20.0', glibc: '' }, /needs glibc, and this system has none/],
+    [{ node: '24.11.0', glibc: '2.37' }, /no build for Node 24/],
     [{ java: undefined }, /^Missing: Java \(default-jre-headless\)\. Install it/],
     [{ java: `echo 'openjdk version "11.0.2" 2019-01-15' >&2` }, /^Missing: Java/],
     [{ java: undefined, more: DEBIAN }, /^Missing: Java 17\. As root run apt-get update && apt-get install -y --no-install-recommends openjdk-17-jre-headless; then \.\/setup\.sh again\.$/],
@@ -153,6 +163,31 @@ t.test('what is missing is said in one line, before anything is installed', asyn
   }
   await t.test('of Node 24 where glibc is new enough, nothing', async t => {
     t.match(await machine(t, { node: '24.11.0' }).run(), { status: 0, stderr: '' })
+  })
+})
+
+t.test('on a Mac Homebrew brings what is missing, and what it cannot bring is said', async t => {
+  const bin = (t: Test) => join(t.testdirName, 'bin')
+  const put = (t: Test, name: string, script: string) => `printf '%s\\n' '#!/bin/sh' ${JSON.stringify(script).replaceAll('$', '\\$')} >${bin(t)}/${name} && chmod +x ${bin(t)}/${name}`
+  await t.test('Java and Maven', async t => {
+    const setup = mac(t, { java: undefined, mvn: undefined, shelf: { 'openjdk@17': put(t, 'java', JAVA), maven: put(t, 'mvn', MVN) } })
+    t.match(await setup.run(), { status: 0, stderr: '' })
+    t.ok(setup.calls().includes('brew install openjdk@17 maven'))
+    t.ok(existsSync(join(setup.folder, '.cache/zookeeper/server-pom.xml')), 'by the sums that shasum makes')
+    t.same([(await setup.run()).status, setup.calls()], [0, []])
+  })
+  await t.test('Node, of whose folder it says that it is not in the PATH', async t => {
+    const keg = join(t.testdirName, 'keg', 'bin')
+    const setup = mac(t, { node: '18.20.4', shelf: { 'node@24': `if [ "$1" = --prefix ]; then echo ${join(keg, '..')}; else mkdir -p ${keg} && printf '#!/bin/sh\\nexec ${process.execPath} "$@"\\n' >${keg}/node && chmod +x ${keg}/node; fi` } })
+    const { status, stdout, stderr } = await setup.run()
+    t.same([status, stderr], [0, ''])
+    t.match(stdout, `Homebrew keeps node@24 out of the PATH; add ${join(keg, '..')}/bin to yours`)
+    t.ok(setup.calls().includes('brew install node@24'))
+  })
+  await t.test('without Homebrew, and without a compiler', async t => {
+    t.match(await mac(t, { java: undefined }).run(), { status: 1, stdout: '', stderr: 'Missing: Java. Install Homebrew (https://brew.sh), which has it, then run ./setup.sh again.\n' })
+    t.match(await mac(t, { node: 'none' }).run(), { status: 1, stderr: /found no Node, .*nvm install 22/ })
+    t.match(await mac(t, { npm: WITHOUT_COMPILER }).run(), { status: 1, stderr: /: run xcode-select --install, then \.\/setup\.sh again\.\n$/ })
   })
 })
 

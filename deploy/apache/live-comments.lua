@@ -12,7 +12,7 @@ function handle(r)
         r.headers_out['Access-Control-Allow-Credentials'] = 'true'
     end
     r.content_type = 'application/json'
-    if asked == 'POST' then
+    if asked == 'POST' or asked == 'PUT' or asked == 'DELETE' then
         local field = key:match('^[%w_.:~@-]+$') and ',"idempotencyKey":"' .. key .. '"' or ''
         r.status = 504
         r:puts('{"error":{"code":"OUTCOME_UNKNOWN","message":"the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome"' .. field .. '}}')

@@ -55,17 +55,28 @@ sub vcl_recv {
     set req.http.X-Forwarded-For = client.ip;
     set req.http.X-Forwarded-Proto = "https";
     unset req.http.Forwarded;
-    if (req.method == "POST") {
+    if (req.method ~ "^(POST|PUT|DELETE)$") {
         # Who sends slowly holds nothing of a gateway: a post is passed on when it is whole, and may be sent again.
         if (!std.cache_req_body(16KB)) {
             return (synth(413));
         }
-        # A post that the client gave no key gets one, so that it is stored once even if it is sent twice.
+        # A post, or what a moderator does, gets a key if the client gave none, so that it is stored once even if it is
+        # sent twice.
         if (!req.http.Idempotency-Key) {
             set req.http.Idempotency-Key = "varnish-" + req.xid + "-" + regsuball(now + std.random(0, 1000000000), "[^0-9]", "");
         }
     }
+    if (req.http.Upgrade ~ "(?i)^websocket$") {
+        return (pipe);
+    }
     return (pass);
+}
+
+# A WebSocket is asked for by these two, which Varnish does not pass on by itself.
+sub vcl_pipe {
+    set bereq.backend = gateways.backend();
+    set bereq.http.Upgrade = req.http.Upgrade;
+    set bereq.http.Connection = "upgrade";
 }
 
 sub vcl_backend_fetch {
@@ -85,7 +96,7 @@ sub vcl_backend_error {
         set beresp.http.Access-Control-Allow-Credentials = "true";
     }
     set beresp.http.Content-Type = "application/json";
-    if (bereq.method == "POST") {
+    if (bereq.method ~ "^(POST|PUT|DELETE)$") {
         set beresp.status = 504;
         set beresp.body = """{"error":{"code":"OUTCOME_UNKNOWN","message":"the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome","idempotencyKey":"""
             + {"""} + regsuball(bereq.http.Idempotency-Key, "[^\w.:~-]", "") + {"""} + "}}";

@@ -169,12 +169,15 @@ function commentRow({ id, authorId, authorName, content, createdAt }) {
   const time = new Date(createdAt)
   const row = element('li', {}, element('time', { dateTime: time.toISOString(), title: time.toLocaleString() }, time.toLocaleTimeString()), element('b', { title: authorId, dir: 'auto' }, authorName ?? authorId), element('p', { dir: 'auto' }, content))
   row.append(element('span', { className: 'acts' },
-    actor('Delete', `Delete this comment of ${authorName ?? authorId}? Its text is erased for good.`, { type: 'deleted', commentId: id }),
-    actor('Ban for a day', `Ban ${authorName ?? authorId} from ${video} for a day?`, { type: 'author-banned', authorId, forSeconds: 86_400 }),
+    actor('Delete', `Delete this comment of ${isolated(authorName ?? authorId)}? Its text is erased for good.`, { type: 'deleted', commentId: id }),
+    actor('Ban for a day', `Ban ${isolated(authorName ?? authorId)} from ${video} for a day?`, { type: 'author-banned', authorId, forSeconds: 86_400 }),
   ))
   row.dataset.id = id
   return row
 }
+
+/** Somebody's name within a question: neither turns the other's order round. */
+const isolated = name => `\u2068${name.replace(/[\u202a-\u202e\u2066-\u2069]/g, '')}\u2069`
 
 function actor(name, question, act) {
   const asked = video

@@ -49,14 +49,14 @@ export const languages = {
   },
   ar: {
     menu: 'ما العمل بهذا التعليق',
-    menuOf: name => `تعليق \u2068${name}\u2069: المزيد`,
+    menuOf: name => `تعليق ${name}: المزيد`,
     remove: 'حذف',
     pin: 'تثبيت',
     unpin: 'إلغاء التثبيت',
-    banMinutes: name => `حظر \u2068${name}\u2069 لعشر دقائق`,
-    banDay: name => `حظر \u2068${name}\u2069 ليوم`,
-    banYear: name => `حظر \u2068${name}\u2069 لسنة`,
-    notDone: reason => `لم يتم: \u2068${reason}\u2069`,
+    banMinutes: name => `حظر ${name} لعشر دقائق`,
+    banDay: name => `حظر ${name} ليوم`,
+    banYear: name => `حظر ${name} لسنة`,
+    notDone: reason => `لم يتم: ${reason}`,
   },
 }
 

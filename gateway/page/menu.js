@@ -1,5 +1,8 @@
 import { wordsIn } from './menu-words.js'
 
+/** Somebody's words within ours: neither turns the other's order round, whatever was allowed when they were written. */
+const isolated = text => `\u2068${text.replace(/[\u202a-\u202e\u2066-\u2069]/g, '')}\u2069`
+
 const DAY_S = 86_400
 /** The longest ban that the server takes. */
 const YEAR_S = 365 * DAY_S
@@ -35,7 +38,7 @@ export function menu({ comments, complain, moderates, me, element, nameOf, langu
     const choices = [[words.remove, () => comments.remove(id)]]
     if (moderates) {
       choices.push([isPinned ? words.unpin : words.pin, () => comments.pin(isPinned ? undefined : id)])
-      for (const [said, seconds] of [[words.banMinutes, 600], [words.banDay, DAY_S], [words.banYear, YEAR_S]]) choices.push([said(authorName), () => comments.ban(authorId, seconds)])
+      for (const [said, seconds] of [[words.banMinutes, 600], [words.banDay, DAY_S], [words.banYear, YEAR_S]]) choices.push([said(isolated(authorName)), () => comments.ban(authorId, seconds)])
     }
     box.replaceChildren(...choices.map(([said, act]) => {
       const choice = element('button', said)
@@ -43,7 +46,7 @@ export function menu({ comments, complain, moderates, me, element, nameOf, langu
       choice.onclick = () => {
         box.hidePopover()
         complain('')
-        act().catch(({ message }) => complain(words.notDone(message)))
+        act().catch(({ message }) => complain(words.notDone(isolated(message))))
       }
       return choice
     }))
@@ -57,7 +60,7 @@ export function menu({ comments, complain, moderates, me, element, nameOf, langu
     if (!moderates && comment.authorId !== me) return
     const button = element('button', '⋯')
     button.className = 'act'
-    button.ariaLabel = words.menuOf(comment.authorName ?? nameOf(comment.authorId))
+    button.ariaLabel = words.menuOf(isolated(comment.authorName ?? nameOf(comment.authorId)))
     button.ariaHasPopup = 'menu'
     button.onclick = () => open(comment, button)
     node.append(button)

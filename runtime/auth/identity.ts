@@ -88,7 +88,7 @@ export class Identity {
   }
 }
 
-/** The request's headers, as far as each says one thing; cookies may come in several lines. A header that says who asks and
+/** The request's headers, as far as each says one thing; cookies and subprotocols may come in several lines. A header that says who asks and
  * cannot be read must not make way for another that says so too.
  * @throws LiveError UNAUTHORIZED, when one that is asked for does not */
 function clearly(exchange: Exchange): Pick<Exchange, 'header' | 'query'> {
@@ -97,6 +97,7 @@ function clearly(exchange: Exchange): Pick<Exchange, 'header' | 'query'> {
     header(name) {
       const values = exchange.headers(name)
       if (name === 'cookie') return values.join('; ')
+      if (name === 'sec-websocket-protocol') return values.join(', ')
       if (isUnclear(values)) throw unauthorized(`the header ${name} cannot be read`)
       return values[0] ?? ''
     },

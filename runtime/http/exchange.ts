@@ -20,7 +20,7 @@ export interface Exchange {
   header(name: string): string
   /** The header's values, one per line, also empty ones: a proxy may add its own line below the client's. */
   headers(name: string): string[]
-  /** The decoded value of a `:name` in the route's pattern; invalid escapes are kept. */
+  /** The decoded value of a `:name` in the route's pattern, '' if its escapes are not UTF-8. */
   parameter(index: number): string
   /** The peer's address, IPv4 if it is mapped; undefined once the peer has left. */
   peer(): Address | undefined
@@ -127,7 +127,7 @@ export class HttpExchange implements Exchange {
     try {
       return decodeURIComponent(raw)
     } catch {
-      return raw
+      return ''
     }
   }
 

@@ -25,7 +25,7 @@ export function framingOf(method: string, lines: readonly HeaderLine[]): Framing
 function fault(method: string, lengths: readonly string[], codings: readonly string[]): string | undefined {
   if (lengths.length + codings.length > 1) return 'a request must have one Content-Length or one Transfer-Encoding'
   if (lengths.some(length => !/^[0-9]{1,15}$/.test(length))) return 'Content-Length must be a whole number'
-  if (codings.some(coding => coding !== 'chunked')) return 'Transfer-Encoding must be chunked'
+  if (codings.some(coding => coding.toLowerCase() !== 'chunked')) return 'Transfer-Encoding must be chunked'
   // A header without a name hides all headers after it, even from the library.
   if (lengths.length + codings.length === 0 && !BODILESS.has(method)) return `${method === 'POST' ? 'POST' : 'this method'} needs a Content-Length`
   return undefined

@@ -1,5 +1,4 @@
-import { LiveError } from '../../protocol/errors.js'
-import { isUnclear, type Exchange } from './exchange.js'
+import type { Exchange } from './exchange.js'
 
 /** Headers of every answer on a public port: no content sniffing, no scripts, no framing, and no Referer, since our URLs
  * may hold a token. Pages have their own policy instead. */
@@ -62,17 +61,4 @@ export function publicHeaders(allowed: AllowedOrigins, identity: boolean, hstsSe
     made.set(kind, headers)
     return headers
   }
-}
-
-/** Refuses a WebSocket that a page of another origin opens: browsers ask nobody's leave for one, so that CORS protects none. Programs
- * send no `Origin`. @throws LiveError FORBIDDEN */
-export function checkOrigin(exchange: Pick<Exchange, 'header' | 'headers'>, allowed: AllowedOrigins): void {
-  const [origin, ...others] = exchange.headers('origin')
-  if (allowed === '*' || origin === undefined) return
-  if (others.length === 0 && !isUnclear([origin]) && (allowed.has(origin) || isOwn(origin, exchange.header('host')))) return
-  throw new LiveError('FORBIDDEN', 'pages of this origin may open no WebSocket here')
-}
-
-function isOwn(origin: string, host: string): boolean {
-  return URL.canParse(origin) && new URL(origin).host === host
 }

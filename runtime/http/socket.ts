@@ -27,6 +27,8 @@ export interface TextSocket extends Pick<Socket, 'unsentBytes' | 'close'> {
 export interface SocketEvents {
   /** @param bytes only until this returns */
   message(bytes: Buffer): void
+  /** The peer has pinged, and the library has answered. */
+  pinged?(): void
   /** Some of what was unsent has been sent. */
   drained(): void
   /** Called once, whoever closed it. */
@@ -44,9 +46,10 @@ export interface SocketLimits {
 }
 
 export type OpenSocket = (socket: Socket) => SocketEvents
-/** Of viewers: a client is pinged after half of the time, and closed where it has not answered by the end of it. Whoever writes stops at
- * the first write that is not taken, so that only one can be unsent, however large. */
-export const VIEWER_SOCKETS: SocketLimits = { maxMessageBytes: 65_536, maxUnsentBytes: 64 << 20, idleSeconds: 32, pings: true }
+/** Of viewers. A client is pinged after half of the time, and closed where it has not answered by the end of it. Whoever writes
+ * stops at the first write that is not taken, so that only one can be unsent, however large. A message of which a part has come is
+ * kept until the rest comes or the connection ends: that is why the limit is low. */
+export const VIEWER_SOCKETS: SocketLimits = { maxMessageBytes: 16_384, maxUnsentBytes: 64 << 20, idleSeconds: 32, pings: true }
 
 /** Binary messages close a socket of text: 1003. */
 export type OpenTextSocket = (socket: TextSocket) => SocketEvents
@@ -87,6 +90,7 @@ export function behaviourOf(limits: SocketLimits, ended: () => void): WebSocketB
       else if (isText) ws.end(CLOSE_CODES.binary, closeText('binary'))
       else ws.close()
     },
+    ping: ws => ws.getUserData().events?.pinged?.(),
     drain: ws => ws.getUserData().events?.drained(),
     close(ws) {
       const { socket, events } = ws.getUserData()

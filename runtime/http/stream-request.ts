@@ -34,7 +34,7 @@ export function pollAsked(exchange: Exchange): PollAsked {
   const wait = query.get('wait') ?? ''
   if (!/^[0-9]{1,2}$/.test(wait) || Number(wait) < 1 || Number(wait) > MAX_WAIT_S) throw new LiveError('BAD_WAIT', `wait must be a whole number from 1 to ${MAX_WAIT_S}, seconds`)
   const cursor = query.get('cursor') ?? ''
-  const after = parseCursor(cursor)
+  const after = cursor === '' ? resumesFrom(exchange) : parseCursor(cursor)
   if (cursor !== '' && after === undefined) throw badCursor('cursor')
   return { waitMs: Number(wait) * 1000, after, recent: recentOf(exchange) }
 }

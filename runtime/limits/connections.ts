@@ -20,6 +20,10 @@ export interface ConnectionOptions {
   readonly trusted: Networks
   /** How many connections may be open now, by the descriptor limit. */
   readonly room: () => number
+  /** Whether a descriptor is left, whatever those in use are for; without, `room` alone decides. A WebSocket is no connection of
+   * ours any more when its client has closed it, and its descriptor is free only when that client lets go of it, or up to 20 s
+   * later (uWebSockets.js 20.51). */
+  readonly spare?: () => boolean
   readonly refusals: Refusals
 }
 
@@ -43,8 +47,8 @@ export class Connections {
 
   /** Whether to accept a new connection. @param peer its address, 4 or 16 bytes @param open connections, this one included */
   admits(peer: ArrayBuffer, open: number): boolean {
-    const { room, refusals } = this.#options
-    const kind = !this.#takes(this.#opened, peer) ? 'connections_per_address' : open > room() && !this.#closeOne() ? 'descriptors' : undefined
+    const { room, spare = () => true, refusals } = this.#options
+    const kind = !this.#takes(this.#opened, peer) ? 'connections_per_address' : (open > room() || !spare()) && !this.#closeOne() ? 'descriptors' : undefined
     if (kind) refusals.count(kind)
     return kind === undefined
   }

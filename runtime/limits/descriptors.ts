@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 
 /** Descriptors that a process needs for itself: ZooKeeper, the store, its log, other nodes. */
 const RESERVE = 250
@@ -9,6 +9,13 @@ const COMMON_LIMIT = 10_240
  * store, and spins in `accept`. */
 export function descriptorsForConnections(limit = descriptorLimit()): number {
   return Math.ceil(limit - Math.min(RESERVE, limit / 2))
+}
+
+/** Whether half of the reserve is left of the descriptors, whatever those in use are for: true where the system does not say how
+ * many there are. Linux does so since 6.2. */
+export function sparesDescriptors(limit = descriptorLimit()): () => boolean {
+  const most = (limit + descriptorsForConnections(limit)) / 2
+  return () => (statSync('/proc/self/fd', { throwIfNoEntry: false })?.size ?? 0) < most
 }
 
 function descriptorLimit(): number {

@@ -63,6 +63,21 @@ function poster(t: Test, port: number): () => Promise<string> {
   }
 }
 
+/** A WebSocket that its client closes, while it keeps the connection. */
+function closedAndHeld(t: Test, port: number) {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {})
+  t.teardown(() => socket.destroy())
+  let text = ''
+  let ended = false
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1')
+    if (text.includes('\r\n\r\n')) socket.write(Buffer.from([0x88, 0x80, 0, 0, 0, 0])) // close, without a reason
+  })
+  socket.on('end', () => (ended = true)).on('close', () => (ended = true))
+  socket.write('GET /comments/demo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+  return { isOver: () => ended, isHeld: () => text.startsWith('HTTP/1.1 101') && !socket.destroyed, letGo: () => void socket.destroy() }
+}
+
 t.test('a flood of connections takes neither viewers nor ZooKeeper from a part with few descriptors', async t => {
   const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'])
 
@@ -86,6 +101,15 @@ t.test('a flood of connections takes neither viewers nor ZooKeeper from a part w
     t.notMatch(gateway.output(), /zookeeper_lost|EMFILE/)
     t.ok(gateway.output().split('"event":"refused"').length < 35, 'a line a second')
     attack.stop()
+    await until(async () => fetch(`${gateway.url}/healthz`).then(({ ok }) => ok, () => false), { what: 'it takes connections again' })
+
+    // The library holds a WebSocket's descriptor for as long as its client does, or 20 s.
+    const held = Array.from({ length: 400 }, () => closedAndHeld(t, gateway.port))
+    await until(() => held.every(({ isOver }) => isOver()), { timeoutMs: 30_000, what: 'each is refused, or closed by a handshake and held' })
+    t.ok(held.some(({ isHeld }) => isHeld()))
+    t.ok(gateway.descriptors() < 290, `${gateway.descriptors()} descriptors of 300`)
+    t.notMatch(gateway.output(), /zookeeper_lost|EMFILE/)
+    for (const { letGo } of held) letGo()
     await until(async () => fetch(`${gateway.url}/healthz`).then(({ ok }) => ok, () => false), { what: 'it takes connections again' })
   })
 

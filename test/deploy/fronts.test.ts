@@ -4,6 +4,8 @@ import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import type { Message } from '../../protocol/message.js'
 import { SseParser, type SseEvent } from '../../protocol/sse.js'
 import { NAME, type Front } from '../support/front.js'
 import { absent, fronts, manyAddresses } from '../support/fronts.js'
@@ -46,6 +48,21 @@ for (const [name, start] of Object.entries(fronts)) {
         }))
       }
       for (const [kind, times] of Object.entries(heldMs)) t.ok(median(times) < AT_ONCE_MS, `${kind}: held for ${times.map(Math.round).join(', ')} ms`)
+    })
+
+    await t.test('so it is by a WebSocket, which takes posts too, and by a long-poll', async t => {
+      const messages: (Message & { posted?: unknown })[] = []
+      const secure = { ca: front.ca, servername: NAME } // not among its types
+      const socket = new WebSocket(`${front.url.replace('https', 'wss')}/comments/transports`, { ...secure, headers: { host: NAME }, perMessageDeflate: false })
+      t.after(() => socket.terminate())
+      socket.on('message', (bytes: Buffer) => messages.push(...(JSON.parse(bytes.toString()) as typeof messages)))
+      await until(() => messages.some(({ event }) => event === 'ready'), { what: 'it is ready' })
+      const polled = client.call('/comments/transports?wait=30&cursor=0')
+      socket.send('{"post":{"content":"by a WebSocket"}}')
+      await until(() => messages.some(({ posted }) => posted) && messages.some(({ event }) => event === 'message'), { timeoutMs: 3_000, what: 'the post is answered, and there' })
+      t.match(JSON.parse((await polled).body), { events: [{ data: { content: 'by a WebSocket' } }] })
+      socket.close()
+      await once(socket, 'close')
     })
 
     await t.test("bodies that are too large are refused, the gateway's way up to 16 KB", async t => {
@@ -94,7 +111,8 @@ for (const [name, start] of Object.entries(fronts)) {
       await client.call('/comments/demo?access_token=secret', { headers: claims })
       await client.post('demo', 'without a key')
       await client.post('demo', 'with a key', { 'idempotency-key': 'mine' })
-      t.equal(seen.length, 3)
+      for (const method of ['PUT', 'DELETE']) await client.call('/comments/demo/pin', { method, headers: { 'content-type': 'application/json' }, body: method === 'PUT' ? '{}' : '' })
+      t.equal(seen.length, 5)
       for (const headers of seen) {
         t.match(headers, { 'x-forwarded-for': address, 'x-forwarded-proto': 'https', host: 'live.example.com', version: '1.1' })
         t.notOk(headers.forwarded)
@@ -102,6 +120,7 @@ for (const [name, start] of Object.entries(fronts)) {
       t.equal(seen[0]!.url, '/comments/demo?access_token=secret')
       t.match(seen[1]!['idempotency-key'], /^[\x21-\x7e]{8,128}$/, 'made, so that it may be sent again')
       t.equal(seen[2]!['idempotency-key'], 'mine')
+      for (const acted of seen.slice(3)) t.match(acted['idempotency-key'], /^[\x21-\x7e]{8,128}$/, 'what moderators do, too')
       t.notMatch(front.accessLog(), 'secret')
     })
 
@@ -130,10 +149,11 @@ for (const [name, start] of Object.entries(fronts)) {
     nobody.close()
     const client = new SecureClient(t, await start(t, [`http://127.0.0.1:${port}`]))
     const origin = 'https://site.example'
-    const [stream, history, post] = await Promise.all([
+    const [stream, history, post, ...acts] = await Promise.all([
       client.call('/comments/demo', { headers: { accept: 'text/event-stream', origin } }),
       client.call('/comments/demo', { headers: { origin } }),
       client.post('demo', 'hello', { 'idempotency-key': 'mine', origin }),
+      ...['PUT', 'DELETE'].map(method => client.call('/comments/demo/1', { method, headers: { 'idempotency-key': 'mine', origin } })),
     ])
     t.match(stream, { status: 200, headers: { 'content-type': /^text\/event-stream/, 'cache-control': 'no-store' }, body: /^retry: \d{4}\n$/ })
     for (const { headers } of [stream, history, post]) t.match(headers, { 'access-control-allow-origin': origin, 'cache-control': 'no-store' })
@@ -141,8 +161,10 @@ for (const [name, start] of Object.entries(fronts)) {
     t.match(history, { headers: { 'content-type': /^application\/json/ } })
     t.ok([502, 503].includes(history.status))
     t.match(JSON.parse(history.body), { error: { code: 'UNAVAILABLE' } })
-    t.match(post, { status: 504, headers: { 'content-type': /^application\/json/ } })
-    t.match(JSON.parse(post.body), { error: { code: 'OUTCOME_UNKNOWN', idempotencyKey: 'mine' } })
+    for (const change of [post, ...acts]) {
+      t.match(change, { status: 504, headers: { 'content-type': /^application\/json/ } })
+      t.match(JSON.parse(change.body), { error: { code: 'OUTCOME_UNKNOWN', idempotencyKey: 'mine' } })
+    }
   })
 }
 

@@ -379,6 +379,13 @@ t.test('a post by WebSocket is refused, since an edge stores nothing', async t =
   for (const text of ['{"ref":7,"post":{"content":"x"}}', '{']) ws.send(text)
   await until(() => said.filter(({ error }) => error).length === 2)
   t.match(said.filter(({ error }) => error), [{ ref: 7, error: { code: 'NOT_FOUND' } }, { error: { code: 'BAD_REQUEST' } }])
+  for (let i = 0; i < 20; i++) ws.send('{')
+  t.equal((await once(ws, 'close'))[0], 1006, 'and one that sends on all the same is closed')
+  const pinging = new WebSocket(`${urls.open.replace('http', 'ws')}/comments/demo`, { perMessageDeflate: false })
+  t.after(() => pinging.terminate())
+  await once(pinging, 'open')
+  for (let i = 0; i < 30; i++) pinging.ping()
+  t.same((await once(pinging, 'close'))[0], 1006, 'as is one that only pings')
 })
 
 t.test('streams of one address beyond its limit are told so, until one ends', async t => {

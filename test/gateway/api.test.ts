@@ -119,6 +119,16 @@ t.test('another content type is 415, without reading the body', async t => {
   }
 })
 
+t.test('a body that is compressed is 415, and not taken for text', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  const { url } = runGateway(t, { dispatchers: [dispatcher.node] })
+  for (const [encoding, status] of [['gzip', 415], ['identity, gzip', 415], ['', 415], ['identity', 201], ['Identity', 201]] as const) {
+    const response = await post(url, '{"content":"x"}', { 'content-type': 'application/json', 'content-encoding': encoding })
+    t.equal(response.status, status, encoding)
+    if (status === 415) t.match(await response.json(), { error: { code: 'UNSUPPORTED_MEDIA_TYPE', message: /^content-encoding must be identity/ } })
+  }
+})
+
 t.test('a body over the limit is refused before it is sent', async t => {
   const { url } = runGateway(t)
   const socket = connect(Number(new URL(url).port), '127.0.0.1')

@@ -116,6 +116,7 @@ t.test('what breaks a rule is refused with the field and the rule, before a disp
     [put('settings', { closed: 'yes' }), 'BAD_ACT', /closed must be true or false/],
     [put('bans/mo', { forSeconds: 60 }), 'BAD_ACT', /^authorId must not be the moderator's own/],
     [put('bans/%20', { forSeconds: 60 }), 'BAD_ACT', /^authorId must be 1 to 64/],
+    [put('bans/%ff', { forSeconds: 60 }), 'BAD_ACT', /^authorId must be 1 to 64/],
     [put(`bans/${'x'.repeat(65)}`, { forSeconds: 60 }), 'BAD_ACT', /^authorId must be 1 to 64/],
     [put('bans/bob', {}), 'BAD_ACT', /^forSeconds must be a whole number from 1 to 31536000/],
     ...[0, 31_536_001, 1.5, '60'].map((forSeconds): [Asked, ErrorCode, RegExp] => [put('bans/bob', { forSeconds }), 'BAD_ACT', /^forSeconds must/]),

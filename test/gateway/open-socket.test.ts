@@ -105,9 +105,32 @@ t.test('only so many posts of one connection may wait for their answers', async 
     for (const answer of waiting.splice(0)) answer()
     return said.length === 17
   })
+  const hasty = await opened()
+  for (let i = 0; i < 60; i++) hasty.ws.send('{"post":{"content":"x"}}')
+  await until(() => hasty.closes.length > 0)
+  t.equal(hasty.closes[0]!.code, 1006)
+  t.notOk(hasty.said.some(({ posted }) => posted), 'whoever goes on is closed, whatever is in flight')
 })
 
-t.test('a drain closes it once its posts are answered', async t => {
+t.test('whoever sends on though it is refused is closed', async t => {
+  const { gateway, opened } = setUp(t)
+  const patient = await opened()
+  const { ws, said, closes } = await opened()
+  for (let i = 0; i < 30; i++) ws.send('{')
+  await until(() => closes.length > 0)
+  t.same(closes, [{ code: 1006, text: '' }])
+  t.ok(said.length <= 21, 'what it sends on counts for nothing')
+  const pinging = await opened()
+  for (let i = 0; i < 30; i++) pinging.ws.ping()
+  await until(() => pinging.closes.length > 0)
+  t.same(pinging.closes, closes, 'or does nothing but ping')
+  await until(() => gateway.sessions.size === 1)
+  patient.ws.send('{')
+  await until(() => patient.said.length === 1)
+  t.same(patient.closes, [])
+})
+
+t.test('a drain closes it once its posts are answered, and further ones do not put it off', async t => {
   const { dispatcher, opened, part } = setUp(t)
   let answer = () => {}
   dispatcher.answer = draft => new Promise<PostResult>(resolve => (answer = () => resolve(dispatcher.stored(draft))))
@@ -118,9 +141,13 @@ t.test('a drain closes it once its posts are answered', async t => {
   await part.drain(50)
   await until(() => idle.closes.length > 0)
   t.same(closes, [])
+  ws.send('{"ref":2,"post":{"content":"x"}}')
+  ws.ping()
+  await once(ws, 'pong')
   answer()
   await until(() => closes.length > 0)
   t.match(said, [{ ref: 1, posted: {} }])
+  t.equal(said.length, 1)
   t.equal(closes[0]!.code, 1012)
   t.match(JSON.parse(closes[0]!.text), { reason: 'stopping', retryMs: Number })
   const late = await opened()
@@ -140,7 +167,7 @@ t.test('a page of another origin is refused, one of ours, of a listed origin, or
 
 t.test('a token comes by the query or the subprotocol, and is checked anew at each post', async t => {
   const issuer = new Issuer({ ed: 'EdDSA' })
-  const { refusal, open, opened, dispatcher } = setUp(t, { identity: identityOf(issuer) })
+  const { refusal, open, opened, dispatcher, url } = setUp(t, { identity: identityOf(issuer) })
   t.same(await refusal(), [401, 'UNAUTHORIZED'])
   const wrong = open({}, ['live-comments', 'bearer.x.y.z'])
   const elsewhere = open({}, [], `?access_token=${await issuer.token('ed', { videos: ['other'] })}`)
@@ -149,6 +176,9 @@ t.test('a token comes by the query or the subprotocol, and is checked anew at ea
   const token = await issuer.token('ed', { exp: seconds() - 28 }) // valid for two seconds more
   const first = await opened({}, ['live-comments', `bearer.${token}`])
   t.equal(first.ws.protocol, 'live-comments')
+  const { port } = new URL(url)
+  const lines = `GET /comments/demo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: bearer.${token}\r\nSec-WebSocket-Protocol: live-comments\r\n\r\n`
+  t.match((await sendRaw(Number(port), lines, answers(1))).text, /^HTTP\/1.1 101 [^]*\r\nsec-websocket-protocol: live-comments\r\n/i, 'also on lines of their own')
   const second = await opened({}, [], `?access_token=${token}`)
   for (const { ws } of [first, second]) ws.send('{"ref":1,"post":{"content":"x"}}')
   first.ws.send('{"ref":2,"post":{"content":"x","authorId":"eve"}}')
@@ -182,6 +212,7 @@ t.test('a request with a key but no upgrade is one for history, as proxies that 
   const head = 'GET /comments/demo HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'
   t.same((await sendRaw(Number(port), `${head}\r\n`, answers(1))).statuses, [200])
   t.same((await sendRaw(Number(port), `${head}Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\n{}`, answers(1))).statuses, [200], 'a body would be taken for messages')
+  t.match((await sendRaw(Number(port), `${head.replace('13', '8')}Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n`, answers(1))).text, /^HTTP\/1.1 400 [^]*\r\nsec-websocket-version: 13\r\n/i, 'of a version that is not ours, none at all')
   await until(() => server.connections === 0)
 })
 

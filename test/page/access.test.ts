@@ -4,11 +4,9 @@ import t from 'tap'
 import type { AxeResults } from 'axe-core'
 import { startOneProcess } from '../support/one-process.js'
 import { until } from '../support/until.js'
-import { startPages } from '../support/viewer-page.js'
+import { LONG_WORD, startPages } from '../support/viewer-page.js'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-const LONG_WORD = 'W'.repeat(1_000)
 
 const PEOPLE = [
   ['mira', 'A short one'],

@@ -8,6 +8,7 @@ import { fakeEdge } from '../support/fake-edge.js'
 import { runGateway } from '../support/gateway.js'
 import { identityOf, Issuer } from '../support/issuer.js'
 import { until } from '../support/until.js'
+import { LONG_WORD, stickingOut, WIDTHS } from '../support/viewer-page.js'
 
 const issuer = new Issuer()
 const browser = await startBrowser(t)
@@ -52,6 +53,9 @@ async function setUp(t: Test, { claims, lang = 'en' }: { readonly claims?: Recor
   }
   return { dispatcher, page, problems, say, ready, signIn, asked, refuse: (message: string) => (refusal = message) }
 }
+
+/** A name in the menu's words. */
+const isolated = (name: string) => `\u2068${name}\u2069`
 
 const contents = (page: Page) => page.locator('#comments li p').allTextContents()
 
@@ -166,14 +170,14 @@ t.test('a moderator deletes, pins and bans by a menu, with the keyboard too', as
   await page.locator('.act').nth(1).waitFor()
   t.equal(await page.locator('#content').isDisabled(), false, 'moderators write all the same')
 
-  const button = page.getByRole('button', { name: 'Comment by Eve: more' })
+  const button = page.getByRole('button', { name: `Comment by ${isolated('Eve')}: more` })
   await button.click()
-  t.same(await page.getByRole('menuitem').allTextContents(), ['Delete', 'Pin', 'Ban Eve for 10 minutes', 'Ban Eve for a day', 'Ban Eve for a year'])
+  t.same(await page.getByRole('menuitem').allTextContents(), ['Delete', 'Pin', ...['10 minutes', 'a day', 'a year'].map(time => `Ban ${isolated('Eve')} for ${time}`)])
   const box = (await page.locator('#menu').boundingBox())!
   t.ok(box.x >= 0 && box.x + box.width <= 360 && box.y >= 0 && box.y + box.height <= 640, 'all of it is seen')
   await page.getByRole('menuitem', { name: 'Pin' }).click()
   say('pinned', 10, { comment: { ...comment(2, 'eve/1'), authorName: 'Eve' } })
-  await page.locator('#pinned').getByRole('button', { name: 'Comment by Eve: more' }).click()
+  await page.locator('#pinned').getByRole('button', { name: `Comment by ${isolated('Eve')}: more` }).click()
   await page.getByRole('menuitem', { name: 'Unpin' }).click()
   await button.last().focus()
   await page.keyboard.press('Enter')
@@ -198,7 +202,7 @@ t.test('a moderator deletes, pins and bans by a menu, with the keyboard too', as
   refuse('not yours')
   await button.last().click()
   await page.getByRole('menuitem', { name: 'Delete' }).click()
-  await page.getByText('Not done: not yours').waitFor()
+  await page.getByText(`Not done: ${isolated('not yours')}`).waitFor()
   t.same(problems, [])
 })
 
@@ -208,13 +212,45 @@ t.test('authors delete their own, and nothing else', async t => {
   say('', 2, comment(2, 'ann'))
   await ready()
   await signIn()
-  const button = page.getByRole('button', { name: 'Comment by ann: more' })
+  const button = page.getByRole('button', { name: `Comment by ${isolated('ann')}: more` })
   await button.click()
   t.same(await page.getByRole('menuitem').allTextContents(), ['Delete'])
   await page.getByRole('menuitem').click()
   await until(() => asked.length === 1)
   t.same(asked, ['DELETE /comments/demo/2'])
   t.equal(await page.locator('.act').count(), 1)
+  t.same(problems, [])
+})
+
+t.test('whatever a name is, the menu stays in the window, and its own words where they are', async t => {
+  const { page, problems, say, ready, signIn, refuse } = await setUp(t, { claims: { mod: true } })
+  // The last two are names of before there was a rule.
+  const names = ['W'.repeat(64), 'ليلى', 'ann\u2069\u202e', '\u202eann\u2066']
+  names.forEach((name, i) => say('', i + 1, comment(i + 1, name, LONG_WORD)))
+  await ready({ pinned: comment(1, names[0], LONG_WORD), settings: { slowModeSeconds: 3_600, closed: false, signedInOnly: false } })
+  await signIn()
+  await page.locator('.act').nth(names.length).waitFor()
+  refuse(LONG_WORD)
+  for (const width of WIDTHS) {
+    await page.setViewportSize({ width, height: 640 })
+    await page.locator('#pinned .act').click()
+    t.same(await stickingOut(page), [], `${width}`)
+    await page.getByRole('menuitem', { name: 'Delete' }).click()
+    await page.getByText('Not done').waitFor()
+    t.same(await stickingOut(page), [], `${width}, refused`)
+  }
+  for (const [i, name] of names.entries()) {
+    await page.locator(`#comments li[data-id="${i + 1}"] .act`).click()
+    const lefts = await page.evaluate<number[]>(`(() => {
+      const { firstChild: text } = document.querySelector('#menu button:last-child')
+      const said = ' for a year'
+      const from = text.data.indexOf(said)
+      const range = document.createRange()
+      return Array.from(said, (_, at) => (range.setStart(text, from + at), range.setEnd(text, from + at + 1), range.getBoundingClientRect().left))
+    })()`)
+    if (i > 0) t.same(lefts, [...lefts].sort((a, b) => a - b), JSON.stringify(name))
+    await page.keyboard.press('Escape')
+  }
   t.same(problems, [])
 })
 

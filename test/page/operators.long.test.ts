@@ -4,6 +4,7 @@ import t from 'tap'
 import { startBrowser } from '../support/chromium.js'
 import { startCluster } from '../support/cluster.js'
 import { until } from '../support/until.js'
+import { LONG_WORD, stickingOut, WIDTHS } from '../support/viewer-page.js'
 
 t.test('an operator looks at a cluster, drains an edge, and sees a part die', async t => {
   const cluster = await startCluster(t, ['--gateways', '2', '--edges', '2', '--dispatchers', '1'])
@@ -79,12 +80,34 @@ t.test('an operator looks at a cluster, drains an edge, and sees a part die', as
     t.equal(await page.locator('#state').textContent(), 'live')
   })
 
-  await t.test('nothing sticks out on a phone, in the dark', async t => {
-    const phone = await open(390, 'dark')
-    await phone.fill('#token', token)
-    await phone.click('#sign button')
-    await phone.locator('#nodes tbody tr').first().waitFor()
-    t.equal(await phone.evaluate('document.documentElement.scrollWidth'), 390)
+  await t.test('nothing sticks out, whatever is written, named or said', async t => {
+    const video = 'V'.repeat(64)
+    const stream = await fetch(cluster.stream(video), { headers: { accept: 'text/event-stream' } })
+    t.teardown(() => stream.body!.cancel())
+    for (const authorId of ['W'.repeat(64), 'ليلى']) await cluster.post(video, { authorId, content: LONG_WORD })
+    for (const width of WIDTHS) {
+      const phone = await open(width, 'dark')
+      await phone.fill('#token', LONG_WORD)
+      t.same(await stickingOut(phone), [], `${width}, signed out`)
+      await phone.fill('#token', token)
+      await phone.click('#sign button')
+      await phone.locator('#videos').getByRole('button', { name: video }).click()
+      await phone.locator('#comments li').nth(1).waitFor()
+      const nothing = async (what: string) => {
+        t.same(await stickingOut(phone, '.wide'), [], `${width}, ${what}`)
+        t.equal(await phone.evaluate('document.documentElement.scrollWidth'), width)
+      }
+      await nothing('comments')
+      await phone.locator('#comments li').first().getByRole('button', { name: 'Ban' }).click()
+      await nothing('a question')
+      t.match(await phone.locator('#question').textContent(), /^Ban \u2068.+\u2069 from V+ for a day\?$/, 'a name turns nothing that stands beside it')
+      await phone.locator('#ask').getByRole('button', { name: 'Cancel' }).click()
+      // Its own words, and names that no test can have.
+      await phone.evaluate(`for (const id of ['cluster', 'totals', 'state', 'failed', 'unwatched', 'question']) Object.assign(document.getElementById(id), { textContent: '${LONG_WORD}', hidden: false })
+        document.querySelector('#problems').replaceChildren(Object.assign(document.createElement('p'), { textContent: '${LONG_WORD}' }))
+        for (const cell of document.querySelectorAll('td:first-child')) cell.textContent = '${LONG_WORD}'`)
+      await nothing('every text')
+    }
   })
 
   t.same(await page.evaluate('document.cookie'), '', 'nothing is left in a cookie')

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { startBrowser } from '../support/chromium.js'
 import { startOneProcess } from '../support/one-process.js'
 import { until } from '../support/until.js'
+import { LONG_WORD, stickingOut, WIDTHS } from '../support/viewer-page.js'
 
 const SECONDS = 60
 
@@ -89,6 +90,15 @@ t.test('a recorded video plays its comments in step: played, paused, sped up, so
   await video('media.currentTime = 30')
   await sleep(300)
   t.same(await contents(), [], 'a minute later')
+
+  await cluster.post('match', { authorId: 'W'.repeat(64), content: LONG_WORD })
+  await page.goto(`${cluster.url}/replay?${new URLSearchParams({ video: 'match', start: String(start), media, title: LONG_WORD }).toString()}`)
+  await video('media.currentTime = 59')
+  await page.getByText('WWWW').last().waitFor()
+  for (const width of WIDTHS) {
+    await page.setViewportSize({ width, height: 640 })
+    t.same(await stickingOut(page), [], `${width}`)
+  }
 
   await page.goto(`${cluster.url}/replay?video=match`)
   await page.getByText('The address must say when the recording begins').waitFor()

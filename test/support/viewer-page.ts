@@ -56,9 +56,18 @@ export class ViewerPage {
 
   /** What is seen and reaches over the window's side. */
   stickingOut(): Promise<string[]> {
-    return this.page.evaluate<string[]>("Array.from(document.querySelectorAll('body *:not(.unseen)')).filter(e => e.checkVisibility() && (e.getBoundingClientRect().right > innerWidth + 1 || e.getBoundingClientRect().left < -1)).map(e => e.outerHTML.slice(0, 80))")
+    return stickingOut(this.page)
   }
 }
+
+/** What is seen of a page and reaches over the window's side. @param within selector of what may be scrolled sideways */
+export function stickingOut(page: Page, within = '.scrolls'): Promise<string[]> {
+  return page.evaluate<string[]>(`Array.from(document.querySelectorAll('body *:not(.unseen, ${within} *)')).filter(e => e.checkVisibility() && (e.getBoundingClientRect().right > innerWidth + 1 || e.getBoundingClientRect().left < -1)).map(e => e.outerHTML.slice(0, 80))`)
+}
+
+/** How wide the windows are in which every text is tried. */
+export const WIDTHS = [320, 390, 1280] as const
+export const LONG_WORD = 'W'.repeat(1_000)
 
 /** Opens the page of a video, which is closed when `t` ends. */
 export type Open = (t: Test, video: string, options?: OpenOptions) => Promise<ViewerPage>

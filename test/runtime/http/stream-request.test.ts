@@ -1,12 +1,13 @@
 import t from 'tap'
 import { LiveError } from '../../../protocol/errors.js'
 import type { Exchange } from '../../../runtime/http/exchange.js'
-import { acceptsGzip, streamAsked, wantsStream } from '../../../runtime/http/stream-request.js'
+import { acceptsGzip, pollAsked, streamAsked, wantsStream } from '../../../runtime/http/stream-request.js'
 
-function asked(query: string, lastEventId: readonly string[] = []) {
-  const exchange = { query: new URLSearchParams(query), headers: (name: string) => (name === 'last-event-id' ? [...lastEventId] : []) }
-  return streamAsked(exchange as Partial<Exchange> as Exchange)
+function exchange(query: string, lastEventId: readonly string[]): Exchange {
+  return { query: new URLSearchParams(query), headers: (name: string) => (name === 'last-event-id' ? [...lastEventId] : []) } as Partial<Exchange> as Exchange
 }
+
+const asked = (query: string, lastEventId: readonly string[] = []) => streamAsked(exchange(query, lastEventId))
 
 t.test('the newest of all cursors in the header counts, and beats the query', async t => {
   const cases: [query: string, header: string[], after: number | undefined][] = [
@@ -37,6 +38,19 @@ t.test('a cursor that is none is refused by name, in header and query alike', as
     t.throws(() => asked('', ['', `${value}, ${value}`]), LiveError, value)
     if (value !== '') t.throws(() => asked(new URLSearchParams({ lastEventId: value }).toString()), { code: 'BAD_CURSOR', message: /^lastEventId must be / }, value)
   }
+})
+
+t.test('a long-poll goes on from its cursor, or from where an event stream would: never silently from now on', async t => {
+  const cases: [query: string, header: string[], after: number | undefined][] = [
+    ['', [], undefined],
+    ['&cursor=', [], undefined],
+    ['&cursor=0', [], 0],
+    ['&cursor=5', ['9'], 5],
+    ['&cursor=', ['9', '7'], 9],
+    ['&lastEventId=3', [], 3],
+  ]
+  for (const [query, header, after] of cases) t.equal(pollAsked(exchange(`wait=5${query}`, header)).after, after, `${query} ${JSON.stringify(header)}`)
+  for (const [query, header] of [['&cursor=x', ['5']], ['', ['null']], ['&lastEventId=x', []]] as [string, string[]][]) t.throws(() => pollAsked(exchange(`wait=5${query}`, header)), { code: 'BAD_CURSOR' }, query)
 })
 
 t.test('recent is a number to 200; an empty one is none', async t => {

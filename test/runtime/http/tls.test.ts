@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { get as httpsGet } from 'node:https'
 import { connect as connectPlain } from 'node:net'
@@ -6,8 +7,10 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Agent, request } from 'undici'
+import { WebSocket } from 'ws'
 import { json } from '../../../runtime/http/reply.js'
 import { HttpServer, type ServerOptions } from '../../../runtime/http/server.js'
+import { VIEWER_SOCKETS } from '../../../runtime/http/socket.js'
 import { Stream } from '../../../runtime/http/stream.js'
 import type { TlsFiles } from '../../../runtime/tls/pair.js'
 import { fingerprintOf, makeCertificate } from '../../support/certificate.js'
@@ -93,6 +96,31 @@ t.test('it speaks TLS 1.2 and 1.3 with forward secrecy, HTTP/1.1 to who offers m
   plain.on('data', (bytes: Buffer) => (received += bytes.toString('latin1'))).on('error', () => {})
   await new Promise(resolve => plain.once('close', resolve))
   t.notMatch(received, /HTTP/, 'plain HTTP is closed at once')
+})
+
+t.test('a WebSocket is open over TLS too, and stays so when the certificate changes', async t => {
+  const folder = tempFolder(t)
+  const { server, port } = serve(t, makeCertificate(folder))
+  server.route('GET', '/talk', exchange => {
+    exchange.upgrade!('', socket => ({ message: bytes => void socket.write(`${bytes.toString()}!`), drained() {}, closed() {} }))
+    return undefined
+  }, VIEWER_SOCKETS)
+  const open = async () => {
+    const insecure = { rejectUnauthorized: false } // not among its types
+    const socket = new WebSocket(`wss://127.0.0.1:${port}/talk`, { ...insecure, perMessageDeflate: false })
+    t.after(() => socket.terminate())
+    await once(socket, 'open')
+    return async (text: string) => {
+      socket.send(text)
+      return String((await once(socket, 'message'))[0])
+    }
+  }
+  const before = await open()
+  t.equal(await before('one'), 'one!')
+  makeCertificate(folder)
+  server.renewTls()
+  const after = await open()
+  t.same([await before('two'), await after('three')], ['two!', 'three!'])
 })
 
 t.test('a certificate changes under open streams and a stream of newcomers: nobody is refused, and no stream ends', async t => {

@@ -31,6 +31,19 @@ t.test('one address opens so many at once, then as they may have ended by silenc
   t.notOk(connections.admits(ONE, 16))
 })
 
+t.test('without a descriptor none is accepted, however few connections there are, but in the place of a silent one', async t => {
+  let spare = true
+  const { connections } = stage({ spare: () => spare })
+  const closed: string[] = []
+  connections.silent(ONE, () => closed.push('silent'), () => true)
+  t.ok(connections.admits(OTHER, 1))
+  t.same(closed, [])
+  spare = false
+  t.ok(connections.admits(OTHER, 1))
+  t.same(closed, ['silent'])
+  t.notOk(connections.admits(OTHER, 1))
+})
+
 t.test('IPv6 is counted by the network of 64 bits, IPv4 in IPv6 as IPv4', async t => {
   const { connections } = stage({ perAddress: set(1) })
   const v6 = (...last: number[]) => bytes(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, ...last)
