@@ -22,10 +22,11 @@ import { registry } from './registry.js'
 import { profileTables } from './report/profile.js'
 import { Progress } from './report/progress.js'
 import { restart } from './restart.js'
+import { simulate } from './simulate.js'
 import { sweep } from './sweep.js'
 import { trace } from './trace.js'
 
-const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, idleCluster, post, history, restart, million, relay, placement, registry, sweep, trace, attack]
+const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, idleCluster, post, history, restart, million, relay, placement, registry, simulate, sweep, trace, attack]
 
 /** Runs a benchmark and sets the exit status: 0; 1 if a run of ours lost, duplicated or misplaced a comment; 2 for wrong usage.
  * @param argv the arguments after `bench` */

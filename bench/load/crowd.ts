@@ -1,4 +1,5 @@
 import { mix } from '../../registry/hash.js'
+import { poisson } from './poisson.js'
 
 /** How many videos there are for each that is watched at a time. */
 const CATALOGUE = 3
@@ -78,7 +79,7 @@ export class Crowd {
   /** As if viewers had come and gone for long. */
   fill(): void {
     this.#means.forEach((mean, place) => {
-      const viewers = this.#poisson(mean - (this.#means[place - 1] ?? 0))
+      const viewers = poisson(mean - (this.#means[place - 1] ?? 0), this.#options.random)
       if (viewers === 0) return
       for (let i = 0; i < viewers; i++) this.#viewers.push(place)
       this.#counts[place] = viewers
@@ -88,8 +89,8 @@ export class Crowd {
 
   step(ms: number): void {
     const share = ms / this.#options.stayMs
-    for (let coming = this.#poisson(this.#means.at(-1)! * share); coming > 0; coming--) this.#come()
-    for (let going = Math.min(this.viewers, this.#poisson(this.viewers * share)); going > 0; going--) this.#go()
+    for (let coming = poisson(this.#means.at(-1)! * share, this.#options.random); coming > 0; coming--) this.#come()
+    for (let going = Math.min(this.viewers, poisson(this.viewers * share, this.#options.random)); going > 0; going--) this.#go()
   }
 
   #rank(place: number): number {
@@ -114,15 +115,5 @@ export class Crowd {
     const last = this.#viewers.pop()!
     if (i < this.#viewers.length) this.#viewers[i] = last
     this.#options.changed(this.#rank(place), --this.#counts[place]!)
-  }
-
-  /** Knuth's for small means; beyond, the normal distribution is near enough. */
-  #poisson(mean: number): number {
-    const { random } = this.#options
-    if (mean > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())))
-    const limit = Math.exp(-mean)
-    let count = -1
-    for (let product = 1; product > limit; count++) product *= random()
-    return Math.max(0, count)
   }
 }

@@ -14,9 +14,10 @@ export class Histogram {
     this.counts = counts
   }
 
-  record(ms: number): void {
+  /** @param times how often it took so long */
+  record(ms: number, times = 1): void {
     const us = Math.min(MOST_US, Math.max(0, Math.round(ms * 1000)))
-    this.counts[bucketOf(us)]!++
+    this.counts[bucketOf(us)]! += times
   }
 
   add(other: Histogram): void {

@@ -39,3 +39,4 @@ run registry registry
 run registry-ensemble registry --edges 1000 --zookeepers 3
 run sweep sweep
 run trace trace
+run simulate simulate

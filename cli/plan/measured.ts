@@ -1,5 +1,6 @@
-/** What `plan` counts with: every figure that is not an operator's own, with where it was measured or is set. Machines differ: a
- * core here is one of two of a shared virtual machine. `test/cli/plan.test.ts` checks that each source exists. */
+/** What `plan` and `npm run bench -- simulate` count with: every figure that is not an operator's own, with where it was measured or
+ * is set. Machines differ: a core here is one of two of a shared virtual machine. `test/cli/plan.test.ts` checks that each source
+ * exists. */
 export interface Measured {
   readonly value: number
   /** A file of this repository, and what of it. */
@@ -38,7 +39,39 @@ export const MEASURED = {
    * all edges a second. */
   heldBytes: figure(8.6, 'bench/results/registry.json: listBytes of 1,000 videos with ids of 11 characters'),
   announcements: figure(250, 'edge/holdings.ts: ALL_PER_SECOND'),
+  /** The rest is for the simulation, which tells apart what a process does. What it costs to wake up a process that sleeps, µs. */
+  wakeMicroseconds: figure(215, 'bench/results/idle-cluster.json: 0.0077 of a core at 36 wake-ups a second'),
+  /** One write to a viewer, of some ten comments, by a gateway that has much to write. */
+  busyWriteMicroseconds: figure(5.4, 'bench/results/public.json: the gateway\'s 11.04 s, and 12.84 s in gateway.json, each without its idle time and its posts, solved for 1,500,000 writes after 1,500 flushes and 2,100,000 after 750'),
+  /** One message read from a connection of its own at a gateway. */
+  readMicroseconds: figure(17.3, 'bench/results/relay.json: 13.07 s of the gateway for 484,600 events, each read from one connection and written to another, without its write (writeMicroseconds)'),
+  /** One batch at an edge, its way into the room included. */
+  edgeBatchMicroseconds: figure(409, 'bench/results/public.json: 1.06 s of the edge behind a gateway for 1,500 comments, each a batch, without its idle time, waking up and one write'),
+  /** One commit of one post by a dispatcher, and each further post in it. */
+  commitMicroseconds: figure(953, 'bench/results/public.json: 3.19 s of the dispatcher for 1,500 comments, without its idle time, waking up three times and one batch'),
+  postMicroseconds: figure(68, 'bench/results/post.json: 0.58 of a core of the dispatcher at 8,490 posts a second'),
+  /** One post at its gateway, where posts are few. */
+  gatewayPostMicroseconds: figure(1_533, 'bench/results/public.json: 2.41 s of the gateway for 1,500 posts while viewers are at the edge, without its idle time'),
+  /** One viewer that is placed on an edge, at its gateway. */
+  joinMicroseconds: figure(228, 'bench/results/join-gateway.json: the gateway, its connection and the answer to its request included'),
+  /** One read by the benchmarks' own viewers, who share the machine. */
+  clientReadMicroseconds: figure(6.3, 'bench/results/public.json: clientCpu 0.63 for 1,500,000 reads in 15 s'),
 } satisfies Readonly<Record<string, Measured>>
 
 /** Share of a core, or of a limit, that is planned for: the rest is for the loss of a neighbour, and for what nobody planned. */
 export const USED_SHARE = 0.7
+
+/** A price that is assumed, in dollars, with what it is taken from and when. Options replace it. */
+export interface Price {
+  readonly dollars: number
+  readonly source: string
+}
+
+export const PRICES = {
+  /** An hour of one core. */
+  coreHour: { dollars: 0.04, source: 'assumed, November 2026: about what the large clouds ask for an hour of a general-purpose virtual core, without a reservation' },
+  /** A GB (10^9 bytes) to the public. */
+  gbEgress: { dollars: 0.05, source: 'assumed, November 2026: AWS in US East, internet egress beyond 150 TB a month, as quoted by usage.ai on 2 June 2026' },
+  /** A GB between two zones of a region. */
+  gbZone: { dollars: 0.02, source: 'assumed, November 2026: AWS, 0.01 for each direction, as quoted by usage.ai on 2 June 2026' },
+} satisfies Readonly<Record<string, Price>>
