@@ -2,6 +2,7 @@ import { InvalidArgumentError } from 'commander'
 import { checkVideoId } from '../protocol/comment.js'
 import { MAX_SLOW_MODE_SECONDS } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
+import { checkHeldId } from '../protocol/held.js'
 import { parseCursor } from '../protocol/id.js'
 import { MAX_RECENT } from '../protocol/limits.js'
 import { isNodeId, MAX_EXPECTED } from '../protocol/nodes.js'
@@ -80,6 +81,14 @@ export function commentId(text: string): number {
 export function cursor(text: string): string {
   if (parseCursor(text) === undefined) throw new InvalidArgumentError('It must be a comment\'s id, or 0.')
   return text
+}
+
+export function heldId(text: string): string {
+  try {
+    return checkHeldId(text)
+  } catch {
+    throw new InvalidArgumentError('It must be a held comment\'s id.')
+  }
 }
 
 export function nodeId(text: string): string {

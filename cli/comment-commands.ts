@@ -48,6 +48,6 @@ export function addCommentCommands(line: CommandLine): void {
     .action(async (videoId: string, content: string, { author: authorId, ...flags }: GatewayFlags & { author?: string }) => {
       const to = meantGateway(line.gatewayOf(flags))
       line.note(`the gateway at ${to.url} (${to.source})`)
-      await line.print(await postComment(to, videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), ({ id }) => `posted: ${id}\n`)
+      await line.print(await postComment(to, videoId, { content, ...(authorId === undefined ? {} : { authorId }) }), posted => ('held' in posted ? 'held: it appears once a moderator has approved it\n' : `posted: ${posted.id}\n`))
     })
 }

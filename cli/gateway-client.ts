@@ -14,6 +14,10 @@ const comment = z.object({ id: z.string(), videoId: z.string().optional(), autho
 /** A comment in the public API's form; the stream's comments have no video id. */
 export type PublicComment = z.infer<typeof comment>
 
+/** The answer to a post that waits for a moderator. */
+const heldPost = z.object({ held: z.literal(true), idempotencyKey: z.string() })
+export type HeldPost = z.infer<typeof heldPost>
+
 /** What stands in the place of a deleted comment. */
 const tombstone = z.object({ id: z.string(), deleted: z.literal(true) })
 /** A later gateway's comments may say more. */
@@ -37,10 +41,10 @@ export function parseComment(json: string): PublicComment {
 
 /** Posts a comment under one idempotency key, so that retries do not post it twice.
  * @throws Problem if it is refused, or no gateway answers */
-export async function postComment(gateway: GatewayAddress, videoId: string, body: { content: string; authorId?: string }): Promise<PublicComment> {
+export async function postComment(gateway: GatewayAddress, videoId: string, body: { content: string; authorId?: string }): Promise<PublicComment | HeldPost> {
   const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
   const response = await insist(gateway, `/comments/${videoId}`, { method: 'POST', headers, body: JSON.stringify(body) })
-  return comment.parse(await response.json())
+  return z.union([comment, heldPost]).parse(await response.json())
 }
 
 /** The comments in (from, to], oldest first, from history. */

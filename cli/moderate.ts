@@ -4,13 +4,14 @@ import { parseActResult, printActRequest } from '../protocol/acts.js'
 import { toPublic, type VideoId } from '../protocol/comment.js'
 import { checkOrder, parseState, type Act, type ActOrder, type Settings, type VideoState } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
+import { checkDecision, parseDecisionResult, parseHeld, printDecision, type Decision, type HeldComment, type HeldId } from '../protocol/held.js'
 import type { DispatcherNode } from '../protocol/nodes.js'
 import { candidates, ownersOf } from '../registry/ownership.js'
 import type { View } from '../registry/view.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 import { Problem } from './output.js'
-import { counted } from './table.js'
+import { counted, table } from './table.js'
 
 const TIMEOUT_MS = 5_000
 /** For a step of an erasure, which deletes many comments one after the other. */
@@ -34,6 +35,21 @@ export interface SettingsAnswer {
   readonly settings: Settings
   /** In the public API's form; null where no comment is pinned. */
   readonly pinned: Readonly<Record<string, unknown>> | null
+}
+
+/** The output of `held --json`. */
+export interface HeldList {
+  readonly videoId: VideoId
+  /** The oldest first, at most 200. */
+  readonly held: readonly HeldComment[]
+}
+
+/** The output of `approve` and `refuse` with --json. */
+export interface Decided {
+  readonly videoId: VideoId
+  readonly heldId: HeldId
+  /** Of the comment, where it was approved. */
+  readonly id?: string
 }
 
 /** The output of `erase --json`. */
@@ -73,6 +89,19 @@ export class Moderator {
     const { settings } = await this.state(videoId)
     await this.act(videoId, { type: 'settings', settings: { ...settings, ...change } })
     return this.state(videoId)
+  }
+
+  /** What waits for a moderator. */
+  async held(videoId: VideoId): Promise<HeldList> {
+    return { videoId, held: parseHeld(await this.#ask(ownersOf(this.#view, videoId), { path: `/internal/held/${videoId}` })) }
+  }
+
+  /** Publishes a held comment, or refuses it. */
+  async decide(videoId: VideoId, heldId: HeldId, decision: Decision): Promise<Decided> {
+    const body = printDecision({ actorId: OPERATOR, decision, leftMs: TIMEOUT_MS })
+    const result = parseDecisionResult(await this.#ask(ownersOf(this.#view, videoId), { path: `/internal/held/${videoId}/${heldId}`, body }))
+    if ('error' in result) throw new Problem(result.error.code, `${result.error.code}: ${result.error.message}`)
+    return { videoId, heldId, ...('id' in result ? { id: String(result.id) } : {}) }
   }
 
   /** Deletes all comments of an author, in every video. Where it fails on the way it can be repeated. */
@@ -143,6 +172,25 @@ export function settingsText({ videoId, settings: { slowModeSeconds, closed, sig
     pinned ? `pinned: ${String(pinned['id'])}` : 'nothing is pinned',
   ]
   return `${videoId}\n${lines.map(line => `  ${line}\n`).join('')}`
+}
+
+/** @throws Problem that names the rule */
+export function refusalOf(reason: string | undefined): Decision {
+  try {
+    return checkDecision({ decision: 'refuse', ...(reason === undefined ? {} : { reason }) })
+  } catch (error) {
+    throw error instanceof LiveError ? new Problem(error.code, error.message, { cause: error }) : error
+  }
+}
+
+export function heldText({ videoId, held }: HeldList, colour: boolean): string {
+  if (held.length === 0) return `Nothing is held in ${videoId}.\n`
+  const rows = held.map(({ id, authorId, content, heldAt }) => [id, new Date(heldAt).toISOString(), authorId, content.replace(/\s+/g, ' ')])
+  return table([{ head: 'ID' }, { head: 'HELD' }, { head: 'AUTHOR' }, { head: 'COMMENT' }], rows, colour)
+}
+
+export function decidedText({ videoId, heldId, id }: Decided): string {
+  return id === undefined ? `${heldId} in ${videoId} is refused.\n` : `${heldId} is published in ${videoId}; the comment's id is ${id}.\n`
 }
 
 export function erasedText({ authorId, erased }: Erased): string {

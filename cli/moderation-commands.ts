@@ -1,10 +1,10 @@
 import { Option } from 'commander'
 import type { Settings } from '../protocol/entry.js'
-import { commentId, slowMode, tokenOption, videoId } from './arguments.js'
+import { commentId, heldId, slowMode, tokenOption, videoId } from './arguments.js'
 import type { CommandLine } from './command-line.js'
 import { withRegistry } from './connection.js'
 import { withMeantCluster } from './meant-cluster.js'
-import { doneText, erasedText, Moderator, settingsText } from './moderate.js'
+import { decidedText, doneText, erasedText, heldText, Moderator, refusalOf, settingsText } from './moderate.js'
 import { Misuse } from './output.js'
 import { duration } from './token.js'
 
@@ -64,6 +64,24 @@ export function addModerationCommands(line: CommandLine): void {
     .argument('<AUTHOR>', 'the author\'s id')
     .option(...tokenOption)
     .action(async (videoId: string, authorId: string, { token }: { token?: string }) => line.print(await moderating(token, moderator => moderator.act(videoId, { type: 'author-banned', authorId, until: 0 })), doneText(`${authorId} is not banned`)))
+  line.command('held', 'the comments of a video that wait for a moderator, the oldest first', 'demo')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .option(...tokenOption)
+    .action(async (videoId: string, { token }: { token?: string }) => line.print(await line.calling(token, client => withRegistry(line.reading(), ['dispatchers'], ({ view }) => new Moderator(view, client).held(videoId))), list => heldText(list, line.out.colour)))
+  line.command('approve', 'publish a comment that is held', 'demo 0f1e2d3c4b5a69788796a5b4c3d2e1f0')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<ID>', 'as the command held prints it', heldId)
+    .option(...tokenOption)
+    .action(async (videoId: string, id: string, { token }: { token?: string }) => line.print(await moderating(token, moderator => moderator.decide(videoId, id, { kind: 'approve' })), decidedText))
+  line.command('refuse', 'refuse a comment that is held', 'demo 0f1e2d3c4b5a69788796a5b4c3d2e1f0', 'demo 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --reason \'no advertising\'')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('<ID>', 'as the command held prints it', heldId)
+    .option('--reason <TEXT>', 'for its poster')
+    .option(...tokenOption)
+    .action(async (videoId: string, id: string, { reason, token }: { reason?: string; token?: string }) => {
+      const decision = refusalOf(reason)
+      await line.print(await moderating(token, moderator => moderator.decide(videoId, id, decision)), decidedText)
+    })
   line.command('erase', 'delete all comments of an author in all videos for good, for a person who asks to be forgotten', '--author ann --yes')
     .requiredOption('--author <ID>', 'the author\'s id')
     .option('--yes', 'do not ask first')

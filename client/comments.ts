@@ -1,5 +1,6 @@
 import { Delivery } from './delivery.js'
 import type { CommentsEvents, Gap, Post, Settings, State } from './events.js'
+import type { Held, HeldComment } from './held.js'
 import { History, type Comment, type Page } from './history.js'
 import { Loop } from './loop.js'
 import { Outbox, type PostStorage } from './outbox.js'
@@ -8,7 +9,7 @@ import { Stream } from './stream.js'
 import { limited } from './waiting.js'
 
 export { Failure, Refusal, type TokenSource } from './requests.js'
-export type { Comment, CommentsEvents, Gap, Page, Post, PostStorage, Settings, State }
+export type { Comment, CommentsEvents, Gap, Held, HeldComment, Page, Post, PostStorage, Settings, State }
 
 export interface CommentsOptions {
   /** How many of the newest comments to begin with, 0 to 200; 50 by default. */
@@ -132,9 +133,9 @@ export class Comments implements AsyncIterable<Comment> {
 
   /** Sends a comment after those before it, for as long as it takes: a network that is away is waited for.
    * @param authorId where no token names the author
-   * @returns the comment, once it is stored
+   * @returns the comment, once it is stored; or `held` where a moderator is to decide about it
    * @throws Refusal */
-  post(content: string, authorId?: string): Promise<Comment> {
+  post(content: string, authorId?: string): Promise<Comment | Held> {
     return this.#outbox.send(content, authorId)
   }
 
@@ -175,6 +176,16 @@ export class Comments implements AsyncIterable<Comment> {
     return this.#act(forSeconds > 0 ? 'PUT' : 'DELETE', `/bans/${encodeURIComponent(authorId)}`, forSeconds > 0 ? { forSeconds } : undefined)
   }
 
+  /** What waits for a moderator, the oldest first; at most 200. */
+  held(): Promise<readonly HeldComment[]> {
+    return this.#ask('GET', '/held', undefined, async answer => ((await answer.json()) as { held: HeldComment[] }).held)
+  }
+
+  /** Publishes what is held, or refuses it. @param reason of a refusal, for the poster */
+  decide(id: string, decision: 'approve' | 'refuse', reason?: string): Promise<void> {
+    return this.#act('PUT', `/held/${id}`, { decision, reason })
+  }
+
   /** Connects and sends now, also after a refusal: the viewer has signed in, or asked for it. */
   retry(): void {
     this.#stream?.wake()
@@ -188,9 +199,13 @@ export class Comments implements AsyncIterable<Comment> {
   }
 
   #act(method: string, path: string, body?: object): Promise<void> {
+    return this.#ask(method, path, body, async () => {})
+  }
+
+  #ask<T>(method: string, path: string, body: object | undefined, read: (answer: Response) => Promise<T>): Promise<T> {
     return limited(this.#closing.signal, async (signal, limit) => {
       const headers = { 'content-type': 'application/json' }
-      await this.#requests.ask(this.#url + path, { method, signal, ...(body && { headers, body: JSON.stringify(body) }) }, () => limit(ACT_MS))
+      return read(await this.#requests.ask(this.#url + path, { method, signal, ...(body && { headers, body: JSON.stringify(body) }) }, () => limit(ACT_MS)))
     })
   }
 

@@ -1,4 +1,5 @@
 import type { Post, Tell } from './events.js'
+import type { Held } from './held.js'
 import type { Comment } from './history.js'
 import { Refusal, type Failure, type Requests } from './requests.js'
 import { backOff, limited, rest } from './waiting.js'
@@ -24,11 +25,11 @@ const MOST_AGE_MS = 20 * 3_600_000
 
 /** A post and who waits for it, which storage does not keep. */
 interface Entry extends Post {
-  readonly resolve?: (comment: Comment) => void
+  readonly resolve?: (comment: Comment | Held) => void
   readonly reject?: (error: Error) => void
 }
 
-/** Sends comments one after the other, in the order in which they were written, each until the server has stored or
+/** Sends comments one after the other, in the order in which they were written, each until the server has stored, held or
  * refused it. Storage keeps what is not sent for the next time. */
 export class Outbox {
   #posts: readonly Entry[] = []
@@ -54,9 +55,9 @@ export class Outbox {
     return this.#posts
   }
 
-  /** @returns the comment, once it is stored
+  /** @returns the comment, once it is stored or held
    * @throws Refusal */
-  send(content: string, authorId: string | undefined): Promise<Comment> {
+  send(content: string, authorId: string | undefined): Promise<Comment | Held> {
     return new Promise((resolve, reject) => {
       if (this.#options.signal.aborted) throw closed()
       const key = [1, 2, 3].map(Math.random).join('-') // crypto.randomUUID is not there everywhere
@@ -97,13 +98,13 @@ export class Outbox {
     this.#sending = false
   }
 
-  #try({ key, content, authorId, at }: Post): Promise<Comment> {
+  #try({ key, content, authorId, at }: Post): Promise<Comment | Held> {
     if (Date.now() - at > MOST_AGE_MS) throw new Refusal('EXPIRED', 'not sent in time')
     const { requests, url, signal } = this.#options
     return limited(signal, async (signal, limit) => {
       const headers = { 'content-type': 'application/json', 'idempotency-key': key }
       const response = await requests.ask(url, { method: 'POST', headers, body: JSON.stringify({ content, authorId }), signal }, () => limit(ANSWER_MS))
-      return (await response.json()) as Comment
+      return (await response.json()) as Comment | Held
     })
   }
 

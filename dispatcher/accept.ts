@@ -7,7 +7,9 @@ import { LastPosts } from './last-posts.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { forbidden, slowModeMs, tooSoon } from './permission.js'
 import type { KnownState } from './recent-comments.js'
+import type { Verdict } from './review.js'
 import type { Rules } from './rules.js'
+import { heldIdOf, outcomeOfHeld } from './store/held-draft.js'
 import { StoreUnavailableError, type Outcome, type Store, type Stored, type Timed } from './store/store.js'
 
 export interface AcceptDeps {
@@ -18,6 +20,10 @@ export interface AcceptDeps {
   readonly metrics: DispatcherMetrics
   /** Where comments are traced. */
   readonly traces?: Traces | undefined
+  /** What the site's review says of a post, at its deadline at the latest; it never rejects. Without, every post is published. */
+  readonly review?: ((post: TimedPost) => Promise<Verdict>) | undefined
+  /** Whether every dispatcher in view looks for a key among held comments, too. */
+  readonly mayHold: () => boolean
   /** What the acts of these videos have come to; one that cannot be read is absent. Rejects with StoreUnavailableError. */
   readonly states: (videoIds: readonly VideoId[]) => ReadonlyMap<VideoId, KnownState> | Promise<ReadonlyMap<VideoId, KnownState>>
   /** A new entry, after its acknowledgement. @param asOf monotonic ms when its commit was asked for */
@@ -40,6 +46,7 @@ const ALL_VIDEOS = ''
 export type Refusal = Pick<PostError, 'code' | 'message' | 'retryAfterSeconds'>
 type Judged = Waiting | undefined
 
+const UPGRADE_UNFINISHED: Refusal = { code: 'UPGRADE_UNFINISHED', message: 'the comment must be held, and a dispatcher or an edge of a former version is still there: try again once all are upgraded' }
 export const TOO_LATE: Refusal = { code: 'UNAVAILABLE', message: 'the post came too late to be stored in time' }
 
 /** A draft that must be in the store by its deadline, monotonic ms, or never. */
@@ -105,7 +112,7 @@ export class Accept {
   }
 
   #enqueue(unchecked: TimedPost): Promise<PostResult> {
-    const { clock, metrics, maxQueueBytes, rules } = this.#deps
+    const { maxQueueBytes, rules } = this.#deps
     let draft: TimedPost
     try {
       draft = check(unchecked)
@@ -118,24 +125,53 @@ export class Accept {
       return Promise.resolve(this.#refuse(new LiveError('OVERLOADED', 'too many posts are waiting to be stored: try again in a moment')))
     }
     this.#bytes += bytes
-    const broken = draft.act ? undefined : rules.broken(draft)
+    const broken = draft.act || draft.review === 'approve' ? undefined : rules.broken(draft)
     if (broken) return this.#refuseUnlessMade(draft, broken).finally(() => (this.#bytes -= bytes))
+    const { review } = this.#deps
+    if (review && !draft.act && !draft.exempt) return this.#review(draft, bytes, review)
+    return this.#queue(draft, bytes)
+  }
+
+  #queue(draft: TimedPost, bytes: number): Promise<PostResult> {
+    const { clock, metrics } = this.#deps
     metrics.accepted.inc()
     return new Promise(resolve => this.#laneOf(draft.videoId).queue.push({ draft, bytes, since: clock.now(), answer: resolve }))
+  }
+
+  /** Before anything of it is stored. What was said of its key before holds: the store looks whether it is held already. */
+  async #review(draft: TimedPost, bytes: number, review: NonNullable<AcceptDeps['review']>): Promise<PostResult> {
+    const verdict = await review(draft)
+    const refusal = verdict.kind === 'hold' && !this.#deps.mayHold() ? UPGRADE_UNFINISHED : refusalIn(verdict)
+    if (refusal) {
+      this.#deps.rules.release(draft)
+      return this.#refuseUnlessMade(draft, refusal).finally(() => (this.#bytes -= bytes))
+    }
+    const result = this.#queue({ ...draft, review: verdict.kind === 'hold' ? 'hold' : 'publish' }, bytes)
+    // Those of the same answer share a commit.
+    queueMicrotask(() => this.#commitReady())
+    return result
   }
 
   /** A post that comes again under its key is answered as before, whatever the rules, or the memory of another dispatcher,
    * have become meanwhile. */
   async #refuseUnlessMade(draft: Draft, broken: Refusal): Promise<PostResult> {
+    const { store, review } = this.#deps
     try {
-      const comment = await this.#deps.store.madeBy(draft)
-      if (!comment) return this.#refuse(broken)
+      const comment = await store.madeBy(draft)
+      const held = comment || !review ? undefined : outcomeOfHeld(draft, await store.held(draft.videoId, heldIdOf(draft)))
+      if (held?.kind === 'held') return this.#held()
+      if (!comment) return this.#refuse(held ? refusalOf(held) : broken)
       this.#deps.metrics.posts.inc({ code: 'repeated' })
       this.#deps.repeated(comment)
       return { comment, created: false }
     } catch (error) {
       return this.#refuse(this.#told(error))
     }
+  }
+
+  #held(): PostResult {
+    this.#deps.metrics.posts.inc({ code: 'held' })
+    return { held: true }
   }
 
   #laneOf(videoId: VideoId): Lane {
@@ -260,6 +296,10 @@ export class Accept {
   }
 
   #answer(waiting: Waiting, outcome: Outcome): void {
+    if (outcome.kind === 'held') {
+      this.#bytes -= waiting.bytes
+      return waiting.answer(this.#held())
+    }
     if (outcome.kind !== 'created' && outcome.kind !== 'repeated') return this.#failOne(waiting, refusalOf(outcome))
     const { metrics } = this.#deps
     this.#bytes -= waiting.bytes
@@ -310,12 +350,24 @@ function traceStored(traces: Traces, outcome: Outcome, since: number, together: 
   if (outcome.kind === 'created') traces.store(outcome.comment, since, together)
 }
 
-function refusalOf(outcome: Exclude<Outcome, { comment: Comment }>): Refusal {
+/** Why a review lets nothing be stored. */
+function refusalIn(verdict: Verdict): Refusal | undefined {
+  if (verdict.kind === 'refuse') return refused(verdict.reason)
+  return verdict.kind === 'unavailable' ? new LiveError('REVIEW_UNAVAILABLE', 'comments cannot be reviewed now: try again in a moment') : undefined
+}
+
+function refused(reason = 'the comment was refused by review'): Refusal {
+  return new LiveError('REVIEW_REFUSED', reason)
+}
+
+function refusalOf(outcome: Exclude<Outcome, { comment: Comment } | { kind: 'held' }>): Refusal {
   switch (outcome.kind) {
     case 'reused':
       return new LiveError('KEY_REUSED', 'this Idempotency-Key was used with other content')
     case 'missing':
       return new LiveError('COMMENT_NOT_FOUND', 'there is no such comment')
+    case 'refused':
+      return refused(outcome.reason)
     case 'expired':
       return TOO_LATE
     case 'failed':
@@ -328,7 +380,7 @@ function refusalOf(outcome: Exclude<Outcome, { comment: Comment }>): Refusal {
 /** @throws LiveError BAD_… */
 function check(post: TimedPost): TimedPost {
   const { videoId, authorId, authorName, content, key, deadline, act, exempt, signedIn } = post
-  if (act) return post // checked with its order
+  if (act || post.review === 'approve') return post // checked with its order, or when it was held
   const name = authorName === undefined ? {} : { authorName: checkAuthor(authorName, 'authorName') }
   return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), ...name, key: checkKey(key), deadline, exempt, signedIn }
 }

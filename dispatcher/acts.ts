@@ -17,9 +17,11 @@ export interface AuditRecord {
   readonly actor: string
   readonly asModerator: boolean
   readonly videoId: VideoId
-  readonly type: ActOrder['act']['type']
-  /** The act's own id. */
-  readonly entryId: string
+  readonly type: ActOrder['act']['type'] | 'approved' | 'refused'
+  /** The act's own id, or that of the comment which an approval has made; none of a refusal. */
+  readonly entryId?: string
+  /** The held comment that was approved or refused. */
+  readonly heldId?: string
   /** The comment that it is about. */
   readonly target?: string
   /** Who is banned, and until when, Unix ms. */
@@ -72,12 +74,13 @@ export class Acts {
     })
   }
 
-  /** Deletes some of an author's comments, in whatever videos they are. @param after of the call before
+  /** Deletes some of an author's comments, in whatever videos they are, and at the start all that are held. @param after of the call before
    * @throws LiveError, what kept it from going on: it is to be repeated */
   async eraseAuthor(authorId: string, actorId: string, after = ''): Promise<ErasedAuthor> {
+    // First, so that nobody approves one behind the search.
+    let erased = after === '' ? await this.#deps.store.eraseHeld(authorId) : 0
     const found = await this.#deps.store.commentsBy(authorId, after === '' ? undefined : after)
     const places = found.places.slice(0, ERASED_AT_ONCE)
-    let erased = 0
     for (const { videoId, id } of places) {
       const result = await this.act({ passedOn: false, order: { videoId, key: `erase-${id}`, actorId, asModerator: true, act: { type: 'deleted', target: id } }, leftMs: ERASE_MS }, 0)
       if ('error' in result && result.error.code !== 'COMMENT_NOT_FOUND') throw new LiveError(result.error.code, result.error.message)
@@ -121,6 +124,7 @@ export class Acts {
     await this.#checkPermission(order)
     const [result] = await accept([{ videoId, authorId: actorId, content: '', key, act, deadline }])
     if (!result) throw new Error('a post without a result')
+    if ('held' in result) throw new Error('an act is not held')
     if ('error' in result) return { error: { code: result.error.code, message: result.error.message } }
     if (result.created) this.#note(order, result.comment.id)
     if (act.type === 'deleted') {

@@ -10,6 +10,9 @@ import { readWords } from './words-file.js'
 
 const SQLITE = 'sqlite:'
 const LENGTH_RULE = `must be a whole number from 1 to ${MAX_CONTENT}`
+/** A dispatcher that passes a post on waits for 1.5 s, in which it is to be stored, too. */
+const [MIN_REVIEW_MS, MAX_REVIEW_MS] = [50, 1_000]
+const REVIEW_TIMEOUT_RULE = `must be a whole number from ${MIN_REVIEW_MS} to ${MAX_REVIEW_MS}`
 const MAX_DUPLICATE_SECONDS = 86_400
 const SQLITE_FORM = /^sqlite:(?!\/\/)[^?#\0]*[^/?#\0]$/
 
@@ -44,6 +47,15 @@ export const dispatcherVariables = {
   CONTENT_DUPLICATE_SECONDS: count(0)
     .refine(seconds => seconds <= MAX_DUPLICATE_SECONDS, `must be at most ${MAX_DUPLICATE_SECONDS}`)
     .describe('time in which an author may not repeat a comment on the same video, s; 0: no limit'),
+  REVIEW_URL: parsedBy(parseReviewUrl).optional().describe('http or https URL that is asked of every comment before it is published; unset: none is'),
+  REVIEW_TIMEOUT_MS: z
+    .string()
+    .regex(/^[0-9]{1,4}$/, REVIEW_TIMEOUT_RULE)
+    .transform(Number)
+    .refine(ms => ms >= MIN_REVIEW_MS && ms <= MAX_REVIEW_MS, REVIEW_TIMEOUT_RULE)
+    .default(500)
+    .describe('longest wait for REVIEW_URL\'s answer, ms'),
+  REVIEW_FAILURE: z.enum(['publish', 'hold', 'refuse'], 'must be publish, hold or refuse').default('hold').describe('what becomes of a comment that REVIEW_URL does not answer in time: publish, hold or refuse'),
 }
 
 export type DispatcherConfig = ReturnType<typeof dispatcherConfig>
@@ -74,6 +86,14 @@ function parseStoreUrl(text: string): string {
   if (isCassandra(text)) parseCassandraUrl(text)
   else if (!SQLITE_FORM.test(text)) throw new Error('must be sqlite:PATH, the path of a file, or cassandra://HOST[,HOST...]/KEYSPACE?dc=DATA_CENTRE')
   return text
+}
+
+/** @throws Error with the rule that it breaks */
+function parseReviewUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || !/^https?:$/.test(url.protocol)) throw new Error('must be an http or https URL')
+  if (url.username !== '' || url.password !== '') throw new Error('must not hold a user or a password')
+  return url.href
 }
 
 /** @throws Error that says why it cannot be read, and nothing of what is in it */

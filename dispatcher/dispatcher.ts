@@ -1,6 +1,8 @@
 import type { ActRequest, ActResult } from '../protocol/acts.js'
 import type { VideoId } from '../protocol/comment.js'
 import { readEntry, type VideoState } from '../protocol/entry.js'
+import { LiveError } from '../protocol/errors.js'
+import type { DecisionRequest, DecisionResult, HeldComment, HeldId } from '../protocol/held.js'
 import type { Cursor } from '../protocol/id.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostBatch, PostResult } from '../protocol/posts.js'
@@ -14,6 +16,7 @@ import type { Traces } from '../runtime/traces/traces.js'
 import { Accept } from './accept.js'
 import { Acts, type AuditRecord, type ErasedAuthor } from './acts.js'
 import { Forward, type ForwardTrace } from './forward.js'
+import { HeldComments } from './held-comments.js'
 import { History, type HistoryPage, type HistoryQuery } from './history.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { Owners } from './owners.js'
@@ -21,6 +24,7 @@ import type { Send } from './pipe.js'
 import { Rates } from './rates.js'
 import type { RecentComments } from './recent-comments.js'
 import { RecentVideos } from './recent-videos.js'
+import type { Review } from './review.js'
 import { Route } from './route.js'
 import { Rules } from './rules.js'
 import type { Standing } from './standing.js'
@@ -49,6 +53,8 @@ export interface DispatcherDeps {
   readonly standing?: Pick<Standing, 'refused' | 'cannotStore'>
   /** What the site lets its viewers say; without, anything. */
   readonly rules?: Rules
+  /** The site's review; without, posts are published as they come. */
+  readonly review?: Pick<Review, 'verdict'> | undefined
   /** Called for each act that is done here. */
   readonly audit?: ((record: AuditRecord) => void) | undefined
   /** Optional hooks: called for each comment that is stored and forwarded. */
@@ -101,6 +107,7 @@ export class Dispatcher {
   readonly #accept: Accept
   readonly #route: Route
   readonly #acts: Acts
+  readonly #held: HeldComments
   readonly #failover: Failover
   readonly #pauses: Pauses
   /** What is stored here, for operators. */
@@ -128,6 +135,8 @@ export class Dispatcher {
       traces: deps.traces,
       maxQueueBytes,
       onBug,
+      review: deps.review && (post => deps.review!.verdict(post)),
+      mayHold: () => this.#isUpgraded(),
       states: videoIds => this.#current().states.of(videoIds),
       stored: (stored, asOf) => this.#stored(stored, asOf),
       repeated: ({ videoId, id }) => forward.hint({ videoId, id }),
@@ -142,6 +151,7 @@ export class Dispatcher {
     })
     this.#route = new Route({ owners, failover: this.#failover, self: here, clock, send, metrics, accept: posts => accept.accept(posts) })
     this.#acts = new Acts({ owners, failover: this.#failover, self: here, store, clock, send, metrics, isUpgraded: () => this.#isUpgraded(), accept: posts => accept.accept(posts), audit: deps.audit ?? (() => {}) })
+    this.#held = new HeldComments({ store, clock, metrics, accept: posts => accept.accept(posts), audit: deps.audit ?? (() => {}) })
     this.#memory = this.#newMemory()
     metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
     metrics.bytes('pipes', 'Comments that wait for edges and dispatchers.', () => forward.bytes)
@@ -172,6 +182,22 @@ export class Dispatcher {
   async eraseAuthor(authorId: string, actorId: string, after: string | undefined): Promise<ErasedAuthor> {
     if (this.#deps.standing?.cannotStore !== undefined) throw new StoreUnavailableError(CANNOT_STORE)
     return this.#keepInHand(this.#acts.eraseAuthor(authorId, actorId, after))
+  }
+
+  /** The comments of a video that wait for a moderator, the oldest first. @throws StoreUnavailableError */
+  held(videoId: VideoId): Promise<HeldComment[]> {
+    return this.#ofOneGeneration(() => this.#held.list(videoId))
+  }
+
+  /** Publishes a held comment, or refuses it. An error is a result. @param lostMs what it waited before it was read */
+  async decide(videoId: VideoId, id: HeldId, request: DecisionRequest, lostMs = 0): Promise<DecisionResult> {
+    if (this.#deps.standing?.cannotStore !== undefined) return { error: cannotStore() }
+    try {
+      return await this.#keepInHand(this.#held.decide(videoId, id, request, lostMs))
+    } catch (error) {
+      if (error instanceof LiveError) return { error: { code: error.code, message: error.message } }
+      throw error
+    }
   }
 
   /** Who wrote a comment. @throws LiveError COMMENT_NOT_FOUND, for a deleted one too; StoreUnavailableError */

@@ -13,6 +13,8 @@ import { ClockCheck, zookeeperStamp } from './clock-check.js'
 import { dispatcherConfig, type DispatcherConfig } from './config.js'
 import { DamageLog } from './damage-log.js'
 import { DispatcherMetrics } from './metrics.js'
+import { ReviewClient } from './review-client.js'
+import { Review } from './review.js'
 import { Rules } from './rules.js'
 import { Standing } from './standing.js'
 import { routeStore } from './store-server.js'
@@ -76,6 +78,8 @@ async function run(config: DispatcherConfig): Promise<void> {
       error => log.error({ reason: error.message }, 'words_not_read'),
     )
   }
+  const dispatcherMetrics = new DispatcherMetrics(metrics)
+  const reviewClient = config.REVIEW_URL === undefined ? undefined : new ReviewClient(config.REVIEW_URL)
   const part = new DispatcherPart({
     identity,
     store,
@@ -86,7 +90,17 @@ async function run(config: DispatcherConfig): Promise<void> {
     random: Math.random,
     client,
     rules,
-    metrics: new DispatcherMetrics(metrics),
+    review:
+      reviewClient &&
+      new Review({
+        ask: reviewClient.ask,
+        clock: systemClock,
+        metrics: dispatcherMetrics,
+        timeoutMs: config.REVIEW_TIMEOUT_MS,
+        onFailure: config.REVIEW_FAILURE,
+        onTrouble: reason => (reason === undefined ? log.info('review_answers') : log.error({ reason, onFailure: config.REVIEW_FAILURE }, 'review_failed')),
+      }),
+    metrics: dispatcherMetrics,
     traces: live.traces,
     onBug,
     standing,
@@ -121,7 +135,7 @@ async function run(config: DispatcherConfig): Promise<void> {
   clockCheck.close()
   await standing.close()
   expectation.close()
-  await Promise.all([live.close(), store.close()])
+  await Promise.all([live.close(), store.close(), reviewClient?.close()])
   log.info('stopped')
 }
 

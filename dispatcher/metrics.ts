@@ -23,6 +23,8 @@ export class DispatcherMetrics {
   readonly historyPages: Counter<'from'>
   readonly readsRefused: Counter
   readonly acts: Counter<'type'>
+  readonly reviews: Counter<'verdict'>
+  readonly reviewSeconds: Histogram
   readonly loopDelay: LoopDelay
   readonly #registry: Registry
 
@@ -51,12 +53,16 @@ export class DispatcherMetrics {
 
     this.readsRefused = counter('reads_refused', 'Pages of history and replays refused, since too many were waiting for the store.')
 
-    this.acts = new Counter({ name: 'live_acts_total', help: 'Acts done by this dispatcher: comments deleted or pinned, settings changed, authors banned or let in again.', labelNames: ['type'], registers: [registry] })
+    this.acts = new Counter({ name: 'live_acts_total', help: 'Acts done by this dispatcher: comments deleted or pinned, settings changed, authors banned or let in again, held comments approved or refused.', labelNames: ['type'], registers: [registry] })
+
+    this.reviews = labelled('reviews', 'Posts that the review was asked of, by its verdict; none: it gave no usable answer in time.', 'verdict')
+    this.reviewSeconds = histogram('review_seconds', 'Time that a post waited for its verdict.', SECONDS_BUCKETS)
 
     // Starts at 0: an alert on a rate does not see the first event of a counter that appears with it.
     for (const code of ['created', 'OVERLOADED', 'STORE_UNAVAILABLE']) this.posts.inc({ code }, 0)
     for (const from of ['memory', 'store', 'none']) this.syncRooms.inc({ from }, 0)
-    for (const type of ['deleted', 'pinned', 'settings', 'author-banned'] satisfies ActType[]) this.acts.inc({ type }, 0)
+    for (const type of ['deleted', 'pinned', 'settings', 'author-banned', 'approved', 'refused'] satisfies (ActType | 'approved' | 'refused')[]) this.acts.inc({ type }, 0)
+    for (const verdict of ['publish', 'hold', 'refuse', 'none']) this.reviews.inc({ verdict }, 0)
     for (const from of ['memory', 'store']) this.historyPages.inc({ from }, 0)
   }
 

@@ -1,4 +1,5 @@
 import type { ActResult } from '../protocol/acts.js'
+import type { ErrorCode } from '../protocol/errors.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostResult } from '../protocol/posts.js'
 import type { Clock } from '../runtime/clock.js'
@@ -31,6 +32,8 @@ type Refused = { readonly error: Refusal }
 export const DEFAULT_LEFT_MS = 2_000
 /** Longer than a store tries, shorter than a gateway waits. */
 const PASS_ON_MS = 1_500
+/** What says nothing of another's try: a review may have answered it otherwise. */
+const OF_THIS_TRY: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'UNAVAILABLE', 'OVERLOADED', 'REVIEW_REFUSED', 'REVIEW_UNAVAILABLE', 'UPGRADE_UNFINISHED'])
 const UNKNOWN: Refused = { error: { code: 'OUTCOME_UNKNOWN', message: 'the owner of the video may have stored it' } }
 
 /** Has a video's owner store entries, or stores them here where the owner does not answer. The entries' keys make it harmless if
@@ -66,7 +69,7 @@ export async function passOn<R extends PostResult | ActResult>(deps: PassOnDeps,
   }
 }
 
-/** Of two answers to each entry: that it was stored, else that it may have been, else the first. */
+/** Of two answers to each entry: that it was stored or held, else that it may have been, else the first. */
 function both<R extends PostResult | ActResult>(results: readonly R[], others: readonly R[]): R[] {
   return results.map((result, i) => {
     const other = others[i]!
@@ -76,5 +79,5 @@ function both<R extends PostResult | ActResult>(results: readonly R[], others: r
 
 /** We could not store it, but the owner, which has not answered, may have. */
 function orUnknown<R extends PostResult | ActResult>(result: R): R | Refused {
-  return 'error' in result && (result.error.code === 'STORE_UNAVAILABLE' || result.error.code === 'UNAVAILABLE' || result.error.code === 'OVERLOADED') ? UNKNOWN : result
+  return 'error' in result && OF_THIS_TRY.has(result.error.code) ? UNKNOWN : result
 }

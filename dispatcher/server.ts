@@ -3,6 +3,7 @@ import { parseActRequest, printActResult } from '../protocol/acts.js'
 import { checkAuthor, checkVideoId } from '../protocol/comment.js'
 import { printState } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
+import { checkHeldId, parseDecision, printDecisionResult, printHeld } from '../protocol/held.js'
 import { parseCursor } from '../protocol/id.js'
 import { DEFAULT_PAGE_SIZE, MAX_CALL_BYTES, MAX_PAGE_SIZE } from '../protocol/limits.js'
 import type { MemberNode } from '../protocol/nodes.js'
@@ -19,6 +20,7 @@ const MAX_REPLAY_BYTES = 1024
 const RATED_VIDEOS = 100
 const MAX_ACT_BYTES = 16 * 1024
 
+const JSON_HEADERS = { 'content-type': 'application/json; charset=utf-8' }
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
 
 /** The dispatcher's routes, on its internal port. */
@@ -27,12 +29,12 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
     const reads = exchange.header(READS_HEADER)
     const lostMs = dispatcher.lostMs()
     const batch = parsePosts(await exchange.body(MAX_CALL_BYTES))
-    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printResults(asRead(await dispatcher.posts(batch, lostMs), reads, batch.entries)) }
+    return { status: 200, headers: JSON_HEADERS, body: printResults(asRead(await dispatcher.posts(batch, lostMs), reads, batch.entries)) }
   })
   router.route('POST', '/internal/acts', async exchange => {
     const lostMs = dispatcher.lostMs()
     const request = parseActRequest(await exchange.body(MAX_ACT_BYTES))
-    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printActResult(await dispatcher.act(request, lostMs)) }
+    return { status: 200, headers: JSON_HEADERS, body: printActResult(await dispatcher.act(request, lostMs)) }
   })
   router.route('POST', '/internal/erase-author', async exchange => {
     const { authorId, actorId, after } = erasureOf(await exchange.body(MAX_ACT_BYTES))
@@ -43,8 +45,17 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
     if (!id) throw new LiveError('COMMENT_NOT_FOUND', 'there is no such comment')
     return json({ authorId: await dispatcher.authorOf({ videoId: checkVideoId(exchange.parameter(0)), id }) })
   })
+  router.route('GET', '/internal/held/:videoId', async exchange => {
+    return { status: 200, headers: JSON_HEADERS, body: printHeld(await dispatcher.held(checkVideoId(exchange.parameter(0)))) }
+  })
+  router.route('POST', '/internal/held/:videoId/:id', async exchange => {
+    const [videoId, id] = [checkVideoId(exchange.parameter(0)), checkHeldId(exchange.parameter(1))]
+    const lostMs = dispatcher.lostMs()
+    const request = parseDecision(await exchange.body(MAX_ACT_BYTES))
+    return { status: 200, headers: JSON_HEADERS, body: printDecisionResult(await dispatcher.decide(videoId, id, request, lostMs)) }
+  })
   router.route('GET', '/internal/state/:videoId', async exchange => {
-    return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: printState(await dispatcher.state(checkVideoId(exchange.parameter(0)))) }
+    return { status: 200, headers: JSON_HEADERS, body: printState(await dispatcher.state(checkVideoId(exchange.parameter(0)))) }
   })
   router.route('POST', '/internal/sync', async exchange => {
     const edge = edgeOf(exchange)

@@ -75,26 +75,26 @@ export class Acts {
 }
 
 /** A dispatcher's refusal that the next one may not repeat. */
-class Declined extends Error {
+export class Declined extends Error {
   constructor(readonly error: LiveError) {
     super(error.message)
   }
 }
 
 /** Whether the dispatcher whose answer this is, or whose answer is missing, may have done it. */
-function mayBeDone(error: unknown): boolean {
+export function mayBeDone(error: unknown): boolean {
   if (error instanceof Declined) return error.error.code === 'OUTCOME_UNKNOWN'
   return error instanceof PeerError && error.sent && (error.status ?? 500) >= 500
 }
 
 /** Why nothing was done. */
-function refusal(error: unknown): unknown {
+export function refusal(error: unknown): unknown {
   if (error instanceof Declined) return error.error
   if (!(error instanceof PeerError)) return error
   if (error.status === 404) return new LiveError('UPGRADE_UNFINISHED', 'a dispatcher is of the former version, which knows no moderation', { cause: error })
   return new LiveError('UNAVAILABLE', 'no dispatcher is available', { cause: error })
 }
 
-function toError({ error: { code, message } }: Extract<ActResult, { error: unknown }>): LiveError {
+export function toError({ error: { code, message } }: Extract<ActResult, { error: unknown }>): LiveError {
   return new LiveError(code, message, code === 'OVERLOADED' ? { headers: { 'retry-after': '1' } } : undefined)
 }

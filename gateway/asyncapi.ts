@@ -62,7 +62,7 @@ export const asyncApi: AsyncApi = {
     comments: {
       address: '/comments/{videoId}',
       parameters: { videoId: { description: 'The video: 1 to 64 of `A–Z a–z 0–9 _ -`. It need not be created first.' } },
-      messages: { events: named('events'), post: named('post'), posted: named('posted'), refused: named('refused') },
+      messages: { events: named('events'), post: named('post'), posted: named('posted'), held: named('held'), refused: named('refused') },
       bindings: {
         ws: {
           method: 'GET',
@@ -78,7 +78,7 @@ export const asyncApi: AsyncApi = {
   },
   operations: {
     watch: { action: 'send', channel, summary: 'Replayed comments, then `ready`, then new ones as they are posted, each once and in order.', messages: [inChannel('events')] },
-    post: { action: 'receive', channel, summary: 'A post. It is answered once the comment is on disk, or refused.', messages: [inChannel('post')], reply: { channel, messages: [inChannel('posted'), inChannel('refused')] } },
+    post: { action: 'receive', channel, summary: 'A post. It is answered once the comment is on disk, or held, or refused.', messages: [inChannel('post')], reply: { channel, messages: [inChannel('posted'), inChannel('held'), inChannel('refused')] } },
   },
   components: {
     messages: {
@@ -99,6 +99,11 @@ export const asyncApi: AsyncApi = {
         summary: 'The answer to a post: the comment is on disk.',
         payload: oneOf(object({ ref, posted: schema('Comment') }, ['posted'])),
         examples: [{ payload: [{ ref: 1, posted: comment }] }],
+      },
+      held: {
+        summary: 'The answer to a post that waits for a moderator. A retry with the same key finds out what became of it.',
+        payload: oneOf(object({ ref, held: schema('HeldPost') }, ['held'])),
+        examples: [{ payload: [{ ref: 1, held: path.post!.responses[202]!.content!['application/json']!.example }] }],
       },
       refused: {
         summary: 'The answer to a message that was refused, by the codes of the same post over HTTP. After `OUTCOME_UNKNOWN` the comment may have been stored, and a retry with `idempotencyKey` reveals it.',

@@ -10,6 +10,7 @@ import { Failover, type Ping } from '../runtime/peers/failover.js'
 import { pingWith } from '../runtime/peers/ping.js'
 import type { Traces } from '../runtime/traces/traces.js'
 import { Acts } from './acts.js'
+import { HeldComments } from './held-comments.js'
 import type { ConnectLink } from './link.js'
 import { Links } from './links.js'
 import { Pending } from './pending.js'
@@ -59,6 +60,7 @@ export class Gateway {
   readonly failover: Failover
   readonly poster: Poster
   readonly acts: Acts
+  readonly held: HeldComments
   /** How long what is read now may have waited for this process to run. */
   readonly pauses: Pauses
   /** A video's dispatchers, the owner first. */
@@ -86,6 +88,7 @@ export class Gateway {
     })
     this.poster = new Poster(this)
     this.acts = new Acts(this)
+    this.held = new HeldComments(this)
     this.pauses = new Pauses(clock, onTick)
   }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { checkVideoId, toPublic } from '../protocol/comment.js'
+import { checkVideoId, toPublic, type VideoId } from '../protocol/comment.js'
 import { checkAct, checkOrder, DEFAULT_SETTINGS, type Act, type Settings } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
+import { checkDecision, checkHeldId, type HeldComment } from '../protocol/held.js'
 import { parseCursor, type CommentId } from '../protocol/id.js'
 import type { Identity } from '../runtime/auth/identity.js'
 import { forbidden, type Bearer } from '../runtime/auth/token.js'
@@ -22,6 +23,17 @@ const NO_STORE = { 'cache-control': 'no-store' }
 /** Who may do it: a moderator alone, or the comment's author, too. */
 type Who = 'moderator' | 'author'
 type Body = Readonly<Record<string, unknown>>
+
+/** A request, read and allowed. */
+interface Order {
+  readonly videoId: VideoId
+  /** How long it waited for this process to run. */
+  readonly lostMs: number
+  readonly key: string
+  readonly actor: Bearer
+  /** {} of a DELETE. */
+  readonly body: Body
+}
 
 export interface ModerationOptions {
   readonly gateway: Gateway
@@ -60,6 +72,8 @@ export function routeModeration(router: Router, options: ModerationOptions): voi
       const authorId = exchange.parameter(1)
       return moderation.act(exchange, 'moderator', () => checkAct({ type: 'author-banned', authorId, until: 0 }))
     })
+    .route('GET', '/comments/:videoId/held', exchange => moderation.held(exchange))
+    .route('PUT', '/comments/:videoId/held/:heldId', exchange => moderation.decide(exchange))
 }
 
 class Moderation {
@@ -87,8 +101,36 @@ class Moderation {
     return limits.read(client, read, () => !exchange.aborted)
   }
 
-  /** Async only to reject where it throws. */
+  /** The comments that wait for a moderator, the oldest first. */
+  async held(exchange: Exchange): Promise<Reply> {
+    const { gateway, limits, clients } = this.#options
+    const videoId = checkVideoId(exchange.parameter(0))
+    const client = clients.of(exchange)
+    await this.#actor(exchange, videoId, 'moderator')
+    const read = async () => json({ held: (await gateway.held.list(videoId)).map(toPublicHeld) }, 200, NO_STORE)
+    return limits.read(client, read, () => !exchange.aborted)
+  }
+
+  /** Publishes a held comment, or refuses it. */
+  decide(exchange: Exchange): Promise<Reply> {
+    return counted(this.#decide(exchange, exchange.parameter(1)), status => this.#options.metrics.acts.inc({ status }))
+  }
+
+  async #decide(exchange: Exchange, heldId: string): Promise<Reply> {
+    const { videoId, lostMs, actor, body } = await this.#order(exchange, 'moderator')
+    const decided = await this.#options.gateway.held.decide(videoId, checkHeldId(heldId), { actorId: actor.authorId, decision: checkDecision(body) }, lostMs)
+    return json('id' in decided ? { id: String(decided.id) } : decided)
+  }
+
   async #act(exchange: Exchange, who: Who, read: (body: Body, videoId: string) => Act | Promise<Act>): Promise<Reply> {
+    const { videoId, lostMs, key, actor, body } = await this.#order(exchange, who)
+    const act = await read(body, videoId)
+    const id = await this.#options.gateway.acts.perform(checkOrder({ videoId, key, actorId: actor.authorId, asModerator: actor.isModerator === true, act }), lostMs)
+    return json({ id: String(id), ...shown(act) })
+  }
+
+  /** What somebody who may act asks for. Async only to reject where it throws. */
+  async #order(exchange: Exchange, who: Who): Promise<Order> {
     const { gateway, limits, clients } = this.#options
     const videoId = checkVideoId(exchange.parameter(0))
     const lostMs = gateway.pauses.lostMs()
@@ -98,9 +140,7 @@ class Moderation {
     const key = keyOf(exchange) ?? randomUUID()
     const actor = await this.#actor(exchange, videoId, who)
     limits.postBy(actor.authorId, client)
-    const act = await read(body === undefined ? {} : checkBody(await body), videoId)
-    const id = await gateway.acts.perform(checkOrder({ videoId, key, actorId: actor.authorId, asModerator: actor.isModerator === true, act }), lostMs)
-    return json({ id: String(id), ...shown(act) })
+    return { videoId, lostMs, key, actor, body: body === undefined ? {} : checkBody(await body) }
   }
 
   /** @throws LiveError UNAUTHORIZED, FORBIDDEN */
@@ -111,6 +151,10 @@ class Moderation {
     if (who === 'moderator' && !bearer.isModerator) throw forbidden('the token has no mod for this video')
     return bearer
   }
+}
+
+function toPublicHeld({ id, videoId, authorId, authorName, content, heldAt }: HeldComment): Record<string, unknown> {
+  return { id, videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, heldAt }
 }
 
 /** What an answer says beside the act's id. */

@@ -74,6 +74,7 @@ const settings: Readonly<Record<string, Schema>> = {
   signedInOnly: { type: 'boolean', description: 'Only an author whom a token names may post.' },
 }
 const exampleKey = '0b9c6c6e-7d3b-4c1e-9d0e-5f2b7a1c8e44'
+const exampleHeld = { id: '0f1e2d3c4b5a69788796a5b4c3d2e1f0', videoId: 'demo', authorId: 'ann', content: 'hello', heldAt: 1_795_235_867_245 }
 
 function failure(description: string, codes: readonly ErrorCode[], message: string, headers?: Response['headers'], details: Readonly<Record<string, { readonly schema: Schema; readonly example: string }>> = {}): Response {
   const schemas = Object.fromEntries(Object.entries(details).map(([name, { schema }]) => [name, schema]))
@@ -83,7 +84,6 @@ function failure(description: string, codes: readonly ErrorCode[], message: stri
 }
 
 const retryAfter = { 'retry-after': { description: 'Seconds to wait, where that is known.', schema: { type: 'string', pattern: '^[0-9]+$' } } }
-const unavailable = failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'], 'no dispatcher is available', retryAfter)
 const waitSeconds = { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'string', pattern: '^[1-9][0-9]*$' } } }
 const tooMany = (description: string, message: string) => failure(description, ['RATE_LIMITED'], message, waitSeconds)
 const denied = (needed: string) => ({
@@ -195,6 +195,7 @@ export const openApi: OpenApi = {
         requestBody: { required: true, content: { 'application/json': { schema: ref('NewComment'), example: { content: 'hello', authorId: 'me' } } } },
         responses: {
           201: { description: 'Stored.', content: { 'application/json': { schema: ref('Comment'), example: exampleComment } } },
+          202: { description: 'Held: a moderator decides. The same key finds out what became of it: 202 as long as it waits, then 201 with the comment, or 422 `REVIEW_REFUSED`.', content: { 'application/json': { schema: ref('HeldPost'), example: { held: true, idempotencyKey: exampleKey } } } },
           400: failure('The video id, the key or the body breaks its rule; the message names it.', ['BAD_COMMENT', 'BAD_VIDEO_ID', 'BAD_IDEMPOTENCY_KEY'], 'content must not be empty'),
           401: failure('With identity on: the token is missing or invalid; the message says why. Or the video takes posts of signed-in authors only.', ['UNAUTHORIZED', 'SIGN_IN_REQUIRED'], 'the token has expired', {
             'www-authenticate': { description: 'As in RFC 6750.', schema: { type: 'string', pattern: '^Bearer ' } },
@@ -202,9 +203,9 @@ export const openApi: OpenApi = {
           403: failure('The token is for other videos, a moderator has banned the author, or has closed the video.', ['FORBIDDEN', 'BANNED', 'COMMENTS_CLOSED'], 'the token is for other videos'),
           413: failure('The body is larger than 8 KiB. The connection is closed.', ['BODY_TOO_LARGE'], 'the body must be at most 8192 bytes'),
           415: failure('The body is not `application/json`, or it is compressed. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
-          422: failure('The key was used with other content, or the comment breaks a rule of this site; the code says which.', ['KEY_REUSED', 'CONTENT_TOO_LONG', 'LINKS_NOT_ALLOWED', 'WORD_NOT_ALLOWED', 'DUPLICATE_COMMENT'], 'this Idempotency-Key was used with other content'),
+          422: failure('The key was used with other content, the comment breaks a rule of this site, or a review or a moderator has refused it; the code says which. The message of `REVIEW_REFUSED` is the reason.', ['KEY_REUSED', 'CONTENT_TOO_LONG', 'LINKS_NOT_ALLOWED', 'WORD_NOT_ALLOWED', 'DUPLICATE_COMMENT', 'REVIEW_REFUSED'], 'this Idempotency-Key was used with other content'),
           429: failure('More posts per second than one author or one address may send, or sooner than the video\'s slow mode lets the author.', ['RATE_LIMITED', 'SLOW_MODE'], 'at most 5 posts a second are taken from one author', waitSeconds),
-          503: { ...unavailable, description: 'Not stored, and not about to be. Send it again.' },
+          503: failure('Not stored, and not about to be. Send it again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'REVIEW_UNAVAILABLE', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
           504: failure('The comment may have been stored. A retry with the same key reveals the outcome.', ['OUTCOME_UNKNOWN'], 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome', undefined, {
             idempotencyKey: { schema: { type: 'string', description: 'The key to retry with: the client\'s or, if it gave none, the gateway\'s.' }, example: exampleKey },
           }),
@@ -283,6 +284,41 @@ export const openApi: OpenApi = {
       },
       delete: { operationId: 'unban', security: byToken, summary: 'Lift a ban', parameters: [actKey], responses: { 200: actDone('BanAct', { until: 0 }), ...refusedActs('authorId must be 1 to 64 characters'), ...byModerator } },
     },
+    '/comments/{videoId}/held': {
+      parameters: [video],
+      get: {
+        operationId: 'held',
+        security: byToken,
+        summary: 'List the comments that wait for a moderator',
+        responses: {
+          200: { description: 'The oldest first, at most 200.', content: { 'application/json': { schema: ref('HeldList'), example: { held: [exampleHeld] } } } },
+          400: failure('The video id breaks its rule.', ['BAD_VIDEO_ID'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
+          ...byModerator,
+          503: failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
+        },
+      },
+    },
+    '/comments/{videoId}/held/{heldId}': {
+      parameters: [video, { name: 'heldId', in: 'path', required: true, description: 'The held comment.', schema: ref('HeldId'), example: exampleHeld.id }],
+      put: {
+        operationId: 'decide',
+        security: byToken,
+        summary: 'Publish a comment that is held, or refuse it',
+        description: 'An approved comment gets its id and its time now, and goes to viewers as any other. The same decision, sent again, is answered as the first time.',
+        requestBody: { required: true, content: { 'application/json': { schema: ref('Decision'), example: { decision: 'approve' } } } },
+        responses: {
+          200: { description: 'Decided: `id` is that of the comment.', content: { 'application/json': { schema: { anyOf: [object({ id: ref('CommentId') }), object({ refused: { const: true } })] }, example: { id: exampleComment.id } } } },
+          400: failure('The video id, the held comment\'s id or the body breaks its rule; the message names the field.', ['BAD_ACT', 'BAD_VIDEO_ID'], 'decision must be approve or refuse'),
+          ...byModerator,
+          404: failure('No such comment is held, nor was within the last day.', ['COMMENT_NOT_FOUND'], 'no such comment is held'),
+          409: failure('It was decided otherwise before.', ['ALREADY_DECIDED'], 'it was refused before'),
+          ...withBody,
+          429: tooMany('Decisions count as posts: more per second than one author or one address may send.', 'at most 5 posts a second are taken from one author'),
+          503: failure('Not done, and not about to be. Try again; `UPGRADE_UNFINISHED`: once every node runs this version.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
+          504: failure('It may have been decided. The same decision, sent again, reveals it.', ['OUTCOME_UNKNOWN'], 'it may have been decided: the same decision, sent again, reveals it'),
+        },
+      },
+    },
     '/healthz': { get: { operationId: 'health', summary: 'Check that the process answers', responses: { 200: status('It does.', 'ok') } } },
     '/readyz': {
       get: {
@@ -317,6 +353,11 @@ export const openApi: OpenApi = {
         cursor: { ...ref('Cursor'), description: 'For the next poll.' },
         viewers: { type: 'integer', minimum: 0, description: 'How many watch the video, where that is known.' },
       }, ['events', 'cursor']),
+      HeldId: { type: 'string', pattern: '^[0-9a-f]{32}$' },
+      Held: object({ id: ref('HeldId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), heldAt: ref('Time') }, ['id', 'videoId', 'authorId', 'content', 'heldAt']),
+      HeldList: object({ held: { type: 'array', items: ref('Held'), maxItems: 200 } }),
+      HeldPost: object({ held: { const: true }, idempotencyKey: { type: 'string', description: 'The client\'s or, if it gave none, the gateway\'s.' } }),
+      Decision: { ...object({ decision: { type: 'string', enum: ['approve', 'refuse'] }, reason: { type: 'string', minLength: 1, maxLength: 200, description: 'Of a refusal, for the poster: one line.' } }, ['decision']), additionalProperties: false },
       Stats: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, edges: { type: 'integer', minimum: 0 } }),
       StreamComment: object({ id: ref('CommentId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'authorId', 'content', 'createdAt']),
       Ready: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, settings: ref('Settings'), pinned: { anyOf: [ref('StreamComment'), { type: 'null' }], description: 'This and `settings` are left out where nothing is set and nothing is pinned.' } }, ['videoId', 'viewers']),

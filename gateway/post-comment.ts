@@ -43,7 +43,7 @@ export class Poster {
     this.#options = options
   }
 
-  /** 201 and the comment. @param key the client's; made here where it gave none
+  /** 201 and the comment, or 202 where it is held for a moderator. @param key the client's; made here where it gave none
    * @param by.author whom a token says it is by; without, the body does
    * @param by.lostMs how long it waited for this process to run before it was read: that comes off the time it has
    * @throws LiveError BAD_COMMENT, what a dispatcher said; UNAVAILABLE: it was not stored and will not be; OUTCOME_UNKNOWN:
@@ -58,6 +58,7 @@ export class Poster {
       if (lostMs >= OVERALL_MS) throw new LiveError('UNAVAILABLE', 'this gateway stood still, and the post was read too late')
       const result = await this.#store(draft, OVERALL_MS - lostMs)
       if ('error' in result) throw toError(result, draft.key)
+      if ('held' in result) return json({ held: true, idempotencyKey: draft.key }, 202)
       traces?.post(result.comment, since)
       return json(toPublic(result.comment), 201)
     } finally {
@@ -116,6 +117,7 @@ export class Poster {
 class Post implements Tried {
   readonly draft: PostDraft
   tries = 0
+  /** Or held. */
   stored = false
   /** What a dispatcher said that cannot store it now. */
   declined: Refusal | undefined
@@ -135,7 +137,7 @@ class Post implements Tried {
   }
 
   answered(result: PostResult): void {
-    if ('comment' in result) {
+    if (!('error' in result)) {
       this.stored = true
       this.#result = result
     }
@@ -150,7 +152,7 @@ class Post implements Tried {
     this.#ended()
   }
 
-  /** A stored comment beats any refusal: what a dispatcher takes for a repetition may be this post's own twin. */
+  /** A comment that is stored or held beats any refusal: what a dispatcher takes for a repetition may be this post's own twin. */
   async beaten(refusal: Refusal): Promise<PostResult> {
     while (this.#running > 0 && !this.#result) await new Promise<void>(resolve => this.#waiting.push(resolve))
     return this.#result ?? (this.#unknown ? unknown : refusal)
@@ -182,20 +184,22 @@ function authorOf({ authorId, authorName, isModerator }: Pick<Bearer, 'authorId'
 const unavailable: Refusal = { error: { code: 'UNAVAILABLE', message: 'no dispatcher is available' } }
 const unknown: Refusal = { error: { code: 'OUTCOME_UNKNOWN', message: 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome' } }
 
-const OF_THIS_DISPATCHER: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'UNAVAILABLE', 'NOT_READY', 'INTERNAL', 'OUTCOME_UNKNOWN'])
+const OF_THIS_DISPATCHER: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'UNAVAILABLE', 'NOT_READY', 'INTERNAL', 'OUTCOME_UNKNOWN', 'REVIEW_UNAVAILABLE'])
 
 /** Whether another dispatcher may do what this one cannot. */
 export function isOfThisDispatcher({ error }: { readonly error: Pick<PostError, 'code'> }): boolean {
   return OF_THIS_DISPATCHER.has(error.code)
 }
 
+const OF_THIS_TRY: ReadonlySet<string> = new Set(['DUPLICATE_COMMENT', 'SLOW_MODE', 'OVERLOADED', 'REVIEW_REFUSED', 'UPGRADE_UNFINISHED'])
+
 /** What each dispatcher would say, whatever another one has stored. */
 function isSaidByAll({ error }: Refusal): boolean {
-  return error.code !== 'DUPLICATE_COMMENT' && error.code !== 'SLOW_MODE' && error.code !== 'OVERLOADED'
+  return !OF_THIS_TRY.has(error.code)
 }
 
 function toError({ error: { code, message, retryAfterSeconds } }: Refusal, key: string): LiveError {
-  const retryAfter = code === 'OVERLOADED' ? 1 : retryAfterSeconds
+  const retryAfter = code === 'OVERLOADED' || code === 'REVIEW_UNAVAILABLE' ? 1 : retryAfterSeconds
   return new LiveError(code, message, {
     ...(retryAfter === undefined ? {} : { headers: { 'retry-after': String(Math.max(1, Math.ceil(retryAfter))) } }),
     ...(code === 'SIGN_IN_REQUIRED' ? { headers: { 'www-authenticate': 'Bearer realm="live-comments"' } } : {}),

@@ -1,6 +1,6 @@
 import { checkKey, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
-import { errorMessage, MessageError, parsePostMessage, postedMessage, type PostMessage } from '../protocol/message.js'
+import { errorMessage, heldMessage, MessageError, parsePostMessage, postedMessage, type PostMessage } from '../protocol/message.js'
 import type { Bearer } from '../runtime/auth/token.js'
 import type { Client } from '../runtime/http/client-address.js'
 import type { Reply } from '../runtime/http/reply.js'
@@ -52,8 +52,8 @@ export class SocketPosts {
       const message = parsePostMessage(bytes.toString())
       ref = message.ref
       if (inFlight >= MOST_IN_FLIGHT) throw new LiveError('OVERLOADED', `at most ${MOST_IN_FLIGHT} posts may wait for their answers on one connection`, { headers: { 'retry-after': '1' } })
-      const { body } = await countedPost(this.#options, since, this.#post(message, poster))
-      return { message: postedMessage(ref, body as string), refuses: false }
+      const { status, body } = await countedPost(this.#options, since, this.#post(message, poster))
+      return { message: status === 202 ? heldMessage(ref, body as string) : postedMessage(ref, body as string), refuses: false }
     } catch (error) {
       if (error instanceof MessageError) return { message: errorMessage(error.ref, error.cause), refuses: true }
       if (error instanceof LiveError) return { message: errorMessage(ref, error), refuses: true }

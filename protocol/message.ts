@@ -121,6 +121,11 @@ export function postedMessage(ref: Ref | undefined, comment: string): string {
   return ref === undefined ? `[{"posted":${comment}}]` : `[{"ref":${JSON.stringify(ref)},"posted":${comment}}]`
 }
 
+/** @param held JSON, as a post over HTTP is answered that waits for a moderator */
+export function heldMessage(ref: Ref | undefined, held: string): string {
+  return ref === undefined ? `[{"held":${held}}]` : `[{"ref":${JSON.stringify(ref)},"held":${held}}]`
+}
+
 /** The error as any answer has it, with `Retry-After` as `retryAfter`, s. */
 export function errorMessage(ref: Ref | undefined, error: LiveError): string {
   const retryAfter = error.headers['retry-after']

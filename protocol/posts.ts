@@ -8,7 +8,8 @@ import { LiveError, isErrorCode, type ErrorCode } from './errors.js'
 export interface PostBatch {
   /** Set by a dispatcher that passed them on: the receiver stores them itself. */
   readonly passedOn: boolean
-  /** The sender can read the codes of a post that the video's state refuses; other senders get those of `asRead` instead. */
+  /** The sender can read that a post is held, and the codes of one that a review or the video's state refuses; other senders get
+   * the errors of `asRead` instead. */
   readonly entries?: boolean | undefined
   readonly posts: readonly TimedDraft[]
 }
@@ -40,8 +41,8 @@ export interface PostError {
   readonly retryAfterSeconds?: number | undefined
 }
 
-/** `created` is false if the key had made the comment before. */
-export type PostResult = { readonly comment: Comment; readonly created: boolean } | { readonly error: PostError }
+/** `created` is false if the key had made the comment before. `held`: the comment waits for a moderator. */
+export type PostResult = { readonly comment: Comment; readonly created: boolean } | { readonly held: true } | { readonly error: PostError }
 
 const draft = z.object({ videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), key: z.string(), leftMs: z.number().min(0).optional(), exempt: z.boolean().optional(), signedIn: z.boolean().optional() })
 const batch = z.object({ passedOn: z.boolean(), entries: z.boolean().optional(), posts: z.array(draft) })
@@ -49,6 +50,7 @@ const comment = z.object({ id: z.int().positive(), videoId: z.string(), authorId
 const results = z.array(
   z.union([
     z.object({ comment, created: z.boolean() }),
+    z.object({ held: z.literal(true) }),
     z.object({ error: z.object({ code: z.string().refine(isErrorCode), message: z.string(), retryAfterSeconds: z.number().optional() }) }),
   ]),
 )
@@ -57,7 +59,16 @@ export const printPosts = (posts: PostBatch): string => JSON.stringify(posts)
 export const printResults = (results: readonly PostResult[]): string => JSON.stringify(results)
 
 const BEFORE_OUTCOME_UNKNOWN: Readonly<Partial<Record<ErrorCode, ErrorCode>>> = { OUTCOME_UNKNOWN: 'STORE_UNAVAILABLE' }
-const BEFORE_ENTRIES: Readonly<Partial<Record<ErrorCode, ErrorCode>>> = { BANNED: 'FORBIDDEN', COMMENTS_CLOSED: 'FORBIDDEN', SIGN_IN_REQUIRED: 'UNAUTHORIZED', SLOW_MODE: 'RATE_LIMITED' }
+const BEFORE_ENTRIES: Readonly<Partial<Record<ErrorCode, ErrorCode>>> = {
+  BANNED: 'FORBIDDEN',
+  COMMENTS_CLOSED: 'FORBIDDEN',
+  SIGN_IN_REQUIRED: 'UNAUTHORIZED',
+  SLOW_MODE: 'RATE_LIMITED',
+  REVIEW_REFUSED: 'FORBIDDEN',
+  REVIEW_UNAVAILABLE: 'UNAVAILABLE',
+  UPGRADE_UNFINISHED: 'UNAVAILABLE',
+}
+const HELD_BEFORE_ENTRIES: PostResult = { error: { code: 'FORBIDDEN', message: 'the comment is held for review: it appears once a moderator has approved it' } }
 
 /** Whether a READS_HEADER lists it. @param reads '' if absent */
 export function isRead(reads: string, what: string): boolean {
@@ -71,6 +82,7 @@ export function asRead(results: readonly PostResult[], reads: string, entries = 
   const codes = new Map(Object.entries(instead))
   if (codes.size === 0) return results
   return results.map(result => {
+    if ('held' in result) return entries ? result : HELD_BEFORE_ENTRIES
     const code = 'error' in result ? codes.get(result.error.code) : undefined
     return 'error' in result && code !== undefined ? { error: { code, message: result.error.message } } : result
   })

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Comment, VideoId } from '../../protocol/comment.js'
 import { actFields } from '../../protocol/entry.js'
+import type { HeldComment, HeldId } from '../../protocol/held.js'
 import { MAX_CURSOR, nextId, type Cursor } from '../../protocol/id.js'
 import { closeStoreFiles } from './closed-files.js'
 import { codeOf, isDamage, RowDamagedError } from './damage.js'
@@ -11,10 +12,11 @@ import { keyHash } from './key-hash.js'
 import { newName } from './name.js'
 import { FileMovedError, OpenFiles, placeOf } from './open-files.js'
 import { SqliteActs } from './sqlite-acts.js'
+import { SqliteHeld } from './sqlite-held.js'
 import { cursorOf, nameOf, SELECT_ROWS, storedOf, type Row } from './sqlite-row.js'
 import { migrate } from './sqlite-schema.js'
 import type { StoreFile } from './store-file.js'
-import { blank, type Found, type Outcome, type Place, type Range, type Stored, type StoredState, type Timed } from './store.js'
+import { blank, type Found, type Held, type Outcome, type Place, type Range, type Stored, type StoredState, type Timed } from './store.js'
 
 /** Rows that one call looks at in search of an author's comments. */
 const SEARCHED_ROWS = 5_000
@@ -65,6 +67,7 @@ export class SqliteDatabase {
   readonly #db: Database.Database
   readonly #statements: ReturnType<typeof prepare>
   readonly #acts: SqliteActs
+  readonly #held: SqliteHeld
   readonly #files: OpenFiles
   readonly #generation: string
   /** The number of the key that the last transaction made last, 0 where it made none. */
@@ -91,6 +94,7 @@ export class SqliteDatabase {
       migrate(this.#db, path)
       this.#statements = prepare(this.#db)
       this.#acts = new SqliteActs(this.#db)
+      this.#held = new SqliteHeld(this.#db)
       this.#keyExpiry = new KeyExpiry(this.#db)
       this.#generation = this.#store().generation
       this.#files = new OpenFiles(path)
@@ -221,6 +225,28 @@ export class SqliteDatabase {
     return { places, after: last && rows.length === SEARCHED_ROWS ? `${last.video_id} ${cursorOf(last.id)}` : undefined }
   }
 
+  heldIn(videoId: VideoId, limit: number): HeldComment[] {
+    return this.#held.waiting(videoId, limit)
+  }
+
+  held(videoId: VideoId, id: HeldId): Held | undefined {
+    return this.#held.find(videoId, id)
+  }
+
+  refuseHeld(videoId: VideoId, id: HeldId, reason: string | undefined, nowMs: number): Held | undefined {
+    this.#files.check()
+    this.#held.refuse(videoId, id, reason, nowMs)
+    this.#files.check()
+    return this.#held.find(videoId, id)
+  }
+
+  eraseHeld(authorId: string): number {
+    this.#files.check()
+    const erased = this.#held.erase(authorId)
+    this.#files.check()
+    return erased
+  }
+
   close(): void {
     this.#db.close()
   }
@@ -273,7 +299,7 @@ export class SqliteDatabase {
   #appendOne(draft: Timed, nowMs: number): Outcome {
     const { newestId, insertComment, insertKey } = this.#statements
     const { videoId, authorId, authorName, content, key, act } = draft
-    const done = this.#first(draft) ?? (act && this.#acts.refused(videoId, act))
+    const done = this.#first(draft) ?? (act && this.#acts.refused(videoId, act)) ?? (draft.review && this.#held.hold(draft, nowMs))
     if (done) return done
     const last = newestId.get(videoId) ?? 0
     if (typeof last === 'number' && last >= MAX_CURSOR) return { kind: 'failed', reason: 'IDS_EXHAUSTED' }
@@ -282,6 +308,7 @@ export class SqliteDatabase {
     const comment: Comment = act ? blank({ videoId, id, createdAt: nowMs }) : { id, videoId, authorId, ...nameOf(authorName), content, createdAt: nowMs }
     insertComment.run(videoId, id, prev, comment.authorId, comment.authorName ?? null, comment.content, nowMs, act ? JSON.stringify(actFields(act)) : null)
     this.#newestKey = Number(insertKey.run(videoId, authorId, key, id, nowMs, keyHash(draft)).lastInsertRowid)
+    if (draft.review === 'approve') this.#held.approve(draft, id, nowMs)
     if (!act) return { kind: 'created', comment, prev }
     this.#acts.carryOut(videoId, id, act, nowMs)
     return { kind: 'created', ...this.#acts.withPinned({ comment, prev, act }) }

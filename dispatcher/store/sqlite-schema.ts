@@ -36,6 +36,25 @@ const TABLES: Readonly<Record<string, string>> = {
   // What the acts of a video have come to.
   video_states: 'CREATE TABLE video_states (video_id TEXT PRIMARY KEY, settings TEXT, pinned INTEGER) WITHOUT ROWID',
   bans: 'CREATE TABLE bans (video_id TEXT NOT NULL, author_id TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (video_id, author_id)) WITHOUT ROWID',
+  // Comments that wait for a moderator, in the order they came in; and those that were decided within the last day or so, without
+  // content. `made` is the comment that an approval has made, NULL after a refusal.
+  held: `CREATE TABLE held (
+     n           INTEGER PRIMARY KEY,
+     video_id    TEXT    NOT NULL,
+     id          TEXT    NOT NULL,
+     author_id   TEXT    NOT NULL,
+     author_name TEXT,
+     content     TEXT    NOT NULL,
+     key         TEXT    NOT NULL,
+     said        TEXT    NOT NULL,
+     held_at     INTEGER NOT NULL,
+     decided_at  INTEGER,
+     made        INTEGER,
+     reason      TEXT,
+     UNIQUE (video_id, id)
+   );
+   CREATE INDEX held_waiting ON held (video_id, n) WHERE decided_at IS NULL;
+   CREATE INDEX held_decided ON held (decided_at) WHERE decided_at IS NOT NULL`,
 }
 
 /** Columns beside the schema. Software that knows nothing of them leaves them NULL, and reads an act or a deleted comment as

@@ -71,7 +71,10 @@ function run(operation: Operation, file: string | undefined): unknown {
   return result
 }
 
-const OF_COMMENTS: ReadonlySet<Operation['kind']> = new Set<CommentOperation['kind']>(['append', 'madeBy', 'page', 'lastIds', 'state', 'truncateLog', 'lastPostedAt', 'commentsBy'])
+const OF_COMMENTS: ReadonlySet<Operation['kind']> = new Set<CommentOperation['kind']>(['append', 'madeBy', 'page', 'lastIds', 'state', 'truncateLog', 'lastPostedAt', 'commentsBy', 'heldIn', 'held', 'refuseHeld', 'eraseHeld'])
+
+/** Reads whose damage is that of their video. */
+const OF_ONE_VIDEO: ReadonlySet<Operation['kind']> = new Set<CommentOperation['kind']>(['page', 'madeBy', 'lastPostedAt', 'heldIn', 'held'])
 
 function isOfComments(operation: Operation): operation is CommentOperation {
   return OF_COMMENTS.has(operation.kind)
@@ -90,12 +93,14 @@ function opened(create: boolean): SqliteDatabase {
 function runComments(database: SqliteDatabase, operation: CommentOperation): unknown {
   if (operation.kind === 'append') return append(database, operation.drafts, operation.nowMs)
   if (operation.kind === 'truncateLog') return database.truncateLog()
+  if (operation.kind === 'refuseHeld') return database.refuseHeld(operation.videoId, operation.id, operation.reason, operation.nowMs)
+  if (operation.kind === 'eraseHeld') return database.eraseHeld(operation.authorId)
   const result = read(database, operation)
   database.check()
   return result
 }
 
-function read(database: SqliteDatabase, operation: Exclude<CommentOperation, { kind: 'append' | 'truncateLog' }>): unknown {
+function read(database: SqliteDatabase, operation: Exclude<CommentOperation, { kind: 'append' | 'truncateLog' | 'refuseHeld' | 'eraseHeld' }>): unknown {
   switch (operation.kind) {
     case 'page':
       return database.page(operation.videoId, operation.range)
@@ -109,6 +114,10 @@ function read(database: SqliteDatabase, operation: Exclude<CommentOperation, { k
       return database.lastPostedAt(operation.videoId, operation.authorId)
     case 'commentsBy':
       return database.commentsBy(operation.authorId, operation.after)
+    case 'heldIn':
+      return database.heldIn(operation.videoId, operation.limit)
+    case 'held':
+      return database.held(operation.videoId, operation.id)
   }
 }
 
@@ -208,7 +217,7 @@ function close(open: SqliteDatabase | undefined): void {
 function failureOf(error: unknown, code: string, { kind }: Operation): WorkerFailure {
   // Only a start may end over it: a file that is replaced later is trouble like any other.
   if (error instanceof NewerSchemaError) return { kind: kind === 'open' ? 'fatal' : 'unavailable', reason: error.message, unknown: false }
-  if ((kind === 'page' || kind === 'madeBy' || kind === 'lastPostedAt') && isDamage(error)) return { kind: 'damaged', reason: code, unknown: false }
+  if (OF_ONE_VIDEO.has(kind) && isDamage(error)) return { kind: 'damaged', reason: code, unknown: false }
   if (TROUBLE.test(code)) return { kind: 'unavailable', reason: code, unknown: error instanceof CommitError }
   return { kind: 'fatal', reason: error instanceof Error ? (error.stack ?? error.message) : String(error), unknown: false }
 }

@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import type { Comment, VideoId } from '../../protocol/comment.js'
+import type { HeldComment, HeldId } from '../../protocol/held.js'
 import type { CommentId, Cursor } from '../../protocol/id.js'
 import { tokenOf, type StoreFile } from './store-file.js'
-import { StoreUnavailableError, type Found, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from './store.js'
+import { StoreUnavailableError, type Found, type Held, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from './store.js'
 import { threadsNow, type Appended, type CommentOperation, type OfEach, type Operation, type WorkerReply, type WorkerSettings } from './worker-call.js'
 
 export interface SqliteOptions {
@@ -152,6 +153,24 @@ export class SqliteStore implements Store {
 
   async commentsBy(authorId: string, after: string | undefined): Promise<Found> {
     return this.#reader.call<Found>({ kind: 'commentsBy', authorId, after }, this.#file())
+  }
+
+  heldIn(videoId: VideoId, limit: number): Promise<HeldComment[]> {
+    return this.#readOne<HeldComment[]>(videoId, { kind: 'heldIn', videoId, limit })
+  }
+
+  held(videoId: VideoId, id: HeldId): Promise<Held | undefined> {
+    return this.#readOne<Held | undefined>(videoId, { kind: 'held', videoId, id })
+  }
+
+  async refuseHeld(videoId: VideoId, id: HeldId, reason: string | undefined, nowMs: number): Promise<Held | undefined> {
+    return this.#writer.call<Held | undefined>({ kind: 'refuseHeld', videoId, id, reason, nowMs }, this.#file())
+  }
+
+  async eraseHeld(authorId: string): Promise<number> {
+    const erased = await this.#writer.call<number>({ kind: 'eraseHeld', authorId }, this.#file())
+    await this.#writer.call({ kind: 'truncateLog' }, this.#file())
+    return erased
   }
 
   /** Calls under way are finished first. */

@@ -1,6 +1,7 @@
 import { toEventJson, type Comment, type Draft, type VideoId } from '../../protocol/comment.js'
 import { toActJson, toTombstoneJson, type Act, type VideoState } from '../../protocol/entry.js'
 import { LiveError } from '../../protocol/errors.js'
+import type { HeldComment, HeldId } from '../../protocol/held.js'
 import type { CommentId, Cursor } from '../../protocol/id.js'
 import type { WireComment } from '../../protocol/wire.js'
 
@@ -24,10 +25,14 @@ export interface Timed extends Draft {
   readonly deadline?: number | undefined
   /** Of an act: the author is the actor, the content is empty, and the key is the actor's. */
   readonly act?: Act | undefined
+  /** What a review came to. `publish` makes a comment, unless the key's comment is held or was refused before; `hold` keeps it for a
+   * moderator, unless the key has made a comment. `approve` makes a comment of one that is held. Undefined where posts are not
+   * reviewed: held comments are not looked at. */
+  readonly review?: 'publish' | 'hold' | 'approve' | undefined
 }
 
 /** What became of one draft: a new entry, the entry that its key had made before, a key that had been used with
- * other content, an act upon a comment that is not there, or nothing, as its deadline had passed when the transaction
+ * other content, an act upon a comment that is not there, a comment that is held or that a moderator has refused, or nothing, as its deadline had passed when the transaction
  * began, or as this draft could not be stored; or nobody can say. A comment that is deleted twice is `repeated`, with the
  * first act. A post whose comment was deleted is `repeated` with what it has said itself. */
 export type Outcome =
@@ -35,6 +40,9 @@ export type Outcome =
   | { readonly kind: 'repeated'; readonly comment: Comment }
   | { readonly kind: 'reused' }
   | { readonly kind: 'missing' }
+  | { readonly kind: 'held' }
+  /** @property reason the moderator's, for the poster */
+  | { readonly kind: 'refused'; readonly reason?: string | undefined }
   | { readonly kind: 'expired' }
   /** @property reason a code, such as SQLite's of a damaged page or `IDS_EXHAUSTED` */
   | { readonly kind: 'failed'; readonly reason: string }
@@ -50,6 +58,15 @@ export interface StoredState extends VideoState {
   readonly bans: ReadonlyMap<string, number>
   /** Comments that were deleted, and whose content has not been erased yet. */
   readonly unerased: readonly CommentId[]
+}
+
+/** A comment that is held, or was until a moderator decided. It is kept for a day after that, without its content. */
+export interface Held extends HeldComment {
+  readonly key: string
+  /** A hash of what was said, in hexadecimal: `saidOf`. */
+  readonly said: string
+  /** Undefined while it waits. */
+  readonly decided?: { readonly approved: CommentId } | { readonly refused: true; readonly reason?: string | undefined } | undefined
 }
 
 /** Where a comment is. */
@@ -132,6 +149,21 @@ export interface Store {
   /** Some of an author's comments in all videos, those that are deleted left out. One call looks at a bounded part of the store,
    * and may find none. @param after of the call before; undefined: from the start @throws StoreUnavailableError */
   commentsBy(authorId: string, after: string | undefined): Promise<Found>
+
+  /** The oldest comments of the video that wait for a moderator, at most `limit`. @throws StoreUnavailableError */
+  heldIn(videoId: VideoId, limit: number): Promise<HeldComment[]>
+
+  /** Undefined where nothing of that id is held, or was within the last day. @throws StoreUnavailableError */
+  held(videoId: VideoId, id: HeldId): Promise<Held | undefined>
+
+  /** Ends a comment's wait without a comment, and takes its content from what anyone can read.
+   * @returns what is there afterwards: it may have been decided before. Undefined as for `held`
+   * @throws StoreUnavailableError: it may be repeated */
+  refuseHeld(videoId: VideoId, id: HeldId, reason: string | undefined, nowMs: number): Promise<Held | undefined>
+
+  /** Deletes all that is held of an author in all videos, decided or not. @returns how many comments waited
+   * @throws StoreUnavailableError: it is to be repeated */
+  eraseHeld(authorId: string): Promise<number>
 
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
 import type { VideoId } from '../../protocol/comment.js'
+import type { HeldId } from '../../protocol/held.js'
 import type { Outcome, Range, Timed } from './store.js'
 
 /** What SqliteStore and its threads say to each other. Deadlines are in `threadsNow`. */
@@ -21,6 +22,10 @@ export type CommentOperation =
   | { readonly kind: 'truncateLog' }
   | { readonly kind: 'lastPostedAt'; readonly videoId: VideoId; readonly authorId: string }
   | { readonly kind: 'commentsBy'; readonly authorId: string; readonly after: string | undefined }
+  | { readonly kind: 'heldIn'; readonly videoId: VideoId; readonly limit: number }
+  | { readonly kind: 'held'; readonly videoId: VideoId; readonly id: HeldId }
+  | { readonly kind: 'refuseHeld'; readonly videoId: VideoId; readonly id: HeldId; readonly reason: string | undefined; readonly nowMs: number }
+  | { readonly kind: 'eraseHeld'; readonly authorId: string }
 
 /** `open`: can the file be used? `create`: the same, made where it is missing. `look`: what it says of itself. `accept`:
  * note that it was accepted where it is. `renew`: a new generation. `probe`: can it be written? `check`: is it damaged? */

@@ -1,4 +1,4 @@
-// What the menu of a comment says.
+// What the menu of a comment says, and the list of those that are held.
 
 const english = {
   menu: 'What to do with this comment',
@@ -9,6 +9,9 @@ const english = {
   banMinutes: name => `Ban ${name} for 10 minutes`,
   banDay: name => `Ban ${name} for a day`,
   banYear: name => `Ban ${name} for a year`,
+  held: count => `Held for review: ${count}`,
+  approve: 'Approve',
+  refuse: 'Refuse',
   notDone: reason => `Not done: ${reason}`,
 }
 
@@ -23,6 +26,9 @@ export const languages = {
     banMinutes: name => `${name} 10 Minuten lang sperren`,
     banDay: name => `${name} einen Tag lang sperren`,
     banYear: name => `${name} ein Jahr lang sperren`,
+    held: count => `Zur Prüfung zurückgehalten: ${count}`,
+    approve: 'Freigeben',
+    refuse: 'Ablehnen',
     notDone: reason => `Nicht geschehen: ${reason}`,
   },
   es: {
@@ -34,6 +40,9 @@ export const languages = {
     banMinutes: name => `Bloquear a ${name} 10 minutos`,
     banDay: name => `Bloquear a ${name} un día`,
     banYear: name => `Bloquear a ${name} un año`,
+    held: count => `Pendientes de revisión: ${count}`,
+    approve: 'Aprobar',
+    refuse: 'Rechazar',
     notDone: reason => `No se ha hecho: ${reason}`,
   },
   fr: {
@@ -45,6 +54,9 @@ export const languages = {
     banMinutes: name => `Exclure ${name} 10 minutes`,
     banDay: name => `Exclure ${name} un jour`,
     banYear: name => `Exclure ${name} un an`,
+    held: count => `En attente de relecture : ${count}`,
+    approve: 'Approuver',
+    refuse: 'Refuser',
     notDone: reason => `Non effectué : ${reason}`,
   },
   ar: {
@@ -53,10 +65,13 @@ export const languages = {
     remove: 'حذف',
     pin: 'تثبيت',
     unpin: 'إلغاء التثبيت',
-    banMinutes: name => `حظر ${name} لعشر دقائق`,
-    banDay: name => `حظر ${name} ليوم`,
-    banYear: name => `حظر ${name} لسنة`,
-    notDone: reason => `لم يتم: ${reason}`,
+    banMinutes: name => `حظر \u2068${name}\u2069 لعشر دقائق`,
+    banDay: name => `حظر \u2068${name}\u2069 ليوم`,
+    banYear: name => `حظر \u2068${name}\u2069 لسنة`,
+    held: count => `قيد المراجعة: ${count}`,
+    approve: 'قبول',
+    refuse: 'رفض',
+    notDone: reason => `لم يتم: \u2068${reason}\u2069`,
   },
 }
 

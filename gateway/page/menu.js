@@ -1,3 +1,4 @@
+import { held } from './held.js'
 import { wordsIn } from './menu-words.js'
 
 /** Somebody's words within ours: neither turns the other's order round, whatever was allowed when they were written. */
@@ -7,11 +8,11 @@ const DAY_S = 86_400
 /** The longest ban that the server takes. */
 const YEAR_S = 365 * DAY_S
 
-/** The menu of a comment, for moderators and, to delete it, for its author. It imports nothing of the page, which has
- * loaded all of it.
+/** The menu of a comment, for moderators and, to delete it, for its author; and for moderators what is held. It imports nothing of
+ * the page, which has loaded all of it.
  * @param page `moderates`: all comments, `me`: the author of the reader's own, and what the page is made of
  * @returns what puts its button on an item's row, or takes it away */
-export function menu({ comments, complain, moderates, me, element, nameOf, language }) {
+export function menu({ comments, complain, moderates, me, element, commentRow, nameOf, language }) {
   const words = wordsIn(language)
   for (const old of document.querySelectorAll('#menu')) old.remove()
   const box = element('div')
@@ -20,6 +21,7 @@ export function menu({ comments, complain, moderates, me, element, nameOf, langu
   box.role = 'menu'
   box.ariaLabel = words.menu
   document.body.append(box)
+  if (moderates) held({ comments, complain, commentRow, element, language })
   let opener
 
   box.addEventListener('toggle', ({ newState }) => opener?.setAttribute('aria-expanded', String(newState === 'open')))

@@ -176,7 +176,7 @@ form.addEventListener('submit', event => {
   if (text === '') return
   if (leftMs() > 0) return
   if (over > 0) return complain(words.tooLong(MAX_CONTENT, over))
-  if (unsent.length >= MAX_UNSENT) return complain(words.tooMany(MAX_UNSENT))
+  if (unsent.sending >= MAX_UNSENT) return complain(words.tooMany(MAX_UNSENT))
   complain('')
   content.value = ''
   list.jump()
@@ -241,7 +241,7 @@ async function rights() {
   menuFor = `${moderates} ${me}`
   if (same || (!moderates && me === undefined)) return
   const { menu } = await import('./menu.js')
-  dress = menu({ comments, complain, moderates, me, element, nameOf, language })
+  dress = menu({ comments, complain, moderates, me, element, commentRow, nameOf, language })
   list.dress()
   const [row] = $('pinned').children
   if (row) dress({ comment: comments.pinned, node: row })

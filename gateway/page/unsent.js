@@ -12,7 +12,7 @@ export function unsentIn(list, comments, { accepted, wait, changed }) {
   let me
 
   comments.on('posts', ([first]) => {
-    const post = posts.find(({ refusal }) => !refusal)
+    const post = posts.find(({ refusal, isHeld }) => !refusal && !isHeld)
     if (!first?.error || !post) return
     const { code, afterMs } = first.error
     if (code === 'SLOW_MODE') wait(afterMs)
@@ -26,6 +26,7 @@ export function unsentIn(list, comments, { accepted, wait, changed }) {
     mark(post, words.sending)
     try {
       const comment = await comments.post(post.content, post.authorId)
+      if (comment.held) return hold(post)
       me = comment.authorId
       drop(post)
       accepted(comment)
@@ -34,6 +35,13 @@ export function unsentIn(list, comments, { accepted, wait, changed }) {
       const { status, code, message } = refusal
       mark(post, status === 401 && framed ? words.notYet(words.signingIn) : words.notSent({ COMMENTS_CLOSED: words.closed, BANNED: words.banned }[code] ?? message))
     }
+  }
+
+  /** A moderator decides: the stream brings it, or nothing does. */
+  function hold(post) {
+    post.isHeld = true
+    mark(post, words.held)
+    wait((comments.settings?.slowModeSeconds ?? 0) * 1_000)
   }
 
   function drop(post) {
@@ -50,9 +58,9 @@ export function unsentIn(list, comments, { accepted, wait, changed }) {
     row.hidden = false
     const isRefused = refusal !== undefined && !(refusal.status === 401 && framed)
     row.className = isRefused ? 'refused' : ''
-    if (isRefused) {
-      note.role = 'alert'
-      const discard = element('button', words.discard)
+    if (isRefused || post.isHeld) {
+      note.role = isRefused ? 'alert' : 'status'
+      const discard = element('button', isRefused ? words.discard : words.hide)
       discard.onclick = () => {
         document.getElementById('content').focus() // before the button that has it goes
         drop(post)
@@ -65,6 +73,11 @@ export function unsentIn(list, comments, { accepted, wait, changed }) {
   return {
     get length() {
       return posts.length
+    },
+
+    /** Without those that are held. */
+    get sending() {
+      return posts.filter(({ isHeld }) => !isHeld).length
     },
 
     get me() {
@@ -82,7 +95,8 @@ export function unsentIn(list, comments, { accepted, wait, changed }) {
     /** Whether the comment is one of these. The stream can be faster than the answer: it must not stand here as well. */
     seen({ content, authorId }) {
       const post = posts.find(post => post.content === content && (post.authorId ?? me) === authorId && !post.refusal && !post.row.hidden)
-      if (post) post.row.hidden = true
+      if (post?.isHeld) drop(post)
+      else if (post) post.row.hidden = true
       return post !== undefined
     },
   }

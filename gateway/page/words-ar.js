@@ -44,6 +44,7 @@ export const words = {
   unsent: 'تعليقاتك قيد الإرسال',
   sending: 'جارٍ الإرسال…',
   notSent: reason => `لم يُرسل: ${isolated(reason)}. `,
+  held: 'قيد المراجعة. ',
   notYet: reason => `لم يُرسل بعد: ${reason}`,
   unreachable: 'تعذّر الوصول إلى الخادم. تجري المحاولة من جديد…',
   noConnection: 'ربما لم يبقَ لدى متصفحك اتصال. تجري المحاولة من جديد…',
@@ -58,6 +59,7 @@ export const words = {
   slow: 'الوضع البطيء: سيُرسل بعد لحظات.',
   noStart: 'يجب أن يذكر العنوان بداية التسجيل: start=‎ (Unix ms).',
   discard: 'تجاهل',
+  hide: 'إخفاء',
   token: 'يلزم رمز دخول',
   useToken: 'استخدام',
 }

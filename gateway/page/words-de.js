@@ -41,6 +41,7 @@ export const words = {
   unsent: 'Deine Kommentare auf dem Weg',
   sending: 'Wird gesendet…',
   notSent: reason => `Nicht gesendet: ${reason}. `,
+  held: 'Wird geprüft und erscheint, sobald es freigegeben ist. ',
   notYet: reason => `Noch nicht gesendet: ${reason}`,
   unreachable: 'Der Server ist nicht erreichbar. Neuer Versuch…',
   noConnection: 'Vielleicht hat dein Browser keine Verbindung mehr frei. Neuer Versuch…',
@@ -55,6 +56,7 @@ export const words = {
   slow: 'Im langsamen Modus musst du kurz warten. Er geht dann ab.',
   noStart: 'Die Adresse muss sagen, wann die Aufnahme beginnt: start=, in Unix-ms.',
   discard: 'Verwerfen',
+  hide: 'Ausblenden',
   token: 'Ein Token wird gebraucht',
   useToken: 'Benutzen',
 }

@@ -41,6 +41,7 @@ export const words = {
   unsent: 'Tus comentarios en camino',
   sending: 'Enviando…',
   notSent: reason => `No enviado: ${reason}. `,
+  held: 'Pendiente de revisión: aparecerá cuando se apruebe. ',
   notYet: reason => `Aún no enviado: ${reason}`,
   unreachable: 'no se puede contactar con el servidor. Reintentando…',
   noConnection: 'puede que a tu navegador no le queden conexiones. Reintentando…',
@@ -55,6 +56,7 @@ export const words = {
   slow: 'el modo lento te deja escribir en un momento. Se enviará entonces.',
   noStart: 'La dirección debe decir cuándo empieza la grabación: start=, en ms Unix.',
   discard: 'Descartar',
+  hide: 'Ocultar',
   token: 'Hace falta un token',
   useToken: 'Usar',
 }

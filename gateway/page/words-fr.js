@@ -41,6 +41,7 @@ export const words = {
   unsent: 'Vos commentaires en cours d’envoi',
   sending: 'Envoi…',
   notSent: reason => `Non envoyé : ${reason}. `,
+  held: 'En attente de relecture : il paraîtra une fois approuvé. ',
   notYet: reason => `Pas encore envoyé : ${reason}`,
   unreachable: 'le serveur est injoignable. Nouvel essai…',
   noConnection: 'votre navigateur n’a peut-être plus de connexion libre. Nouvel essai…',
@@ -55,6 +56,7 @@ export const words = {
   slow: 'le mode lent demande un instant. Il partira ensuite.',
   noStart: 'L’adresse doit dire quand l’enregistrement commence : start=, en ms Unix.',
   discard: 'Supprimer',
+  hide: 'Masquer',
   token: 'Un jeton est nécessaire',
   useToken: 'Utiliser',
 }

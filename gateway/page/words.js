@@ -48,6 +48,7 @@ const english = {
   unsent: 'Your comments on their way',
   sending: 'Sending…',
   notSent: reason => `Not sent: ${reason}. `,
+  held: 'Held for review: it appears once a moderator has approved it. ',
   notYet: reason => `Not sent yet: ${reason}`,
   unreachable: 'the server cannot be reached. Trying again…',
   noConnection: 'your browser may have no connection left. Trying again…',
@@ -62,6 +63,7 @@ const english = {
   slow: 'slow mode lets you write again in a moment. It goes then.',
   noStart: 'The address must say when the recording begins: start=, in Unix ms.',
   discard: 'Discard',
+  hide: 'Hide',
   token: 'A token is needed',
   useToken: 'Use it',
 }

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
-import { Moderator } from '../../cli/moderate.js'
+import { decidedText, heldText, Moderator, refusalOf } from '../../cli/moderate.js'
 import { Output, paint, Problem } from '../../cli/output.js'
 import { actLine } from '../../cli/tail.js'
 import { DEFAULT_SETTINGS } from '../../protocol/entry.js'
@@ -44,6 +44,22 @@ t.test('settings are changed one by one, and shown with what is pinned', async t
   t.match(await moderator.state('demo'), { videoId: 'demo', settings: { closed: true }, pinned: { id: '20' } })
   await moderator.set('demo', { slowModeSeconds: 5 })
   t.same(dispatcher!.acts.map(({ order }) => order.act), [{ type: 'settings', settings: { slowModeSeconds: 5, closed: true, signedInOnly: false } }])
+})
+
+t.test('what is held is listed, and decided in the operator\'s name', async t => {
+  const { dispatchers: [dispatcher], moderator } = setUp(t)
+  const id = '0f1e2d3c4b5a69788796a5b4c3d2e1f0'
+  t.equal(heldText(await moderator.held('demo'), false), 'Nothing is held in demo.\n')
+  dispatcher!.held = [{ id, videoId: 'demo', authorId: 'ann', content: 'two\nlines', heldAt: 5 }]
+  const list = await moderator.held('demo')
+  t.match(list, { videoId: 'demo', held: [{ id, content: 'two\nlines' }] })
+  t.match(heldText(list, false), new RegExp(`${id} +1970-01-01T00:00:00.005Z +ann +two lines`))
+  t.equal(decidedText(await moderator.decide('demo', id, { kind: 'approve' })), `${id} is published in demo; the comment's id is 1.\n`)
+  t.equal(decidedText(await moderator.decide('demo', id, refusalOf(' no '))), `${id} in demo is refused.\n`)
+  t.match(dispatcher!.decisions, [{ actorId: 'operator', decision: { kind: 'approve' } }, { actorId: 'operator', decision: { kind: 'refuse', reason: 'no' } }])
+  dispatcher!.answerDecision = () => ({ error: { code: 'ALREADY_DECIDED', message: 'before' } })
+  t.equal(await refused(moderator.decide('demo', id, { kind: 'approve' })), 'ALREADY_DECIDED')
+  t.throws(() => refusalOf('a\nb'), { code: 'BAD_ACT', message: /one line/ })
 })
 
 t.test('an erasure goes on until nothing is left', async t => {

@@ -13,18 +13,22 @@ import { finished, runIn, startCluster } from '../support/cluster.js'
 import { edgeNode } from '../support/nodes.js'
 import { commands, operate, RunningCommand } from '../support/operator.js'
 import { ENTRY, PROGRAM } from '../support/program.js'
+import { startReview } from '../support/review-service.js'
 import { until } from '../support/until.js'
 
 const ENDLESS = ['watch', 'tail']
 /** These say first what they change. */
-const CHANGING = /^live-comments registry ((drain|undrain|secure|name|post|restore|pin|delete|ban|unban|erase|rebalance)\b|expect --|settings \w+ --|spread \w|store [a-z])/
+const CHANGING = /^live-comments registry ((drain|undrain|secure|name|post|restore|pin|delete|ban|unban|approve|refuse|erase|rebalance)\b|expect --|settings \w+ --|spread \w|store [a-z])/
 /** Of the comment in the examples. */
 const EXAMPLE_ID = '243901510635520'
+/** Of the held comment in the examples. */
+const EXAMPLE_HELD = '0f1e2d3c4b5a69788796a5b4c3d2e1f0'
 
 t.setTimeout(230_000)
 
 t.test('against a cluster', async t => {
-  const cluster = await startCluster(t, ['--edges', '2', '--dispatchers', '1'])
+  const { url: REVIEW_URL } = await startReview(t, content => (content === 'perhaps' ? 'hold' : 'publish'))
+  const cluster = await startCluster(t, ['--edges', '2', '--dispatchers', '1'], { env: { REVIEW_URL, REVIEW_FAILURE: 'publish' } })
   const folder = t.testdir()
   symlinkSync(cluster.data, join(folder, 'data'))
   const path = programs(join(folder, 'bin'))
@@ -120,8 +124,12 @@ t.test('against a cluster', async t => {
     }
     // A process of its own for each command that has not had one.
     const started = new Set<string>()
+    const held = async () => {
+      await cluster.post('demo', { content: 'perhaps' })
+      return (JSON.parse((await operate(['held', 'demo', '--json'], { folder })).stdout) as { held: { id: string }[] }).held[0]!.id
+    }
     const check = async (written: string, isEndless = false) => {
-      const example = written.replace(EXAMPLE_ID, id)
+      const example = written.replace(EXAMPLE_ID, id).replace(EXAMPLE_HELD, written.includes(EXAMPLE_HELD) ? await held() : '')
       const name = example.split(' ')[2]!
       const isFirst = !started.has(name)
       started.add(name)

@@ -1,6 +1,6 @@
 import { EventSource } from 'undici'
 import t, { type Test } from 'tap'
-import { Comments, type CommentsOptions, type State } from '../../client/comments.js'
+import { Comments, type Comment, type CommentsOptions, type State } from '../../client/comments.js'
 import { startCluster } from '../support/cluster.js'
 import { Poster } from '../support/poster.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
@@ -46,7 +46,7 @@ t.test('the client on a real cluster', async t => {
     const gateway = cluster.kill('gateway-1')
     const mine = viewer.comments.post('written while there was no gateway')
     await cluster.again('gateway-1', gateway)
-    const { id } = await mine
+    const { id } = (await mine) as Comment
     await until(() => viewer.ids.includes(id))
     await poster.stop()
     const all = await stored('kill')

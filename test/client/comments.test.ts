@@ -14,7 +14,7 @@ t.test('watching, posting, paging back and counting viewers, against the real pa
     live.push(isLive)
   })
   await until(() => comments.state.is === 'live')
-  const { id, createdAt } = await comments.post('hello', 'ann')
+  const { id, createdAt } = (await comments.post('hello', 'ann')) as Comment
   for (let i = 0; i < 5; i++) await comments.post(`${i}`)
   await until(() => seen.length === 6)
   t.same(seen[0], { id, authorId: 'ann', content: 'hello', createdAt })

@@ -73,7 +73,7 @@ t.test('whatever breaks, each comment comes once and in order, and a post is sto
       const posts: Promise<Comment>[] = []
       for (let i = 0; i < 60; i++) {
         await sleep(random.below(8))
-        if (random.chance(0.3)) posts.push(comments.post(`mine ${posts.length}`))
+        if (random.chance(0.3)) posts.push(comments.post(`mine ${posts.length}`) as Promise<Comment>)
         else for (let burst = random.chance(0.1) ? 30 : 1; burst > 0; burst--) server.say(`theirs ${i}`)
         if (random.chance(0.05)) server.token = `token ${i}`
         if (random.chance(0.1)) server.historyDown = !server.historyDown

@@ -1,4 +1,4 @@
-import type { Comment, Settings } from '../../client/comments.js'
+import type { Comment, HeldComment, Settings } from '../../client/comments.js'
 import type { Random } from '../support/random.js'
 
 /** What goes wrong, each with its probability from 0 to 1. */
@@ -59,6 +59,8 @@ export class FakeServer {
   #entries: (Stored | Act)[] = []
   settings: Settings | undefined
   pinned: Comment | null = null
+  /** What waits for a moderator. */
+  held: readonly HeldComment[] = []
   /** What moderators asked for: method, path and body. */
   readonly asked: string[] = []
   /** The keys of all posts, in the order in which they came. */
@@ -159,6 +161,7 @@ export class FakeServer {
     if (this.#random.chance(this.faults.refused)) return this.#random.chance(0.5) ? refusal(429, 'RATE_LIMITED', '1') : refusal(503, 'OVERLOADED')
     if (isAct) return this.#moderate(`${init.method} ${url.pathname} ${init.body as string ?? ''}`.trim())
     if (wants === 'post') return this.#post(headers.get('idempotency-key') ?? '', init.body as string)
+    if (url.pathname.endsWith('/held')) return Response.json({ held: this.held })
     return wants === 'stream' ? this.#stream(url, init.signal!) : this.#page(url)
   }) as typeof fetch
 

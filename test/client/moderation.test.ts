@@ -59,6 +59,21 @@ t.test('acts come in their order, and once; `ready` says what holds now', async 
   t.same([...late.shown], [two.id])
 })
 
+t.test('a held post is answered as such, and those behind it go on; moderators read what is held, and decide', async t => {
+  const server = new FakeServer(new Random(5))
+  const { comments } = watch(t, server)
+  server.onPost = content => (content === 'perhaps' ? Response.json({ held: true, idempotencyKey: 'k' }, { status: 202 }) : undefined)
+  const [held, stored] = await Promise.all([comments.post('perhaps'), comments.post('fine')])
+  t.match(held, { held: true })
+  t.match(stored, { content: 'fine' })
+  t.same(comments.posts, [])
+  server.held = [{ id: 'ab', authorId: 'ann', content: 'perhaps', heldAt: 5 }]
+  t.same(await comments.held(), server.held)
+  await comments.decide('ab', 'approve')
+  await comments.decide('ab', 'refuse', 'be kind')
+  t.same(server.asked, ['PUT /comments/demo/held/ab {"decision":"approve"}', 'PUT /comments/demo/held/ab {"decision":"refuse","reason":"be kind"}'])
+})
+
 t.test('a pinned comment that is deleted is pinned no more', async t => {
   const server = new FakeServer(new Random(2))
   const { id } = server.say('one')

@@ -4,6 +4,7 @@ import { Dispatcher, type Limits } from '../../dispatcher/dispatcher.js'
 import { DispatcherMetrics } from '../../dispatcher/metrics.js'
 import type { AuditRecord } from '../../dispatcher/acts.js'
 import { Rules, type RulesOptions } from '../../dispatcher/rules.js'
+import type { Review } from '../../dispatcher/review.js'
 import type { AtOnce } from '../../dispatcher/store/store.js'
 import type { ActResult } from '../../protocol/acts.js'
 import type { Draft } from '../../protocol/comment.js'
@@ -55,7 +56,11 @@ export class Scene {
   readonly rules: Rules
   readonly dispatcher: Dispatcher
 
-  constructor(t: Test, limits: Partial<Limits> = {}, rules: Omit<RulesOptions, 'clock'> = {}, atOnce?: AtOnce) {
+  /** What the site's review says; undefined: there is none. */
+  verdict: Review['verdict'] | undefined
+
+  constructor(t: Test, limits: Partial<Limits> = {}, rules: Omit<RulesOptions, 'clock'> = {}, atOnce?: AtOnce, verdict?: Review['verdict']) {
+    this.verdict = verdict
     this.store.atOnce = atOnce
     this.rules = new Rules({ ...rules, clock: this.clock })
     this.dispatcher = new Dispatcher({
@@ -69,6 +74,7 @@ export class Scene {
       onBug: error => this.bugs.push(error),
       limits,
       rules: this.rules,
+      review: verdict && { verdict: post => this.verdict!(post) },
       audit: record => this.audit.push(record),
       ping: (peer, timeoutMs) => this.pings(peer, timeoutMs),
       send: (target, path, body) =>

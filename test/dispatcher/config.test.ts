@@ -17,3 +17,17 @@ t.test('any other store is refused, the variable named', async t => {
     t.throws(() => pathOf({ STORE_URL: url }), { message: /^STORE_URL: must be sqlite:PATH/ })
   }
 })
+
+t.test('the review is an http URL without a password, and its time is bounded', async t => {
+  const read = (env: NodeJS.ProcessEnv) => readConfig(env, dispatcherVariables)
+  t.match(read({}), { REVIEW_URL: undefined, REVIEW_TIMEOUT_MS: 500, REVIEW_FAILURE: 'hold' })
+  t.match(read({ REVIEW_URL: 'http://localhost:9/x?y=1', REVIEW_TIMEOUT_MS: '1000', REVIEW_FAILURE: 'publish' }), { REVIEW_URL: 'http://localhost:9/x?y=1', REVIEW_TIMEOUT_MS: 1_000, REVIEW_FAILURE: 'publish' })
+  for (const [env, message] of [
+    [{ REVIEW_URL: 'localhost:9' }, /^REVIEW_URL: must be an http or https URL/],
+    [{ REVIEW_URL: 'ftp://x' }, /^REVIEW_URL: must be an http or https URL/],
+    [{ REVIEW_URL: 'http://a:b@c' }, /^REVIEW_URL: must not hold a user or a password/],
+    [{ REVIEW_TIMEOUT_MS: '49' }, /^REVIEW_TIMEOUT_MS: must be a whole number from 50 to 1000/],
+    [{ REVIEW_TIMEOUT_MS: '1001' }, /^REVIEW_TIMEOUT_MS: must be/],
+    [{ REVIEW_FAILURE: 'ignore' }, /^REVIEW_FAILURE: must be publish, hold or refuse/],
+  ] as const) t.throws(() => read(env), { message })
+})

@@ -1,7 +1,9 @@
+import { heldIdOf, outcomeOfHeld, saidOf } from '../../dispatcher/store/held-draft.js'
 import { keyHash } from '../../dispatcher/store/key-hash.js'
-import { blank, StoreUnavailableError, type AtOnce, type Found, type Outcome, type Place, type Range, type Store, type Stored, type StoredState, type Timed } from '../../dispatcher/store/store.js'
+import { blank, StoreUnavailableError, type AtOnce, type Found, type Held, type Outcome, type Place, type Range, type Store, type Stored, type StoredState, type Timed } from '../../dispatcher/store/store.js'
 import type { Comment, VideoId } from '../../protocol/comment.js'
 import { DEFAULT_STATE, stateAfter, type Act, type VideoState } from '../../protocol/entry.js'
+import type { HeldComment, HeldId } from '../../protocol/held.js'
 import { nextId, type CommentId, type Cursor } from '../../protocol/id.js'
 
 /** What a video's acts have come to. */
@@ -21,9 +23,10 @@ export class MemoryStore implements Store {
   /** Deleted comments keep their content here until somebody erases it. */
   readonly videos = new Map<VideoId, Stored[]>()
   readonly #acts = new Map<VideoId, Acts>()
+  readonly #held = new Map<string, Held>()
   readonly #keys = new Map<string, { readonly id: CommentId; readonly said: Buffer }>()
   /** How many calls of each kind came. */
-  readonly calls = { append: 0, madeBy: 0, page: 0, lastIds: 0, state: 0, erase: 0, lastPostedAt: 0, commentsBy: 0 }
+  readonly calls = { append: 0, madeBy: 0, page: 0, lastIds: 0, state: 0, erase: 0, lastPostedAt: 0, commentsBy: 0, heldIn: 0, held: 0, refuseHeld: 0, eraseHeld: 0 }
   /** Runs before each call does its work, which waits for it and fails as it does. */
   before: (call: keyof MemoryStore['calls']) => Promise<void> | void = () => {}
   /** Why this video alone can be neither written nor read, where it cannot. */
@@ -99,7 +102,53 @@ export class MemoryStore implements Store {
     return { places, after: from + SEARCHED < all.length ? String(from + SEARCHED) : undefined }
   }
 
+  async heldIn(videoId: VideoId, limit: number): Promise<HeldComment[]> {
+    this.calls.heldIn++
+    await this.before('heldIn')
+    this.#check(videoId)
+    const waiting = [...this.#held.values()].filter(held => held.videoId === videoId && !held.decided)
+    return waiting.slice(0, limit).map(({ key: _, said: __, decided: ___, ...held }) => held)
+  }
+
+  async held(videoId: VideoId, id: HeldId): Promise<Held | undefined> {
+    this.calls.held++
+    await this.before('held')
+    this.#check(videoId)
+    return this.#held.get(`${videoId} ${id}`)
+  }
+
+  async refuseHeld(videoId: VideoId, id: HeldId, reason: string | undefined): Promise<Held | undefined> {
+    this.calls.refuseHeld++
+    await this.before('refuseHeld')
+    this.#decide(videoId, id, { refused: true, ...(reason === undefined ? {} : { reason }) })
+    return this.#held.get(`${videoId} ${id}`)
+  }
+
+  async eraseHeld(authorId: string): Promise<number> {
+    this.calls.eraseHeld++
+    await this.before('eraseHeld')
+    const mine = [...this.#held].filter(([, held]) => held.authorId === authorId)
+    for (const [place] of mine) this.#held.delete(place)
+    return mine.filter(([, { decided }]) => !decided).length
+  }
+
   async close(): Promise<void> {}
+
+  #decide(videoId: VideoId, id: HeldId, decided: Held['decided']): void {
+    const held = this.#held.get(`${videoId} ${id}`)
+    if (!held || held.decided) return
+    const { authorName: _, ...rest } = held
+    this.#held.set(`${videoId} ${id}`, { ...rest, content: '', decided })
+  }
+
+  #heldOutcome(draft: Timed, nowMs: number): Outcome | undefined {
+    const { videoId, authorId, authorName, content, key } = draft
+    const id = heldIdOf(draft)
+    const outcome = outcomeOfHeld(draft, this.#held.get(`${videoId} ${id}`))
+    if (outcome || draft.review !== 'hold') return outcome
+    this.#held.set(`${videoId} ${id}`, { id, videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, heldAt: nowMs, key, said: saidOf(draft) })
+    return { kind: 'held' }
+  }
 
   #actsOf(videoId: VideoId): Acts {
     return this.#acts.get(videoId) ?? { state: DEFAULT_STATE, bans: new Map(), unerased: new Map() }
@@ -159,7 +208,7 @@ export class MemoryStore implements Store {
     const { videoId, authorId, authorName, content, key, act } = draft
     const reason = this.damaged(videoId)
     if (reason !== undefined) return { kind: 'failed', reason }
-    const done = this.#first(draft) ?? (act && this.#refused(videoId, act))
+    const done = this.#first(draft) ?? (act && this.#refused(videoId, act)) ?? (draft.review && this.#heldOutcome(draft, nowMs))
     if (done) return done
     const prev = this.#last(videoId)
     const id = nextId(nowMs, prev)
@@ -170,6 +219,7 @@ export class MemoryStore implements Store {
     this.videos.set(videoId, entries)
     entries.push(stored)
     if (act) this.#carryOut(videoId, id, act)
+    if (draft.review === 'approve') this.#decide(videoId, heldIdOf(draft), { approved: id })
     return { kind: 'created', ...this.#masked(stored) }
   }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
+import { heldIdOf, saidOf } from '../../dispatcher/store/held-draft.js'
 import type { Outcome, Range, Store, Stored, Timed } from '../../dispatcher/store/store.js'
 import type { Draft } from '../../protocol/comment.js'
 import { DEFAULT_SETTINGS, type Act } from '../../protocol/entry.js'
@@ -291,5 +292,70 @@ export function storeContract(t: Test, fixture: Fixture): void {
     const left = outcomes.flatMap(outcome => ('comment' in outcome && outcome.comment.authorId === 'ann' && outcome.comment !== w ? [`${outcome.comment.videoId} ${outcome.comment.id}`] : []))
     t.same(found.sort(), left.sort())
     t.ok(found.includes(`${v!.videoId} ${v!.id}`) && found.includes(`${u!.videoId} ${u!.id}`))
+  })
+
+  t.test('a held comment is in no page, waits, and becomes a comment when it is approved', async t => {
+    const under = await fixture(t)
+    const [store, other] = [await under.open(), await under.open()]
+    t.teardown(() => Promise.all([store.close(), other.close()]))
+    const post = draft('v', 'perhaps', { authorName: 'Ann Zoë' })
+    const [before, held] = await store.append([draft('v'), { ...post, review: 'hold' }], NOW)
+    t.same(held, { kind: 'held' })
+    const id = heldIdOf(post)
+    const waiting = { id, videoId: 'v', authorId: 'ann', authorName: 'Ann Zoë', content: 'perhaps', heldAt: NOW }
+    t.same(await other.page('v', ALL), [{ comment: created(before).comment, prev: 0 }])
+    t.same(await other.heldIn('v', 10), [waiting])
+    t.same(await other.held('v', id), { ...waiting, key: post.key, said: saidOf(post) })
+    t.same([await other.heldIn('w', 10), await other.held('w', id), await other.madeBy(post)], [[], undefined, undefined])
+    const reviews = ['publish', 'hold'] as const
+    for (const review of reviews) t.same(await other.append([{ ...post, review }], NOW + 1), [{ kind: 'held' }], 'a repetition does not pass it by')
+    t.same(await other.append([{ ...post, content: 'other', review: 'hold' }], NOW + 1), [{ kind: 'reused' }])
+
+    const approval = { ...post, review: 'approve' as const }
+    const [first, again] = await other.append([approval, approval], NOW + 2)
+    const { comment, prev } = created(first)
+    t.match(comment, { authorId: 'ann', authorName: 'Ann Zoë', content: 'perhaps', createdAt: NOW + 2 })
+    t.equal(prev, created(before).comment.id)
+    t.same(again, { kind: 'repeated', comment })
+    for (const review of reviews) t.same(await store.append([{ ...post, review }], NOW + 3), [{ kind: 'repeated', comment }])
+    t.same(await store.append([{ ...post, content: 'other', review: 'publish' }], NOW + 3), [{ kind: 'reused' }])
+    t.same([await store.heldIn('v', 10), (await store.held('v', id))?.decided, (await store.held('v', id))?.content], [[], { approved: comment.id }, ''])
+    t.same((await store.refuseHeld('v', id, undefined, NOW + 3))?.decided, { approved: comment.id }, 'too late to refuse it')
+    t.equal((await store.page('v', ALL)).length, 2)
+  })
+
+  t.test('a held comment that is refused is told to those who repeat it, and leaves no text', async t => {
+    const store = await opened(t)
+    const [post, other] = [draft('v', 'rude'), draft('v', 'ruder')]
+    await store.append([post, other].map(each => ({ ...each, review: 'hold' as const })), NOW)
+    t.match(await store.refuseHeld('v', heldIdOf(post), 'be kind', NOW + 1), { content: '', decided: { refused: true, reason: 'be kind' } })
+    t.match(await store.refuseHeld('v', heldIdOf(post), 'too late', NOW + 2), { decided: { reason: 'be kind' } }, 'once')
+    t.equal(JSON.stringify((await store.refuseHeld('v', heldIdOf(other), undefined, NOW + 1))?.decided), '{"refused":true}')
+    for (const review of ['publish', 'hold', 'approve'] as const) t.same(await store.append([{ ...post, review }], NOW + 3), [{ kind: 'refused', reason: 'be kind' }])
+    t.same([await store.heldIn('v', 10), await store.page('v', ALL)], [[], []])
+    t.same(await store.append([draft('v')].map(each => ({ ...each, review: 'approve' as const })), NOW), [{ kind: 'missing' }], 'nothing of the kind is held')
+    t.equal(await store.refuseHeld('v', heldIdOf(draft('v')), undefined, NOW), undefined)
+  })
+
+  t.test('held comments come oldest first, and an author\'s are forgotten in all videos', async t => {
+    const store = await opened(t)
+    const drafts = [draft('v', 'one'), draft('v', 'two', { authorId: 'bob' }), draft('v', 'three'), draft('w', 'four')]
+    for (const [i, each] of drafts.entries()) await store.append([{ ...each, review: 'hold' }], NOW + i)
+    t.same((await store.heldIn('v', 2)).map(({ content }) => content), ['one', 'two'])
+    await store.refuseHeld('v', heldIdOf(drafts[0]!), undefined, NOW + 9)
+    t.same((await store.heldIn('v', 2)).map(({ content }) => content), ['two', 'three'])
+    t.equal(await store.eraseHeld('ann'), 2, 'what waited')
+    t.same([await store.heldIn('v', 9), await store.heldIn('w', 9)].flat().map(({ content }) => content), ['two'])
+    t.equal(await store.held('v', heldIdOf(drafts[0]!)), undefined)
+  })
+
+  t.test('a draft of which nothing is held is published though it was reviewed; one whose time is up is not held', async t => {
+    const store = await opened(t)
+    const post = draft('v')
+    const [first] = await store.append([{ ...post, review: 'publish' }], NOW)
+    const { comment } = created(first)
+    t.same(await store.append([{ ...post, review: 'hold' }], NOW), [{ kind: 'repeated', comment }], 'too late to hold it')
+    t.same(await store.append([{ ...draft('v'), review: 'hold', deadline: performance.now() - 1 }], NOW), [{ kind: 'expired' }])
+    t.same(await store.heldIn('v', 9), [])
   })
 }

@@ -11,12 +11,13 @@ import { gatewayHttp, gatewayIdentity } from './targets/gateway-http.js'
 import { keySets } from './targets/key-sets.js'
 import { edgeLink, gatewayLink } from './targets/links.js'
 import { posts } from './targets/posts.js'
+import { reviews } from './targets/reviews.js'
 import { tokens } from './targets/tokens.js'
 import { wire } from './targets/wire.js'
 import { znodes } from './targets/znodes.js'
 
 /** Functions, and parts without their sockets. */
-export const PARSERS: readonly Target[] = [cursors, comments, content, addresses, tokens, keySets, posts, wire, frames, znodes, edge, edgeLink, gatewayLink]
+export const PARSERS: readonly Target[] = [cursors, comments, content, addresses, tokens, keySets, posts, reviews, wire, frames, znodes, edge, edgeLink, gatewayLink]
 
 /** Whole servers, over real connections. */
 export const SERVERS: readonly Target[] = [gatewayHttp, gatewayIdentity, edgeHttp, dispatcherHttp]

@@ -192,3 +192,61 @@ t.test('browsers may ask for each of the methods', async t => {
   const { status, headers } = await fetch(`${url}/comments/demo/20`, { method: 'OPTIONS' })
   t.same([status, headers.get('access-control-allow-methods')], [204, 'GET, HEAD, POST, PUT, DELETE, OPTIONS'])
 })
+
+const HELD = { id: '0f1e2d3c4b5a69788796a5b4c3d2e1f0', videoId: 'demo', authorId: 'ann', content: 'perhaps', heldAt: 5 }
+const heldPath = `held/${HELD.id}`
+
+t.test('a moderator reads what is held, and decides', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  dispatcher.held = [HELD]
+  const ask = asking(runGateway(t, { dispatchers: [dispatcher.node], identity: identity() }).url)
+  const list = await ask({ method: 'GET', path: 'held' })
+  t.same([list.status, list.body, list.headers.get('cache-control')], [200, { held: [HELD] }, 'no-store'])
+  t.match(await ask({ method: 'PUT', path: heldPath, body: { decision: 'approve' } }), { status: 200, body: { id: '1' } })
+  t.match(await ask({ method: 'PUT', path: heldPath, body: { decision: 'refuse', reason: ' be kind ' } }), { status: 200, body: { refused: true } })
+  t.match(dispatcher.decisions, [
+    { path: `demo/${HELD.id}`, actorId: 'mo', decision: { kind: 'approve' }, leftMs: Number },
+    { path: `demo/${HELD.id}`, actorId: 'mo', decision: { kind: 'refuse', reason: 'be kind' } },
+  ])
+  for (const [code, status] of [['ALREADY_DECIDED', 409], ['COMMENT_NOT_FOUND', 404], ['STORE_UNAVAILABLE', 503], ['OUTCOME_UNKNOWN', 504]] as const) {
+    dispatcher.answerDecision = () => ({ error: { code, message: 'so it is' } })
+    t.match(await ask({ method: 'PUT', path: heldPath, body: { decision: 'approve' } }), { status, body: { error: { code } } })
+  }
+})
+
+t.test('nobody else sees what is held, and what breaks a rule is refused by name', async t => {
+  const dispatcher = fakeDispatcher(t, 'd')
+  dispatcher.held = [HELD]
+  const ask = asking(runGateway(t, { dispatchers: [dispatcher.node], identity: identity() }).url)
+  const off = asking(runGateway(t, { dispatchers: [dispatcher.node] }).url)
+  const [ann, elsewhere] = await Promise.all([issuer.token('ed'), issuer.token('ed', { mod: ['other'] })])
+  for (const asked of [{ method: 'GET', path: 'held' }, { method: 'PUT', path: heldPath, body: { decision: 'approve' } }] as const) {
+    t.match(await off(asked), { status: 403, body: { error: { code: 'FORBIDDEN', message: /identity is off/ } } })
+    t.match(await ask({ ...asked, token: '' }), { status: 401 })
+    for (const token of [ann, elsewhere]) t.match(await ask({ ...asked, token }), { status: 403, body: { error: { code: 'FORBIDDEN', message: 'the token has no mod for this video' } } })
+  }
+  const put = (body: unknown, path = heldPath) => ask({ method: 'PUT', path, body })
+  for (const [answer, message] of [
+    [put({ decision: 'approve' }, 'held/1'), /^heldId must be/],
+    [put({}), /^decision must be approve or refuse/],
+    [put({ decision: 'perhaps' }), /^decision must/],
+    [put({ decision: 'approve', reason: 'fine' }), /^reason must not be given with approve/],
+    [put({ decision: 'refuse', reason: '' }), /^reason must be 1 to 200 characters in one line/],
+    [put({ decision: 'refuse', reason: 'a\nb' }), /^reason must be 1 to 200/],
+    [put({ decision: 'refuse', reason: 'x'.repeat(201) }), /^reason must be 1 to 200/],
+    [put({ decision: 'refuse', reason: 7 }), /^reason must be 1 to 200/],
+    [put({ decision: 'refuse', why: 'x' }), /^the body must have decision and reason, and nothing else/],
+    [put([]), /^the body must be a JSON object/],
+  ] as const) t.match(await answer, { status: 400, body: { error: { code: 'BAD_ACT', message } } })
+  t.same(dispatcher.decisions, [])
+})
+
+t.test('a decision is made at the next dispatcher where the owner is away, and nobody knows of one that is not answered', async t => {
+  const dispatchers = [fakeDispatcher(t, 'd1'), fakeDispatcher(t, 'd2')]
+  const ask = asking(runGateway(t, { dispatchers: dispatchers.map(({ node }) => node), identity: identity() }).url)
+  dispatchers[0]!.answerDecision = dispatchers[1]!.answerDecision = () => (dispatchers.flatMap(({ decisions }) => decisions).length === 1 ? { error: { code: 'STORE_UNAVAILABLE', message: 'no disk' } } : { id: 7 })
+  t.match(await ask({ method: 'PUT', path: heldPath, body: { decision: 'approve' } }), { status: 200, body: { id: '7' } })
+  for (const dispatcher of dispatchers) dispatcher.close()
+  t.match(await ask({ method: 'GET', path: 'held' }), { status: 503, body: { error: { code: 'UNAVAILABLE' } } })
+  t.match(await ask({ method: 'PUT', path: heldPath, body: { decision: 'approve' } }), { status: 503, body: { error: { code: 'UNAVAILABLE' } } })
+})

@@ -66,6 +66,15 @@ t.test('a post is answered by its ref, under the rules of one over HTTP', async 
   t.match(await register.metrics(), /live_gateway_posts_total\{status="201"\} 2\n/)
 })
 
+t.test('a post that is held is answered as such, by its ref', async t => {
+  const { dispatcher, opened } = setUp(t)
+  dispatcher.answer = () => ({ held: true })
+  const { ws, said } = await opened()
+  ws.send('{"ref":1,"post":{"content":"x","key":"k1"}}')
+  await until(() => said.length === 1)
+  t.same(said[0], { ref: 1, held: { held: true, idempotencyKey: 'k1' } })
+})
+
 t.test('what a client should not send is refused, and only what must is the end', async t => {
   const { opened, gateway } = setUp(t)
   const { ws, said, closes } = await opened()
@@ -206,6 +215,18 @@ t.test('where watching needs no token, posting does', async t => {
   t.match(said, [{ ref: 1, posted: { authorName: 'Ann Example' } }])
 })
 
+t.test('posts by WebSocket count against the limit of their author', async t => {
+  const issuer = new Issuer({ ed: 'EdDSA' })
+  const { opened } = setUp(t, { identity: identityOf(issuer), limits: { postsPerAuthor: 0.001 } })
+  const token = await issuer.token('ed')
+  const sockets = [await opened({}, ['live-comments', `bearer.${token}`]), await opened({}, ['live-comments', `bearer.${token}`])]
+  for (const [i, { ws, said }] of sockets.entries()) {
+    ws.send('{"ref":1,"post":{"content":"x"}}')
+    await until(() => said.length === 1)
+    t.match(said, [i === 0 ? { posted: {} } : { error: { code: 'RATE_LIMITED', retryAfter: Number } }])
+  }
+})
+
 t.test('a request with a key but no upgrade is one for history, as proxies that know no WebSockets pass it on', async t => {
   const { url, server } = setUp(t)
   const { port } = new URL(url)
@@ -265,7 +286,7 @@ function setUpAlone() {
   const session = { blocked: false, progressed: () => told.push('progressed'), drained: () => told.push('drained'), left: () => told.push('left') }
   const posts = { answer: () => new Promise<string>(resolve => answers.push(() => resolve('[]'))) }
   const open = new OpenSocket(socket, posts as unknown as SocketPosts, { videoId: 'demo', client: {} as Client, author: () => Promise.resolve(undefined) })
-  open.watch({ open: () => session } as unknown as Sessions, { videoId: 'demo', after: undefined, recent: undefined }, {})
+  open.watch({ open: () => session } as unknown as Sessions, { videoId: 'demo', after: undefined, recent: undefined }, { counted: { ended: () => told.push('place') } })
   return { open, client, session, sent, told, answers }
 }
 
@@ -292,8 +313,11 @@ t.test('what has been taken is progress, and the session goes on once all of it 
   await until(() => told.length > 1)
   t.same(told, ['progressed', 'drained'])
   open.closed()
+  open.over()
+  open.close()
+  t.equal(client.closed, 1, 'a viewer that is cut')
   t.ok(open.isClosed)
-  t.same(told, ['progressed', 'drained', 'left'])
+  t.same(told, ['progressed', 'drained', 'left', 'place'], 'its place among its client\'s streams is free')
 })
 
 t.test('it ends after the last of several answers, whatever is ended meanwhile', async t => {

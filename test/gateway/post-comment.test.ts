@@ -20,7 +20,7 @@ interface Batch extends PostBatch {
 }
 
 const stored = (id: number): PostResult => ({ comment: { id, videoId: 'v', authorId: 'ann', content: 'hello', createdAt: 1 }, created: true })
-const error = (code: 'STORE_UNAVAILABLE' | 'UNAVAILABLE' | 'OUTCOME_UNKNOWN' | 'DUPLICATE_COMMENT' | 'WORD_NOT_ALLOWED' | 'OVERLOADED'): PostResult => ({ error: { code, message: code } })
+const error = (code: 'STORE_UNAVAILABLE' | 'UNAVAILABLE' | 'OUTCOME_UNKNOWN' | 'DUPLICATE_COMMENT' | 'WORD_NOT_ALLOWED' | 'OVERLOADED' | 'REVIEW_REFUSED' | 'REVIEW_UNAVAILABLE'): PostResult => ({ error: { code, message: code } })
 
 /** A poster before dispatchers d1, d2, … that answer what the test says; those in `frozen` answer no ping either. */
 function stage(count = 2, frozen: ReadonlySet<string> = new Set(), reply: (batch: Batch) => void = () => {}) {
@@ -294,6 +294,35 @@ t.test('a refusal that every dispatcher would give is given at once', async t =>
   batches[1]!.answer(error('WORD_NOT_ALLOWED'))
   await clock.advance(0)
   t.match(outcome.error, { code: 'WORD_NOT_ALLOWED', status: 422 })
+})
+
+t.test('a post that is held is answered 202 with its key, and beats the refusal of a twin', async t => {
+  const { clock, batches, post } = stage()
+  const outcome = post('k')
+  await clock.advance(260)
+  batches[1]!.answer(error('REVIEW_REFUSED'))
+  await clock.advance(0)
+  t.same(outcome, {}, 'the review may have answered the other otherwise')
+  batches[0]!.answer({ held: true })
+  await clock.advance(0)
+  t.equal(outcome.reply?.status, 202)
+  t.same(JSON.parse(outcome.reply?.body as string), { held: true, idempotencyKey: 'k' })
+})
+
+t.test('a review that cannot be asked by one dispatcher may be by the next; a refusal is none while another may store', async t => {
+  const { clock, batches, post } = stage()
+  const first = post()
+  await clock.advance(0)
+  batches[0]!.answer(error('REVIEW_UNAVAILABLE'))
+  await clock.advance(0)
+  batches[1]!.answer(stored(3))
+  await clock.advance(0)
+  t.equal(first.reply?.status, 201)
+  const second = post()
+  await clock.advance(260)
+  batches[3]!.answer(error('REVIEW_REFUSED'))
+  await clock.advance(3_000)
+  t.match(second.error, { code: 'OUTCOME_UNKNOWN' })
 })
 
 t.test('every poster is answered within 8 s, however frozen all are, and what waits here is not sent late', async t => {

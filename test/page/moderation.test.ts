@@ -206,6 +206,48 @@ t.test('a moderator deletes, pins and bans by a menu, with the keyboard too', as
   t.same(problems, [])
 })
 
+t.test('a moderator sees what is held, and approves or refuses it; nobody else is told', async t => {
+  const { dispatcher, page, problems, ready, signIn } = await setUp(t, { claims: { mod: ['demo'] } })
+  const held = (digit: string, content: string) => ({ id: digit.repeat(32), videoId: 'demo', authorId: 'ann', content, heldAt: Date.UTC(2026, 0, 1, 12) })
+  dispatcher.held = [held('1', 'first <b>of all</b>'), held('2', 'second')]
+  dispatcher.answerDecision = ({ decision }) => {
+    dispatcher.held = dispatcher.held.slice(1)
+    return decision.kind === 'approve' ? { id: 7 } : { refused: true }
+  }
+  await page.unroute(/\/comments\/demo\/.+/)
+  await ready()
+  t.equal(await page.locator('#held').count(), 0)
+  await signIn()
+  const list = page.locator('#held')
+  await list.getByText('Held for review: 2').click()
+  await list.getByText('first <b>of all</b>').waitFor()
+  await list.getByRole('button', { name: 'Approve' }).first().click()
+  await list.getByText('Held for review: 1').waitFor()
+  t.same(await list.locator('li p').allTextContents(), ['second'])
+  await list.getByRole('button', { name: 'Refuse' }).click()
+  await list.waitFor({ state: 'hidden' })
+  t.match(dispatcher.decisions, [{ path: `demo/${'1'.repeat(32)}`, actorId: 'ann', decision: { kind: 'approve' } }, { path: `demo/${'2'.repeat(32)}`, decision: { kind: 'refuse' } }])
+  t.same(problems, [])
+})
+
+t.test('who writes what is held is told so, until it comes or is put aside', async t => {
+  const { dispatcher, page, problems, say, ready } = await setUp(t)
+  dispatcher.answer = () => ({ held: true })
+  await ready()
+  const waiting = page.locator('#unsent li')
+  for (const content of ['one', 'two']) {
+    await page.fill('#content', content)
+    await page.keyboard.press('Enter')
+    await waiting.filter({ hasText: content }).getByText('Held for review').waitFor()
+  }
+  say('', 10, comment(10, 'anonymous', 'one'))
+  await until(async () => (await contents(page)).includes('one'))
+  t.equal(await waiting.count(), 1)
+  await waiting.getByRole('button', { name: 'Hide' }).click()
+  await waiting.waitFor({ state: 'detached' })
+  t.same(problems, [])
+})
+
 t.test('authors delete their own, and nothing else', async t => {
   const { page, problems, say, ready, signIn, asked } = await setUp(t, { claims: { mod: ['other'] } })
   say('', 1, comment(1))

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { LiveError } from '../../protocol/errors.js'
-import { CLOSE_CODES, closeText, errorMessage, MessageError, messagesOf, parsePostMessage, postedMessage, protocolsOf, type CloseReason } from '../../protocol/message.js'
+import { CLOSE_CODES, closeText, errorMessage, heldMessage, MessageError, messagesOf, parsePostMessage, postedMessage, protocolsOf, type CloseReason } from '../../protocol/message.js'
 import { commentEvent, viewersEvent } from '../../protocol/sse.js'
 
 t.test('events of any name are copied, with their ids where they have one', async t => {
@@ -51,6 +51,7 @@ t.test('what cannot be used is refused, by its ref where that can be read, and q
 t.test('an answer repeats the ref, and an error says how long to wait', async t => {
   t.equal(postedMessage('"', '{"id":"1"}'), '[{"ref":"\\"","posted":{"id":"1"}}]')
   t.equal(postedMessage(undefined, '{}'), '[{"posted":{}}]')
+  t.same([heldMessage(1, '{}'), heldMessage(undefined, '{}')], ['[{"ref":1,"held":{}}]', '[{"held":{}}]'])
   t.same(JSON.parse(errorMessage(0, new LiveError('RATE_LIMITED', 'later', { headers: { 'retry-after': '3' } }))), [{ ref: 0, error: { code: 'RATE_LIMITED', message: 'later', retryAfter: 3 } }])
   t.same(JSON.parse(errorMessage(undefined, new LiveError('OUTCOME_UNKNOWN', 'x', { details: { idempotencyKey: 'k' } }))), [{ error: { code: 'OUTCOME_UNKNOWN', message: 'x', idempotencyKey: 'k' } }])
 })

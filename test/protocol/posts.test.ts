@@ -15,6 +15,7 @@ t.test('results are read as they were printed', async () => {
   const comment = fc.record({ id: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), videoId: text, authorId: text, authorName: fc.option(text, { nil: undefined }), content: text, createdAt: fc.nat() })
   const result: fc.Arbitrary<PostResult> = fc.oneof(
     fc.record({ comment, created: fc.boolean() }),
+    fc.constant({ held: true as const }),
     fc.record({ error: fc.record({ code: fc.constantFrom('KEY_REUSED' as const, 'OVERLOADED' as const), message: text, retryAfterSeconds: fc.nat() }, { requiredKeys: ['code', 'message'] }) }),
   )
   fc.assert(fc.property(fc.array(result), results => same(parseResults(Buffer.from(printResults(results))), results)))
@@ -34,15 +35,20 @@ t.test('who does not read OUTCOME_UNKNOWN gets what it reads in its place', asyn
   t.same(asRead(results, `entries, ${READS_OUTCOME_UNKNOWN}`), results)
 })
 
-t.test('who does not read the codes of a video\'s state gets what it reads in their place', async t => {
+t.test('who does not read the codes of a video\'s state and of reviews gets what it reads in their place', async t => {
   const results: PostResult[] = [
     { error: { code: 'BANNED', message: 'a' } },
     { error: { code: 'SLOW_MODE', message: 'b', retryAfterSeconds: 7 } },
     { error: { code: 'SIGN_IN_REQUIRED', message: 'c' } },
     { error: { code: 'OUTCOME_UNKNOWN', message: 'd' } },
+    { error: { code: 'REVIEW_REFUSED', message: 'e' } },
+    { error: { code: 'REVIEW_UNAVAILABLE', message: 'f' } },
+    { error: { code: 'UPGRADE_UNFINISHED', message: 'g' } },
+    { held: true },
   ]
   t.same(asRead(results, READS_OUTCOME_UNKNOWN, true), results)
   const former = asRead(results, READS_OUTCOME_UNKNOWN)
-  t.same(former.map(result => 'error' in result && result.error.code), ['FORBIDDEN', 'RATE_LIMITED', 'UNAUTHORIZED', 'OUTCOME_UNKNOWN'])
+  t.same(former.map(result => 'error' in result && result.error.code), ['FORBIDDEN', 'RATE_LIMITED', 'UNAUTHORIZED', 'OUTCOME_UNKNOWN', 'FORBIDDEN', 'UNAVAILABLE', 'UNAVAILABLE', 'FORBIDDEN'])
+  t.match(former.at(-1), { error: { message: /held for review/ } })
   t.same(parseResults(Buffer.from(printResults(results))), results)
 })

@@ -15,6 +15,7 @@ import { toEventJson, toPublic } from '../../protocol/comment.js'
 import { readEntry, toActJson, toTombstoneJson } from '../../protocol/entry.js'
 import { LiveError } from '../../protocol/errors.js'
 import { frame, FrameReader } from '../../protocol/frame.js'
+import { parseDecision, parseDecisionResult, parseHeld, printDecision, printDecisionResult, printHeld } from '../../protocol/held.js'
 import { GZIP_HEADER } from '../../protocol/gzip.js'
 import { nextId } from '../../protocol/id.js'
 import { LINK_PATH, parseToEdge, parseToGateway, printToEdge, printToGateway } from '../../protocol/link.js'
@@ -87,6 +88,15 @@ t.test('acts and their results are read and printed as they stand there', async 
     const result = example(name)
     t.equal(`${printActResult(parseActResult(bytesOf(result)))}\n`, result)
   }
+})
+
+t.test('held comments, and decisions about them, are read and printed as they stand there', async t => {
+  const held = example('held-comments')
+  t.equal(`${printHeld(parseHeld(bytesOf(held)))}\n`, held)
+  const decision = example('decision')
+  t.equal(`${printDecision(parseDecision(bytesOf(decision)))}\n`, decision)
+  const results = example('decided').trim().split('\n')
+  t.same(results.map(result => printDecisionResult(parseDecisionResult(bytesOf(result)))), results)
 })
 
 t.test('who wrote a comment, and what is left of an author, is told as it stands there', async t => {

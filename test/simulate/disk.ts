@@ -1,5 +1,6 @@
-import { StoreUnavailableError, type AtOnce, type Found, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from '../../dispatcher/store/store.js'
+import { StoreUnavailableError, type AtOnce, type Found, type Held, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from '../../dispatcher/store/store.js'
 import type { Comment, VideoId } from '../../protocol/comment.js'
+import type { HeldComment, HeldId } from '../../protocol/held.js'
 import type { CommentId, Cursor } from '../../protocol/id.js'
 import { MemoryStore } from '../dispatcher/memory-store.js'
 import type { Process } from './process.js'
@@ -135,6 +136,22 @@ class DiskStore implements Store {
 
   commentsBy(authorId: string, after: string | undefined): Promise<Found> {
     return this.#read(() => this.#disk.model.commentsBy(authorId, after))
+  }
+
+  heldIn(videoId: VideoId, limit: number): Promise<HeldComment[]> {
+    return this.#read(() => this.#disk.model.heldIn(videoId, limit))
+  }
+
+  held(videoId: VideoId, id: HeldId): Promise<Held | undefined> {
+    return this.#read(() => this.#disk.model.held(videoId, id))
+  }
+
+  refuseHeld(videoId: VideoId, id: HeldId, reason: string | undefined): Promise<Held | undefined> {
+    return this.#read(() => this.#disk.model.refuseHeld(videoId, id, reason))
+  }
+
+  eraseHeld(authorId: string): Promise<number> {
+    return this.#read(() => this.#disk.model.eraseHeld(authorId))
   }
 
   async close(): Promise<void> {}

@@ -42,7 +42,7 @@ export async function post({ world, network, checker, process, random, gateways,
       if (stray !== undefined && i === 0) {
         const results = parseResults(await network.call(process, stray, { path: '/internal/posts', body: printPosts({ passedOn: true, posts: [draft] }), timeoutMs: 2_000 }))
         const [result] = results
-        if (!result || 'error' in result) continue
+        if (!result || !('comment' in result)) continue
         checker.acknowledged(entry, result.comment.id)
         if (repeats-- === 0) return entry.id
         continue

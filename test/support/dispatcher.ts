@@ -62,6 +62,6 @@ export async function postTo(client: InternalClient, url: string, posts: readonl
 /** The same for one post that has to be stored. @throws Error when it is not */
 export async function storeAt(client: InternalClient, url: string, draft: Draft): Promise<Comment> {
   const [result] = await postTo(client, url, [draft])
-  if (!result || 'error' in result) throw new Error(`not stored: ${JSON.stringify(result)}`)
+  if (!result || !('comment' in result)) throw new Error(`not stored: ${JSON.stringify(result)}`)
   return result.comment
 }

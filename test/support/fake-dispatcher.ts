@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import { parseActRequest, printActResult, type ActRequest, type ActResult } from '../../protocol/acts.js'
 import type { Draft } from '../../protocol/comment.js'
 import { DEFAULT_STATE, printState, type ActOrder, type VideoState } from '../../protocol/entry.js'
+import { parseDecision, printDecisionResult, printHeld, type DecisionRequest, type DecisionResult, type HeldComment } from '../../protocol/held.js'
 import type { DispatcherNode } from '../../protocol/nodes.js'
 import { parsePosts, printResults, type PostResult, type TimedDraft } from '../../protocol/posts.js'
 import type { Exchange } from '../../runtime/http/exchange.js'
@@ -19,6 +20,11 @@ export class FakeDispatcher {
   readonly acts: ActRequest[] = []
   /** The answer to an act; by default that it is done. Undefined: it is never answered. */
   answerAct: (order: ActOrder) => ActResult | undefined = () => ({ entryId: ++this.#last, created: true })
+  /** What waits for a moderator, in every video. */
+  held: readonly HeldComment[] = []
+  readonly decisions: (DecisionRequest & { readonly path: string })[] = []
+  /** The answer to a decision; by default that a comment was made, or none. Undefined: it is never answered. */
+  answerDecision: (request: DecisionRequest) => DecisionResult | undefined = ({ decision }) => (decision.kind === 'approve' ? { id: ++this.#last } : { refused: true })
   /** The answer to a step of an erasure. */
   erase: (after: string | undefined) => { readonly erased: number; readonly after: string | null } = () => ({ erased: 0, after: null })
   /** Of every video. */
@@ -45,6 +51,14 @@ export class FakeDispatcher {
     this.#server.route('POST', '/internal/erase-author', async exchange => {
       const { after } = JSON.parse((await exchange.body(1 << 20)).toString()) as { after?: string }
       return json(this.erase(after))
+    })
+    this.#server.route('GET', '/internal/held/:videoId', () => ({ status: 200, body: printHeld(this.held) }))
+    this.#server.route('POST', '/internal/held/:videoId/:id', async exchange => {
+      const path = `${exchange.parameter(0)}/${exchange.parameter(1)}`
+      const request = parseDecision(await exchange.body(1 << 20))
+      this.decisions.push({ ...request, path })
+      const result = this.answerDecision(request)
+      return result ? { status: 200, body: printDecisionResult(result) } : new Promise<Reply>(() => {})
     })
     this.#server.route('GET', '/internal/state/:videoId', () => ({ status: 200, body: printState(this.state) }))
     this.#server.route('GET', '/internal/history/:videoId', exchange => {

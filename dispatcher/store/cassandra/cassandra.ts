@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Comment, VideoId } from '../../../protocol/comment.js'
+import type { HeldComment, HeldId } from '../../../protocol/held.js'
 import type { CommentId, Cursor } from '../../../protocol/id.js'
 import { newName } from '../name.js'
 import { tokenOf, type StoreFile } from '../store-file.js'
-import { StoreUnavailableError, type Found, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from '../store.js'
+import { StoreUnavailableError, type Found, type Held, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from '../store.js'
 import { MAX_BUCKET_BYTES } from './bucket.js'
 import { CallError } from './call-error.js'
 import type { Cql, Row, Statement } from './cql.js'
 import { IDS_EXHAUSTED } from './group.js'
+import { HeldTable } from './held-table.js'
 import { LIMITS, type Limits } from './limits.js'
 import { Reader } from './reader.js'
 import { SCHEMA_VERSION } from './schema.js'
@@ -56,6 +58,7 @@ export class CassandraStore implements Store {
   readonly #options: CassandraOptions
   readonly #limits: Limits
   readonly #statements: Statements
+  readonly #held: HeldTable
   #reader: Reader
   /** Least recently used first. */
   readonly #writers = new Map<VideoId, VideoWriter>()
@@ -68,6 +71,7 @@ export class CassandraStore implements Store {
     this.#options = options
     this.#limits = options.limits ?? LIMITS
     this.#statements = new Statements(options.keyspace)
+    this.#held = new HeldTable({ cql: options.cql, statements: this.#statements, limits: this.#limits })
     this.#reader = this.#newReader()
     this.#accepted = options.mustBeAccepted ? { refused: 'not accepted yet' } : 'any'
   }
@@ -146,7 +150,7 @@ export class CassandraStore implements Store {
     const outcomes = new Array<Outcome>(drafts.length)
     await Promise.all(
       Array.from(parts, async ([videoId, indexes]) => {
-        const part = await this.#writer(videoId).append(indexes.map(i => drafts[i]!), nowMs)
+        const part = await this.#appendIn(videoId, indexes.map(i => drafts[i]!), nowMs)
         part.forEach((outcome, i) => (outcomes[indexes[i]!] = outcome))
       }),
     )
@@ -185,9 +189,37 @@ export class CassandraStore implements Store {
     return this.#reading(() => this.#reader.commentsBy(authorId, after))
   }
 
+  heldIn(videoId: VideoId, limit: number): Promise<HeldComment[]> {
+    return this.#reading(() => this.#held.waiting(videoId, limit), videoId)
+  }
+
+  held(videoId: VideoId, id: HeldId): Promise<Held | undefined> {
+    return this.#reading(() => this.#held.find(videoId, id), videoId)
+  }
+
+  refuseHeld(videoId: VideoId, id: HeldId, reason: string | undefined): Promise<Held | undefined> {
+    return this.#reading(() => this.#held.refuse(videoId, id, reason), videoId)
+  }
+
+  eraseHeld(authorId: string): Promise<number> {
+    return this.#reading(() => this.#held.erase(authorId))
+  }
+
   async close(): Promise<void> {
     for (const writer of this.#writers.values()) writer.close()
     await this.#options.cql.close()
+  }
+
+  /** Drafts that were reviewed are looked for among the held ones first. */
+  async #appendIn(videoId: VideoId, drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
+    const writer = this.#writer(videoId)
+    if (drafts.every(({ review }) => review === undefined)) return writer.append(drafts, nowMs)
+    const outcomes = await Promise.all(drafts.map(draft => this.#held.before(draft, nowMs, () => writer.madeOf(draft))))
+    const rest = [...drafts.keys()].filter(i => !outcomes[i])
+    const made = rest.length === 0 ? [] : await writer.append(rest.map(i => drafts[i]!), nowMs)
+    rest.forEach((i, n) => (outcomes[i] = made[n]!))
+    await Promise.all(drafts.map((draft, i) => this.#held.after(draft, outcomes[i]!)))
+    return outcomes as Outcome[]
   }
 
   /** One of a video alone says nothing of the others. */

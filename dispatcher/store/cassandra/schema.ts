@@ -17,10 +17,17 @@ const COMMENTS = `(
 /** The buckets of a video but its first, each written down before it takes a comment. */
 const BUCKETS = '(video_id text, bucket bigint, PRIMARY KEY (video_id, bucket)) WITH CLUSTERING ORDER BY (bucket DESC)'
 
+/** A partition a video: comments that wait for a moderator, and those that were decided within the last 25 hours, without content.
+ * `decided` is null while one waits, then JSON: `approving` before the comment is made, `approved` with its id, or `refused`. */
+const HELD = `(
+  video_id text, id text, author_id text, author_name text, content text, key text, said text, held_at bigint, decided text,
+  PRIMARY KEY (video_id, id)
+)`
+
 /** One row: which store this is. `probe` is written to see whether anything can be. */
 const STORE = '(one int PRIMARY KEY, id text, generation text, version int, data_centre text, accepted text, probe uuid)'
 
-export const TABLES = { comments: COMMENTS, buckets: BUCKETS, store: STORE } as const
+export const TABLES = { comments: COMMENTS, buckets: BUCKETS, held: HELD, store: STORE } as const
 
 /** Columns that a later version has added, each with its table. Former versions name their columns, and leave these empty: they read
  * an act and a deleted comment as a comment without author and content. `entry` is JSON: an act, or `deletedBy` with the id of

@@ -1,7 +1,8 @@
 import type { Comment, Draft } from '../../../protocol/comment.js'
 import { actFields, readAct, type Act } from '../../../protocol/entry.js'
+import type { HeldId } from '../../../protocol/held.js'
 import type { CommentId, Cursor } from '../../../protocol/id.js'
-import type { Stored } from '../store.js'
+import type { Held, Stored } from '../store.js'
 import type { Bucket } from './bucket.js'
 import type { Row, Statement } from './cql.js'
 import { KEY_TTL_S } from './schema.js'
@@ -15,7 +16,10 @@ export interface Change {
 }
 
 const COMMENT_COLUMNS = 'id, prev, author_id, author_name, content, created_at, entry'
+const HELD_COLUMNS = 'id, author_id, author_name, content, key, said, held_at, decided'
 const BUCKET_COLUMNS = 'head, first, bytes, next, fence, acts'
+/** What `decided` says between a moderator's word and the comment. */
+export const APPROVING = '{"approving":true}'
 /** An id of a row that is a key. */
 const KEYS = 0
 
@@ -23,11 +27,13 @@ const KEYS = 0
 export class Statements {
   readonly #comments: string
   readonly #buckets: string
+  readonly #held: string
   readonly #store: string
 
   constructor(keyspace: string) {
     this.#comments = `${keyspace}.comments`
     this.#buckets = `${keyspace}.buckets`
+    this.#held = `${keyspace}.held`
     this.#store = `${keyspace}.store`
   }
 
@@ -113,6 +119,45 @@ export class Statements {
   /** The first partition beyond a place in the order of the tokens: columns `video_id`, `bucket`, and `place` as text. */
   nextPartition(place: string): Statement {
     return { cql: `SELECT DISTINCT video_id, bucket, CAST(token(video_id, bucket) AS text) AS place FROM ${this.#comments} WHERE token(video_id, bucket) > ? LIMIT 1`, params: [place] }
+  }
+
+  /** Up to `limit`, in no order of time. */
+  allHeld(videoId: string, limit: number): Statement {
+    return { cql: `SELECT ${HELD_COLUMNS} FROM ${this.#held} WHERE video_id = ? LIMIT ?`, params: [videoId, limit] }
+  }
+
+  held(videoId: string, id: HeldId): Statement {
+    return { cql: `SELECT ${HELD_COLUMNS} FROM ${this.#held} WHERE video_id = ? AND id = ?`, params: [videoId, id] }
+  }
+
+  /** Unless something is held under that id. An UPDATE makes no row by itself: it is gone once all its columns have expired. */
+  hold({ videoId, id, authorId, authorName, content, key, said, heldAt }: Held): Statement {
+    return {
+      cql: `UPDATE ${this.#held} SET author_id = ?, author_name = ?, content = ?, key = ?, said = ?, held_at = ? WHERE video_id = ? AND id = ? IF held_at = null`,
+      params: [authorId, authorName ?? null, content, key, said, heldAt, videoId, id],
+    }
+  }
+
+  /** From now on nobody refuses it. */
+  beginApproval(videoId: string, id: HeldId): Statement {
+    return { cql: `UPDATE ${this.#held} SET decided = '${APPROVING}' WHERE video_id = ? AND id = ? IF decided = null AND held_at != null`, params: [videoId, id] }
+  }
+
+  /** Takes the content, and lets the rest expire. @param from what `decided` must be; null: nothing */
+  decide({ videoId, id, authorId, key, said, heldAt }: Held, decided: string, from: string | null): Statement {
+    return {
+      cql: `UPDATE ${this.#held} USING TTL ${KEY_TTL_S} SET author_id = ?, author_name = null, content = '', key = ?, said = ?, held_at = ?, decided = ? WHERE video_id = ? AND id = ? IF decided = ?`,
+      params: [authorId, key, said, heldAt, decided, videoId, id, from],
+    }
+  }
+
+  /** In all videos: columns `video_id`, `id`, `decided`. The table is small: what waits, and a day of decisions. */
+  heldBy(authorId: string): Statement {
+    return { cql: `SELECT video_id, id, decided FROM ${this.#held} WHERE author_id = ? ALLOW FILTERING`, params: [authorId] }
+  }
+
+  deleteHeld(videoId: string, id: HeldId): Statement {
+    return { cql: `DELETE FROM ${this.#held} WHERE video_id = ? AND id = ? IF EXISTS`, params: [videoId, id] }
   }
 
   store(): Statement {

@@ -64,13 +64,18 @@ export class VideoWriter {
 
   /** The comment that the draft's key has made of this content. @throws CallError */
   async madeBy(draft: Timed): Promise<Comment | undefined> {
+    const outcome = await this.madeOf(draft)
+    return outcome?.kind === 'repeated' ? outcome.comment : undefined
+  }
+
+  /** What becomes of the draft because its key was used before. @throws CallError */
+  async madeOf(draft: Timed): Promise<Outcome | undefined> {
     const timeoutMs = this.#deps.limits.statementMs
     const { last, kept } = await readChain(this.#deps, this.#videoId, timeoutMs)
     const place = placeOf(draft)
     const found = await Promise.all([last.after, ...kept.map(({ bucket }) => bucket)].map(bucket => this.#keysIn(bucket, [place], timeoutMs)))
     const made = found.find(keys => keys.has(place))?.get(place)
-    const outcome = made && outcomeOf(draft, made)
-    return outcome?.kind === 'repeated' ? outcome.comment : undefined
+    return made && outcomeOf(draft, made)
   }
 
   /** Takes the content of a deleted comment of a sealed bucket out of it; that of the last bucket went with the act. What fails is

@@ -4,6 +4,7 @@ import { parseCassandraUrl } from '../../../dispatcher/store/cassandra/address.j
 import { CallError } from '../../../dispatcher/store/cassandra/call-error.js'
 import type { CassandraStore } from '../../../dispatcher/store/cassandra/cassandra.js'
 import { Cluster } from '../../../dispatcher/store/cassandra/cluster.js'
+import { heldIdOf } from '../../../dispatcher/store/held-draft.js'
 import { type StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
 import type { Act } from '../../../protocol/entry.js'
@@ -13,7 +14,7 @@ import { TcpProxy } from '../../support/tcp-proxy.js'
 import { until } from '../../support/until.js'
 import { storeContract } from '../store-contract.js'
 import { tryDispatchers } from './cassandra-dispatchers.js'
-import { FaultyCql, newKeyspace, openStore, PATIENT, SMALL_BYTES, type OpenOptions } from './cassandra-stage.js'
+import { FaultyCql, newKeyspace, openStore, PATIENT, SMALL_BYTES, type Fault, type OpenOptions } from './cassandra-stage.js'
 
 t.setTimeout(235_000)
 
@@ -206,6 +207,42 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 230_000 }, a
     t.match(await store.append([post], Date.now()), [{ kind: 'created' }], 'the retry, at another dispatcher')
     for (const attempt of attempts) t.ok(await attempt(), 'an attempt that arrives late is refused')
     t.equal((await chainOf(t, store, 'v')).length, 1)
+  })
+
+  t.test('whatever step of an approval is lost, the next one goes on, and one comment comes of it', async t => {
+    // An approval's writes: that it began, the comment, that it is done.
+    for (const faults of [['lost request'], ['lost answer'], [undefined, ...Array<Fault>(100).fill('lost answer')], [undefined, ...Array<Fault>(100).fill('lost request')], [undefined, undefined, 'lost request'], [undefined, undefined, 'lost answer']] as const) {
+      const { keyspace } = await fresh(t)
+      const cql = faulty(keyspace)
+      const store = await connected(openStore(t, cassandra, keyspace, { cql }))
+      const post = draft('v', 'perhaps')
+      const id = heldIdOf(post)
+      t.same(await store.append([{ ...post, review: 'hold' }], Date.now()), [{ kind: 'held' }])
+      cql.faults.push(...faults)
+      const [first] = await store.append([{ ...post, review: 'approve' }], Date.now())
+      cql.faults.splice(0)
+      t.not(first?.kind, 'missing')
+      const [again] = await store.append([{ ...post, review: 'approve' }], Date.now())
+      t.ok(again?.kind === 'created' || again?.kind === 'repeated', `${faults[0]} ${faults[1]}: ${again?.kind}`)
+      const [{ comment }] = (await chainOf(t, store, 'v')) as [Stored]
+      t.same((await store.held('v', id))?.decided, { approved: comment.id })
+      t.equal((await store.held('v', id))?.content, '')
+      t.equal((await chainOf(t, store, 'v')).length, 1)
+      t.same(await store.append([{ ...post, review: 'publish' }], Date.now()), [{ kind: 'repeated', comment }])
+    }
+  })
+
+  t.test('what is held without an answer is unknown, and the key finds out', async t => {
+    for (const fault of ['lost answer', 'lost request'] as const) {
+      const { keyspace } = await fresh(t)
+      const cql = faulty(keyspace)
+      const store = await connected(openStore(t, cassandra, keyspace, { cql }))
+      const post = draft('v')
+      cql.faults.push(fault)
+      t.match(await store.append([{ ...post, review: 'hold' }], Date.now()), [{ kind: 'unknown' }])
+      t.same(await store.append([{ ...post, review: 'hold' }], Date.now()), [{ kind: 'held' }])
+      t.equal((await store.heldIn('v', 9)).length, 1)
+    }
   })
 
   t.test('a draft whose time runs out during the attempts makes no comment', async t => {
