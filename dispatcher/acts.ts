@@ -38,6 +38,8 @@ export interface ActsDeps extends PassOnDeps {
   readonly isUpgraded: () => boolean
   /** Stores here. Never rejects. */
   readonly accept: (posts: readonly TimedPost[]) => Promise<PostResult[]>
+  /** An act was done before. Whoever did it may not have come so far as to tell anyone. */
+  readonly repeated: (act: Place) => void
   readonly audit: (record: AuditRecord) => void
 }
 
@@ -127,6 +129,7 @@ export class Acts {
     if ('held' in result) throw new Error('an act is not held')
     if ('error' in result) return { error: { code: result.error.code, message: result.error.message } }
     if (result.created) this.#note(order, result.comment.id)
+    else this.#deps.repeated({ videoId, id: result.comment.id })
     if (act.type === 'deleted') {
       try {
         await store.erase(videoId, act.target)

@@ -150,7 +150,7 @@ export class Dispatcher {
       ...peersIn(view, id => view.dispatcher(id)),
     })
     this.#route = new Route({ owners, failover: this.#failover, self: here, clock, send, metrics, accept: posts => accept.accept(posts) })
-    this.#acts = new Acts({ owners, failover: this.#failover, self: here, store, clock, send, metrics, isUpgraded: () => this.#isUpgraded(), accept: posts => accept.accept(posts), audit: deps.audit ?? (() => {}) })
+    this.#acts = new Acts({ owners, failover: this.#failover, self: here, store, clock, send, metrics, isUpgraded: () => this.#isUpgraded(), accept: posts => accept.accept(posts), repeated: act => this.#repeated(act), audit: deps.audit ?? (() => {}) })
     this.#held = new HeldComments({ store, clock, metrics, accept: posts => accept.accept(posts), audit: deps.audit ?? (() => {}) })
     this.#memory = this.#newMemory()
     metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
@@ -355,8 +355,18 @@ export class Dispatcher {
     }
     if (!stored.act) return this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))
     this.#eraseFromPipes(comment)
+    this.#forward.act(comment, this.#otherDispatchers())
+  }
+
+  /** An act that was stored before is news to a memory that does not reach it, ours and others'. (The edges have been told.) */
+  #repeated(act: Place): void {
+    this.#current().recentVideos.hint(act, this.#deps.clock.now())
+    this.#forward.hintDispatchers(act, this.#otherDispatchers())
+  }
+
+  #otherDispatchers(): MemberNode[] {
     const { view, self } = this.#deps
-    this.#forward.act(comment, [...view.allDispatchers()].filter(({ id }) => id !== self))
+    return [...view.allDispatchers()].filter(({ id }) => id !== self)
   }
 
   #eraseFromPipes({ videoId, json }: WireComment): void {

@@ -92,6 +92,11 @@ export class Forward {
     for (const target of this.#edgesOf(hint.videoId).values()) this.#edgePipe(target).hint(hint)
   }
 
+  /** To these dispatchers: it has at least this id. */
+  hintDispatchers(hint: Hint, dispatchers: Iterable<MemberNode>): void {
+    for (const dispatcher of dispatchers) this.#dispatcherPipe(dispatcher).hint(hint)
+  }
+
   /** To one dispatcher, that has become the video's owner. */
   handOver(comment: WireComment, owner: MemberNode): void {
     this.#dispatcherPipe(owner).comment(lineOf(comment, this.#deps.clock.now()))

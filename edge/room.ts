@@ -145,9 +145,14 @@ export class Room {
     const { chain } = this
     this.others = answer.others
     const opens = !chain.open
-    const appended = chain.answer(asked, answer)
     // One that knows less than we do does not know the newest acts either.
-    if (answer.state && answer.head >= chain.last) this.entries.told(answer.state)
+    const tell = (): void => {
+      if (answer.state && answer.head >= chain.last) this.entries.told(answer.state)
+    }
+    // First, for acts above it that wait aside; and then, since acts below it have come again.
+    tell()
+    const appended = chain.answer(asked, answer)
+    tell()
     if (!chain.open) return this.#deps.needsSync(this)
     if (opens) this.#opened()
     else this.#deps.metrics.repaired.inc(appended)

@@ -191,11 +191,12 @@ export function isOfThisDispatcher({ error }: { readonly error: Pick<PostError, 
   return OF_THIS_DISPATCHER.has(error.code)
 }
 
-const OF_THIS_TRY: ReadonlySet<string> = new Set(['DUPLICATE_COMMENT', 'SLOW_MODE', 'OVERLOADED', 'REVIEW_REFUSED', 'UPGRADE_UNFINISHED'])
+/** What rests on what is stored, acts included, as far as that one dispatcher knows it; on what a review said; or on what it has to do. */
+const OF_ONE: ReadonlySet<string> = new Set(['DUPLICATE_COMMENT', 'SLOW_MODE', 'BANNED', 'COMMENTS_CLOSED', 'SIGN_IN_REQUIRED', 'OVERLOADED', 'REVIEW_REFUSED', 'UPGRADE_UNFINISHED'])
 
 /** What each dispatcher would say, whatever another one has stored. */
 function isSaidByAll({ error }: Refusal): boolean {
-  return !OF_THIS_TRY.has(error.code)
+  return !OF_ONE.has(error.code)
 }
 
 function toError({ error: { code, message, retryAfterSeconds } }: Refusal, key: string): LiveError {

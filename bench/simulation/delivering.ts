@@ -8,6 +8,7 @@ import type { EdgeNode, MemberNode } from '../../protocol/nodes.js'
 import { WIRE_VERSION } from '../../protocol/wire.js'
 import { View } from '../../registry/view.js'
 import { Histogram, quantiles, type Quantiles } from '../measure/histogram.js'
+import type { Besides } from './load.js'
 import { Cores, Process } from './process.js'
 import { SimulatedEdge, type Receiver } from './simulated-edge.js'
 import { Parcel, SimulatedGateway, VIDEO } from './simulated-gateway.js'
@@ -17,7 +18,7 @@ import { Timeline } from './timeline.js'
 const HOP_MS = 0.5
 const DISK_MS = 2
 const COMMENT = new RegExp(`^C ${VIDEO} [0-9]+ ([0-9]+) `, 'gm')
-/** A video of the same dispatcher whose comments go to every edge, which nobody watches. */
+/** The other videos of the same dispatcher, as one that no simulated viewer watches. */
 const OTHER_VIDEO = 'other'
 const MAX_PIPE_BYTES = 64 * 1024 * 1024
 /** After the last comment, at most. */
@@ -46,8 +47,8 @@ export interface Course {
   readonly shares?: { readonly gateway: (number: number) => number; readonly edge: (number: number) => number; readonly dispatcher: number } | undefined
   /** Posts come by the gateways, in turn. */
   readonly postsAtGateways?: boolean | undefined
-  /** Comments of another video that take the same way, a second. */
-  readonly besides?: number | undefined
+  /** Comments of other videos that the dispatcher sends to some of these edges besides. */
+  readonly besides?: Besides | undefined
   /** Processor time of joins that gateways begin with, ms. */
   readonly joinsMs?: ((gateway: number) => number) | undefined
   /** All processes are on one machine of so many cores, as the viewers' programs are: one for each gateway, which reads what comes. */
@@ -111,11 +112,13 @@ class Delivery {
     this.#dispatcher = this.#process(shares?.dispatcher)
     const view = new View()
     for (const number of new Set([...targets, ...crowd.keys()])) this.#edges.set(number, new SimulatedEdge(this.#process(shares?.edge(number))))
-    for (const number of targets) {
+    const { perSecond = 0, edges: others = 0 } = course.besides ?? {}
+    targets.forEach((number, i) => {
       const node = nodeOf(number)
+      const isOther = Math.floor((i * others) / targets.length) < Math.floor(((i + 1) * others) / targets.length)
       view.apply({ kind: 'edge', id: node.id, node }, 0)
-      view.apply({ kind: 'holdings', id: node.id, holdings: { instance: node.instance, videos: new Map([[VIDEO, 1], ...(course.besides ? [[OTHER_VIDEO, 1] as const] : [])]) } }, 0)
-    }
+      view.apply({ kind: 'holdings', id: node.id, holdings: { instance: node.instance, videos: new Map([[VIDEO, 1], ...(perSecond > 0 && isOther ? [[OTHER_VIDEO, 1] as const] : [])]) } }, 0)
+    })
     this.#forward = new Forward({
       view,
       synced: new Synced(this.#dispatcher),
@@ -131,11 +134,11 @@ class Delivery {
   }
 
   async run(): Promise<Delivered> {
-    const { posts, besides = 0, joinsMs } = this.#course
+    const { posts, besides, joinsMs } = this.#course
     const timeline = this.#timeline
     posts.forEach((at, i) => timeline.after(at, () => this.#post({ id: i + 1, at })))
     const end = posts.at(-1)!
-    if (besides > 0) timeline.every(1000 / besides, () => (timeline.now() < end ? this.#post({ id: 0, at: timeline.now() }) : false))
+    if (besides) timeline.every(1000 / besides.perSecond, () => (timeline.now() < end ? this.#post({ id: 0, at: timeline.now() }) : false))
     for (const { number, process } of this.#gateways.values()) work(process, joinsMs?.(number) ?? 0)
     const from = posts[this.#course.warmUp]!
     await timeline.run(from)

@@ -10,6 +10,15 @@ export interface Living {
   readonly dispatchers: number
 }
 
+export interface Besides {
+  readonly perSecond: number
+  /** That one of them goes to, on average. */
+  readonly edges: number
+}
+
+/** From so many edges on, the comments of other videos share batches with the growing video's. */
+const SEVERAL_EDGES = 2
+
 /** Where the viewers are at one moment, and what that costs a second. What all videos but the growing one cost is a share of each
  * process's core. */
 export interface Load {
@@ -27,8 +36,9 @@ export interface Load {
   readonly edgeShares: Float64Array
   /** Of each dispatcher. */
   readonly dispatcherShare: number
-  /** Comments of other videos that the growing video's dispatcher stores, a second, where they go to every edge with its own. */
-  readonly besides: number
+  /** Comments of other videos that the growing video's dispatcher sends to several edges, by the same pipes as its own; undefined:
+   * they go to one edge or two, and are in its share. */
+  readonly besides: Besides | undefined
   /** Bytes a second: to viewers, compressed, and between zones. */
   readonly egressBytes: number
   readonly zoneBytes: number
@@ -42,6 +52,7 @@ export function loadOf(way: Way, scenario: Scenario, audience: Audience, living:
   const viewersOf = new Float64Array(scenario.edges)
   const gatewayShares = new Float64Array(gateways)
   const edgeShares = new Float64Array(scenario.edges)
+  const batchShares = new Float64Array(scenario.edges)
   const [edgeStamps, groupStamps] = [new Uint32Array(scenario.edges), new Uint32Array(scenario.edges * gateways)]
   const totals = { viewers: 0, holdings: 0, watched: 0, comments: 0, batches: 0, egress: 0, zone: 0 }
   const idle = M.idleMicroseconds.value
@@ -66,7 +77,7 @@ export function loadOf(way: Way, scenario: Scenario, audience: Audience, living:
         totals.holdings++
         if (video !== CROWD) {
           totals.batches += comments
-          if (!way.toAll) edgeShares[edge]! += (comments * batch) / 1e6
+          batchShares[edge]! += (comments * batch) / 1e6
         }
       }
       if (video === CROWD) {
@@ -90,15 +101,15 @@ export function loadOf(way: Way, scenario: Scenario, audience: Audience, living:
   }
   const posts = totals.comments + rate
   for (const gateway of living.gateways) gatewayShares[gateway]! += ((posts / living.gateways.length) * M.gatewayPostMicroseconds.value) / 1e6
-  const besides = way.toAll ? totals.comments / living.dispatchers : 0
+  const spread = way.toAll ? living.edges.length : totals.batches / totals.comments
+  const besides = spread >= SEVERAL_EDGES ? { perSecond: totals.comments / living.dispatchers, edges: Math.round(spread) } : undefined
   const commits = (totals.comments / living.dispatchers) * (M.commitMicroseconds.value / 1e6)
-  const sends = (way.toAll ? totals.comments * living.edges.length : totals.batches) / living.dispatchers
+  const sends = (totals.comments * spread) / living.dispatchers
   const forwarded = sends * living.dispatchers + rate * (way.toAll ? living.edges.length : crowd.size)
-  if (way.toAll) {
-    // A dispatcher sends no more batches than its core is enough for: busier pipes carry several comments in one.
-    const batches = Math.min(sends, ((1 - Math.min(1, commits)) * 1e6) / M.batchMicroseconds.value) * (living.dispatchers - 1)
-    for (const edge of living.edges) edgeShares[edge]! += ((batches / living.edges.length) * batch) / 1e6
-  }
+  // A dispatcher sends no more batches than its core is enough for: busier pipes carry several comments in one.
+  const possible = ((1 - Math.min(1, commits)) * 1e6) / M.batchMicroseconds.value
+  const sent = Math.min(1, possible / sends) * (besides ? 1 - 1 / living.dispatchers : 1)
+  for (const edge of living.edges) edgeShares[edge]! += sent * (way.toAll ? (totals.comments * batch) / 1e6 : batchShares[edge]!)
   return {
     living,
     viewers: totals.viewers,

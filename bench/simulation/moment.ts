@@ -48,7 +48,7 @@ export async function momentOf(way: Way, scenario: Scenario, load: Load, random:
     posts: postsBy(scenario.rate, (WARM_SECONDS + TIMED_SECONDS) * 1000, random),
     warmUp: Math.ceil(scenario.rate * WARM_SECONDS),
     parcel: scenario.parcel,
-    shares: { gateway: number => load.gatewayShares[number]!, edge: number => load.edgeShares[number]!, dispatcher: load.besides > 0 ? 0 : load.dispatcherShare },
+    shares: { gateway: number => load.gatewayShares[number]!, edge: number => load.edgeShares[number]!, dispatcher: load.besides ? 0 : load.dispatcherShare },
     besides: load.besides,
     joinsMs,
   } satisfies Course)

@@ -5,8 +5,8 @@ import type { Audience } from './audience.js'
 /** A way to bring comments to viewers: ours, or one that others take. Each differs from ours in what it names, and in nothing else. */
 export interface Way {
   readonly name: string
-  /** The edge of each viewer, by the edges that live; without, our placement decides. */
-  readonly edges?: (audience: Audience, live: readonly number[]) => (viewer: number) => number
+  /** The edge of each viewer, by the edges that live, of so many that there were; without, our placement decides. */
+  readonly edges?: (audience: Audience, live: readonly number[], all: number) => (viewer: number) => number
   /** Each comment goes to every edge, as nobody knows which of them hold its video. */
   readonly toAll?: boolean
   /** Between an edge and a gateway every viewer has a connection of its own. */
@@ -22,7 +22,7 @@ export const OTHERS: readonly Way[] = [
     edges: (audience, live) => viewer => live[pointOf(audience.ids[audience.video[viewer]!]!) % live.length]!,
   },
   { name: 'viewers on a hash ring, no registry', toAll: true, edges: onRing },
-  { name: 'viewers on any edge', edges: (_, live) => anyEdge(live) },
+  { name: 'viewers on any edge', edges: (_, live, all) => anyEdge(live, all) },
   { name: 'a connection for each viewer', ownConnections: true },
 ]
 
@@ -32,17 +32,16 @@ const POINTS = 128
 const LOTS = 64
 
 /** The first edge on the ring from the viewer's point on, for whole lots of viewers. */
-function onRing(_: Audience, live: readonly number[]): (viewer: number) => number {
+function onRing(_: Audience, live: readonly number[], all: number): (viewer: number) => number {
   const ring = new HashRing(live.flatMap(edge => Array.from({ length: POINTS }, (_, i) => `${edge}/${i}`)))
-  const lots = 2 ** Math.ceil(Math.log2(LOTS * live.at(-1)!))
+  const lots = 2 ** Math.ceil(Math.log2(LOTS * all))
   const first = Uint16Array.from({ length: lots }, (_, lot) => firstOf(ring.from(`lot-${lot}`)))
   return viewer => first[mix(viewer ^ 0x5bd1e995) & (lots - 1)]!
 }
 
 /** An edge at random; another one, at random too, where that is gone. */
-function anyEdge(live: readonly number[]): (viewer: number) => number {
+function anyEdge(live: readonly number[], all: number): (viewer: number) => number {
   const lives = new Set(live)
-  const all = Math.max(...live) + 1
   return viewer => {
     const edge = mix(viewer) % all
     return lives.has(edge) ? edge : live[mix(viewer ^ 0x9e3779b9) % live.length]!

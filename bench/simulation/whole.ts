@@ -67,7 +67,7 @@ export async function simulateWhole(scenario: Scenario, { progress, decide, othe
     }
     for (const way of ways) {
       progress(`the load of: ${way.name}`, 0)
-      const edgeOf = way === few ? few.beside(ours, audience, living.edges) : (way.edges?.(audience, living.edges) ?? ours)
+      const edgeOf = way === few ? few.beside(ours, audience, living.edges) : (way.edges?.(audience, living.edges, scenario.edges) ?? ours)
       edgesOf.set(way.name, { ...edgesOf.get(way.name), [moment]: way.edges ? edgeOf : undefined })
       loads[moment].set(way.name, loadOf(way, scenario, audience, living, edgeOf))
     }

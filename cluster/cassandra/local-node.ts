@@ -13,8 +13,12 @@ export interface LocalNodeOptions {
   readonly folder: string
   /** For CQL. */
   readonly port: number
-  /** For other nodes, of which there are none; Cassandra listens all the same. */
+  /** For other nodes; Cassandra listens there also where there are none. */
   readonly storagePort: number
+  /** The loopback address where it listens; HOST by default. */
+  readonly host?: string
+  /** Its place among several nodes, which it does not copy anything from: those that begin together. */
+  readonly ring?: { /** The address of the first. */ readonly seed: string; readonly token: string }
   /** MB; 512 by default. */
   readonly heapMb?: number
   /** Only users with passwords may do anything, and each only what it is permitted; the first is `cassandra`, with that password. */
@@ -27,7 +31,7 @@ export interface LocalNodeOptions {
   readonly onSpawn?: (pid: number) => void
 }
 
-/** A Cassandra of one node on this machine. */
+/** A node of Cassandra on this machine, mostly the only one. */
 export interface LocalNode {
   /** Of the JVM, which leads a process group of its own. */
   readonly pid: number
@@ -91,7 +95,7 @@ export async function startLocalNode(options: LocalNodeOptions): Promise<LocalNo
   })
 
   const deadline = performance.now() + (options.startTimeoutMs ?? START_TIMEOUT_MS)
-  while (!(await answers(options.port))) {
+  while (!(await answers(options.host ?? HOST, options.port))) {
     const hasEnded = java.exitCode !== null || java.signalCode !== null
     if (!hasEnded && performance.now() < deadline) {
       await sleep(POLL_MS)
@@ -136,20 +140,21 @@ function flags(jars: string, folder: string, configuration: string, heapMb: numb
   ]
 }
 
-function yaml(folder: string, { port, storagePort, passwords = false, keystore }: LocalNodeOptions): string {
+function yaml(folder: string, { host = HOST, port, storagePort, ring, passwords = false, keystore }: LocalNodeOptions): string {
   const path = (name: string) => JSON.stringify(join(folder, name))
   return [
     'cluster_name: live-comments',
     'num_tokens: 1',
+    ...(ring ? [`initial_token: ${ring.token}`, 'auto_bootstrap: false'] : []),
     'partitioner: org.apache.cassandra.dht.Murmur3Partitioner',
     'commitlog_sync: batch',
     'commitlog_segment_size: 8MiB',
     'seed_provider:',
     '  - class_name: org.apache.cassandra.locator.SimpleSeedProvider',
-    `    parameters: [{ seeds: "${HOST}:${storagePort}" }]`,
-    `listen_address: ${HOST}`,
+    `    parameters: [{ seeds: "${ring?.seed ?? host}:${storagePort}" }]`,
+    `listen_address: ${host}`,
     `storage_port: ${storagePort}`,
-    `rpc_address: ${HOST}`,
+    `rpc_address: ${host}`,
     'start_native_transport: true',
     `native_transport_port: ${port}`,
     'endpoint_snitch: SimpleSnitch',
@@ -172,9 +177,9 @@ const LOGBACK = `<configuration>
 </configuration>
 `
 
-function answers(port: number): Promise<boolean> {
+function answers(host: string, port: number): Promise<boolean> {
   return new Promise(done => {
-    const socket = connect(port, HOST)
+    const socket = connect(port, host)
     const end = (is: boolean) => {
       socket.destroy()
       done(is)

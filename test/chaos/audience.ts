@@ -1,5 +1,6 @@
 import type { ViewerNotes } from './notes.js'
 import type { Random } from '../support/random.js'
+import { eventStream, webSocket } from './line.js'
 import { ChaosViewer, type Address } from './viewer.js'
 
 export interface AudienceOptions {
@@ -8,10 +9,14 @@ export interface AudienceOptions {
   /** Whether some come and go. */
   readonly churning: boolean
   readonly random: Random
+  /** Some watch by a WebSocket, which a gateway of a former version does not know. */
+  readonly sockets: boolean
   readonly address: () => Address
 }
 
 const CHURNING_SHARE = 0.3
+/** One viewer in so many watches by a WebSocket. */
+const SOCKET_EVERY = 4
 const STORM_SHARE = 0.3
 const TICK_MS = 100
 
@@ -101,7 +106,7 @@ export class Audience {
     const name = `viewer-${++this.#number}`
     // The first of them see to it that every video is watched.
     const videoId = videos[this.#number - 1] ?? (random.next() < 0.5 ? random.pick(hot) : random.pick(videos))
-    const viewer = new ChaosViewer({ name, videoId, recent, address })
+    const viewer = new ChaosViewer({ name, videoId, recent, address, open: this.#options.sockets && this.#number % SOCKET_EVERY === 0 ? webSocket : eventStream })
     this.#notes.push(viewer.notes)
     return viewer
   }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { check, type Stored } from './check.js'
-import { Ledger } from './ledger.js'
-import { newNotes, type ViewerNotes } from './notes.js'
+import { Ledger, type ActNote } from './ledger.js'
+import { deletedText, newNotes, pinnedText, TOMBSTONE, type ViewerNotes } from './notes.js'
 
 const VIDEO = 'video'
 
@@ -72,6 +72,63 @@ t.test('what is no violation is taken for none', t => {
   for (const [what, spoil] of cases) t.same(found(spoil), [], what)
   t.end()
 })
+
+/** Comment 3 was deleted by entry 6, which everybody saw. */
+function deleted({ ledger, history, notes }: ReturnType<typeof good>): ActNote {
+  const note = ledger.addAct(VIDEO, 'act-1', { type: 'deleted', target: 3 })
+  ledger.done(note, 6)
+  history[2] = { id: 3, content: '', deleted: true }
+  see(notes, 6, deletedText(3))
+  return note
+}
+
+t.test('acts are owed as comments are, and a deleted comment is shown by nobody', t => {
+  const cases: [what: string, spoil: (run: ReturnType<typeof good>) => void, expected: string[]][] = [
+    ['a comment that was seen before it was deleted', run => void deleted(run), []],
+    ['a tombstone in its place', run => void (deleted(run), (run.notes.contents[2] = TOMBSTONE)), []],
+    ['a pin that shows nothing any more', run => {
+      ledgerPin(run, 3, 7)
+      deleted(run)
+      see(run.notes, 7, pinnedText(undefined))
+    }, []],
+    ['an act whose answer was lost', ({ ledger, notes }) => {
+      ledger.addAct(VIDEO, 'act-3', { type: 'pinned', target: 2 })
+      see(notes, 6, pinnedText(2))
+    }, []],
+    ['an act that nobody meant to do', ({ notes }) => see(notes, 6, pinnedText(2)), ['6: it came and is not in history']],
+    ['an act that did not come', run => {
+      deleted(run)
+      run.notes.ids.pop()
+    }, ['6: it never came; the last that came is 5']],
+    ['an act that is shown as another', run => {
+      deleted(run)
+      run.notes.contents[5] = deletedText(4)
+    }, ['6: it came with another content than it has in history']],
+    ['a pin of another comment', run => {
+      ledgerPin(run, 3, 6)
+      see(run.notes, 6, pinnedText(4))
+    }, ['6: it came with another content than it has in history']],
+    ['a text that is still in history', run => {
+      deleted(run)
+      run.history[2] = { id: 3, content: 'post-3' }
+    }, ['3: act-1 deleted it and history has its text']],
+    ['a tombstone that nobody made', ({ history, notes }) => {
+      history[2] = { id: 3, content: '', deleted: true }
+      notes.contents[2] = TOMBSTONE
+    }, ['3: history has it as deleted and nobody deleted it', '3: it came with another content than it has in history']],
+    ['a text that came by a connection of long after', run => {
+      const { doneAt } = deleted(run)
+      run.notes.connections.push({ at: doneAt! + 20_001, gateway: 'gateway-1', pid: 1, cursor: '', readyAt: undefined, endedAt: undefined, end: undefined })
+      run.notes.times.fill(doneAt! + 20_002)
+    }, ['3: its text came by a connection of long after act-1 deleted it']],
+  ]
+  for (const [what, spoil, expected] of cases) t.same(found(spoil), expected, what)
+  t.end()
+})
+
+function ledgerPin({ ledger }: ReturnType<typeof good>, target: number, id: number): void {
+  ledger.done(ledger.addAct(VIDEO, 'act-2', { type: 'pinned', target }), id)
+}
 
 t.test('a post that was refused for good must not be stored', t => {
   t.same(

@@ -1,11 +1,16 @@
-import type { Ledger, Post } from './ledger.js'
-import type { ViewerNotes } from './notes.js'
+import type { ActNote, Ledger, Post } from './ledger.js'
+import { deletedText, pinnedText, TOMBSTONE, type ViewerNotes } from './notes.js'
 
 /** A comment as history has it. */
 export interface Stored {
   readonly id: number
+  /** Empty in a deleted comment. */
   readonly content: string
+  readonly deleted?: boolean | undefined
 }
+
+/** So long after a deletion was answered an edge may still not know of it: one that was frozen, or cut off. */
+const UNKNOWN_MS = 20_000
 
 /** A promise that was not kept. */
 export interface Violation {
@@ -46,7 +51,7 @@ export function check(ledger: Ledger, histories: ReadonlyMap<string, readonly St
   let gaps = 0
   let inGaps = 0
   for (const notes of viewers) {
-    const seen = checkViewer(notes, videos.get(notes.videoId) ?? { order: [], byId: new Map() }, violations)
+    const seen = checkViewer(notes, videos.get(notes.videoId) ?? { order: [], byId: new Map(), unanswered: new Set() }, violations)
     deliveries += seen.owed
     inGaps += seen.inGaps
     gaps += notes.gaps.length
@@ -54,35 +59,64 @@ export function check(ledger: Ledger, histories: ReadonlyMap<string, readonly St
   return { violations, deliveries, gaps, inGaps, stored }
 }
 
-interface Kept extends Stored {
+/** An entry of a video: a comment, or an act that viewers are told of. */
+interface Kept {
+  readonly id: number
+  /** What a viewer may be sent of it. */
+  readonly contents: readonly string[]
   readonly post: Post | undefined
+  /** Of a deleted comment. */
+  readonly deletion?: ActNote | undefined
+  /** Somebody was told that it is stored. */
+  readonly isAcknowledged: boolean
 }
 
 interface Video {
   readonly order: readonly Kept[]
   readonly byId: ReadonlyMap<number, Kept>
+  /** What viewers may be sent of acts of which nobody knows what became. */
+  readonly unanswered: ReadonlySet<string>
 }
 
 function checkHistory(ledger: Ledger, videoId: string, history: readonly Stored[], violations: Violation[]): Video {
   const byId = new Map<number, Kept>()
   const posts = new Set<Post>()
-  const order: Kept[] = []
+  const answered = new Map<number, Post>()
+  for (const post of ledger.posts()) if (post.videoId === videoId && post.id !== undefined) answered.set(post.id, post)
   let last = 0
-  for (const { id, content } of history) {
+  for (const { id, content, deleted } of history) {
     const bad = (text: string) => violations.push({ videoId, id, viewer: undefined, text })
-    const post = ledger.ofContent(videoId, content)
+    const post = deleted ? answered.get(id) : ledger.ofContent(videoId, content)
+    const deletion = ledger.deletionOf(videoId, id)
     if (id <= last) bad(`history has it after ${last}`)
     last = id
-    if (!post) bad('history has it and nobody posted it')
+    if (!post) bad(deleted ? 'history has it as deleted and nobody was told that it is stored' : 'history has it and nobody posted it')
     else if (posts.has(post)) bad(`history has ${post.key} twice`)
     else if (post.id !== undefined && post.id !== id) bad(`${post.key} was acknowledged as ${post.id} and stored as this`)
     else if (post.id === undefined && refusedForGood(post)) bad(`${post.key} was refused and is stored`)
+    if (deleted && !deletion) bad('history has it as deleted and nobody deleted it')
+    if (!deleted && deletion?.doneAt !== undefined) bad(`${deletion.key} deleted it and history has its text`)
     if (post) posts.add(post)
-    const kept = { id, content, post }
-    order.push(kept)
-    byId.set(id, kept)
+    byId.set(id, { id, contents: [...(post ? [post.content] : [content]), ...(deletion ? [TOMBSTONE] : [])], post, deletion, isAcknowledged: post?.acknowledgedAt !== undefined })
   }
-  return { order, byId }
+  const unanswered = new Set<string>()
+  for (const note of ledger.acts()) {
+    if (note.videoId !== videoId) continue
+    const { id } = note
+    const contents = contentsOf(note, ledger)
+    // History has no acts: what was answered is taken at its word.
+    if (id === undefined) for (const content of contents) unanswered.add(content)
+    else if (contents.length > 0) byId.set(id, { id, contents, post: undefined, isAcknowledged: true })
+  }
+  return { order: [...byId.values()].sort((a, b) => a.id - b.id), byId, unanswered }
+}
+
+/** What viewers may be sent of an act; nothing of a ban. */
+function contentsOf({ videoId, act }: ActNote, ledger: Ledger): string[] {
+  if (act.type === 'deleted') return [deletedText(act.target)]
+  if (act.type !== 'pinned') return []
+  const isLeftOut = act.target !== undefined && ledger.deletionOf(videoId, act.target) !== undefined
+  return [pinnedText(act.target), ...(isLeftOut ? [pinnedText(undefined)] : [])]
 }
 
 /** Every try was answered, and none with an answer that leaves the outcome open. */
@@ -91,7 +125,7 @@ function refusedForGood({ tries }: Post): boolean {
 }
 
 function checkViewer(notes: ViewerNotes, video: Video, violations: Violation[]): { owed: number; inGaps: number } {
-  const { viewer, videoId, ids, contents, gaps, start, left } = notes
+  const { viewer, videoId, ids, contents, times, gaps, start, left } = notes
   const bad = (id: number | undefined, text: string) => violations.push({ videoId, id, viewer, text })
   for (const offence of notes.offences) bad(undefined, offence)
   if (start === undefined) {
@@ -106,8 +140,11 @@ function checkViewer(notes: ViewerNotes, video: Video, violations: Violation[]):
     seen.add(id)
     last = Math.max(last, id)
     const kept = video.byId.get(id)
+    const content = contents[i]!
+    if (!kept && video.unanswered.has(content)) continue
     if (!kept) bad(id, 'it came and is not in history')
-    else if (kept.content !== contents[i]) bad(id, 'it came with another content than it has in history')
+    else if (!kept.contents.includes(content)) bad(id, 'it came with another content than it has in history')
+    else if (kept.deletion?.doneAt !== undefined && content !== TOMBSTONE && connectedBefore(notes, times[i]!) > kept.deletion.doneAt + UNKNOWN_MS) bad(id, `its text came by a connection of long after ${kept.deletion.key} deleted it`)
   }
   for (const { from, to } of gaps) {
     const sent = ids.find(id => id > from && id <= to)
@@ -116,13 +153,18 @@ function checkViewer(notes: ViewerNotes, video: Video, violations: Violation[]):
   }
   let owed = 0
   let inGaps = 0
-  for (const { id, post } of video.order) {
+  for (const { id, isAcknowledged } of video.order) {
     if (id <= start) continue
-    if (id > last && (left || post?.acknowledgedAt === undefined)) continue
+    if (id > last && (left || !isAcknowledged)) continue
     owed++
     if (seen.has(id)) continue
     if (gaps.some(({ from, to }) => id > from && id <= to)) inGaps++
     else bad(id, id > last ? `it never came; the last that came is ${last}` : 'it never came, and later ones did')
   }
   return { owed, inGaps }
+}
+
+/** When the connection began by which something came at `time`. */
+function connectedBefore({ connections }: ViewerNotes, time: number): number {
+  return connections.findLast(({ at }) => at <= time)?.at ?? 0
 }

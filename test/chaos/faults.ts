@@ -114,6 +114,8 @@ export class Faults {
       case 'busy':
         say(`for ${durationMs} ms`)
         return this.#busy(durationMs)
+      case 'cassandra':
+        return this.#cassandra(fault, say)
       case 'churn':
         say(`${audience.storm()} viewers reconnect`)
         return
@@ -230,8 +232,41 @@ export class Faults {
     proxy.silent = false
   }
 
+  /** A node is away; where it is the only one, it may also be slow, or its answers are lost after the effect. */
+  async #cassandra({ way, which, durationMs }: Fault, say: (detail: string) => void): Promise<void> {
+    const { cassandras } = this.#options.target
+    if (!cassandras) throw new Skipped('it takes a Cassandra of our own')
+    const { nodes, proxy } = cassandras
+    if (nodes.some(({ isUp }) => !isUp)) throw new Skipped('a node is away')
+    const number = Math.floor(which * nodes.length)
+    const node = nodes[number]!
+    const name = `node ${number + 1}`
+    if (way === 'killed') {
+      say(`${name}, for ${durationMs} ms and its start`)
+      await node.kill()
+      await this.#keep(durationMs)
+      return node.start()
+    }
+    if (way === 'frozen') {
+      say(`${name}, for ${durationMs} ms`)
+      node.freeze()
+      await this.#keep(durationMs)
+      return node.isUp ? node.thaw() : undefined
+    }
+    if (!proxy) throw new Skipped('it takes a single node')
+    if (way === 'answers lost') {
+      say(name)
+      return proxy.cutAfter(1)
+    }
+    say(`${name}, for ${durationMs} ms`)
+    proxy.delayMs = DELAY_MS
+    await this.#keep(durationMs)
+    proxy.delayMs = 0
+  }
+
   /** Another process writes, or so it seems to the dispatchers. */
   async #busy(durationMs: number): Promise<void> {
+    if (this.#options.target.cassandras) throw new Skipped('it takes a store in a file')
     const database = new Database(join(this.#options.target.data, 'comments.db'), { timeout: 0 })
     try {
       await until(

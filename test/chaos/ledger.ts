@@ -1,3 +1,5 @@
+import type { Act } from '../../protocol/entry.js'
+
 /** One comment that a poster means to post, and what became of it. Times are of this process: `performance.now()`. */
 export interface Post {
   /** Idempotency key, and the beginning of its content. */
@@ -22,9 +24,26 @@ export interface Try {
   outcome: string | undefined
 }
 
-/** All that was ever posted in a run. */
+/** What a moderator means to do, and what became of it. */
+export interface ActNote {
+  readonly key: string
+  readonly videoId: string
+  readonly act: Act
+  readonly begunAt: number
+  /** Of every try, in order: a code, or why there was no answer. */
+  readonly outcomes: string[]
+  doneAt: number | undefined
+  /** Of the act, as it was answered. */
+  id: number | undefined
+  /** Given up. */
+  failed: boolean
+}
+
+/** All that was ever posted and done in a run. */
 export class Ledger {
   readonly #byKey = new Map<string, Post>()
+  readonly #acts: ActNote[] = []
+  readonly #deletions = new Map<string, ActNote>()
   #acknowledged = 0
 
   add(videoId: string, key: string, content: string): Post {
@@ -43,6 +62,27 @@ export class Ledger {
   ofContent(videoId: string, content: string): Post | undefined {
     const post = this.#byKey.get(content.split(' ', 1)[0]!)
     return post?.videoId === videoId && post.content === content ? post : undefined
+  }
+
+  addAct(videoId: string, key: string, act: Act): ActNote {
+    const note: ActNote = { key, videoId, act, begunAt: performance.now(), outcomes: [], doneAt: undefined, id: undefined, failed: false }
+    this.#acts.push(note)
+    if (act.type === 'deleted') this.#deletions.set(`${videoId} ${act.target}`, note)
+    return note
+  }
+
+  done(note: ActNote, id: number): void {
+    note.doneAt = performance.now()
+    note.id = id
+  }
+
+  acts(): readonly ActNote[] {
+    return this.#acts
+  }
+
+  /** Who has begun to delete the comment. */
+  deletionOf(videoId: string, id: number): ActNote | undefined {
+    return this.#deletions.get(`${videoId} ${id}`)
   }
 
   posts(): IterableIterator<Post> {

@@ -4,7 +4,7 @@ export interface ViewerNotes {
   readonly videoId: string
   /** Where its duty to have everything begins: it is owed every comment above. Undefined until its first `ready` or comment. */
   start: number | undefined
-  /** Comments in the order they came, the content as it came. */
+  /** Comments, and acts upon them, in the order they came: the content as it came, or what was done, in the words below. */
   readonly ids: number[]
   readonly contents: string[]
   readonly times: number[]
@@ -48,4 +48,17 @@ export interface Wait {
 
 export function newNotes(viewer: string, videoId: string): ViewerNotes {
   return { viewer, videoId, start: undefined, ids: [], contents: [], times: [], gaps: [], connections: [], waits: [], offences: [], left: false }
+}
+
+/** In the place of a deleted comment. */
+export const TOMBSTONE = '(deleted)'
+
+/** @param target the id of the comment */
+export function deletedText(target: string | number | undefined): string {
+  return `(${target} is deleted)`
+}
+
+/** @param target the id of the comment; undefined where none is shown */
+export function pinnedText(target: string | number | undefined): string {
+  return target === undefined ? '(nothing is pinned)' : `(${target} is pinned)`
 }

@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { FAULT_KINDS, USUAL_FAULTS, type FaultKind } from './schedule.js'
+import { CASSANDRA_FAULTS, FAULT_KINDS, USUAL_FAULTS, type FaultKind } from './schedule.js'
 
 export interface ChaosOptions {
   readonly seconds: number
@@ -11,6 +11,8 @@ export interface ChaosOptions {
   readonly videos: number
   /** Comments a second, in all. */
   readonly rate: number
+  /** Acts of moderators a second, in all. */
+  readonly acts: number
   /** The folder of a cluster that runs already; undefined: one of our own. */
   readonly data: string | undefined
   readonly gateways: number
@@ -18,6 +20,8 @@ export interface ChaosOptions {
   readonly edges: number
   /** Servers of its ZooKeeper. */
   readonly zookeepers: number
+  /** Nodes of its Cassandra; 0: it stores in a file. */
+  readonly cassandras: number
   /** Seconds; 0: never. */
   readonly watchdog: number
   /** The folder of another compiled build: the parts begin with it, and `rolling` brings them to this one and back. */
@@ -51,16 +55,18 @@ export function readOptions(argv: readonly string[]): ChaosOptions | undefined {
     .description('Breaks a cluster under load, and checks for every viewer that it missed and repeated nothing.')
     .option('--seconds <n>', 'how long faults go on', whole(5, 86_400), 60)
     .option('--seed <n>', 'of the faults and of who watches what', whole(0, 999_999_999), 1)
-    .option('--faults <kinds>', `of ${FAULT_KINDS.join(',')}; empty: none (default: all but rolling)`, kinds, [...USUAL_FAULTS])
+    .option('--faults <kinds>', `of ${FAULT_KINDS.join(',')}; empty: none (default: all that its store can have, but rolling)`, kinds)
     .option('--apart', 'one fault at a time, with time to recover: each one shows its own silence', false)
     .option('--viewers <n>', 'at a time', whole(1, 20_000), 500)
     .option('--videos <n>', '', whole(1, 10_000), 50)
     .option('--rate <n>', 'comments a second, in all', whole(1, 5_000), 200)
+    .option('--acts <n>', 'of moderators a second, in all: deletions, pins, bans; none with --other-build', whole(0, 1_000), 5)
     .option('--data <folder>', 'of a cluster that runs already (without: one of its own, in a new folder)')
     .option('--gateways <n>', 'of its own cluster', whole(1, 10), 2)
     .option('--dispatchers <n>', 'of its own cluster', whole(1, 10), 2)
     .option('--edges <n>', 'of its own cluster', whole(1, 10), 3)
     .option('--zookeepers <n>', 'of its own cluster: 1, 3 or 5', oneOf([1, 3, 5]), 1)
+    .option('--cassandras <n>', 'nodes of a Cassandra in which its own cluster stores: 0, 1 or 3; three keep each comment three times', oneOf([0, 1, 3]), 0)
     .option('--watchdog <seconds>', 'of its own cluster: ends parts frozen for so long; 0: never', whole(0, 600), 5)
     .option('--other-build <folder>', 'a compiled build that the parts of its own cluster begin with: rolling upgrades them to this one and back')
     .allowExcessArguments(false)
@@ -73,5 +79,6 @@ export function readOptions(argv: readonly string[]): ChaosOptions | undefined {
     if (error.exitCode === 0) return undefined
     throw new UsageError(error.message, { cause: error })
   }
-  return { data: undefined, ...command.opts<Omit<ChaosOptions, 'data'>>() }
+  const options = command.opts<Omit<ChaosOptions, 'data'>>()
+  return { data: undefined, ...options, faults: options.faults ?? (options.cassandras > 0 ? CASSANDRA_FAULTS : USUAL_FAULTS) }
 }

@@ -16,6 +16,7 @@ const SHOWN_VIOLATIONS = 10
 export function report(outcome: Outcome): string {
   const { ledger, viewers, verdict, closed, options } = outcome
   const posts = [...ledger.posts()]
+  const acts = ledger.acts()
   const connections = viewers.flatMap(({ connections }) => connections)
   const ends = (end: string) => connections.filter(connection => connection.end === end).length
   const lines: [string, string | number][] = [
@@ -24,6 +25,8 @@ export function report(outcome: Outcome): string {
     ['tried more than once', posts.filter(({ tries }) => tries.length > 1).length],
     ['failed posts', posts.filter(({ failed }) => failed).length],
     ['longest until a 201', `${ms(Math.max(0, ...posts.map(({ acknowledgedAt, begunAt }) => (acknowledgedAt ?? begunAt) - begunAt)))}`],
+    ['acts of moderators', acts.length],
+    ['failed acts', acts.filter(({ failed }) => failed).length],
     ['stored', verdict.stored],
     ['viewers', viewers.length],
     ['connections', `${connections.length} (${ends('ended')} ended, ${ends('broken')} broken, ${ends('unreachable')} refused)`],
@@ -67,9 +70,9 @@ function problems(outcome: Outcome): string {
   return ['VIOLATIONS', ...list, ...more, '', ...story(outcome, all[0]!), ''].join('\n')
 }
 
-function again({ seed, seconds, faults, apart, viewers, videos, rate, gateways, dispatchers, edges, zookeepers, watchdog, data }: Outcome['options']): string {
-  const cluster = data === undefined ? `--gateways ${gateways} --dispatchers ${dispatchers} --edges ${edges} --zookeepers ${zookeepers} --watchdog ${watchdog}` : `--data ${data}`
-  return `--seed ${seed} --seconds ${seconds} --faults ${faults.join(',') || "''"}${apart ? ' --apart' : ''} --viewers ${viewers} --videos ${videos} --rate ${rate} ${cluster}`
+function again({ seed, seconds, faults, apart, viewers, videos, rate, acts, gateways, dispatchers, edges, zookeepers, cassandras, watchdog, data }: Outcome['options']): string {
+  const cluster = data === undefined ? `--gateways ${gateways} --dispatchers ${dispatchers} --edges ${edges} --zookeepers ${zookeepers} --cassandras ${cassandras} --watchdog ${watchdog}` : `--data ${data}`
+  return `--seed ${seed} --seconds ${seconds} --faults ${faults.join(',') || "''"}${apart ? ' --apart' : ''} --viewers ${viewers} --videos ${videos} --rate ${rate} --acts ${acts} ${cluster}`
 }
 
 function ms(value: number): string {

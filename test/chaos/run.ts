@@ -3,7 +3,9 @@ import { until } from '../support/until.js'
 import { Audience } from './audience.js'
 import { check, type Stored, type Verdict, type Violation } from './check.js'
 import { Faults } from './faults.js'
+import { lastLook } from './last-look.js'
 import { Ledger } from './ledger.js'
+import { Moderators } from './moderators.js'
 import type { ViewerNotes } from './notes.js'
 import type { ChaosOptions } from './options.js'
 import { Posters } from './posters.js'
@@ -66,9 +68,11 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
   const videos = Array.from({ length: options.videos }, (_, i) => `chaos-${run}-${i + 1}`)
   const ledger = new Ledger()
   const heldUp = new HeldUp()
-  const audience = new Audience({ viewers: options.viewers, videos, churning: options.faults.includes('churn'), random, address: () => random.pick(target.addresses()) })
+  const audience = new Audience({ viewers: options.viewers, videos, churning: options.faults.includes('churn'), sockets: options.otherBuild === undefined, random, address: () => random.pick(target.addresses()) })
   await until(() => audience.present.every(viewer => viewer.isReady), { timeoutMs: READY_MS, what: 'the viewers are ready' })
   const posters = new Posters({ ledger, videos, rate: options.rate, random, addresses: () => target.addresses() })
+  // A former build knows no acts.
+  const moderators = options.acts > 0 && options.otherBuild === undefined ? new Moderators({ ledger, videos, rate: options.acts, random, dispatchers: () => target.members('dispatcher').flatMap(({ internalUrl }) => internalUrl ?? []), token: target.internalToken }) : undefined
   audience.begin()
   const began = performance.now()
   const beganWall = Date.now()
@@ -96,9 +100,11 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
   audience.settle()
   const settling = performance.now()
   await target.whole()
-  await posters.stop()
+  await Promise.all([posters.stop(), moderators?.stop()])
   const last = new Map<string, number>()
-  for (const { videoId, id = 0 } of ledger.posts()) last.set(videoId, Math.max(id, last.get(videoId) ?? 0))
+  // A ban is kept from viewers.
+  const shown = ledger.acts().filter(({ act }) => act.type !== 'author-banned')
+  for (const { videoId, id = 0 } of [...ledger.posts(), ...shown]) last.set(videoId, Math.max(id, last.get(videoId) ?? 0))
   const behind = () => audience.present.filter(({ notes, place, isReady }) => !isReady || place < (last.get(notes.videoId) ?? 0)).length
   await until(() => behind() === 0, { timeoutMs: SETTLE_MS, what: '' }).catch(() => saySince(`${behind()} viewers are still behind`))
   const settledMs = performance.now() - settling
@@ -106,14 +112,16 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
   const histories = new Map<string, Stored[]>()
   for (const videoId of videos) histories.set(videoId, await history(target, videoId))
   const closed = unduly(target, audience)
+  const looked = await lastLook(ledger, videos, target.addresses())
   audience.close()
+  const verdict = check(ledger, histories, audience.notes)
   return {
     options: { ...options, zookeepers: target.zookeepers.length },
     ledger,
     viewers: audience.notes,
     done: faults.done,
     skipped: faults.skipped,
-    verdict: check(ledger, histories, audience.notes),
+    verdict: { ...verdict, violations: [...verdict.violations, ...looked] },
     silences: silences(ledger, audience.notes),
     closed,
     heldUpMs: heldUp.close(),
@@ -130,8 +138,8 @@ async function history(target: Target, videoId: string): Promise<Stored[]> {
   for (let cursor: string | null = '0'; cursor !== null; ) {
     const response = await fetch(`${first!.url}/comments/${videoId}?direction=after&pageSize=200&cursor=${cursor}`)
     if (response.status !== 200) throw new Error(`history was answered ${response.status}: ${await response.text()}`)
-    const page = (await response.json()) as { comments: { id: string; content: string }[]; nextCursor: string | null }
-    all.push(...page.comments.map(({ id, content }) => ({ id: Number(id), content })))
+    const page = (await response.json()) as { comments: { id: string; content?: string; deleted?: true }[]; nextCursor: string | null }
+    all.push(...page.comments.map(({ id, content = '', deleted }) => ({ id: Number(id), content, deleted })))
     cursor = page.nextCursor
   }
   return all

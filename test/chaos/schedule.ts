@@ -11,6 +11,7 @@ const WAYS = {
   slow: ['viewers'],
   pipe: ['full'],
   busy: ['store'],
+  cassandra: ['killed', 'frozen', 'slow', 'answers lost'],
   churn: ['storm'],
   drain: ['edge'],
   rolling: ['restart'],
@@ -22,8 +23,9 @@ export type FaultKind = keyof typeof WAYS
 const ENSEMBLE_WAYS = ['leader killed', 'leader frozen', 'follower killed', 'follower frozen', 'quorum lost', 'rolling', 'cut'] as const
 
 export const FAULT_KINDS = Object.keys(WAYS) as readonly FaultKind[]
-/** All but a rolling restart, which is no fault and wants to be alone. */
-export const USUAL_FAULTS = FAULT_KINDS.filter(kind => kind !== 'rolling')
+/** All but a rolling restart, which is no fault and wants to be alone; and what only one of the stores has. */
+export const USUAL_FAULTS = FAULT_KINDS.filter(kind => kind !== 'rolling' && kind !== 'cassandra')
+export const CASSANDRA_FAULTS = FAULT_KINDS.filter(kind => kind !== 'rolling' && kind !== 'busy')
 
 /** One fault of the schedule. */
 export interface Fault {
@@ -109,6 +111,8 @@ function duration(kind: FaultKind, way: string, random: Random): number {
       return random.between(3_000, 8_000)
     case 'busy':
       return random.between(500, 4_000)
+    case 'cassandra':
+      return way === 'killed' ? 1_000 : way === 'answers lost' ? 0 : random.between(1_000, 6_000)
     case 'drain':
       return random.between(4_000, 8_000)
     case 'kill':

@@ -7,6 +7,7 @@ import { readCredentials, type Credentials } from '../../registry/zookeeper/cred
 import { Cluster } from '../support/cluster.js'
 import { until } from '../support/until.js'
 import { Builds } from './builds.js'
+import { OwnCassandras } from './cassandras.js'
 import { Network } from './network.js'
 import type { Address } from './viewer.js'
 import { OwnZooKeepers, type ZooKeeperServer } from './zookeepers.js'
@@ -19,6 +20,8 @@ export interface OwnClusterOptions {
   readonly edges: number
   /** Servers of its ZooKeeper. */
   readonly zookeepers: number
+  /** Nodes of its Cassandra; 0: it stores in a file. */
+  readonly cassandras: number
   /** Seconds; 0: frozen parts are left frozen. */
   readonly watchdog: number
   /** Whether parts reach each other through proxies too, not ZooKeeper alone. */
@@ -35,6 +38,8 @@ export class Target {
   readonly network: Network | undefined
   /** What its parts run, where there are two builds. */
   readonly builds: Builds | undefined
+  /** Where it stores; undefined: in a file, or in what is not its own. */
+  readonly cassandras: OwnCassandras | undefined
   record: ClusterRecord
   readonly #cluster: Cluster | undefined
   readonly #zookeepers: OwnZooKeepers | undefined
@@ -44,12 +49,13 @@ export class Target {
   /** Processes of gateways that have been ready. */
   readonly #ready = new Set<number>()
 
-  private constructor(data: string, own?: { cluster: Cluster; network: Network; zookeepers: OwnZooKeepers; builds: Builds | undefined }) {
+  private constructor(data: string, own?: { cluster: Cluster; network: Network; zookeepers: OwnZooKeepers; builds: Builds | undefined; cassandras: OwnCassandras | undefined }) {
     this.data = data
     this.#cluster = own?.cluster
     this.#zookeepers = own?.zookeepers
     this.network = own?.network
     this.builds = own?.builds
+    this.cassandras = own?.cassandras
     this.record = read(data)!
     this.#askGateways()
     this.#timer = setInterval(() => this.#poll(), POLL_MS)
@@ -64,16 +70,18 @@ export class Target {
   }
 
   /** One of our own, in a new folder, on free ports. */
-  static async start({ gateways, dispatchers, edges, zookeepers: servers, watchdog, proxies, otherBuild }: OwnClusterOptions): Promise<Target> {
+  static async start({ gateways, dispatchers, edges, zookeepers: servers, cassandras: nodes, watchdog, proxies, otherBuild }: OwnClusterOptions): Promise<Target> {
     const data = mkdtempSync(join(tmpdir(), 'live-chaos-'))
     const ids = (role: string, count: number) => Array.from({ length: count }, (_, i) => `${role}-${i + 1}`)
     const network = await Network.open(proxies ? [...ids('edge', edges), ...ids('dispatcher', dispatchers)] : [], servers)
     const zookeepers = await OwnZooKeepers.start(data, servers)
+    const cassandras = nodes > 0 ? await OwnCassandras.start(data, nodes) : undefined
+    const store = cassandras ? ['--store', 'cassandra'] : []
     const counts = ['--gateways', gateways, '--dispatchers', dispatchers, '--edges', edges, '--watchdog', watchdog].map(String)
     const builds = otherBuild === undefined ? undefined : new Builds(otherBuild)
     // Another build may be the former one, which cannot prove itself.
     const proof = builds && { INTERNAL_PROOF: 'prefer' }
-    const cluster = new Cluster(data, [...counts, '--zookeeper', zookeepers.url], { LOG_LEVEL: 'debug', ...proof, ...network.env }, [], builds?.entry)
+    const cluster = new Cluster(data, [...counts, ...store, '--zookeeper', zookeepers.url], { LOG_LEVEL: 'debug', ...proof, ...network.env, ...cassandras?.env }, [], builds?.entry)
     let up = false
     const ready = cluster.ready().finally(() => (up = true))
     try {
@@ -86,11 +94,12 @@ export class Target {
     } catch (error) {
       await cluster.stop()
       await zookeepers.stop()
+      await cassandras?.stop()
       await network.close()
       builds?.close()
       throw error
     }
-    return new Target(data, { cluster, network, zookeepers, builds })
+    return new Target(data, { cluster, network, zookeepers, builds, cassandras })
   }
 
   get zookeepers(): readonly ZooKeeperServer[] {
@@ -101,6 +110,11 @@ export class Target {
   /** What ZOOKEEPER_CONNECT takes, without a proxy. */
   get zookeeperUrl(): string {
     return joinConnectStrings(this.record.zookeeper.map(({ url }) => url!))
+  }
+
+  /** What its parts want to be sent by each other, and by commands. */
+  get internalToken(): string {
+    return readFileSync(join(this.data, 'internal-token'), 'utf8').trim()
   }
 
   /** Its credentials for it. */
@@ -187,6 +201,7 @@ export class Target {
     if (!this.#cluster) return
     await this.#cluster.stop()
     await this.#zookeepers?.stop()
+    await this.cassandras?.stop()
     await this.network?.close()
     this.builds?.close()
     if (!keep) rmSync(this.data, { recursive: true, force: true })

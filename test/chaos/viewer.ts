@@ -1,6 +1,6 @@
-import { request, type ClientRequest, type IncomingMessage } from 'node:http'
-import { SseParser, type SseEvent } from '../../protocol/sse.js'
-import { newNotes, type Connection, type End, type ViewerNotes } from './notes.js'
+import type { SseEvent } from '../../protocol/sse.js'
+import { eventStream, type Line, type OpenLine } from './line.js'
+import { deletedText, newNotes, pinnedText, TOMBSTONE, type Connection, type End, type ViewerNotes } from './notes.js'
 
 /** A gateway as a viewer's address book has it. */
 export interface Address {
@@ -16,20 +16,23 @@ export interface ChaosViewerOptions {
   readonly recent: number | undefined
   /** Where to connect now. */
   readonly address: () => Address
+  /** By which transport; an event stream by default. */
+  readonly open?: OpenLine
 }
 
 /** EventSource's own, where the server gave none. */
 const DEFAULT_RETRY_MS = 3_000
+/** Events of comments, and of what was done to them. */
+const ENTRIES: ReadonlySet<string> = new Set(['message', 'deleted', 'pinned'])
 /** Waits shorter than this are the usual flow. */
 const USUAL_MS = 100
 
-/** Someone who watches as a browser does: reconnects by itself after the time the server gave, with the last id it saw. */
+/** Someone who watches as a browser's EventSource does, whatever the transport: reconnects by itself after the time the server gave,
+ * with the last id it saw. */
 export class ChaosViewer {
   readonly notes: ViewerNotes
   readonly #options: ChaosViewerOptions
-  #request: ClientRequest | undefined
-  #response: IncomingMessage | undefined
-  #parser = new SseParser()
+  #line: Line | undefined
   #lastEventId = ''
   #retryMs = DEFAULT_RETRY_MS
   #reconnecting: NodeJS.Timeout | undefined
@@ -69,14 +72,14 @@ export class ChaosViewer {
   }
 
   resume(): void {
-    if (!this.#gone && !this.#request) this.#connect()
+    if (!this.#gone && !this.#line) this.#connect()
   }
 
   /** Stops reading: what comes gathers in the kernel, then at the gateway. */
   stall(): void {
     this.#stalled = true
     this.stalledAt = performance.now()
-    this.#response?.pause()
+    this.#line?.pause()
   }
 
   unstall(): void {
@@ -84,63 +87,47 @@ export class ChaosViewer {
     this.#stalled = false
     this.stalledAt = performance.now()
     if (this.#quietSince !== undefined) this.#quietSince = this.stalledAt
-    this.#response?.resume()
+    this.#line?.resume()
   }
 
   #connect(): void {
-    const { videoId, recent, address } = this.#options
+    const { videoId, recent, address, open = eventStream } = this.#options
     const { id, url, pid } = address()
     const cursor = this.#lastEventId
     const connection: Connection = { at: performance.now(), gateway: id, pid, cursor, readyAt: undefined, endedAt: undefined, end: undefined }
     this.notes.connections.push(connection)
-    this.#parser = new SseParser()
-    const query = recent !== undefined && cursor === '' ? `?recent=${recent}` : ''
-    const call = request(`${url}/comments/${videoId}${query}`, {
-      agent: false,
-      headers: { accept: 'text/event-stream', ...(cursor === '' ? {} : { 'last-event-id': cursor }) },
+    this.#line = open(`${url}/comments/${videoId}`, { cursor, recent }, {
+      events: (events, last) => this.#onEvents(connection, events, last),
+      retry: ms => void (this.#retryMs = ms),
+      offence: text => void this.notes.offences.push(text),
+      over: end => this.#end(end),
     })
-    this.#request = call
-    call.on('response', response => {
-      if (this.#request !== call) return
-      this.#response = response
-      if (response.statusCode !== 200) this.notes.offences.push(`a stream was answered ${response.statusCode}, which EventSource takes as final`)
-      response.on('data', (chunk: Buffer) => this.#request === call && this.#onChunk(connection, chunk))
-      response.on('end', () => this.#request === call && this.#end('ended'))
-      response.on('error', () => this.#request === call && this.#end('broken'))
-      response.on('close', () => this.#request === call && this.#end('broken'))
-      if (this.#stalled) response.pause()
-    })
-    call.on('error', () => this.#request === call && this.#end(this.#response ? 'broken' : 'unreachable'))
-    call.end()
+    if (this.#stalled) this.#line.pause()
   }
 
   #end(end: End): void {
     const connection = this.notes.connections.at(-1)
-    if (!this.#request || !connection) return
-    const call = this.#request
-    this.#request = undefined
-    this.#response = undefined
-    call.destroy()
+    if (!this.#line || !connection) return
+    this.#line.close()
+    this.#line = undefined
     connection.end = end
     connection.endedAt = performance.now()
     if (end !== 'left' && !this.#gone) this.#reconnecting = setTimeout(() => this.resume(), this.#retryMs)
   }
 
-  #onChunk(connection: Connection, chunk: Buffer): void {
+  #onEvents(connection: Connection, events: readonly SseEvent[], last: string): void {
     const now = performance.now()
-    const events = this.#parser.push(chunk)
-    this.#retryMs = this.#parser.retryMs ?? this.#retryMs
     let any = false
     for (const event of events) {
-      if (event.event === 'message') {
+      if (ENTRIES.has(event.event)) {
         if (!any) this.#noteWait(now)
         any = true
-        this.#onComment(event, now)
+        this.#onEntry(event, now)
       } else if (event.event === 'ready') this.#onReady(connection, Number(event.id), now)
       else if (event.event === 'gap') this.#onGap(event, now)
     }
     // As in a browser: an id counts once its event is whole.
-    if (this.#parser.lastEventId !== '') this.#lastEventId = this.#parser.lastEventId
+    if (last !== '') this.#lastEventId = last
     if (any) this.#quietSince = now
   }
 
@@ -149,13 +136,13 @@ export class ChaosViewer {
     if (this.#quietSince !== undefined && now - this.#quietSince > USUAL_MS) waits.push({ from: this.#quietSince, to: now, first: ids.length })
   }
 
-  #onComment({ id, data }: SseEvent, now: number): void {
+  #onEntry(event: SseEvent, now: number): void {
     const { notes } = this
-    const comment = JSON.parse(data) as { id: string; content: string }
-    if (comment.id !== id) notes.offences.push(`event ${id} holds comment ${comment.id}`)
+    const { id, data } = event
+    if (event.event === 'message' && (JSON.parse(data) as { id: string }).id !== id) notes.offences.push(`event ${id} holds another comment: ${data}`)
     notes.start ??= Number(id) - 1
     notes.ids.push(Number(id))
-    notes.contents.push(comment.content)
+    notes.contents.push(saidBy(event))
     notes.times.push(now)
   }
 
@@ -174,4 +161,11 @@ export class ChaosViewer {
     this.notes.start ??= Number(from)
     this.notes.gaps.push({ from: Number(from), to: Number(to), at })
   }
+}
+
+/** A comment's content; of what was done to comments, a few words that no content has. */
+function saidBy({ event, id, data }: SseEvent): string {
+  const { content, target, comment } = JSON.parse(data) as { content?: string; target?: string; comment?: { id: string } | null }
+  if (event === 'deleted') return target === id ? TOMBSTONE : deletedText(target)
+  return event === 'pinned' ? pinnedText(comment?.id) : content!
 }

@@ -113,6 +113,24 @@ t.test('what another dispatcher deletes leaves memory with the push, and without
   t.same(await replayed(other), ['comment', 'tombstone', 'comment'])
 })
 
+t.test('an act that comes again is news to every memory: whoever did it may have told nobody', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d', 'x')
+  const videoId = scene.mine('v', 'd', 'x')
+  await scene.clock.advance(10_001)
+  const [first, target, last] = [await scene.id(videoId), await scene.id(videoId), await scene.id(videoId)]
+  const deletion = order(videoId, { type: 'deleted', target })
+  const [outcome] = await scene.store.append([{ videoId, authorId: deletion.actorId, content: '', key: deletion.key, act: deletion.act }], scene.clock.wall())
+  if (outcome?.kind !== 'created') throw new Error('not stored')
+  await scene.clock.advance(1_001)
+  const older = async () => (await scene.dispatcher.history(videoId, { ...newest, cursor: last })).comments
+  t.match(await older(), [{ id: String(target), content: 'hello' }, { id: String(first) }], 'its owner may answer from memory for half a minute')
+  t.match(await scene.act(deletion), { entryId: outcome.comment.id, created: false })
+  t.match(await older(), [{ id: String(target), deleted: true }, { id: String(first), content: 'hello' }])
+  await scene.clock.advance(0)
+  t.same(scene.batches('x').flatMap(({ hints }) => hints), [{ videoId, id: outcome.comment.id }])
+})
+
 t.test('an act is passed on to the owner, and done here where the owner does not answer', async t => {
   const scene = new Scene(t)
   scene.dispatchers('d', 'x')

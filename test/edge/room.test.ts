@@ -932,3 +932,14 @@ t.test('ready says how the video is set and what is pinned, as a sync and the ac
   told(20, DEFAULT_STATE)
   t.same(Object.keys(ready()), ['videoId', 'viewers'], 'the default is left out')
 })
+
+t.test('so it does where a comment was pushed above what the opening sync knows', async t => {
+  const stage = new Stage()
+  const settings = { slowModeSeconds: 5, closed: false, signedInOnly: false }
+  stage.store.post()
+  const { outlet } = stage.join()
+  const request = stage.ask()
+  stage.room.deliver(stage.store.post())
+  stage.room.synced(request, { ...stage.store.sync(request, { upTo: 10 }), state: { settings, pinned: undefined } })
+  t.match(JSON.parse(outlet.of('ready')[0]!.data), { settings })
+})

@@ -58,6 +58,8 @@ function asked(ancestors: string, asset: string): Record<string, Asked[]> {
     'PUT /comments/:videoId/settings': [{ path: '/comments/demo/settings', init: { method: 'PUT', headers: json, body: '{}' }, status: 403 }],
     'PUT /comments/:videoId/bans/:authorId': [{ path: '/comments/demo/bans/ann', init: { method: 'PUT', headers: json, body: '{}' }, status: 403 }],
     'DELETE /comments/:videoId/bans/:authorId': [{ path: '/comments/demo/bans/ann', init: { method: 'DELETE' }, status: 403 }],
+    'GET /comments/:videoId/held': [{ path: '/comments/demo/held', status: 403 }],
+    'PUT /comments/:videoId/held/:heldId': [{ path: `/comments/demo/held/${'0'.repeat(32)}`, init: { method: 'PUT', headers: json, body: '{}' }, status: 403 }],
     none: [{ path: '/nothing', status: 404 }],
   }
 }

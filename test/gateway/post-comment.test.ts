@@ -20,7 +20,7 @@ interface Batch extends PostBatch {
 }
 
 const stored = (id: number): PostResult => ({ comment: { id, videoId: 'v', authorId: 'ann', content: 'hello', createdAt: 1 }, created: true })
-const error = (code: 'STORE_UNAVAILABLE' | 'UNAVAILABLE' | 'OUTCOME_UNKNOWN' | 'DUPLICATE_COMMENT' | 'WORD_NOT_ALLOWED' | 'OVERLOADED' | 'REVIEW_REFUSED' | 'REVIEW_UNAVAILABLE'): PostResult => ({ error: { code, message: code } })
+const error = (code: 'STORE_UNAVAILABLE' | 'UNAVAILABLE' | 'OUTCOME_UNKNOWN' | 'DUPLICATE_COMMENT' | 'WORD_NOT_ALLOWED' | 'OVERLOADED' | 'REVIEW_REFUSED' | 'REVIEW_UNAVAILABLE' | 'COMMENTS_CLOSED'): PostResult => ({ error: { code, message: code } })
 
 /** A poster before dispatchers d1, d2, … that answer what the test says; those in `frozen` answer no ping either. */
 function stage(count = 2, frozen: ReadonlySet<string> = new Set(), reply: (batch: Batch) => void = () => {}) {
@@ -271,6 +271,18 @@ t.test('a stored comment beats the refusal of a twin', async t => {
   await clock.advance(260)
   t.same(batches.map(({ to }) => to), ['d1', 'd2'])
   batches[1]!.answer(error('DUPLICATE_COMMENT'))
+  await clock.advance(0)
+  t.same(outcome, {})
+  batches[0]!.answer(stored(3))
+  await clock.advance(0)
+  t.equal(outcome.reply?.status, 201)
+})
+
+t.test('also a refusal by an act that the other dispatcher has not heard of', async t => {
+  const { clock, batches, post } = stage()
+  const outcome = post()
+  await clock.advance(260)
+  batches[1]!.answer(error('COMMENTS_CLOSED'))
   await clock.advance(0)
   t.same(outcome, {})
   batches[0]!.answer(stored(3))

@@ -5,6 +5,8 @@ import type { World } from './world.js'
 /** The end that reads: called in its own process, never after `abort`. */
 export interface Reader {
   data(chunk: Buffer, headers: ReadonlyMap<string, string>): void
+  /** The writer writes it, whenever it arrives: for who judges writers. */
+  written?(chunk: Uint8Array | string, headers: ReadonlyMap<string, string>): void
   /** The writer ended it, or it broke, perhaps in the middle of what was written. */
   over(broken: boolean): void
 }
@@ -72,6 +74,7 @@ export class Channel {
   /** @returns false when something was held back before, and still is */
   write(bytes: Uint8Array | string): boolean {
     if (this.closed) return true
+    this.#o.reader.written?.(bytes, this.headers)
     this.#pushHeld()
     const failed = this.#held.length > 0
     this.#hold(bytes)

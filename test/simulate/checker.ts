@@ -1,7 +1,11 @@
-import type { Stored } from '../../dispatcher/store/store.js'
-import type { Draft, VideoId } from '../../protocol/comment.js'
+import type { Stored, Timed } from '../../dispatcher/store/store.js'
+import type { VideoId } from '../../protocol/comment.js'
+import type { Act } from '../../protocol/entry.js'
 import type { CommentId, Cursor } from '../../protocol/id.js'
-import type { Disk } from './disk.js'
+import { Chronicle, type Prohibition } from './chronicle.js'
+import type { Disk, Landed } from './disk.js'
+import { isModerator } from './names.js'
+import { EPOCH_MS } from './process.js'
 import type { World } from './world.js'
 
 /** What must hold of every run. */
@@ -19,7 +23,10 @@ export type Invariant =
   | 'late' // bounds on latency
   | 'memory' // bounds on memory
   | 'restless' // once all is well, nothing goes on but what always does
-  | 'answer' // a post was answered 503 and stored all the same, or not within 8 s
+  | 'answer' // a post or an act was refused and stored all the same, or not answered within 8 s
+  | 'erased' // a deleted comment was shown after its deletion had been answered
+  | 'acts' // an act is shown as it was done, and what the acts have come to as it is in the store
+  | 'forbidden' // a post was stored, or refused, against what the acts say
   | 'bug' // the code threw
 
 export interface Violation {
@@ -31,8 +38,11 @@ export interface Violation {
   readonly id: CommentId | undefined
 }
 
+/** A post, or an act. */
 export interface Post {
-  readonly draft: Draft
+  readonly draft: Timed
+  /** Of an act: whether this is what was asked for. A gateway adds to some. */
+  readonly isDone?: (act: Act) => boolean
   readonly begunAt: number
   ackedAt: number | undefined
   id: CommentId | undefined
@@ -47,6 +57,18 @@ export interface Try {
   status: number | undefined
 }
 
+export interface CheckerOptions {
+  readonly world: World
+  readonly disk: Disk
+  /** How long news of what happened `at` may take to reach everyone, ms. */
+  readonly boundMs: (at: number) => number
+  /** Nothing is in trouble, so that slow mode keeps its pace. */
+  readonly isQuiet: boolean
+}
+
+/** Two posts of an author that two dispatchers have at a time pass slow mode both; and its clocks count whole milliseconds. */
+const SLOW_SLACK_MS = 250
+
 /** A run's judge: it sees the disk and every viewer, poster and pager, and none of the code under test. */
 export class Checker {
   readonly violations: Violation[] = []
@@ -56,14 +78,20 @@ export class Checker {
   gaps = 0
   /** Longest from a comment's commit to a viewer that was there and well. */
   worst = { latencyMs: 0, viewer: '', videoId: '', id: 0 }
+  readonly #o: CheckerOptions
   readonly #world: World
   readonly #disk: Disk
-  /** The newest acknowledged of each video, whenever there was a newer one. */
-  readonly #acked = new Map<VideoId, { readonly id: CommentId; readonly at: number }[]>()
+  readonly #chronicles = new Map<VideoId, Chronicle>()
+  /** By who made it, and how. */
+  readonly #made = new Map<string, Landed>()
+  /** The newest acknowledged of each video and kind, whenever there was a newer one. */
+  readonly #acked = new Map<string, { readonly id: CommentId; readonly at: number }[]>()
 
-  constructor(world: World, disk: Disk) {
-    this.#world = world
-    this.#disk = disk
+  constructor(options: CheckerOptions) {
+    this.#o = options
+    this.#world = options.world
+    this.#disk = options.disk
+    options.disk.onLanded = landed => this.#landed(landed)
   }
 
   violate(invariant: Invariant, text: string, about: { viewer?: string | undefined; videoId?: VideoId | undefined; id?: CommentId | undefined } = {}): void {
@@ -72,27 +100,109 @@ export class Checker {
     this.#world.tell?.(`!! ${invariant}: ${text}`)
   }
 
+  /** Where a deletion is acknowledged, what it deleted has left the disk. */
   acknowledged(post: Post, id: CommentId): void {
-    const { videoId } = post.draft
-    post.ackedAt ??= this.#world.now
+    const { videoId, content, act } = post.draft
+    const { isDone = () => false } = post
+    const { now } = this.#world
+    const chronicle = this.chronicle(videoId)
+    post.ackedAt ??= now
     if (post.id !== undefined && post.id !== id) this.violate('history', `one key was answered with ${post.id} and with ${id}`, { videoId, id })
     post.id = id
-    const newest = this.#acked.get(videoId) ?? []
-    this.#acked.set(videoId, newest)
+    chronicle.answered(id, now)
+    if (chronicle.isShown(id)) this.#note(`${videoId} shown`, id)
+    if (chronicle.isComment(id)) this.#note(`${videoId} comments`, id)
+    const said = this.at(videoId, id) && chronicle.at(id)?.draft
+    if (!said || (said.act ? !isDone(said.act) : said.content !== content)) this.violate('history', `${id} was acknowledged and is not stored so`, { videoId, id })
+    if (act?.type === 'deleted' && this.at(videoId, act.target)?.comment.content !== '') this.violate('erased', `the deletion of ${act.target} was answered before its text had left the disk`, { videoId, id: act.target })
+  }
+
+  #note(kind: string, id: CommentId): void {
+    const newest = this.#acked.get(kind) ?? []
+    this.#acked.set(kind, newest)
     if (id > (newest.at(-1)?.id ?? 0)) newest.push({ id, at: this.#world.now })
-    const stored = this.at(videoId, id)
-    if (stored?.comment.content !== post.draft.content) this.violate('history', `${id} was acknowledged and is not stored so`, { videoId, id })
+  }
+
+  /** Of what viewers are told. */
+  newestAcked(videoId: VideoId): Cursor {
+    return this.#acked.get(`${videoId} shown`)?.at(-1)?.id ?? 0
   }
 
   /** @param by when it had been acknowledged */
-  newestAcked(videoId: VideoId, by = Infinity): Cursor {
-    return this.#acked.get(videoId)?.findLast(({ at }) => at <= by)?.id ?? 0
+  newestAckedComment(videoId: VideoId, by: number): Cursor {
+    return this.#acked.get(`${videoId} comments`)?.findLast(({ at }) => at <= by)?.id ?? 0
+  }
+
+  chronicle(videoId: VideoId): Chronicle {
+    let chronicle = this.#chronicles.get(videoId)
+    if (!chronicle) this.#chronicles.set(videoId, (chronicle = new Chronicle(videoId)))
+    return chronicle
+  }
+
+  /** A comment's text is shown. @param at since when whoever shows it could have known of its deletion */
+  shows(what: string, videoId: VideoId, id: CommentId, content: string, at = this.#world.now): void {
+    const chronicle = this.chronicle(videoId)
+    if (!chronicle.isComment(id) || content !== chronicle.at(id)?.draft.content) return this.violate('history', `${what} shows ${id} with other content`, { videoId, id })
+    const erasedAt = chronicle.erasedAt(id)
+    if (at > erasedAt + this.#o.boundMs(erasedAt)) this.violate('erased', `${what} shows ${id} ${Math.round(at - erasedAt)} ms after its deletion was answered`, { videoId, id })
+  }
+
+  /** Whether an act may have refused a post of the author, which was asked for at `since`. */
+  mayRefuse(code: string, videoId: VideoId, author: string, since: number): boolean {
+    const { boundMs } = this.#o
+    return this.chronicle(videoId).prohibitions.some(each => each.code === code && (each.authorId ?? author) === author && each.to + boundMs(each.to) >= since)
+  }
+
+  #landed(landed: Landed): void {
+    const { id, draft } = landed
+    const chronicle = this.chronicle(draft.videoId)
+    if (!draft.act) {
+      const broken = chronicle.prohibitions.find(each => this.#breaks(each, landed, chronicle))
+      if (broken) this.violate('forbidden', `${draft.content} of ${draft.authorId} was stored, though ${broken.by} says ${broken.code}`, { videoId: draft.videoId, id })
+    } else if (!isModerator(draft.authorId) && !(draft.act.type === 'deleted' && chronicle.at(draft.act.target)?.draft.authorId === draft.authorId)) {
+      this.violate('forbidden', `${draft.authorId} is no moderator, and its ${draft.act.type} was stored`, { videoId: draft.videoId, id })
+    }
+    chronicle.add(landed, EPOCH_MS)
+    this.#made.set(makerOf(draft), landed)
+  }
+
+  /** Whether a comment is stored that everyone should know is forbidden. */
+  #breaks({ authorId, slowMs, by, to }: Prohibition, { at, draft }: Landed, chronicle: Chronicle): boolean {
+    const answeredAt = chronicle.answeredAt(by)
+    if ((authorId ?? draft.authorId) !== draft.authorId || at >= to || at <= answeredAt + this.#o.boundMs(answeredAt)) return false
+    if (slowMs === 0) return true
+    const last = chronicle.lastBy(draft.authorId)
+    if (!last || !this.#o.isQuiet || chronicle.isDeleted(last.id)) return false
+    return at - last.at > SLOW_SLACK_MS && at - last.at < slowMs - SLOW_SLACK_MS
+  }
+
+  /** The id before it of which viewers are told, 0 for the first. */
+  prevShown(videoId: VideoId, id: CommentId): Cursor {
+    return this.#prev(videoId, id, prev => this.chronicle(videoId).isShown(prev))
+  }
+
+  /** The comment before it, deleted or not, 0 for the first. */
+  prevComment(videoId: VideoId, id: CommentId): Cursor {
+    return this.#prev(videoId, id, prev => this.chronicle(videoId).isComment(prev))
+  }
+
+  #prev(videoId: VideoId, id: CommentId, counts: (prev: CommentId) => boolean): Cursor {
+    let prev = this.at(videoId, id)?.prev ?? 0
+    while (prev > 0 && !counts(prev)) prev = this.at(videoId, prev)?.prev ?? 0
+    return prev
+  }
+
+  /** Comments that somebody posted. */
+  get postedCount(): number {
+    return this.#count(() => true)
   }
 
   get ackedCount(): number {
-    let count = 0
-    for (const { ackedAt } of this.posts) if (ackedAt !== undefined) count++
-    return count
+    return this.#count(({ ackedAt }) => ackedAt !== undefined)
+  }
+
+  #count(counts: (post: Post) => boolean): number {
+    return this.posts.filter(post => !post.draft.act && counts(post)).length
   }
 
   /** Everything stored of a video, ascending. */
@@ -114,17 +224,29 @@ export class Checker {
     return Math.max(0, this.#above(videoId, until) - this.#above(videoId, after))
   }
 
-  landedAt(videoId: VideoId, id: CommentId): number {
-    return this.#disk.landedAt.get(videoId)?.get(id) ?? Infinity
+  /** How many of them viewers are told of. */
+  countShown(videoId: VideoId, after: Cursor, until: Cursor): number {
+    return this.count(videoId, after, until) - this.chronicle(videoId).hidden(after, until)
   }
 
-  /** Once all is quiet: what was acknowledged is stored, and no key made two comments. */
+  /** How many of them are comments that are not deleted. */
+  countComments(videoId: VideoId, after: Cursor, until: Cursor): number {
+    return this.count(videoId, after, until) - this.chronicle(videoId).notComments(after, until)
+  }
+
+  landedAt(videoId: VideoId, id: CommentId): number {
+    return this.chronicle(videoId).at(id)?.at ?? Infinity
+  }
+
+  /** Once all is quiet: what was acknowledged is stored, and no key made two entries. */
   checkStored(): void {
     const seen = new Set<string>()
-    for (const list of this.#disk.model.videos.values()) {
-      for (const { comment } of list) {
-        if (seen.has(comment.content)) this.violate('history', `${comment.content} is stored twice`, comment)
-        seen.add(comment.content)
+    for (const [videoId, list] of this.#disk.model.videos) {
+      for (const { comment: { id } } of list) {
+        const { draft } = this.chronicle(videoId).at(id)!
+        const maker = makerOf(draft)
+        if (seen.has(maker)) this.violate('history', `${nameOf(draft)} is stored twice`, { videoId, id })
+        seen.add(maker)
       }
     }
     for (const { draft, id } of this.posts) {
@@ -132,22 +254,22 @@ export class Checker {
     }
   }
 
-  /** Once all is quiet: what was answered 503 is not stored by that try, then or later, and nothing is stored that its
+  /** Once all is quiet: what was refused is not stored by that try, then or later, and nothing is stored that its
    * poster has long given up. @param latestMs after the try that stored it began */
   checkAnswers(latestMs: number): void {
-    const landed = new Map<string, { readonly id: CommentId; readonly at: number }>()
-    for (const [videoId, list] of this.#disk.model.videos) for (const { comment } of list) landed.set(comment.content, { id: comment.id, at: this.landedAt(videoId, comment.id) })
     for (const { draft, tries } of this.posts) {
-      const stored = landed.get(draft.content)
+      const stored = this.#made.get(makerOf(draft))
       if (!stored) continue
+      const what = nameOf(draft)
+      const about = { videoId: draft.videoId, id: stored.id }
       const last = tries.findLast(({ begunAt }) => begunAt <= stored.at)
       const lateMs = stored.at - (last?.begunAt ?? stored.at)
-      if (lateMs > latestMs) this.violate('answer', `${draft.content} was stored ${Math.round(lateMs)} ms after it was asked for last`, { videoId: draft.videoId, id: stored.id })
+      if (lateMs > latestMs) this.violate('answer', `${what} was stored ${Math.round(lateMs)} ms after it was asked for last`, about)
       // Once a try's outcome is unknown, what lands later may be its.
       for (const [i, { begunAt, status }] of tries.entries()) {
-        if (status !== 503) break
+        if (status === undefined || status < 400 || status === 504) break
         const until = tries[i + 1]?.begunAt ?? Infinity
-        if (stored.at >= begunAt && stored.at < until) this.violate('answer', `${draft.content} was answered 503 and stored ${Math.round(stored.at - begunAt)} ms after it was asked for`, { videoId: draft.videoId, id: stored.id })
+        if (stored.at >= begunAt && stored.at < until) this.violate('answer', `${what} was answered ${status} and stored ${Math.round(stored.at - begunAt)} ms after it was asked for`, about)
       }
     }
   }
@@ -164,4 +286,12 @@ export class Checker {
     }
     return low
   }
+}
+
+function makerOf({ videoId, authorId, key }: Timed): string {
+  return `${videoId} ${authorId} ${key}`
+}
+
+function nameOf({ content, act, key }: Timed): string {
+  return act ? `${act.type} (${key})` : content
 }

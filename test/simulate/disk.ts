@@ -24,6 +24,13 @@ export type DiskKind = 'serial' | 'per-video'
 const UNKNOWN_MS = 1_000
 const LOCKED_MS = 1_000
 
+/** An entry of some video, since virtual ms `at`. */
+export interface Landed {
+  readonly id: CommentId
+  readonly at: number
+  readonly draft: Timed
+}
+
 /** The comments of a whole cluster, behind a store for each dispatcher. */
 export class Disk {
   readonly faults: DiskFaults = { away: false, slow: 1, late: 0, lost: 0 }
@@ -33,8 +40,8 @@ export class Disk {
   readonly world: World
   /** Told who stored something new. */
   onStored: (by: string, videoId: VideoId) => void = () => {}
-  /** id → when it landed, for each video. */
-  readonly landedAt = new Map<VideoId, Map<Cursor, number>>()
+  /** Told of each new entry. */
+  onLanded: (landed: Landed) => void = () => {}
   #freeAt = 0
   /** Holds the one lock of a serial disk while it is frozen. */
   #holder: Process | undefined
@@ -72,14 +79,13 @@ export class Disk {
 
   async commit(by: string, drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
     const outcomes = await this.model.append(drafts, nowMs)
-    for (const outcome of outcomes) {
+    for (const [i, outcome] of outcomes.entries()) {
       if (outcome.kind !== 'created') continue
       const { videoId, id } = outcome.comment
-      const landed = this.landedAt.get(videoId) ?? new Map<Cursor, number>()
-      this.landedAt.set(videoId, landed.set(id, this.world.now))
+      this.onLanded({ id, at: this.world.now, draft: drafts[i]! })
       this.world.mix(id)
       this.onStored(by, videoId)
-      this.world.tell?.(`${by} stored ${videoId} ${outcome.prev} → ${id} ${JSON.stringify(outcome.comment.content)}`)
+      this.world.tell?.(`${by} stored ${videoId} ${outcome.prev} → ${id} ${JSON.stringify(outcome.act ?? outcome.comment.content)}`)
     }
     return outcomes
   }

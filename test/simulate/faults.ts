@@ -36,7 +36,7 @@ export class Faults {
     if (plan.features.has('late')) Object.assign(disk.faults, { late: options.random.between(0, 0.1), lost: options.random.between(0, 0.1) })
     if (plan.features.has('strays')) network.faults.batchLoss = options.random.between(0.1, 0.4)
     disk.onStored = (by, videoId) => this.#stored(by, videoId)
-    for (const feature of plan.features) this.#next(feature)
+    for (const feature of plan.features) if (feature !== 'acts') this.#next(feature)
   }
 
   /** All is well from now on. */
@@ -159,6 +159,8 @@ export class Faults {
           return later(random.between(200, 2_000), () => slot.wish(false))
         }
         for (let i = 0; i < 3; i++) random.pick(viewers).drop()
+        return
+      case 'acts': // are done by moderators
         return
       case 'link':
         return random.pick(viewers).drop()

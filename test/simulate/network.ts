@@ -37,6 +37,9 @@ export interface NetworkFaults {
   linkStallMs: number
 }
 
+/** A client's too. */
+export type AnyCall = Omit<Call, 'method'> & { readonly method?: Request['method'] }
+
 const CONNECT_MS = 1_000
 /** As gateway/relay.ts has it: an edge that takes a connection and never answers. */
 const HEADERS_MS = 3_000
@@ -85,7 +88,7 @@ export class Network {
   }
 
   /** The body of the answer. @throws PeerError */
-  call(from: Process, url: string, { method = 'POST', to, path, body, headers = {}, timeoutMs }: Call): Promise<Buffer> {
+  call(from: Process, url: string, { method = 'POST', to, path, body, headers = {}, timeoutMs }: AnyCall): Promise<Buffer> {
     const world = this.#world
     const kind = path.split(/[/?]/).slice(1, 3).join('/')
     this.calls[kind] = (this.calls[kind] ?? 0) + 1
@@ -157,6 +160,9 @@ export class Network {
         reader: {
           data: (chunk, headers) => {
             if (!gone) reader.data(chunk, headers)
+          },
+          written: (chunk, headers) => {
+            if (!gone) reader.written?.(chunk, headers)
           },
           over: broken => {
             this.mostBuffered = Math.max(this.mostBuffered, channel!.mostBuffered)

@@ -11,6 +11,7 @@ import { Clients } from '../../runtime/http/client-address.js'
 import { json } from '../../runtime/http/reply.js'
 import { Refusals } from '../../runtime/limits/refusals.js'
 import type { Disk } from './disk.js'
+import { Names } from './names.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
 import type { Registry, Session } from './registry.js'
@@ -184,6 +185,7 @@ export const startGateway: Start = (cluster, process, url) => {
     toleratedViewers: settings.toleratedViewers,
     joinRate: settings.joinRate,
     allowedOrigins: '*',
+    identity: new Names(clock),
     viewerLimit: Infinity,
     limits: new Limits({ clock, refusals: new Refusals({ clock, log, metrics, name: 'gateway' }), postsPerAuthor: UNLIMITED, postsPerAddress: UNLIMITED, streamsPerAuthor: UNLIMITED, streamsPerAddress: UNLIMITED }),
     clients: new Clients({ clock, log, trusted: new Networks([]) }),

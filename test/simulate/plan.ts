@@ -20,6 +20,8 @@ export interface Plan {
   readonly videos: readonly { readonly id: string; readonly comments: number; /** Nobody posts after the faults. */ readonly fallsSilent: boolean }[]
   readonly viewers: number
   readonly postEveryMs: number
+  /** Mean ms between two acts, where there are any. */
+  readonly actEveryMs: number
   /** Mean ms between two faults of a kind. */
   readonly faultEveryMs: number
   /** No part is troubled before the last one that was is well again. */
@@ -38,7 +40,9 @@ export interface Plan {
  * vanished node's lingering, half a minute until a quiet video is compared with the store. */
 const QUIET_MS = 42_000
 /** Of which a few come together by chance: `link` decides too much else. */
-const SOME = FEATURES.filter(feature => feature !== 'link')
+const SOME = FEATURES.filter(feature => feature !== 'link' && feature !== 'acts')
+/** One of which comes beside acts, seed by seed. */
+const BESIDE_ACTS: readonly Feature[] = ['slow', 'strays', 'crash', 'late', 'link', 'freeze', 'drain', 'cut', 'loss', 'expire', 'split', 'lag', 'away', 'pipe', 'clock', 'foreign']
 /** Mixes in which comments may be late by more than a link is not read. */
 const LONG_STALLS: ReadonlySet<Mix> = new Set(['strays', 'crash', 'freeze', 'cut', 'link', 'hard', 'all'])
 /** Shares, one seed after another. */
@@ -47,7 +51,7 @@ const FORMER_GATEWAYS = [0, 0, 0, 0, 0.5]
 
 /** @param seed decides apart from all else which parts are of the former version, as in the middle of an upgrade */
 export function planOf(mix: Mix, random: Random, seed: number): Plan {
-  const features = featuresOf(mix, random)
+  const features = featuresOf(mix, random, seed)
   const has = (feature: Feature) => features.has(feature)
   const hot = has('slow') && random.chance(0.5)
   const crowd = has('crowd')
@@ -75,6 +79,7 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
     videos,
     viewers,
     postEveryMs: link ? random.between(10, 40) : hot ? random.between(7, 15) : mix === 'pipe' || mix === 'strays' ? random.between(8, 40) : mix === 'hard' ? random.between(20, 60) : crowd ? random.between(60, 150) : random.between(40, 200),
+    actEveryMs: mix === 'acts' ? 300 : 1_000,
     faultEveryMs: link ? 150 : mix === 'hard' ? 1_000 : mix === 'all' ? 2_000 : mix === 'strays' ? 600 : 1_200,
     apart,
     readsSilent: random.chance(0.4),
@@ -94,15 +99,16 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
     },
     linkBytes: crowd ? 8_000 : link ? 100 : seed % 5 === 0 ? 64 * 1024 : 150 + (seed % 7) * 200,
     linkStallMs: LONG_STALLS.has(mix) ? 800 : 60,
-    limitBytes: has('slow') ? random.whole(1_000, 8_000) : 64 * 1024,
+    limitBytes: has('slow') ? random.whole(1_000, 8_000) : mix === 'acts' ? random.whole(200, 1_500) : 64 * 1024,
   }
 }
 
-function featuresOf(mix: Mix, random: Random): Set<Feature> {
+function featuresOf(mix: Mix, random: Random, seed: number): Set<Feature> {
   if (mix === 'none') return new Set()
+  if (mix === 'acts') return new Set(seed % 2 === 0 ? [mix] : [mix, BESIDE_ACTS[(seed >> 1) % BESIDE_ACTS.length]!])
   if (mix === 'hard') return new Set(FEATURES.filter(feature => feature !== 'crowd' && feature !== 'link' && (feature !== 'pipe' || random.chance(0.5))))
   if (mix !== 'all') return new Set([mix])
-  const features = new Set<Feature>()
+  const features = new Set<Feature>(seed % 2 === 0 ? ['acts'] : [])
   for (let i = random.whole(2, 5); i > 0; i--) features.add(random.pick(SOME))
   return features
 }

@@ -3,7 +3,8 @@ import type { World } from './world.js'
 
 /** A step of `soon`: what else is due now has its turn first. */
 const TURN_MS = 0.02
-const EPOCH_MS = Date.UTC(2026, 5, 1)
+/** What wall clocks say when a run begins, Unix ms. */
+export const EPOCH_MS = Date.UTC(2026, 5, 1)
 
 interface Held {
   readonly task: () => void

@@ -5,15 +5,16 @@ import { Checker, type Violation } from './checker.js'
 import { Disk } from './disk.js'
 import { Faults } from './faults.js'
 import type { Mix } from './mixes.js'
+import { Moderator } from './moderator.js'
 import { Network } from './network.js'
 import { startDispatcher, startEdge, startGateway, type Cluster } from './parts.js'
 import { page, post, type PersonOptions } from './people.js'
 import { planOf } from './plan.js'
-import { Process } from './process.js'
+import { EPOCH_MS, Process } from './process.js'
 import { Random } from '../support/random.js'
 import { Registry } from './registry.js'
 import { Slot } from './slot.js'
-import { Viewer } from './viewer.js'
+import { Viewer, type ViewerOptions } from './viewer.js'
 import { World } from './world.js'
 
 export interface Result {
@@ -24,6 +25,7 @@ export interface Result {
   readonly deliveries: number
   readonly gaps: number
   readonly faults: number
+  readonly acts: number
   readonly events: number
   readonly worst: Checker['worst']
   /** Of everything that happened: the same seed gives the same. */
@@ -44,8 +46,6 @@ const RESTING_MS = 8_000
 /** Of viewers that take a compressed stream, in every fourth seed: to unpack them costs more than all the rest. */
 const GZIP_SHARE = 0.4
 const GZIP_SEEDS = 4
-const EPOCH_MS = Date.UTC(2026, 5, 1)
-
 /** Runs one cluster from a seed until its end, or its first violation. Never two at a time in one process:
  * promises that nobody handled are laid at the door of the one that runs. */
 export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promise<Result> {
@@ -53,7 +53,8 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
   const plan = planOf(mix, random, seed)
   const world = new World(random.fork(), hooks.tell)
   const disk = new Disk(world, plan.disk)
-  const checker = new Checker(world, disk)
+  const boundMs = boundOf(plan)
+  const checker = new Checker({ world, disk, boundMs, isQuiet: [...plan.features].every(feature => feature === 'acts') })
   const network = new Network(world)
   const onBug = (process: string, error: unknown) => checker.violate('bug', `${process}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
   const cluster: Cluster = { world, network, registry: new Registry(world), disk, onBug, settings: plan.settings }
@@ -77,7 +78,6 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       const slot = slots.find(each => each.url === url)!
       return slot.up ? slot.wellSince : Infinity
     }
-    const boundMs = boundOf(plan)
     const historyMayFail = ['crash', 'freeze', 'late', 'cut', 'loss', 'drain', 'slow', 'away', 'expire', 'split', 'lag'].some(feature => plan.features.has(feature as never))
 
     const cursorFor = (videoId: string): Cursor | undefined => {
@@ -89,18 +89,24 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     }
     const viewers: Viewer[] = []
     const silent = new Set<string>()
-    const addViewer = (i: number) => {
-      const videoId = random.pick(plan.videos).id
-      const viewer = new Viewer({ ...person(`w${i}`), videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, gzip: random.chance(GZIP_SHARE) && seed % GZIP_SEEDS === 0, endsWhole: plan.settings.formerEdges === 0 && plan.settings.formerGateways === 0, boundMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince })
+    const relayed = plan.settings.formerEdges > 0 || plan.settings.formerGateways > 0
+    const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'after' | 'recent' | 'gzip'>) => {
+      const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince })
       viewers.push(viewer)
       viewer.watch()
     }
+    const addViewer = (i: number) => {
+      const videoId = random.pick(plan.videos).id
+      watch(`w${i}`, { videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, gzip: random.chance(GZIP_SHARE) && seed % GZIP_SEEDS === 0 })
+    }
+    const openVideos = () => plan.videos.filter(({ id, fallsSilent }) => !silent.has(id) && (!fallsSilent || world.now < plan.faultsUntil))
+    const anyDispatcher = () => random.pick(slots.filter(({ id }) => id.startsWith('d'))).url
     const addPost = (i: number) => {
-      const open = plan.videos.filter(({ id, fallsSilent }) => !silent.has(id) && (!fallsSilent || world.now < plan.faultsUntil))
+      const open = openVideos()
       if (open.length === 0) return
       const { id: videoId } = random.pick(open)
       const who = person(`p${i}`)
-      const stray = plan.features.has('strays') && random.chance(0.4) ? random.pick(slots.filter(({ id }) => id.startsWith('d'))).url : undefined
+      const stray = plan.features.has('strays') && random.chance(0.4) ? anyDispatcher() : undefined
       void post(who, { videoId, authorId: `author${i % 5}`, content: `c${i}`, key: `k${i}` }, stray).then(id => {
         if (stray === undefined || id === undefined || !plan.readsSilent) return
         // Its author looks at what was said just before, and then at the newest.
@@ -113,6 +119,20 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       const everyMs = world.now < plan.faultsUntil ? plan.postEveryMs : Math.max(plan.postEveryMs, 250)
       if (world.now < plan.postsUntil) world.after(random.gap(everyMs), () => postLoop(i + 1))
     }
+    let acts = 0
+    const actLoop = (moderator: Moderator, reader: PersonOptions) => {
+      if (world.now >= plan.postsUntil) return
+      world.after(random.gap(plan.actEveryMs), () => actLoop(moderator, reader))
+      const open = openVideos()
+      if (open.length === 0) return
+      const { id: videoId } = random.pick(open)
+      acts++
+      void moderator.act(videoId).then(() => world.after(random.between(0, 2_000), () => void page(reader, videoId, 'before', false)))
+      if (viewers.length === 0) return
+      // They come back to what is deleted meanwhile.
+      if (random.chance(0.3)) random.pick(viewers).drop()
+      else if (plan.mix === 'acts' && random.chance(0.5)) random.pick(viewers).pause(random.between(100, 4_000))
+    }
     const pageLoop = () => {
       const who = person('h')
       const seen = random.chance(0.5) && viewers.length > 0 ? random.pick(viewers) : undefined
@@ -124,6 +144,11 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     for (let i = 0; i < plan.viewers; i++) world.after(BEGIN_MS + (random.chance(0.6) ? random.between(0, 500) : random.between(0, plan.faultsUntil + 2_000)), () => addViewer(i))
     world.after(BEGIN_MS, () => postLoop(0))
     world.after(BEGIN_MS, pageLoop)
+    if (plan.features.has('acts')) {
+      const directly = () => (random.chance(0.3) ? anyDispatcher() : undefined)
+      const moderator = new Moderator({ ...person('m'), directly, longBans: plan.features.has('clock') })
+      world.after(BEGIN_MS, () => actLoop(moderator, person('r')))
+    }
 
     const until = async (ms: number): Promise<boolean> => {
       while (world.now < ms && checker.violations.length === 0) {
@@ -153,12 +178,15 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
         for (const viewer of viewers) viewer.checkEnd()
         checker.checkStored()
         checker.checkAnswers(latestCommitMs(plan))
+        // Of what is deleted the last to come are shown nothing.
+        if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, after: undefined, recent: 200, gzip: false })
         let left = plan.videos.length
         for (const { id } of plan.videos) void page(person('last'), id, 'before', true).then(done => {
           left--
           if (!done) checker.violate('history', `history of ${id} cannot be read at the end`, { videoId: id })
         })
         await until(plan.endsAt + 5_000)
+        for (const viewer of viewers) viewer.checkEnd()
         if (left > 0 && checker.violations.length === 0) checker.violate('history', 'history cannot be read at the end')
         const lost = checker.posts.filter(({ ackedAt }) => ackedAt === undefined).length
         if (plan.features.size === 0 && lost > 0) checker.violate('history', `${lost} posts were not acknowledged though all was well`)
@@ -167,11 +195,12 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     }
     return {
       seed, mix,
-      posted: checker.posts.length,
+      posted: checker.postedCount,
       acked: checker.ackedCount,
       deliveries: checker.deliveries,
       gaps: checker.gaps,
       faults: faults?.done ?? 0,
+      acts,
       events: world.events,
       worst: checker.worst,
       trace: world.hash >>> 0,

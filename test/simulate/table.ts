@@ -4,7 +4,7 @@ import type { Result } from './simulation.js'
 
 /** What was run, a line for each mix. */
 export function tableOf(results: readonly Result[]): string {
-  const table = new Table({ head: ['mix', 'seeds', 'posted', 'acked', 'deliveries', 'gaps', 'faults', 'worst ms', 'violations'], style: { head: [], border: [] } })
+  const table = new Table({ head: ['mix', 'seeds', 'posted', 'acked', 'deliveries', 'gaps', 'faults', 'acts', 'worst ms', 'violations'], style: { head: [], border: [] } })
   const sum = (list: readonly Result[], read: (result: Result) => number) => list.reduce((total, result) => total + read(result), 0)
   const row = (name: string, list: readonly Result[]) => [
     name,
@@ -14,6 +14,7 @@ export function tableOf(results: readonly Result[]): string {
     sum(list, ({ deliveries }) => deliveries),
     sum(list, ({ gaps }) => gaps),
     sum(list, ({ faults }) => faults),
+    sum(list, ({ acts }) => acts),
     Math.round(Math.max(0, ...list.map(({ worst }) => worst.latencyMs))),
     list.filter(({ violations }) => violations.length > 0).length,
   ]

@@ -7,6 +7,7 @@ import { Gunzip } from './gunzip.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
 import type { Random } from '../support/random.js'
+import { Sight } from './sight.js'
 import type { World } from './world.js'
 
 export interface ViewerOptions {
@@ -23,8 +24,9 @@ export interface ViewerOptions {
   readonly recent: number
   /** It asks for a compressed stream. */
   readonly gzip: boolean
-  /** A compressed stream that ends ends whole. */
-  readonly endsWhole: boolean
+  /** An edge or a gateway of the former version may be among those that write to it: a compressed stream may end without its end,
+   * and a gateway passes on bytes that it cannot call back. */
+  readonly relayed: boolean
   /** Whether a comment this late is a violation; at = when it was stored. */
   readonly boundMs: (at: number) => number
   /** How long so many bytes that it missed may be on their way. */
@@ -55,17 +57,19 @@ export class Viewer {
   /** This connection has had its `ready`. */
   ready = false
   readonly #o: ViewerOptions
+  readonly #sight: Sight
   #parser = new SseParser()
   #gunzip: Gunzip | undefined
   #lastEventId = ''
   #stream: { abort(): void; pause(): void; resume(): void } | undefined
   #connections = 0
   #gateway = ''
-  /** Comments before its first `ready`. */
+  /** Comments before its first `ready`: not acts, and of those that were deleted only the ones that it could have been sent. */
   #early = 0
   /** Of this connection, before its ready. */
   #earlyBytes = 0
   #everReady = false
+  #cameAt = Infinity
   /** Since when it has been there and reading, with all that came before. */
   #wellSince = Infinity
   #progressAt = 0
@@ -81,6 +85,7 @@ export class Viewer {
     this.videoId = options.videoId
     this.place = options.after
     if (options.after !== undefined) this.#lastEventId = String(options.after)
+    this.#sight = new Sight({ checker: options.checker, videoId: this.videoId, viewer: this.name, stateMayBeUnknown: options.historyMayFail })
   }
 
   get paused(): boolean {
@@ -89,6 +94,7 @@ export class Viewer {
 
   watch(): void {
     this.watching = true
+    this.#cameAt = this.#o.world.now
     this.#connect()
   }
 
@@ -146,7 +152,7 @@ export class Viewer {
 
   #connect(): void {
     if (!this.watching || this.#stream) return
-    const { network, process, random, gateways, recent, world, gzip } = this.#o
+    const { network, process, random, gateways, recent, world, gzip, relayed } = this.#o
     const connection = ++this.#connections
     this.#parser = new SseParser()
     this.#gunzip = undefined
@@ -156,11 +162,12 @@ export class Viewer {
     this.#connectedAt = world.now
     this.#earlyBytes = 0
     this.#pausedHere = this.#paused
+    this.#sight.begin()
     const current = () => connection === this.#connections
     const lost = (broken: boolean) => {
       if (!current()) return
       this.#checkWhole()
-      if (!broken && this.#gunzip?.isComplete === false && this.#o.endsWhole) this.#violate('encoding', 'got an end without CRC and length')
+      if (!broken && this.#gunzip?.isComplete === false && !this.#o.relayed) this.#violate('encoding', 'got an end without CRC and length')
       this.#stream = undefined
       this.#wellSince = Infinity
       this.ready = false
@@ -174,7 +181,11 @@ export class Viewer {
       process,
       this.#gateway,
       { path: `/comments/${this.videoId}${recent > 0 ? `?recent=${recent}` : ''}`, headers },
-      { data: (chunk, headers) => void (current() && this.#data(chunk, headers.get('content-encoding') === 'gzip')), over: lost },
+      {
+        data: (chunk, headers) => void (current() && this.#data(chunk, headers.get('content-encoding') === 'gzip')),
+        over: lost,
+        written: (bytes, headers) => void (current() && !relayed && headers.get('content-encoding') !== 'gzip' && this.#sight.written(bytes)),
+      },
       () => lost(true),
     )
     if (this.#paused) this.#stream.pause()
@@ -213,32 +224,33 @@ export class Viewer {
     if (this.#gunzip?.isWhole === false) this.#violate('encoding', 'unpacked in one, its stream is another than in parts')
   }
 
-  #event({ event, id, data }: SseEvent): void {
+  #event(said: SseEvent): void {
     const { world } = this.#o
+    const { event, id, data } = said
     if (event === 'viewers') return
     world.tell?.(`${this.name} gets ${event} ${id} ${data}`)
     world.mix(Number(id))
     const at = parseCursor(id)
     if (at === undefined) return this.#violate('cursor', `an event ${event} with the id ${JSON.stringify(id)}`)
-    if (event === 'message') this.#comment(at, data)
-    else if (event === 'gap') this.#gap(at, data)
-    else if (event === 'ready') this.#atReady(at)
-    else this.#violate('bug', `an event ${event}`)
+    if (event === 'gap') this.#gap(at, data)
+    else if (event === 'ready') this.#atReady(at, said)
+    else this.#entry(at, said)
     this.#progressAt = world.now
   }
 
-  #comment(id: CommentId, data: string): void {
+  #entry(id: CommentId, said: SseEvent): void {
     const { checker, world, boundMs } = this.#o
     checker.deliveries++
     this.received++
-    const stored = checker.at(this.videoId, id)
-    if (!stored) return this.#violate('history', 'got what is not stored', id)
-    if ((JSON.parse(data) as { content: string }).content !== stored.comment.content) this.#violate('history', 'got it with other content', id)
+    if (!checker.at(this.videoId, id)) return this.#violate('history', 'got what is not stored', id)
+    this.#sight.entry(said, this.#connectedAt)
+    const prev = checker.prevShown(this.videoId, id)
     const last = this.last ?? 0
     if (id === last) this.#violate('twice', 'got it twice', id)
     else if (id < last || (this.place !== undefined && id <= this.place)) this.#violate('order', `got it after ${Math.max(last, this.place ?? 0)}`, id)
-    else if (this.place !== undefined && stored.prev > this.place) this.#violate('missed', `got ${id} after ${this.place}; ${stored.prev} lies between`, stored.prev)
-    if (!this.ready) this.#early++
+    else if (this.place !== undefined && prev > this.place) this.#violate('missed', `got ${id} after ${this.place}; ${prev} lies between`, prev)
+    const deletedAt = checker.chronicle(this.videoId).deletedAt(id)
+    if (!this.ready && (said.event === 'message' || (deletedAt >= this.#cameAt && deletedAt < Infinity))) this.#early++
     this.first ??= id
     this.last = id
     this.place = id
@@ -253,7 +265,8 @@ export class Viewer {
     const { checker, world, historyMayFail } = this.#o
     const { from } = JSON.parse(data) as { from: string }
     checker.gaps++
-    if (this.place === undefined || Number(from) !== this.place || to <= this.place) this.#violate('gap', `a gap (${from}, ${to}] at ${this.place}`)
+    // It may begin at an act of which the viewer was not told.
+    if (this.place === undefined || Number(from) < this.place || checker.countShown(this.videoId, this.place, Number(from)) > 0 || to <= this.place) this.#violate('gap', `a gap (${from}, ${to}] at ${this.place}`)
     else {
       const unsent = checker.count(this.videoId, this.place, to)
       const behind = checker.count(this.videoId, this.place, checker.head(this.videoId))
@@ -266,23 +279,24 @@ export class Viewer {
     this.place = to
   }
 
-  #atReady(at: Cursor): void {
+  #atReady(at: Cursor, said: SseEvent): void {
     const { checker, recent, after, world, historyMayFail } = this.#o
     const waited = historyMayFail() && world.now - this.#progressAt >= PATIENCE_MS - 500
-    const all = checker.count(this.videoId, 0, at)
+    const all = checker.countComments(this.videoId, 0, at)
     const tookMs = world.now - this.#connectedAt
     const allowedMs = this.#o.boundMs(this.#connectedAt) + this.#o.transferMs(this.#earlyBytes)
     if (!this.#pausedHere && this.#o.wellSince(this.#gateway) <= this.#connectedAt && tookMs > allowedMs) {
       this.#violate('late', `was ready ${Math.round(tookMs)} ms after it came; ${Math.round(allowedMs)} are allowed`)
     }
     if (this.ready) this.#violate('twice', 'a second ready in one connection')
+    this.#sight.ready(said, this.#connectedAt)
     if (this.place === undefined) {
       if (recent > 0 && all > 0 && !waited) this.#violate('recent', `none of the last ${recent} came, of ${all}`)
     } else if (at < this.place) {
       // A cursor that is no comment's is not ours: the viewer joins below it (rule 9).
       if (checker.at(this.videoId, this.place)) this.#violate('cursor', `ready at ${at}, before its cursor ${this.place}`)
     } else if (at > this.place) {
-      const missed = checker.count(this.videoId, this.place, at)
+      const missed = checker.countShown(this.videoId, this.place, at)
       if (missed > 0) this.#violate('missed', `ready at ${at}, with ${missed} comments after ${this.place} not sent`, at)
     }
     if (!this.#everReady && after === undefined && recent > 0 && this.#early < Math.min(recent, all) && !waited) {

@@ -23,13 +23,17 @@ function missing(): string | false {
 }
 
 /** With a keystore it takes TLS alone, and users with passwords alone, at first `cassandra` with the password `cassandra`. */
-export type TestCassandraOptions = Pick<LocalNodeOptions, 'keystore'>
+export type TestCassandraOptions = Pick<LocalNodeOptions, 'keystore' | 'host' | 'ring' | 'heapMb'> & {
+  /** Those of another node, where it is one of several. */
+  readonly ports?: readonly [port: number, storagePort: number]
+}
 
-/** A real Cassandra of a test's own: one node, whose acknowledged writes are on disk. */
+/** A real Cassandra of a test's own: one node, or one of several, whose acknowledged writes are on disk. */
 export class TestCassandra {
   readonly folder: string
   readonly port: number
-  readonly #storagePort: number
+  readonly host: string
+  readonly storagePort: number
   readonly #options: TestCassandraOptions
   readonly #guard = new Guard()
   #node: LocalNode | undefined
@@ -38,26 +42,31 @@ export class TestCassandra {
     this.#options = options
     this.folder = folder
     this.port = port
-    this.#storagePort = storagePort
+    this.storagePort = storagePort
+    this.host = options.host ?? HOST
   }
 
   static async launch(folder: string, options: TestCassandraOptions = {}): Promise<TestCassandra> {
-    const [port, storagePort] = await freePorts(2)
-    const cassandra = new TestCassandra(folder, port!, storagePort!, options)
+    const [port, storagePort] = options.ports ?? (await freePorts(options.host ?? HOST, 2))
+    const cassandra = new TestCassandra(folder, port, storagePort, options)
     await cassandra.start()
     return cassandra
   }
 
   /** For a keyspace. @param port of a proxy, where it is reached through one */
   url(keyspace: string, port = this.port): string {
-    return `cassandra://${HOST}:${port}/${keyspace}?dc=${DATA_CENTRE}`
+    return `cassandra://${this.host}:${port}/${keyspace}?dc=${DATA_CENTRE}`
   }
 
   /** With the data it had. */
   async start(): Promise<void> {
-    const { folder, port } = this
-    const { keystore } = this.#options
-    this.#node = await startLocalNode({ folder, port, storagePort: this.#storagePort, keystore, passwords: keystore !== undefined, onSpawn: pid => this.#guard.protect([pid]) })
+    const { folder, port, storagePort } = this
+    const { ports: _, ...options } = this.#options
+    this.#node = await startLocalNode({ ...options, folder, port, storagePort, passwords: options.keystore !== undefined, onSpawn: pid => this.#guard.protect([pid]) })
+  }
+
+  get isUp(): boolean {
+    return this.#node !== undefined
   }
 
   /** It keeps its connections and says nothing, until {@link thaw}. */
@@ -92,9 +101,9 @@ export async function startCassandra(t: Test, options: TestCassandraOptions = {}
   return cassandra
 }
 
-async function freePorts(count: number): Promise<number[]> {
+async function freePorts(host: string, count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer())
-  for (const server of servers) await once(server.listen(0, HOST), 'listening')
+  for (const server of servers) await once(server.listen(0, host), 'listening')
   const ports = servers.map(server => (server.address() as AddressInfo).port)
   for (const server of servers) server.close()
   return ports
