@@ -5,7 +5,7 @@ import { History, type Comment, type Page } from './history.js'
 import { Loop } from './loop.js'
 import { Outbox, type PostStorage } from './outbox.js'
 import { Requests, type TokenSource } from './requests.js'
-import { Stream } from './stream.js'
+import { Stream, type StreamOptions } from './stream.js'
 import { limited } from './waiting.js'
 
 export { Failure, Refusal, type TokenSource } from './requests.js'
@@ -26,6 +26,13 @@ export interface CommentsOptions {
   readonly fetch?: typeof fetch
   /** Closes when it is aborted. */
   readonly signal?: AbortSignal
+  /** Brings the video's events in place of a stream of its own: see several.ts. */
+  readonly stream?: (options: VideoOptions) => Pick<Stream, 'wake'>
+}
+
+/** What the stream of one video is opened with. */
+export interface VideoOptions extends StreamOptions {
+  readonly delivery: Delivery
 }
 
 /** Which comments: those next to an id or a time; without either, the newest. */
@@ -53,7 +60,7 @@ export class Comments implements AsyncIterable<Comment> {
   #viewers = 0
   /** What the moderators have done, as last heard. */
   #told: { readonly pinned?: Comment; readonly settings?: Settings } = {}
-  #stream: Stream | undefined
+  #stream: Pick<Stream, 'wake'> | undefined
   readonly #listeners: Listeners = {}
   readonly #loops = new Set<Loop>()
   readonly #closing = new AbortController()
@@ -63,20 +70,19 @@ export class Comments implements AsyncIterable<Comment> {
   readonly #outbox: Outbox
   readonly #delivery: Delivery
   /** Begins the stream. */
-  readonly #start: () => Stream
+  readonly #start: () => Pick<Stream, 'wake'>
 
   /** @param server such as `https://comments.example` */
   constructor(server: string, video: string, options: CommentsOptions = {}) {
     const url = (this.#url = `${server.replace(/\/$/, '')}/comments/${video}`)
     const requests = (this.#requests = new Requests(options))
     const history = (this.#history = new History(requests, url))
-    const { recent = 50, fill = 1_000, after, storage } = options
+    const { recent = 50, fill = 1_000, after, storage, stream = options => new Stream(options) } = options
     const common = {
       requests,
       url,
       history,
       storage,
-      recent,
       fill,
       tell: this.#tell.bind(this),
       state: (state: State) => this.#turn(state),
@@ -84,7 +90,8 @@ export class Comments implements AsyncIterable<Comment> {
     }
     this.#outbox = new Outbox(common)
     const delivery = (this.#delivery = new Delivery(common, after === undefined ? undefined : Number(after)))
-    this.#start = () => new Stream({ ...common, delivery })
+    const query = () => (delivery.cursor === undefined ? `recent=${recent}` : `lastEventId=${delivery.cursor}`)
+    this.#start = () => stream({ ...common, delivery, query })
     const close = () => this.close()
     options.signal?.addEventListener('abort', close, { signal: common.signal })
     if (options.signal?.aborted) close()

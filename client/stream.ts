@@ -7,11 +7,11 @@ import { backOff, FOREVER_MS, rest } from './waiting.js'
 
 export interface StreamOptions {
   readonly requests: Requests
-  /** Of the video. */
+  /** Of the video, or of several. */
   readonly url: string
-  /** How many of the newest comments a stream without a cursor begins with. */
-  readonly recent: number
-  readonly delivery: Delivery
+  /** Where the next connection begins. */
+  readonly query: () => string
+  readonly delivery: Pick<Delivery, 'take' | 'lost' | 'settled'>
   readonly state: (state: State) => void
   readonly signal: AbortSignal
 }
@@ -61,13 +61,12 @@ export class Stream {
 
   /** @returns the state after it; undefined: to be decided anew */
   async #connect(now: AbortSignal): Promise<State | undefined> {
-    const { requests, url, recent, delivery, state } = this.#options
+    const { requests, url, query, delivery, state } = this.#options
     if (isHidden()) return { is: 'hidden' }
     state({ is: 'connecting' })
     let error = new Failure('the server ended the stream')
     try {
-      const query = delivery.cursor === undefined ? `?recent=${recent}` : `?lastEventId=${delivery.cursor}`
-      const retryMs = await connect(requests, url, query, () => state({ is: 'catching up' }), event => {
+      const retryMs = await connect(requests, url, `?${query()}`, () => state({ is: 'catching up' }), event => {
         delivery.take(event)
         if (event.name === 'ready') this.#failures = 0
       }, now)

@@ -62,13 +62,16 @@ export class Admission {
     return this.#line.size
   }
 
-  /** Whether the line takes one more of this client. A full one does where another client has more in it: that one's longest
-   * waiting is turned away. */
-  hasRoom(client: readonly string[]): boolean {
-    if (this.#line.size < Math.max(1, (this.#rate * LINE_MS) / 1_000)) return true
-    const displaced = this.#line.displace(client)
-    displaced?.turnAway()
-    return displaced !== undefined
+  /** Whether the line takes so many more of this client. A full one does where another client has more in it: that one's longest
+   * waiting is turned away. An empty one takes any. */
+  hasRoom(client: readonly string[], count = 1): boolean {
+    const most = Math.ceil(Math.max(1, (this.#rate * LINE_MS) / 1_000))
+    while (this.#line.size > 0 && this.#line.size + count > most) {
+      const displaced = this.#line.displace(client)
+      if (!displaced) return false
+      displaced.turnAway()
+    }
+    return true
   }
 
   /** Places it, at once where it can be. One that is in line keeps its place. */

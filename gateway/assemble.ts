@@ -11,7 +11,7 @@ import { PublicApi, type ApiOptions } from './server.js'
 const POSTS_MS = 9_000
 const ANSWERS_LEAVE_MS = 150
 
-export interface GatewayPartDeps extends GatewayOptions, Pick<ApiOptions, 'allowedOrigins' | 'hstsSeconds' | 'identity' | 'viewerLimit' | 'limits' | 'clients' | 'viewLoaded'> {
+export interface GatewayPartDeps extends GatewayOptions, Pick<ApiOptions, 'allowedOrigins' | 'hstsSeconds' | 'identity' | 'viewerLimit' | 'limits' | 'clients' | 'viewLoaded' | 'viewStaleMs'> {
   readonly metrics: Metrics
 }
 

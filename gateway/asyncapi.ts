@@ -1,5 +1,6 @@
 import { MAX_RECENT } from '../protocol/limits.js'
 import { CLOSE_CODES, closeText, messagesOf, SUBPROTOCOL } from '../protocol/message.js'
+import { Places, sharedEvents, withIds } from '../protocol/several.js'
 import { VERSION } from '../runtime/version.js'
 import { openApi, type Schema } from './openapi.js'
 
@@ -34,14 +35,19 @@ interface Message {
 
 const schema = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` })
 const object = (properties: Readonly<Record<string, Schema>>, required = Object.keys(properties)): Schema => ({ type: 'object', required, properties })
-const channel: Reference = { $ref: '#/channels/comments' }
-const inChannel = (name: string): Reference => ({ $ref: `#/channels/comments/messages/${name}` })
+const channel = (name: string): Reference => ({ $ref: `#/channels/${name}` })
+const inChannel = (channel: string, name: string): Reference => ({ $ref: `#/channels/${channel}/messages/${name}` })
 const named = (name: string): Reference => ({ $ref: `#/components/messages/${name}` })
 
 const path = openApi.paths['/comments/{videoId}']!
 const events = Object.entries(path.get!.responses[200]!.content!['text/event-stream']!['x-server-sent-events']!)
 const comment = path.post!.responses[201]!.content!['application/json']!.example
 const ref: Schema = { type: ['string', 'number'], maxLength: 64, description: 'The same as in the post; absent where that had none.' }
+const postFields: Readonly<Record<string, Schema>> = {
+  content: schema('Content'),
+  authorId: schema('AuthorId'),
+  key: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$', description: 'The same as `Idempotency-Key` over HTTP: with it a post can safely be sent again.' },
+}
 const closes = Object.entries(CLOSE_CODES).map(([reason, code]) => `${code} \`${reason}\``).join(', ')
 
 export const asyncApi: AsyncApi = {
@@ -75,10 +81,29 @@ export const asyncApi: AsyncApi = {
         },
       },
     },
+    several: {
+      address: '/comments',
+      parameters: {},
+      messages: { events: named('eventsOfSeveral'), post: named('postToOne'), posted: named('posted'), refused: named('refused') },
+      bindings: {
+        ws: {
+          method: 'GET',
+          query: object({
+            videos: { type: 'string', description: '1 to 50 videos, with a comma between two; `VIDEO:CURSOR` begins after that comment.' },
+            recent: { type: 'integer', minimum: 0, maximum: MAX_RECENT, description: 'Begin each video that has no cursor with this many of its last comments.' },
+            lastEventId: { ...schema('Places'), description: 'Begin after this id, in each video that it knows.' },
+            access_token: { type: 'string', description: 'The token, where it is not offered as a subprotocol.' },
+          }, ['videos']),
+          bindingVersion: '0.1.0',
+        },
+      },
+    },
   },
   operations: {
-    watch: { action: 'send', channel, summary: 'Replayed comments, then `ready`, then new ones as they are posted, each once and in order.', messages: [inChannel('events')] },
-    post: { action: 'receive', channel, summary: 'A post. It is answered once the comment is on disk, or held, or refused.', messages: [inChannel('post')], reply: { channel, messages: [inChannel('posted'), inChannel('held'), inChannel('refused')] } },
+    watch: { action: 'send', channel: channel('comments'), summary: 'Replayed comments, then `ready`, then new ones as they are posted, each once and in order.', messages: [inChannel('comments', 'events')] },
+    post: { action: 'receive', channel: channel('comments'), summary: 'A post. It is answered once the comment is on disk, or held, or refused.', messages: [inChannel('comments', 'post')], reply: { channel: channel('comments'), messages: [inChannel('comments', 'posted'), inChannel('comments', 'held'), inChannel('comments', 'refused')] } },
+    watchSeveral: { action: 'send', channel: channel('several'), summary: 'The same of several videos.', messages: [inChannel('several', 'events')] },
+    postToOne: { action: 'receive', channel: channel('several'), summary: 'A post to one of them.', messages: [inChannel('several', 'post')], reply: { channel: channel('several'), messages: [inChannel('several', 'posted'), inChannel('several', 'held'), inChannel('several', 'refused')] } },
   },
   components: {
     messages: {
@@ -90,10 +115,20 @@ export const asyncApi: AsyncApi = {
       post: {
         summary: 'A comment to be posted. Unknown fields are refused.',
         payload: object({
-          post: { ...object({ content: schema('Content'), authorId: schema('AuthorId'), key: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$', description: 'The same as `Idempotency-Key` over HTTP: with it a post can safely be sent again.' } }, ['content']), additionalProperties: false },
+          post: { ...object(postFields, ['content']), additionalProperties: false },
           ref: { ...ref, description: 'What the client knows the answer by.' },
         }, ['post']),
         examples: [{ payload: { post: { content: 'hello', authorId: 'me' }, ref: 1 } }],
+      },
+      eventsOfSeveral: {
+        summary: 'Events of one of several videos, oldest first; none is a heartbeat. A message has one `id` at most, in its last event that has a place in its video: what to resume from once all of the message is taken.',
+        payload: { type: 'array', items: object({ event: { enum: events.map(([name]) => name) }, id: schema('Places'), data: schema('OfVideo') }, ['event', 'data']) },
+        examples: [{ payload: JSON.parse(messagesOfSeveral()) as unknown }, { payload: [] }],
+      },
+      postToOne: {
+        summary: 'A comment to be posted to one of the videos of the connection. Unknown fields are refused.',
+        payload: object({ post: { ...object({ ...postFields, videoId: schema('VideoId') }, ['content', 'videoId']), additionalProperties: false }, ref: { ...ref, description: 'What the client knows the answer by.' } }, ['post']),
+        examples: [{ payload: { post: { videoId: 'demo', content: 'hello', authorId: 'me' }, ref: 1 } }],
       },
       posted: {
         summary: 'The answer to a post: the comment is on disk.',
@@ -119,6 +154,11 @@ export const asyncApi: AsyncApi = {
       ])),
     },
   },
+}
+
+function messagesOfSeveral(): string {
+  const shared = sharedEvents('messages', 'demo', events.map(([, { example }]) => example).join(''))
+  return withIds('messages', shared, new Places([{ videoId: 'demo', after: undefined }, { videoId: 'other', after: 12 }]).passed(0, shared.cursors)).toString()
 }
 
 function eventSchema(name: string): string {

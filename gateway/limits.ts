@@ -21,6 +21,8 @@ const READ_ALLOWANCE = 8 * 1024 * 1024
  * when its Retry-After would be over, or thousands of refusals a second would take what posts need. */
 const REFUSED_AT_ONCE = { perSecond: 20, burst: 100 }
 const RETRY_AFTER_MS = 1_000
+/** A connection that brings more videos counts as several streams: each video is a viewer to an edge. */
+export const VIDEOS_OF_A_STREAM = 5
 
 export interface LimitsOptions {
   readonly clock: Clock
@@ -75,13 +77,14 @@ export class Limits {
     this.#take('author', [author], client)
   }
 
-  /** Takes a stream into account. @param author one whose identity is known
+  /** Takes a stream into account. @param author one whose identity is known @param videos that it brings
    * @returns what is to be told once when it has ended; undefined where nothing is counted. @throws LiveError RATE_LIMITED */
-  stream(client: Client, author: string | undefined): Counted | undefined {
-    const ofAddress = this.#streams.address.open(client.keys, client)
+  stream(client: Client, author: string | undefined, videos = 1): Counted | undefined {
+    const weight = Math.ceil(videos / VIDEOS_OF_A_STREAM)
+    const ofAddress = this.#streams.address.open(client.keys, client, weight)
     if (author === undefined) return ofAddress
     try {
-      const ofAuthor = this.#streams.author.open([author], client)
+      const ofAuthor = this.#streams.author.open([author], client, weight)
       return ofAddress && ofAuthor ? { ended: () => (ofAddress.ended(), ofAuthor.ended()) } : (ofAddress ?? ofAuthor)
     } catch (error) {
       ofAddress?.ended()

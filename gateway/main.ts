@@ -44,6 +44,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     random: Math.random,
     view: watcher.view,
     viewLoaded: () => watcher.loaded,
+    viewStaleMs: () => watcher.stalenessMs(),
     client,
     connectLink: linkWith(client),
     connect: connectWith(client),

@@ -4,11 +4,10 @@ import type { Encoded } from '../runtime/fan-out/encoded.js'
 import { Answers } from '../runtime/http/answers.js'
 import type { SocketEvents, TextSocket } from '../runtime/http/socket.js'
 import type { Counted } from '../runtime/limits/streams.js'
-import type { Session } from './session.js'
 import type { Sessions } from './sessions.js'
-import type { Ending, Sink, Viewing } from './sink.js'
+import type { Ending, Sink, Stay, Viewing } from './sink.js'
 import type { SocketPoster, SocketPosts } from './socket-posts.js'
-import type { StreamRequest } from './viewer.js'
+import type { StreamRequests } from './viewer.js'
 
 const CLOSES: Readonly<Record<Exclude<Ending, 'left' | 'answered'>, CloseReason>> = { stopping: 'stopping', no_capacity: 'full', join_rate: 'full', expired: 'expired', slow: 'slow' }
 
@@ -19,7 +18,7 @@ export class OpenSocket implements Sink, SocketEvents {
   readonly #answers: Answers
   readonly #posts: SocketPosts
   readonly #poster: SocketPoster
-  #session: Session | undefined
+  #stay: Stay | undefined
   #counted: Counted | undefined
   #isClosed = false
   /** Posts that are not answered yet. */
@@ -39,9 +38,9 @@ export class OpenSocket implements Sink, SocketEvents {
   }
 
   /** Has its viewer placed. */
-  watch(sessions: Sessions, request: StreamRequest, viewing: Viewing): void {
+  watch(sessions: Sessions, requests: StreamRequests, viewing: Viewing): void {
     this.#counted = viewing.counted
-    this.#session = sessions.open(request, this, viewing)
+    this.#stay = sessions.open(requests, this, viewing)
   }
 
   /** Turns its viewer away: browsers do not show why an upgrade was refused. @param retryMs when it may come back */
@@ -87,14 +86,14 @@ export class OpenSocket implements Sink, SocketEvents {
   }
 
   drained(): void {
-    if (this.#socket.unsentBytes > 0) this.#session?.progressed()
+    if (this.#socket.unsentBytes > 0) this.#stay?.progressed()
     // Outside the library's callback: what was missed may be much.
-    else setImmediate(() => this.#session?.drained())
+    else setImmediate(() => this.#stay?.drained())
   }
 
   closed(): void {
     this.#isClosed = true
-    this.#session?.left()
+    this.#stay?.left()
   }
 
   async #answer(bytes: Buffer): Promise<void> {

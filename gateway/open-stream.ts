@@ -4,16 +4,16 @@ import { HEARTBEAT, retryIn } from '../protocol/sse.js'
 import type { Encoded, ViewerEncoding } from '../runtime/fan-out/encoded.js'
 import { Stream, type StreamEvents, type StreamResponse } from '../runtime/http/stream.js'
 import type { Counted } from '../runtime/limits/streams.js'
-import type { Session } from './session.js'
 import type { Sessions } from './sessions.js'
-import type { Ending, Sink, Viewing } from './sink.js'
-import type { StreamRequest } from './viewer.js'
+import type { Ending, Sink, Stay, Viewing } from './sink.js'
+import type { StreamRequests } from './viewer.js'
 
 /** Answers a viewer at once, whatever state the cluster is in, and has it placed.
  * @param headers of the answer, but for what its encoding adds */
-export function openStream(sessions: Sessions, res: StreamResponse, request: StreamRequest, headers: readonly Readonly<Record<string, string>>[], viewing: Viewing = {}): void {
-  const connection = new Connection(res, request.gzip === true, headers, retryIn(sessions.retryMs()) + HEARTBEAT, viewing.counted)
-  connection.session = sessions.open(request, connection, viewing)
+export function openStream(sessions: Sessions, res: StreamResponse, requests: StreamRequests, headers: readonly Readonly<Record<string, string>>[], viewing: Viewing = {}): void {
+  const gzip = 'videoId' in requests && requests.gzip === true
+  const connection = new Connection(res, gzip, headers, retryIn(sessions.retryMs()) + HEARTBEAT, viewing.counted)
+  connection.stay = sessions.open(requests, connection, viewing)
 }
 
 const COMMENT = Buffer.from(HEARTBEAT)
@@ -21,7 +21,7 @@ const COMMENT = Buffer.from(HEARTBEAT)
 /** A viewer's socket. One object, and no closures of its own: there are many of them. */
 class Connection implements Sink, StreamEvents {
   readonly encoding: ViewerEncoding
-  session: Session | undefined
+  stay: Stay | undefined
   /** Of a compressed stream; undefined too once it has been passed bytes that came without a checksum, from an edge of the former
    * version: its end cannot be accounted for. */
   #trailer: GzipTrailer | undefined
@@ -70,15 +70,15 @@ class Connection implements Sink, StreamEvents {
   }
 
   progressed(): void {
-    this.session?.progressed()
+    this.stay?.progressed()
   }
 
   drained(): void {
-    this.session?.drained()
+    this.stay?.drained()
   }
 
   left(): void {
-    this.session?.left()
+    this.stay?.left()
   }
 
   #pack(text: string): Buffer {

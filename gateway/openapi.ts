@@ -1,6 +1,7 @@
 import { MAX_AUTHOR, MAX_CONTENT } from '../protocol/comment.js'
 import { MAX_SLOW_MODE_SECONDS } from '../protocol/entry.js'
 import type { ErrorCode } from '../protocol/errors.js'
+import { Places, sharedEvents, withIds } from '../protocol/several.js'
 import { VERSION } from '../runtime/version.js'
 
 /** The public API's description in OpenAPI 3.1, of which only the used parts are typed. A test checks it against the
@@ -67,6 +68,14 @@ const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` })
 const object = (properties: Readonly<Record<string, Schema>>, required = Object.keys(properties)): Schema => ({ type: 'object', required, properties })
 const exampleComment = { id: '243901510635520', videoId: 'demo', authorId: 'anonymous', content: 'hello', createdAt: 1_795_235_867_245 }
 const { videoId: _, ...exampleEvent } = exampleComment
+/** Events of `demo` as a stream of it and of another video has them. */
+const exampleSeveral = (() => {
+  const places = new Places([{ videoId: 'demo', after: undefined }, { videoId: 'other', after: Number(exampleComment.id) }])
+  return (text: string) => {
+    const shared = sharedEvents('events', 'demo', text)
+    return withIds('events', shared, places.passed(0, shared.cursors)).toString()
+  }
+})()
 const exampleSettings = { slowModeSeconds: 10, closed: false, signedInOnly: false }
 const settings: Readonly<Record<string, Schema>> = {
   slowModeSeconds: { type: 'integer', minimum: 0, maximum: MAX_SLOW_MODE_SECONDS, description: 'The least time between two comments of an author.' },
@@ -226,6 +235,54 @@ export const openApi: OpenApi = {
         },
       },
     },
+    '/comments': {
+      get: {
+        operationId: 'watchSeveral',
+        security: [{}, { bearer: [] }, { cookie: [] }, { query: [] }],
+        summary: 'Watch several videos live by one connection',
+        description:
+          'Of each video the events that a stream of its own would have, as soon as they come: once each, in ascending order, its `ready` among them. The data of each event also has `videoId` and, where the event has a place in its video, that place as `id`. ' +
+          'The event\'s own id says where the client stands in all of the videos: it is opaque, and any gateway reads it. A client that reconnects with the last one misses nothing of any video; a video that it does not know begins as without a cursor. Not compressed.\n\n' +
+          'With `Upgrade: websocket` the same comes by WebSocket, which `/asyncapi.json` describes. There is no long-poll of several videos.',
+        parameters: [
+          { name: 'videos', in: 'query', required: true, description: '1 to 50 videos, with a comma between two. `VIDEO:CURSOR` begins after that comment, unless the id to resume from says otherwise. A request has at most 4 KB of path, query and headers.', schema: { type: 'string' }, example: 'demo,other' },
+          { name: 'recent', in: 'query', description: 'Begin each video that has no cursor with this many of its last comments.', schema: { type: 'integer', minimum: 0, maximum: 200 } },
+          { name: 'lastEventId', in: 'query', description: 'Begin after this id, in each video that it knows.', schema: ref('Places') },
+          { name: 'Last-Event-ID', in: 'header', description: 'The same; it takes precedence over the query.', schema: { type: 'string' } },
+        ],
+        responses: {
+          200: {
+            description: 'The live stream.',
+            content: {
+              'text/event-stream': {
+                schema: { type: 'string', description: 'Server-sent events, UTF-8, as of one video.' },
+                'x-server-sent-events': {
+                  message: { description: 'A comment. `deleted`, `pinned`, `settings`, `viewers` and `gap` are those of one video too.', id: 'where the client stands in each video', data: ref('OfVideo'), example: exampleSeveral(`id: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\n`) },
+                  ready: { description: 'The replay of this video is complete.', id: 'the same', data: ref('OfVideo'), example: exampleSeveral(`event: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n`) },
+                },
+              },
+            },
+          },
+          400: failure('A parameter breaks its rule, or neither a stream nor a WebSocket is asked for; the message says which.', ['BAD_VIDEOS', 'BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_RECENT', 'BAD_REQUEST'], 'videos must name 1 to 50 videos, with a comma between two'),
+          429: tooMany('The address or author has too many open streams; this one counts once for each five videos.', 'at most 2000 streams may be open from one address'),
+          ...denied(toWatch),
+        },
+      },
+    },
+    '/counts': {
+      get: {
+        operationId: 'counts',
+        security: [{}, { bearer: [] }, { cookie: [] }],
+        summary: 'Count the viewers of many videos',
+        parameters: [{ name: 'videos', in: 'query', required: true, description: '1 to 200 videos, with a comma between two.', schema: { type: 'string' }, example: 'demo,other' }],
+        responses: {
+          200: { description: 'As this gateway sees them, in the order of the request; exact within 2 s after the last change, and `staleMs` later at most while ZooKeeper cannot be reached.', content: { 'application/json': { schema: ref('Counts'), example: { counts: [{ videoId: 'demo', viewers: 2, edges: 1 }], staleMs: 0 } } } },
+          400: failure('The parameter breaks its rule; the message names it.', ['BAD_VIDEOS', 'BAD_VIDEO_ID', 'BAD_CURSOR'], 'videos must name 1 to 200 videos, with a comma between two'),
+          ...denied(toWatch),
+          503: failure('The registry has not been read yet.', ['UNAVAILABLE'], 'the registry has not been read yet'),
+        },
+      },
+    },
     '/comments/{videoId}/{commentId}': {
       parameters: [video, { name: 'commentId', in: 'path', required: true, description: 'The comment.', schema: ref('CommentId'), example: exampleComment.id }],
       delete: {
@@ -359,6 +416,9 @@ export const openApi: OpenApi = {
       HeldPost: object({ held: { const: true }, idempotencyKey: { type: 'string', description: 'The client\'s or, if it gave none, the gateway\'s.' } }),
       Decision: { ...object({ decision: { type: 'string', enum: ['approve', 'refuse'] }, reason: { type: 'string', minLength: 1, maxLength: 200, description: 'Of a refusal, for the poster: one line.' } }, ['decision']), additionalProperties: false },
       Stats: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, edges: { type: 'integer', minimum: 0 } }),
+      Counts: object({ counts: { type: 'array', items: ref('Stats') }, staleMs: { type: 'integer', minimum: 0, description: 'For how long the counts may have been out of date; 0 while the registry is current.' } }),
+      Places: { type: 'string', pattern: '^~', maxLength: 900, description: 'The id of an event of a stream of several videos.' },
+      OfVideo: { type: 'object', description: 'The data of the same event of one video, with its `videoId` and, unless it is `viewers`, with its `id` there: the cursor for a stream or a page of that video alone.' },
       StreamComment: object({ id: ref('CommentId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'authorId', 'content', 'createdAt']),
       Ready: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, settings: ref('Settings'), pinned: { anyOf: [ref('StreamComment'), { type: 'null' }], description: 'This and `settings` are left out where nothing is set and nothing is pinned.' } }, ['videoId', 'viewers']),
       Settings: object(settings),

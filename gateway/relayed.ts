@@ -70,6 +70,8 @@ export class Relayed implements Source {
 
   #data(chunk: Buffer): void {
     const member = this.#member
+    // It was blocked by another's write, and a last chunk was on its way: it comes again where the member is placed next.
+    if (member.blocked) return this.#lost('lost')
     if (this.#answered) this.#upstreams.heard(this.#upstream)
     else {
       this.#answered = true

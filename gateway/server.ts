@@ -1,5 +1,6 @@
 import { checkVideoId, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
+import { parseVideos } from '../protocol/several.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders } from '../runtime/http/public-headers.js'
 import { json, type Reply } from '../runtime/http/reply.js'
@@ -14,6 +15,10 @@ import { routeModeration, type ModerationOptions } from './moderation.js'
 import { routePage } from './page.js'
 import { Watch, type WatchOptions } from './watch.js'
 
+/** In one call: more hardly fit into a request's 4 KB. */
+const MAX_COUNTED_VIDEOS = 200
+const UNCACHED = { 'cache-control': 'no-store' }
+
 export interface ApiOptions extends ModerationOptions, Omit<WatchOptions, 'headers'> {
   /** Time for which browsers must use https for this host, s; 0: not sent. */
   readonly hstsSeconds?: number
@@ -21,6 +26,8 @@ export interface ApiOptions extends ModerationOptions, Omit<WatchOptions, 'heade
   readonly notReady: () => string | undefined
   /** Whether the view has been read at all. */
   readonly viewLoaded: () => boolean
+  /** For how long the view may have been out of date, ms; 0 while it is current. */
+  readonly viewStaleMs: () => number
 }
 
 /** The public API: what viewers and posters ask of a gateway. */
@@ -44,6 +51,8 @@ export class PublicApi {
     router
       .route('GET', '/healthz', () => json({ status: 'ok' }))
       .route('GET', '/readyz', () => readiness(notReady))
+      .route('GET', '/comments', exchange => this.#watch.openSeveral(exchange), VIEWER_SOCKETS)
+      .route('GET', '/counts', exchange => this.#counts(exchange))
       .route('GET', '/comments/:videoId', exchange => this.#get(exchange), VIEWER_SOCKETS)
       .route('POST', '/comments/:videoId', exchange => this.#post(exchange))
       .route('GET', '/comments/:videoId/stats', exchange => this.#stats(exchange))
@@ -56,9 +65,9 @@ export class PublicApi {
   }
 
   /** @throws LiveError UNAUTHORIZED, FORBIDDEN where identity says who may read, and it is not who asks */
-  async #mayRead(exchange: Exchange, videoId: VideoId): Promise<void> {
+  async #mayRead(exchange: Exchange, video: VideoId | readonly VideoId[]): Promise<void> {
     const { identity } = this.#options
-    if (identity?.requireToWatch) await identity.bearer(exchange, videoId)
+    if (identity?.requireToWatch) await identity.bearer(exchange, video)
   }
 
   #history(exchange: Exchange, videoId: VideoId): Promise<Reply> {
@@ -89,9 +98,20 @@ export class PublicApi {
 
   async #stats(exchange: Exchange): Promise<Reply> {
     const videoId = checkVideoId(exchange.parameter(0))
-    const { gateway, viewLoaded } = this.#options
     await this.#mayRead(exchange, videoId)
+    return json(this.#countOf(videoId), 200, UNCACHED)
+  }
+
+  async #counts(exchange: Exchange): Promise<Reply> {
+    const videos = parseVideos(exchange.query.get('videos') ?? '', MAX_COUNTED_VIDEOS).map(({ videoId }) => videoId)
+    await this.#mayRead(exchange, videos)
+    return json({ counts: videos.map(videoId => this.#countOf(videoId)), staleMs: Math.round(this.#options.viewStaleMs()) }, 200, UNCACHED)
+  }
+
+  /** As the registry's view has it. @throws LiveError UNAVAILABLE */
+  #countOf(videoId: VideoId): { readonly videoId: VideoId; readonly viewers: number; readonly edges: number } {
+    const { gateway: { view }, viewLoaded } = this.#options
     if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'the registry has not been read yet')
-    return json({ videoId, viewers: gateway.view.viewersOf(videoId), edges: gateway.view.subscriptionsOf(videoId).length }, 200, { 'cache-control': 'no-store' })
+    return { videoId, viewers: view.viewersOf(videoId), edges: view.subscriptionsOf(videoId).length }
   }
 }

@@ -11,7 +11,7 @@ import type { Arrival } from './admission.js'
 import type { Member, Source } from './member.js'
 import type { Pending, PlacedViewer } from './pending.js'
 import type { Placement } from './placement.js'
-import type { Ending, Sink } from './sink.js'
+import type { Ending, Sink, Stay } from './sink.js'
 import { Trial, type Seat } from './trial.js'
 import type { StreamRequest } from './viewer.js'
 
@@ -52,7 +52,7 @@ export interface SessionHost {
   quiet(session: Session, quiet: boolean): void
   waiting(session: Session, waiting: boolean): void
   blocked(session: Session, blocked: boolean): void
-  gone(session: Session): void
+  gone(session: Session, why: Ending): void
 }
 
 /** Where a viewer is on its way. */
@@ -80,8 +80,8 @@ interface Gone {
 const AWAY: Away = { kind: 'away' }
 const GONE: Gone = { kind: 'gone' }
 
-/** One viewer on its way through the edges. */
-export class Session implements Member, Arrival {
+/** One viewer on its way through the edges; of several videos on one connection, one of them. */
+export class Session implements Member, Arrival, Stay {
   readonly videoId: VideoId
   readonly encoding: ViewerEncoding
   readonly recent: number
@@ -95,11 +95,11 @@ export class Session implements Member, Arrival {
   readonly client: readonly string[]
   /** It has been sent to an edge: from now on it does not wait behind newcomers. */
   admitted = false
+  /** Its viewer has been given something: from now on it waits rather than being sent away. */
+  isServed = false
   readonly #host: SessionHost
   readonly #sink: Sink
   #state: State = AWAY
-  /** It has been given something: from now on it waits rather than being sent away. */
-  #served = false
   /** What it is sent is what it missed. */
   #catchesUp = true
   /** Of its replay, what is charged to its client and not sent yet. */
@@ -151,13 +151,20 @@ export class Session implements Member, Arrival {
     if (this.blocked) return false // what comes now would be lost: placed when drained
     const found = this.#host.find(this)
     if (typeof found === 'object') this.#attach(found)
-    else if (!this.#served && (found === 'full' || this.#full)) this.end('no_capacity')
+    else if (!this.isServed && (found === 'full' || this.#full)) this.end('no_capacity')
     else this.#host.waiting(this, true)
     return (this.#state as State).kind === 'placed'
   }
 
   turnAway(): void {
     this.end('join_rate')
+  }
+
+  /** The viewer's connection takes nothing more for now. Back-pressure both ways: what the viewer does not take is not kept for it. */
+  block(): void {
+    if (this.#state.kind === 'gone') return
+    this.#setBlocked(this.#now())
+    this.source?.blocked?.(this)
   }
 
   /** The viewer's connection took some of what it was given, but does not take more yet. */
@@ -188,7 +195,7 @@ export class Session implements Member, Arrival {
 
   /** Between events always: only whole ones are ever written. */
   heartbeat(): void {
-    if (!this.blocked && !this.#sink.heartbeat()) this.#block()
+    if (!this.blocked && !this.#sink.heartbeat()) this.block()
   }
 
   blockedForMs(now: number): number {
@@ -206,9 +213,9 @@ export class Session implements Member, Arrival {
     const { counts } = this.#host
     counts.writes++
     counts.bytes += events.bytes.length
-    this.#served = true
+    this.isServed = true
     if (this.#catchesUp) this.#replayed(textBytes(events))
-    if (!this.#sink.write(events)) this.#block()
+    if (!this.#sink.write(events)) this.block()
     return !this.blocked && this.#state.kind === 'placed'
   }
 
@@ -282,13 +289,6 @@ export class Session implements Member, Arrival {
     this.#host.join(node, this)
   }
 
-  /** Back-pressure both ways: what the viewer does not take is not kept for it. */
-  #block(): void {
-    if (this.#state.kind === 'gone') return
-    this.#setBlocked(this.#now())
-    this.source?.blocked?.(this)
-  }
-
   #placeAgain(why: Replacement): void {
     if (this.#state.kind !== 'placed') return
     const { clock, random } = this.#host.options
@@ -319,10 +319,9 @@ export class Session implements Member, Arrival {
 
   #finish(why: Ending): void {
     if (this.#state.kind === 'away') this.#state.cancelRetry?.()
-    this.#host.counts.endings[why]++
     this.#charge(-this.#charged)
     this.#leaveEdge(GONE)
-    this.#host.gone(this)
+    this.#host.gone(this, why)
     this.#sink.over?.()
   }
 

@@ -13,9 +13,11 @@ import type { Links } from './links.js'
 import type { Pending } from './pending.js'
 import { place } from './placement.js'
 import { Session, SessionCounts, type SessionHost } from './session.js'
-import type { Sink, Viewing } from './sink.js'
+import { Several } from './several.js'
+import { SharedEvents } from './shared-events.js'
+import type { Sink, Stay, Viewing } from './sink.js'
 import type { Upstreams } from './upstreams.js'
-import type { StreamRequest } from './viewer.js'
+import type { StreamRequest, StreamRequests } from './viewer.js'
 
 const TICK_MS = 1_000
 /** A client that nobody tells from others. */
@@ -41,6 +43,9 @@ export class Sessions {
   readonly counts = new SessionCounts()
   readonly #options: SessionsOptions
   readonly #sessions = new Set<Session>()
+  /** Sessions beyond one for each viewer: one who watches several videos has as many. */
+  #surplus = 0
+  readonly #shared = new SharedEvents()
   /** Those that no edge has sent anything yet, or no longer: we keep their line alive. */
   readonly #quiet = new Set<Session>()
   readonly #waiting = new Set<Session>()
@@ -80,8 +85,9 @@ export class Sessions {
       quiet: (session, quiet) => toggle(this.#quiet, session, quiet),
       waiting: (session, waiting) => toggle(this.#waiting, session, waiting),
       blocked: (session, blocked) => toggle(this.#blocked, session, blocked),
-      gone: session => {
-        for (const set of [this.#sessions, this.#quiet, this.#waiting, this.#blocked, this.#admission, this.#expiries]) set.delete(session)
+      gone: (session, why) => {
+        this.counts.endings[why]++
+        this.#forget(session)
       },
     }
     this.#heartbeatAt = clock.now() + HEARTBEAT_MS
@@ -91,6 +97,11 @@ export class Sessions {
 
   /** Viewers with an open stream. */
   get size(): number {
+    return this.#sessions.size - this.#surplus
+  }
+
+  /** What they watch: one who watches several videos counts for each. */
+  get places(): number {
     return this.#sessions.size
   }
 
@@ -109,19 +120,50 @@ export class Sessions {
     return retryMs(this.#options.random)
   }
 
-  /** Whether a newcomer of this client may get in line: if need be, in the place of another client's. */
-  takesNewcomer(client: readonly string[]): boolean {
-    return this.#admission.hasRoom(client)
+  /** Whether a newcomer of this client may get in line: if need be, in the place of another client's.
+   * @param videos how many it watches, each of which is placed by itself */
+  takesNewcomer(client: readonly string[], videos = 1): boolean {
+    return this.#admission.hasRoom(client, videos)
   }
 
   /** A viewer whose connection is open. Tell it `progressed`, `drained` and `left`. */
-  open(request: StreamRequest, sink: Sink, { endsAt, key, client = ANYONE }: Viewing = {}): Session {
-    const session = new Session(this.#host, request, sink, client)
-    this.#sessions.add(session)
-    if (endsAt !== undefined) this.#expiries.add(session, endsAt, key)
-    this.#quiet.add(session)
-    this.#admission.add(session)
+  open(request: StreamRequest, sink: Sink, viewing?: Viewing): Session
+  open(requests: StreamRequests, sink: Sink, viewing?: Viewing): Stay
+  open(requests: StreamRequests, sink: Sink, viewing: Viewing = {}): Stay {
+    if (!('videoId' in requests)) return this.#openSeveral(requests, sink, viewing)
+    const session = new Session(this.#host, requests, sink, viewing.client ?? ANYONE)
+    this.#begin([session], viewing)
     return session
+  }
+
+  #openSeveral(requests: readonly StreamRequest[], sink: Sink, viewing: Viewing): Several {
+    const several = new Several({
+      host: { ...this.#host, gone: session => this.#forget(session) },
+      shared: this.#shared,
+      requests,
+      sink,
+      client: viewing.client ?? ANYONE,
+      over: why => {
+        this.counts.endings[why]++
+        this.#surplus -= requests.length - 1
+      },
+    })
+    this.#surplus += requests.length - 1
+    this.#begin(several.sessions, viewing)
+    return several
+  }
+
+  /** All of them before the first is placed, which may end them all. @param sessions of one viewer */
+  #begin(sessions: readonly Session[], { endsAt, key }: Viewing): void {
+    const [first] = sessions
+    for (const session of sessions) this.#sessions.add(session)
+    if (endsAt !== undefined) this.#expiries.add(first!, endsAt, key)
+    this.#quiet.add(first!)
+    for (const session of sessions) if (this.#sessions.has(session)) this.#admission.add(session)
+  }
+
+  #forget(session: Session): void {
+    for (const set of [this.#sessions, this.#quiet, this.#waiting, this.#blocked, this.#admission, this.#expiries]) set.delete(session)
   }
 
   /** Ends the streams whose key is none of these, within seconds. */
@@ -139,7 +181,7 @@ export class Sessions {
   async endAll(windowMs: number, wanted: () => boolean = () => true): Promise<void> {
     const { clock } = this.#options
     const stepMs = 50
-    const perStep = Math.ceil(this.#sessions.size / Math.max(1, Math.floor(windowMs / stepMs)))
+    const perStep = Math.ceil(this.size / Math.max(1, Math.floor(windowMs / stepMs)))
     while (this.#sessions.size > 0 && wanted()) {
       let ended = 0
       for (const session of this.#sessions) {

@@ -20,6 +20,18 @@ export interface Sink {
   over?(): void
 }
 
+/** A viewer's stay, as its connection sees it. */
+export interface Stay {
+  /** It is written nothing until `drained`. */
+  readonly blocked: boolean
+  /** The connection took some of what it was given, but does not take more yet. */
+  progressed(): void
+  /** The connection takes bytes again. */
+  drained(): void
+  /** The viewer has left. */
+  left(): void
+}
+
 /** Whose stream it is. */
 export interface Viewing {
   /** Where the stream counts against a limit. */

@@ -19,11 +19,14 @@ export interface SocketPostsOptions extends CountedPostDeps {
 
 /** Who posts by a WebSocket. */
 export interface SocketPoster {
-  readonly videoId: VideoId
+  /** Those of the connection, at least one. */
+  readonly videos: readonly VideoId[]
+  /** Each post names its video. */
+  readonly isSeveral: boolean
   readonly client: Client
   /** Whom its token names now; undefined where anyone may post under any name.
    * @throws LiveError UNAUTHORIZED, FORBIDDEN */
-  readonly author: () => Promise<Bearer | undefined>
+  readonly author: (videoId: VideoId) => Promise<Bearer | undefined>
 }
 
 /** What a client is told of its message. */
@@ -49,7 +52,7 @@ export class SocketPosts {
       // Before anything of it is looked at, as over HTTP; and before the bytes are gone.
       this.#options.limits.post(poster.client)
       if (bytes.length > MAX_BODY_BYTES) throw new LiveError('BODY_TOO_LARGE', `a message must be at most ${MAX_BODY_BYTES} bytes`)
-      const message = parsePostMessage(bytes.toString())
+      const message = parsePostMessage(bytes.toString(), poster.isSeveral ? poster.videos : undefined)
       ref = message.ref
       if (inFlight >= MOST_IN_FLIGHT) throw new LiveError('OVERLOADED', `at most ${MOST_IN_FLIGHT} posts may wait for their answers on one connection`, { headers: { 'retry-after': '1' } })
       const { status, body } = await countedPost(this.#options, since, this.#post(message, poster))
@@ -61,11 +64,12 @@ export class SocketPosts {
     }
   }
 
-  async #post({ body, key }: PostMessage, { videoId, client, author: authorOf }: SocketPoster): Promise<Reply> {
+  async #post({ videoId: named, body, key }: PostMessage, { videos, client, author: authorOf }: SocketPoster): Promise<Reply> {
     const { gateway, limits } = this.#options
+    const videoId = named ?? videos[0]!
     const lostMs = gateway.pauses.lostMs()
     const checkedKey = key === undefined ? undefined : checkKey(key)
-    const author = await authorOf()
+    const author = await authorOf(videoId)
     if (author) limits.postBy(author.authorId, client)
     return gateway.poster.post(videoId, checkedKey, Promise.resolve(body), { author, lostMs })
   }

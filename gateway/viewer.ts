@@ -14,6 +14,9 @@ export interface StreamRequest {
   readonly gzip?: boolean
 }
 
+/** What one connection is for: a video, or several, each event of which says whose it is. */
+export type StreamRequests = StreamRequest | readonly StreamRequest[]
+
 /** What a chunk of an edge's stream means for the viewer. */
 export interface Passage {
   /** Whole events, to be passed on in one write; undefined where the chunk completed none. */

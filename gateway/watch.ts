@@ -8,16 +8,16 @@ import { handshake } from '../runtime/http/handshake.js'
 import { POLL_HEADERS } from '../runtime/http/poll.js'
 import type { AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json, type Reply } from '../runtime/http/reply.js'
-import { pollAsked, streamAsked, wantsPoll, wantsStream } from '../runtime/http/stream-request.js'
+import { pollAsked, severalAsked, streamAsked, wantsPoll, wantsStream } from '../runtime/http/stream-request.js'
 import type { Gateway } from './gateway.js'
-import type { Limits } from './limits.js'
+import { VIDEOS_OF_A_STREAM, type Limits } from './limits.js'
 import type { GatewayMetrics } from './metrics.js'
 import { openPoll } from './open-poll.js'
 import { OpenSocket } from './open-socket.js'
 import { openStream } from './open-stream.js'
 import type { Viewing } from './sink.js'
 import { SocketPosts, type SocketPoster } from './socket-posts.js'
-import type { StreamRequest } from './viewer.js'
+import type { StreamRequests } from './viewer.js'
 
 export interface WatchOptions {
   readonly gateway: Gateway
@@ -57,42 +57,57 @@ export class Watch {
   /** @throws LiveError for what a retry would not cure; also RATE_LIMITED for a stream too many of one address or author: that is for
    * the client to end, and coming back every few seconds does not */
   open(exchange: Exchange, videoId: VideoId): Answer {
-    if (exchange.upgrade) return this.#socket(exchange, exchange.upgrade, videoId)
-    return wantsStream(exchange.headers('accept')) ? this.#stream(exchange, videoId) : this.#poll(exchange, videoId)
+    if (exchange.upgrade) {
+      return this.#socket(exchange, exchange.upgrade, () => {
+        const { after, recent } = streamAsked(exchange)
+        return { videoId, after, recent }
+      })
+    }
+    return wantsStream(exchange.headers('accept')) ? this.#stream(exchange, { videoId, ...streamAsked(exchange) }) : this.#poll(exchange, videoId)
+  }
+
+  /** The same for several videos by one connection.
+   * @throws LiveError as `open`; also BAD_REQUEST where neither a stream nor a WebSocket is asked for */
+  openSeveral(exchange: Exchange): Answer {
+    if (exchange.upgrade) return this.#socket(exchange, exchange.upgrade, () => severalAsked(exchange))
+    const requests = severalAsked(exchange)
+    if (!wantsStream(exchange.headers('accept'))) throw new LiveError('BAD_REQUEST', 'several videos are watched with Accept: text/event-stream, or by WebSocket')
+    return this.#stream(exchange, requests)
   }
 
   /** 200 for a request that can ever succeed: EventSource gives up for good on anything else. */
-  #stream(exchange: Exchange, videoId: VideoId): Answer {
+  #stream(exchange: Exchange, requests: StreamRequests): Answer {
     const { gateway, clients } = this.#options
     const headers = [STREAM_HEADERS, this.#options.headers(exchange)]
-    const request = { videoId, ...streamAsked(exchange) }
     const client = clients.of(exchange)
-    return this.#identified(exchange, videoId, known => {
+    const videos = videosOf(requests)
+    return this.#identified(exchange, videos, known => {
       if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
-      const reason = this.#turnsAway(client)
+      const reason = this.#turnsAway(client, videos)
       if (reason) return { status: 200, headers: STREAM_HEADERS, body: retryIn(gateway.sessions.retryMs()), close: reason === 'stopping' }
-      openStream(gateway.sessions, exchange.res, request, headers, this.#viewing(client, known))
+      openStream(gateway.sessions, exchange.res, requests, headers, this.#viewing(client, known, videos))
       return undefined
     })
   }
 
-  /** Open at once, since the library cannot open one later: what a token says is learnt then, and a refusal is a close. */
-  #socket(exchange: Exchange, upgrade: Upgrade, videoId: VideoId): Answer {
+  /** Open at once, since the library cannot open one later: what a token says is learnt then, and a refusal is a close.
+   * @param asked what the request is for, once its origin is known to be allowed */
+  #socket(exchange: Exchange, upgrade: Upgrade, asked: () => StreamRequests): Answer {
     const { clients, allowedOrigins, identity } = this.#options
     const protocol = handshake(exchange, allowedOrigins)
-    const { after, recent } = streamAsked(exchange)
-    const request = { videoId, after, recent }
+    const requests = asked()
+    const videos = videosOf(requests)
     const client = clients.of(exchange)
-    const poster: SocketPoster = { videoId, client, author: this.#authorOf(exchange, videoId) }
+    const poster: SocketPoster = { videos, isSeveral: !('videoId' in requests), client, author: this.#authorOf(exchange) }
     if (!identity?.requireToWatch) {
-      const take = this.#taker(client, request, undefined)
+      const take = this.#taker(client, requests, undefined)
       upgrade(protocol, socket => take(new OpenSocket(socket, this.#posts, poster)))
       return undefined
     }
     const token = identity.tokenOf(exchange)
     upgrade(protocol, socket => {
       const open = new OpenSocket(socket, this.#posts, poster)
-      identity.viewerOf(token, videoId).then(known => open.isClosed || this.#taker(client, request, known)(open)).catch(error => open.refuse(error))
+      identity.viewerOf(token, videos).then(known => open.isClosed || this.#taker(client, requests, known)(open)).catch(error => open.refuse(error))
       return open
     })
     return undefined
@@ -100,12 +115,13 @@ export class Watch {
 
   /** Decides about a viewer by WebSocket. @throws LiveError RATE_LIMITED
    * @returns what is to be done with it once it is open */
-  #taker(client: Client, request: StreamRequest, known: Watcher | undefined): (open: OpenSocket) => OpenSocket {
+  #taker(client: Client, requests: StreamRequests, known: Watcher | undefined): (open: OpenSocket) => OpenSocket {
     const { sessions } = this.#options.gateway
-    const reason = this.#turnsAway(client)
-    const viewing = reason ? undefined : this.#viewing(client, known)
+    const videos = videosOf(requests)
+    const reason = this.#turnsAway(client, videos)
+    const viewing = reason ? undefined : this.#viewing(client, known, videos)
     return open => {
-      if (viewing) open.watch(sessions, request, viewing)
+      if (viewing) open.watch(sessions, requests, viewing)
       else open.turnAway(reason === 'stopping' ? 'stopping' : 'full', sessions.retryMs())
       return open
     }
@@ -115,48 +131,53 @@ export class Watch {
     const { gateway, clients } = this.#options
     const { waitMs, after, recent } = pollAsked(exchange)
     const client = clients.of(exchange)
-    return this.#identified(exchange, videoId, known => {
+    return this.#identified(exchange, [videoId], known => {
       if (exchange.method === 'HEAD') return json({}, 200, POLL_HEADERS)
-      const reason = this.#turnsAway(client)
+      const reason = this.#turnsAway(client, [videoId])
       if (reason) throw new LiveError(reason === 'stopping' ? 'UNAVAILABLE' : 'OVERLOADED', TURNED_AWAY[reason], { headers: { 'retry-after': '1' } })
-      return openPoll(gateway.sessions, gateway.clock, exchange, { videoId, after, recent }, waitMs, this.#viewing(client, known))
+      return openPoll(gateway.sessions, gateway.clock, exchange, { videoId, after, recent }, waitMs, this.#viewing(client, known, [videoId]))
     })
   }
 
   /** Goes on once it is known who asks, where a token is needed to watch.
    * @param open is given who watches, where a token said so */
-  #identified(exchange: Exchange, videoId: VideoId, open: (known: Watcher | undefined) => Answer): Answer {
+  #identified(exchange: Exchange, videos: readonly VideoId[], open: (known: Watcher | undefined) => Answer): Answer {
     const { identity } = this.#options
     if (!identity?.requireToWatch) return open(undefined)
-    return identity.viewer(exchange, videoId).then(known => (exchange.aborted ? undefined : open(known)))
+    return identity.viewer(exchange, videos).then(known => (exchange.aborted ? undefined : open(known)))
   }
 
   /** Why no viewer of this client is taken in now, counted; or undefined. */
-  #turnsAway({ keys }: Client): TurnedAway | undefined {
+  #turnsAway({ keys }: Client, { length: videos }: readonly VideoId[]): TurnedAway | undefined {
     const { gateway, metrics, viewerLimit, draining } = this.#options
     const { sessions, links } = gateway
-    const reason = draining() ? 'stopping' : sessions.size + links.relayed >= viewerLimit ? 'viewer_limit' : sessions.takesNewcomer(keys) ? undefined : 'join_rate'
+    const isFull = sessions.size + links.relayed >= viewerLimit || (videos > 1 && sessions.places + videos > viewerLimit * VIDEOS_OF_A_STREAM)
+    const reason = draining() ? 'stopping' : isFull ? 'viewer_limit' : sessions.takesNewcomer(keys, videos) ? undefined : 'join_rate'
     if (reason) metrics.turnedAway.inc({ reason })
     return reason
   }
 
   /** Counts the stream. @throws LiveError RATE_LIMITED */
-  #viewing(client: Client, known: Watcher | undefined): Viewing {
-    return { counted: this.#options.limits.stream(client, known?.authorId), endsAt: known?.endsAt, key: known?.key, client: client.keys }
+  #viewing(client: Client, known: Watcher | undefined, videos: readonly VideoId[]): Viewing {
+    return { counted: this.#options.limits.stream(client, known?.authorId, videos.length), endsAt: known?.endsAt, key: known?.key, client: client.keys }
   }
 
   /** By the token that the request came with, which is checked anew at each post: it may have expired. */
-  #authorOf(exchange: Exchange, videoId: VideoId): SocketPoster['author'] {
+  #authorOf(exchange: Exchange): SocketPoster['author'] {
     const { identity } = this.#options
     if (!identity) return () => Promise.resolve(undefined)
     try {
       const token = identity.tokenOf(exchange)
-      return () => identity.bearerOf(token, videoId)
+      return videoId => identity.bearerOf(token, videoId)
     } catch (error) {
       const refusal = error as Error
       return () => Promise.reject(refusal)
     }
   }
+}
+
+function videosOf(requests: StreamRequests): VideoId[] {
+  return [requests].flat().map(({ videoId }) => videoId)
 }
 
 const TURNED_AWAY: Readonly<Record<TurnedAway, string>> = {

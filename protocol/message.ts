@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import type { VideoId } from './comment.js'
 import { errorBody, LiveError } from './errors.js'
 
 /** Events as JSON, for viewers by WebSocket and by long-poll: the same events, ids and data as in sse.ts. A WebSocket's message is an
@@ -82,6 +83,8 @@ export interface Message {
 /** A post that came by a WebSocket: the body that the same post would have over HTTP, and its Idempotency-Key. */
 export interface PostMessage {
   readonly ref: Ref | undefined
+  /** By a connection of several videos: which one it is for. */
+  readonly videoId?: VideoId
   readonly body: Buffer
   readonly key: string | undefined
 }
@@ -100,20 +103,29 @@ export class MessageError extends Error {
   }
 }
 
-/** Reads `{"post":{"content","authorId","key"},"ref"}`. What is unknown is refused: a command of a later version, or a mistyped field,
- * must not be taken for something else.
+/** Reads `{"post":{"content","authorId","key"},"ref"}`, in which the post has a `videoId` where the connection is of several. What is
+ * unknown is refused: a command of a later version, or a mistyped field, must not be taken for something else.
+ * @param videos those of a connection of several
  * @throws MessageError */
-export function parsePostMessage(text: string): PostMessage {
+export function parsePostMessage(text: string, videos?: readonly VideoId[]): PostMessage {
   const message = objectOf(parse(text), 'a message')
   const { ref, post, ...others } = message
   if (ref !== undefined && !isRef(ref)) throw refused(`ref must be a number, or a string of at most ${MAX_REF} characters`)
   const [other] = Object.keys(others)
   if (other !== undefined) throw refused('a message has post and ref, and nothing else', ref)
   if (post === undefined) throw refused('a message must have a post', ref)
-  const { key, ...body } = objectOf(post, 'post', ref)
-  if (Object.keys(body).some(field => field !== 'content' && field !== 'authorId')) throw refused('post has content, authorId and key, and nothing else', ref)
+  const { key, ...fields } = objectOf(post, 'post', ref)
+  const { videoId, body } = videos ? forOneOf(videos, fields, ref) : { videoId: undefined, body: fields }
+  if (Object.keys(body).some(field => field !== 'content' && field !== 'authorId')) throw refused(`post has content, authorId${videos ? ', videoId' : ''} and key, and nothing else`, ref)
   if (key !== undefined && typeof key !== 'string') throw new MessageError(new LiveError('BAD_IDEMPOTENCY_KEY', 'key must be a string'), ref)
-  return { ref, body: Buffer.from(JSON.stringify(body)), key }
+  return { ref, ...(videoId !== undefined && { videoId }), body: Buffer.from(JSON.stringify(body)), key }
+}
+
+/** The video that a post names, and its other fields. */
+function forOneOf(videos: readonly VideoId[], { videoId, ...body }: Record<string, unknown>, ref: Ref | undefined): { readonly videoId: VideoId; readonly body: Record<string, unknown> } {
+  const named = videos.find(each => each === videoId)
+  if (named === undefined) throw refused('post.videoId must be one of the videos of this connection', ref)
+  return { videoId: named, body }
 }
 
 /** @param comment JSON of the comment, as a post over HTTP is answered */

@@ -44,13 +44,13 @@ export class Identity {
   }
 
   /** The author of a post, or the reader of history. @throws LiveError UNAUTHORIZED, FORBIDDEN */
-  async bearer(exchange: Exchange, videoId: VideoId): Promise<Bearer> {
-    return this.bearerOf(this.#tokenOf(exchange, false), videoId)
+  async bearer(exchange: Exchange, video: VideoId | readonly VideoId[]): Promise<Bearer> {
+    return this.bearerOf(this.#tokenOf(exchange, false), video)
   }
 
   /** The viewer of a stream. @throws LiveError UNAUTHORIZED, FORBIDDEN */
-  async viewer(exchange: Exchange, videoId: VideoId): Promise<Watcher> {
-    return this.viewerOf(this.tokenOf(exchange), videoId)
+  async viewer(exchange: Exchange, video: VideoId | readonly VideoId[]): Promise<Watcher> {
+    return this.viewerOf(this.tokenOf(exchange), video)
   }
 
   /** The token of whoever asks for a stream, as it came. @throws LiveError UNAUTHORIZED where there is none */
@@ -59,16 +59,16 @@ export class Identity {
   }
 
   /** The author that a token names now. @throws LiveError UNAUTHORIZED, FORBIDDEN */
-  bearerOf(token: string, videoId: VideoId): Promise<Bearer> {
+  bearerOf(token: string, video: VideoId | readonly VideoId[]): Promise<Bearer> {
     const { source, clock } = this.#options
-    return readToken(token, videoId, source.keys, this.#options, clock.wall())
+    return readToken(token, video, source.keys, this.#options, clock.wall())
   }
 
   /** The viewer that a token names now. @throws LiveError UNAUTHORIZED, FORBIDDEN */
-  async viewerOf(token: string, videoId: VideoId): Promise<Watcher> {
+  async viewerOf(token: string, video: VideoId | readonly VideoId[]): Promise<Watcher> {
     const { source, random } = this.#options
     const key = keyOf(token, source.keys)
-    const { authorId, expiresAt } = await this.bearerOf(token, videoId)
+    const { authorId, expiresAt } = await this.bearerOf(token, video)
     if (!source.keys.holds(key)) throw unauthorized(UNKNOWN_KEY) // it was removed meanwhile
     return { authorId, endsAt: expiresAt + SKEW_MS + random() * SPREAD_MS, key }
   }

@@ -26,10 +26,10 @@ export interface Bearer {
   readonly isModerator?: true
 }
 
-/** Verifies a token for this video.
+/** Verifies a token for a video, or for all of several.
  * @param nowMs wall clock, Unix ms
  * @throws LiveError UNAUTHORIZED, saying what is wrong; FORBIDDEN if the token is for other videos */
-export async function readToken(token: string, videoId: VideoId, keys: Keys, { audience, issuer }: TokenRules, nowMs: number): Promise<Bearer> {
+export async function readToken(token: string, video: VideoId | readonly VideoId[], keys: Keys, { audience, issuer }: TokenRules, nowMs: number): Promise<Bearer> {
   const claims = await verify(token, keys, {
     ...(audience === undefined ? {} : { audience }),
     ...(issuer === undefined ? {} : { issuer }),
@@ -37,13 +37,14 @@ export async function readToken(token: string, videoId: VideoId, keys: Keys, { a
     clockTolerance: SKEW_MS / 1000,
     currentDate: new Date(nowMs),
   })
+  const videos = [video].flat()
   const bearer = {
     authorId: checkClaim(claims.sub, 'sub'),
     ...(claims['name'] === undefined ? {} : { authorName: checkClaim(claims['name'], 'name') }),
     expiresAt: claims.exp! * 1000,
-    ...(moderates(claims['mod'], videoId) ? { isModerator: true as const } : {}),
+    ...(videos.every(videoId => moderates(claims['mod'], videoId)) ? { isModerator: true as const } : {}),
   }
-  if (!covers(claims['videos'], videoId)) throw forbidden('the token is for other videos')
+  if (!videos.every(videoId => covers(claims['videos'], videoId))) throw forbidden('the token is for other videos')
   return bearer
 }
 

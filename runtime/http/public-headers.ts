@@ -33,7 +33,7 @@ const PREFLIGHT: Headers = {
 const OPEN_PREFLIGHT: Headers = { ...PREFLIGHT, 'access-control-allow-headers': `${ALLOWED_HEADERS}, *` }
 
 /** Paths whose answer depends on Accept and Accept-Encoding. */
-const NEGOTIATED = /^\/comments\/[^/]+$/
+const NEGOTIATED = /^\/comments(?:\/[^/]+)?$/
 
 /** The headers of an answer on a public port: API_HEADERS and those that let pages of the allowed origins call us (CORS).
  * Requests that get the same headers share one object, since every viewer asks for them.

@@ -1,6 +1,7 @@
 import { LiveError } from '../../protocol/errors.js'
 import { parseCursor, type Cursor } from '../../protocol/id.js'
 import { MAX_RECENT } from '../../protocol/limits.js'
+import { MAX_VIDEOS, parsePlaces, parseVideos, tagsOf, type Begun, type TaggedPlaces } from '../../protocol/several.js'
 import type { Exchange } from './exchange.js'
 
 /** What a viewer asks of a stream, on a gateway's or an edge's public port. */
@@ -14,7 +15,19 @@ export interface StreamAsked {
 
 /** @throws LiveError BAD_CURSOR, BAD_RECENT */
 export function streamAsked(exchange: Exchange): StreamAsked {
-  return { after: resumesFrom(exchange), recent: recentOf(exchange), gzip: acceptsGzip(exchange.headers('accept-encoding')) }
+  return { after: resumesFrom(exchange, ONE), recent: recentOf(exchange), gzip: acceptsGzip(exchange.headers('accept-encoding')) }
+}
+
+/** What a viewer asks of a stream of several videos: of each, what it would ask of a stream of its own. The id that it resumes from
+ * beats a cursor in `videos`, which EventSource repeats as well.
+ * @throws LiveError BAD_VIDEOS, BAD_VIDEO_ID, BAD_CURSOR, BAD_RECENT */
+export function severalAsked(exchange: Exchange): (Begun & Pick<StreamAsked, 'recent'>)[] {
+  const videos = parseVideos(exchange.query.get('videos') ?? '', MAX_VIDEOS)
+  const tags = tagsOf(videos.map(({ videoId }) => videoId))
+  const places = resumesFrom(exchange, SEVERAL)
+  if (places && !tags.some(tag => places.has(tag))) throw new LiveError('BAD_CURSOR', 'the id to resume from must be of a stream with at least one of these videos')
+  const recent = recentOf(exchange)
+  return videos.map(({ videoId, after }, i) => ({ videoId, after: places?.get(tags[i]!) ?? after, recent }))
 }
 
 /** What a client asks of a long-poll: an answer as soon as there is something after its cursor, and in any case after a while. */
@@ -34,8 +47,8 @@ export function pollAsked(exchange: Exchange): PollAsked {
   const wait = query.get('wait') ?? ''
   if (!/^[0-9]{1,2}$/.test(wait) || Number(wait) < 1 || Number(wait) > MAX_WAIT_S) throw new LiveError('BAD_WAIT', `wait must be a whole number from 1 to ${MAX_WAIT_S}, seconds`)
   const cursor = query.get('cursor') ?? ''
-  const after = cursor === '' ? resumesFrom(exchange) : parseCursor(cursor)
-  if (cursor !== '' && after === undefined) throw badCursor('cursor')
+  const after = cursor === '' ? resumesFrom(exchange, ONE) : parseCursor(cursor)
+  if (cursor !== '' && after === undefined) throw badCursor('cursor', ONE.rule)
   return { waitMs: Number(wait) * 1000, after, recent: recentOf(exchange) }
 }
 
@@ -55,25 +68,43 @@ export function acceptsGzip(acceptEncoding: readonly string[]): boolean {
   return gzip > 0 && gzip >= (codings.get('identity') ?? 0)
 }
 
+/** What a stream's ids are. */
+interface Ids<Place> {
+  /** @returns undefined for what is none */
+  readonly parse: (text: string) => Place | undefined
+  /** @param places at least one */
+  readonly newest: (places: readonly Place[]) => Place
+  readonly rule: string
+}
+
+const ONE: Ids<Cursor> = { parse: parseCursor, newest: cursors => Math.max(...cursors), rule: 'a whole number from 0 to 2^53 - 1' }
+const SEVERAL: Ids<TaggedPlaces> = { parse: parsePlaces, newest: newestOfEach, rule: 'the id of an event of a stream of several videos' }
+
 /** EventSource repeats a stale query for ever, so the header beats it. A client that sets the header itself may send an old
  * value beside the newest, on lines of their own or in a list.
  * @throws LiveError BAD_CURSOR for a header, or a query without a header, that holds no cursor */
-function resumesFrom(exchange: Exchange): Cursor | undefined {
+function resumesFrom<Place>(exchange: Exchange, { parse, newest, rule }: Ids<Place>): Place | undefined {
   const lines = exchange.headers('last-event-id')
-  const cursors = lines.flatMap(line => line.split(',')).map(value => parseCursor(value.trim())).filter(cursor => cursor !== undefined)
-  if (cursors.length > 0) return Math.max(...cursors)
+  const places = lines.flatMap(line => line.split(',')).map(value => parse(value.trim())).filter(place => place !== undefined)
+  if (places.length > 0) return newest(places)
   const asked = exchange.query.get('lastEventId') ?? ''
-  const queried = parseCursor(asked)
+  const queried = parse(asked)
   if (queried !== undefined) return queried
   // Never "from now on": what the client missed meanwhile would be lost without a word. An empty one is no better, as a value
   // with bytes beyond ASCII comes empty from the library.
-  if (lines.length > 0) throw badCursor('Last-Event-ID')
-  if (asked !== '') throw badCursor('lastEventId')
+  if (lines.length > 0) throw badCursor('Last-Event-ID', rule)
+  if (asked !== '') throw badCursor('lastEventId', rule)
   return undefined
 }
 
-function badCursor(name: string): LiveError {
-  return new LiveError('BAD_CURSOR', `${name} must be a whole number from 0 to 2^53 - 1`)
+function newestOfEach(all: readonly TaggedPlaces[]): TaggedPlaces {
+  const newest = new Map<string, Cursor>()
+  for (const places of all) for (const [tag, cursor] of places) newest.set(tag, Math.max(cursor, newest.get(tag) ?? 0))
+  return newest
+}
+
+function badCursor(name: string, rule: string): LiveError {
+  return new LiveError('BAD_CURSOR', `${name} must be ${rule}`)
 }
 
 function recentOf({ query }: Exchange): number | undefined {

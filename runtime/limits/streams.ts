@@ -31,17 +31,18 @@ export class StreamLimit {
     return this.#open.size
   }
 
-  /** Counts a new stream. @param keys the widest network last @returns undefined if the limit does not hold for this client
+  /** Counts a new stream. @param keys the widest network last @param weight as how many streams it counts
+   * @returns undefined if the limit does not hold for this client
    * @throws LiveError RATE_LIMITED */
-  open(keys: readonly string[], client: Client): Counted | undefined {
+  open(keys: readonly string[], client: Client, weight = 1): Counted | undefined {
     if (!holdsFor(this.#limit, client)) return undefined
-    if (keys.some((key, level) => (this.#open.get(key)?.count ?? 0) >= this.#limit.most * SHARES_OF_LIMIT[level]!)) {
+    if (keys.some((key, level) => (this.#open.get(key)?.count ?? 0) + weight - 1 >= this.#limit.most * SHARES_OF_LIMIT[level]!)) {
       this.#refusals.count(`streams_per_${this.#by}`)
       throw new LiveError('RATE_LIMITED', `at most ${this.#limit.most} streams may be open from one ${this.#by}`, { headers: { 'retry-after': String(RETRY_AFTER_S) } })
     }
     const streams = keys.reduceRight<OpenStreams | undefined>((wider, key) => this.#of(key, wider), undefined)!
-    streams.began()
-    return streams
+    streams.began(weight)
+    return weight === 1 ? streams : { ended: () => streams.ended(weight) }
   }
 
   #of(key: string, wider: OpenStreams | undefined): OpenStreams {
@@ -65,13 +66,14 @@ class OpenStreams implements Counted {
     this.#all = all
   }
 
-  began(): void {
-    this.count++
-    this.#wider?.began()
+  began(weight: number): void {
+    this.count += weight
+    this.#wider?.began(weight)
   }
 
-  ended(): void {
-    if (--this.count === 0) this.#all.delete(this.#key)
-    this.#wider?.ended()
+  ended(weight = 1): void {
+    this.count -= weight
+    if (this.count === 0) this.#all.delete(this.#key)
+    this.#wider?.ended(weight)
   }
 }

@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { eventsBesideOthers, messagesBesideOthers } from './beside-others.js'
 import { cases, Given, type Case } from './cases.js'
 import { eventStream, gzippedEventStream } from './event-stream.js'
 import { longPoll } from './long-poll.js'
@@ -7,7 +8,9 @@ import type { Transport } from './watching.js'
 import { webSocket } from './web-socket.js'
 
 export const parts: readonly Part[] = ['gateway', 'edge']
-export const transports: readonly Transport[] = [eventStream, gzippedEventStream, webSocket, longPoll]
+export const transports: readonly Transport[] = [eventStream, gzippedEventStream, webSocket, longPoll, eventsBesideOthers, messagesBesideOthers]
+/** What every case is tried on. */
+export const tried = parts.flatMap(part => transports.filter(({ isOfGateways }) => part === 'gateway' || !isOfGateways).map(transport => ({ part, transport })))
 
 /** What a test of a case is called: main.ts reads it again. */
 export const titleOf = (part: Part, transport: Transport, { name }: Case): string => `${part}, ${transport.name}: ${name}`
@@ -15,9 +18,8 @@ export const titleOf = (part: Part, transport: Transport, { name }: Case): strin
 /** Tries the cases that are long, or those that are not, on every transport of every part: one after the other, but all transports at
  * a time, since most of them wait. */
 export async function conform(t: Test, isLong: boolean): Promise<void> {
-  t.jobs = parts.length * transports.length
-  const all = parts.flatMap(part => transports.map(transport => ({ part, transport })))
-  await Promise.all(all.map(({ part, transport }) => t.test(`${part}, ${transport.name}`, { buffered: true }, async t => {
+  t.jobs = tried.length
+  await Promise.all(tried.map(({ part, transport }) => t.test(`${part}, ${transport.name}`, { buffered: true }, async t => {
     for (const each of cases) {
       if ((each.isLong ?? false) !== isLong || each.exempt?.[transport.name] !== undefined) continue
       await t.test(titleOf(part, transport, each), t => each.run(t, new Given(t, part, transport)))

@@ -6,10 +6,10 @@ import { until } from '../support/until.js'
 import type { Asked, Ended, Seen, Transport, Watching } from './watching.js'
 
 /** Server-sent events. */
-export const eventStream: Transport = { name: 'SSE', watch: (url, videoId, asked) => new EventStream(url, videoId, asked, false) }
-export const gzippedEventStream: Transport = { name: 'SSE, gzip', watch: (url, videoId, asked) => new EventStream(url, videoId, asked, true) }
+export const eventStream: Transport = { name: 'SSE', watch: (url, videoId, asked) => new EventStream(`${url}/comments/${videoId}`, asked, false) }
+export const gzippedEventStream: Transport = { name: 'SSE, gzip', watch: (url, videoId, asked) => new EventStream(`${url}/comments/${videoId}`, asked, true) }
 
-class EventStream implements Watching {
+export class EventStream implements Watching {
   readonly events: Seen[] = []
   ended: Ended | undefined
   cursor: string | undefined
@@ -17,10 +17,10 @@ class EventStream implements Watching {
   readonly #request: ClientRequest
   readonly #parser = new SseParser()
 
-  constructor(url: string, videoId: string, { after, recent, bad, token }: Asked, gzip: boolean) {
+  constructor(url: string, { after, recent, bad, token }: Asked, gzip: boolean) {
     this.cursor = after
     const query = new URLSearchParams({ ...(recent === undefined ? {} : { recent: String(recent) }), ...bad })
-    this.#request = request(`${url}/comments/${videoId}?${query.toString()}`, {
+    this.#request = request(`${url}?${query.toString()}`, {
       agent: false,
       headers: {
         accept: 'text/event-stream',

@@ -41,6 +41,8 @@ export interface Watching {
 
 export interface Transport {
   readonly name: string
+  /** Only gateways have it. */
+  readonly isOfGateways?: boolean
   /** @param url of a gateway's or an edge's public port */
   watch(url: string, videoId: string, asked: Asked): Watching
 }

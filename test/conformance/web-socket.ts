@@ -2,18 +2,18 @@ import { WebSocket } from 'ws'
 import { until } from '../support/until.js'
 import type { Asked, Ended, Seen, Transport, Watching } from './watching.js'
 
-export const webSocket: Transport = { name: 'WebSocket', watch: (url, videoId, asked) => new Socket(url, videoId, asked) }
+export const webSocket: Transport = { name: 'WebSocket', watch: (url, videoId, asked) => new Socket(`${url}/comments/${videoId}`, asked) }
 
-class Socket implements Watching {
+export class Socket implements Watching {
   readonly events: Seen[] = []
   ended: Ended | undefined
   cursor: string | undefined
   readonly #ws: WebSocket
 
-  constructor(url: string, videoId: string, { after, recent, bad, token }: Asked) {
+  constructor(url: string, { after, recent, bad, token }: Asked) {
     this.cursor = after
     const query = new URLSearchParams({ ...(recent === undefined ? {} : { recent: String(recent) }), ...(after === undefined ? {} : { lastEventId: after }), ...bad })
-    this.#ws = new WebSocket(`${url.replace('http', 'ws')}/comments/${videoId}?${query.toString()}`, ['live-comments', ...(token === undefined ? [] : [`bearer.${token}`])], { perMessageDeflate: false })
+    this.#ws = new WebSocket(`${url.replace('http', 'ws')}?${query.toString()}`, ['live-comments', ...(token === undefined ? [] : [`bearer.${token}`])], { perMessageDeflate: false })
     this.#ws.on('message', (bytes: Buffer) => {
       for (const { event, id, data } of JSON.parse(bytes.toString()) as Seen[]) {
         if (id !== undefined) this.cursor = id

@@ -2,7 +2,7 @@ import type { Target } from './target.js'
 import { addresses } from './targets/addresses.js'
 import { comments } from './targets/comments.js'
 import { content } from './targets/content.js'
-import { cursors } from './targets/cursors.js'
+import { cursors, severalVideos } from './targets/cursors.js'
 import { dispatcherHttp } from './targets/dispatcher-http.js'
 import { edgeHttp } from './targets/edge-http.js'
 import { edge } from './targets/edge.js'
@@ -17,7 +17,7 @@ import { wire } from './targets/wire.js'
 import { znodes } from './targets/znodes.js'
 
 /** Functions, and parts without their sockets. */
-export const PARSERS: readonly Target[] = [cursors, comments, content, addresses, tokens, keySets, posts, reviews, wire, frames, znodes, edge, edgeLink, gatewayLink]
+export const PARSERS: readonly Target[] = [cursors, severalVideos, comments, content, addresses, tokens, keySets, posts, reviews, wire, frames, znodes, edge, edgeLink, gatewayLink]
 
 /** Whole servers, over real connections. */
 export const SERVERS: readonly Target[] = [gatewayHttp, gatewayIdentity, edgeHttp, dispatcherHttp]

@@ -37,6 +37,12 @@ function asked(ancestors: string, asset: string): Record<string, Asked[]> {
     'GET /docs': [{ path: '/docs', status: 200, policy: /^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'$/ }],
     'GET /healthz': [{ path: '/healthz', status: 200 }, { path: '/healthz', init: { method: 'HEAD' }, status: 200 }, { path: '/healthz', init: { method: 'POST' }, status: 405 }],
     'GET /readyz': [{ path: '/readyz', status: 200 }],
+    'GET /comments': [
+      { path: '/comments?videos=a,b', init: { headers: stream }, status: 200, vary: negotiated },
+      { path: '/comments?videos=a,b', init: { headers: stream, method: 'HEAD' }, status: 200, vary: negotiated },
+      { path: '/comments', init: { headers: stream }, status: 400, vary: negotiated },
+    ],
+    'GET /counts': [{ path: '/counts?videos=a,b', status: 200 }],
     'GET /comments/:videoId': [
       { path: '/comments/demo', status: 200, vary: negotiated },
       { path: '/comments/no.video', status: 400, vary: negotiated },

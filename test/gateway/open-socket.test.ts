@@ -285,7 +285,7 @@ function setUpAlone() {
   }
   const session = { blocked: false, progressed: () => told.push('progressed'), drained: () => told.push('drained'), left: () => told.push('left') }
   const posts = { answer: () => new Promise<string>(resolve => answers.push(() => resolve('[]'))) }
-  const open = new OpenSocket(socket, posts as unknown as SocketPosts, { videoId: 'demo', client: {} as Client, author: () => Promise.resolve(undefined) })
+  const open = new OpenSocket(socket, posts as unknown as SocketPosts, { videos: ['demo'], isSeveral: false, client: {} as Client, author: () => Promise.resolve(undefined) })
   open.watch({ open: () => session } as unknown as Sessions, { videoId: 'demo', after: undefined, recent: undefined }, { counted: { ended: () => told.push('place') } })
   return { open, client, session, sent, told, answers }
 }

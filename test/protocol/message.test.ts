@@ -21,6 +21,13 @@ t.test('a post is read with its key, its ref and the body that it would have ove
   t.same(parsePostMessage('{"post":{"content":7}}'), { ref: undefined, key: undefined, body: Buffer.from('{"content":7}') }, 'what a body holds is for others to judge')
 })
 
+t.test('a post by a connection of several videos names one of them', async t => {
+  const { videoId, body } = parsePostMessage('{"post":{"videoId":"b","content":"x"}}', ['a', 'b'])
+  t.same([videoId, body.toString()], ['b', '{"content":"x"}'])
+  for (const post of ['{"content":"x"}', '{"videoId":"c","content":"x"}', '{"videoId":["a"],"content":"x"}']) t.throws(() => parsePostMessage(`{"post":${post}}`, ['a', 'b']), /^post\.videoId must be one of the videos/)
+  t.throws(() => parsePostMessage('{"post":{"videoId":"b","content":"x","autorId":"y"}}', ['a', 'b']), /^post has content, authorId, videoId and key, and nothing else$/)
+})
+
 t.test('what cannot be used is refused, by its ref where that can be read, and quoted nowhere', async t => {
   const cases = [
     ['{', undefined, /must be JSON/],
@@ -33,6 +40,7 @@ t.test('what cannot be used is refused, by its ref where that can be read, and q
     [`{"ref":"${'x'.repeat(65)}","post":{}}`, undefined, /ref must be/],
     ['{"ref":1,"post":{"content":"secret"},"delete":7}', 1, /nothing else/],
     ['{"ref":1,"post":{"content":"secret","autorId":"x"}}', 1, /nothing else/],
+    ['{"ref":1,"post":{"content":"secret","videoId":"v"}}', 1, /nothing else/],
     ['{"ref":1,"post":"secret"}', 1, /post must be a JSON object/],
     ['{"ref":1,"post":{"content":"secret","key":7}}', 1, /key must be a string/],
   ] as const

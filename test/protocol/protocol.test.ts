@@ -23,6 +23,7 @@ import { closeText, errorMessage, messagesOf, parsePostMessage, postedMessage } 
 import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parsePlacement, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import type { Settings } from '../../protocol/entry.js'
+import { parsePlaces, Places, sharedEvents, tagsOf, withIds, type SeveralFormat } from '../../protocol/several.js'
 import { commentEvent, deletedEvent, gapEvent, pinnedEvent, readyEvent, settingsEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
 import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { PollAnswer } from '../../runtime/http/poll.js'
@@ -174,6 +175,22 @@ t.test('messages are read and printed as they stand there', async t => {
   const poll = new PollAnswer()
   for (const event of events.slice(0, 2)) poll.take(bytesOf(messagesOf(event)))
   t.equal(`${poll.reply(comment.id).body as string}\n`, example('poll'))
+})
+
+t.test('streams of several videos are read and printed as they stand there', async t => {
+  const comment = { id: 129171456000000, videoId: 'demo', authorId: 'ada', content: 'hello', createdAt: 1767225600000 }
+  const text = commentEvent(comment.id, toEventJson(comment)) + readyEvent(comment.id, 'demo', 3) + viewersEvent(3) + deletedEvent(comment.id + 3, comment.id)
+  const printed = (format: SeveralFormat) => {
+    const shared = sharedEvents(format, 'demo', text)
+    return withIds(format, shared, new Places([{ videoId: 'demo', after: undefined }, { videoId: 'other', after: comment.id + 4096 }]).passed(0, shared.cursors)).toString()
+  }
+  const events = example('several')
+  t.equal(printed('events'), events)
+  t.equal(`${printed('messages')}\n`, example('several-messages'))
+  const [demo, other] = tagsOf(['demo', 'other'])
+  t.same([...parsePlaces(new SseParser().push(bytesOf(events)).at(-1)!.id)!], [[demo, comment.id + 3], [other, comment.id + 4096]])
+  t.match(protocol, `\`videos=demo:${comment.id},other\``)
+  t.same(parsePostMessage(example('several-post'), ['demo', 'other']), { ref: 1, videoId: 'other', key: undefined, body: bytesOf('{"content":"hello","authorId":"ada"}') })
 })
 
 t.test('a compressed stream is what it says, and begins with our header', async t => {

@@ -73,5 +73,7 @@ export const MUTANTS: readonly Mutant[] = [
   { rule: 'acts', without: 'bans that hold', file: 'dispatcher/permission.ts', mixes: ['acts'], find: 'if ((bans.get(authorId) ?? 0) > nowMs)', replace: 'if ((bans.get(authorId) ?? 0) > Infinity)' },
   { rule: 'acts', without: 'a video that is closed', file: 'dispatcher/permission.ts', mixes: ['acts'], find: 'if (settings.closed)', replace: "if (settings.closed && authorId === '')" },
   { rule: 'acts', without: 'authors who delete nothing but their own', file: 'dispatcher/acts.ts', mixes: ['acts'], find: ') !== actorId) throw', replace: ') === undefined) throw' },
+  { rule: '11', without: 'several videos that wait together where their connection takes nothing', file: 'gateway/several.ts', mixes: ['slow'], find: 'for (const session of this.sessions) session.block()', replace: 'void 0' },
+  { rule: '11', without: 'the places of the other videos in an id', file: 'protocol/several.ts', mixes: ['drain', 'crash', 'hard'], find: "${MARK}${before && `${before}.`}${part}${after && `.${after}`}", replace: '${MARK}${part}' },
   { rule: 'answers', without: '504 where a dispatcher may have stored it', file: 'gateway/post-comment.ts', mixes: ['late'], find: 'return this.#result ?? (this.#unknown || this.#running > 0 ? unknown', replace: 'return this.#result ?? (this.#unknown === undefined ? unknown' },
 ]

@@ -175,6 +175,7 @@ export const startGateway: Start = (cluster, process, url) => {
     random: world.random.fork().next,
     view: session.view,
     viewLoaded: () => session.loaded,
+    viewStaleMs: () => 0,
     client: network.client(process),
     connectLink: world.random.chance(settings.formerGateways) ? network.noLinks(process) : network.connectLink(process),
     connect: network.connect(process),

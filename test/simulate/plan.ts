@@ -43,6 +43,8 @@ const QUIET_MS = 42_000
 const SOME = FEATURES.filter(feature => feature !== 'link' && feature !== 'acts')
 /** One of which comes beside acts, seed by seed. */
 const BESIDE_ACTS: readonly Feature[] = ['slow', 'strays', 'crash', 'late', 'link', 'freeze', 'drain', 'cut', 'loss', 'expire', 'split', 'lag', 'away', 'pipe', 'clock', 'foreign']
+/** One viewer in so many watches the other videos too, on the same stream. */
+export const SEVERAL_EVERY = 4
 /** Mixes in which comments may be late by more than a link is not read. */
 const LONG_STALLS: ReadonlySet<Mix> = new Set(['strays', 'crash', 'freeze', 'cut', 'link', 'hard', 'all'])
 /** Shares, one seed after another. */
@@ -65,8 +67,9 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
   const edges = random.whole(2, 3)
   const viewers = crowd ? random.whole(80, 130) : random.whole(8, 16)
   const apart = mix !== 'all' && mix !== 'hard' && random.chance(0.5)
+  const places = viewers + Math.ceil(viewers / SEVERAL_EVERY) * (videos.length - 1)
   /** Room for all, and little more: not where an edge that is gone must leave room on the others. */
-  const tight = apart ? 1_000 : Math.ceil(viewers / edges) + 2
+  const tight = apart ? 1_000 : Math.ceil(places / edges) + 2
   return {
     mix,
     features,

@@ -9,7 +9,7 @@ import { Moderator } from './moderator.js'
 import { Network } from './network.js'
 import { startDispatcher, startEdge, startGateway, type Cluster } from './parts.js'
 import { page, post, type PersonOptions } from './people.js'
-import { planOf } from './plan.js'
+import { planOf, SEVERAL_EVERY } from './plan.js'
 import { EPOCH_MS, Process } from './process.js'
 import { Random } from '../support/random.js'
 import { Registry } from './registry.js'
@@ -90,14 +90,18 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     const viewers: Viewer[] = []
     const silent = new Set<string>()
     const relayed = plan.settings.formerEdges > 0 || plan.settings.formerGateways > 0
-    const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'after' | 'recent' | 'gzip'>) => {
+    const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'beside' | 'after' | 'recent' | 'gzip'>) => {
       const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince })
       viewers.push(viewer)
       viewer.watch()
     }
     const addViewer = (i: number) => {
       const videoId = random.pick(plan.videos).id
-      watch(`w${i}`, { videoId, after: cursorFor(videoId), recent: random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0, gzip: random.chance(GZIP_SHARE) && seed % GZIP_SEEDS === 0 })
+      const after = cursorFor(videoId)
+      const recent = random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0
+      const gzip = random.chance(GZIP_SHARE) && seed % GZIP_SEEDS === 0
+      const beside = !gzip && (seed + i) % SEVERAL_EVERY === 1 ? plan.videos.map(({ id }) => id).filter(id => id !== videoId) : []
+      watch(`w${i}`, { videoId, beside, after, recent, gzip })
     }
     const openVideos = () => plan.videos.filter(({ id, fallsSilent }) => !silent.has(id) && (!fallsSilent || world.now < plan.faultsUntil))
     const anyDispatcher = () => random.pick(slots.filter(({ id }) => id.startsWith('d'))).url
@@ -179,7 +183,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
         checker.checkStored()
         checker.checkAnswers(latestCommitMs(plan))
         // Of what is deleted the last to come are shown nothing.
-        if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, after: undefined, recent: 200, gzip: false })
+        if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, beside: [], after: undefined, recent: 200, gzip: false })
         let left = plan.videos.length
         for (const { id } of plan.videos) void page(person('last'), id, 'before', true).then(done => {
           left--

@@ -19,6 +19,8 @@ export interface ViewerOptions {
   /** Addresses to try, any of them. */
   readonly gateways: readonly string[]
   readonly videoId: VideoId
+  /** What it watches beside, on the same stream; none: it has a stream of its video alone. */
+  readonly beside: readonly VideoId[]
   /** What it holds already, with a cursor that may not be ours. */
   readonly after: Cursor | undefined
   readonly recent: number
@@ -84,7 +86,7 @@ export class Viewer {
     this.name = options.process.name
     this.videoId = options.videoId
     this.place = options.after
-    if (options.after !== undefined) this.#lastEventId = String(options.after)
+    if (options.after !== undefined && options.beside.length === 0) this.#lastEventId = String(options.after)
     this.#sight = new Sight({ checker: options.checker, videoId: this.videoId, viewer: this.name, stateMayBeUnknown: options.historyMayFail })
   }
 
@@ -152,7 +154,7 @@ export class Viewer {
 
   #connect(): void {
     if (!this.watching || this.#stream) return
-    const { network, process, random, gateways, recent, world, gzip, relayed } = this.#o
+    const { network, process, random, gateways, beside, world, gzip, relayed } = this.#o
     const connection = ++this.#connections
     this.#parser = new SseParser()
     this.#gunzip = undefined
@@ -180,15 +182,22 @@ export class Viewer {
     this.#stream = network.stream(
       process,
       this.#gateway,
-      { path: `/comments/${this.videoId}${recent > 0 ? `?recent=${recent}` : ''}`, headers },
+      { path: this.#path, headers },
       {
         data: (chunk, headers) => void (current() && this.#data(chunk, headers.get('content-encoding') === 'gzip')),
         over: lost,
-        written: (bytes, headers) => void (current() && !relayed && headers.get('content-encoding') !== 'gzip' && this.#sight.written(bytes)),
+        written: (bytes, headers) => void (current() && !relayed && beside.length === 0 && headers.get('content-encoding') !== 'gzip' && this.#sight.written(bytes)),
       },
       () => lost(true),
     )
     if (this.#paused) this.#stream.pause()
+  }
+
+  get #path(): string {
+    const { beside, after, recent } = this.#o
+    const own = this.videoId + (after === undefined ? '' : `:${after}`)
+    const query = [...(beside.length > 0 ? [`videos=${[own, ...beside].join()}`] : []), ...(recent > 0 ? [`recent=${recent}`] : [])].join('&')
+    return `/comments${beside.length > 0 ? '' : `/${this.videoId}`}${query && `?${query}`}`
   }
 
   #disconnect(): void {
@@ -214,7 +223,7 @@ export class Viewer {
     } catch (error) {
       this.#violate('encoding', `got what cannot be unpacked: ${String(error)}`)
     }
-    for (const event of this.#parser.push(text)) this.#event(event)
+    for (const event of this.#parser.push(text)) this.#event(this.#o.beside.length > 0 ? ofOneVideo(event, this.videoId) : event)
     // An id holds for the next connection too, as in a browser.
     if (this.#parser.lastEventId !== '') this.#lastEventId = this.#parser.lastEventId
   }
@@ -224,10 +233,10 @@ export class Viewer {
     if (this.#gunzip?.isWhole === false) this.#violate('encoding', 'unpacked in one, its stream is another than in parts')
   }
 
-  #event(said: SseEvent): void {
+  #event(said: SseEvent | undefined): void {
+    if (!said || said.event === 'viewers') return
     const { world } = this.#o
     const { event, id, data } = said
-    if (event === 'viewers') return
     world.tell?.(`${this.name} gets ${event} ${id} ${data}`)
     world.mix(Number(id))
     const at = parseCursor(id)
@@ -311,4 +320,11 @@ export class Viewer {
   #violate(invariant: Parameters<Checker['violate']>[0], text: string, id?: CommentId): void {
     this.#o.checker.violate(invariant, `${this.name} of ${this.videoId} ${text}`, { viewer: this.name, videoId: this.videoId, id })
   }
+}
+
+/** An event of a stream of several videos, with the id that it has in its own; undefined where that is another's. */
+function ofOneVideo({ event, data }: SseEvent, videoId: VideoId): SseEvent | undefined {
+  const { videoId: of, id = '', ...rest } = JSON.parse(data) as { readonly videoId: VideoId; readonly id?: string }
+  if (of !== videoId) return undefined
+  return { event, id, data: event === 'message' ? data : JSON.stringify(rest) }
 }

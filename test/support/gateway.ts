@@ -24,7 +24,7 @@ export interface RunningGateway {
   readonly apply: (change: Change) => void
 }
 
-export interface GatewayGiven extends Partial<Pick<GatewayPartDeps, 'allowedOrigins' | 'identity' | 'viewerLimit' | 'viewLoaded'>> {
+export interface GatewayGiven extends Partial<Pick<GatewayPartDeps, 'allowedOrigins' | 'identity' | 'viewerLimit' | 'viewLoaded' | 'viewStaleMs'>> {
   /** As it would be set in the environment: it holds for this machine too. 0 where it is not given. */
   readonly limits?: Partial<Record<'postsPerAuthor' | 'postsPerAddress' | 'streamsPerAuthor' | 'streamsPerAddress' | 'connectionsPerAddress', number | Limit>>
   readonly trustedProxies?: string
@@ -68,6 +68,7 @@ export function runGateway(t: Test, { edges = [], dispatchers = [], limits = {},
     allowedOrigins: '*',
     viewerLimit: 1_000,
     viewLoaded: () => true,
+    viewStaleMs: () => 0,
     ...given,
   })
   const { gateway } = part

@@ -47,7 +47,7 @@ function target({ issuer, ...named }: { readonly name: string; readonly what: st
       // Behind a proxy that is believed, so that what it says of its clients is read as well.
       const part = new GatewayPart({
         gzip: { level: 6, minViewers: 4 },
-        clock: systemClock, random: Math.random, view, viewLoaded: () => true, client, connectLink: linkWith(client), connect: connectWith(client), metrics: new Registry(), videoShare: 10, joinRate: 500,
+        clock: systemClock, random: Math.random, view, viewLoaded: () => true, viewStaleMs: () => 0, client, connectLink: linkWith(client), connect: connectWith(client), metrics: new Registry(), videoShare: 10, joinRate: 500,
         limits: new Limits({ clock: systemClock, refusals: refusals(), postsPerAuthor: set(), postsPerAddress: set(), streamsPerAuthor: set(), streamsPerAddress: set() }),
         clients: clients('127.0.0.1'),
         allowedOrigins: new Set(['https://a.example']), viewerLimit: 1_000, identity: issuer && identityOf(issuer),
