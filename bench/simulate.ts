@@ -81,7 +81,7 @@ function inFigures({ outcomes, loss, placed, ...whole }: Awaited<ReturnType<type
     viewers: load.viewers, holders: load.crowd.size, fullest: load.fullest, edgesOfVideo: load.edgesOfVideo, holdings: load.holdings, egressBytes: load.egressBytes, zoneBytes: load.zoneBytes,
     latencyMs: delivered.ms, complete: delivered.complete, inFlight: delivered.inFlight, commentsAWrite: delivered.commentsAWrite, deliveries: delivered.deliveries, cores, busiest,
   })
-  const { back, liveEdges, liveGateways, ...figures } = placed
+  const { back, liveEdges, liveGateways, seconds: _inThePicture, ...figures } = placed
   const backMs = { edges: [0.5, 0.99, 1].map(q => back.edges.quantile(q)), gateways: [0.5, 0.99, 1].map(q => back.gateways.quantile(q)) }
   return { ...whole, placed: { ...figures, liveEdges: liveEdges.length, liveGateways: liveGateways.length, backMs }, outcomes: outcomes.map(({ way, peak, after, moved }) => ({ way, moved, peak: moment(peak), after: moment(after) })), loss: moment(loss) }
 }

@@ -358,7 +358,7 @@ export class Dispatcher {
     this.#forward.act(comment, this.#otherDispatchers())
   }
 
-  /** An act that was stored before is news to a memory that does not reach it, ours and others'. (The edges have been told.) */
+  /** An act that was stored before may be news to our memory and to the other dispatchers'. Accept has hinted the edges. */
   #repeated(act: Place): void {
     this.#current().recentVideos.hint(act, this.#deps.clock.now())
     this.#forward.hintDispatchers(act, this.#otherDispatchers())

@@ -84,7 +84,7 @@ export const asyncApi: AsyncApi = {
     several: {
       address: '/comments',
       parameters: {},
-      messages: { events: named('eventsOfSeveral'), post: named('postToOne'), posted: named('posted'), refused: named('refused') },
+      messages: { events: named('eventsOfSeveral'), post: named('postToOne'), posted: named('posted'), held: named('held'), refused: named('refused') },
       bindings: {
         ws: {
           method: 'GET',

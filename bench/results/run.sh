@@ -39,4 +39,5 @@ run registry registry
 run registry-ensemble registry --edges 1000 --zookeepers 3
 run sweep sweep
 run trace trace
+run simulate-tenth simulate --edges 100 --dispatchers 10 --gateways 20 --videos 100000 --viewers 1000000 --crowd 100000 --video-share 2000
 run simulate simulate

@@ -52,16 +52,16 @@ export function wholeText(whole: Whole, fewest: Fewest | undefined, comparisons:
 }
 
 /** The growth, the loss and the return. */
-export function wholeChart({ placed, scenario }: Whole): EChartsOption {
+export function wholeChart({ placed, scenario }: Pick<Whole, 'placed' | 'scenario'>): EChartsOption {
   const line = (name: string, yAxisIndex: number, value: (second: Whole['placed']['seconds'][number]) => number) => ({ type: 'line' as const, name, yAxisIndex, showSymbol: false, data: placed.seconds.map(second => [second.at, value(second)]) })
   return {
-    title: { text: `A video grows to ${number(scenario.crowd)} viewers; a third of the cluster is lost`.replace('a third', scenario.zones === 3 ? 'a third' : `1/${scenario.zones}`), subtext: `${number(scenario.edges)} edges, ${number(scenario.gateways)} gateways, ${number(scenario.videos)} videos, simulated`, left: 'center' },
+    title: { text: `A video grows to ${number(scenario.crowd)} viewers; one of ${scenario.zones} zones is lost`, subtext: `${number(scenario.edges)} edges, ${number(scenario.gateways)} gateways, ${number(scenario.videos)} videos, simulated`, left: 'center' },
     legend: { bottom: 0 },
     grid: { left: 20, right: 40, top: 80, bottom: 60, containLabel: true },
     xAxis: { type: 'value', name: 's', max: 'dataMax' },
     yAxis: [
-      { type: 'value', name: 'viewers on an edge, millions' },
-      { type: 'value', name: 'fullest edge / mean', splitLine: { show: false } },
+      { type: 'value', name: 'viewers on an edge, millions', nameTextStyle: { align: 'left' } },
+      { type: 'value', name: 'fullest edge / mean', nameTextStyle: { align: 'right' }, splitLine: { show: false } },
     ],
     series: [line('all videos', 0, ({ viewers }) => viewers / 1e6), line('the growing video', 0, ({ crowd }) => crowd / 1e6), line('fullest edge / mean', 1, ({ fullest }) => fullest)],
   }

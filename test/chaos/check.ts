@@ -59,7 +59,7 @@ export function check(ledger: Ledger, histories: ReadonlyMap<string, readonly St
   return { violations, deliveries, gaps, inGaps, stored }
 }
 
-/** An entry of a video: a comment, or an act that viewers are told of. */
+/** An entry of a video: a comment, or an act that viewers see. */
 interface Kept {
   readonly id: number
   /** What a viewer may be sent of it. */
@@ -67,7 +67,7 @@ interface Kept {
   readonly post: Post | undefined
   /** Of a deleted comment. */
   readonly deletion?: ActNote | undefined
-  /** Somebody was told that it is stored. */
+  /** An answer said that it is stored. */
   readonly isAcknowledged: boolean
 }
 
@@ -90,7 +90,7 @@ function checkHistory(ledger: Ledger, videoId: string, history: readonly Stored[
     const deletion = ledger.deletionOf(videoId, id)
     if (id <= last) bad(`history has it after ${last}`)
     last = id
-    if (!post) bad(deleted ? 'history has it as deleted and nobody was told that it is stored' : 'history has it and nobody posted it')
+    if (!post) bad(deleted ? 'history has it as deleted and its post was not acknowledged' : 'history has it and nobody posted it')
     else if (posts.has(post)) bad(`history has ${post.key} twice`)
     else if (post.id !== undefined && post.id !== id) bad(`${post.key} was acknowledged as ${post.id} and stored as this`)
     else if (post.id === undefined && refusedForGood(post)) bad(`${post.key} was refused and is stored`)

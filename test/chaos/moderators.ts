@@ -12,8 +12,9 @@ export interface ModeratorsOptions {
   /** Acts a second, over all videos. */
   readonly rate: number
   readonly random: Random
-  /** Internal addresses of all dispatchers that there are now, and what they want to be sent. */
+  /** Internal addresses of all dispatchers. */
   readonly dispatchers: () => readonly string[]
+  /** What they want to be sent. */
   readonly token: string
 }
 

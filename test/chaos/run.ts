@@ -72,7 +72,7 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
   await until(() => audience.present.every(viewer => viewer.isReady), { timeoutMs: READY_MS, what: 'the viewers are ready' })
   const posters = new Posters({ ledger, videos, rate: options.rate, random, addresses: () => target.addresses() })
   // A former build knows no acts.
-  const moderators = options.acts > 0 && options.otherBuild === undefined ? new Moderators({ ledger, videos, rate: options.acts, random, dispatchers: () => target.members('dispatcher').flatMap(({ internalUrl }) => internalUrl ?? []), token: target.internalToken }) : undefined
+  const moderators = options.acts > 0 && options.otherBuild === undefined ? new Moderators({ ledger, videos, rate: options.acts, random, dispatchers: () => target.dispatcherUrls, token: target.internalToken }) : undefined
   audience.begin()
   const began = performance.now()
   const beganWall = Date.now()

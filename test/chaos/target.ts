@@ -112,6 +112,14 @@ export class Target {
     return joinConnectStrings(this.record.zookeeper.map(({ url }) => url!))
   }
 
+  /** Where the others reach the dispatchers: through their proxies, where there are any, since each proves itself for that address alone. */
+  get dispatcherUrls(): string[] {
+    return this.members('dispatcher').flatMap(({ id, internalUrl }) => {
+      const proxy = this.network?.to(id)
+      return proxy ? `http://127.0.0.1:${proxy.port}` : (internalUrl ?? [])
+    })
+  }
+
   /** What its parts want to be sent by each other, and by commands. */
   get internalToken(): string {
     return readFileSync(join(this.data, 'internal-token'), 'utf8').trim()

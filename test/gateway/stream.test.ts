@@ -182,9 +182,9 @@ t.test('an edge that answers with an error is tried again, and not backed off fr
 t.test('with every edge full, beyond the viewer limit and while stopping: 200, retry, end; a long-poll is refused', async t => {
   const edge = fakeEdge(t, 'a', { capacity: 1, viewers: 1 })
   const full = runGateway(t, { edges: [edge.node] })
-  const limited = runGateway(t, { edges: [fakeEdge(t, 'b').node], viewerLimit: 1 })
+  const limited = runGateway(t, { edges: [fakeEdge(t, 'b').node], viewerLimit: 2 })
   watch(t, `${limited.url}/comments/demo`)
-  await until(() => limited.gateway.sessions.size === 1)
+  await until(() => limited.gateway.links.relayed === 1, { what: 'a viewer that counts twice, on an edge of the former version' })
   const stopping = runGateway(t, { edges: [fakeEdge(t, 'c').node] })
   await stopping.part.drain(0)
   for (const [{ url }, code, connection] of [[full, 'NO_CAPACITY', null], [limited, 'OVERLOADED', null], [stopping, 'UNAVAILABLE', 'close']] as const) {

@@ -123,7 +123,7 @@ export class Checker {
     if (id > (newest.at(-1)?.id ?? 0)) newest.push({ id, at: this.#world.now })
   }
 
-  /** Of what viewers are told. */
+  /** Of entries that viewers see: all but bans. */
   newestAcked(videoId: VideoId): Cursor {
     return this.#acked.get(`${videoId} shown`)?.at(-1)?.id ?? 0
   }
@@ -176,7 +176,7 @@ export class Checker {
     return at - last.at > SLOW_SLACK_MS && at - last.at < slowMs - SLOW_SLACK_MS
   }
 
-  /** The id before it of which viewers are told, 0 for the first. */
+  /** The entry before it that viewers see, 0 for the first. */
   prevShown(videoId: VideoId, id: CommentId): Cursor {
     return this.#prev(videoId, id, prev => this.chronicle(videoId).isShown(prev))
   }
@@ -224,7 +224,7 @@ export class Checker {
     return Math.max(0, this.#above(videoId, until) - this.#above(videoId, after))
   }
 
-  /** How many of them viewers are told of. */
+  /** How many of them viewers see. */
   countShown(videoId: VideoId, after: Cursor, until: Cursor): number {
     return this.count(videoId, after, until) - this.chronicle(videoId).hidden(after, until)
   }

@@ -34,7 +34,7 @@ export class Chronicle {
   readonly #states: { readonly from: Cursor; readonly shown: Shown }[] = [{ from: 0, shown: { settings: DEFAULT_SETTINGS, pinned: undefined } }]
   /** The first act that deleted each. */
   readonly #deletedBy = new Map<CommentId, CommentId>()
-  /** When somebody was first told that the entry is stored. */
+  /** When an answer first said that the entry is stored. */
   readonly #answeredAt = new Map<CommentId, number>()
   readonly #lastBy = new Map<string, Landed>()
 
@@ -54,7 +54,7 @@ export class Chronicle {
     return this.#entries.has(id) && !this.actAt(id)
   }
 
-  /** Whether viewers are told of it. A ban is kept from them. */
+  /** Whether viewers see it. A ban is kept from them. */
   isShown(id: CommentId): boolean {
     return this.actAt(id)?.type !== 'author-banned'
   }
@@ -68,7 +68,7 @@ export class Chronicle {
     return this.#entries.get(this.#deletedBy.get(id) ?? -1)?.at ?? Infinity
   }
 
-  /** How many acts of which viewers are not told lie in (after, until]. */
+  /** How many acts that viewers do not see lie in (after, until]. */
   hidden(after: Cursor, until: Cursor): number {
     return this.#acts.filter(id => id > after && id <= until && !this.isShown(id)).length
   }

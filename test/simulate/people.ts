@@ -42,7 +42,7 @@ export async function post({ world, network, checker, process, random, gateways,
   checker.posts.push(entry)
   const { videoId, authorId, content, key } = draft
   const body = JSON.stringify({ content })
-  /** Whether acts refuse it; who is told so gives up. */
+  /** Whether acts refuse it: its poster gives up then. */
   const isRefused = (code: string | undefined, { begunAt }: Try): boolean => {
     if (code === undefined || !REFUSALS.has(code)) return false
     if (!checker.mayRefuse(code, videoId, authorId, begunAt)) checker.violate('forbidden', `${content} of ${authorId} was refused: ${code}`, { videoId })

@@ -274,7 +274,7 @@ export class Viewer {
     const { checker, world, historyMayFail } = this.#o
     const { from } = JSON.parse(data) as { from: string }
     checker.gaps++
-    // It may begin at an act of which the viewer was not told.
+    // It may begin at a ban, which the viewer does not see.
     if (this.place === undefined || Number(from) < this.place || checker.countShown(this.videoId, this.place, Number(from)) > 0 || to <= this.place) this.#violate('gap', `a gap (${from}, ${to}] at ${this.place}`)
     else {
       const unsent = checker.count(this.videoId, this.place, to)

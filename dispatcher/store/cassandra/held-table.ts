@@ -17,7 +17,7 @@ export interface HeldTableDeps {
 /** Of one video, in one answer: the oldest among so many are shown. */
 const MAX_READ = 5_000
 
-/** Comments that wait for a moderator. They are in another table than the comments, so that an approval takes two steps: nobody may
+/** Comments that wait for a moderator. They are in another table than the comments, so that an approval takes three steps: nobody may
  * refuse it any more, then the comment is made under its key, then its content goes from here. Whoever stops between them leaves
  * one that waits still, and the next approval goes on: the key makes one comment. */
 export class HeldTable {

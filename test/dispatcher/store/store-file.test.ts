@@ -69,6 +69,8 @@ t.test('what a file says of itself', async t => {
   t.equal(store.stored, 1)
   t.match(await store.append([draft('second')], NOW), [{ kind: 'created' }])
   t.equal(store.stored, 2)
+  store.accept({ ...renewed, stored: 7 })
+  t.equal(store.stored, 7, 'as the file that is accepted says')
 })
 
 t.test('that there is no file yet is no trouble, nor is what is found by looking', async t => {
