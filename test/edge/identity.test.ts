@@ -1,4 +1,7 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
 import { publicServer } from '../../edge/server.js'
 import type { KeySource } from '../../runtime/auth/identity.js'
 import { parseJwks } from '../../runtime/auth/keys.js'
@@ -49,6 +52,18 @@ t.test('a good token does, by header, address or cookie', async t => {
 t.test('without AUTH_REQUIRE_TO_WATCH anyone watches', async t => {
   const { url } = serve(t, false)
   await watchReady(t, url)
+})
+
+t.test('a page of another origin than those listed opens no WebSocket', async t => {
+  const { url } = serve(t, false, new Set(['https://a.example']))
+  const open = (origin: string) => {
+    const ws = new WebSocket(url.replace('http', 'ws'), { headers: { origin } })
+    t.after(() => ws.terminate())
+    return ws.on('error', () => {})
+  }
+  const [, refused] = (await once(open('https://b.example'), 'unexpected-response')) as [unknown, IncomingMessage]
+  t.equal(refused.statusCode, 403)
+  await once(open('https://a.example'), 'open')
 })
 
 t.test('a stream ends after its token, told to come back', async t => {
