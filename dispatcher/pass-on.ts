@@ -32,8 +32,11 @@ type Refused = { readonly error: Refusal }
 export const DEFAULT_LEFT_MS = 2_000
 /** Longer than a store tries, shorter than a gateway waits. */
 const PASS_ON_MS = 1_500
-/** What says nothing of another's try: a review may have answered it otherwise. */
-const OF_THIS_TRY: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'UNAVAILABLE', 'OVERLOADED', 'REVIEW_REFUSED', 'REVIEW_UNAVAILABLE', 'UPGRADE_UNFINISHED'])
+/** Our refusals that do not hold for the owner: it may be able to store, may not have heard of an act or a comment that we know, and
+ * may have had another answer of a review. */
+const OF_THIS_TRY: ReadonlySet<ErrorCode> = new Set([
+  'STORE_UNAVAILABLE', 'UNAVAILABLE', 'OVERLOADED', 'BANNED', 'COMMENTS_CLOSED', 'SIGN_IN_REQUIRED', 'SLOW_MODE', 'DUPLICATE_COMMENT', 'REVIEW_REFUSED', 'REVIEW_UNAVAILABLE', 'UPGRADE_UNFINISHED',
+])
 const UNKNOWN: Refused = { error: { code: 'OUTCOME_UNKNOWN', message: 'the owner of the video may have stored it' } }
 
 /** Has a video's owner store entries, or stores them here where the owner does not answer. The entries' keys make it harmless if

@@ -62,7 +62,7 @@ t.test('the checker sees what is wrong', async t => {
     'a comment that was acknowledged and is not there': {
       hooks: {
         built({ disk, world }) {
-          world.after(5_000, () => disk.model.videos.forEach(stored => stored.pop()))
+          world.after(4_500, () => disk.model.videos.forEach(stored => stored.pop()))
         },
       },
       invariants: ['history', 'missed', 'paging'],
