@@ -6,6 +6,7 @@ export const longPoll: Transport = { name: 'long-poll', watch: (url, videoId, as
 /** A client without a cursor learns where it stands by its first answer. */
 const FIRST_WAIT_S = '1'
 const WAIT_S = '25'
+const NOT_PLACED = 'no edge can be reached'
 
 interface Answer {
   readonly events: readonly Seen[]
@@ -54,6 +55,8 @@ class LongPoll implements Watching {
         const response = await fetch(`${path}?${query.toString()}`, { headers, signal })
         const body: unknown = await response.json()
         if (response.status === 200) this.#take(body as Answer)
+        // Not placed within the second that the first poll has, on a busy machine: it asks again, as every client does.
+        else if (this.#answers === 0 && (body as { error: { message: string } }).error.message === NOT_PLACED) continue
         else {
           const retryAfter = response.headers.get('retry-after')
           this.ended = { status: response.status, code: (body as { error: { code: string } }).error.code, retryMs: retryAfter === null ? undefined : Number(retryAfter) * 1000 }

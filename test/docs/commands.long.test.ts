@@ -56,7 +56,7 @@ const ONLY_READ: readonly (readonly [command: RegExp, read: (argv: string[]) => 
 const ENDLESS = /^curl -N\b/
 const AT_ONCE = 4
 
-/** The examples of the operators' commands: test/cli/tools.test.ts runs each as it stands. */
+/** The examples of the operators' commands: test/cli/tools.long.test.ts runs each as it stands. */
 const examples = new Set<string>()
 const registry = operatorsCommands({ env: { npm_lifecycle_event: 'registry' } })
 for (const command of [registry, ...registry.commands]) command.configureOutput({ writeOut: help => help.split('\n').forEach(line => examples.add(line.trim())) }).outputHelp()

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { noCassandra } from '../support/cassandra.js'
-import { readOptions } from './options.js'
-import { isGood, report } from './report.js'
-import { run } from './run.js'
+import { noCassandra } from './support/cassandra.js'
+import { readOptions } from './chaos/options.js'
+import { isGood, report } from './chaos/report.js'
+import { run } from './chaos/run.js'
 
 t.setTimeout(230_000)
 
