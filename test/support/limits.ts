@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client'
-import { systemClock } from '../../runtime/clock.js'
+import { systemClock, type Clock } from '../../runtime/clock.js'
 import { networks } from '../../runtime/http/address.js'
 import { Clients } from '../../runtime/http/client-address.js'
 import { Connections } from '../../runtime/limits/connections.js'
@@ -23,6 +23,6 @@ export function connections({ perAddress = set(), trusted = '', room = Infinity,
   return new Connections({ clock: systemClock, perAddress, trusted: networks.parse(trusted), room: () => room, refusals: counted })
 }
 
-export function replays(): Replays {
-  return new Replays({ clock: systemClock, refusals: refusals() })
+export function replays(clock: Clock = systemClock): Replays {
+  return new Replays({ clock, refusals: refusals() })
 }
