@@ -351,11 +351,11 @@ export function storeContract(t: Test, fixture: Fixture): void {
 
   t.test('a draft of which nothing is held is published though it was reviewed; one whose time is up is not held', async t => {
     const store = await opened(t)
-    const post = draft('v')
+    const post = draft('late') // another case may have left something in another video
     const [first] = await store.append([{ ...post, review: 'publish' }], NOW)
     const { comment } = created(first)
     t.same(await store.append([{ ...post, review: 'hold' }], NOW), [{ kind: 'repeated', comment }], 'too late to hold it')
-    t.same(await store.append([{ ...draft('v'), review: 'hold', deadline: performance.now() - 1 }], NOW), [{ kind: 'expired' }])
-    t.same(await store.heldIn('v', 9), [])
+    t.same(await store.append([{ ...draft('late'), review: 'hold', deadline: performance.now() - 1 }], NOW), [{ kind: 'expired' }])
+    t.same(await store.heldIn('late', 9), [])
   })
 }

@@ -12,6 +12,7 @@ import { systemClock } from '../../runtime/clock.js'
 import { projectRoot } from '../../runtime/root.js'
 import { HttpServer } from '../../runtime/http/server.js'
 import { TlsWatch } from '../../runtime/tls/watch.js'
+import { Traces } from '../../runtime/traces/traces.js'
 import { readOptions as readChaosOptions } from '../chaos/options.js'
 import { makeCertificate } from '../support/certificate.js'
 import { startCluster, tempFolder, type Cluster } from '../support/cluster.js'
@@ -178,6 +179,10 @@ t.test('every command of the documents works as it stands', async t => {
     const shared = new Registry()
     new PublicPort({ clock: systemClock, metrics: shared, server: new HttpServer({ onBug() {} }), redirect: undefined, host: '127.0.0.1', port: 1, redirectPort: undefined, shared: true })
     for (const { name } of await shared.getMetricsAsJSON()) exported.add(name)
+    // Only where comments are traced.
+    const traced = new Registry()
+    await new Traces({ clock: systemClock, share: 1, metrics: traced, role: 'edge', node: { id: 'e', version: '0' }, send: () => Promise.resolve(), onTrouble() {} }).close()
+    for (const { name } of await traced.getMetricsAsJSON()) exported.add(name)
     if (process.platform !== 'linux') exported.add('live_tcp_migrate_req')
     const page = readDocument('docs/operators.md')
     const named = new Set(page.text.match(/\blive_[a-z_]+|\b(process|nodejs)_[a-z0-9_]+/g))
