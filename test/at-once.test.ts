@@ -5,7 +5,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { projectRoot } from '../runtime/root.js'
 
-t.setTimeout(200_000)
+t.setTimeout(400_000)
 
 /** The test files that .taprc keeps from having a process of their own, `a/{b,c}.test.js` taken apart. */
 function files(): string[] {

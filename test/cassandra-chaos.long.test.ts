@@ -4,7 +4,7 @@ import { readOptions } from './chaos/options.js'
 import { isGood, report } from './chaos/report.js'
 import { run } from './chaos/run.js'
 
-t.setTimeout(230_000)
+t.setTimeout(400_000)
 
 t.test('a short run on a real Cassandra, which is killed, frozen, slow, and loses its answers, breaks no promise', { skip: noCassandra }, async t => {
   const options = readOptions(['--seconds', '16', '--seed', '3', '--cassandras', '1', '--faults', 'cassandra', '--gateways', '1', '--edges', '2', '--viewers', '60', '--videos', '8', '--rate', '20'])!

@@ -3,7 +3,7 @@ import { readOptions } from './options.js'
 import { isGood, report } from './report.js'
 import { run } from './run.js'
 
-t.setTimeout(230_000)
+t.setTimeout(400_000)
 
 t.test('a short run of every fault breaks no promise', async t => {
   const options = readOptions(['--seconds', '25', '--seed', '7', '--viewers', '150', '--videos', '20', '--rate', '80'])!

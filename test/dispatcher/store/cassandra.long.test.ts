@@ -16,7 +16,7 @@ import { storeContract } from '../store-contract.js'
 import { tryDispatchers } from './cassandra-dispatchers.js'
 import { FaultyCql, newKeyspace, openStore, PATIENT, SMALL_BYTES, type Fault, type OpenOptions } from './cassandra-stage.js'
 
-t.setTimeout(235_000)
+t.setTimeout(400_000)
 
 const ALL: Range = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 100_000 }
 let keys = 0
@@ -39,7 +39,7 @@ async function chainOf(t: Test, store: Store, videoId: string): Promise<Stored[]
   return chain
 }
 
-t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 230_000 }, async t => {
+t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 400_000 }, async t => {
   const cassandra = await startCassandra(t)
   const fresh = async (t: Test, options: OpenOptions = {}) => {
     const keyspace = await newKeyspace(cassandra)
