@@ -1,18 +1,11 @@
 import type { Clock } from '../../runtime/clock.js'
-
-interface Event {
-  readonly at: number
-  readonly order: number
-  /** Undefined once cancelled. */
-  task: (() => void) | undefined
-}
+import { EventQueue } from '../../test/support/event-queue.js'
 
 /** Virtual time: events in the order of their time, and of their making where that is the same. */
 export class Timeline implements Clock {
   #now = 0
-  #order = 0
   #unsettled = false
-  readonly #heap: Event[] = []
+  readonly #events = new EventQueue()
 
   now(): number {
     return this.#now
@@ -23,11 +16,7 @@ export class Timeline implements Clock {
   }
 
   after(ms: number, task: () => void): () => void {
-    const event: Event = { at: this.#now + Math.max(0, ms), order: this.#order++, task }
-    this.#push(event)
-    return () => {
-      event.task = undefined
-    }
+    return this.#events.add(this.#now + Math.max(0, ms), task)
   }
 
   tick(ms: number, task: (lateMs: number) => void): () => void {
@@ -52,8 +41,8 @@ export class Timeline implements Clock {
 
   /** Lets virtual time pass until `until`, ms. Rejects with what an event threw. */
   async run(until: number): Promise<void> {
-    for (let event = this.#heap[0]; event && event.at <= until; event = this.#heap[0]) {
-      this.#pop()
+    for (let event = this.#events.first; event && event.at <= until; event = this.#events.first) {
+      this.#events.shift()
       const { task } = event
       if (!task) continue
       this.#now = event.at
@@ -64,37 +53,4 @@ export class Timeline implements Clock {
     }
     this.#now = until
   }
-
-  #push(event: Event): void {
-    const heap = this.#heap
-    let i = heap.length
-    heap.push(event)
-    while (i > 0) {
-      const parent = (i - 1) >>> 1
-      if (!isBefore(event, heap[parent]!)) break
-      heap[i] = heap[parent]!
-      i = parent
-    }
-    heap[i] = event
-  }
-
-  #pop(): void {
-    const heap = this.#heap
-    const last = heap.pop()!
-    if (heap.length === 0) return
-    let i = 0
-    for (;;) {
-      let child = 2 * i + 1
-      if (child >= heap.length) break
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++
-      if (!isBefore(heap[child]!, last)) break
-      heap[i] = heap[child]!
-      i = child
-    }
-    heap[i] = last
-  }
-}
-
-function isBefore(a: Event, b: Event): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order)
 }

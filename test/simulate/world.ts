@@ -1,11 +1,5 @@
+import { EventQueue } from '../support/event-queue.js'
 import type { Random } from '../support/random.js'
-
-interface Event {
-  readonly at: number
-  readonly order: number
-  /** Undefined once cancelled. */
-  task: (() => void) | undefined
-}
 
 /** Virtual time: events in the order of their time, and of their making where that is the same. Between two of
  * them every promise that can settle does, so that a run is one sequence and a seed replays exactly. */
@@ -20,8 +14,7 @@ export class World {
   events = 0
   /** Turns of the real event loop that the current event's code takes before it is done. */
   extraTurns = 0
-  readonly #heap: Event[] = []
-  #order = 0
+  readonly #queue = new EventQueue()
 
   constructor(random: Random, tell?: (line: string) => void) {
     this.random = random
@@ -30,16 +23,12 @@ export class World {
 
   /** Events that are still to come. */
   get pending(): number {
-    return this.#heap.filter(({ task }) => task !== undefined).length
+    return this.#queue.pending
   }
 
   /** Runs `task` once, `ms` from now; the returned function cancels it. */
   after(ms: number, task: () => void): () => void {
-    const event: Event = { at: this.now + Math.max(0, ms), order: this.#order++, task }
-    this.#push(event)
-    return () => {
-      event.task = undefined
-    }
+    return this.#queue.add(this.now + Math.max(0, ms), task)
   }
 
   /** Lets virtual time pass until `until`. Rejects with what an event threw. */
@@ -68,12 +57,12 @@ export class World {
 
   #next(until: number): boolean {
     for (;;) {
-      const event = this.#heap[0]
+      const event = this.#queue.first
       if (!event || event.at > until) {
         this.now = until
         return false
       }
-      this.#pop()
+      this.#queue.shift()
       const { task } = event
       if (!task) continue
       event.task = undefined
@@ -85,38 +74,4 @@ export class World {
       return true
     }
   }
-
-  #push(event: Event): void {
-    const heap = this.#heap
-    let i = heap.length
-    heap.push(event)
-    while (i > 0) {
-      const parent = (i - 1) >> 1
-      if (!before(event, heap[parent]!)) break
-      heap[i] = heap[parent]!
-      i = parent
-    }
-    heap[i] = event
-  }
-
-  #pop(): void {
-    const heap = this.#heap
-    const last = heap.pop()!
-    const { length } = heap
-    if (length === 0) return
-    let i = 0
-    for (;;) {
-      let child = 2 * i + 1
-      if (child >= length) break
-      if (child + 1 < length && before(heap[child + 1]!, heap[child]!)) child++
-      if (!before(heap[child]!, last)) break
-      heap[i] = heap[child]!
-      i = child
-    }
-    heap[i] = last
-  }
-}
-
-function before(a: Event, b: Event): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order)
 }
