@@ -10,8 +10,8 @@ import { readNode } from './read-node.js'
 import { number, table } from './table.js'
 
 const TIMEOUT_MS = 2_000
-/** An order writes to the disk and to ZooKeeper. */
-const ORDER_MS = 10_000
+/** An order writes to the disk and to ZooKeeper, each some ten times. */
+const ORDER_MS = 30_000
 
 const file = z.object({ id: z.string(), generation: z.string(), stored: z.number() })
 /** A dispatcher's answer; later ones may say more. */
@@ -46,7 +46,8 @@ export async function stores(zk: Zk, view: View, client: Caller): Promise<Stores
   return { expected: (await readNode(zk, STORE, parseStore)) ?? null, dispatchers: await Promise.all(nodes.map(node => row(client, node))) }
 }
 
-/** Makes what is at the dispatcher's path the cluster's store. @throws Problem if there is no such dispatcher, or it will not */
+/** Makes what is at the dispatcher's path the cluster's store.
+ * @throws Problem if there is no such dispatcher, it will not, or it has not said in time */
 export async function adoptStore(zk: Zk, client: Caller, id: string, adopt: StoreAction): Promise<StoreRow> {
   const node = await readNode(zk, `${DISPATCHERS}/${id}`, parseDispatcher)
   if (!node) throw new Problem('NOT_FOUND', `there is no dispatcher ${id}; the command dispatchers lists all of them`)
@@ -61,6 +62,7 @@ export async function adoptStore(zk: Zk, client: Caller, id: string, adopt: Stor
     return { id, ...storeReport.parse(JSON.parse(answer.toString())) }
   } catch (error) {
     if (!(error instanceof PeerError)) throw error
+    if (error.sent && error.failure !== 'status') throw new Problem('OUTCOME_UNKNOWN', `${id} has not said whether it did it: the command store shows what became of it (${error.message})`, { cause: error })
     throw new Problem('DISPATCHER_REFUSES', `${id} did not do it: ${saidBy(error)}`, { cause: error })
   }
 }

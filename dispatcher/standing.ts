@@ -165,9 +165,27 @@ export class Standing {
   }
 
   /** An operator's word: what is at our path is the store from now on. `accept`: as it is; `restore`: as a new generation,
-   * as it may lack what was stored; `create`: an empty one, where there is no file.
+   * as it may lack what was stored; `create`: an empty one, where there is no file. No look goes on meanwhile: on a slow disk it
+   * would meet a file that is half made, and lock it.
    * @throws LiveError BAD_REQUEST, StoreUnavailableError, ZkError */
   async adopt(how: StoreAction): Promise<void> {
+    while (this.#looking) await this.#looking
+    const adopted = this.#adopt(how)
+    const looked = adopted.then(() => this.#run(), () => this.#run())
+    this.#looking = looked
+    await adopted
+    await looked
+  }
+
+  /** Writes down how much is stored, and stops. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancel()
+    await this.#looking
+    await this.#mark(0)
+  }
+
+  async #adopt(how: StoreAction): Promise<void> {
     const { store, expectation, machine } = this.#deps
     if (how === 'create') {
       if (await this.#lookTwice().catch(unlessMissing)) throw new LiveError('BAD_REQUEST', `${store.path} is there: move it away first, or accept it`)
@@ -182,15 +200,6 @@ export class Standing {
     this.#accepted = undefined // what was here before may have had more
     this.#wasRefused = false
     await expectation.replace(asExpected(found, machine))
-    await this.look()
-  }
-
-  /** Writes down how much is stored, and stops. */
-  async close(): Promise<void> {
-    this.#closed = true
-    this.#cancel()
-    await this.#looking
-    await this.#mark(0)
   }
 
   async #run(): Promise<void> {

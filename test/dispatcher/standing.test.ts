@@ -389,6 +389,37 @@ t.test('an operator\'s word', async t => {
   t.match(expectation.expected, { id: 'created', stored: 0 })
 })
 
+t.test('nothing looks at a file while it is being made', async t => {
+  const { clock, store, expectation, standing } = stage(t)
+  store.file = FILE
+  await standing.look()
+  store.file = undefined
+  await clock.advance(1_000)
+  const create = store.create.bind(store)
+  let finish = (): void => {}
+  store.create = () => new Promise<void>(resolve => (finish = resolve)).then(create)
+  const adopted = standing.adopt('create')
+  await clock.advance(1)
+  let looks = 0
+  const look = store.look.bind(store)
+  store.look = () => {
+    looks++
+    return look()
+  }
+  const wanted = standing.look() // as when another dispatcher comes
+  await clock.advance(5_000)
+  t.equal(looks, 0)
+  finish()
+  await adopted
+  await wanted
+  t.ok(looks > 0)
+  t.equal(standing.refused, undefined)
+  t.match(expectation.expected, { id: 'created' })
+  const before = looks
+  await clock.advance(3_000)
+  t.ok(looks > before, 'and it goes on looking')
+})
+
 t.test('an operator may accept an earlier copy where no store is expected any more', async t => {
   const { clock, store, expectation, standing } = stage(t)
   store.file = FILE
