@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets what Live comments needs to run, with apt or Homebrew, Maven and npm alone, then installs and builds it.
 # With --for-tests also what building, linting, testing and measuring all of it need; npm test runs it so. With
-# --for-long-tests also a Cassandra, for the long tests alone; npm run test:long runs it so.
+# --for-long-tests also a Cassandra, Deno and Bun, for the long tests alone; npm run test:long runs it so.
 # Each step says what it is about to do, and is skipped if it is done. It asks nothing: without root (or
 # sudo without a password) it prints the commands to run and stops with status 1.
 set -euo pipefail
@@ -352,6 +352,22 @@ fi
 if [ $for_tests = yes ] && [ "$(uname -s)" = Linux ] && ! have cc; then
   if [ $manager = apt ] && [ $may_install = yes ]; then install 'a C compiler (to test a power cut)' gcc libc6-dev || true; fi
   have cc || say 'There is no C compiler (cc): a power cut is not tested here'
+fi
+
+# ---- Other runtimes, for the client's long tests -----------------------------------------------------------
+
+runtimes=.cache/runtimes described=test/client/runtimes
+if [ $for_long_tests = yes ] && ! cmp -s $described/package-lock.json $runtimes/package-lock.json; then
+  say "Fetching Deno and Bun, in which the client is tested, with npm into $runtimes (94 MB); nothing is installed"
+  rm -rf $runtimes $runtimes.part
+  mkdir -p $runtimes.part
+  cp $described/package.json $described/package-lock.json $runtimes.part
+  if npm ci --prefix $runtimes.part --ignore-scripts --no-audit --no-fund --loglevel=warn </dev/null; then
+    mv $runtimes.part $runtimes
+  else
+    rm -rf $runtimes.part
+    say 'This system cannot have them: the client is tested in Node and browsers alone here'
+  fi
 fi
 
 # ---- Build, beside better-sqlite3 ------------------------------------------------------------------------
