@@ -96,7 +96,7 @@ t.test('one folder, from start to start', async t => {
       await new Promise(resolve => setTimeout(resolve, 600)) // sooner, it counts as the same Ctrl-C
       const began = performance.now()
       t.same(await cluster.stop(), { status: 1, signal: null })
-      t.ok(performance.now() - began < 1_000)
+      t.ok(performance.now() - began < 5_000, 'it waits for nobody: a stop may take 10 s')
       await until(() => !pids.some(isAlive), { what: 'all processes are gone' })
     })
   })

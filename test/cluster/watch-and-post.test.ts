@@ -62,7 +62,7 @@ t.test('a cluster that people watch and post to', async t => {
     t.equal(answer.status, 201)
     const comment = (await answer.json()) as Record<string, unknown>
     t.match(comment, { id: /^\d+$/, videoId: 'demo', authorId: 'ann', content: 'hello \u{1F600}', createdAt: Number })
-    const event = await viewer.waitForEvent('message', { timeoutMs: 2_000 })
+    const event = await viewer.waitForEvent('message')
     t.equal(event.id, comment.id)
     const { videoId: _, ...shown } = comment
     t.same(JSON.parse(event.data), shown)

@@ -43,9 +43,9 @@ t.test('nothing but http and https is a link, and nothing that poses as another 
 })
 
 t.test('a thousand brackets or addresses take no time', async t => {
-  const since = performance.now()
+  const before = process.cpuUsage()
   for (const text of [`https://a${')'.repeat(1_000)}`, 'https://'.repeat(125), `https://a/${'('.repeat(990)}`, 'http://a '.repeat(111)]) parts(text)
-  t.ok(performance.now() - since < 200)
+  t.ok(process.cpuUsage(before).user < 500_000) // µs of this process, however busy the machine is
 })
 
 t.test('authors with ids that are nearly the same have colours that differ', async t => {

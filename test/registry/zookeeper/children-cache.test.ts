@@ -122,7 +122,7 @@ t.test('changes whose watches were lost are seen when all is looked at again, an
   const reads: string[] = []
   const getData = zk.getData.bind(zk)
   zk.getData = (path, watch) => (reads.push(path), getData(path, watch))
-  const { cache, synced } = watchChildren(t, zk, '/lost', { lookAgainMs: 2_000 })
+  const { cache, synced } = watchChildren(t, zk, '/lost', { lookAgainMs: 4_000 })
   await synced()
   const { watcherManager } = connectionManagerOf(zk.session.client)
   const emit = watcherManager.emit.bind(watcherManager)
@@ -139,7 +139,7 @@ t.test('changes whose watches were lost are seen when all is looked at again, an
   t.notOk(reads.includes('/lost/stays'), 'what has not changed is not read')
 
   await writer.setData('/lost/changes', Buffer.from('3'))
-  await until(() => cache.entries.get('changes')?.data.toString() === '3', { timeoutMs: 1_000, what: 'a change is seen before the next look' })
+  await until(() => cache.entries.get('changes')?.data.toString() === '3', { timeoutMs: 3_000, what: 'a change is seen before the next look' })
 })
 
 t.test('a parent and children that may not be read are asked for more and more seldom, and read once they may be', async t => {

@@ -53,7 +53,7 @@ t.test('a peer that accepts and never answers is given up long before the sessio
   proxy.silent = true
   const zk = new Zk(`127.0.0.1:${proxy.port}`, { sessionTimeoutMs: 6_000 })
   t.after(() => zk.close())
-  await until(() => proxy.accepted >= 2, { timeoutMs: 3_000, what: 'a second attempt' })
+  await until(() => proxy.accepted >= 2, { timeoutMs: 5_500, what: 'a second attempt' })
   proxy.silent = false
   await zk.ready(AbortSignal.timeout(5_000))
 })
