@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { SLOW_MS } from '../../protocol/limits.js'
 import { identityOf, Issuer, seconds } from '../support/issuer.js'
 import { until } from '../support/until.js'
 import { Stage, type Part, type StageOptions } from './stage.js'
@@ -49,12 +50,12 @@ export class Given {
   }
 }
 
-/** How soon a comment has to be there once it was pushed, ms; these machines are shared. */
-const AT_ONCE_MS = 2_000
+/** How soon a comment has to be there once it was pushed, ms: before the next heartbeat, which would bring what is held up. */
+const AT_ONCE_MS = 10_000
 /** Characters of two bytes: eight such comments fill a piece, and some thousand what the kernel takes. */
 const LARGE = 4_000
 
-const came = (watching: Watching, ids: readonly string[]) => until(() => idsOf(watching).length >= ids.length, { timeoutMs: 8_000, what: `${ids.length} comments` })
+const came = (watching: Watching, ids: readonly string[]) => until(() => idsOf(watching).length >= ids.length, { what: `${ids.length} comments` })
 
 export const cases: readonly Case[] = [
   {
@@ -254,11 +255,19 @@ export const cases: readonly Case[] = [
         await sleep(20)
       }
       watching.resume()
-      await until(() => watching.ended ?? watching.cursor === ids.at(-1), { what: 'the last comment' })
-      t.equal(watching.ended, undefined)
-      const seen = new Set(idsOf(watching))
-      t.equal(seen.size, idsOf(watching).length, 'each once')
-      const gaps = watching.events.filter(({ event }) => event === 'gap').map(({ data }) => data as { from: string; to: string })
+      const since = performance.now()
+      const all = [watching]
+      // Where the machine is so busy that it is cut off as too slow, it comes back.
+      await until(() => {
+        const last = all.at(-1)!
+        if (last.ended !== undefined) all.push(given.watch(stage, { after: last.cursor! }))
+        return last.cursor === ids.at(-1)
+      }, { what: 'the last comment' })
+      if (performance.now() - since < SLOW_MS) t.equal(all.length, 1, 'it stays where it is')
+      const told = all.flatMap(idsOf)
+      const seen = new Set(told)
+      t.equal(seen.size, told.length, 'each once')
+      const gaps = all.flatMap(({ events }) => events).filter(({ event }) => event === 'gap').map(({ data }) => data as { from: string; to: string })
       const missing = ids.filter(id => !seen.has(id) && !gaps.some(({ from, to }) => Number(from) < Number(id) && Number(id) <= Number(to)))
       t.same(missing, [])
     },
