@@ -16,7 +16,7 @@ import { storeContract } from '../store-contract.js'
 import { tryDispatchers } from './cassandra-dispatchers.js'
 import { FaultyCql, newKeyspace, openStore, PATIENT, SMALL_BYTES, type Fault, type OpenOptions } from './cassandra-stage.js'
 
-t.setTimeout(400_000)
+t.setTimeout(600_000)
 
 const ALL: Range = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 100_000 }
 let keys = 0
@@ -364,7 +364,7 @@ async function underPosts(t: Test, one: Store, other: Store, happens: () => Prom
   state.ended = true
   await Promise.all(posters)
   t.comment(Object.fromEntries(kinds), `slowest ${Math.round(slowestMs)} ms`)
-  t.ok(slowestMs < 4_000, 'every post is answered within 4 s, on a busy machine too')
+  t.ok(slowestMs < 10_000, 'every post is answered, long before the driver would give up')
   t.ok((kinds.get('unknown') ?? 0) + (kinds.get('failed') ?? 0) > 0, 'some posts met it')
 
   const made = new Map<string, number>()
