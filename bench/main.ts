@@ -7,6 +7,7 @@ import { attack } from './attack.js'
 import type { Benchmark, Flags } from './benchmark.js'
 import { burst } from './burst.js'
 import { compare } from './compare.js'
+import { deletion } from './delete.js'
 import { fanout } from './fanout.js'
 import { history } from './history.js'
 import { idleCluster } from './idle-cluster.js'
@@ -26,7 +27,7 @@ import { simulate } from './simulate.js'
 import { sweep } from './sweep.js'
 import { trace } from './trace.js'
 
-const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, idleCluster, post, history, restart, million, relay, placement, registry, simulate, sweep, trace, attack]
+const benchmarks: readonly Benchmark[] = [fanout, compare, many, burst, join, idle, idleCluster, post, history, restart, million, relay, placement, registry, simulate, sweep, trace, deletion, attack]
 
 /** Runs a benchmark and sets the exit status: 0; 1 if a run of ours lost, duplicated or misplaced a comment; 2 for wrong usage.
  * @param argv the arguments after `bench` */

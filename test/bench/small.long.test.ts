@@ -58,3 +58,13 @@ t.test('the registry is measured with a few edges, whose changes a gateway\'s an
     t.ok(run.placementMs.p50 < 5)
   }
 })
+
+t.test('a deleted comment is gone everywhere, by every transport, while others come back', async t => {
+  const { stdout, runs } = await bench<{ resumed: number; leaks: string[]; shown: { viewers: number; ms: { max: number } }[] }>(t, 'delete', '--viewers', '12', '--resuming', '6', '--deletions', '2')
+  t.match(stdout, /^SSE +2 +\d+ +\d+ +\d+$[^]*no byte of SQLite's files/m)
+  for (const { resumed, leaks, shown } of runs) {
+    t.same(leaks, [])
+    t.ok(resumed > 6)
+    t.same(shown.map(({ viewers }) => viewers), [2, 2, 2, 2, 2, 2])
+  }
+})
