@@ -47,4 +47,27 @@ export function requests({ paths, headers, bodies, always = [] }: RequestWords):
   return fc.array(request, { minLength: 1, maxLength: 3 }).map(list => Buffer.concat(list))
 }
 
+export interface SocketWords extends Omit<RequestWords, 'bodies'> {
+  readonly messages: fc.Arbitrary<string>
+}
+
+const HANDSHAKE = ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==']
+const TEXT = 1
+
+/** A WebSocket's handshake, as bytes, mostly with all that belongs to it, and frames behind it: messages, pings, a close, and
+ * what no client may send. */
+export function sockets({ paths, headers, messages, always = [] }: SocketWords): fc.Arbitrary<Buffer> {
+  const opcode = fc.oneof({ weight: 6, arbitrary: fc.constant(TEXT) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 15 }) })
+  const frames = fc.array(fc.tuple(opcode, messages, fc.boolean(), fc.boolean()).map(([opcode, text, isLast, isMasked]) => frame(opcode, bytes(text), isLast || opcode === TEXT, isMasked || opcode === TEXT)), { maxLength: 4 })
+  const handshake = fc.oneof({ weight: 6, arbitrary: fc.constant(HANDSHAKE) }, { weight: 1, arbitrary: fc.subarray(HANDSHAKE) })
+  return fc.tuple(paths, handshake, fc.subarray([...headers], { maxLength: 3 }), frames).map(([path, handshake, lines, frames]) => Buffer.concat([bytes(`GET ${path} HTTP/1.1\r\nHost: x\r\n${[...always, ...handshake, ...lines].map(line => `${line}\r\n`).join('')}\r\n`), ...frames]))
+}
+
+/** RFC 6455, section 5.2. The mask is of zeros, so that the payload stays readable. */
+function frame(opcode: number, payload: Buffer, isLast: boolean, isMasked: boolean): Buffer {
+  const long = payload.length > 65_535 ? [127, ...Buffer.from(payload.length.toString(16).padStart(16, '0'), 'hex')] : payload.length > 125 ? [126, payload.length >> 8, payload.length & 255] : [payload.length]
+  const mask = isMasked ? 128 : 0
+  return Buffer.concat([Buffer.from([(isLast ? 128 : 0) | opcode, mask | long[0]!, ...long.slice(1), ...(isMasked ? [0, 0, 0, 0] : [])]), payload])
+}
+
 export const FRAMING_WORDS = ['Content-Length: ', 'Content-Length: 5\r\n', 'Transfer-Encoding: chunked\r\n', 'Transfer-Encoding: identity\r\n', '0\r\n\r\n', 'ffffffff\r\n', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', ' HTTP/1.1\r\n', 'Host: y\r\n', ': x\r\n', 'Expect: 100-continue\r\n', 'Connection: close\r\n', 'Connection: upgrade\r\nUpgrade: websocket\r\n']

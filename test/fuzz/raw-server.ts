@@ -8,7 +8,7 @@ const HANG_MS = 15_000
 const NOT_HTTP = 505
 const STATUS_LINE = /^HTTP\/1\.1 (\d{3}) /gm
 /** What we and the library send; a header of another name was put there by the request. */
-const HEADER = /^(?:HTTP\/1\.1 \d{3} .*|(?:access-control-[a-z-]+|vary|allow|date|uwebsockets|content-[a-z-]+|cache-control|connection|retry-after|etag|x-content-type-options|x-accel-buffering|x-frame-options|referrer-policy|transfer-encoding|cross-origin-[a-z-]+|permissions-policy|www-authenticate): .*)$/i
+const HEADER = /^(?:HTTP\/1\.1 \d{3} .*|(?:access-control-[a-z-]+|vary|allow|date|uwebsockets|content-[a-z-]+|cache-control|connection|retry-after|etag|x-content-type-options|x-accel-buffering|x-frame-options|referrer-policy|transfer-encoding|cross-origin-[a-z-]+|permissions-policy|www-authenticate|upgrade|sec-websocket-(?:accept|version)): .*)$/i
 
 /** Sends the bytes to a real server of this process, in two pieces, says goodbye when nothing is under way any more, and
  * holds what came back against what must hold of every answer. @param busy something is still to be answered */

@@ -5,14 +5,14 @@ import { StreamLimit } from '../../../runtime/limits/streams.js'
 import { internalServer } from '../../../runtime/peers/internal-server.js'
 import { EdgeStage } from '../../support/edge-stage.js'
 import { clients, connections, refusals, replays, set } from '../../support/limits.js'
-import { bytes, FRAMING_WORDS, requests, videoId } from '../grammar.js'
+import { bytes, FRAMING_WORDS, requests, sockets, videoId } from '../grammar.js'
 import { hostile } from '../mutate.js'
 import { checkRaw } from '../raw-server.js'
 import { must, type Target } from '../target.js'
 import { wireBatch, WIRE_WORDS } from './wire.js'
 
 const TOKEN = 'a token of the parts'
-const query = fc.constantFrom('', '?recent=5', '?recent=201', '?lastEventId=7', '?lastEventId=x', '?after=3', '?after=-1', '?gzip=1', '?after=9&gzip=1', '?%')
+const query = fc.constantFrom('', '?recent=5', '?recent=201', '?lastEventId=7', '?lastEventId=x', '?after=3', '?after=-1', '?gzip=1', '?after=9&gzip=1', '?%', '?wait=1', '?wait=25&cursor=9', '?wait=x')
 const paths = fc.oneof(
   fc.tuple(fc.constantFrom('/comments/', '/internal/stream/'), videoId, query).map(([route, video, query]) => `${route}${video}${query}`),
   fc.constantFrom('/internal/batch', '/internal/holdings', '/internal/ping', '/metrics', '/healthz', '/readyz', '/', '/internal/stream/%00', '/internal/../healthz'),
@@ -26,7 +26,7 @@ export const edgeHttp: Target = {
   cases: 1_500,
   lanes: 16,
   inputs: fc
-    .tuple(fc.boolean(), hostile(requests({ paths, headers: HEADERS, bodies: wireBatch.map(bytes), always: [`Authorization: Bearer ${TOKEN}`, 'X-Live-Wire: 1'] }), [...FRAMING_WORDS, ...WIRE_WORDS]))
+    .tuple(fc.boolean(), hostile(fc.oneof({ weight: 4, arbitrary: requests({ paths, headers: HEADERS, bodies: wireBatch.map(bytes), always: [`Authorization: Bearer ${TOKEN}`, 'X-Live-Wire: 1'] }) }, { weight: 1, arbitrary: sockets({ paths, headers: HEADERS, messages: wireBatch, always: [`Authorization: Bearer ${TOKEN}`, 'X-Live-Wire: 1'] }) }), [...FRAMING_WORDS, ...WIRE_WORDS]))
     .map(([open, bytes]) => Buffer.concat([Buffer.from(open ? 'o' : 'i'), bytes])),
   open() {
     const bugs: unknown[] = []
