@@ -8,6 +8,8 @@ export interface Comment {
   readonly authorId: string
   /** The author's display name, if the poster's token had one. */
   readonly authorName?: string
+  /** As whom it was written, where the author is no plain viewer. */
+  readonly by?: 'moderator'
   readonly content: string
   /** Unix ms. */
   readonly createdAt: number

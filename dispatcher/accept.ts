@@ -382,5 +382,5 @@ function check(post: TimedPost): TimedPost {
   const { videoId, authorId, authorName, content, key, deadline, act, exempt, signedIn } = post
   if (act || post.review === 'approve') return post // checked with its order, or when it was held
   const name = authorName === undefined ? {} : { authorName: checkAuthor(authorName, 'authorName') }
-  return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), ...name, key: checkKey(key), deadline, exempt, signedIn }
+  return { videoId: checkVideoId(videoId), ...checkBody({ authorId, content }), ...name, ...(exempt && { by: 'moderator' as const }), key: checkKey(key), deadline, exempt, signedIn }
 }

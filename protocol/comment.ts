@@ -14,6 +14,8 @@ export interface Comment {
   readonly authorId: string
   /** Shown instead of authorId, 1–64 characters; only if the poster's token gave one. */
   readonly authorName?: string | undefined
+  /** As whom the author wrote it; a viewer's comment has none. What a moderator wrote reaches those too who asked for fewer comments. */
+  readonly by?: 'moderator' | undefined
   /** 1–1,000 code points, trimmed, no control characters but newline and tab, readable. */
   readonly content: string
   /** The accepting dispatcher's clock, Unix milliseconds. */
@@ -114,12 +116,12 @@ function codePoints(text: string): number {
 }
 
 /** The comment in the public API's form: the id is a decimal string. */
-export function toPublic({ id, videoId, authorId, authorName, content, createdAt }: Comment): Record<string, unknown> {
-  return { id: String(id), videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, createdAt }
+export function toPublic({ id, videoId, authorId, authorName, by, content, createdAt }: Comment): Record<string, unknown> {
+  return { id: String(id), videoId, authorId, ...(authorName === undefined ? {} : { authorName }), ...(by && { by }), content, createdAt }
 }
 
 /** The comment as data of its SSE event and on every wire between the parts: one line of JSON, made once
  * where the comment is stored and copied from then on. */
-export function toEventJson({ id, authorId, authorName, content, createdAt }: Comment): string {
-  return JSON.stringify({ id: String(id), authorId, authorName, content, createdAt })
+export function toEventJson({ id, authorId, authorName, by, content, createdAt }: Comment): string {
+  return JSON.stringify({ id: String(id), authorId, authorName, by, content, createdAt })
 }

@@ -70,7 +70,7 @@ const actSchema = z.discriminatedUnion(
   ],
   'must be deleted, pinned, settings or author-banned',
 )
-const commentSchema = z.object({ id: target, authorId: z.string(), authorName: z.string().optional(), content: z.string(), createdAt: z.number() })
+const commentSchema = z.object({ id: target, authorId: z.string(), authorName: z.string().optional(), by: z.literal('moderator').optional().catch(undefined), content: z.string(), createdAt: z.number() })
 const pinSchema = z.object({ comment: commentSchema.nullish() })
 const stateSchema = z.object({ settings: settingsSchema.optional(), pinned: commentSchema.optional() })
 const tombstoneSchema = z.object({ deleted: z.literal(true) })

@@ -46,7 +46,7 @@ export type PostResult = { readonly comment: Comment; readonly created: boolean 
 
 const draft = z.object({ videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), key: z.string(), leftMs: z.number().min(0).optional(), exempt: z.boolean().optional(), signedIn: z.boolean().optional() })
 const batch = z.object({ passedOn: z.boolean(), entries: z.boolean().optional(), posts: z.array(draft) })
-const comment = z.object({ id: z.int().positive(), videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), content: z.string(), createdAt: z.number() })
+const comment = z.object({ id: z.int().positive(), videoId: z.string(), authorId: z.string(), authorName: z.string().optional(), by: z.literal('moderator').optional().catch(undefined), content: z.string(), createdAt: z.number() })
 const results = z.array(
   z.union([
     z.object({ comment, created: z.boolean() }),

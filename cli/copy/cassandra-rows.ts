@@ -264,7 +264,7 @@ interface Acts extends Partial<VideoState> {
 function erased(row: Row, unerased: Readonly<Record<string, number>>): Row {
   const by = unerased[String(row.id)]
   if (by === undefined) return row
-  const { author_name: _, ...columns } = row.columns
+  const { author_name: _, author_role: __, ...columns } = row.columns
   return { ...row, columns: { ...columns, author_id: '', content: '', entry: JSON.stringify({ deletedBy: String(by) }) } }
 }
 

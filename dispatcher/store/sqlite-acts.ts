@@ -73,7 +73,7 @@ export class SqliteActs {
 function prepare(db: Database.Database) {
   return {
     findComment: db.prepare<[string, number], Row>(`${SELECT_ROWS} AND id = ?`),
-    blankComment: db.prepare("UPDATE comments SET author_id = '', author_name = NULL, content = '', entry = ? WHERE video_id = ? AND id = ?"),
+    blankComment: db.prepare("UPDATE comments SET author_id = '', author_name = NULL, content = '', author_role = NULL, entry = ? WHERE video_id = ? AND id = ?"),
     unpin: db.prepare('UPDATE video_states SET pinned = NULL WHERE video_id = ? AND pinned = ?'),
     setPinned: db.prepare('INSERT INTO video_states (video_id, pinned) VALUES (?, ?) ON CONFLICT DO UPDATE SET pinned = excluded.pinned'),
     setSettings: db.prepare('INSERT INTO video_states (video_id, settings) VALUES (?, ?) ON CONFLICT DO UPDATE SET settings = excluded.settings'),

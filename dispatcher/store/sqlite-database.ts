@@ -298,15 +298,15 @@ export class SqliteDatabase {
   /** One statement at a time finds the last id anew: the drafts before it are already in. */
   #appendOne(draft: Timed, nowMs: number): Outcome {
     const { newestId, insertComment, insertKey } = this.#statements
-    const { videoId, authorId, authorName, content, key, act } = draft
+    const { videoId, authorId, authorName, by, content, key, act } = draft
     const done = this.#first(draft) ?? (act && this.#acts.refused(videoId, act)) ?? (draft.review && this.#held.hold(draft, nowMs))
     if (done) return done
     const last = newestId.get(videoId) ?? 0
     if (typeof last === 'number' && last >= MAX_CURSOR) return { kind: 'failed', reason: 'IDS_EXHAUSTED' }
     const prev = cursorOf(last)
     const id = nextId(nowMs, prev)
-    const comment: Comment = act ? blank({ videoId, id, createdAt: nowMs }) : { id, videoId, authorId, ...nameOf(authorName), content, createdAt: nowMs }
-    insertComment.run(videoId, id, prev, comment.authorId, comment.authorName ?? null, comment.content, nowMs, act ? JSON.stringify(actFields(act)) : null)
+    const comment: Comment = act ? blank({ videoId, id, createdAt: nowMs }) : { id, videoId, authorId, ...nameOf(authorName), ...(by && { by }), content, createdAt: nowMs }
+    insertComment.run(videoId, id, prev, comment.authorId, comment.authorName ?? null, comment.content, nowMs, act ? JSON.stringify(actFields(act)) : null, comment.by ?? null)
     this.#newestKey = Number(insertKey.run(videoId, authorId, key, id, nowMs, keyHash(draft)).lastInsertRowid)
     if (draft.review === 'approve') this.#held.approve(draft, id, nowMs)
     if (!act) return { kind: 'created', comment, prev }
@@ -366,7 +366,7 @@ function prepare(db: Database.Database) {
     findComment: db.prepare<[string, unknown], Row>(`${SELECT_ROWS} AND id = ?`),
     ascending: db.prepare<[string, number, number, number], Row>(`${SELECT_ROWS} AND id > ? AND id <= ? ORDER BY id LIMIT ?`),
     descending: db.prepare<[string, number, number, number], Row>(`${SELECT_ROWS} AND id > ? AND id <= ? ORDER BY id DESC LIMIT ?`),
-    insertComment: db.prepare('INSERT INTO comments (video_id, id, prev, author_id, author_name, content, created_at, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
+    insertComment: db.prepare('INSERT INTO comments (video_id, id, prev, author_id, author_name, content, created_at, entry, author_role) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
     findKey: db.prepare<[string, string, string], { id: unknown; said: unknown }>('SELECT id, said FROM keys WHERE video_id = ? AND author_id = ? AND key = ?'),
     insertKey: db.prepare('INSERT INTO keys (video_id, author_id, key, id, created_at, said) VALUES (?, ?, ?, ?, ?, ?)'),
     // Keys are kept for longer than a slow mode lasts, and an author's are found by their index.

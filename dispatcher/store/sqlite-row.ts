@@ -5,7 +5,7 @@ import { RowDamagedError } from './damage.js'
 import type { Stored } from './store.js'
 
 /** A video's rows. */
-export const SELECT_ROWS = 'SELECT id, prev, author_id, author_name, content, created_at, entry FROM comments WHERE video_id = ?'
+export const SELECT_ROWS = 'SELECT id, prev, author_id, author_name, content, created_at, entry, author_role FROM comments WHERE video_id = ?'
 
 /** As the file has it: of a damaged one, any value of SQLite's may come for any column. */
 export interface Row {
@@ -16,12 +16,13 @@ export interface Row {
   readonly content: unknown
   readonly created_at: unknown
   readonly entry: unknown
+  readonly author_role: unknown
 }
 
 /** @throws RowDamagedError */
-export function storedOf(videoId: VideoId, { id, prev, author_id, author_name, content, created_at, entry }: Row): Stored {
+export function storedOf(videoId: VideoId, { id, prev, author_id, author_name, content, created_at, entry, author_role }: Row): Stored {
   if (typeof author_id !== 'string' || typeof content !== 'string' || typeof created_at !== 'number' || !Number.isFinite(created_at) || (author_name !== null && typeof author_name !== 'string')) throw new RowDamagedError('a comment is not one')
-  const stored: Stored = { comment: { id: cursorOf(id), videoId, authorId: author_id, ...nameOf(author_name), content, createdAt: created_at }, prev: cursorOf(prev), ...entryOf(entry) }
+  const stored: Stored = { comment: { id: cursorOf(id), videoId, authorId: author_id, ...nameOf(author_name), ...(author_role === 'moderator' && { by: 'moderator' }), content, createdAt: created_at }, prev: cursorOf(prev), ...entryOf(entry) }
   if (stored.prev >= stored.comment.id) throw new RowDamagedError('a chain leads back')
   return stored
 }

@@ -60,9 +60,11 @@ const TABLES: Readonly<Record<string, string>> = {
 /** Columns beside the schema. Software that knows nothing of them leaves them NULL, and reads an act or a deleted comment as
  * a comment without author and content.
  * `entry`: NULL for a comment, else JSON: an act, or `deletedBy` with the id of the act that deleted it.
+ * `author_role`: `moderator` for a comment that a moderator wrote, else NULL.
  * `said`: a hash of what was said under the key. */
 const COLUMNS: readonly (readonly [table: string, column: string, type: string])[] = [
   ['comments', 'entry', 'TEXT'],
+  ['comments', 'author_role', 'TEXT'],
   ['keys', 'said', 'BLOB'],
 ]
 

@@ -23,6 +23,8 @@ export interface Stored {
 export interface Timed extends Draft {
   /** Monotonic ms of this process: once it has passed, nobody waits for the comment any more, and it must not be made. */
   readonly deadline?: number | undefined
+  /** As the comment will have it. */
+  readonly by?: Comment['by']
   /** Of an act: the author is the actor, the content is empty, and the key is the actor's. */
   readonly act?: Act | undefined
   /** What a review came to. `publish` makes a comment, unless the key's comment is held or was refused before; `hold` keeps it for a

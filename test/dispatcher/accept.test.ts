@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Draft } from '../../protocol/comment.js'
 import { StoreUnavailableError } from '../../dispatcher/store/store.js'
 import { draft, Scene } from './cast.js'
 
@@ -14,6 +15,12 @@ t.test('a post is answered with its comment', async t => {
   const results = await scene.post(draft('v', '  hello  '), draft('w'))
   t.match(results, [{ created: true, comment: { videoId: 'v', content: 'hello', authorId: 'ann', createdAt: scene.clock.wall() } }, { created: true }])
   t.equal(await scene.metric('comments_stored_total'), 2)
+})
+
+t.test('a moderator\'s comment says so, and nobody else can have theirs say it', async t => {
+  const scene = new Scene(t)
+  const results = await scene.post({ ...draft('v'), exempt: true }, { ...draft('v'), by: 'moderator' } as Draft)
+  t.same(results.map(result => 'comment' in result && result.comment.by), ['moderator', undefined])
 })
 
 t.test('each bad post is refused by name, the others of its batch are stored', async t => {

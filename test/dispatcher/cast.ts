@@ -10,7 +10,7 @@ import type { ActResult } from '../../protocol/acts.js'
 import type { Draft } from '../../protocol/comment.js'
 import type { ActOrder } from '../../protocol/entry.js'
 import type { DispatcherNode, EdgeNode, MemberNode } from '../../protocol/nodes.js'
-import type { PostResult } from '../../protocol/posts.js'
+import type { PostResult, TimedDraft } from '../../protocol/posts.js'
 import { parseBatch, type Batch } from '../../protocol/wire.js'
 import { firstByRendezvous } from '../../registry/rendezvous.js'
 import { View } from '../../registry/view.js'
@@ -110,7 +110,7 @@ export class Scene {
   }
 
   /** Posts, as a gateway does. */
-  post(...drafts: Draft[]): Promise<PostResult[]> {
+  post(...drafts: TimedDraft[]): Promise<PostResult[]> {
     return this.dispatcher.posts({ passedOn: false, posts: drafts })
   }
 

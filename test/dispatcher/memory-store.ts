@@ -205,14 +205,14 @@ export class MemoryStore implements Store {
   }
 
   #appendOne(draft: Timed, nowMs: number): Outcome {
-    const { videoId, authorId, authorName, content, key, act } = draft
+    const { videoId, authorId, authorName, by, content, key, act } = draft
     const reason = this.damaged(videoId)
     if (reason !== undefined) return { kind: 'failed', reason }
     const done = this.#first(draft) ?? (act && this.#refused(videoId, act)) ?? (draft.review && this.#heldOutcome(draft, nowMs))
     if (done) return done
     const prev = this.#last(videoId)
     const id = nextId(nowMs, prev)
-    const comment: Comment = act ? blank({ videoId, id, createdAt: nowMs }) : { id, videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, createdAt: nowMs }
+    const comment: Comment = act ? blank({ videoId, id, createdAt: nowMs }) : { id, videoId, authorId, ...(authorName === undefined ? {} : { authorName }), ...(by && { by }), content, createdAt: nowMs }
     this.#keys.set(placeOf(videoId, authorId, key), { id, said: keyHash(draft) })
     const stored: Stored = act ? { comment, prev, act } : { comment, prev }
     const entries = this.videos.get(videoId) ?? []

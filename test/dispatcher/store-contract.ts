@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import type { Test } from 'tap'
 import { heldIdOf, saidOf } from '../../dispatcher/store/held-draft.js'
 import type { Outcome, Range, Store, Stored, Timed } from '../../dispatcher/store/store.js'
-import type { Draft } from '../../protocol/comment.js'
 import { DEFAULT_SETTINGS, type Act } from '../../protocol/entry.js'
 import { MAX_CURSOR } from '../../protocol/id.js'
 
@@ -18,7 +17,7 @@ const NOW = Date.UTC(2026, 5, 1)
 const ALL: Range = { after: 0, until: MAX_CURSOR, newestFirst: false, limit: 1_000 }
 let keys = 0
 
-function draft(videoId: string, content = 'hello', more: Partial<Draft> = {}): Draft {
+function draft(videoId: string, content = 'hello', more: Partial<Timed> = {}): Timed {
   return { videoId, authorId: 'ann', content, key: `key-${keys++}`, ...more }
 }
 
@@ -61,6 +60,15 @@ export function storeContract(t: Test, fixture: Fixture): void {
     t.same(stored.map(({ comment }) => comment), outcomes.map(({ comment }) => comment))
     t.notOk('authorName' in stored[1]!.comment)
     t.match(await store.append([{ ...named, authorName: 'Ann' }], NOW), [{ kind: 'repeated', comment: { authorName: 'Ann Zoë 😀' } }], 'a repeated key is answered with the first')
+  })
+
+  t.test('that a moderator wrote a comment stays with it', async t => {
+    const store = await opened(t)
+    const outcomes = (await store.append([draft('v', 'calm, please', { by: 'moderator' }), draft('v', 'hello')], NOW)).map(created)
+    const stored = await store.page('v', ALL)
+    t.same(stored.map(({ comment }) => comment), outcomes.map(({ comment }) => comment))
+    t.same(stored.map(({ comment }) => comment.by), ['moderator', undefined])
+    t.notOk('by' in stored[1]!.comment)
   })
 
   t.test('a draft whose time is up makes no comment, and those beside it do', async t => {

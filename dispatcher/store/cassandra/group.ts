@@ -156,9 +156,9 @@ export class Group {
     this.#open.delete(place)
   }
 
-  #comment({ videoId, authorId, authorName, content, act }: Timed, id: number): Comment {
+  #comment({ videoId, authorId, authorName, by, content, act }: Timed, id: number): Comment {
     if (act) return blank({ videoId, id, createdAt: this.#nowMs })
-    return { id, videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, createdAt: this.#nowMs }
+    return { id, videoId, authorId, ...(authorName === undefined ? {} : { authorName }), ...(by && { by }), content, createdAt: this.#nowMs }
   }
 }
 

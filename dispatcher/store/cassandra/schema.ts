@@ -31,10 +31,11 @@ export const TABLES = { comments: COMMENTS, buckets: BUCKETS, held: HELD, store:
 
 /** Columns that a later version has added, each with its table. Former versions name their columns, and leave these empty: they read
  * an act and a deleted comment as a comment without author and content. `entry` is JSON: an act, or `deletedBy` with the id of
- * the act that deleted the comment; `said` a hash of what was said under a key; `acts` what the acts up to the bucket's head have
+ * the act that deleted the comment; `author_role` `moderator` where a moderator wrote the comment; `said` a hash of what was said under a key; `acts` what the acts up to the bucket's head have
  * come to. The last one says that the others are there. */
 const ADDED = [
   ['comments', 'entry', 'text'],
+  ['comments', 'author_role', 'text'],
   ['comments', 'said', 'text'],
   ['comments', 'acts', 'text static'],
   ['store', 'has_acts', 'boolean'],

@@ -15,7 +15,7 @@ export interface Change {
   readonly bucket: Bucket
 }
 
-const COMMENT_COLUMNS = 'id, prev, author_id, author_name, content, created_at, entry'
+const COMMENT_COLUMNS = 'id, prev, author_id, author_name, content, created_at, entry, author_role'
 const HELD_COLUMNS = 'id, author_id, author_name, content, key, said, held_at, decided'
 const BUCKET_COLUMNS = 'head, first, bytes, next, fence, acts'
 /** What `decided` says between a moderator's word and the comment. */
@@ -80,7 +80,7 @@ export class Statements {
   /** In a batch with `moveHead` of the same bucket. @param by the act that deletes it */
   blank(videoId: string, bucket: Cursor, id: CommentId, by: CommentId): Statement {
     return {
-      cql: `UPDATE ${this.#comments} SET author_id = '', author_name = null, content = '', entry = ? WHERE video_id = ? AND bucket = ? AND id = ? AND key = ''`,
+      cql: `UPDATE ${this.#comments} SET author_id = '', author_name = null, content = '', author_role = null, entry = ? WHERE video_id = ? AND bucket = ? AND id = ? AND key = ''`,
       params: [JSON.stringify({ deletedBy: String(by) }), videoId, bucket, id],
     }
   }
@@ -102,10 +102,10 @@ export class Statements {
   }
 
   insertEntry(bucket: Cursor, { comment, prev, act }: Stored): Statement {
-    const { videoId, id, authorId, authorName, content, createdAt } = comment
+    const { videoId, id, authorId, authorName, by, content, createdAt } = comment
     return {
-      cql: `INSERT INTO ${this.#comments} (video_id, bucket, id, key, prev, author_id, author_name, content, created_at, entry) VALUES (?, ?, ?, '', ?, ?, ?, ?, ?, ?)`,
-      params: [videoId, bucket, id, prev, authorId, authorName, content, createdAt, act && JSON.stringify(actFields(act))],
+      cql: `INSERT INTO ${this.#comments} (video_id, bucket, id, key, prev, author_id, author_name, content, created_at, entry, author_role) VALUES (?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?)`,
+      params: [videoId, bucket, id, prev, authorId, authorName, content, createdAt, act && JSON.stringify(actFields(act)), by],
     }
   }
 
@@ -195,8 +195,8 @@ export function placeOf({ key, authorId }: Pick<Draft, 'key' | 'authorId'>): str
 }
 
 export function storedOf(videoId: string, row: Row): Stored {
-  const { id, prev, author_id, author_name, content, created_at, entry } = row as { id: number; prev: number; author_id: string; author_name: string | null; content: string; created_at: number; entry: string | null }
-  return { comment: { id, videoId, authorId: author_id, ...(author_name === null ? {} : { authorName: author_name }), content, createdAt: created_at }, prev, ...(entry === null ? {} : entryOf(entry)) }
+  const { id, prev, author_id, author_name, content, created_at, entry, author_role } = row as { id: number; prev: number; author_id: string; author_name: string | null; content: string; created_at: number; entry: string | null; author_role: string | null }
+  return { comment: { id, videoId, authorId: author_id, ...(author_name === null ? {} : { authorName: author_name }), ...(author_role === 'moderator' && { by: 'moderator' }), content, createdAt: created_at }, prev, ...(entry === null ? {} : entryOf(entry)) }
 }
 
 /** What is not a comment. An act of a later version stays one. */

@@ -130,9 +130,9 @@ t.test('a file of the first version is brought up to date, with what is in it', 
 
 t.test('a file of the last version, which knows no acts, is brought up to date, whatever it lacks, and stays the same store', async t => {
   const former: Record<string, string> = {
-    all: 'DROP TABLE video_states; DROP TABLE bans; ALTER TABLE comments DROP COLUMN entry; ALTER TABLE keys DROP COLUMN said',
+    all: 'DROP TABLE video_states; DROP TABLE bans; ALTER TABLE comments DROP COLUMN entry; ALTER TABLE comments DROP COLUMN author_role; ALTER TABLE keys DROP COLUMN said',
     tables: 'DROP TABLE video_states; DROP TABLE bans',
-    columns: 'ALTER TABLE comments DROP COLUMN entry; ALTER TABLE keys DROP COLUMN said',
+    columns: 'ALTER TABLE comments DROP COLUMN entry; ALTER TABLE comments DROP COLUMN author_role; ALTER TABLE keys DROP COLUMN said',
   }
   for (const [lacking, change] of Object.entries(former)) {
     const path = join(memoryFolder(t), 'comments.db')
