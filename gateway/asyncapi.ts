@@ -1,4 +1,4 @@
-import { MAX_RECENT } from '../protocol/limits.js'
+import { MAX_RATES, MAX_RECENT } from '../protocol/limits.js'
 import { CLOSE_CODES, closeText, messagesOf, SUBPROTOCOL } from '../protocol/message.js'
 import { Places, sharedEvents, withIds } from '../protocol/several.js'
 import { VERSION } from '../runtime/version.js'
@@ -75,6 +75,7 @@ export const asyncApi: AsyncApi = {
           query: object({
             recent: { type: 'integer', minimum: 0, maximum: MAX_RECENT, description: 'Begin with this many of the last comments. A cursor takes precedence.' },
             lastEventId: { ...schema('Cursor'), description: 'Begin after this id.' },
+            maxRate: { type: 'integer', enum: MAX_RATES, description: 'Show at most so many comments a second.' },
             access_token: { type: 'string', description: 'The token, where it is not offered as a subprotocol.' },
           }, []),
           bindingVersion: '0.1.0',
@@ -92,6 +93,7 @@ export const asyncApi: AsyncApi = {
             videos: { type: 'string', description: '1 to 50 videos, with a comma between two; `VIDEO:CURSOR` begins after that comment.' },
             recent: { type: 'integer', minimum: 0, maximum: MAX_RECENT, description: 'Begin each video that has no cursor with this many of its last comments.' },
             lastEventId: { ...schema('Places'), description: 'Begin after this id, in each video that it knows.' },
+            maxRate: { type: 'integer', enum: MAX_RATES, description: 'Show at most so many comments a second of each video.' },
             access_token: { type: 'string', description: 'The token, where it is not offered as a subprotocol.' },
           }, ['videos']),
           bindingVersion: '0.1.0',

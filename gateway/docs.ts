@@ -93,7 +93,7 @@ function shape(schema: Schema): string {
   const { $ref, description, properties, required = [], items, anyOf, ...rules } = schema as { $ref?: string; description?: string; properties?: Record<string, Schema>; required?: string[]; items?: Schema; anyOf?: Schema[] } & Record<string, unknown>
   const name = $ref?.split('/').at(-1)
   const said = description === undefined ? '' : ` ${inline(description)}`
-  const ruled = Object.entries(rules).filter(([, value]) => value !== 'object').map(([rule, value]) => (rule === 'type' ? escape(String(value)) : rule === 'enum' ? `one of ${(value as string[]).map(each => `<code>${escape(each)}</code>`).join(', ')}` : `${escape(rule)} <code>${escape(String(value))}</code>`))
+  const ruled = Object.entries(rules).filter(([, value]) => value !== 'object').map(([rule, value]) => (rule === 'type' ? escape(String(value)) : rule === 'enum' ? `one of ${(value as (string | number)[]).map(each => `<code>${escape(String(each))}</code>`).join(', ')}` : `${escape(rule)} <code>${escape(String(value))}</code>`))
   const parts = [name === undefined ? '' : `<a href="#${escape(name)}">${escape(name)}</a>`, ruled.join(', '), items ? `of ${shape(items)}` : '', anyOf ? anyOf.map(shape).join(' or ') : ''].filter(part => part !== '')
   const fields = properties ? `<dl>${Object.entries(properties).map(([field, each]) => `<dt><code>${escape(field)}</code>${required.includes(field) ? '' : ' (optional)'}</dt><dd>${shape(each)}</dd>`).join('')}</dl>` : ''
   return `${parts.join(', ')}${said}${fields}`

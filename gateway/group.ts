@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
 import type { CommentId, Cursor } from '../protocol/id.js'
+import type { MaxRate } from '../protocol/limits.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Pacer } from '../runtime/fan-out/pacer.js'
 import { Rounds } from '../runtime/fan-out/rounds.js'
@@ -11,9 +12,13 @@ import type { FanOutTrace } from './fan-out-trace.js'
 import type { Join, JoinedGroup } from './join.js'
 import type { KeptFlushes, Keeper } from './kept-flushes.js'
 import type { Member, Source } from './member.js'
+import { Thinning } from './thinning.js'
 
 /** What a member that lags is written at a time. */
 const PIECE_BYTES = 64 * 1024
+/** Members who asked for fewer comments are written this often at most: what is picked is spread over more comments, and it is few
+ * writes. */
+const BEAT_MS = 200
 
 /** One flush of the edge's room: all comments in (from, to]. */
 export interface GroupFlush {
@@ -29,6 +34,7 @@ interface Step {
   readonly next: number
   readonly cursor: Cursor
   readonly epoch: number
+  readonly maxRate: MaxRate | undefined
   /** Undefined where they have all of it already. */
   readonly events: Events | undefined
   /** Where they stand after it. */
@@ -56,7 +62,8 @@ export interface GroupOptions {
 
 /** A gateway's viewers of one video that are on the same edge and up to date, whether they accept gzip or not. The edge sends a flush
  * to all of them at once, and each is looked at by itself: one that stands where the flush begins is written it. Nothing depends on
- * edge and gateway counting alike (rule 11). */
+ * edge and gateway counting alike (rule 11). Members who asked for at most so many comments a second are written what is picked of
+ * the flushes, with the rest named. */
 export class Group implements Source, Keeper, JoinedGroup {
   readonly number: number
   readonly videoId: VideoId
@@ -71,6 +78,12 @@ export class Group implements Source, Keeper, JoinedGroup {
   #first = 0
   /** The first flush that the newest round does not write. */
   #roundEnd = 0
+  /** Of members who asked for fewer comments, by how many. */
+  readonly #thinnings = new Map<MaxRate, Thinning>()
+  /** The first flush that the newest beat does not write to them. */
+  #beatEnd = 0
+  #nextBeatAt = -Infinity
+  #cancelBeat: (() => void) | undefined
   /** Of members that stand at the same place, what they are written up to there is made once. */
   #steps: Step[] = []
   /** A flush has come since the last round began. */
@@ -88,6 +101,7 @@ export class Group implements Source, Keeper, JoinedGroup {
         // All get the same, in the same writes: what comes meanwhile is for the next round.
         this.#roundEnd = this.end
         this.#steps = []
+        this.#beat()
         return { receivers: this.members.values(), visit: member => this.#bring(member), done: () => void (this.#steps = []) }
       },
       ended: (_, intervalMs) => {
@@ -108,6 +122,7 @@ export class Group implements Source, Keeper, JoinedGroup {
     member.next = next
     member.source = this
     this.members.add(member)
+    if (member.maxRate !== undefined) this.#thinning(member.maxRate).came(next)
     this.#o.changed(this)
     if (next < this.end) this.#schedule()
   }
@@ -126,25 +141,29 @@ export class Group implements Source, Keeper, JoinedGroup {
     this.#first += this.#flushes.length
     this.#flushes = []
     this.#steps = []
+    this.#cancelBeat?.()
   }
 
   dropOldest(): void {
     if (this.#flushes.length === 0) return
-    this.#flushes.shift()
+    const { to } = this.#flushes.shift()!
     this.#first++
+    for (const thinning of this.#thinnings.values()) thinning.forget(to)
     // Nothing is kept of a group that has fallen silent.
     if (this.#flushes.length === 0) this.#steps = []
   }
 
   replace(member: Member, by: Member): void {
-    this.members.delete(member)
     by.cursor = member.cursor
     by.epoch = member.epoch
     this.add(by, member.next)
+    this.leave(member)
   }
 
   leave(member: Member): void {
-    if (this.members.delete(member)) this.#o.changed(this)
+    if (!this.members.delete(member)) return
+    if (member.maxRate !== undefined) this.#thinning(member.maxRate).left()
+    this.#o.changed(this)
   }
 
   /** Writes what the rounds since have brought to the others, as much as it takes now: what is newer is for the next round, in
@@ -161,7 +180,8 @@ export class Group implements Source, Keeper, JoinedGroup {
   }
 
   #bring(member: Member): void {
-    while (!member.blocked && member.next < this.#roundEnd) {
+    const end = member.maxRate === undefined ? this.#roundEnd : this.#beatEnd
+    while (!member.blocked && member.next < end) {
       const step = this.#step(member)
       if (!step) {
         this.leave(member)
@@ -174,30 +194,57 @@ export class Group implements Source, Keeper, JoinedGroup {
     }
   }
 
+  /** Picks what members who asked for fewer comments are written from this round on, or has it picked once that is due. */
+  #beat(): void {
+    const { clock } = this.#o
+    const thinnings = [...this.#thinnings.values()].filter(({ members }) => members > 0)
+    if (thinnings.length === 0) return
+    const now = clock.now()
+    if (now < this.#nextBeatAt) {
+      this.#cancelBeat ??= clock.after(this.#nextBeatAt - now, () => {
+        this.#cancelBeat = undefined
+        this.#schedule()
+      })
+      return
+    }
+    this.#nextBeatAt = now + BEAT_MS
+    this.#beatEnd = this.#roundEnd
+    for (const thinning of thinnings) thinning.pick(this.#flushes, this.#first, now)
+  }
+
+  #thinning(rate: MaxRate): Thinning {
+    const known = this.#thinnings.get(rate)
+    if (known) return known
+    const thinning = new Thinning(rate)
+    this.#thinnings.set(rate, thinning)
+    return thinning
+  }
+
   #schedule(): void {
     this.#moved = true
     this.#rounds.schedule()
   }
 
   /** @returns undefined where the member is behind */
-  #step({ next, cursor, epoch }: Member): Step | undefined {
-    const known = this.#steps.find(step => step.next === next && step.cursor === cursor && step.epoch === epoch)
+  #step({ next, cursor, epoch, maxRate }: Member): Step | undefined {
+    const known = this.#steps.find(step => step.next === next && step.cursor === cursor && step.epoch === epoch && step.maxRate === maxRate)
     if (known) return known
     if (next < this.#first || cursor === undefined) return undefined
-    const step = this.#stepFrom(next, cursor, epoch)
+    const step = this.#stepFrom(next, cursor, epoch, maxRate)
     if (step) this.#steps.push(step)
     return step
   }
 
   /** Each flush is written to a member that stands at its `from`, skipped where it has been passed, and is a hole otherwise. Where
    * the room began anew at a lower place, such a flush leads there: its `to` is below its `from`, and its epoch is the next. */
-  #stepFrom(next: number, cursor: Cursor, epoch: number): Step | undefined {
+  #stepFrom(next: number, cursor: Cursor, epoch: number, maxRate: MaxRate | undefined): Step | undefined {
+    const end = maxRate === undefined ? this.#roundEnd : this.#beatEnd
     const parts: Buffer[] = []
     let bytes = 0
     let number = next
     let cursorAfter = cursor
     let epochAfter = epoch
-    for (; number < this.#roundEnd && bytes < PIECE_BYTES; number++) {
+    for (; number < end && bytes < PIECE_BYTES; number++) {
       const flush = this.#flushes[number - this.#first]!
       if (flush.from === cursorAfter && epochAfter <= flush.epoch) {
         parts.push(flush.events)
@@ -210,7 +257,15 @@ export class Group implements Source, Keeper, JoinedGroup {
       if (!passed) break
     }
     if (number === next) return undefined
-    const events = parts.length > 0 ? new Events([parts.length > 1 ? Buffer.concat(parts) : parts[0]!], this.members.size, this.#o.compressor) : undefined
-    return { next, cursor, epoch, events, nextAfter: number, cursorAfter, epochAfter }
+    const events = parts.length > 0 ? this.#events(parts.length > 1 ? Buffer.concat(parts) : parts[0]!, cursor, maxRate) : undefined
+    return { next, cursor, epoch, maxRate, events, nextAfter: number, cursorAfter, epochAfter }
+  }
+
+  /** @param cursor of those who are to be written them */
+  #events(text: Buffer, cursor: Cursor, maxRate: MaxRate | undefined): Events {
+    const { compressor } = this.#o
+    if (maxRate === undefined) return new Events([text], this.members.size, compressor)
+    const thinning = this.#thinning(maxRate)
+    return new Events([thinning.thinned(text, cursor)], thinning.members, compressor)
   }
 }

@@ -1,6 +1,7 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { EndReason } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
+import type { MaxRate } from '../protocol/limits.js'
 import type { Encoded, ViewerEncoding } from '../runtime/fan-out/encoded.js'
 import type { PeerFailure } from '../runtime/peers/peer-error.js'
 
@@ -8,6 +9,8 @@ import type { PeerFailure } from '../runtime/peers/peer-error.js'
 export interface Member {
   readonly videoId: VideoId
   readonly encoding: ViewerEncoding
+  /** The most comments a second that it is shown once it is up to date; undefined: all. */
+  readonly maxRate: MaxRate | undefined
   /** Without a cursor it wants this many of the newest comments. */
   readonly recent: number
   /** Its place: all up to it has been passed on. Whoever passes events on moves it. */

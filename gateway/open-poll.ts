@@ -8,14 +8,18 @@ import type { Counted } from '../runtime/limits/streams.js'
 import type { Session } from './session.js'
 import type { Sessions } from './sessions.js'
 import type { Ending, Sink, Viewing } from './sink.js'
+import { thinnedMessages } from './thinning.js'
 import type { StreamRequest } from './viewer.js'
 
 /** Takes a viewer in until there is something after its cursor, for `waitMs` at most.
  * @returns the answer; undefined where the client has left
  * @throws LiveError NO_CAPACITY, OVERLOADED, UNAVAILABLE: it cannot be taken in now */
-export function openPoll(sessions: Sessions, clock: Clock, exchange: Exchange, request: StreamRequest, waitMs: number, viewing: Viewing): Promise<Reply | undefined> {
+export function openPoll(sessions: Sessions, clock: Clock, exchange: Exchange, { maxRate, ...request }: StreamRequest, waitMs: number, viewing: Viewing): Promise<Reply | undefined> {
+  const { after } = request
+  // Thinned as a whole: most of it is what the client missed between two polls. Without a cursor it asks for `recent` comments.
+  const answer = maxRate === undefined || after === undefined ? new PollAnswer() : new PollAnswer(events => thinnedMessages(events, after, maxRate))
   return new Promise((resolve, reject) => {
-    const poll = new Poll(clock, viewing.counted, resolve, reject)
+    const poll = new Poll(clock, answer, viewing.counted, resolve, reject)
     poll.begin(sessions.open(request, poll, viewing), waitMs)
     exchange.whenGone(() => poll.left())
   })
@@ -28,13 +32,14 @@ class Poll implements Sink {
   readonly #counted: Counted | undefined
   readonly #resolve: (reply: Reply | undefined) => void
   readonly #reject: (error: LiveError) => void
-  readonly #answer = new PollAnswer()
+  readonly #answer: PollAnswer
   #session: Session | undefined
   #isOver = false
   #cancel: (() => void) | undefined
 
-  constructor(clock: Clock, counted: Counted | undefined, resolve: (reply: Reply | undefined) => void, reject: (error: LiveError) => void) {
+  constructor(clock: Clock, answer: PollAnswer, counted: Counted | undefined, resolve: (reply: Reply | undefined) => void, reject: (error: LiveError) => void) {
     this.#clock = clock
+    this.#answer = answer
     this.#counted = counted
     this.#resolve = resolve
     this.#reject = reject

@@ -1,7 +1,9 @@
 import { MAX_AUTHOR, MAX_CONTENT } from '../protocol/comment.js'
 import { MAX_SLOW_MODE_SECONDS } from '../protocol/entry.js'
 import type { ErrorCode } from '../protocol/errors.js'
+import { MAX_RATES } from '../protocol/limits.js'
 import { Places, sharedEvents, withIds } from '../protocol/several.js'
+import { skippedEvent } from '../protocol/sse.js'
 import { VERSION } from '../runtime/version.js'
 
 /** The public API's description in OpenAPI 3.1, of which only the used parts are typed. A test checks it against the
@@ -167,6 +169,7 @@ export const openApi: OpenApi = {
           { name: 'pageSize', in: 'query', description: 'History: comments on a page.', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } },
           { name: 'recent', in: 'query', description: 'Stream and long-poll: begin with this many of the last comments. A cursor takes precedence.', schema: { type: 'integer', minimum: 0, maximum: 200 } },
           { name: 'lastEventId', in: 'query', description: 'Stream: begin after this id.', schema: ref('Cursor') },
+          { name: 'maxRate', in: 'query', description: 'Stream: once the client is up to date, show at most so many comments a second, and after a quiet second as many at once; `skipped` names the others. Long-poll: at most so many in an answer to a poll with a cursor. Acts, and what moderators write, are shown in any case and do not count.', schema: { type: 'integer', enum: [...MAX_RATES] } },
           { name: 'Last-Event-ID', in: 'header', description: 'Stream: begin after this id. It takes precedence over the query, and is ignored if it cannot be read.', schema: { type: 'string' } },
         ],
         responses: {
@@ -185,11 +188,12 @@ export const openApi: OpenApi = {
                   pinned: { description: 'A comment is pinned, or with null none any longer.', id: 'the act\'s', data: ref('Pinned'), example: `event: pinned\nid: 22\ndata: ${JSON.stringify({ comment: exampleEvent })}\n\n` },
                   settings: { description: 'Who may post has changed.', id: 'the act\'s', data: ref('Settings'), example: `event: settings\nid: 23\ndata: ${JSON.stringify(exampleSettings)}\n\n` },
                   gap: { description: 'The client missed more comments than are replayed: those in (from, to] are in history. If `to` is below `from`, the store went back to an older state: comments above `to` no longer exist.', id: 'to', data: ref('Gap'), example: 'event: gap\nid: 20\ndata: {"from":"10","to":"20"}\n\n' },
+                  skipped: { description: 'With `maxRate`: the `count` comments in (from, to] are left out. History has them.', id: 'to', data: ref('Skipped'), example: skippedEvent(3, 20, 23) },
                 },
               },
             },
           },
-          400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_AT', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT', 'BAD_WAIT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
+          400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_AT', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT', 'BAD_MAX_RATE', 'BAD_WAIT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
           429: tooMany('The address or author has too many open streams. If an address opens too many connections, further ones are closed unanswered.', 'at most 2000 streams may be open from one address'),
           ...denied(toWatch),
           503: failure('No dispatcher is available, or it cannot read its store; for a long-poll: there is no room for the viewer now. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NO_CAPACITY', 'NOT_READY'], 'no dispatcher is available', retryAfter),
@@ -248,6 +252,7 @@ export const openApi: OpenApi = {
           { name: 'videos', in: 'query', required: true, description: '1 to 50 videos, with a comma between two. `VIDEO:CURSOR` begins after that comment, unless the id to resume from says otherwise. A request has at most 4 KB of path, query and headers.', schema: { type: 'string' }, example: 'demo,other' },
           { name: 'recent', in: 'query', description: 'Begin each video that has no cursor with this many of its last comments.', schema: { type: 'integer', minimum: 0, maximum: 200 } },
           { name: 'lastEventId', in: 'query', description: 'Begin after this id, in each video that it knows.', schema: ref('Places') },
+          { name: 'maxRate', in: 'query', description: 'Show at most so many comments a second of each video, as on a stream of one.', schema: { type: 'integer', enum: [...MAX_RATES] } },
           { name: 'Last-Event-ID', in: 'header', description: 'The same; it takes precedence over the query.', schema: { type: 'string' } },
         ],
         responses: {
@@ -257,13 +262,13 @@ export const openApi: OpenApi = {
               'text/event-stream': {
                 schema: { type: 'string', description: 'Server-sent events, UTF-8, as of one video.' },
                 'x-server-sent-events': {
-                  message: { description: 'A comment. `deleted`, `pinned`, `settings`, `viewers` and `gap` are those of one video too.', id: 'where the client stands in each video', data: ref('OfVideo'), example: exampleSeveral(`id: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\n`) },
+                  message: { description: 'A comment. `deleted`, `pinned`, `settings`, `viewers`, `gap` and `skipped` are those of one video too.', id: 'where the client stands in each video', data: ref('OfVideo'), example: exampleSeveral(`id: ${exampleComment.id}\ndata: ${JSON.stringify(exampleEvent)}\n\n`) },
                   ready: { description: 'The replay of this video is complete.', id: 'the same', data: ref('OfVideo'), example: exampleSeveral(`event: ready\nid: ${exampleComment.id}\ndata: {"videoId":"demo","viewers":1}\n\n`) },
                 },
               },
             },
           },
-          400: failure('A parameter breaks its rule, or neither a stream nor a WebSocket is asked for; the message says which.', ['BAD_VIDEOS', 'BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_RECENT', 'BAD_REQUEST'], 'videos must name 1 to 50 videos, with a comma between two'),
+          400: failure('A parameter breaks its rule, or neither a stream nor a WebSocket is asked for; the message says which.', ['BAD_VIDEOS', 'BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_RECENT', 'BAD_MAX_RATE', 'BAD_REQUEST'], 'videos must name 1 to 50 videos, with a comma between two'),
           429: tooMany('The address or author has too many open streams; this one counts once for each five videos.', 'at most 2000 streams may be open from one address'),
           ...denied(toWatch),
         },
@@ -401,8 +406,9 @@ export const openApi: OpenApi = {
       AuthorId: { type: 'string', minLength: 1, maxLength: MAX_AUTHOR },
       Content: { type: 'string', minLength: 1, maxLength: MAX_CONTENT, description: 'Length in code points; trimmed; no control characters but newline and tab; at least one visible character, at most two line breaks in a row, few combining marks on a character, no text direction that is overridden or left open.' },
       Time: { type: 'integer', minimum: 0, description: 'Unix milliseconds.' },
+      By: { const: 'moderator', description: 'As whom the author wrote it; a viewer\'s comment has none.' },
       NewComment: object({ content: ref('Content'), authorId: { ...ref('AuthorId'), default: 'anonymous', description: 'Only if identity is off; otherwise the token names the author.' } }, ['content']),
-      Comment: object({ id: ref('CommentId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'videoId', 'authorId', 'content', 'createdAt']),
+      Comment: object({ id: ref('CommentId'), videoId: ref('VideoId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), by: ref('By'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'videoId', 'authorId', 'content', 'createdAt']),
       Tombstone: object({ id: ref('CommentId'), videoId: ref('VideoId'), createdAt: ref('Time'), deleted: { const: true } }),
       Page: object({ comments: { type: 'array', items: { anyOf: [ref('Comment'), ref('Tombstone')] }, maxItems: 200, description: 'A tombstone stands where a comment was deleted.' }, nextCursor: { anyOf: [ref('CommentId'), { type: 'null' }], description: 'The cursor of the next page; null at the end.' } }),
       Poll: object({
@@ -419,7 +425,7 @@ export const openApi: OpenApi = {
       Counts: object({ counts: { type: 'array', items: ref('Stats') }, staleMs: { type: 'integer', minimum: 0, description: 'For how long the counts may have been out of date; 0 while the registry is current.' } }),
       Places: { type: 'string', pattern: '^~', maxLength: 900, description: 'The id of an event of a stream of several videos.' },
       OfVideo: { type: 'object', description: 'The data of the same event of one video, with its `videoId` and, unless it is `viewers`, with its `id` there: the cursor for a stream or a page of that video alone.' },
-      StreamComment: object({ id: ref('CommentId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'authorId', 'content', 'createdAt']),
+      StreamComment: object({ id: ref('CommentId'), authorId: ref('AuthorId'), authorName: ref('AuthorName'), by: ref('By'), content: ref('Content'), createdAt: ref('Time') }, ['id', 'authorId', 'content', 'createdAt']),
       Ready: object({ videoId: ref('VideoId'), viewers: { type: 'integer', minimum: 0 }, settings: ref('Settings'), pinned: { anyOf: [ref('StreamComment'), { type: 'null' }], description: 'This and `settings` are left out where nothing is set and nothing is pinned.' } }, ['videoId', 'viewers']),
       Settings: object(settings),
       SettingsChange: { type: 'object', properties: settings, minProperties: 1, additionalProperties: false },
@@ -433,6 +439,7 @@ export const openApi: OpenApi = {
       Pinned: object({ comment: { anyOf: [ref('StreamComment'), { type: 'null' }] } }),
       Viewers: object({ viewers: { type: 'integer', minimum: 0 } }),
       Gap: object({ from: ref('Cursor'), to: ref('Cursor') }),
+      Skipped: object({ count: { type: 'integer', minimum: 1 }, from: ref('Cursor'), to: ref('Cursor') }),
     },
     securitySchemes: {
       bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'With identity on: `sub` is the author\'s id, `name` the displayed name, `videos` (ids, or `*`) the videos that the token is valid for, `mod` (`true`, or ids) those that its bearer moderates, `exp` its expiry.' },

@@ -1,6 +1,7 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { EndReason } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
+import type { MaxRate } from '../protocol/limits.js'
 import type { EdgeNode } from '../protocol/nodes.js'
 import { retryMs } from '../protocol/sse.js'
 import type { Clock } from '../runtime/clock.js'
@@ -84,6 +85,7 @@ const GONE: Gone = { kind: 'gone' }
 export class Session implements Member, Arrival, Stay {
   readonly videoId: VideoId
   readonly encoding: ViewerEncoding
+  readonly maxRate: MaxRate | undefined
   readonly recent: number
   cursor: Cursor | undefined
   epoch = 0
@@ -111,12 +113,13 @@ export class Session implements Member, Arrival, Stay {
   /** Edge that said `full` → until when it is not asked again. */
   #full: Map<string, number> | undefined
 
-  constructor(host: SessionHost, { videoId, after, recent = 0 }: StreamRequest, sink: Sink, client: readonly string[]) {
+  constructor(host: SessionHost, { videoId, after, recent = 0, maxRate }: StreamRequest, sink: Sink, client: readonly string[]) {
     this.#host = host
     this.videoId = videoId
     this.cursor = after
     this.recent = recent
     this.encoding = sink.encoding
+    this.maxRate = maxRate
     // Those who ask for a replay take turns apart from the others of their client, who need not wait for its bytes.
     this.client = this.#expectedReplay === 0 ? client : [...client, `${client.at(-1)} replays`]
     this.#sink = sink

@@ -1,5 +1,6 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { Cursor } from '../protocol/id.js'
+import type { MaxRate } from '../protocol/limits.js'
 import type { EdgeNode } from '../protocol/nodes.js'
 import type { Encoded, ViewerEncoding } from '../runtime/fan-out/encoded.js'
 import type { Arrival } from './admission.js'
@@ -7,7 +8,7 @@ import type { Member, Source } from './member.js'
 import type { PlacedViewer } from './pending.js'
 
 /** Where a trial's viewer is and what it has, as of now. */
-type Viewer = Pick<Member, 'videoId' | 'encoding' | 'cursor' | 'epoch' | 'source' | 'blocked'> & Pick<Arrival, 'client'>
+type Viewer = Pick<Member, 'videoId' | 'encoding' | 'maxRate' | 'cursor' | 'epoch' | 'source' | 'blocked'> & Pick<Arrival, 'client'>
 
 export interface TrialOptions {
   readonly viewer: Viewer
@@ -40,6 +41,7 @@ export interface Seat {
 export class Trial implements Member, Arrival {
   readonly videoId: VideoId
   readonly encoding: ViewerEncoding
+  readonly maxRate: MaxRate | undefined
   readonly recent = 0
   readonly isReady = true
   readonly blocked = false
@@ -60,10 +62,11 @@ export class Trial implements Member, Arrival {
   #answeredAt = 0
 
   constructor(options: TrialOptions) {
-    const { videoId, encoding, cursor, epoch, source, client } = options.viewer
+    const { videoId, encoding, maxRate, cursor, epoch, source, client } = options.viewer
     this.#o = options
     this.videoId = videoId
     this.encoding = encoding
+    this.maxRate = maxRate
     this.client = client
     this.cursor = this.#after = cursor
     this.epoch = epoch

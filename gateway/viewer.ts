@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import type { VideoId } from '../protocol/comment.js'
 import { END_REASONS, FrameError, FrameKind, FrameReader, type EndReason } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
+import type { MaxRate } from '../protocol/limits.js'
 
 /** What a viewer asks of an edge; a cursor beats `recent`. */
 export interface StreamRequest {
@@ -12,6 +13,8 @@ export interface StreamRequest {
   readonly recent: number | undefined
   /** In DEFLATE blocks (gzip.ts): the viewer has been sent a gzip header. */
   readonly gzip?: boolean
+  /** The most comments a second that it wants to be shown. An edge knows nothing of it. */
+  readonly maxRate?: MaxRate | undefined
 }
 
 /** What one connection is for: a video, or several, each event of which says whose it is. */

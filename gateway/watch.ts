@@ -8,7 +8,7 @@ import { handshake } from '../runtime/http/handshake.js'
 import { POLL_HEADERS } from '../runtime/http/poll.js'
 import type { AllowedOrigins } from '../runtime/http/public-headers.js'
 import { json, type Reply } from '../runtime/http/reply.js'
-import { pollAsked, severalAsked, streamAsked, wantsPoll, wantsStream } from '../runtime/http/stream-request.js'
+import { maxRateAsked, pollAsked, severalAsked, streamAsked, wantsPoll, wantsStream } from '../runtime/http/stream-request.js'
 import type { Gateway } from './gateway.js'
 import { VIDEOS_OF_A_STREAM, type Limits } from './limits.js'
 import type { GatewayMetrics } from './metrics.js'
@@ -17,7 +17,7 @@ import { OpenSocket } from './open-socket.js'
 import { openStream } from './open-stream.js'
 import type { Viewing } from './sink.js'
 import { SocketPosts, type SocketPoster } from './socket-posts.js'
-import type { StreamRequests } from './viewer.js'
+import type { StreamRequest, StreamRequests } from './viewer.js'
 
 export interface WatchOptions {
   readonly gateway: Gateway
@@ -60,17 +60,17 @@ export class Watch {
     if (exchange.upgrade) {
       return this.#socket(exchange, exchange.upgrade, () => {
         const { after, recent } = streamAsked(exchange)
-        return { videoId, after, recent }
+        return { videoId, after, recent, maxRate: maxRateAsked(exchange) }
       })
     }
-    return wantsStream(exchange.headers('accept')) ? this.#stream(exchange, { videoId, ...streamAsked(exchange) }) : this.#poll(exchange, videoId)
+    return wantsStream(exchange.headers('accept')) ? this.#stream(exchange, { videoId, ...streamAsked(exchange), maxRate: maxRateAsked(exchange) }) : this.#poll(exchange, videoId)
   }
 
   /** The same for several videos by one connection.
    * @throws LiveError as `open`; also BAD_REQUEST where neither a stream nor a WebSocket is asked for */
   openSeveral(exchange: Exchange): Answer {
-    if (exchange.upgrade) return this.#socket(exchange, exchange.upgrade, () => severalAsked(exchange))
-    const requests = severalAsked(exchange)
+    if (exchange.upgrade) return this.#socket(exchange, exchange.upgrade, () => severalRequests(exchange))
+    const requests = severalRequests(exchange)
     if (!wantsStream(exchange.headers('accept'))) throw new LiveError('BAD_REQUEST', 'several videos are watched with Accept: text/event-stream, or by WebSocket')
     return this.#stream(exchange, requests)
   }
@@ -130,12 +130,13 @@ export class Watch {
   #poll(exchange: Exchange, videoId: VideoId): Answer {
     const { gateway, clients } = this.#options
     const { waitMs, after, recent } = pollAsked(exchange)
+    const maxRate = maxRateAsked(exchange)
     const client = clients.of(exchange)
     return this.#identified(exchange, [videoId], known => {
       if (exchange.method === 'HEAD') return json({}, 200, POLL_HEADERS)
       const reason = this.#turnsAway(client, [videoId])
       if (reason) throw new LiveError(reason === 'stopping' ? 'UNAVAILABLE' : 'OVERLOADED', TURNED_AWAY[reason], { headers: { 'retry-after': '1' } })
-      return openPoll(gateway.sessions, gateway.clock, exchange, { videoId, after, recent }, waitMs, this.#viewing(client, known, [videoId]))
+      return openPoll(gateway.sessions, gateway.clock, exchange, { videoId, after, recent, maxRate }, waitMs, this.#viewing(client, known, [videoId]))
     })
   }
 
@@ -174,6 +175,12 @@ export class Watch {
       return () => Promise.reject(refusal)
     }
   }
+}
+
+/** @throws LiveError as `severalAsked` and `maxRateAsked` */
+function severalRequests(exchange: Exchange): StreamRequest[] {
+  const maxRate = maxRateAsked(exchange)
+  return severalAsked(exchange).map(asked => ({ ...asked, maxRate }))
 }
 
 function videosOf(requests: StreamRequests): VideoId[] {

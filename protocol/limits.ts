@@ -6,6 +6,10 @@ export const MAX_REPLAY = 1_000
 /** The largest `recent` that a viewer may ask for, comments. */
 export const MAX_RECENT = 200
 
+/** The most comments a second that a viewer may ask for. There are few classes, so that the bytes of each are shared by many. */
+export const MAX_RATES = [5, 10, 20] as const
+export type MaxRate = (typeof MAX_RATES)[number]
+
 /** Comments in a page of history: without `pageSize`, and at most. */
 export const DEFAULT_PAGE_SIZE = 50
 export const MAX_PAGE_SIZE = 200

@@ -56,6 +56,11 @@ export function gapEvent(from: Cursor, to: Cursor): string {
   return `event: gap\nid: ${to}\ndata: ${JSON.stringify({ from: String(from), to: String(to) })}\n\n`
 }
 
+/** Tells a viewer who asked for fewer comments that the `count` comments in (from, to] were left out; history has them. */
+export function skippedEvent(count: number, from: Cursor, to: CommentId): string {
+  return `event: skipped\nid: ${to}\ndata: {"count":${count},"from":"${from}","to":"${to}"}\n\n`
+}
+
 /** How long a client should wait before it reconnects: a random 0.5–2.5 s, so that clients spread out. */
 export function retryMs(random: () => number = Math.random): number {
   return 500 + Math.floor(random() * 2000)

@@ -41,6 +41,7 @@ export class SimulatedGateway {
 export class Parcel implements Member {
   readonly videoId = VIDEO
   readonly encoding = 'plain'
+  readonly maxRate = undefined
   readonly recent = 0
   readonly isReady = true
   readonly linksOnly = true

@@ -9,6 +9,12 @@ export class PollAnswer {
   readonly #events: Message[] = []
   /** As it was told last. */
   #viewers: number | undefined
+  readonly #thin: (events: readonly Message[]) => readonly Message[]
+
+  /** @param thin what is left of the events where the client asked for fewer */
+  constructor(thin: (events: readonly Message[]) => readonly Message[] = events => events) {
+    this.#thin = thin
+  }
 
   /** Whether there is something to answer with: an event that moves the cursor. */
   get isDue(): boolean {
@@ -26,6 +32,6 @@ export class PollAnswer {
 
   /** @param cursor for the next poll */
   reply(cursor: Cursor, close = false): Reply {
-    return { ...json({ events: this.#events, cursor: String(cursor), viewers: this.#viewers }, 200, POLL_HEADERS), close }
+    return { ...json({ events: this.#thin(this.#events), cursor: String(cursor), viewers: this.#viewers }, 200, POLL_HEADERS), close }
   }
 }

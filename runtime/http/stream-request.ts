@@ -1,6 +1,6 @@
 import { LiveError } from '../../protocol/errors.js'
 import { parseCursor, type Cursor } from '../../protocol/id.js'
-import { MAX_RECENT } from '../../protocol/limits.js'
+import { MAX_RATES, MAX_RECENT, type MaxRate } from '../../protocol/limits.js'
 import { MAX_VIDEOS, parsePlaces, parseVideos, tagsOf, type Begun, type TaggedPlaces } from '../../protocol/several.js'
 import type { Exchange } from './exchange.js'
 
@@ -28,6 +28,15 @@ export function severalAsked(exchange: Exchange): (Begun & Pick<StreamAsked, 're
   if (places && !tags.some(tag => places.has(tag))) throw new LiveError('BAD_CURSOR', 'the id to resume from must be of a stream with at least one of these videos')
   const recent = recentOf(exchange)
   return videos.map(({ videoId, after }, i) => ({ videoId, after: places?.get(tags[i]!) ?? after, recent }))
+}
+
+/** At most how many comments a second the viewer wants to be shown of each video; undefined: all.
+ * @throws LiveError BAD_MAX_RATE */
+export function maxRateAsked({ query }: Exchange): MaxRate | undefined {
+  if (!query.has('maxRate')) return undefined
+  const rate = MAX_RATES.find(each => String(each) === query.get('maxRate'))
+  if (rate === undefined) throw new LiveError('BAD_MAX_RATE', `maxRate must be ${MAX_RATES.slice(0, -1).join(', ')} or ${MAX_RATES.at(-1)}, comments per second`)
+  return rate
 }
 
 /** What a client asks of a long-poll: an answer as soon as there is something after its cursor, and in any case after a while. */

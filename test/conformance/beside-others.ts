@@ -27,7 +27,7 @@ class BesideOthers implements Watching {
     this.#after = after
     const known = after === undefined ? undefined : idsOfStreams.get(after)
     const own = after === undefined || known !== undefined ? videoId : `${videoId}:${after}`
-    this.#all = watch({ ...asked, after: known, bad: { videos: [OTHERS[0], own, OTHERS[1]].join(), ...asked.bad } })
+    this.#all = watch({ ...asked, after: known, parameters: { videos: [OTHERS[0], own, OTHERS[1]].join(), ...asked.parameters } })
   }
 
   /** With the id and the data that they have on a stream of their own. */

@@ -6,13 +6,15 @@ import { until } from '../support/until.js'
 import { Stage, type Part, type StageOptions } from './stage.js'
 import { commentsOf, idsOf, type Asked, type Transport, type Watching } from './watching.js'
 
-/** One thing that every transport has to do, at a gateway as at an edge. */
+/** One thing that every transport has to do, mostly at a gateway as at an edge. */
 export interface Case {
   readonly name: string
   /** It takes seconds. */
   readonly isLong?: boolean
   /** Why a transport has no such case. */
   readonly exempt?: Readonly<Record<string, string>>
+  /** Why edges have no such case. */
+  readonly notAtEdges?: string
   run(t: Test, given: Given): Promise<void>
 }
 
@@ -26,6 +28,10 @@ export class Given {
     this.#t = t
     this.#part = part
     this.#transport = transport
+  }
+
+  get isGateway(): boolean {
+    return this.#part === 'gateway'
   }
 
   get isPoll(): boolean {
@@ -149,6 +155,32 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: 'of whoever asks for fewer comments, those that are left out are told in their places',
+    notAtEdges: 'gateways alone leave comments out',
+    async run(t, given) {
+      const stage = given.stage()
+      const [first = ''] = stage.store(1)
+      const watching = await given.watchReady(stage, { after: first, parameters: { maxRate: '5' } })
+      const ids = [...stage.post(40), ...stage.post(40)]
+      await until(() => watching.cursor === ids.at(-1) || watching.events.at(-1)?.id === ids.at(-1), { what: 'the newest place' })
+      let place = first
+      let skipped = 0
+      for (const { event, id = '', data } of watching.events.filter(({ event }) => event === 'message' || event === 'skipped')) {
+        const { count, from } = event === 'skipped' ? (data as { count: number; from: string }) : { count: 0, from: place }
+        const left = ids.filter(each => Number(each) > Number(place) && Number(each) <= Number(id))
+        t.same([from, left.length, left.at(-1)], [place, count || 1, id], `${event} ${id}`)
+        skipped += count
+        place = id
+      }
+      t.equal(place, ids.at(-1))
+      t.equal(skipped + idsOf(watching).length, ids.length)
+      t.ok(skipped > 0)
+      const next = given.watch(stage, { after: place, parameters: { maxRate: '5' } })
+      await came(next, stage.post())
+      t.notOk(idsOf(next).some(id => ids.includes(id)), 'what was left out does not come after it')
+    },
+  },
+  {
     name: 'line breaks of Unicode and characters of four bytes come as they are',
     async run(t, given) {
       const stage = given.stage()
@@ -164,10 +196,11 @@ export const cases: readonly Case[] = [
     async run(t, given) {
       const stage = given.stage()
       const cases: readonly (readonly [Asked, string, string?])[] = [
-        [{ bad: { recent: '201' } }, 'BAD_RECENT'],
-        [given.isPoll ? { after: 'x' } : { bad: { lastEventId: 'x' } }, 'BAD_CURSOR'],
+        [{ parameters: { recent: '201' } }, 'BAD_RECENT'],
+        ...(given.isGateway ? ['', '7', '05', '5,10', 'all'].map(maxRate => [{ parameters: { maxRate } }, 'BAD_MAX_RATE'] as const) : []),
+        [given.isPoll ? { after: 'x' } : { parameters: { lastEventId: 'x' } }, 'BAD_CURSOR'],
         [{}, 'BAD_VIDEO_ID', 'no.video'],
-        ...(given.isPoll ? [[{ bad: { wait: '61' } }, 'BAD_WAIT'], [{ bad: { wait: 'x' } }, 'BAD_WAIT']] as const : []),
+        ...(given.isPoll ? [[{ parameters: { wait: '61' } }, 'BAD_WAIT'], [{ parameters: { wait: 'x' } }, 'BAD_WAIT']] as const : []),
       ]
       for (const [asked, code, videoId = stage.videoId] of cases) {
         const watching = given.watch({ url: stage.url, videoId }, asked)

@@ -12,6 +12,8 @@ export const transports: readonly Transport[] = [eventStream, gzippedEventStream
 /** What every case is tried on. */
 export const tried = parts.flatMap(part => transports.filter(({ isOfGateways }) => part === 'gateway' || !isOfGateways).map(transport => ({ part, transport })))
 
+export const isExempt = ({ exempt, notAtEdges }: Case, part: Part, { name }: Transport): boolean => exempt?.[name] !== undefined || (part === 'edge' && notAtEdges !== undefined)
+
 /** What a test of a case is called: main.ts reads it again. */
 export const titleOf = (part: Part, transport: Transport, { name }: Case): string => `${part}, ${transport.name}: ${name}`
 
@@ -21,7 +23,7 @@ export async function conform(t: Test, isLong: boolean): Promise<void> {
   t.jobs = tried.length
   await Promise.all(tried.map(({ part, transport }) => t.test(`${part}, ${transport.name}`, { buffered: true }, async t => {
     for (const each of cases) {
-      if ((each.isLong ?? false) !== isLong || each.exempt?.[transport.name] !== undefined) continue
+      if ((each.isLong ?? false) !== isLong || isExempt(each, part, transport)) continue
       await t.test(titleOf(part, transport, each), t => each.run(t, new Given(t, part, transport)))
     }
   })))

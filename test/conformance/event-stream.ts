@@ -17,9 +17,9 @@ export class EventStream implements Watching {
   readonly #request: ClientRequest
   readonly #parser = new SseParser()
 
-  constructor(url: string, { after, recent, bad, token }: Asked, gzip: boolean) {
+  constructor(url: string, { after, recent, parameters, token }: Asked, gzip: boolean) {
     this.cursor = after
-    const query = new URLSearchParams({ ...(recent === undefined ? {} : { recent: String(recent) }), ...bad })
+    const query = new URLSearchParams({ ...(recent === undefined ? {} : { recent: String(recent) }), ...parameters })
     this.#request = request(`${url}?${query.toString()}`, {
       agent: false,
       headers: {

@@ -46,11 +46,11 @@ class LongPoll implements Watching {
     this.#left.abort()
   }
 
-  async #poll(path: string, { recent, bad, token }: Asked): Promise<void> {
+  async #poll(path: string, { recent, parameters, token }: Asked): Promise<void> {
     const { signal } = this.#left
     const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
     while (!signal.aborted && !this.ended) {
-      const query = new URLSearchParams({ ...(this.cursor !== undefined ? { wait: WAIT_S, cursor: this.cursor } : { wait: FIRST_WAIT_S, ...(recent === undefined ? {} : { recent: String(recent) }) }), ...bad })
+      const query = new URLSearchParams({ ...(this.cursor !== undefined ? { wait: WAIT_S, cursor: this.cursor } : { wait: FIRST_WAIT_S, ...(recent === undefined ? {} : { recent: String(recent) }) }), ...parameters })
       try {
         const response = await fetch(`${path}?${query.toString()}`, { headers, signal })
         const body: unknown = await response.json()

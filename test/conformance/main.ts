@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectRoot } from '../../runtime/root.js'
 import { cases } from './cases.js'
-import { titleOf, tried } from './conform.js'
+import { isExempt, titleOf, tried } from './conform.js'
 
 /** Runs all cases on all transports, and writes what came of it into docs/transports.md. */
 const DOCUMENT = join(projectRoot, 'docs', 'transports.md')
@@ -12,10 +12,10 @@ const TABLE = /(<!-- conformance -->\n)[\s\S]*?(\n<!-- end -->)/
 const output = ['conformance.test.js', 'conformance.long.test.js'].map(file => outputOf(join(projectRoot, 'dist', 'test', 'conformance', file))).join('\n')
 const passed = new Set([...output.matchAll(/^ *ok \d+ - (.+?)(?: # time=.*)?(?: \{)?$/gm)].map(([, title]) => title!))
 const rows = cases.map(each => {
-  const marks = tried.map(({ part, transport }) => (each.exempt?.[transport.name] !== undefined ? '–' : passed.has(titleOf(part, transport, each)) ? '✓' : '✗'))
+  const marks = tried.map(({ part, transport }) => (isExempt(each, part, transport) ? '–' : passed.has(titleOf(part, transport, each)) ? '✓' : '✗'))
   return `| ${each.name} | ${marks.join(' | ')} |`
 })
-const exempt = cases.flatMap(({ name, exempt = {} }) => Object.entries(exempt).map(([transport, why]) => `– ${name}: ${transport}, since ${why}.`))
+const exempt = cases.flatMap(({ name, exempt = {}, notAtEdges }) => [...Object.entries(exempt), ...(notAtEdges === undefined ? [] : [['edges', notAtEdges]])].map(([where, why]) => `– ${name}: ${where}, since ${why}.`))
 const table = [`| | ${tried.map(({ part, transport }) => `${part}: ${transport.name}`).join(' | ')} |`, `|---|${tried.map(() => ':-:').join('|')}|`, ...rows, '', exempt.join('\n')].join('\n')
 writeFileSync(DOCUMENT, readFileSync(DOCUMENT, 'utf8').replace(TABLE, (_, begin: string, end: string) => `${begin}${table}${end}`))
 process.stdout.write(`${table}\n`)

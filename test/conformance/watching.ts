@@ -19,8 +19,8 @@ export interface Asked {
   /** To resume from. */
   readonly after?: string | undefined
   readonly recent?: number
-  /** Parameters as they are, to be refused. */
-  readonly bad?: Readonly<Record<string, string>>
+  /** Others, as they are. */
+  readonly parameters?: Readonly<Record<string, string>>
   readonly token?: string
 }
 

@@ -10,9 +10,9 @@ export class Socket implements Watching {
   cursor: string | undefined
   readonly #ws: WebSocket
 
-  constructor(url: string, { after, recent, bad, token }: Asked) {
+  constructor(url: string, { after, recent, parameters, token }: Asked) {
     this.cursor = after
-    const query = new URLSearchParams({ ...(recent === undefined ? {} : { recent: String(recent) }), ...(after === undefined ? {} : { lastEventId: after }), ...bad })
+    const query = new URLSearchParams({ ...(recent === undefined ? {} : { recent: String(recent) }), ...(after === undefined ? {} : { lastEventId: after }), ...parameters })
     this.#ws = new WebSocket(`${url.replace('http', 'ws')}?${query.toString()}`, ['live-comments', ...(token === undefined ? [] : [`bearer.${token}`])], { perMessageDeflate: false })
     this.#ws.on('message', (bytes: Buffer) => {
       for (const { event, id, data } of JSON.parse(bytes.toString()) as Seen[]) {

@@ -380,3 +380,115 @@ t.test('a member that lags is not written a comment that was deleted meanwhile, 
     t.equal(member.cursor, 40)
   }
 })
+
+/** What members are written who asked for at most so many comments a second. */
+function fewer(flushText: (from: number, to: number, epoch: number, text: string) => void) {
+  let id = 10
+  return {
+    comments: (count: number) => {
+      const from = id
+      const ids = Array.from({ length: count }, () => ++id)
+      flushText(from, id, 0, ids.map(each => commentEvent(each, toEventJson({ id: each, videoId: 'v', authorId: 'a', content: `c${each}`, createdAt: 0 }))).join(''))
+    },
+    shown: ({ text }: FakeMember) => [...text.matchAll(/"content":"c(\d+)"/g)].map(([, each]) => Number(each)),
+    skipped: ({ text }: FakeMember) => [...text.matchAll(/"count":(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0),
+  }
+}
+
+t.test('members who asked for fewer comments are written a sample five times a second, the same to all of a class, and the others all', async t => {
+  const { clock, group, flush } = setUp()
+  const { comments, shown, skipped } = fewer(flush)
+  const of = (maxRate?: 5 | 20, gzip = false) => {
+    const member = new FakeMember({ cursor: 10, maxRate, gzip })
+    group.add(member, group.end)
+    return member
+  }
+  const [all, five, other, packed, twenty] = [of(), of(5), of(5), of(5, true), of(20)]
+  for (let i = 0; i < 100; i++) {
+    comments(2)
+    await clock.advance(50)
+  }
+  await clock.advance(500)
+  t.equal(shown(all).length, 200)
+  t.equal(all.writes.length, 100)
+  t.ok(shown(five).length >= 28 && shown(five).length <= 30, `${shown(five).length} in 5 s`)
+  t.ok(shown(twenty).length >= 115 && shown(twenty).length <= 120, `${shown(twenty).length} in 5 s`)
+  t.ok(five.writes.length <= 27, `${five.writes.length} writes`)
+  for (const member of [five, twenty]) t.equal(shown(member).length + skipped(member), 200)
+  t.equal(five.text, other.text)
+  t.ok(five.writes.every((bytes, i) => bytes === other.writes[i]), 'the same bytes')
+  t.equal(whole(packed), five.text)
+  t.same([five.cursor, twenty.cursor], [210, 210], 'their places move on all the same')
+})
+
+t.test('what comes alone reaches them within a beat, and no timer goes on without them', async t => {
+  const { clock, group, flush } = setUp()
+  const { comments, shown } = fewer(flush)
+  const member = new FakeMember({ cursor: 10, maxRate: 5 })
+  group.add(member, group.end)
+  comments(1)
+  await clock.advance(0)
+  t.same(shown(member), [11])
+  comments(1)
+  await clock.advance(199)
+  t.same(shown(member), [11])
+  await clock.advance(1)
+  t.same(shown(member), [11, 12])
+  member.goes()
+  await clock.advance(1_000)
+  const before = clock.pending
+  comments(1)
+  await clock.advance(1_000)
+  t.equal(clock.pending, before)
+})
+
+t.test('one of them that takes nothing for a while is written the same sample as the others', async t => {
+  const { clock, group, flush } = setUp()
+  const { comments, shown, skipped } = fewer(flush)
+  const [here, slow] = [0, 0].map(() => new FakeMember({ cursor: 10, maxRate: 5 }))
+  for (const member of [here!, slow!]) group.add(member, group.end)
+  slow!.stuck = true
+  for (let i = 0; i < 20; i++) {
+    comments(3)
+    await clock.advance(100)
+  }
+  slow!.drain()
+  await clock.advance(300)
+  t.same(shown(slow!), shown(here!))
+  t.equal(shown(slow!).length + skipped(slow!), 60)
+})
+
+t.test('a comment that is deleted is in nothing that they are still written', async t => {
+  const { clock, group, flush } = setUp()
+  const { comments } = fewer(flush)
+  const slow = new FakeMember({ cursor: 10, maxRate: 5 })
+  group.add(slow, group.end)
+  slow.stuck = true
+  comments(1)
+  await clock.advance(300)
+  comments(3)
+  await clock.advance(300)
+  flush(14, 15, 0, deletedEvent(15, 13))
+  await clock.advance(300)
+  slow.drain()
+  t.notMatch(slow.text, 'c13')
+  t.match(slow.text, deletedEvent(15, 13))
+})
+
+t.test('a viewer that takes the place of its trial is of the class still', async t => {
+  const { clock, group, flush } = setUp()
+  const { comments, shown, skipped } = fewer(flush)
+  const trial = new FakeMember({ cursor: 10, maxRate: 5 })
+  group.add(trial, group.end)
+  comments(20)
+  await clock.advance(0)
+  const viewer = new FakeMember({ maxRate: 5 })
+  group.replace(trial, viewer)
+  for (let i = 0; i < 10; i++) {
+    comments(10)
+    await clock.advance(100)
+  }
+  await clock.advance(200)
+  t.equal(shown(viewer).length + skipped(viewer), 100)
+  t.ok(shown(viewer).length > 0 && shown(viewer).length <= 10, String(shown(viewer).length))
+})

@@ -24,7 +24,7 @@ import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDING
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import type { Settings } from '../../protocol/entry.js'
 import { parsePlaces, Places, sharedEvents, tagsOf, withIds, type SeveralFormat } from '../../protocol/several.js'
-import { commentEvent, deletedEvent, gapEvent, pinnedEvent, readyEvent, settingsEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
+import { commentEvent, deletedEvent, gapEvent, pinnedEvent, readyEvent, settingsEvent, skippedEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
 import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { PollAnswer } from '../../runtime/http/poll.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
@@ -48,7 +48,7 @@ const hex = (text: string) => Buffer.from(text.replace(/\s/g, ''), 'hex')
 
 t.test('a comment is printed as it stands there, at the id that its time gives', async t => {
   const comment = { id: nextId(Date.UTC(2026, 0, 1), 0), videoId: 'demo', authorId: 'ada', content: 'hello', createdAt: Date.UTC(2026, 0, 1) }
-  t.equal([comment, { ...comment, authorName: 'Ada Lovelace' }].map(each => `${toEventJson(each)}\n`).join(''), example('comment'))
+  t.equal([comment, { ...comment, authorName: 'Ada Lovelace' }, { ...comment, by: 'moderator' as const }].map(each => `${toEventJson(each)}\n`).join(''), example('comment'))
   t.same(JSON.parse(example('history')), { comments: [toPublic(comment)], nextCursor: null })
 })
 
@@ -158,6 +158,10 @@ t.test('events are read and printed as they stand there', async t => {
     settings: ({ id, data }) => settingsEvent(Number(id), JSON.parse(data) as Settings),
     deleted: ({ id, data }) => deletedEvent(Number(id), Number((JSON.parse(data) as { target: string }).target)),
     gap: ({ data }) => gapEvent(Number((JSON.parse(data) as { from: string }).from), Number((JSON.parse(data) as { to: string }).to)),
+    skipped: ({ data }) => {
+      const { count, from, to } = JSON.parse(data) as { count: number; from: string; to: string }
+      return skippedEvent(count, Number(from), Number(to))
+    },
   }
   const events = new SseParser().push(bytesOf(text))
   t.same(events.map(({ event }) => event), Object.keys(print))

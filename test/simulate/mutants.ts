@@ -75,5 +75,8 @@ export const MUTANTS: readonly Mutant[] = [
   { rule: 'acts', without: 'authors who delete nothing but their own', file: 'dispatcher/acts.ts', mixes: ['acts'], find: ') !== actorId) throw', replace: ') === undefined) throw' },
   { rule: '11', without: 'several videos that wait together where their connection takes nothing', file: 'gateway/several.ts', mixes: ['slow'], find: 'for (const session of this.sessions) session.block()', replace: 'void 0' },
   { rule: '11', without: 'the places of the other videos in an id', file: 'protocol/several.ts', mixes: ['drain', 'crash', 'hard'], find: "${MARK}${before && `${before}.`}${part}${after && `.${after}`}", replace: '${MARK}${part}' },
+  { rule: 'rate', without: 'a name for what is left out', file: 'gateway/thinning.ts', mixes: ['pipe', 'link'], find: 'if (count > 0) left += skippedEvent(count, before, to)', replace: 'void skippedEvent' },
+  { rule: 'rate', without: 'the bound on the rate', file: 'gateway/thinning.ts', mixes: ['pipe', 'crowd'], find: "this.#bucket.take('', now) === 0", replace: '(this.#bucket && now >= 0)' },
+  { rule: 'rate', without: 'what moderators write in any case', file: 'gateway/thinning.ts', mixes: ['pipe', 'link'], find: ' && !event.includes(PRIORITY)', replace: ' && PRIORITY !== event' },
   { rule: 'answers', without: '504 where a dispatcher may have stored it', file: 'gateway/post-comment.ts', mixes: ['late'], find: 'return this.#result ?? (this.#unknown || this.#running > 0 ? unknown', replace: 'return this.#result ?? (this.#unknown === undefined ? unknown' },
 ]

@@ -6,6 +6,7 @@ import { EdgePart } from '../../edge/assemble.js'
 import { EdgeMetrics } from '../../edge/metrics.js'
 import { GatewayPart } from '../../gateway/assemble.js'
 import { Limits } from '../../gateway/limits.js'
+import type { SessionCounts } from '../../gateway/session.js'
 import { Networks } from '../../runtime/http/address.js'
 import { Clients } from '../../runtime/http/client-address.js'
 import { json } from '../../runtime/http/reply.js'
@@ -162,6 +163,11 @@ export const startEdge: Start = (cluster, process, url) => {
   }
 }
 
+/** How often it has had viewers brought up to date again. */
+function replaysOf({ rejoins, replacements }: SessionCounts): number {
+  return Object.values(replacements).reduce((sum, count) => sum + count, rejoins)
+}
+
 const UNLIMITED = { most: 0, local: false }
 
 export const startGateway: Start = (cluster, process, url) => {
@@ -197,7 +203,7 @@ export const startGateway: Start = (cluster, process, url) => {
   return {
     process,
     session,
-    sizes: () => ({ waiting: part.gateway.sessions.waitingCount, joins: part.gateway.sessions.size }),
+    sizes: () => ({ waiting: part.gateway.sessions.waitingCount, joins: part.gateway.sessions.size, replays: replaysOf(part.gateway.sessions.counts) }),
     async stop() {
       await part.stop(world.random.between(0, 2_000))
       session.close()

@@ -45,6 +45,8 @@ const SOME = FEATURES.filter(feature => feature !== 'link' && feature !== 'acts'
 const BESIDE_ACTS: readonly Feature[] = ['slow', 'strays', 'crash', 'late', 'link', 'freeze', 'drain', 'cut', 'loss', 'expire', 'split', 'lag', 'away', 'pipe', 'clock', 'foreign']
 /** One viewer in so many watches the other videos too, on the same stream. */
 export const SEVERAL_EVERY = 4
+/** One viewer in so many asks for fewer comments. */
+export const FEWER_EVERY = 4
 /** Mixes in which comments may be late by more than a link is not read. */
 const LONG_STALLS: ReadonlySet<Mix> = new Set(['strays', 'crash', 'freeze', 'cut', 'link', 'hard', 'all'])
 /** Shares, one seed after another. */

@@ -1,5 +1,6 @@
 import type { Draft } from '../../protocol/comment.js'
 import { nextId, type Cursor } from '../../protocol/id.js'
+import { MAX_RATES } from '../../protocol/limits.js'
 import { boundOf, latestCommitMs, transferMs } from './bounds.js'
 import { Checker, type Violation } from './checker.js'
 import { Disk } from './disk.js'
@@ -9,7 +10,7 @@ import { Moderator } from './moderator.js'
 import { Network } from './network.js'
 import { startDispatcher, startEdge, startGateway, type Cluster } from './parts.js'
 import { page, post, type PersonOptions } from './people.js'
-import { planOf, SEVERAL_EVERY } from './plan.js'
+import { FEWER_EVERY, planOf, SEVERAL_EVERY } from './plan.js'
 import { EPOCH_MS, Process } from './process.js'
 import { Random } from '../support/random.js'
 import { Registry } from './registry.js'
@@ -24,6 +25,7 @@ export interface Result {
   readonly acked: number
   readonly deliveries: number
   readonly gaps: number
+  readonly skipped: number
   readonly faults: number
   readonly acts: number
   readonly events: number
@@ -78,6 +80,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       const slot = slots.find(each => each.url === url)!
       return slot.up ? slot.wellSince : Infinity
     }
+    const replaysOf = (url: string): number => slots.find(each => each.url === url)!.running.sizes()['replays']!
     const historyMayFail = ['crash', 'freeze', 'late', 'cut', 'loss', 'drain', 'slow', 'away', 'expire', 'split', 'lag'].some(feature => plan.features.has(feature as never))
 
     const cursorFor = (videoId: string): Cursor | undefined => {
@@ -90,8 +93,8 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     const viewers: Viewer[] = []
     const silent = new Set<string>()
     const relayed = plan.settings.formerEdges > 0 || plan.settings.formerGateways > 0
-    const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'beside' | 'after' | 'recent' | 'gzip'>) => {
-      const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince })
+    const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'beside' | 'after' | 'recent' | 'gzip' | 'maxRate'>) => {
+      const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince, replaysOf })
       viewers.push(viewer)
       viewer.watch()
     }
@@ -101,7 +104,8 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       const recent = random.chance(0.5) ? random.pick([1, 10, 50, 200]) : 0
       const gzip = random.chance(GZIP_SHARE) && seed % GZIP_SEEDS === 0
       const beside = !gzip && (seed + i) % SEVERAL_EVERY === 1 ? plan.videos.map(({ id }) => id).filter(id => id !== videoId) : []
-      watch(`w${i}`, { videoId, beside, after, recent, gzip })
+      const maxRate = (seed + i) % FEWER_EVERY === 2 ? MAX_RATES[(seed + i) % MAX_RATES.length] : undefined
+      watch(`w${i}`, { videoId, beside, after, recent, gzip, maxRate })
     }
     const openVideos = () => plan.videos.filter(({ id, fallsSilent }) => !silent.has(id) && (!fallsSilent || world.now < plan.faultsUntil))
     const anyDispatcher = () => random.pick(slots.filter(({ id }) => id.startsWith('d'))).url
@@ -111,7 +115,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       const { id: videoId } = random.pick(open)
       const who = person(`p${i}`)
       const stray = plan.features.has('strays') && random.chance(0.4) ? anyDispatcher() : undefined
-      void post(who, { videoId, authorId: `author${i % 5}`, content: `c${i}`, key: `k${i}` }, stray).then(id => {
+      void post(who, { videoId, authorId: i % 11 === 10 ? 'moderator0' : `author${i % 5}`, content: `c${i}`, key: `k${i}` }, stray).then(id => {
         if (stray === undefined || id === undefined || !plan.readsSilent) return
         // Its author looks at what was said just before, and then at the newest.
         void page(who, videoId, 'before', false, id)
@@ -183,7 +187,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
         checker.checkStored()
         checker.checkAnswers(latestCommitMs(plan))
         // Of what is deleted the last to come are shown nothing.
-        if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, beside: [], after: undefined, recent: 200, gzip: false })
+        if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, beside: [], after: undefined, recent: 200, gzip: false, maxRate: undefined })
         let left = plan.videos.length
         for (const { id } of plan.videos) void page(person('last'), id, 'before', true).then(done => {
           left--
@@ -203,6 +207,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       acked: checker.ackedCount,
       deliveries: checker.deliveries,
       gaps: checker.gaps,
+      skipped: checker.skipped,
       faults: faults?.done ?? 0,
       acts,
       events: world.events,

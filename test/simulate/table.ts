@@ -4,7 +4,7 @@ import type { Result } from './simulation.js'
 
 /** What was run, a line for each mix. */
 export function tableOf(results: readonly Result[]): string {
-  const table = new Table({ head: ['mix', 'seeds', 'posted', 'acked', 'deliveries', 'gaps', 'faults', 'acts', 'worst ms', 'violations'], style: { head: [], border: [] } })
+  const table = new Table({ head: ['mix', 'seeds', 'posted', 'acked', 'deliveries', 'skipped', 'gaps', 'faults', 'acts', 'worst ms', 'violations'], style: { head: [], border: [] } })
   const sum = (list: readonly Result[], read: (result: Result) => number) => list.reduce((total, result) => total + read(result), 0)
   const row = (name: string, list: readonly Result[]) => [
     name,
@@ -12,6 +12,7 @@ export function tableOf(results: readonly Result[]): string {
     sum(list, ({ posted }) => posted),
     sum(list, ({ acked }) => acked),
     sum(list, ({ deliveries }) => deliveries),
+    sum(list, ({ skipped }) => skipped),
     sum(list, ({ gaps }) => gaps),
     sum(list, ({ faults }) => faults),
     sum(list, ({ acts }) => acts),

@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import type { VideoId } from '../../protocol/comment.js'
 import { parseCursor, type CommentId, type Cursor } from '../../protocol/id.js'
+import type { MaxRate } from '../../protocol/limits.js'
 import { SseParser, type SseEvent } from '../../protocol/sse.js'
 import type { Checker } from './checker.js'
 import { Gunzip } from './gunzip.js'
@@ -24,6 +25,8 @@ export interface ViewerOptions {
   /** What it holds already, with a cursor that may not be ours. */
   readonly after: Cursor | undefined
   readonly recent: number
+  /** The most comments a second that it asks to be shown; undefined: all. */
+  readonly maxRate: MaxRate | undefined
   /** It asks for a compressed stream. */
   readonly gzip: boolean
   /** An edge or a gateway of the former version may be among those that write to it: a compressed stream may end without its end,
@@ -35,6 +38,8 @@ export interface ViewerOptions {
   readonly transferMs: (bytes: number) => number
   /** How long history may have been beyond reach when a gap is given for it. */
   readonly historyMayFail: () => boolean
+  /** How often a gateway has placed viewers anew, or brought them up to date again: what they missed meanwhile comes as it is. */
+  readonly replaysOf: (gateway: string) => number
   /** Since when a gateway has run without a break. */
   readonly wellSince: (gateway: string) => number
 }
@@ -80,6 +85,10 @@ export class Viewer {
   #pauses = 0
   /** It has paused on this connection. */
   #pausedHere = false
+  /** When it was shown comments that count; undefined once its gateway may have brought it up to date again on this connection. */
+  #shownAt: number[] | undefined
+  /** As of its `ready`. */
+  #replays = 0
 
   constructor(options: ViewerOptions) {
     this.#o = options
@@ -165,6 +174,7 @@ export class Viewer {
     this.#earlyBytes = 0
     this.#pausedHere = this.#paused
     this.#sight.begin()
+    this.#shownAt = []
     const current = () => connection === this.#connections
     const lost = (broken: boolean) => {
       if (!current()) return
@@ -194,9 +204,9 @@ export class Viewer {
   }
 
   get #path(): string {
-    const { beside, after, recent } = this.#o
+    const { beside, after, recent, maxRate } = this.#o
     const own = this.videoId + (after === undefined ? '' : `:${after}`)
-    const query = [...(beside.length > 0 ? [`videos=${[own, ...beside].join()}`] : []), ...(recent > 0 ? [`recent=${recent}`] : [])].join('&')
+    const query = [...(beside.length > 0 ? [`videos=${[own, ...beside].join()}`] : []), ...(recent > 0 ? [`recent=${recent}`] : []), ...(maxRate === undefined ? [] : [`maxRate=${maxRate}`])].join('&')
     return `/comments${beside.length > 0 ? '' : `/${this.videoId}`}${query && `?${query}`}`
   }
 
@@ -243,6 +253,7 @@ export class Viewer {
     if (at === undefined) return this.#violate('cursor', `an event ${event} with the id ${JSON.stringify(id)}`)
     if (event === 'gap') this.#gap(at, data)
     else if (event === 'ready') this.#atReady(at, said)
+    else if (event === 'skipped') this.#skipped(at, data)
     else this.#entry(at, said)
     this.#progressAt = world.now
   }
@@ -263,6 +274,7 @@ export class Viewer {
     this.first ??= id
     this.last = id
     this.place = id
+    if (said.event === 'message' && checker.at(this.videoId, id)?.comment.by === undefined) this.#checkRate(id)
     const landedAt = checker.landedAt(this.videoId, id)
     if (landedAt < this.#wellSince || landedAt < this.#o.wellSince(this.#gateway)) return
     const latencyMs = world.now - landedAt
@@ -286,6 +298,35 @@ export class Viewer {
       }
     }
     this.place = to
+  }
+
+  /** What it is shown and what it is told is left out are the chain. */
+  #skipped(to: Cursor, data: string): void {
+    const { checker, maxRate } = this.#o
+    const { count, from } = JSON.parse(data) as { count: number; from: string }
+    checker.skipped += count
+    const place = this.place ?? NaN
+    const entries = checker.between(this.videoId, place, to).filter(({ comment: { id } }) => checker.chronicle(this.videoId).isShown(id))
+    if (maxRate === undefined || !this.ready) this.#violate('skipped', `did not ask to have ${count} left out in (${from}, ${to}], or is not up to date`, to)
+    // It may begin at a ban, which the viewer does not see.
+    else if (!(Number(from) >= place) || checker.countShown(this.videoId, place, Number(from)) > 0 || entries.length !== count) this.#violate('skipped', `is told that ${count} of (${from}, ${to}] are left out, at ${place}, where ${entries.length} lie`, to)
+    else if (entries.some(({ act, comment }) => act || comment.by)) this.#violate('skipped', `is told that acts or what a moderator wrote are left out in (${from}, ${to}]`, to)
+    this.place = to
+    this.last = to
+  }
+
+  /** The bound on the rate holds over any time in which its gateway brought nobody up to date, and it read. What a slow network brings
+   * together counts as a second. */
+  #checkRate(id: CommentId): void {
+    const { world, maxRate, replaysOf } = this.#o
+    if (maxRate === undefined || !this.ready || this.#o.relayed) return
+    if (this.#pausedHere || replaysOf(this.#gateway) !== this.#replays) this.#shownAt = undefined
+    if (!this.#shownAt) return
+    this.#shownAt.push(world.now)
+    for (const [i, at] of this.#shownAt.entries()) {
+      const count = this.#shownAt.length - i
+      if (count > maxRate * (2 + (world.now - at) / 1_000)) return this.#violate('skipped', `was shown ${count} comments in ${Math.round(world.now - at)} ms, and asked for ${maxRate} a second`, id)
+    }
   }
 
   #atReady(at: Cursor, said: SseEvent): void {
@@ -313,6 +354,7 @@ export class Viewer {
     }
     this.place = at
     this.ready = true
+    this.#replays = this.#o.replaysOf(this.#gateway)
     this.#everReady = true
     if (!this.#paused) this.#wellSince = world.now
   }

@@ -3,6 +3,7 @@ import type { Member, Source } from '../../gateway/member.js'
 import type { EndReason } from '../../protocol/frame.js'
 import { joined, type Checksum } from '../../protocol/gzip.js'
 import type { Cursor } from '../../protocol/id.js'
+import type { MaxRate } from '../../protocol/limits.js'
 import type { Encoded, ViewerEncoding } from '../../runtime/fan-out/encoded.js'
 import type { PeerFailure } from '../../runtime/peers/peer-error.js'
 
@@ -11,6 +12,7 @@ export class FakeMember implements Member {
   readonly videoId: string
   readonly encoding: ViewerEncoding
   readonly recent: number
+  readonly maxRate: MaxRate | undefined
   cursor: Cursor | undefined
   epoch = 0
   next = 0
@@ -34,10 +36,11 @@ export class FakeMember implements Member {
   /** What it was told of its end here. */
   readonly told: string[] = []
 
-  constructor({ videoId = 'v', gzip = false, recent = 0, cursor }: { videoId?: string; gzip?: boolean; recent?: number; cursor?: Cursor } = {}) {
+  constructor({ videoId = 'v', gzip = false, recent = 0, cursor, maxRate }: { videoId?: string; gzip?: boolean; recent?: number; cursor?: Cursor; maxRate?: MaxRate | undefined } = {}) {
     this.videoId = videoId
     this.encoding = gzip ? 'gzip' : 'plain'
     this.recent = recent
+    this.maxRate = maxRate
     this.cursor = cursor
   }
 

@@ -16,7 +16,7 @@ import { hostile } from '../mutate.js'
 import { checkRaw } from '../raw-server.js'
 import { must, type Target } from '../target.js'
 
-const query = fc.constantFrom('', '?recent=5', '?recent=201', '?lastEventId=7', '?lastEventId=x', '?cursor=9&direction=after&pageSize=3', '?pageSize=0', '?cursor=%00', '?a=b&a=c', '?%', '?access_token=x.y.z', '?wait=1', '?wait=0', '?wait=25&cursor=9', '?wait=x', '?at=5', '?at=-1', '?recent=5&recent=6', '?maxRate=x')
+const query = fc.constantFrom('', '?recent=5', '?recent=201', '?maxRate=5', '?maxRate=x', '?wait=1&cursor=7&maxRate=10', '?lastEventId=7', '?lastEventId=x', '?cursor=9&direction=after&pageSize=3', '?pageSize=0', '?cursor=%00', '?a=b&a=c', '?%', '?access_token=x.y.z', '?wait=1', '?wait=0', '?wait=25&cursor=9', '?wait=x', '?at=5', '?at=-1', '?recent=5&recent=6', '?maxRate=x')
 const several = fc.tuple(fc.constantFrom('/comments', '/counts'), fc.array(fc.tuple(videoId, fc.constantFrom('', ':5', ':x', ':', ':9007199254740992')).map(([video, at]) => video + at), { maxLength: 55 }), fc.constantFrom('', '&recent=5', '&lastEventId=v:5', '&videos=x')).map(([path, videos, rest]) => `${path}?videos=${videos.join()}${rest}`)
 const paths = fc.oneof(
   several,

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { LiveError } from '../../../protocol/errors.js'
 import type { Exchange } from '../../../runtime/http/exchange.js'
-import { acceptsGzip, pollAsked, streamAsked, wantsStream } from '../../../runtime/http/stream-request.js'
+import { acceptsGzip, maxRateAsked, pollAsked, streamAsked, wantsStream } from '../../../runtime/http/stream-request.js'
 
 function exchange(query: string, lastEventId: readonly string[]): Exchange {
   return { query: new URLSearchParams(query), headers: (name: string) => (name === 'last-event-id' ? [...lastEventId] : []) } as Partial<Exchange> as Exchange
@@ -56,6 +56,11 @@ t.test('a long-poll goes on from its cursor, or from where an event stream would
 t.test('recent is a number to 200; an empty one is none', async t => {
   for (const [query, recent] of [['', undefined], ['recent=', undefined], ['recent=0', 0], ['recent=200', 200]] as const) t.equal(asked(query).recent, recent, query)
   for (const query of ['recent=201', 'recent=-1', 'recent=1.5', 'recent=x']) t.throws(() => asked(query), { code: 'BAD_RECENT', message: /^recent must be / }, query)
+})
+
+t.test('maxRate is one of three numbers, and nothing else', async t => {
+  for (const [query, rate] of [['', undefined], ['maxRate=5', 5], ['maxRate=10', 10], ['maxRate=20', 20]] as const) t.equal(maxRateAsked(exchange(query, [])), rate, query)
+  for (const query of ['maxRate=', 'maxRate=0', 'maxRate=7', 'maxRate=05', 'maxRate=5.0', 'maxRate=all']) t.throws(() => maxRateAsked(exchange(query, [])), { code: 'BAD_MAX_RATE', status: 400, message: /^maxRate must be 5, 10 or 20, comments per second$/ }, query)
 })
 
 t.test('a stream is for those that name it and prefer nothing to it', async t => {
