@@ -1,5 +1,5 @@
 import { Delivery } from './delivery.js'
-import type { CommentsEvents, Gap, Post, Settings, State } from './events.js'
+import type { CommentsEvents, Gap, Post, Settings, Skipped, State } from './events.js'
 import type { Held, HeldComment } from './held.js'
 import { History, type Comment, type Page } from './history.js'
 import { Loop } from './loop.js'
@@ -9,13 +9,16 @@ import { Stream, type StreamOptions } from './stream.js'
 import { limited } from './waiting.js'
 
 export { Failure, Refusal, type TokenSource } from './requests.js'
-export type { Comment, CommentsEvents, Gap, Held, HeldComment, Page, Post, PostStorage, Settings, State }
+export type { Comment, CommentsEvents, Gap, Held, HeldComment, Page, Post, PostStorage, Settings, Skipped, State }
 
 export interface CommentsOptions {
   /** How many of the newest comments to begin with, 0 to 200; 50 by default. */
   readonly recent?: number
   /** Begin after this comment's id instead, '0': with the first comment. */
   readonly after?: string
+  /** The most live comments a second that the server is to show: 5, 10 or 20; all by default. Acts of moderators, and what they write,
+   * come in any case. */
+  readonly maxRate?: MaxRate | undefined
   /** The most comments of one gap that are read from history by itself; 1,000 by default. */
   readonly fill?: number
   /** Gives the viewer's token, where the server wants one. */
@@ -34,6 +37,8 @@ export interface CommentsOptions {
 export interface VideoOptions extends StreamOptions {
   readonly delivery: Delivery
 }
+
+export type MaxRate = 5 | 10 | 20
 
 /** Which comments: those next to an id or a time; without either, the newest. */
 export interface PageWanted {
@@ -60,6 +65,7 @@ export class Comments implements AsyncIterable<Comment> {
   #viewers = 0
   /** What the moderators have done, as last heard. */
   #told: { readonly pinned?: Comment; readonly settings?: Settings } = {}
+  #maxRate: MaxRate | undefined
   #stream: Pick<Stream, 'wake'> | undefined
   readonly #listeners: Listeners = {}
   readonly #loops = new Set<Loop>()
@@ -77,6 +83,7 @@ export class Comments implements AsyncIterable<Comment> {
     const url = (this.#url = `${server.replace(/\/$/, '')}/comments/${video}`)
     const requests = (this.#requests = new Requests(options))
     const history = (this.#history = new History(requests, url))
+    this.#maxRate = options.maxRate
     const { recent = 50, fill = 1_000, after, storage, stream = options => new Stream(options) } = options
     const common = {
       requests,
@@ -90,11 +97,22 @@ export class Comments implements AsyncIterable<Comment> {
     }
     this.#outbox = new Outbox(common)
     const delivery = (this.#delivery = new Delivery(common, after === undefined ? undefined : Number(after)))
-    const query = () => (delivery.cursor === undefined ? `recent=${recent}` : `lastEventId=${delivery.cursor}`)
+    const query = () => (delivery.cursor === undefined ? `recent=${recent}` : `lastEventId=${delivery.cursor}`) + (this.#maxRate ? `&maxRate=${this.#maxRate}` : '')
     this.#start = () => stream({ ...common, delivery, query })
     const close = () => this.close()
     options.signal?.addEventListener('abort', close, { signal: common.signal })
     if (options.signal?.aborted) close()
+  }
+
+  /** The most live comments a second that are shown; undefined: all. */
+  get maxRate(): MaxRate | undefined {
+    return this.#maxRate
+  }
+
+  /** The stream goes on from its place by a new connection. */
+  set maxRate(rate: MaxRate | undefined) {
+    this.#maxRate = rate
+    this.#stream?.wake()
   }
 
   /** How the stream is; `connecting` before it opens. */

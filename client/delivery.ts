@@ -1,4 +1,4 @@
-import type { Gap, Settings, State, Tell } from './events.js'
+import type { Settings, Skipped, State, Tell } from './events.js'
 import type { Comment, History } from './history.js'
 import type { ServerEvent } from './parser.js'
 import { limited } from './waiting.js'
@@ -24,11 +24,11 @@ interface VideoState {
   readonly pinned?: Comment | null
 }
 
-/** An event with its data parsed: that of a comment, a gap, `ready`, `viewers`, or an act of a moderator. */
+/** An event with its data parsed: that of a comment, a gap, comments that were left out, `ready`, `viewers`, or an act of a moderator. */
 interface Said {
   readonly name: string
   readonly id: string
-  readonly data: Comment & Gap & Settings & Acts & VideoState & { readonly viewers: number }
+  readonly data: Comment & Skipped & Settings & Acts & VideoState & { readonly viewers: number }
 }
 
 /** The longest that is read from history for one gap, ms. */
@@ -95,7 +95,7 @@ export class Delivery {
       const to = Number(data.to)
       if (to < cursor) this.#rewind(to)
       else if (to > from) this.#fill(from, to)
-    } else if (name === 'deleted' || name === 'pinned' || name === 'settings') {
+    } else if (name === 'deleted' || name === 'pinned' || name === 'settings' || name === 'skipped') {
       if (Number(id) <= cursor) return
       this.cursor = Number(id)
       if (name === 'deleted') this.#delete(data.target)

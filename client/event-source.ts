@@ -2,7 +2,7 @@ import type { ServerEvent } from './parser.js'
 import type { Requests } from './requests.js'
 import { here, type EventSourceLike } from './surroundings.js'
 
-const NAMES = ['message', 'ready', 'viewers', 'gap', 'deleted', 'pinned', 'settings']
+const NAMES = ['message', 'ready', 'viewers', 'gap', 'deleted', 'pinned', 'settings', 'skipped']
 
 /** Reads one stream to its end by EventSource, as `connect` does by `fetch`.
  * @param heard is called whenever the server says something that can be seen

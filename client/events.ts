@@ -7,6 +7,11 @@ export interface Gap {
   readonly to: string
 }
 
+/** Comments that were left out, since fewer were asked for: all in (from, to]. */
+export interface Skipped extends Gap {
+  readonly count: number
+}
+
 /** What a video's moderators have set. */
 export interface Settings {
   /** The least time between two comments of one author, s; 0: none. */
@@ -51,6 +56,8 @@ export interface CommentsEvents {
   comment: [comment: Comment, live: boolean]
   /** The comments in (from, to] are missing here: too many, or history could not be read. `page` may have them. */
   gap: [gap: Gap]
+  /** So many comments are not shown, as `maxRate` asks. `page` has them. */
+  skipped: [skipped: Skipped]
   /** The server's store went back to an older state: comments above `to` no longer exist, and new ones follow it. */
   rewind: [gap: Gap]
   /** The comment of this id is no more: take it away. */

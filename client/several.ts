@@ -36,7 +36,7 @@ export class Several {
     this.#stream = new Stream({
       requests: first.requests,
       url: `${server.replace(/\/$/, '')}/comments`,
-      query: () => `videos=${[...this.#videos].map(([video, { delivery: { cursor } }]) => (cursor === undefined ? video : `${video}:${cursor}`)).join()}&recent=${options.recent ?? 50}`,
+      query: () => `videos=${[...this.#videos].map(([video, { delivery: { cursor } }]) => (cursor === undefined ? video : `${video}:${cursor}`)).join()}&recent=${options.recent ?? 50}${options.maxRate ? `&maxRate=${options.maxRate}` : ''}`,
       delivery: this.#delivery(),
       state: state => this.#turn(state),
       signal: this.#closing.signal,

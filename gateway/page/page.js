@@ -16,6 +16,13 @@ const AGAIN_MS = 5_000
 const MAX_CONTENT = 1_000
 const MAX_TITLE = 200
 const MAX_UNSENT = 20
+/** More comments a second than this, over five seconds, outrun a reader: then READABLE a second are shown. */
+const UNREADABLE = 20
+const READABLE = 10
+/** As long as this no comment is left out before the page no longer says that some are. */
+const SKIPPED_MS = 5_000
+/** The server knows no others. */
+const RATES = [5, 10, 20]
 
 const $ = id => document.getElementById(id)
 const scroll = $('scroll')
@@ -44,12 +51,22 @@ say('connecting')
 /** Comments that enter the page together, once a frame. */
 let arrived = []
 // The list reads what a gap left out, as its reader comes to it.
-const comments = new Comments('', video, { recent: RECENT, fill: 0, token: tokenSource, fetch: ask })
+const comments = new Comments('', video, { recent: RECENT, fill: 0, maxRate: RATES.find(each => String(each) === asked.get('maxRate')), token: tokenSource, fetch: ask })
 /** Puts a menu on a row, where its comment may be deleted or pinned. */
 let dress = () => {}
 const list = new List(scroll, $('comments'), comments, item => dress(item), changed)
+/** All comments are shown, however many they are. */
+let wantsAll = asked.get('maxRate') === 'all'
 const cry = crier($('said'))
-const count = rate(text => ($('rate').textContent = body.state === 'live' ? text : ''))
+const count = rate((text, perSecond) => {
+  $('rate').textContent = body.state === 'live' ? text : ''
+  if (perSecond > UNREADABLE && !wantsAll) comments.maxRate ??= READABLE
+  const { maxRate } = comments
+  $('fewer').hidden = !maxRate || performance.now() - skippedAt > SKIPPED_MS
+  if (maxRate) $('few').textContent = words.fewer(numeral(maxRate), numeral(Math.round(perSecond)))
+})
+/** When comments were left out last, by performance.now(). */
+let skippedAt = -Infinity
 const unsent = unsentIn($('unsent'), comments, {
   accepted(comment) {
     arrive(commentItem(comment, true))
@@ -79,6 +96,10 @@ function watch() {
     if (!live) return
     count()
     if (!mine) cry(comment)
+  })
+  comments.on('skipped', skipped => {
+    count(skipped.count)
+    skippedAt = performance.now()
   })
   comments.on('gap', gap => {
     arrive(gapItem(gap))
@@ -156,6 +177,12 @@ $('older').addEventListener('click', () => {
   list.back()
 })
 $('newest').addEventListener('click', newest)
+$('all').addEventListener('click', () => {
+  wantsAll = true
+  comments.maxRate = undefined
+  $('fewer').hidden = true
+  newest()
+})
 scroll.addEventListener('keydown', event => {
   if (event.key === 'End') newest()
 })

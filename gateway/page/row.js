@@ -25,7 +25,7 @@ function said(name, text) {
   return made
 }
 
-export function commentRow({ id, authorId, authorName, content, createdAt }, mine) {
+export function commentRow({ id, authorId, authorName, by, content, createdAt }, mine) {
   const row = element('li')
   row.dataset.id = id
   if (mine) row.className = 'mine'
@@ -33,7 +33,7 @@ export function commentRow({ id, authorId, authorName, content, createdAt }, min
   const time = element('time', clock.format(when))
   time.dateTime = when.toISOString()
   time.title = full.format(when)
-  row.append(folded(time, author(row, authorId, authorName), SPACE, paragraph(content)))
+  row.append(folded(time, author(row, authorId, authorName), ...(by ? [SPACE, element('small', words.moderator)] : []), SPACE, paragraph(content)))
   return row
 }
 

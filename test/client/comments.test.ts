@@ -71,3 +71,32 @@ t.test('a video id that is none is refused for good', async t => {
   await until(() => comments.state.is === 'refused')
   t.match(comments.state, { error: { code: 'BAD_VIDEO_ID', status: 400 } })
 })
+
+t.test('whoever asks for fewer comments is told of the others, and shows all again from the same place', async t => {
+  const cluster = startOneProcess(t)
+  const comments = new Comments(cluster.url, 'busy', { maxRate: 5 })
+  t.after(() => comments.close())
+  const told: { readonly from?: string; readonly to: string; readonly count: number }[] = []
+  const states: string[] = []
+  comments.on('comment', ({ id }) => told.push({ to: id, count: 1 }))
+  comments.on('skipped', skipped => told.push(skipped))
+  comments.on('gap', () => t.fail('a gap'))
+  comments.on('state', ({ is }) => states.push(is))
+  await until(() => comments.state.is === 'live')
+  const count = () => told.reduce((sum, { count }) => sum + count, 0)
+  const post = (many: number) => Promise.all(Array.from({ length: many }, (_, i) => cluster.say('busy', `comment ${i}`)))
+  await post(60)
+  await until(() => count() === 60)
+  t.ok(told.some(({ from }) => from !== undefined))
+  t.equal(comments.maxRate, 5)
+  const stored = (await cluster.history('busy')).map(({ id }) => id)
+  t.same(stored.filter(id => !told.some(({ from, to }) => (from === undefined ? id === to : Number(id) > Number(from) && Number(id) <= Number(to)))), [], 'all are shown or named')
+
+  comments.maxRate = undefined
+  await until(() => states.join().endsWith('connecting,catching up,live'))
+  const before = told.length
+  await post(30)
+  await until(() => count() === 90)
+  t.ok(told.slice(before).every(({ from }) => from === undefined), 'and none of what was left out comes again')
+  t.equal(told.length, before + 30)
+})

@@ -54,7 +54,7 @@ interface Recorded {
 t.test('100 comments a second for 10 s: none missing, doubled or misplaced', async t => {
   const cluster = startOneProcess(t)
   const open = await startPages(t, cluster)
-  const viewer = await open(t, 'busy', { viewport: { width: 1280, height: 800 } })
+  const viewer = await open(t, 'busy', { query: { maxRate: 'all' }, viewport: { width: 1280, height: 800 } })
   await viewer.page.evaluate(RECORDER)
   await viewer.page.evaluate(LAGS)
   // Beside it, a page to which nothing is said: how fast a page can be depends on what else this machine does.
@@ -94,5 +94,43 @@ t.test('100 comments a second for 10 s: none missing, doubled or misplaced', asy
   t.comment(`the main thread answers within ${busy.toFixed(1)} ms at the 95th percentile, one without comments within ${least.toFixed(1)}; ${tasks.length} tasks took over 50 ms`)
   t.ok(busy < 50 + 3 * least, `${busy} ms, and ${least} where nothing is said`)
   t.ok(said >= 1 && said <= 3, `a screen reader was told ${said} times`)
+  t.same(viewer.problems, [])
+})
+
+t.test('comments that outrun a reader are thinned, the page says of how many, and its button shows all again', async t => {
+  const cluster = startOneProcess(t)
+  const open = await startPages(t, cluster)
+  const viewer = await open(t, 'fast')
+  const { page } = viewer
+  const notice = page.locator('#fewer')
+  t.notOk(await notice.isVisible())
+  let posting = true
+  let posted = 0
+  const posts = (async () => {
+    while (posting) {
+      await cluster.post('fast', { authorId: 'ann', content: `comment ${posted++}` })
+      await sleep(15)
+    }
+  })()
+  t.after(() => (posting = false))
+  await notice.waitFor()
+  await until(async () => /^Showing 10 a second of \d\d\.$/.test((await page.locator('#few').textContent()) ?? ''))
+  const began = performance.now()
+  const newest = Number((await viewer.ids()).at(-1))
+  await until(async () => (await viewer.ids()).filter(id => Number(id) > newest).length >= 15, { what: '15 more' })
+  const seconds = (performance.now() - began) / 1_000
+  t.ok(seconds > 0.4, `15 comments took ${seconds} s, at 10 a second`)
+  await page.locator('#all').click()
+  await notice.waitFor({ state: 'hidden' })
+  await until(async () => {
+    const ids = await viewer.ids()
+    const stored = (await cluster.history('fast')).map(({ id }) => id)
+    const at = stored.indexOf(ids.at(-30)!)
+    return at >= 0 && ids.slice(-30).every((id, i) => id === stored[at + i])
+  }, { what: 'the newest 30 without a hole' })
+  await sleep(1_500)
+  t.notOk(await notice.isVisible(), 'it stays so')
+  posting = false
+  await posts
   t.same(viewer.problems, [])
 })

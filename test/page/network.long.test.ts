@@ -15,7 +15,7 @@ t.test('when the line is bad', async t => {
   }
 
   await t.test('the network is cut and comes back: said in words, nothing missed, posts of that time sent once', async t => {
-    const viewer = await open(t, 'cut')
+    const viewer = await open(t, 'cut', { query: { maxRate: 'all' } })
     const poster = new Poster(cluster, 'cut', 20)
     await until(async () => (await viewer.ids()).length > 5)
     await viewer.page.context().setOffline(true)
