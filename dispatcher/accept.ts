@@ -28,6 +28,8 @@ export interface AcceptDeps {
   readonly states: (videoIds: readonly VideoId[]) => ReadonlyMap<VideoId, KnownState> | Promise<ReadonlyMap<VideoId, KnownState>>
   /** A new entry, after its acknowledgement. @param asOf monotonic ms when its commit was asked for */
   readonly stored: (stored: Stored, asOf: number) => void
+  /** A comment is held, perhaps since before. */
+  readonly held: (videoId: VideoId) => void
   /** A key made this entry before. */
   readonly repeated: (comment: Comment) => void
   /** Something may have been stored in this video. */
@@ -298,6 +300,7 @@ export class Accept {
   #answer(waiting: Waiting, outcome: Outcome): void {
     if (outcome.kind === 'held') {
       this.#bytes -= waiting.bytes
+      this.#deps.held(waiting.draft.videoId)
       return waiting.answer(this.#held())
     }
     if (outcome.kind !== 'created' && outcome.kind !== 'repeated') return this.#failOne(waiting, refusalOf(outcome))

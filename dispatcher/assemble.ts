@@ -14,6 +14,7 @@ import type { Standing } from './standing.js'
 /** How long the others have to learn that it drains; they go on sending meanwhile, and it goes on storing. */
 const LEARN_MS = 500
 const DRAIN_MS = 3_000
+const HOOK_ENDS_MS = 1_500
 const ANSWERS_LEAVE_MS = 50
 
 export interface DispatcherPartDeps extends Omit<DispatcherDeps, 'self' | 'send' | 'ping' | 'standing'> {
@@ -82,6 +83,7 @@ export class DispatcherPart {
       await sleep(clock, LEARN_MS)
     }
     await this.dispatcher.drain(DRAIN_MS)
+    await this.dispatcher.endHook(HOOK_ENDS_MS)
     await this.#announced?.entry.close()
     await sleep(clock, ANSWERS_LEAVE_MS)
     this.dispatcher.close()

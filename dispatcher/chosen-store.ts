@@ -47,8 +47,8 @@ export async function usable(store: ProcessStore): Promise<void> {
   }
 }
 
-function sqliteStore({ STORE_URL }: DispatcherConfig, { log, metrics, onWrite, onDamage }: StoreNews): ChosenStore {
-  const store = new SqliteStore(sqlitePath(STORE_URL), { mustBeAccepted: true, onTrouble: troubleIn(log), onWrite, onDamage })
+function sqliteStore({ STORE_URL, HOOK_URL }: DispatcherConfig, { log, metrics, onWrite, onDamage }: StoreNews): ChosenStore {
+  const store = new SqliteStore(sqlitePath(STORE_URL), { mustBeAccepted: true, isHooked: HOOK_URL !== undefined, onTrouble: troubleIn(log), onWrite, onDamage })
   closeStore(store.path, log)
   measureStore(metrics, store.path)
   return { store, machine: machineId() }
@@ -57,7 +57,7 @@ function sqliteStore({ STORE_URL }: DispatcherConfig, { log, metrics, onWrite, o
 /** Its driver is loaded only where it is used. */
 async function cassandraStore(config: DispatcherConfig, { log, onWrite, onSettled }: StoreNews): Promise<ChosenStore> {
   const { openCassandra } = await import('./store/cassandra/open.js')
-  const store = openCassandra(config, { mustBeAccepted: true, onTrouble: troubleIn(log), onWrite, onSettled })
+  const store = openCassandra(config, { mustBeAccepted: true, isHooked: config.HOOK_URL !== undefined, onTrouble: troubleIn(log), onWrite, onSettled })
   return { store, machine: 'cassandra' }
 }
 

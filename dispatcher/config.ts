@@ -5,6 +5,7 @@ import { MAX_CONTENT } from '../protocol/comment.js'
 import { zookeeperVariables } from '../registry/variables.js'
 import { configure, parsedBy } from '../runtime/config.js'
 import { count, nodeVariables, tokenConflicts } from '../runtime/variables.js'
+import { parseSecrets, type HookSecret } from './hooks/signature.js'
 import { CASSANDRA, parseCassandraUrl } from './store/cassandra/address.js'
 import { readWords } from './words-file.js'
 
@@ -47,7 +48,7 @@ export const dispatcherVariables = {
   CONTENT_DUPLICATE_SECONDS: count(0)
     .refine(seconds => seconds <= MAX_DUPLICATE_SECONDS, `must be at most ${MAX_DUPLICATE_SECONDS}`)
     .describe('time in which an author may not repeat a comment on the same video, s; 0: no limit'),
-  REVIEW_URL: parsedBy(parseReviewUrl).optional().describe('http or https URL that is asked of every comment before it is published; unset: none is'),
+  REVIEW_URL: parsedBy(parseServiceUrl).optional().describe('http or https URL that is asked of every comment before it is published; unset: none is'),
   REVIEW_TIMEOUT_MS: z
     .string()
     .regex(/^[0-9]{1,4}$/, REVIEW_TIMEOUT_RULE)
@@ -56,12 +57,15 @@ export const dispatcherVariables = {
     .default(500)
     .describe('longest wait for REVIEW_URL\'s answer, ms'),
   REVIEW_FAILURE: z.enum(['publish', 'hold', 'refuse'], 'must be publish, hold or refuse').default('hold').describe('what becomes of a comment that REVIEW_URL does not answer in time: publish, hold or refuse'),
+  HOOK_URL: parsedBy(parseServiceUrl).optional().describe('http or https URL that is sent all comments, acts and held comments once they are stored; unset: none is'),
+  HOOK_SECRET: parsedBy(parseSecrets).optional().describe('secret that signs what HOOK_URL is sent: whsec_ and 24 to 64 random bytes in base64'),
+  HOOK_SECRET_FILE: parsedBy(readSecrets).optional().describe('file that holds that secret instead'),
 }
 
 export type DispatcherConfig = ReturnType<typeof dispatcherConfig>
 
 export function dispatcherConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('dispatcher', dispatcherVariables, argv, env, (given, isSound) => [...storeConflicts(given), ...tokenConflicts(env, isSound)])
+  return configure('dispatcher', dispatcherVariables, argv, env, (given, isSound) => [...storeConflicts(given), ...hookConflicts(given), ...tokenConflicts(env, isSound)])
 }
 
 /** Which of the store's variables do not fit together, one line each. */
@@ -74,6 +78,14 @@ export function storeConflicts(given: Readonly<Record<string, unknown>>): string
     ...['STORE_PASSWORD', 'STORE_PASSWORD_FILE'].filter(name => has(name) && !user).map(name => `${name}: needs a STORE_URL that names a user, cassandra://USER@HOST/...`),
     ...(has('STORE_CA_FILE') && !/[?&]tls=on(&|$)/.test(url) ? ['STORE_CA_FILE: needs a STORE_URL with tls=on'] : []),
   ]
+}
+
+/** Which of the hook's variables do not fit together, one line each. */
+export function hookConflicts(given: Readonly<Record<string, unknown>>): string[] {
+  const has = (name: string) => given[name] !== undefined
+  if (has('HOOK_SECRET') && has('HOOK_SECRET_FILE')) return ['HOOK_SECRET: must not be set together with HOOK_SECRET_FILE']
+  if (has('HOOK_URL')) return has('HOOK_SECRET') || has('HOOK_SECRET_FILE') ? [] : ['HOOK_URL: needs HOOK_SECRET or HOOK_SECRET_FILE']
+  return ['HOOK_SECRET', 'HOOK_SECRET_FILE'].filter(has).map(name => `${name}: needs a HOOK_URL`)
 }
 
 /** @param storeUrl a checked STORE_URL */
@@ -89,7 +101,7 @@ function parseStoreUrl(text: string): string {
 }
 
 /** @throws Error with the rule that it breaks */
-function parseReviewUrl(text: string): string {
+function parseServiceUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !/^https?:$/.test(url.protocol)) throw new Error('must be an http or https URL')
   if (url.username !== '' || url.password !== '') throw new Error('must not hold a user or a password')
@@ -101,6 +113,11 @@ function readPassword(path: string): string {
   const password = read(path).trim()
   if (password === '') throw new Error('the file is empty')
   return password
+}
+
+/** @throws Error that says what is wrong, and nothing of what is in it */
+function readSecrets(path: string): HookSecret[] {
+  return parseSecrets(read(path).trim())
 }
 
 function readable(path: string): string {

@@ -17,6 +17,7 @@ import { Accept } from './accept.js'
 import { Acts, type AuditRecord, type ErasedAuthor } from './acts.js'
 import { Forward, type ForwardTrace } from './forward.js'
 import { HeldComments } from './held-comments.js'
+import { Hooks, type Hook } from './hooks/hooks.js'
 import { History, type HistoryPage, type HistoryQuery } from './history.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { Owners } from './owners.js'
@@ -55,6 +56,8 @@ export interface DispatcherDeps {
   readonly rules?: Rules
   /** The site's review; without, posts are published as they come. */
   readonly review?: Pick<Review, 'verdict'> | undefined
+  /** The site's web hook, which is sent what is stored; the store is opened for one. */
+  readonly hook?: Hook | undefined
   /** Called for each act that is done here. */
   readonly audit?: ((record: AuditRecord) => void) | undefined
   /** Optional hooks: called for each comment that is stored and forwarded. */
@@ -108,6 +111,7 @@ export class Dispatcher {
   readonly #route: Route
   readonly #acts: Acts
   readonly #held: HeldComments
+  readonly #hooks: Hooks | undefined
   readonly #failover: Failover
   readonly #pauses: Pauses
   /** What is stored here, for operators. */
@@ -139,6 +143,7 @@ export class Dispatcher {
       mayHold: () => this.#isUpgraded(),
       states: videoIds => this.#current().states.of(videoIds),
       stored: (stored, asOf) => this.#stored(stored, asOf),
+      held: videoId => this.#hooks?.stored(videoId, true),
       repeated: ({ videoId, id }) => forward.hint({ videoId, id }),
       doubtful: videoId => this.#current().recentVideos.doubt(videoId),
     }))
@@ -151,7 +156,9 @@ export class Dispatcher {
     })
     this.#route = new Route({ owners, failover: this.#failover, self: here, clock, send, metrics, accept: posts => accept.accept(posts) })
     this.#acts = new Acts({ owners, failover: this.#failover, self: here, store, clock, send, metrics, isUpgraded: () => this.#isUpgraded(), accept: posts => accept.accept(posts), repeated: act => this.#repeated(act), audit: deps.audit ?? (() => {}) })
-    this.#held = new HeldComments({ store, clock, metrics, accept: posts => accept.accept(posts), audit: deps.audit ?? (() => {}) })
+    this.#held = new HeldComments({ store, clock, metrics, accept: posts => accept.accept(posts), audit: deps.audit ?? (() => {}), decided: videoId => this.#hooks?.stored(videoId, true) })
+    this.#hooks =
+      deps.hook && new Hooks({ ...deps.hook, store, clock, random, metrics, reads: this.#reads, recent: videoId => this.#current().recentVideos.get(videoId), isOurs: videoId => owners.ownerOf(videoId)?.id === self, onBug })
     this.#memory = this.#newMemory()
     metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
     metrics.bytes('pipes', 'Comments that wait for edges and dispatchers.', () => forward.bytes)
@@ -244,9 +251,13 @@ export class Dispatcher {
     for (const comment of comments) {
       recentVideos.take(comment)
       this.#eraseFromPipes(comment)
+      this.#hooks?.stored(comment.videoId)
     }
     const now = this.#deps.clock.now()
-    for (const hint of hints) recentVideos.hint(hint, now)
+    for (const hint of hints) {
+      recentVideos.hint(hint, now)
+      this.#hooks?.stored(hint.videoId, true)
+    }
   }
 
   /** To be called when it is certain at last what became of posts whose outcome was unknown. @param lastId the newest id
@@ -254,11 +265,13 @@ export class Dispatcher {
   settled(videoId: VideoId, lastId: Cursor): void {
     this.#current().recentVideos.doubt(videoId)
     if (lastId > 0) this.#forward.hint({ videoId, id: lastId })
+    this.#hooks?.stored(videoId, true)
   }
 
   /** To be called when a dispatcher came, went or changed. The previous owner of a video sends its newest comment to the
    * new owner. */
   viewChanged(): void {
+    this.#hooks?.ownersChanged()
     const takerOf = this.#owners.refresh()
     if (takerOf) this.#handOver([...this.#current().recentVideos.all()], takerOf)
   }
@@ -271,6 +284,11 @@ export class Dispatcher {
     })
     await Promise.race([limit, this.#finished()])
     cancel()
+  }
+
+  /** Sends the web hook nothing more. @param limitMs how long a call that is under way is waited for */
+  async endHook(limitMs: number): Promise<void> {
+    await this.#hooks?.close(limitMs)
   }
 
   close(): void {
@@ -353,6 +371,7 @@ export class Dispatcher {
       recentVideos.take(comment)
       recentVideos.compared(comment.videoId, comment.id, asOf) // rule 5: our own append is a comparison
     }
+    this.#hooks?.stored(comment.videoId)
     if (!stored.act) return this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))
     this.#eraseFromPipes(comment)
     this.#forward.act(comment, this.#otherDispatchers())

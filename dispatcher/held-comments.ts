@@ -15,6 +15,8 @@ export interface HeldCommentsDeps {
   /** Stores here. Never rejects. */
   readonly accept: (posts: readonly TimedPost[]) => Promise<PostResult[]>
   readonly audit: (record: AuditRecord) => void
+  /** A comment of the video is not held any more. */
+  readonly decided: (videoId: VideoId) => void
 }
 
 const DEFAULT_LEFT_MS = 2_000
@@ -62,6 +64,7 @@ export class HeldComments {
   #note(record: AuditRecord): void {
     this.#deps.metrics.acts.inc({ type: record.type })
     this.#deps.audit(record)
+    this.#deps.decided(record.videoId)
   }
 }
 

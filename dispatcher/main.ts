@@ -12,6 +12,7 @@ import { chooseStore, usable } from './chosen-store.js'
 import { ClockCheck, zookeeperStamp } from './clock-check.js'
 import { dispatcherConfig, type DispatcherConfig } from './config.js'
 import { DamageLog } from './damage-log.js'
+import { HookClient } from './hooks/hook-client.js'
 import { DispatcherMetrics } from './metrics.js'
 import { ReviewClient } from './review-client.js'
 import { Review } from './review.js'
@@ -80,6 +81,7 @@ async function run(config: DispatcherConfig): Promise<void> {
   }
   const dispatcherMetrics = new DispatcherMetrics(metrics)
   const reviewClient = config.REVIEW_URL === undefined ? undefined : new ReviewClient(config.REVIEW_URL)
+  const hookClient = config.HOOK_URL === undefined ? undefined : new HookClient(config.HOOK_URL)
   const part = new DispatcherPart({
     identity,
     store,
@@ -100,6 +102,11 @@ async function run(config: DispatcherConfig): Promise<void> {
         onFailure: config.REVIEW_FAILURE,
         onTrouble: reason => (reason === undefined ? log.info('review_answers') : log.error({ reason, onFailure: config.REVIEW_FAILURE }, 'review_failed')),
       }),
+    hook: hookClient && {
+      post: hookClient.post,
+      secrets: config.HOOK_SECRET ?? config.HOOK_SECRET_FILE ?? [],
+      onTrouble: reason => (reason === undefined ? log.info('hook_answers') : log.error({ reason }, 'hook_failed')),
+    },
     metrics: dispatcherMetrics,
     traces: live.traces,
     onBug,
@@ -135,7 +142,7 @@ async function run(config: DispatcherConfig): Promise<void> {
   clockCheck.close()
   await standing.close()
   expectation.close()
-  await Promise.all([live.close(), store.close(), reviewClient?.close()])
+  await Promise.all([live.close(), store.close(), reviewClient?.close(), hookClient?.close()])
   log.info('stopped')
 }
 

@@ -25,8 +25,11 @@ export class DispatcherMetrics {
   readonly acts: Counter<'type'>
   readonly reviews: Counter<'verdict'>
   readonly reviewSeconds: Histogram
+  readonly hookEvents: Counter
+  readonly hookFailures: Counter
   readonly loopDelay: LoopDelay
   readonly #registry: Registry
+  #hookOldest = (): number => 0
 
   constructor(registry: Registry) {
     this.loopDelay = new LoopDelay(registry)
@@ -58,12 +61,22 @@ export class DispatcherMetrics {
     this.reviews = labelled('reviews', 'Posts that the review was asked of, by its verdict; none: it gave no usable answer in time.', 'verdict')
     this.reviewSeconds = histogram('review_seconds', 'Time that a post waited for its verdict.', SECONDS_BUCKETS)
 
+    this.hookEvents = new Counter({ name: 'live_hook_events_total', help: 'Events that the web hook has taken.', registers: [registry] })
+    this.hookFailures = new Counter({ name: 'live_hook_failures_total', help: 'Calls to the web hook that were not answered by a status of 2xx.', registers: [registry] })
+    const hookOldest = () => this.#hookOldest()
+    new Gauge({ name: 'live_hook_oldest_undelivered_seconds', help: 'Age of the oldest event that is being sent to the web hook; 0 where nothing waits.', registers: [registry], collect() { this.set(hookOldest()) } })
+
     // Starts at 0: an alert on a rate does not see the first event of a counter that appears with it.
     for (const code of ['created', 'OVERLOADED', 'STORE_UNAVAILABLE']) this.posts.inc({ code }, 0)
     for (const from of ['memory', 'store', 'none']) this.syncRooms.inc({ from }, 0)
     for (const type of ['deleted', 'pinned', 'settings', 'author-banned', 'approved', 'refused'] satisfies (ActType | 'approved' | 'refused')[]) this.acts.inc({ type }, 0)
     for (const verdict of ['publish', 'hold', 'refuse', 'none']) this.reviews.inc({ verdict }, 0)
     for (const from of ['memory', 'store']) this.historyPages.inc({ from }, 0)
+  }
+
+  /** @param read the age in seconds of the oldest event that is being sent to the web hook, 0 where nothing waits */
+  hookOldest(read: () => number): void {
+    this.#hookOldest = read
   }
 
   /** Adds a size in bytes, which is read at each scrape. */

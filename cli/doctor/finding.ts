@@ -53,6 +53,7 @@ export type Code =
   | 'migrate_off'
   | 'certificate_expires'
   | 'certificate_unusable'
+  | 'hook_lags'
   | 'store_refused'
   | 'store_unavailable'
   | 'store_damaged'

@@ -12,6 +12,8 @@ const USED_SHARE = 0.8
 /** Descriptors that a part needs beside its viewers' sockets. */
 const OWN_DESCRIPTORS = 500
 const LOWAT_BYTES = 131_072
+/** Age of an event beyond which its web hook should have been called again several times. */
+const HOOK_SECONDS = 60
 const DAY_MS = 86_400_000
 /** Remaining days below which a certificate should have been renewed long ago. */
 const CERTIFICATE_DAYS = 7
@@ -94,7 +96,7 @@ export function judgeNode(node: Expected, asked: Asked, announcedEdges: number, 
   if (id !== node.id || (node.instance !== undefined && instance !== node.instance)) {
     return [problem('node_is_another', node.id, `at ${node.internalUrl} another process answers: ${id} (${instance})`, 'A restarted node takes over its entry within seconds. If this lasts, two processes have the same NODE_ID or the same INTERNAL_URL: give each its own.')]
   }
-  return [...judgeReadiness(node, notReady), ...judgeClock(node, clock), ...judgeView(node, metrics, announcedEdges), ...judgeDescriptors(node, metrics), ...judgeLowat(node, metrics), ...judgeMigrate(node, metrics), ...judgeCertificate(node, metrics, wall)]
+  return [...judgeReadiness(node, notReady), ...judgeClock(node, clock), ...judgeView(node, metrics, announcedEdges), ...judgeDescriptors(node, metrics), ...judgeLowat(node, metrics), ...judgeMigrate(node, metrics), ...judgeCertificate(node, metrics, wall), ...judgeHook(node, metrics)]
 }
 
 function judgeFailure({ kind, id, internalUrl }: Expected, { failure, status, code }: Failure): Finding {
@@ -155,6 +157,12 @@ function* judgeCertificate({ id }: Expected, metrics: string, wall: number): Gen
   if (seconds === undefined) return
   const days = (seconds * 1000 - wall) / DAY_MS
   if (days < CERTIFICATE_DAYS) yield problem('certificate_expires', id, days <= 0 ? 'its certificate has expired: browsers refuse it' : `its certificate expires in ${days.toFixed(1)} days`, 'Renew it, and put it where TLS_CERT_FILE and TLS_KEY_FILE are: it is used within seconds, without a restart.')
+}
+
+/** Where a web hook is sent what is stored. */
+function* judgeHook({ id }: Expected, metrics: string): Generator<Finding> {
+  const seconds = sample(metrics, 'live_hook_oldest_undelivered_seconds') ?? 0
+  if (seconds > HOOK_SECONDS) yield problem('hook_lags', id, `has had something for the web hook for ${seconds.toFixed(0)} s, and it takes nothing`, 'hook_failed in its log says why. Nothing is lost: it is sent, in order, as soon as HOOK_URL answers 2xx.')
 }
 
 /** A problem, but only a note on a machine that serves itself alone. */

@@ -13,10 +13,11 @@ import { newName } from './name.js'
 import { FileMovedError, OpenFiles, placeOf } from './open-files.js'
 import { SqliteActs } from './sqlite-acts.js'
 import { SqliteHeld } from './sqlite-held.js'
+import { SqliteHooks } from './sqlite-hooks.js'
 import { cursorOf, nameOf, SELECT_ROWS, storedOf, type Row } from './sqlite-row.js'
 import { migrate } from './sqlite-schema.js'
 import type { StoreFile } from './store-file.js'
-import { blank, type Found, type Held, type Outcome, type Place, type Range, type Stored, type StoredState, type Timed } from './store.js'
+import { blank, type Found, type Held, type Outcome, type Place, type Range, type Stored, type StoredState, type Taken, type Timed, type Unsent, type UnsentVideos } from './store.js'
 
 /** Rows that one call looks at in search of an author's comments. */
 const SEARCHED_ROWS = 5_000
@@ -68,6 +69,9 @@ export class SqliteDatabase {
   readonly #statements: ReturnType<typeof prepare>
   readonly #acts: SqliteActs
   readonly #held: SqliteHeld
+  readonly #hooks: SqliteHooks
+  /** Whether what is stored is to be sent to a web hook. */
+  readonly #isHooked: boolean
   readonly #files: OpenFiles
   readonly #generation: string
   /** The number of the key that the last transaction made last, 0 where it made none. */
@@ -78,8 +82,10 @@ export class SqliteDatabase {
   /** Opens the file, makes it and its folder where they are missing, takes it from other users, and brings its schema up to date.
    * @param busyMs how long a call waits, blocking, for another connection's lock
    * @param mayCreate false: a file that is missing is not made
+   * @param isHooked what is stored is to be sent to a web hook
    * @throws NewerSchemaError, FileMissingError, FileMovedError; an error of SQLite or of the file system, such as busy */
-  constructor(path: string, busyMs: number, mayCreate = true) {
+  constructor(path: string, busyMs: number, mayCreate = true, isHooked = false) {
+    this.#isHooked = isHooked
     const placeBefore = placeOf(path)
     if (placeBefore === undefined && !mayCreate) throw new FileMissingError(`${path} is missing`)
     makeFolder(resolve(dirname(path)))
@@ -94,7 +100,8 @@ export class SqliteDatabase {
       migrate(this.#db, path)
       this.#statements = prepare(this.#db)
       this.#acts = new SqliteActs(this.#db)
-      this.#held = new SqliteHeld(this.#db)
+      this.#hooks = new SqliteHooks(this.#db)
+      this.#held = new SqliteHeld(this.#db, isHooked ? this.#hooks : undefined)
       this.#keyExpiry = new KeyExpiry(this.#db)
       this.#generation = this.#store().generation
       this.#files = new OpenFiles(path)
@@ -234,21 +241,37 @@ export class SqliteDatabase {
   }
 
   refuseHeld(videoId: VideoId, id: HeldId, reason: string | undefined, nowMs: number): Held | undefined {
-    this.#files.check()
-    this.#held.refuse(videoId, id, reason, nowMs)
-    this.#files.check()
+    this.#write(() => this.#held.refuse(videoId, id, reason, nowMs))
     return this.#held.find(videoId, id)
   }
 
   eraseHeld(authorId: string): number {
-    this.#files.check()
-    const erased = this.#held.erase(authorId)
-    this.#files.check()
-    return erased
+    return this.#write(() => this.#held.erase(authorId))
+  }
+
+  unsent(videoId: VideoId, limit: number): Unsent {
+    const held = this.#hooks.heldIds(videoId, limit).flatMap(id => this.#held.find(videoId, id) ?? [])
+    return { after: this.#hooks.after(videoId), held }
+  }
+
+  unsentVideos(after: string | undefined): UnsentVideos {
+    return this.#hooks.videos(after)
+  }
+
+  noteTaken(taken: Taken): void {
+    this.#write(() => this.#hooks.noteTaken(taken))
   }
 
   close(): void {
     this.#db.close()
+  }
+
+  /** In one transaction. @throws FileMovedError, or an error of SQLite */
+  #write<T>(work: () => T): T {
+    this.#files.check()
+    const result = this.#db.transaction(work).immediate()
+    this.#files.check()
+    return result
   }
 
   /** @throws DamageError; CommitError; another error of SQLite */
@@ -308,6 +331,7 @@ export class SqliteDatabase {
     const comment: Comment = act ? blank({ videoId, id, createdAt: nowMs }) : { id, videoId, authorId, ...nameOf(authorName), ...(by && { by }), content, createdAt: nowMs }
     insertComment.run(videoId, id, prev, comment.authorId, comment.authorName ?? null, comment.content, nowMs, act ? JSON.stringify(actFields(act)) : null, comment.by ?? null)
     this.#newestKey = Number(insertKey.run(videoId, authorId, key, id, nowMs, keyHash(draft)).lastInsertRowid)
+    if (this.#isHooked) this.#hooks.stored(videoId, prev, id)
     if (draft.review === 'approve') this.#held.approve(draft, id, nowMs)
     if (!act) return { kind: 'created', comment, prev }
     this.#acts.carryOut(videoId, id, act, nowMs)

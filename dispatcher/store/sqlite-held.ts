@@ -4,6 +4,7 @@ import type { HeldComment, HeldId } from '../../protocol/held.js'
 import type { CommentId } from '../../protocol/id.js'
 import { RowDamagedError } from './damage.js'
 import { heldIdOf, outcomeOfHeld, saidOf } from './held-draft.js'
+import type { SqliteHooks } from './sqlite-hooks.js'
 import { cursorOf, nameOf } from './sqlite-row.js'
 import { KEY_KEPT_MS, type Held, type Outcome, type Timed } from './store.js'
 
@@ -23,9 +24,12 @@ interface HeldRow {
 /** The comments of the file that wait for a moderator, and what became of them. It works in its caller's transactions. */
 export class SqliteHeld {
   readonly #statements: ReturnType<typeof prepare>
+  readonly #hooks: SqliteHooks | undefined
 
-  constructor(db: Database.Database) {
+  /** @param hooks which are told of what happens; undefined: none is */
+  constructor(db: Database.Database, hooks: SqliteHooks | undefined) {
     this.#statements = prepare(db)
+    this.#hooks = hooks
   }
 
   /** What waits, the oldest first. @throws RowDamagedError */
@@ -50,24 +54,32 @@ export class SqliteHeld {
     const outcome = outcomeOfHeld(draft, this.find(videoId, id))
     if (outcome || draft.review !== 'hold') return outcome
     insert.run(videoId, id, authorId, authorName ?? null, content, key, saidOf(draft), nowMs)
+    this.#hooks?.held(videoId, id)
     prune.run(nowMs - KEY_KEPT_MS)
     return { kind: 'held' }
   }
 
   /** The comment that the draft has made takes the place of what was held. */
   approve(draft: Timed, made: CommentId, nowMs: number): void {
-    this.#statements.decide.run(nowMs, made, null, draft.videoId, heldIdOf(draft))
+    this.#decide(draft.videoId, heldIdOf(draft), nowMs, made, null)
   }
 
   refuse(videoId: VideoId, id: HeldId, reason: string | undefined, nowMs: number): void {
-    this.#statements.decide.run(nowMs, null, reason ?? null, videoId, id)
+    this.#decide(videoId, id, nowMs, null, reason ?? null)
   }
 
   /** @returns how many waited */
   erase(authorId: string): number {
-    const { changes } = this.#statements.eraseWaiting.run(authorId)
-    this.#statements.eraseDecided.run(authorId)
+    const { forgetUnsent, eraseWaiting, eraseDecided } = this.#statements
+    forgetUnsent.run(authorId)
+    const { changes } = eraseWaiting.run(authorId)
+    eraseDecided.run(authorId)
     return changes
+  }
+
+  #decide(videoId: VideoId, id: HeldId, nowMs: number, made: CommentId | null, reason: string | null): void {
+    const { changes } = this.#statements.decide.run(nowMs, made, reason, videoId, id)
+    if (changes > 0) this.#hooks?.held(videoId, id)
   }
 }
 
@@ -77,8 +89,14 @@ function prepare(db: Database.Database) {
     find: db.prepare<[string, string], HeldRow>('SELECT * FROM held WHERE video_id = ? AND id = ?'),
     insert: db.prepare('INSERT OR REPLACE INTO held (video_id, id, author_id, author_name, content, key, said, held_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
     decide: db.prepare<[number, number | null, string | null, string, string]>("UPDATE held SET decided_at = ?, made = ?, reason = ?, author_name = NULL, content = '' WHERE video_id = ? AND id = ? AND decided_at IS NULL"),
-    // Twice as many as came in.
-    prune: db.prepare<[number]>('DELETE FROM held WHERE n IN (SELECT n FROM held WHERE decided_at < ? LIMIT 2)'),
+    // Twice as many as came in. What a hook is still to be sent stays; however much that is, no more than the oldest are looked at.
+    prune: db.prepare<[number]>(
+      `DELETE FROM held WHERE n IN (
+         SELECT n FROM (SELECT n, video_id, id FROM held WHERE decided_at < ? ORDER BY decided_at LIMIT 20) AS oldest
+         WHERE NOT EXISTS (SELECT 1 FROM hook_held WHERE hook_held.video_id = oldest.video_id AND hook_held.id = oldest.id) LIMIT 2
+       )`,
+    ),
+    forgetUnsent: db.prepare<[string]>('DELETE FROM hook_held WHERE (video_id, id) IN (SELECT video_id, id FROM held WHERE author_id = ?)'),
     eraseWaiting: db.prepare<[string]>('DELETE FROM held WHERE author_id = ? AND decided_at IS NULL'),
     eraseDecided: db.prepare<[string]>('DELETE FROM held WHERE author_id = ?'),
   }

@@ -55,6 +55,10 @@ const TABLES: Readonly<Record<string, string>> = {
    );
    CREATE INDEX held_waiting ON held (video_id, n) WHERE decided_at IS NULL;
    CREATE INDEX held_decided ON held (decided_at) WHERE decided_at IS NOT NULL`,
+  // What a web hook is to be sent: entries with taken < id <= head, and held comments as they are.
+  hook_videos: `CREATE TABLE hook_videos (video_id TEXT PRIMARY KEY, taken INTEGER NOT NULL, head INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE INDEX hook_unsent ON hook_videos (video_id) WHERE head > taken`,
+  hook_held: 'CREATE TABLE hook_held (video_id TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (video_id, id)) WITHOUT ROWID',
 }
 
 /** Columns beside the schema. Software that knows nothing of them leaves them NULL, and reads an act or a deleted comment as

@@ -26,7 +26,7 @@ class NotAcceptedError extends Error {
   readonly code = 'NOT_ACCEPTED'
 }
 
-const { path, deadlineMs, mayCreate } = workerData as WorkerSettings
+const { path, deadlineMs, mayCreate, isHooked } = workerData as WorkerSettings
 const port = parentPort as MessagePort
 let database: SqliteDatabase | undefined
 /** The token of what is open. */
@@ -71,10 +71,10 @@ function run(operation: Operation, file: string | undefined): unknown {
   return result
 }
 
-const OF_COMMENTS: ReadonlySet<Operation['kind']> = new Set<CommentOperation['kind']>(['append', 'madeBy', 'page', 'lastIds', 'state', 'truncateLog', 'lastPostedAt', 'commentsBy', 'heldIn', 'held', 'refuseHeld', 'eraseHeld'])
+const OF_COMMENTS: ReadonlySet<Operation['kind']> = new Set<CommentOperation['kind']>(['append', 'madeBy', 'page', 'lastIds', 'state', 'truncateLog', 'lastPostedAt', 'commentsBy', 'heldIn', 'held', 'refuseHeld', 'eraseHeld', 'unsent', 'unsentVideos', 'noteTaken'])
 
 /** Reads whose damage is that of their video. */
-const OF_ONE_VIDEO: ReadonlySet<Operation['kind']> = new Set<CommentOperation['kind']>(['page', 'madeBy', 'lastPostedAt', 'heldIn', 'held'])
+const OF_ONE_VIDEO: ReadonlySet<Operation['kind']> = new Set<CommentOperation['kind']>(['page', 'madeBy', 'lastPostedAt', 'heldIn', 'held', 'unsent'])
 
 function isOfComments(operation: Operation): operation is CommentOperation {
   return OF_COMMENTS.has(operation.kind)
@@ -83,7 +83,7 @@ function isOfComments(operation: Operation): operation is CommentOperation {
 function opened(create: boolean): SqliteDatabase {
   if (!database) {
     if (performance.now() < openAt) throw new FileMovedError('LOG_MOVED', path)
-    database = new SqliteDatabase(path, BUSY_MS, mayCreate || create)
+    database = new SqliteDatabase(path, BUSY_MS, mayCreate || create, isHooked)
     token = tokenOf(database.file())
   }
   return database
@@ -95,12 +95,13 @@ function runComments(database: SqliteDatabase, operation: CommentOperation): unk
   if (operation.kind === 'truncateLog') return database.truncateLog()
   if (operation.kind === 'refuseHeld') return database.refuseHeld(operation.videoId, operation.id, operation.reason, operation.nowMs)
   if (operation.kind === 'eraseHeld') return database.eraseHeld(operation.authorId)
+  if (operation.kind === 'noteTaken') return database.noteTaken(operation.taken)
   const result = read(database, operation)
   database.check()
   return result
 }
 
-function read(database: SqliteDatabase, operation: Exclude<CommentOperation, { kind: 'append' | 'truncateLog' | 'refuseHeld' | 'eraseHeld' }>): unknown {
+function read(database: SqliteDatabase, operation: Exclude<CommentOperation, { kind: 'append' | 'truncateLog' | 'refuseHeld' | 'eraseHeld' | 'noteTaken' }>): unknown {
   switch (operation.kind) {
     case 'page':
       return database.page(operation.videoId, operation.range)
@@ -118,6 +119,10 @@ function read(database: SqliteDatabase, operation: Exclude<CommentOperation, { k
       return database.heldIn(operation.videoId, operation.limit)
     case 'held':
       return database.held(operation.videoId, operation.id)
+    case 'unsent':
+      return database.unsent(operation.videoId, operation.limit)
+    case 'unsentVideos':
+      return database.unsentVideos(operation.after)
   }
 }
 

@@ -3,7 +3,7 @@ import type { Comment, VideoId } from '../../protocol/comment.js'
 import type { HeldComment, HeldId } from '../../protocol/held.js'
 import type { CommentId, Cursor } from '../../protocol/id.js'
 import { tokenOf, type StoreFile } from './store-file.js'
-import { StoreUnavailableError, type Found, type Held, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from './store.js'
+import { StoreUnavailableError, type Found, type Held, type Outcome, type Range, type Store, type Stored, type StoredState, type Taken, type Timed, type Unsent, type UnsentVideos } from './store.js'
 import { threadsNow, type Appended, type CommentOperation, type OfEach, type Operation, type WorkerReply, type WorkerSettings } from './worker-call.js'
 
 export interface SqliteOptions {
@@ -12,6 +12,8 @@ export interface SqliteOptions {
   /** Comments are read and written only once a file was accepted, and no file is made unless told to. False by default:
    * whatever is at the path is the store. */
   readonly mustBeAccepted?: boolean
+  /** What is stored is to be sent to a web hook. False by default. */
+  readonly isHooked?: boolean
   /** Optional hook: called with the reason when calls begin to fail because of the store, and with undefined when they succeed again. */
   readonly onTrouble?: (reason: string | undefined) => void
   /** Optional hook: called after each write, with the reason if it failed and undefined if it succeeded. A lock of another process does
@@ -41,11 +43,11 @@ export class SqliteStore implements Store {
 
   /** Does not touch the file yet: `open` says at start whether it can be used, and each call tries anew. */
   constructor(path: string, options: SqliteOptions = {}) {
-    const { deadlineMs = 1_000, mustBeAccepted = false, onTrouble = () => {} } = options
+    const { deadlineMs = 1_000, mustBeAccepted = false, isHooked = false, onTrouble = () => {} } = options
     this.path = path
     this.#options = options
     this.#accepted = mustBeAccepted ? { refused: 'not accepted yet' } : 'any'
-    const settings = { path, deadlineMs, mayCreate: !mustBeAccepted }
+    const settings = { path, deadlineMs, mayCreate: !mustBeAccepted, isHooked }
     this.#writer = new Thread(settings, onTrouble)
     this.#reader = new Thread(settings, onTrouble)
   }
@@ -173,6 +175,18 @@ export class SqliteStore implements Store {
     return erased
   }
 
+  unsent(videoId: VideoId, limit: number): Promise<Unsent> {
+    return this.#readOne<Unsent>(videoId, { kind: 'unsent', videoId, limit })
+  }
+
+  async unsentVideos(after: string | undefined): Promise<UnsentVideos> {
+    return this.#reader.call<UnsentVideos>({ kind: 'unsentVideos', after }, this.#file())
+  }
+
+  async noteTaken(taken: Taken): Promise<void> {
+    await this.#writer.call({ kind: 'noteTaken', taken }, this.#file())
+  }
+
   /** Calls under way are finished first. */
   async close(): Promise<void> {
     await Promise.all([this.#writer.close(), this.#reader.close()])
@@ -181,7 +195,7 @@ export class SqliteStore implements Store {
   /** In a thread of its own, so that nobody's page waits for it. */
   async #runCheck(): Promise<string> {
     const { deadlineMs = 1_000 } = this.#options
-    const thread = new Thread({ path: this.path, deadlineMs, mayCreate: false }, () => {})
+    const thread = new Thread({ path: this.path, deadlineMs, mayCreate: false, isHooked: false }, () => {})
     try {
       return await thread.call<string>({ kind: 'check' })
     } finally {

@@ -71,6 +71,29 @@ export interface Held extends HeldComment {
   readonly decided?: { readonly approved: CommentId } | { readonly refused: true; readonly reason?: string | undefined } | undefined
 }
 
+/** What a video has that its web hook has not been sent. */
+export interface Unsent {
+  /** All entries above it; undefined where none has been stored for a hook. */
+  readonly after: Cursor | undefined
+  /** Held comments as they are now, where that is news to the hook. */
+  readonly held: readonly Held[]
+}
+
+/** What the web hook has been sent and has taken. */
+export interface Taken {
+  /** The newest entry of each video: all below it are taken, too. */
+  readonly entries: ReadonlyMap<VideoId, CommentId>
+  /** As they were sent. */
+  readonly held: readonly Held[]
+}
+
+/** Videos with something for the web hook, as far as a search has come. */
+export interface UnsentVideos {
+  readonly videoIds: readonly VideoId[]
+  /** Opaque: where the search goes on; undefined when it is over. */
+  readonly after: string | undefined
+}
+
 /** Where a comment is. */
 export interface Place {
   readonly videoId: VideoId
@@ -166,6 +189,20 @@ export interface Store {
   /** Deletes all that is held of an author in all videos, decided or not. @returns how many comments waited
    * @throws StoreUnavailableError: it is to be repeated */
   eraseHeld(authorId: string): Promise<number>
+
+  /** What the web hook has not been sent of a video, at most `limit` held comments. A handle that was opened for a hook notes in the
+   * step that stores an entry, holds a comment or decides about one that this is to be sent: nothing that was acknowledged gets
+   * lost, and what was stored before that is not sent. @throws StoreUnavailableError */
+  unsent(videoId: VideoId, limit: number): Promise<Unsent>
+
+  /** Some of the videos that have something for the hook. One call looks at a bounded part of the store, and may find none.
+   * @param after of the call before; undefined: from the start
+   * @param isOurs others may be left out @throws StoreUnavailableError */
+  unsentVideos(after: string | undefined, isOurs: (videoId: VideoId) => boolean): Promise<UnsentVideos>
+
+  /** From now on this is not sent any more, by anyone. What was taken before stays so, and an id above its video's newest counts for
+   * nothing. A held comment that was decided since is still to be sent. @throws StoreUnavailableError: it may be repeated */
+  noteTaken(taken: Taken): Promise<void>
 
   close(): Promise<void>
 }

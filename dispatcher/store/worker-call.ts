@@ -1,6 +1,6 @@
 import type { VideoId } from '../../protocol/comment.js'
 import type { HeldId } from '../../protocol/held.js'
-import type { Outcome, Range, Timed } from './store.js'
+import type { Outcome, Range, Taken, Timed } from './store.js'
 
 /** What SqliteStore and its threads say to each other. Deadlines are in `threadsNow`. */
 
@@ -10,6 +10,8 @@ export interface WorkerSettings {
   readonly deadlineMs: number
   /** A file that is missing is made by any call. */
   readonly mayCreate: boolean
+  /** What is stored is to be sent to a web hook. */
+  readonly isHooked: boolean
 }
 
 /** Reads or writes comments. */
@@ -26,6 +28,9 @@ export type CommentOperation =
   | { readonly kind: 'held'; readonly videoId: VideoId; readonly id: HeldId }
   | { readonly kind: 'refuseHeld'; readonly videoId: VideoId; readonly id: HeldId; readonly reason: string | undefined; readonly nowMs: number }
   | { readonly kind: 'eraseHeld'; readonly authorId: string }
+  | { readonly kind: 'unsent'; readonly videoId: VideoId; readonly limit: number }
+  | { readonly kind: 'unsentVideos'; readonly after: string | undefined }
+  | { readonly kind: 'noteTaken'; readonly taken: Taken }
 
 /** `open`: can the file be used? `create`: the same, made where it is missing. `look`: what it says of itself. `accept`:
  * note that it was accepted where it is. `renew`: a new generation. `probe`: can it be written? `check`: is it damaged? */

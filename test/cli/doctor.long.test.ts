@@ -43,6 +43,7 @@ t.test('what a node answers is judged', async t => {
     [with_(/$/, '\nlive_tls_files_usable 0'), 'problem certificate_unusable'],
     [with_(/$/, `\nlive_tls_certificate_expires_timestamp_seconds ${NOW / 1000 + 6 * 86_400}`), 'problem certificate_expires'],
     [with_(/$/, `\nlive_tls_certificate_expires_timestamp_seconds ${NOW / 1000 - 1}`), 'problem certificate_expires'],
+    [with_(/$/, '\nlive_hook_oldest_undelivered_seconds 61'), 'problem hook_lags'],
     [{ answers: { ...answers, notReady: 'the registry has not been read yet' } }, 'problem node_not_ready'],
     [{ failure: 'refused', status: undefined, code: 'ECONNREFUSED' }, 'problem node_refuses'],
     [{ failure: 'refused', status: undefined, code: 'EHOSTUNREACH' }, 'problem node_unreachable'],

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
 import t from 'tap'
-import { dispatcherVariables, sqlitePath } from '../../dispatcher/config.js'
+import { dispatcherVariables, hookConflicts, sqlitePath } from '../../dispatcher/config.js'
 import { ConfigError, readConfig } from '../../runtime/config.js'
 
+const dispatcherConfigOf = (env: NodeJS.ProcessEnv) => readConfig(env, dispatcherVariables, hookConflicts)
 const pathOf = (env: NodeJS.ProcessEnv) => sqlitePath(readConfig(env, dispatcherVariables).STORE_URL)
 
 t.test('the store is a file, relative to the working folder', async t => {
@@ -16,6 +17,21 @@ t.test('any other store is refused, the variable named', async t => {
     t.throws(() => pathOf({ STORE_URL: url }), ConfigError, url)
     t.throws(() => pathOf({ STORE_URL: url }), { message: /^STORE_URL: must be sqlite:PATH/ })
   }
+})
+
+t.test('a hook needs a URL and a secret, and no error repeats the secret', async t => {
+  const read = (env: NodeJS.ProcessEnv) => dispatcherConfigOf(env)
+  const secret = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
+  t.match(read({}), { HOOK_URL: undefined, HOOK_SECRET: undefined })
+  t.same(read({ HOOK_URL: 'https://x/hook', HOOK_SECRET: `${secret},${secret}` }).HOOK_SECRET, [Buffer.alloc(24, 7), Buffer.alloc(24, 7)])
+  for (const [env, message] of [
+    [{ HOOK_URL: 'ftp://x', HOOK_SECRET: secret }, /^HOOK_URL: must be an http or https URL/],
+    [{ HOOK_URL: 'https://x' }, /^HOOK_URL: needs HOOK_SECRET or HOOK_SECRET_FILE/],
+    [{ HOOK_SECRET: secret }, /^HOOK_SECRET: needs a HOOK_URL/],
+    [{ HOOK_URL: 'https://x', HOOK_SECRET: 'whsec_short' }, /^HOOK_SECRET: must be whsec_ and(?!.*short)/],
+    [{ HOOK_URL: 'https://x', HOOK_SECRET_FILE: '/nowhere' }, /^HOOK_SECRET_FILE: cannot be read: ENOENT/],
+    [{ HOOK_URL: 'https://x', HOOK_SECRET: secret, HOOK_SECRET_FILE: '/nowhere' }, /HOOK_SECRET: must not be set together with HOOK_SECRET_FILE/],
+  ] as const) t.throws(() => read(env), { message })
 })
 
 t.test('the review is an http URL without a password, and its time is bounded', async t => {

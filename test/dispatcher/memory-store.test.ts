@@ -5,5 +5,10 @@ import { storeContract } from './store-contract.js'
 // What stands in for a store in the other tests keeps the same contract.
 storeContract(t, async () => {
   const store = new MemoryStore()
-  return { open: async () => store }
+  return {
+    async open(isHooked = false) {
+      store.isHooked = isHooked
+      return store
+    },
+  }
 })

@@ -1,6 +1,6 @@
 import { heldIdOf, outcomeOfHeld, saidOf } from '../../dispatcher/store/held-draft.js'
 import { keyHash } from '../../dispatcher/store/key-hash.js'
-import { blank, StoreUnavailableError, type AtOnce, type Found, type Held, type Outcome, type Place, type Range, type Store, type Stored, type StoredState, type Timed } from '../../dispatcher/store/store.js'
+import { blank, StoreUnavailableError, type AtOnce, type Found, type Held, type Outcome, type Place, type Range, type Store, type Stored, type StoredState, type Taken, type Timed, type Unsent, type UnsentVideos } from '../../dispatcher/store/store.js'
 import type { Comment, VideoId } from '../../protocol/comment.js'
 import { DEFAULT_STATE, stateAfter, type Act, type VideoState } from '../../protocol/entry.js'
 import type { HeldComment, HeldId } from '../../protocol/held.js'
@@ -24,9 +24,15 @@ export class MemoryStore implements Store {
   readonly videos = new Map<VideoId, Stored[]>()
   readonly #acts = new Map<VideoId, Acts>()
   readonly #held = new Map<string, Held>()
+  /** Whether what is stored is to be sent to a web hook. */
+  isHooked = false
+  /** What the hook has taken of each video. */
+  readonly taken = new Map<VideoId, Cursor>()
+  /** Held comments that the hook has not been sent as they are now. */
+  readonly #unsentHeld = new Set<string>()
   readonly #keys = new Map<string, { readonly id: CommentId; readonly said: Buffer }>()
   /** How many calls of each kind came. */
-  readonly calls = { append: 0, madeBy: 0, page: 0, lastIds: 0, state: 0, erase: 0, lastPostedAt: 0, commentsBy: 0, heldIn: 0, held: 0, refuseHeld: 0, eraseHeld: 0 }
+  readonly calls = { append: 0, madeBy: 0, page: 0, lastIds: 0, state: 0, erase: 0, lastPostedAt: 0, commentsBy: 0, heldIn: 0, held: 0, refuseHeld: 0, eraseHeld: 0, unsent: 0, unsentVideos: 0, noteTaken: 0 }
   /** Runs before each call does its work, which waits for it and fails as it does. */
   before: (call: keyof MemoryStore['calls']) => Promise<void> | void = () => {}
   /** Why this video alone can be neither written nor read, where it cannot. */
@@ -128,8 +134,39 @@ export class MemoryStore implements Store {
     this.calls.eraseHeld++
     await this.before('eraseHeld')
     const mine = [...this.#held].filter(([, held]) => held.authorId === authorId)
-    for (const [place] of mine) this.#held.delete(place)
+    for (const [place] of mine) {
+      this.#held.delete(place)
+      this.#unsentHeld.delete(place)
+    }
     return mine.filter(([, { decided }]) => !decided).length
+  }
+
+  async unsent(videoId: VideoId, limit: number): Promise<Unsent> {
+    this.calls.unsent++
+    await this.before('unsent')
+    this.#check(videoId)
+    const held = [...this.#unsentHeld].flatMap(place => this.#held.get(place) ?? []).filter(each => each.videoId === videoId)
+    return { after: this.taken.get(videoId), held: held.slice(0, limit) }
+  }
+
+  async unsentVideos(after: string | undefined, isOurs: (videoId: VideoId) => boolean): Promise<UnsentVideos> {
+    this.calls.unsentVideos++
+    await this.before('unsentVideos')
+    const entries = [...this.taken].filter(([videoId, id]) => this.#last(videoId) > id).map(([videoId]) => videoId)
+    const held = [...this.#unsentHeld].map(place => this.#held.get(place)!.videoId)
+    const ours = [...new Set([...entries, ...held])].filter(isOurs).sort()
+    const found = ours.filter(videoId => videoId > (after ?? '')).slice(0, SEARCHED)
+    return { videoIds: found, after: found.length < SEARCHED ? undefined : found.at(-1) }
+  }
+
+  async noteTaken({ entries, held }: Taken): Promise<void> {
+    this.calls.noteTaken++
+    await this.before('noteTaken')
+    for (const [videoId, id] of entries) if (id > this.taken.get(videoId)! && id <= this.#last(videoId)) this.taken.set(videoId, id)
+    for (const { videoId, id, decided } of held) {
+      const place = `${videoId} ${id}`
+      if ((this.#held.get(place)?.decided === undefined) === (decided === undefined)) this.#unsentHeld.delete(place)
+    }
   }
 
   async close(): Promise<void> {}
@@ -139,6 +176,7 @@ export class MemoryStore implements Store {
     if (!held || held.decided) return
     const { authorName: _, ...rest } = held
     this.#held.set(`${videoId} ${id}`, { ...rest, content: '', decided })
+    if (this.isHooked) this.#unsentHeld.add(`${videoId} ${id}`)
   }
 
   #heldOutcome(draft: Timed, nowMs: number): Outcome | undefined {
@@ -147,6 +185,7 @@ export class MemoryStore implements Store {
     const outcome = outcomeOfHeld(draft, this.#held.get(`${videoId} ${id}`))
     if (outcome || draft.review !== 'hold') return outcome
     this.#held.set(`${videoId} ${id}`, { id, videoId, authorId, ...(authorName === undefined ? {} : { authorName }), content, heldAt: nowMs, key, said: saidOf(draft) })
+    if (this.isHooked) this.#unsentHeld.add(`${videoId} ${id}`)
     return { kind: 'held' }
   }
 
@@ -218,6 +257,7 @@ export class MemoryStore implements Store {
     const entries = this.videos.get(videoId) ?? []
     this.videos.set(videoId, entries)
     entries.push(stored)
+    if (this.isHooked && !this.taken.has(videoId)) this.taken.set(videoId, prev)
     if (act) this.#carryOut(videoId, id, act)
     if (draft.review === 'approve') this.#decide(videoId, heldIdOf(draft), { approved: id })
     return { kind: 'created', ...this.#masked(stored) }

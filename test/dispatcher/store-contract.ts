@@ -7,8 +7,8 @@ import { MAX_CURSOR } from '../../protocol/id.js'
 
 /** What a store needs to be held to its contract. */
 export interface StoreUnderTest {
-  /** A handle on the same comments as every other handle of this one `Fixture`. */
-  open(): Promise<Store>
+  /** A handle on the same comments as every other handle of this one `Fixture`. @param isHooked what it stores is for a web hook */
+  open(isHooked?: boolean): Promise<Store>
 }
 
 export type Fixture = (t: Test) => Promise<StoreUnderTest>
@@ -366,4 +366,75 @@ export function storeContract(t: Test, fixture: Fixture): void {
     t.same(await store.append([{ ...draft('late'), review: 'hold', deadline: performance.now() - 1 }], NOW), [{ kind: 'expired' }])
     t.same(await store.heldIn('late', 9), [])
   })
+
+  t.test('a web hook is to be sent what is stored for one, until it has taken it, and nothing that was there before', async t => {
+    const under = await fixture(t)
+    const before = await under.open()
+    t.teardown(() => before.close())
+    await before.append([draft('hook a'), draft('hook b')], NOW)
+    t.same(await before.unsent('hook a', 10), { after: undefined, held: [] })
+    const store = await under.open(true)
+    t.teardown(() => store.close())
+    t.same(await videosFor(store), [])
+
+    const one = created((await store.append([draft('hook a')], NOW + 1))[0])
+    t.same(await store.unsent('hook a', 10), { after: one.prev, held: [] })
+    const two = created((await store.append([act('hook a', { type: 'pinned', target: one.comment.id })], NOW + 2))[0])
+    const taken = async (id: number) => {
+      await store.noteTaken({ entries: new Map([['hook a', id]]), held: [] })
+      return { after: (await before.unsent('hook a', 10)).after, videos: await videosFor(store) }
+    }
+    t.same(await taken(one.comment.id), { after: one.comment.id, videos: ['hook a'] })
+    t.same(await taken(one.prev), { after: one.comment.id, videos: ['hook a'] }, 'it never goes back')
+    t.same(await taken(two.comment.id + 5), { after: one.comment.id, videos: ['hook a'] }, 'an id that the video has not')
+    t.same(await taken(two.comment.id), { after: two.comment.id, videos: [] })
+
+    await store.append(['hook b', 'hook c', 'hook d', 'hook e', 'hook f', 'hook g'].map(videoId => draft(videoId)), NOW + 3)
+    t.same(await videosFor(store), ['hook b', 'hook c', 'hook d', 'hook e', 'hook f', 'hook g'])
+    t.equal((await store.unsent('hook c', 10)).after, 0)
+  })
+
+  t.test('a web hook is to be sent what is held, and what is decided about it, each once', async t => {
+    const store = await (await fixture(t)).open(true)
+    t.teardown(() => store.close())
+    const [first, second, third] = [draft('hook h', 'one'), draft('hook h', 'two'), draft('hook h', 'three', { authorId: 'eve' })]
+    const hold = (post: Timed) => store.append([{ ...post, review: 'hold' }], NOW)
+    const held = async () => (await store.unsent('hook h', 10)).held
+    const take = async () => store.noteTaken({ entries: new Map(), held: await held() })
+    await hold(first)
+    t.match(await held(), [{ id: heldIdOf(first), content: 'one', decided: undefined }])
+    t.same(await videosFor(store), ['hook h'])
+    const waiting = await held()
+    await take()
+    await hold(first)
+    t.same([await held(), await videosFor(store)], [[], []], 'one that is repeated is no news')
+
+    await store.refuseHeld('hook h', heldIdOf(first), 'be kind', NOW + 1)
+    await store.noteTaken({ entries: new Map(), held: waiting })
+    t.match(await held(), [{ id: heldIdOf(first), content: '', decided: { refused: true, reason: 'be kind' } }], 'it was sent as one that waits')
+    await take()
+    t.same(await held(), [])
+
+    await hold(second)
+    await hold(third)
+    const { comment } = created((await store.append([{ ...second, review: 'approve' }], NOW + 2))[0])
+    t.match((await held()).find(({ id }) => id === heldIdOf(second)), { decided: { approved: comment.id } }, 'that it was held is no news any more')
+    t.match(await store.unsent('hook h', 10), { after: comment.id > 0 ? 0 : undefined })
+    await store.eraseHeld('eve')
+    t.same((await held()).map(({ id }) => id), [heldIdOf(second)], 'of an author who is forgotten nothing is sent')
+    await take()
+    t.same(await held(), [])
+  })
+}
+
+/** Those of this case that have something for the hook: a keyspace may have others. */
+async function videosFor(store: Store): Promise<string[]> {
+  const found: string[] = []
+  let after: string | undefined
+  do {
+    const part = await store.unsentVideos(after, videoId => videoId.startsWith('hook '))
+    found.push(...part.videoIds)
+    after = part.after
+  } while (after !== undefined)
+  return found.filter(videoId => videoId.startsWith('hook ')).sort()
 }

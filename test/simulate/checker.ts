@@ -28,6 +28,7 @@ export type Invariant =
   | 'acts' // an act is shown as it was done, and what the acts have come to as it is in the store
   | 'skipped' // who asked for fewer comments is shown more of them, or told of others than were left out
   | 'forbidden' // a post was stored, or refused, against what the acts say
+  | 'hook' // the web hook sees each entry that is stored, in order, since it began
   | 'bug' // the code threw
 
 export interface Violation {

@@ -1,4 +1,4 @@
-import { StoreUnavailableError, type AtOnce, type Found, type Held, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from '../../dispatcher/store/store.js'
+import { StoreUnavailableError, type AtOnce, type Found, type Held, type Outcome, type Range, type Store, type Stored, type StoredState, type Taken, type Timed, type Unsent, type UnsentVideos } from '../../dispatcher/store/store.js'
 import type { Comment, VideoId } from '../../protocol/comment.js'
 import type { HeldComment, HeldId } from '../../protocol/held.js'
 import type { CommentId, Cursor } from '../../protocol/id.js'
@@ -158,6 +158,18 @@ class DiskStore implements Store {
 
   eraseHeld(authorId: string): Promise<number> {
     return this.#read(() => this.#disk.model.eraseHeld(authorId))
+  }
+
+  unsent(videoId: VideoId, limit: number): Promise<Unsent> {
+    return this.#read(() => this.#disk.model.unsent(videoId, limit))
+  }
+
+  unsentVideos(after: string | undefined, isOurs: (videoId: VideoId) => boolean): Promise<UnsentVideos> {
+    return this.#read(() => this.#disk.model.unsentVideos(after, isOurs))
+  }
+
+  noteTaken(taken: Taken): Promise<void> {
+    return this.#read(() => this.#disk.model.noteTaken(taken))
   }
 
   async close(): Promise<void> {}

@@ -35,7 +35,7 @@ const program = new Command('npm run simulate --')
   .option('--mix <mixes>', `what goes wrong: ${MIXES.join(', ')}, or each`, mixes, mixes('each'))
   .option('--trace', 'with --seed: print everything that happens', false)
   .option('--json', 'a line of JSON for each run, and nothing else', false)
-  .option('--rule <number>', 'with --mutants: of this rule alone: 1 to 11, acts or answers')
+  .option('--rule <number>', 'with --mutants: of this rule alone: 1 to 11, acts, answers or hook')
   .option('--mutants', "take each of the eleven rules of delivery, and of those of acts, out of the code by itself, and show what goes red", false)
   .exitOverride()
 

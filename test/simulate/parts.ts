@@ -15,6 +15,7 @@ import type { Disk } from './disk.js'
 import { Names } from './names.js'
 import type { Network } from './network.js'
 import type { Process } from './process.js'
+import type { Receiver } from './receiver.js'
 import type { Registry, Session } from './registry.js'
 import type { Response } from './response.js'
 import { Routes } from './routes.js'
@@ -26,6 +27,8 @@ export interface Cluster {
   readonly network: Network
   readonly registry: Registry
   readonly disk: Disk
+  /** Of a web hook, where there is one. */
+  readonly receiver: Receiver | undefined
   readonly onBug: (process: string, error: unknown) => void
   readonly settings: Settings
 }
@@ -74,7 +77,7 @@ function internalRoutes({ onBug }: Cluster, process: Process): Routes {
 }
 
 export const startDispatcher: Start = (cluster, process, url) => {
-  const { world, network, registry, disk, onBug, settings } = cluster
+  const { world, network, registry, disk, receiver, onBug, settings } = cluster
   const sizes: Record<string, () => number> = {}
   const metrics = new DispatcherMetrics(new Metrics())
   metrics.bytes = (name, _, read) => void (sizes[name] = read)
@@ -88,6 +91,7 @@ export const startDispatcher: Start = (cluster, process, url) => {
     clock: process.clock,
     random: world.random.fork().next,
     client: network.client(process),
+    hook: receiver?.hook(process),
     metrics,
     onBug: error => onBug(process.name, error),
     limits: { maxPipeBytes: settings.maxPipeBytes },

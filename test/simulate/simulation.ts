@@ -13,6 +13,7 @@ import { page, post, type PersonOptions } from './people.js'
 import { FEWER_EVERY, planOf, SEVERAL_EVERY } from './plan.js'
 import { EPOCH_MS, Process } from './process.js'
 import { Random } from '../support/random.js'
+import { Receiver } from './receiver.js'
 import { Registry } from './registry.js'
 import { Slot } from './slot.js'
 import { Viewer, type ViewerOptions } from './viewer.js'
@@ -48,6 +49,8 @@ const RESTING_MS = 8_000
 /** Of viewers that take a compressed stream, in every fourth seed: to unpack them costs more than all the rest. */
 const GZIP_SHARE = 0.4
 const GZIP_SEEDS = 4
+/** There is a web hook in every third seed. */
+const HOOK_SEEDS = 3
 /** Runs one cluster from a seed until its end, or its first violation. Never two at a time in one process:
  * promises that nobody handled are laid at the door of the one that runs. */
 export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promise<Result> {
@@ -59,7 +62,8 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
   const checker = new Checker({ world, disk, boundMs, isQuiet: [...plan.features].every(feature => feature === 'acts') })
   const network = new Network(world)
   const onBug = (process: string, error: unknown) => checker.violate('bug', `${process}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-  const cluster: Cluster = { world, network, registry: new Registry(world), disk, onBug, settings: plan.settings }
+  const receiver = seed % HOOK_SEEDS === 1 ? new Receiver(world, disk, plan.faultsUntil) : undefined
+  const cluster: Cluster = { world, network, registry: new Registry(world), disk, receiver, onBug, settings: plan.settings }
   hooks.built?.(cluster)
   world.tell?.(`! seed ${seed}, mix ${mix}: ${[...plan.features].join(' ')}; ${plan.dispatchers} dispatchers, ${plan.edges} edges, ${plan.gateways} gateways, ${plan.disk} store`)
   const unhandled = (error: unknown) => onBug('someone', error)
@@ -69,6 +73,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       const drafts = Array.from({ length: comments }, (_, i): Draft => ({ videoId: id, authorId: 'old', content: `old ${id} ${i}`, key: `old${i}` }))
       await disk.commit('the past', drafts, EPOCH_MS - 60_000)
     }
+    receiver?.begin()
     const slots = [
       ...Array.from({ length: plan.dispatchers }, (_, i) => new Slot(cluster, `d${i + 1}`, startDispatcher)),
       ...Array.from({ length: plan.edges }, (_, i) => new Slot(cluster, `e${i + 1}`, startEdge)),
@@ -186,6 +191,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
         for (const viewer of viewers) viewer.checkEnd()
         checker.checkStored()
         checker.checkAnswers(latestCommitMs(plan))
+        receiver?.check(checker)
         // Of what is deleted the last to come are shown nothing.
         if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, beside: [], after: undefined, recent: 200, gzip: false, maxRate: undefined })
         let left = plan.videos.length

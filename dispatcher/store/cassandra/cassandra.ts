@@ -4,12 +4,13 @@ import type { HeldComment, HeldId } from '../../../protocol/held.js'
 import type { CommentId, Cursor } from '../../../protocol/id.js'
 import { newName } from '../name.js'
 import { tokenOf, type StoreFile } from '../store-file.js'
-import { StoreUnavailableError, type Found, type Held, type Outcome, type Range, type Store, type Stored, type StoredState, type Timed } from '../store.js'
+import { StoreUnavailableError, type Found, type Held, type Outcome, type Range, type Store, type Stored, type StoredState, type Taken, type Timed, type Unsent, type UnsentVideos } from '../store.js'
 import { MAX_BUCKET_BYTES } from './bucket.js'
 import { CallError } from './call-error.js'
 import type { Cql, Row, Statement } from './cql.js'
 import { IDS_EXHAUSTED } from './group.js'
 import { HeldTable } from './held-table.js'
+import { HookTable } from './hook-table.js'
 import { LIMITS, type Limits } from './limits.js'
 import { Reader } from './reader.js'
 import { SCHEMA_VERSION } from './schema.js'
@@ -24,6 +25,8 @@ export interface CassandraOptions {
   readonly path: string
   /** Comments are read and written only once the store was accepted. False by default. */
   readonly mustBeAccepted?: boolean
+  /** What is stored is to be sent to a web hook. False by default. */
+  readonly isHooked?: boolean
   /** Where a bucket is cut; for tests. */
   readonly maxBucketBytes?: number
   /** For tests on busy machines. */
@@ -58,6 +61,7 @@ export class CassandraStore implements Store {
   readonly #options: CassandraOptions
   readonly #limits: Limits
   readonly #statements: Statements
+  readonly #hooks: HookTable
   readonly #held: HeldTable
   #reader: Reader
   /** Least recently used first. */
@@ -71,7 +75,8 @@ export class CassandraStore implements Store {
     this.#options = options
     this.#limits = options.limits ?? LIMITS
     this.#statements = new Statements(options.keyspace)
-    this.#held = new HeldTable({ cql: options.cql, statements: this.#statements, limits: this.#limits })
+    this.#hooks = new HookTable({ cql: options.cql, keyspace: options.keyspace, limits: this.#limits, lastIds: videoIds => this.#reader.lastIds(videoIds), held: (videoId, id) => this.#held.find(videoId, id) })
+    this.#held = new HeldTable({ cql: options.cql, statements: this.#statements, limits: this.#limits, hooks: options.isHooked ? this.#hooks : undefined })
     this.#reader = this.#newReader()
     this.#accepted = options.mustBeAccepted ? { refused: 'not accepted yet' } : 'any'
   }
@@ -92,6 +97,7 @@ export class CassandraStore implements Store {
     if (before === 'any' || 'refused' in before || tokenOf(before) !== tokenOf(file)) {
       for (const writer of this.#writers.values()) writer.close()
       this.#writers.clear()
+      this.#hooks.forget()
       this.#reader = this.#newReader()
     }
     this.#accepted = file
@@ -205,6 +211,18 @@ export class CassandraStore implements Store {
     return this.#reading(() => this.#held.erase(authorId))
   }
 
+  unsent(videoId: VideoId, limit: number): Promise<Unsent> {
+    return this.#reading(() => this.#hooks.unsent(videoId, limit), videoId)
+  }
+
+  unsentVideos(after: string | undefined, isOurs: (videoId: VideoId) => boolean): Promise<UnsentVideos> {
+    return this.#reading(() => this.#hooks.unsentVideos(after, isOurs))
+  }
+
+  noteTaken(taken: Taken): Promise<void> {
+    return this.#reading(() => this.#hooks.noteTaken(taken))
+  }
+
   async close(): Promise<void> {
     for (const writer of this.#writers.values()) writer.close()
     await this.#options.cql.close()
@@ -212,6 +230,8 @@ export class CassandraStore implements Store {
 
   /** Drafts that were reviewed are looked for among the held ones first. */
   async #appendIn(videoId: VideoId, drafts: readonly Timed[], nowMs: number): Promise<Outcome[]> {
+    const unmarked = this.#options.isHooked ? await this.#mark(videoId) : undefined
+    if (unmarked !== undefined) return drafts.map(() => ({ kind: 'failed', reason: unmarked }))
     const writer = this.#writer(videoId)
     if (drafts.every(({ review }) => review === undefined)) return writer.append(drafts, nowMs)
     const outcomes = await Promise.all(drafts.map(draft => this.#held.before(draft, nowMs, () => writer.madeOf(draft))))
@@ -220,6 +240,16 @@ export class CassandraStore implements Store {
     rest.forEach((i, n) => (outcomes[i] = made[n]!))
     await Promise.all(drafts.map((draft, i) => this.#held.after(draft, outcomes[i]!)))
     return outcomes as Outcome[]
+  }
+
+  /** @returns why it cannot be marked as one that has something for the web hook */
+  async #mark(videoId: VideoId): Promise<string | undefined> {
+    try {
+      await this.#hooks.mark(videoId)
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error
+      return NO_TABLES.test(error.message) ? 'its tables lack those of a web hook: registry store init adds them' : error.message
+    }
   }
 
   /** One of a video alone says nothing of the others. */

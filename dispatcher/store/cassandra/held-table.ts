@@ -5,13 +5,17 @@ import { heldIdOf, outcomeOfHeld, saidOf } from '../held-draft.js'
 import type { Held, Outcome, Timed } from '../store.js'
 import { CallError } from './call-error.js'
 import type { Cql, Row } from './cql.js'
+import type { HookTable } from './hook-table.js'
 import type { Limits } from './limits.js'
+import { HOOKED_DECISION_TTL_S } from './schema.js'
 import { APPROVING, type Statements } from './statements.js'
 
 export interface HeldTableDeps {
   readonly cql: Cql
   readonly statements: Statements
   readonly limits: Limits
+  /** Where a web hook is to be sent what happens to held comments. */
+  readonly hooks: HookTable | undefined
 }
 
 /** Of one video, in one answer: the oldest among so many are shown. */
@@ -47,7 +51,7 @@ export class HeldTable {
     if (draft.review !== 'approve' || (outcome.kind !== 'created' && outcome.kind !== 'repeated')) return
     try {
       const held = await this.find(draft.videoId, heldIdOf(draft))
-      if (held && !held.decided) await this.#writeIf(this.#deps.statements.decide(held, JSON.stringify({ approved: String(outcome.comment.id) }), APPROVING))
+      if (held && !held.decided) await this.#decide(held, { approved: String(outcome.comment.id) }, APPROVING)
     } catch (error) {
       if (!(error instanceof CallError)) throw error
     }
@@ -75,7 +79,7 @@ export class HeldTable {
   async refuse(videoId: VideoId, id: HeldId, reason: string | undefined): Promise<Held | undefined> {
     const held = await this.find(videoId, id)
     if (!held || held.decided) return held
-    await this.#writeIf(this.#deps.statements.decide(held, JSON.stringify({ refused: true, reason }), null))
+    await this.#decide(held, { refused: true, reason }, null)
     return this.find(videoId, id)
   }
 
@@ -105,8 +109,16 @@ export class HeldTable {
     const made = await madeOf()
     if (made) return made
     if ((draft.deadline ?? Infinity) <= performance.now()) return { kind: 'expired' }
+    await this.#deps.hooks?.markHeld(videoId, id, 'held')
     const refused = await this.#writeIf(statements.hold({ id, videoId, authorId, authorName, content, key, said: saidOf(draft), heldAt: nowMs }))
     return refused ? ((await this.#outcomeOf(draft)) ?? { kind: 'held' }) : { kind: 'held' }
+  }
+
+  /** @param from what was said of it before; null: nothing @throws CallError */
+  async #decide(held: Held, decided: object, from: string | null): Promise<void> {
+    const { statements, hooks } = this.#deps
+    await hooks?.markHeld(held.videoId, held.id, 'decided')
+    await this.#writeIf(statements.decide(held, JSON.stringify(decided), from, hooks && HOOKED_DECISION_TTL_S))
   }
 
   #writeIf(statement: ReturnType<Statements['held']>): Promise<Row | undefined> {

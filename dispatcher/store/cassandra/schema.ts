@@ -2,6 +2,8 @@
 export const SCHEMA_VERSION = 1
 /** How long Cassandra keeps a key, by its own clock: the 24 hours that are promised, and one more. */
 export const KEY_TTL_S = 25 * 60 * 60
+/** How long a decision about a held comment is kept, without the comment's content, where a web hook is to be sent it. */
+export const HOOKED_DECISION_TTL_S = 30 * 24 * 60 * 60
 
 /** One partition a bucket: a stretch of a video's comments, and all that decides about the next. The static columns are the
  * bucket's: `head` its newest id, `first` its oldest, `bytes` about its size, `next` set when it is sealed, `fence` what an attempt must know.
@@ -24,10 +26,20 @@ const HELD = `(
   PRIMARY KEY (video_id, id)
 )`
 
+/** Where a video's web hook goes on: above `taken`, and above `after`, the newest id when the hook was first heard of. Each `taken` is
+ * written with itself as its time, so that the highest stays. */
+const HOOK_VIDEOS = '(video_id text PRIMARY KEY, after bigint, taken bigint)'
+
+/** A partition a slot of ten minutes: the videos of which something was stored then that a hook is to be sent. */
+const HOOK_MARKS = '(slot bigint, video_id text, PRIMARY KEY (slot, video_id))'
+
+/** Held comments of which a hook is to be sent that they wait (`state` held), or what was decided (`decided`). */
+const HOOK_HELD = '(video_id text, id text, state text, marked_at bigint, PRIMARY KEY (video_id, id, state))'
+
 /** One row: which store this is. `probe` is written to see whether anything can be. */
 const STORE = '(one int PRIMARY KEY, id text, generation text, version int, data_centre text, accepted text, probe uuid)'
 
-export const TABLES = { comments: COMMENTS, buckets: BUCKETS, held: HELD, store: STORE } as const
+export const TABLES = { comments: COMMENTS, buckets: BUCKETS, held: HELD, hook_videos: HOOK_VIDEOS, hook_marks: HOOK_MARKS, hook_held: HOOK_HELD, store: STORE } as const
 
 /** Columns that a later version has added, each with its table. Former versions name their columns, and leave these empty: they read
  * an act and a deleted comment as a comment without author and content. `entry` is JSON: an act, or `deletedBy` with the id of

@@ -143,10 +143,10 @@ export class Statements {
     return { cql: `UPDATE ${this.#held} SET decided = '${APPROVING}' WHERE video_id = ? AND id = ? IF decided = null AND held_at != null`, params: [videoId, id] }
   }
 
-  /** Takes the content, and lets the rest expire. @param from what `decided` must be; null: nothing */
-  decide({ videoId, id, authorId, key, said, heldAt }: Held, decided: string, from: string | null): Statement {
+  /** Takes the content, and lets the rest expire after `ttlS`. @param from what `decided` must be; null: nothing */
+  decide({ videoId, id, authorId, key, said, heldAt }: Held, decided: string, from: string | null, ttlS = KEY_TTL_S): Statement {
     return {
-      cql: `UPDATE ${this.#held} USING TTL ${KEY_TTL_S} SET author_id = ?, author_name = null, content = '', key = ?, said = ?, held_at = ?, decided = ? WHERE video_id = ? AND id = ? IF decided = ?`,
+      cql: `UPDATE ${this.#held} USING TTL ${ttlS} SET author_id = ?, author_name = null, content = '', key = ?, said = ?, held_at = ?, decided = ? WHERE video_id = ? AND id = ? IF decided = ?`,
       params: [authorId, key, said, heldAt, decided, videoId, id, from],
     }
   }

@@ -4,6 +4,7 @@ import { parseCassandraUrl } from '../../../dispatcher/store/cassandra/address.j
 import { CallError } from '../../../dispatcher/store/cassandra/call-error.js'
 import type { CassandraStore } from '../../../dispatcher/store/cassandra/cassandra.js'
 import { Cluster } from '../../../dispatcher/store/cassandra/cluster.js'
+import { HookTable } from '../../../dispatcher/store/cassandra/hook-table.js'
 import { heldIdOf } from '../../../dispatcher/store/held-draft.js'
 import { type StoreUnavailableError, type Outcome, type Range, type Store, type Stored, type Timed } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
@@ -60,11 +61,48 @@ t.test('a store in a real Cassandra', { skip: noCassandra, timeout: 400_000 }, a
       t.teardown(() => cluster.close())
       storeContract(t, async t => {
         // Tables of its own for each case would take longer than the case.
-        for (const table of ['comments', 'buckets']) await cluster.define(`TRUNCATE ${keyspace}.${table}`)
-        return { open: () => Promise.resolve(openStore(t, cassandra, keyspace, { ...options, limits: PATIENT })) }
+        for (const table of ['comments', 'buckets', 'hook_videos', 'hook_marks', 'hook_held']) await cluster.define(`TRUNCATE ${keyspace}.${table}`)
+        return { open: isHooked => Promise.resolve(openStore(t, cassandra, keyspace, { ...options, limits: PATIENT, isHooked: isHooked === true })) }
       })
     })
   }
+
+  t.test('a mark of a web hook goes when its slot is over and all is taken, and none while something may still be stored', async t => {
+    const keyspace = await newKeyspace(cassandra)
+    const cluster = new Cluster({ address: parseCassandraUrl(cassandra.url(keyspace)) })
+    t.teardown(() => cluster.close())
+    const newest = new Map([['v', 5], ['w', 0]])
+    const hookTable = () => new HookTable({ cql: cluster, keyspace, limits: PATIENT, lastIds: async videoIds => new Map(videoIds.map(videoId => [videoId, newest.get(videoId)!])), held: async () => undefined })
+    const [one, other] = [hookTable(), hookTable()]
+    const slots = async () => (await cluster.read({ cql: `SELECT slot, video_id FROM ${keyspace}.hook_marks`, params: [] }, 20_000)).length
+    const find = async (nowMs: number) => {
+      const found: string[] = []
+      let after: string | undefined
+      do {
+        const part = await one.unsentVideos(after, () => true, nowMs)
+        found.push(...part.videoIds)
+        after = part.after
+      } while (after !== undefined)
+      return found.sort()
+    }
+    const now = Date.UTC(2026, 5, 1)
+    const later = now + 60 * 60_000
+    await one.mark('v', now)
+    await one.mark('w', now)
+    newest.set('v', 8)
+    await other.mark('v', now + 60_000) // it does not say that what is there by now was there before
+    t.same((await one.unsent('v', 10)).after, 5)
+    t.same([await find(now), await slots()], [['v'], 2])
+    t.same([await find(later), await slots()], [['v'], 1], 'of w nothing came')
+    await one.noteTaken({ entries: new Map([['v', 8]]), held: [] })
+    await one.noteTaken({ entries: new Map([['v', 7]]), held: [] })
+    t.same((await one.unsent('v', 10)).after, 8, 'the highest stays')
+    t.same([await find(now + 60_000), await slots()], [[], 1])
+    t.same([await find(later), await slots()], [[], 0])
+    newest.set('v', 9)
+    await one.mark('v', later)
+    t.same(await find(later), ['v'])
+  })
 
   t.test('a chain crosses sealed buckets, and pages cross full, empty and sealed ones', async t => {
     const { store, open } = await fresh(t, { maxBucketBytes: SMALL_BYTES, limits: PATIENT })

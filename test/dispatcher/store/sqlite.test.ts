@@ -44,7 +44,7 @@ const PATIENCE_MS = 60_000
 t.test('the contract', async t => {
   storeContract(t, async t => {
     const path = join(memoryFolder(t), 'comments.db')
-    return { open: async () => new SqliteStore(path, { deadlineMs: PATIENCE_MS }) }
+    return { open: async isHooked => new SqliteStore(path, { deadlineMs: PATIENCE_MS, isHooked: isHooked === true }) }
   })
 })
 
