@@ -5,7 +5,7 @@ import { LiveError } from '../protocol/errors.js'
 import { checkHeldId } from '../protocol/held.js'
 import { parseCursor } from '../protocol/id.js'
 import { MAX_RECENT } from '../protocol/limits.js'
-import { isNodeId, MAX_EXPECTED } from '../protocol/nodes.js'
+import { isClusterName, isNodeId, MAX_EXPECTED } from '../protocol/nodes.js'
 import { parseConnectString } from '../registry/zookeeper/connect-string.js'
 import { parseReplication } from './init-store.js'
 import { number } from './table.js'
@@ -46,6 +46,11 @@ export function descriptors(text: string): number {
 export function amount(text: string): number {
   if (!/^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text)) throw new InvalidArgumentError('It must be a number, 0 or more.')
   return Number(text)
+}
+
+export function clusterNameInPeers(text: string): string {
+  if (!isClusterName(text)) throw new InvalidArgumentError('It must be 1 to 32 of a-z 0-9 -.')
+  return text
 }
 
 export function count(text: string): number {

@@ -1,7 +1,7 @@
 import type { ExpectedNodes } from '../protocol/nodes.js'
 import { expectNodes } from '../registry/expected-nodes.js'
 import { secure } from '../registry/secure.js'
-import { amount, AUTO, clusterName, count, descriptors, edgesOrAuto, nodeId, positive, tokenOption, videoId } from './arguments.js'
+import { amount, AUTO, clusterName, clusterNameInPeers, count, descriptors, edgesOrAuto, nodeId, positive, tokenOption, videoId } from './arguments.js'
 import { clusterLine } from './cluster-at.js'
 import type { CommandLine } from './command-line.js'
 import { withLiveRegistry, withRegistry } from './connection.js'
@@ -9,6 +9,7 @@ import { examine } from './doctor/examination.js'
 import { report } from './doctor/report.js'
 import { drain, undrain } from './drain.js'
 import { headcounts, headcountsTable } from './expect.js'
+import { homeOf, homeText, nameHome } from './home.js'
 import { withMeantCluster } from './meant-cluster.js'
 import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesText, gatewayRows, gatewaysTable } from './nodes.js'
@@ -70,6 +71,17 @@ export function addClusterCommands(line: CommandLine): void {
     })
   line.command('rebalance', 'give every edge its share of the viewers now, however little it is off by', '')
     .action(async () => line.print(await withMeantCluster(line.reading(), rebalance), rebalanceText))
+  line.command('home', 'show which of several clusters is a video\'s home; with a cluster, make that its home, if no other one has comments of it', 'demo', 'demo --json')
+    .argument('<VIDEO>', 'the video\'s id', videoId)
+    .argument('[CLUSTER]', 'its CLUSTER_NAME', clusterNameInPeers)
+    .option(...tokenOption)
+    .action(async (id: string, cluster: string | undefined, { token }: { token?: string }) => {
+      const answer = await line.calling(token, client => {
+        const read = () => withRegistry(line.reading(), ['dispatchers'], ({ view }) => homeOf(view, client, id))
+        return cluster === undefined ? read() : withMeantCluster(line.reading(), async zk => nameHome(zk, cluster, await read()))
+      })
+      await line.print(answer, homeText)
+    })
   line.command('secure', 'restrict all our znodes in ZooKeeper to these credentials', '--zookeeper-auth-file ./zookeeper-auth')
     .action(async () => line.print(await withMeantCluster(line.reading(), secure, withCredentials), secureText))
   line.command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')

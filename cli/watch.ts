@@ -22,7 +22,7 @@ export class Newsroom {
   readonly #holdings = new Map<string, ReadonlyMap<VideoId, number>>()
 
   news(change: Change): News[] {
-    if (change.kind === 'spread' || change.kind === 'rebalance') return []
+    if (change.kind === 'spread' || change.kind === 'rebalance' || change.kind === 'home') return []
     return change.kind === 'holdings' ? this.#heldBy(change.id, change.holdings?.videos ?? new Map<VideoId, number>()) : this.#member(change)
   }
 

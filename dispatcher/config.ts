@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { MAX_CONTENT } from '../protocol/comment.js'
+import { peerConflicts, peerVariables } from '../registry/peer-clusters.js'
 import { zookeeperVariables } from '../registry/variables.js'
 import { configure, parsedBy } from '../runtime/config.js'
 import { count, nodeVariables, tokenConflicts } from '../runtime/variables.js'
@@ -30,6 +31,7 @@ export const storeVariables = {
 export const dispatcherVariables = {
   ...nodeVariables('dispatcher', 9082),
   ...zookeeperVariables,
+  ...peerVariables,
   ...storeVariables,
   CONTENT_MAX_LENGTH: z
     .string()
@@ -65,7 +67,7 @@ export const dispatcherVariables = {
 export type DispatcherConfig = ReturnType<typeof dispatcherConfig>
 
 export function dispatcherConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('dispatcher', dispatcherVariables, argv, env, (given, isSound) => [...storeConflicts(given), ...hookConflicts(given), ...tokenConflicts(env, isSound)])
+  return configure('dispatcher', dispatcherVariables, argv, env, (given, isSound) => [...storeConflicts(given), ...hookConflicts(given), ...peerConflicts(given), ...tokenConflicts(env, isSound)])
 }
 
 /** Which of the store's variables do not fit together, one line each. */

@@ -104,13 +104,13 @@ export class History {
 }
 
 /** Whether it is a comment, deleted or not. */
-function isShown({ videoId, json }: WireComment): boolean {
+export function isShown({ videoId, json }: WireComment): boolean {
   const { kind } = readEntry(videoId, json)
   return kind === 'comment' || kind === 'tombstone'
 }
 
 /** The public comment of an event's JSON. */
-function toPublicFromWire({ videoId, json }: WireComment): Record<string, unknown> {
+export function toPublicFromWire({ videoId, json }: WireComment): Record<string, unknown> {
   const { id, ...said } = JSON.parse(json) as Record<string, unknown>
   return { id, videoId, ...said }
 }

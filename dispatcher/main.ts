@@ -1,9 +1,12 @@
 import { DISPATCHERS, type DispatcherNode } from '../protocol/nodes.js'
+import { CalmLog } from '../registry/calm-log.js'
 import { StoreWatch } from '../registry/expected-store.js'
+import { homesOf } from '../registry/homes.js'
 import { startNode } from '../registry/start.js'
 import type { View } from '../registry/view.js'
 import { systemClock } from '../runtime/clock.js'
 import { UnreadConnections } from '../runtime/http/unread.js'
+import { InternalClient } from '../runtime/peers/client.js'
 import { internalServer } from '../runtime/peers/internal-server.js'
 import { urlOf } from '../runtime/variables.js'
 import { VERSION } from '../runtime/version.js'
@@ -39,7 +42,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 }
 
 async function run(config: DispatcherConfig): Promise<void> {
-  const live = startNode('dispatcher', config, { watch: ['edges', 'holdings', 'dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })
+  const live = startNode('dispatcher', config, { watch: ['edges', 'holdings', 'dispatchers', ...(config.PEERS ? (['homes'] as const) : [])], stopDeadlineMs: STOP_DEADLINE_MS })
   const { identity, log, onBug, metrics, client, watcher, zk } = live
   const damage = new DamageLog(log, systemClock)
   const { store, machine } = await chooseStore(config, {
@@ -80,6 +83,9 @@ async function run(config: DispatcherConfig): Promise<void> {
     )
   }
   const dispatcherMetrics = new DispatcherMetrics(metrics)
+  const calm = new CalmLog({ log, clock: systemClock })
+  const homes = homesOf(config, watcher.view)
+  const peerClient = homes && new InternalClient(config.PEER_TOKEN, { proof: 'none' })
   const reviewClient = config.REVIEW_URL === undefined ? undefined : new ReviewClient(config.REVIEW_URL)
   const hookClient = config.HOOK_URL === undefined ? undefined : new HookClient(config.HOOK_URL)
   const part = new DispatcherPart({
@@ -109,6 +115,14 @@ async function run(config: DispatcherConfig): Promise<void> {
     },
     metrics: dispatcherMetrics,
     traces: live.traces,
+    peers:
+      homes && peerClient && {
+        homes,
+        client: peerClient,
+        onChange: (peer, failure) => (failure === undefined ? log.info({ peer }, 'peer_reached') : log.error({ peer, failure }, 'peer_unreachable')),
+        onMisplaced: (videoId, home) => calm.warn({ videoId, home }, 'entries_away_from_home'),
+        onDiffering: (peer, theirs) => calm.warn({ code: peer, ours: homes.rule, theirs }, 'peer_differs'),
+      },
     onBug,
     standing,
     audit: record => log.info(record, 'act'),
@@ -142,7 +156,7 @@ async function run(config: DispatcherConfig): Promise<void> {
   clockCheck.close()
   await standing.close()
   expectation.close()
-  await Promise.all([live.close(), store.close(), reviewClient?.close(), hookClient?.close()])
+  await Promise.all([live.close(), store.close(), reviewClient?.close(), hookClient?.close(), peerClient?.close()])
   log.info('stopped')
 }
 

@@ -79,6 +79,11 @@ export class DispatcherMetrics {
     this.#hookOldest = read
   }
 
+  /** Adds a figure of each line to another cluster, which is read at each scrape. */
+  peers(name: string, help: string, read: () => Iterable<readonly [peer: string, value: number]>): void {
+    new Gauge({ name: `live_peer_${name}`, help, labelNames: ['peer'], registers: [this.#registry], collect() { for (const [peer, value] of read()) this.set({ peer }, value) } })
+  }
+
   /** Adds a size in bytes, which is read at each scrape. */
   bytes(name: string, help: string, read: () => number): void {
     new Gauge({ name: `live_dispatcher_${name}_bytes`, help, registers: [this.#registry], collect() { this.set(read()) } })

@@ -44,6 +44,11 @@ export class RecentComments {
     return this.#comments.length
   }
 
+  /** The highest id above the head that another dispatcher has named; undefined: there is none. */
+  get heard(): Cursor | undefined {
+    return this.#heard > this.head ? this.#heard : undefined
+  }
+
   get newest(): WireComment | undefined {
     return this.#comments.at(-1)
   }

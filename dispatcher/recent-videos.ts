@@ -59,6 +59,14 @@ export class RecentVideos {
     if (recent) recent.comparedAt = -Infinity
   }
 
+  /** What is known of it is void: the store has gone back behind it. */
+  forget(videoId: VideoId): void {
+    const recent = this.#recentVideos.get(videoId)
+    if (!recent) return
+    this.#bytes -= costOf(recent)
+    this.#recentVideos.delete(videoId)
+  }
+
   /** In no order, and not counted as use. */
   all(): Iterable<RecentComments> {
     return this.#recentVideos.values()

@@ -8,7 +8,7 @@ import { parseCursor } from '../protocol/id.js'
 import { DEFAULT_PAGE_SIZE, MAX_CALL_BYTES, MAX_PAGE_SIZE } from '../protocol/limits.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import { asRead, isRead, parsePosts, printResults, READS_ENTRIES, READS_HEADER } from '../protocol/posts.js'
-import { parseBatch, parseReplay, parseSync, printAnswers, WireError } from '../protocol/wire.js'
+import { parseBatch, parsePeerSync, parseReplay, parseSync, PEER_HEADER, printAnswers, WireError } from '../protocol/wire.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
@@ -58,6 +58,8 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
     return { status: 200, headers: JSON_HEADERS, body: printState(await dispatcher.state(checkVideoId(exchange.parameter(0)))) }
   })
   router.route('POST', '/internal/sync', async exchange => {
+    const peer = exchange.header(PEER_HEADER)
+    if (peer !== '') return text(printAnswers(await dispatcher.syncOfPeer(peer, readable(parsePeerSync, await exchange.body(MAX_CALL_BYTES)))))
     const edge = edgeOf(exchange)
     const withStates = isRead(exchange.header(READS_HEADER), READS_ENTRIES)
     const requests = readable(parseSync, await exchange.body(MAX_CALL_BYTES))
@@ -68,8 +70,14 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
     return text(printAnswers([await dispatcher.replay(request, () => !exchange.aborted)]))
   })
   router.route('POST', '/internal/batch', async exchange => {
-    dispatcher.batch(readable(parseBatch, await exchange.body(MAX_CALL_BYTES)))
+    const peer = exchange.header(PEER_HEADER)
+    const batch = readable(parseBatch, await exchange.body(MAX_CALL_BYTES))
+    if (peer === '') dispatcher.batch(batch)
+    else dispatcher.pushed(peer, batch)
     return { status: 204 }
+  })
+  router.route('GET', '/internal/home/:videoId', async exchange => {
+    return json((await dispatcher.homeOf(checkVideoId(exchange.parameter(0)), exchange.query.get('peers') === 'yes')) ?? null)
   })
   router.route('GET', '/internal/rates', () => json({ videos: dispatcher.rates.top(RATED_VIDEOS) }))
   router.route('GET', '/internal/history/:videoId', async exchange => {

@@ -161,17 +161,17 @@ function unlessAway(error: unknown): undefined {
 }
 
 /** Rule 4: no id it names is above the head; and memory reaches back to what it has. */
-function holds(recent: RecentComments, { last, want }: SyncRequest): boolean {
+export function holds(recent: RecentComments, { last, want }: SyncRequest): boolean {
   return (want ?? 0) <= recent.head && (last === undefined || recent.reaches(last))
 }
 
-function after(recent: RecentComments, { last }: SyncRequest): WireComment[] {
+export function after(recent: RecentComments, { last }: SyncRequest): WireComment[] {
   return last === undefined ? [] : recent.between(last, recent.head)
 }
 
 /** What still fits into one answer: 500 comments or 256 KB a room, 1 MB in all, and a first comment always
  * where the answer is not full. */
-class Allowance {
+export class Allowance {
   #left = MAX_ANSWER_BYTES
 
   get full(): boolean {

@@ -4,6 +4,7 @@ import type { DispatcherNode, MemberNode } from '../protocol/nodes.js'
 import { parseAnswers, printReplay, printSync, WireError, type ReplayRequest, type RoomAnswer, type SyncRequest } from '../protocol/wire.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Failover } from '../runtime/peers/failover.js'
+import { homeError } from '../runtime/peers/home-error.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 import type { EdgeMetrics } from './metrics.js'
 import type { Room } from './room.js'
@@ -71,6 +72,9 @@ export class Syncs {
         answered()
         return answer
       } catch (error) {
+        const atHome = homeError(error)
+        // It has answered: a status below 500 is no reason to back off.
+        if (atHome) throw new PeerError('status', atHome.message, { cause: error, status: 424 })
         this.#noteFailure(node, error)
         throw asPeerError(error)
       }

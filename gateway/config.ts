@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { peerConflicts, peerVariables } from '../registry/peer-clusters.js'
 import { zookeeperVariables } from '../registry/variables.js'
 import { identityConflicts, identityVariables } from '../runtime/auth/config.js'
 import { configure } from '../runtime/config.js'
@@ -13,6 +14,7 @@ const atLeastOne = z.string().regex(/^[1-9][0-9]{0,14}$/, 'must be a whole numbe
 export const gatewayVariables = {
   ...nodeVariables('gateway', 9080),
   ...zookeeperVariables,
+  ...peerVariables,
   ...publicVariables(8080),
   SHARE_PORT: z.enum(['true', 'false'], 'must be true or false').default('false').transform(text => text === 'true').describe('true: other gateways on this machine may listen on the same PORT, and Linux spreads connections over them'),
   ...tlsVariables,
@@ -30,7 +32,7 @@ export const gatewayVariables = {
 export type GatewayConfig = ReturnType<typeof gatewayConfig>
 
 export function gatewayConfig(argv: readonly string[], env: NodeJS.ProcessEnv) {
-  return configure('gateway', gatewayVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tlsConflicts(given), ...shareConflicts(given, process.platform), ...tokenConflicts(env, isSound)])
+  return configure('gateway', gatewayVariables, argv, env, (given, isSound) => [...identityConflicts(given), ...tlsConflicts(given), ...shareConflicts(given, process.platform), ...peerConflicts(given), ...tokenConflicts(env, isSound)])
 }
 
 /** Why the port cannot be shared, one line. */

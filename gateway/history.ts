@@ -7,6 +7,7 @@ import type { Clock } from '../runtime/clock.js'
 import type { Reply } from '../runtime/http/reply.js'
 import type { Caller } from '../runtime/peers/client.js'
 import type { Failover } from '../runtime/peers/failover.js'
+import { homeError } from '../runtime/peers/home-error.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 
 const TRY_MS = 2_000
@@ -22,7 +23,7 @@ export interface HistoryOptions {
 
 /** A page of a video's comments, from its owner, who has the recent ones in memory, or from whoever is next: any
  * dispatcher can read the store.
- * @throws LiveError BAD_CURSOR, BAD_AT, BAD_DIRECTION, BAD_PAGE_SIZE, UNAVAILABLE */
+ * @throws LiveError BAD_CURSOR, BAD_AT, BAD_DIRECTION, BAD_PAGE_SIZE, UNAVAILABLE, HOME_UNAVAILABLE */
 export async function history({ client, owners, failover, clock }: HistoryOptions, videoId: VideoId, query: URLSearchParams): Promise<Reply> {
   const path = `/internal/history/${videoId}?${pageQuery(query)}`
   let error: Reply | undefined
@@ -35,6 +36,8 @@ export async function history({ client, owners, failover, clock }: HistoryOption
         } catch (failure) {
           if (!(failure instanceof PeerError) || failure.failure !== 'status') throw failure
           // It has as many reads in line as it takes. Another one reads the same store.
+          const atHome = homeError(failure)
+          if (atHome) throw atHome
           if (failure.status === 429) throw new LiveError('OVERLOADED', 'too many reads are waiting: try again in a moment', { headers: { 'retry-after': '1' } })
           error = page(failure.status!, failure.body!)
           if (failure.status! < 500) return error

@@ -1,6 +1,7 @@
 import { GATEWAYS } from '../protocol/nodes.js'
 import { WIRE_VERSION } from '../protocol/wire.js'
 import { DrainWatch } from '../registry/drain-watch.js'
+import { homesOf } from '../registry/homes.js'
 import { startNode } from '../registry/start.js'
 import { openIdentity } from '../runtime/auth/open.js'
 import { systemClock } from '../runtime/clock.js'
@@ -21,6 +22,7 @@ import { gatewayConfig } from './config.js'
 import { Limits } from './limits.js'
 import { linkWith } from './link-socket.js'
 import { OPERATORS_PAGE, routeOperators } from './operators.js'
+import { routePeers } from './peer-server.js'
 import { PublicPort } from './public-port.js'
 import { connectWith } from './relay.js'
 import { connectionLimit, viewerLimit } from './viewer-limit.js'
@@ -31,7 +33,7 @@ const STOP_DEADLINE_MS = 20_000
  * process has its id, changes nothing for viewers. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const config = gatewayConfig(argv, env)
-  const live = startNode('gateway', config, { watch: ['edges', 'holdings', 'dispatchers', 'placement'], stopDeadlineMs: STOP_DEADLINE_MS })
+  const live = startNode('gateway', config, { watch: ['edges', 'holdings', 'dispatchers', 'placement', ...(config.PEERS ? (['homes'] as const) : [])], stopDeadlineMs: STOP_DEADLINE_MS })
   const { identity, log, onBug, client, zk, watcher, metrics } = live
   const { id, instance, version } = identity
   const auth = await openIdentity(config, systemClock, log)
@@ -68,8 +70,10 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
   })
   watcher.onChange(change => part.viewChanged(change))
+  const homes = homesOf(config, watcher.view)
   const unread = new UnreadConnections({ clock: systemClock, log, metrics })
-  const internal = internalServer({ token: config.INTERNAL_TOKEN, metrics, identity, url: () => internalUrl, page: OPERATORS_PAGE, notReady: () => live.notReady(part.notReady() ?? publicPort.notReady()), onBug, log, unread })
+  const internal = internalServer({ token: config.INTERNAL_TOKEN, peerToken: homes && config.PEER_TOKEN, metrics, identity, url: () => internalUrl, page: OPERATORS_PAGE, notReady: () => live.notReady(part.notReady() ?? publicPort.notReady()), onBug, log, unread })
+  if (homes) routePeers(internal, { gateway: part.gateway, homes })
   routeOperators(internal, { gateway: part.gateway, zk, clock: systemClock })
   const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - part.gateway.links.relayed - (redirect?.connections ?? 0), spare: sparesDescriptors(), refusals })
   const { TLS_REDIRECT_PORT: redirectPort, PUBLIC_URL: to } = config

@@ -113,7 +113,7 @@ const refusedActs = (rule: string) => ({
   400: failure('The video id, the key or the act breaks its rule; the message names the field.', ['BAD_ACT', 'BAD_VIDEO_ID', 'BAD_IDEMPOTENCY_KEY'], rule),
   422: failure('The key was used for another act, which was done. So is a ban that is sent again later: it would end later.', ['KEY_REUSED'], 'this Idempotency-Key was used with other content'),
   429: tooMany('Acts count as posts: more per second than one author or one address may send.', 'at most 5 posts a second are taken from one author'),
-  503: failure('Not done, and not about to be. Try again; `UPGRADE_UNFINISHED`: once every node runs this version.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
+  503: failure('Not done, and not about to be. Try again; `UPGRADE_UNFINISHED`: once every node runs this version.', ['UNAVAILABLE', 'HOME_UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
   504: failure('It may have been done. A retry with the same key reveals the outcome.', ['OUTCOME_UNKNOWN'], 'it may have been done: a retry with the same Idempotency-Key reveals the outcome', undefined, {
     idempotencyKey: { schema: { type: 'string', description: 'The key to retry with: the client\'s or, if it gave none, the gateway\'s.' }, example: exampleKey },
   }),
@@ -196,7 +196,7 @@ export const openApi: OpenApi = {
           400: failure('The video id or a parameter breaks its rule; the message names it.', ['BAD_VIDEO_ID', 'BAD_CURSOR', 'BAD_AT', 'BAD_DIRECTION', 'BAD_PAGE_SIZE', 'BAD_RECENT', 'BAD_MAX_RATE', 'BAD_WAIT'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
           429: tooMany('The address or author has too many open streams. If an address opens too many connections, further ones are closed unanswered.', 'at most 2000 streams may be open from one address'),
           ...denied(toWatch),
-          503: failure('No dispatcher is available, or it cannot read its store; for a long-poll: there is no room for the viewer now. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NO_CAPACITY', 'NOT_READY'], 'no dispatcher is available', retryAfter),
+          503: failure('No dispatcher is available, or it cannot read its store; for a long-poll: there is no room for the viewer now. Try again.', ['UNAVAILABLE', 'HOME_UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NO_CAPACITY', 'NOT_READY'], 'no dispatcher is available', retryAfter),
         },
       },
       post: {
@@ -218,7 +218,7 @@ export const openApi: OpenApi = {
           415: failure('The body is not `application/json`, or it is compressed. The connection is closed.', ['UNSUPPORTED_MEDIA_TYPE'], 'content-type must be application/json'),
           422: failure('The key was used with other content, the comment breaks a rule of this site, or a review or a moderator has refused it; the code says which. The message of `REVIEW_REFUSED` is the reason.', ['KEY_REUSED', 'CONTENT_TOO_LONG', 'LINKS_NOT_ALLOWED', 'WORD_NOT_ALLOWED', 'DUPLICATE_COMMENT', 'REVIEW_REFUSED'], 'this Idempotency-Key was used with other content'),
           429: failure('More posts per second than one author or one address may send, or sooner than the video\'s slow mode lets the author.', ['RATE_LIMITED', 'SLOW_MODE'], 'at most 5 posts a second are taken from one author', waitSeconds),
-          503: failure('Not stored, and not about to be. Send it again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'REVIEW_UNAVAILABLE', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
+          503: failure('Not stored, and not about to be. Send it again.', ['UNAVAILABLE', 'HOME_UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'REVIEW_UNAVAILABLE', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
           504: failure('The comment may have been stored. A retry with the same key reveals the outcome.', ['OUTCOME_UNKNOWN'], 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome', undefined, {
             idempotencyKey: { schema: { type: 'string', description: 'The key to retry with: the client\'s or, if it gave none, the gateway\'s.' }, example: exampleKey },
           }),
@@ -320,7 +320,7 @@ export const openApi: OpenApi = {
           200: { description: 'As it is now.', content: { 'application/json': { schema: ref('VideoState'), example: { settings: exampleSettings, pinned: null } } } },
           400: failure('The video id breaks its rule.', ['BAD_VIDEO_ID'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
           ...denied(toWatch),
-          503: failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
+          503: failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'HOME_UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
         },
       },
       put: {
@@ -356,7 +356,7 @@ export const openApi: OpenApi = {
           200: { description: 'The oldest first, at most 200.', content: { 'application/json': { schema: ref('HeldList'), example: { held: [exampleHeld] } } } },
           400: failure('The video id breaks its rule.', ['BAD_VIDEO_ID'], 'videoId must be 1 to 64 of A-Z a-z 0-9 _ -'),
           ...byModerator,
-          503: failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
+          503: failure('No dispatcher is available, or it cannot read its store. Try again.', ['UNAVAILABLE', 'HOME_UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
         },
       },
     },
@@ -376,7 +376,7 @@ export const openApi: OpenApi = {
           409: failure('It was decided otherwise before.', ['ALREADY_DECIDED'], 'it was refused before'),
           ...withBody,
           429: tooMany('Decisions count as posts: more per second than one author or one address may send.', 'at most 5 posts a second are taken from one author'),
-          503: failure('Not done, and not about to be. Try again; `UPGRADE_UNFINISHED`: once every node runs this version.', ['UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
+          503: failure('Not done, and not about to be. Try again; `UPGRADE_UNFINISHED`: once every node runs this version.', ['UNAVAILABLE', 'HOME_UNAVAILABLE', 'STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY', 'UPGRADE_UNFINISHED'], 'no dispatcher is available', retryAfter),
           504: failure('It may have been decided. The same decision, sent again, reveals it.', ['OUTCOME_UNKNOWN'], 'it may have been decided: the same decision, sent again, reveals it'),
         },
       },

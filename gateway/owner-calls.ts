@@ -3,6 +3,7 @@ import type { VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostError } from '../protocol/posts.js'
+import { homeError } from '../runtime/peers/home-error.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 import { isOfThisDispatcher, type PosterOptions } from './post-comment.js'
 
@@ -25,6 +26,8 @@ export interface Change<Answer, T> {
   readonly settle: (answer: Answer) => T
   /** What is said where it may have been done. */
   readonly unknown: (cause: unknown) => LiveError
+  /** How long somebody waits, ms; OVERALL_MS without. */
+  readonly withinMs?: number
 }
 
 /** Calls about a video's comments, other than posts: to its owner or, where that fails, to the next in hash order. */
@@ -35,10 +38,16 @@ export class OwnerCalls {
     this.#options = options
   }
 
-  /** @throws LiveError UNAVAILABLE, UPGRADE_UNFINISHED; what `parse` throws */
+  /** @throws LiveError UNAVAILABLE, HOME_UNAVAILABLE, UPGRADE_UNFINISHED; what `parse` throws */
   async read<T>(videoId: VideoId, path: string, parse: (answer: Buffer) => T): Promise<T> {
     const { client, clock, failover, owners } = this.#options
-    const attempt = async (node: MemberNode, timeoutMs: number): Promise<T> => parse(await client.call(node.internalUrl, { method: 'GET', path, timeoutMs }))
+    const attempt = async (node: MemberNode, timeoutMs: number): Promise<T> => {
+      try {
+        return parse(await client.call(node.internalUrl, { method: 'GET', path, timeoutMs }))
+      } catch (error) {
+        throw homeError(error) ?? error
+      }
+    }
     try {
       return await failover.ask(owners(videoId), attempt, { deadline: clock.now() + READ_OVERALL_MS, tryMs: READ_TRY_MS, hedged: true })
     } catch (error) {
@@ -48,7 +57,7 @@ export class OwnerCalls {
 
   /** @param lostMs how long the request waited for this process to run: that comes off the time it has
    * @throws LiveError what a dispatcher said; UNAVAILABLE: it was not done; what `unknown` makes: it may have been */
-  async change<Answer extends object, T>(videoId: VideoId, { path, body, parse, settle, unknown }: Change<Answer, T>, lostMs: number): Promise<T> {
+  async change<Answer extends object, T>(videoId: VideoId, { path, body, parse, settle, unknown, withinMs = OVERALL_MS }: Change<Answer, T>, lostMs: number): Promise<T> {
     const { client, clock, failover, owners } = this.#options
     let isUnknown = false
     const attempt = async (node: MemberNode, timeoutMs: number, isFirst: boolean): Promise<Answer> => {
@@ -62,7 +71,7 @@ export class OwnerCalls {
       }
     }
     try {
-      return settle(await failover.ask(owners(videoId), attempt, { deadline: clock.now() + OVERALL_MS - lostMs, tryMs: TRY_MS }))
+      return settle(await failover.ask(owners(videoId), attempt, { deadline: clock.now() + Math.min(OVERALL_MS, withinMs) - lostMs, tryMs: TRY_MS }))
     } catch (cause) {
       throw isUnknown || mayBeDone(cause) ? unknown(cause) : refusal(cause)
     }

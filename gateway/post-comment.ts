@@ -66,6 +66,16 @@ export class Poster {
     }
   }
 
+  /** A post that another cluster passes home. @param leftMs how long it waits there */
+  async pass(draft: PostDraft, leftMs: number): Promise<PostResult> {
+    this.inFlight++
+    try {
+      return leftMs > 0 ? await this.#store(draft, Math.min(OVERALL_MS, leftMs)) : unavailable
+    } finally {
+      this.inFlight--
+    }
+  }
+
   /** In rounds, each of which asks every dispatcher once. */
   async #store(draft: PostDraft, leftMs: number): Promise<PostResult> {
     const { clock, failover, owners } = this.#options
@@ -184,7 +194,7 @@ function authorOf({ authorId, authorName, isModerator }: Pick<Bearer, 'authorId'
 const unavailable: Refusal = { error: { code: 'UNAVAILABLE', message: 'no dispatcher is available' } }
 const unknown: Refusal = { error: { code: 'OUTCOME_UNKNOWN', message: 'the comment may have been stored: a retry with the same Idempotency-Key reveals the outcome' } }
 
-const OF_THIS_DISPATCHER: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'UNAVAILABLE', 'NOT_READY', 'INTERNAL', 'OUTCOME_UNKNOWN', 'REVIEW_UNAVAILABLE'])
+const OF_THIS_DISPATCHER: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'UNAVAILABLE', 'HOME_UNAVAILABLE', 'NOT_READY', 'INTERNAL', 'OUTCOME_UNKNOWN', 'REVIEW_UNAVAILABLE'])
 
 /** Whether another dispatcher may do what this one cannot. */
 export function isOfThisDispatcher({ error }: { readonly error: Pick<PostError, 'code'> }): boolean {

@@ -1,7 +1,7 @@
 import { Buffer, isUtf8 } from 'node:buffer'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { z } from 'zod'
-import type { VideoId } from './comment.js'
+import { isVideoId, type VideoId } from './comment.js'
 
 /** The entries that nodes write into the registry. Unknown fields are ignored, so that versions can mix. */
 
@@ -14,6 +14,8 @@ export const DRAIN = '/control/drain'
 /** An operator's wishes for where viewers are placed. */
 export const PLACEMENT = '/control/placement'
 export const CLUSTER = '/control/cluster'
+/** The clusters that operators have made the homes of videos, where there are several. */
+export const HOMES = '/control/homes'
 export const EXPECTED = '/control/expected'
 /** The store that is expected. */
 export const STORE = '/control/store'
@@ -122,6 +124,15 @@ const IS_SPREAD = /^spread:[A-Za-z0-9_-]{1,64}$/
 export const spreadName = (videoId: VideoId): string => SPREAD + videoId
 export const spreadVideo = (name: string): VideoId => name.slice(SPREAD.length)
 
+/** A cluster's name in PEERS: 1–32 of `a–z 0–9 -`. */
+export function isClusterName(text: string): boolean {
+  return /^[a-z0-9-]{1,32}$/.test(text)
+}
+
+const homeSchema = z.object({ cluster: z.string().refine(isClusterName) })
+/** An operator's word at /control/homes/<videoId>: that this cluster is the video's home. */
+export type NamedHome = z.infer<typeof homeSchema>
+
 const clusterSchema = z.object({
   /** Random, and the cluster's for as long as it lives. */
   id: plain(1, 64),
@@ -161,9 +172,14 @@ export const parseDrain = (data: Buffer): DrainWish => parse(drainSchema, data)
 export const parsePlacement = (data: Buffer, name: string): SpreadWish | RebalanceWish => (name === REBALANCE ? parseRebalance(data) : parseSpread(data, name))
 export const parseRebalance = (data: Buffer): RebalanceWish => parse(rebalanceSchema, data)
 export const parseCluster = (data: Buffer): ClusterIdentity => parse(clusterSchema, data)
+/** @param name of the entry */
+export function parseHome(data: Buffer, name: string): NamedHome {
+  if (!isVideoId(name)) throw new RubbishError('not the id of a video')
+  return parse(homeSchema, data)
+}
 export const parseExpected = (data: Buffer): ExpectedNodes => parse(expectedSchema, data)
 export const parseStore = (data: Buffer): ExpectedStore => parse(storeSchema, data)
-export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity | ExpectedNodes | ExpectedStore | SpreadWish | RebalanceWish): Buffer => Buffer.from(JSON.stringify(node))
+export const printNode = (node: EdgeNode | DispatcherNode | GatewayNode | DrainWish | ClusterIdentity | ExpectedNodes | ExpectedStore | SpreadWish | RebalanceWish | NamedHome): Buffer => Buffer.from(JSON.stringify(node))
 
 export function parseSpread(data: Buffer, name: string): SpreadWish {
   if (!IS_SPREAD.test(name)) throw new RubbishError('neither rebalance nor spread:<videoId>')

@@ -9,6 +9,7 @@ import { parseCursor, type CommentId, type Cursor } from './id.js'
  *   C <videoId> <prev> <id> <json>          an entry, mostly a comment, and the id stored just before it
  *   H <videoId> <id>                        a hint: this video has at least this id
  *   S <videoId> <last|-> <want|->           a sync request: I have all up to last, I know of want
+ *   V <videoId> <viewers>                   after the S lines of another cluster's sync: its viewers of the video
  *   P <videoId> <after> <until> <limit>     a replay request: the newest `limit` in (after, until]
  *   R <videoId> <head> <others> <from> <end|more>   opens the answer to an S or a P; its C lines follow
  *   T <videoId> <json>                      after the R line of an S: the video's state, for whoever reads entries
@@ -18,6 +19,8 @@ export const WIRE_VERSION = 1
 export const WIRE_HEADER = 'x-live-wire'
 /** The instance that a call is meant for. */
 export const TO_HEADER = 'x-live-to'
+/** The cluster that a call between clusters comes from, by its name in PEERS. */
+export const PEER_HEADER = 'x-live-peer'
 /** With a nonce, `GET /healthz` is answered with a proof: see runtime/peers/proof.ts. */
 export const NONCE_HEADER = 'x-live-nonce'
 export const PROOF_HEADER = 'x-live-proof'
@@ -50,6 +53,13 @@ export interface SyncRequest {
   readonly last: Cursor | undefined
   /** The highest id the edge knows of, if that is above `last`. */
   readonly want: CommentId | undefined
+}
+
+/** A sync of another cluster. */
+export interface PeerSync {
+  readonly requests: readonly SyncRequest[]
+  /** The caller's viewers of these videos, where it has some. */
+  readonly viewers: ReadonlyMap<VideoId, number>
 }
 
 /** Asks for the newest `limit` comments with after < id ≤ until, which a viewer missed (rule 8). */
@@ -93,6 +103,10 @@ export function printSync(requests: readonly SyncRequest[]): string {
   return requests.map(({ videoId, last, want }) => `S ${videoId} ${last ?? '-'} ${want ?? '-'}\n`).join('')
 }
 
+export function printPeerSync({ requests, viewers }: PeerSync): string {
+  return printSync(requests) + Array.from(viewers, ([videoId, count]) => `V ${videoId} ${count}\n`).join('')
+}
+
 export function printReplay({ videoId, after, until, limit }: ReplayRequest): string {
   return `P ${videoId} ${after} ${until} ${limit}\n`
 }
@@ -122,11 +136,26 @@ export function parseBatch(bytes: Buffer): Batch {
 
 /** @throws WireError */
 export function parseSync(bytes: Buffer): SyncRequest[] {
-  return linesOf(bytes).map(line => {
-    const [kind, videoId, last, want] = fields(line, 4)
-    if (kind !== 'S') throw unreadable(line)
-    return { videoId: video(videoId, line), last: optional(last, line), want: optional(want, line) }
-  })
+  return linesOf(bytes).map(parseRequest)
+}
+
+/** @throws WireError */
+export function parsePeerSync(bytes: Buffer): PeerSync {
+  const requests: SyncRequest[] = []
+  const viewers = new Map<VideoId, number>()
+  for (const line of linesOf(bytes)) {
+    if (line.startsWith('V ')) {
+      const [, videoId, count] = fields(line, 3)
+      viewers.set(video(videoId, line), cursor(count, line))
+    } else requests.push(parseRequest(line))
+  }
+  return { requests, viewers }
+}
+
+function parseRequest(line: string): SyncRequest {
+  const [kind, videoId, last, want] = fields(line, 4)
+  if (kind !== 'S') throw unreadable(line)
+  return { videoId: video(videoId, line), last: optional(last, line), want: optional(want, line) }
 }
 
 /** @throws WireError */

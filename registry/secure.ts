@@ -1,4 +1,4 @@
-import { CLOCKS, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS, PLACEMENT } from '../protocol/nodes.js'
+import { CLOCKS, DISPATCHERS, DRAIN, EDGES, GATEWAYS, HOLDINGS, HOMES, PLACEMENT } from '../protocol/nodes.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import { DIRECTORIES, SETTINGS } from './access.js'
 import type { Zk } from './zookeeper/client.js'
@@ -29,8 +29,8 @@ export async function secure(zk: Zk): Promise<Secured> {
 
 /** The paths of every znode of ours, parents first; some may not exist. */
 export async function everyPath(zk: Zk): Promise<string[]> {
-  const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, DRAIN, PLACEMENT, CLOCKS].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
-  return [...DIRECTORIES, ...SETTINGS, ...children.flat()]
+  const children = await Promise.all([EDGES, HOLDINGS, DISPATCHERS, GATEWAYS, DRAIN, PLACEMENT, HOMES, CLOCKS].map(async path => ((await unlessGone(zk.getChildren(path)))?.names ?? []).map(name => `${path}/${name}`)))
+  return [...DIRECTORIES, HOMES, ...SETTINGS, ...children.flat()]
 }
 
 async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {

@@ -14,6 +14,7 @@ export type Change =
   | { readonly kind: 'dispatcher'; readonly id: string; readonly node: DispatcherNode | undefined }
   | { readonly kind: 'gateway'; readonly id: string; readonly node: GatewayNode | undefined }
   | { readonly kind: 'spread'; readonly id: VideoId; readonly edges: number | undefined }
+  | { readonly kind: 'home'; readonly id: VideoId; readonly cluster: string | undefined }
   | { readonly kind: 'rebalance'; readonly id: string; readonly until: number | undefined }
 
 /** One video's viewers on one edge. */
@@ -55,6 +56,7 @@ export class View {
   readonly #dispatchers = new Map<string, Dispatcher>()
   readonly #gateways = new Map<string, GatewayNode>()
   readonly #spreads = new Map<VideoId, number>()
+  readonly #homes = new Map<VideoId, string>()
   /** Until when operators want all edges to have their share of viewers, Unix ms. */
   rebalanceUntil = 0
   /** videoId → the edges that hold it; their viewers are in the edges' own holdings. Nearly every video is on one edge: a list
@@ -107,6 +109,11 @@ export class View {
     return this.#spreads
   }
 
+  /** The clusters that operators have made the homes of videos. */
+  get homes(): ReadonlyMap<VideoId, string> {
+    return this.#homes
+  }
+
   subscriptionsOf(videoId: VideoId): Subscription[] {
     const holders = this.#holders.get(videoId)
     if (holders === undefined) return []
@@ -144,6 +151,10 @@ export class View {
       case 'spread':
         if (change.edges === undefined) this.#spreads.delete(change.id)
         else this.#spreads.set(change.id, change.edges)
+        return
+      case 'home':
+        if (change.cluster === undefined) this.#homes.delete(change.id)
+        else this.#homes.set(change.id, change.cluster)
         return
       case 'rebalance':
         this.rebalanceUntil = change.until ?? 0

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { DISPATCHERS, EDGES, GATEWAYS, HOLDINGS, MAX_EXPECTED, parseDispatcher, parseEdge, parseGateway, parseHoldings, parseRebalance, parseSpread, PLACEMENT, REBALANCE, RubbishError, spreadVideo } from '../protocol/nodes.js'
+import { DISPATCHERS, EDGES, GATEWAYS, HOLDINGS, HOMES, MAX_EXPECTED, parseDispatcher, parseEdge, parseGateway, parseHoldings, parseHome, parseRebalance, parseSpread, PLACEMENT, REBALANCE, RubbishError, spreadVideo } from '../protocol/nodes.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Log } from '../runtime/log.js'
 import { CalmLog } from './calm-log.js'
@@ -8,7 +8,7 @@ import { ChildrenCache, type Entry } from './zookeeper/children-cache.js'
 import type { Zk } from './zookeeper/client.js'
 
 /** A directory of the registry that a watcher can follow. */
-export type Watched = 'edges' | 'holdings' | 'dispatchers' | 'gateways' | 'placement'
+export type Watched = 'edges' | 'holdings' | 'dispatchers' | 'gateways' | 'placement' | 'homes'
 
 export interface WatcherOptions {
   readonly zk: Zk
@@ -32,6 +32,7 @@ const DIRECTORIES: Readonly<Record<Watched, Directory>> = {
   dispatchers: { path: DISPATCHERS, changeOf: (id, entry) => ({ kind: 'dispatcher', id, node: entry && named(id, parseDispatcher(entry.data)) }) },
   gateways: { path: GATEWAYS, changeOf: (id, entry) => ({ kind: 'gateway', id, node: entry && named(id, parseGateway(entry.data)) }) },
   placement: { path: PLACEMENT, changeOf: placementChange },
+  homes: { path: HOMES, changeOf: (id, entry) => ({ kind: 'home', id, cluster: entry && parseHome(entry.data, id).cluster }) },
 }
 
 /** @throws RubbishError */

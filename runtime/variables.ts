@@ -12,7 +12,8 @@ const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' 
 export const count = (fallback: number) => z.string().regex(/^[0-9]{1,15}$/, 'must be a whole number, 0 or more').transform(Number).default(fallback)
 
 // Tokens are separated by commas; only visible ASCII is safe in a header.
-const TOKENS = /^[\x21-\x2b\x2d-\x7e]{16,}(,[\x21-\x2b\x2d-\x7e]{16,})*$/
+export const TOKENS = /^[\x21-\x2b\x2d-\x7e]{16,}(,[\x21-\x2b\x2d-\x7e]{16,})*$/
+export const TOKENS_RULE = 'must be at least 16 visible ASCII characters; separate several tokens by commas'
 
 /** INTERNAL_PROOF, of parts and operators' commands. */
 export const internalProof = z.enum(['require', 'prefer'], 'must be require or prefer')
@@ -24,7 +25,7 @@ export function nodeVariables(role: string, internalPort: number) {
     INTERNAL_HOST: z.string().min(1).default('127.0.0.1').describe('address the internal port listens on'),
     INTERNAL_PORT: port.default(internalPort).describe('port for the other parts, metrics and health; 0: any free port'),
     INTERNAL_URL: url.optional().describe('URL where the other parts reach the internal port; unset: made from host and port'),
-    INTERNAL_TOKEN: z.string().regex(TOKENS, 'must be at least 16 visible ASCII characters; separate several tokens by commas').optional().describe('secret shared by all parts; comma-separated: the first is sent, any is accepted; unset: no check, which is allowed on loopback alone and with identity off'),
+    INTERNAL_TOKEN: z.string().regex(TOKENS, TOKENS_RULE).optional().describe('secret shared by all parts; comma-separated: the first is sent, any is accepted; unset: no check, which is allowed on loopback alone and with identity off'),
     INTERNAL_PROOF: internalProof.default('prefer').describe('whether another part must prove that it knows the token before it is sent it: require; prefer also trusts one that offers no proof, as the former version does'),
     LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('lowest level that is logged'),
     ...tracesVariables,

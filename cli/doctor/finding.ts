@@ -58,6 +58,7 @@ export type Code =
   | 'store_unavailable'
   | 'store_damaged'
   | 'stores_differ'
+  | 'peer_unreachable'
 
 export function problem(code: Code, subject: string, what: string, advice: string): Finding {
   return { level: 'problem', code, subjects: [subject], what, advice }

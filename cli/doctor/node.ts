@@ -96,7 +96,7 @@ export function judgeNode(node: Expected, asked: Asked, announcedEdges: number, 
   if (id !== node.id || (node.instance !== undefined && instance !== node.instance)) {
     return [problem('node_is_another', node.id, `at ${node.internalUrl} another process answers: ${id} (${instance})`, 'A restarted node takes over its entry within seconds. If this lasts, two processes have the same NODE_ID or the same INTERNAL_URL: give each its own.')]
   }
-  return [...judgeReadiness(node, notReady), ...judgeClock(node, clock), ...judgeView(node, metrics, announcedEdges), ...judgeDescriptors(node, metrics), ...judgeLowat(node, metrics), ...judgeMigrate(node, metrics), ...judgeCertificate(node, metrics, wall), ...judgeHook(node, metrics)]
+  return [...judgeReadiness(node, notReady), ...judgeClock(node, clock), ...judgeView(node, metrics, announcedEdges), ...judgeDescriptors(node, metrics), ...judgeLowat(node, metrics), ...judgeMigrate(node, metrics), ...judgeCertificate(node, metrics, wall), ...judgeHook(node, metrics), ...judgePeers(node, metrics)]
 }
 
 function judgeFailure({ kind, id, internalUrl }: Expected, { failure, status, code }: Failure): Finding {
@@ -163,6 +163,13 @@ function* judgeCertificate({ id }: Expected, metrics: string, wall: number): Gen
 function* judgeHook({ id }: Expected, metrics: string): Generator<Finding> {
   const seconds = sample(metrics, 'live_hook_oldest_undelivered_seconds') ?? 0
   if (seconds > HOOK_SECONDS) yield problem('hook_lags', id, `has had something for the web hook for ${seconds.toFixed(0)} s, and it takes nothing`, 'hook_failed in its log says why. Nothing is lost: it is sent, in order, as soon as HOOK_URL answers 2xx.')
+}
+
+/** Where there are several clusters. */
+function* judgePeers({ id }: Expected, metrics: string): Generator<Finding> {
+  for (const [, peer] of metrics.matchAll(/^live_peer_up\{peer="([a-z0-9-]+)"\} 0$/gm)) {
+    yield problem('peer_unreachable', id, `gets no answer from cluster ${peer}`, 'peer_unreachable in its log has the failure. Check the URL in PEERS, the network in between, and PEER_TOKEN and CLUSTER_NAME at both ends. Meanwhile viewers here see of the videos at home there what is known here.')
+  }
 }
 
 /** A problem, but only a note on a machine that serves itself alone. */

@@ -1,5 +1,5 @@
 import {
-  CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, MAX_EXPECTED, MAX_ZNODE_BYTES, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parsePlacement,
+  CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, HOMES, MAX_EXPECTED, MAX_ZNODE_BYTES, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseHome, parsePlacement,
   parseStore, PLACEMENT, RubbishError, STORE, type DispatcherNode, type EdgeNode, type GatewayNode, type Holdings,
 } from '../../protocol/nodes.js'
 import type { Zk } from '../../registry/zookeeper/client.js'
@@ -51,16 +51,17 @@ export async function readZnodes(zk: Zk): Promise<Znodes> {
     return existing(await inParallel(names.slice(0, MAX_EXPECTED), name => readZnode(zk, directory, name, parse)))
   }
   const setting = <T extends object>(path: string, parse: (data: Buffer) => T) => readZnode<object>(zk, '/control', path.slice('/control/'.length), parse)
-  const [gateways, edges, holdings, dispatchers, wishes, placement, settings] = await Promise.all([
+  const [gateways, edges, holdings, dispatchers, wishes, placement, homes, settings] = await Promise.all([
     children(GATEWAYS, parseGateway),
     children(EDGES, parseEdge),
     children(HOLDINGS, parseHoldings),
     children(DISPATCHERS, parseDispatcher),
     children(DRAIN, parseDrain),
     children(PLACEMENT, parsePlacement),
+    children(HOMES, parseHome),
     Promise.all([setting(CLUSTER, parseCluster), setting(EXPECTED, parseExpected), setting(STORE, parseStore)]).then(existing),
   ])
-  return { gateways, edges, holdings, dispatchers, wishes, settings: [...settings, ...placement], crowded }
+  return { gateways, edges, holdings, dispatchers, wishes, settings: [...settings, ...placement, ...homes], crowded }
 }
 
 function existing<T>(entries: readonly (Znode<T> | undefined)[]): Znode<T>[] {

@@ -30,8 +30,8 @@ const MAX_HEALTH_BYTES = 4_096
 export type CallHeaders = Readonly<Record<string, string>>
 
 export interface InternalClientOptions extends Partial<Pick<ProvenPeersOptions, 'onUnproven'>> {
-  /** INTERNAL_PROOF; `prefer` without. */
-  readonly proof?: ProofRule
+  /** INTERNAL_PROOF; `prefer` without. `none`: nobody is asked for a proof, since an operator has named each URL. */
+  readonly proof?: ProofRule | 'none'
 }
 
 /** Calls over HTTP, with a keep-alive pool for each node. A peer that has not proven that it knows the token gets nothing. */
@@ -50,7 +50,7 @@ export class InternalClient implements Caller {
     })
     const token = tokens === undefined ? undefined : sentToken(tokens)
     this.#headers = { [WIRE_HEADER]: String(WIRE_VERSION), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
-    if (token === undefined) return
+    if (token === undefined || rule === 'none') return
     const peers = (this.#peers = new ProvenPeers({ token, rule, ask: this.#proof, onUnproven }))
     this.#agent.on('connect', ({ origin }) => peers.connected(origin))
     this.#agent.on('disconnect', ({ origin }) => peers.disconnected(origin))

@@ -13,6 +13,8 @@ import { printProof } from './proof.js'
 export interface InternalOptions {
   /** INTERNAL_TOKEN: any of its tokens is accepted; undefined: no check. */
   readonly token: string | undefined
+  /** PEER_TOKEN: what is under PEER_ROUTES takes any of its tokens, and nothing else; undefined: there are no such routes. */
+  readonly peerToken?: string | undefined
   readonly metrics: Registry
   /** The answer of `/internal/ping`, by which a caller knows whom it reached. */
   readonly identity: { readonly id: string; readonly instance: string; readonly version: string }
@@ -30,16 +32,19 @@ export interface InternalOptions {
   readonly unread?: UnreadConnections
 }
 
+/** What other clusters may ask of this one. */
+export const PEER_ROUTES = '/internal/peer/'
+
 /** A refused peer keeps asking: at most one log line per code in this time. */
 const SAID_MS = 60_000
 
 /** The internal port of every node: health (open to all), metrics and `/internal/…` (both with the token, if one is set).
  * A ping also answers with this node's clock, `now` in Unix ms. Callers of another wire version are refused, so that a
  * rolling upgrade fails loudly; so are web pages. A health check that brings a nonce is answered with a proof of who we are. */
-export function internalServer({ token, metrics, identity, url = () => undefined, pong, page, notReady, onBug, log, unread }: InternalOptions): HttpServer {
+export function internalServer({ token, peerToken, metrics, identity, url = () => undefined, pong, page, notReady, onBug, log, unread }: InternalOptions): HttpServer {
   const refused = tellRefusals(metrics, log)
   new Gauge({ name: 'live_ready', help: 'Whether /readyz says ready: 1 or 0.', registers: [metrics], collect() { this.set(Number(notReady() === undefined)) } })
-  const server = new HttpServer({ onBug, unread, guard: guardOf({ token, url, page, instance: identity.instance, refused }) })
+  const server = new HttpServer({ onBug, unread, guard: guardOf({ token, peerToken, url, page, instance: identity.instance, refused }) })
   const proof = (nonce: string): Record<string, string> => {
     const own = url()
     const proof = token === undefined || own === undefined ? undefined : printProof(token, { instance: identity.instance, url: own }, nonce)
@@ -58,22 +63,25 @@ export function readiness(notReady: () => string | undefined) {
   throw new LiveError('NOT_READY', reason)
 }
 
-interface GuardOptions extends Required<Pick<InternalOptions, 'token' | 'url'>>, Pick<InternalOptions, 'page'> {
+interface GuardOptions extends Required<Pick<InternalOptions, 'token' | 'url'>>, Pick<InternalOptions, 'page' | 'peerToken'> {
   readonly instance: string
   readonly refused: Refused
 }
 
 /** What is checked before a route, in this order. */
-function guardOf({ token, url, page, instance, refused }: GuardOptions): (exchange: Exchange) => void {
-  const takes = token === undefined ? undefined : takesToken(token)
+function guardOf({ token, peerToken, url, page, instance, refused }: GuardOptions): (exchange: Exchange) => void {
+  const takesOwn = token === undefined ? undefined : takesToken(token)
+  const takesPeers = peerToken === undefined ? undefined : takesToken(peerToken)
   return exchange => {
     const { path } = exchange
+    const isOfPeer = takesPeers !== undefined && path.startsWith(PEER_ROUTES)
+    const takes = isOfPeer ? takesPeers : takesOwn
     try {
       if (page && path.startsWith(page.folder)) refuseOtherPages(exchange)
       else refuseBrowsers(exchange)
       if (!takes) refuseOtherHosts(exchange, url())
       if (path === '/healthz' || path === '/readyz' || page?.files.has(path)) return
-      if (takes && !takes(exchange.header('authorization'))) throw new LiveError('UNAUTHORIZED', 'the internal token is missing or wrong')
+      if (takes && !takes(exchange.header('authorization'))) throw new LiveError('UNAUTHORIZED', `the ${isOfPeer ? 'peer' : 'internal'} token is missing or wrong`)
       if (path.startsWith('/internal/')) checkWire(exchange.header(WIRE_HEADER))
       // A restarted node has the former instance's address and none of its rooms.
       const to = exchange.header(TO_HEADER)

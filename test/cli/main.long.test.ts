@@ -200,7 +200,7 @@ t.test('ZooKeeper away is said within 5 s, with the address tried', async t => {
 })
 
 t.test('with --json every command says why it fails in one line of JSON on stderr, and nothing on stdout', async t => {
-  const argumentsOf: Readonly<Record<string, string[]>> = { video: ['demo'], drain: ['edge-1'], undrain: ['edge-1'], name: ['x'], restore: ['x.db'], backup: ['x.db'], export: ['demo'], tail: ['demo'], post: ['demo', 'x'], pin: ['demo', 'none'], delete: ['demo', '1'], settings: ['demo'], ban: ['demo', 'troll'], unban: ['demo', 'troll'], held: ['demo'], approve: ['demo', '0'.repeat(32)], refuse: ['demo', '0'.repeat(32)], erase: ['--author', 'ann', '--yes'] }
+  const argumentsOf: Readonly<Record<string, string[]>> = { video: ['demo'], home: ['demo'], drain: ['edge-1'], undrain: ['edge-1'], name: ['x'], restore: ['x.db'], backup: ['x.db'], export: ['demo'], tail: ['demo'], post: ['demo', 'x'], pin: ['demo', 'none'], delete: ['demo', '1'], settings: ['demo'], ban: ['demo', 'troll'], unban: ['demo', 'troll'], held: ['demo'], approve: ['demo', '0'.repeat(32)], refuse: ['demo', '0'.repeat(32)], erase: ['--author', 'ann', '--yes'] }
   const folder = t.testdir()
   const place = { folder, env: { ZOOKEEPER_AUTH: 'a:b' } }
   const nowhere = ['--zookeeper', '127.0.0.1:1/c', '--data', join(folder, 'absent')]
@@ -225,7 +225,7 @@ t.test('with --json every command says why it fails in one line of JSON on stder
   const away = '1 ZOOKEEPER_AWAY'
   const gateway = '1 GATEWAY_AWAY'
   t.same(codes, {
-    edges: away, dispatchers: away, gateways: away, videos: away, video: away, watch: away, drain: away, undrain: away, spread: away, rebalance: away, secure: away, name: away, expect: away, store: away,
+    edges: away, dispatchers: away, gateways: away, videos: away, video: away, watch: away, drain: away, undrain: away, spread: away, rebalance: away, home: away, secure: away, name: away, expect: away, store: away,
     pin: away, delete: away, settings: away, ban: away, unban: away, held: away, approve: away, refuse: away, erase: away,
     restore: '1 NO_BACKUP', backup: '2 BAD_USAGE', doctor: '1 none', plan: '2 BAD_USAGE', tail: gateway, post: gateway, export: gateway, completion: '2 BAD_USAGE',
   })

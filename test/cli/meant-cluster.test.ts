@@ -29,7 +29,7 @@ function dataFolder(folder: string, url: string, cluster?: { id: string; name: s
 }
 
 t.test('a command that changes things wants to know which cluster, and names the ways to say so', async t => {
-  for (const argv of [['drain', 'edge-1'], ['undrain', 'edge-1'], ['spread', 'demo', '2'], ['rebalance'], ['secure'], ['name', 'mine'], ['expect', '--edges', '3']]) {
+  for (const argv of [['drain', 'edge-1'], ['undrain', 'edge-1'], ['spread', 'demo', '2'], ['rebalance'], ['home', 'demo', 'east'], ['secure'], ['name', 'mine'], ['expect', '--edges', '3']]) {
     const [forPeople, json] = [await operate(argv), await operate([...argv, '--json'])]
     const { error } = JSON.parse(json.stderr) as { error: { code: string; message: string } }
     for (const { status, stdout } of [forPeople, json]) t.same([status, stdout], [2, ''], argv.join(' '))

@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { Registry } from 'prom-client'
+import type { PeersDeps } from '../../dispatcher/away.js'
 import { Dispatcher, type Limits } from '../../dispatcher/dispatcher.js'
 import { DispatcherMetrics } from '../../dispatcher/metrics.js'
 import type { AuditRecord } from '../../dispatcher/acts.js'
@@ -59,7 +60,7 @@ export class Scene {
   /** What the site's review says; undefined: there is none. */
   verdict: Review['verdict'] | undefined
 
-  constructor(t: Test, limits: Partial<Limits> = {}, rules: Omit<RulesOptions, 'clock'> = {}, atOnce?: AtOnce, verdict?: Review['verdict']) {
+  constructor(t: Test, limits: Partial<Limits> = {}, rules: Omit<RulesOptions, 'clock'> = {}, atOnce?: AtOnce, verdict?: Review['verdict'], peers?: PeersDeps) {
     this.verdict = verdict
     this.store.atOnce = atOnce
     this.rules = new Rules({ ...rules, clock: this.clock })
@@ -76,6 +77,7 @@ export class Scene {
       rules: this.rules,
       review: verdict && { verdict: post => this.verdict!(post) },
       audit: record => this.audit.push(record),
+      peers,
       ping: (peer, timeoutMs) => this.pings(peer, timeoutMs),
       send: (target, path, body) =>
         new Promise((resolve, reject) => {

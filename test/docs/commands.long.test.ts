@@ -7,7 +7,10 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { readOptions as readClusterOptions } from '../../cluster/options.js'
+import { Away } from '../../dispatcher/away.js'
+import { DispatcherMetrics } from '../../dispatcher/metrics.js'
 import { PublicPort } from '../../gateway/public-port.js'
+import { Homes } from '../../registry/homes.js'
 import { systemClock } from '../../runtime/clock.js'
 import { projectRoot } from '../../runtime/root.js'
 import { HttpServer } from '../../runtime/http/server.js'
@@ -183,6 +186,11 @@ t.test('every command of the documents works as it stands', async t => {
     const traced = new Registry()
     await new Traces({ clock: systemClock, share: 1, metrics: traced, role: 'edge', node: { id: 'e', version: '0' }, send: () => Promise.resolve(), onTrouble() {} }).close()
     for (const { name } of await traced.getMetricsAsJSON()) exported.add(name)
+    // Only where there are several clusters.
+    const several = new Registry()
+    const homes = new Homes('here', [{ name: 'there', urls: ['http://127.0.0.1:1'] }], undefined, new Map())
+    new Away({ homes, client: { call: () => new Promise(() => {}) }, clock: systemClock, random: Math.random, metrics: new DispatcherMetrics(several), maxBytes: 0, viewersElsewhere: () => 0, forward() {}, forwardHint() {} }).close()
+    for (const { name } of await several.getMetricsAsJSON()) exported.add(name)
     if (process.platform !== 'linux') exported.add('live_tcp_migrate_req')
     const page = readDocument('docs/operators.md')
     const named = new Set(page.text.match(/\blive_[a-z_]+|\b(process|nodejs)_[a-z0-9_]+/g))

@@ -10,6 +10,7 @@ import type { StoreReport } from '../../dispatcher/standing.js'
 import { routeStore, type StoreDesk } from '../../dispatcher/store-server.js'
 import type { Edge } from '../../edge/edge.js'
 import { internalRoutes } from '../../edge/server.js'
+import { routePeers, type PeerServerDeps } from '../../gateway/peer-server.js'
 import { parseActRequest, parseActResult, printActRequest, printActResult } from '../../protocol/acts.js'
 import { toEventJson, toPublic } from '../../protocol/comment.js'
 import { readEntry, toActJson, toTombstoneJson } from '../../protocol/entry.js'
@@ -20,14 +21,15 @@ import { GZIP_HEADER } from '../../protocol/gzip.js'
 import { nextId } from '../../protocol/id.js'
 import { LINK_PATH, parseToEdge, parseToGateway, printToEdge, printToGateway } from '../../protocol/link.js'
 import { closeText, errorMessage, messagesOf, parsePostMessage, postedMessage } from '../../protocol/message.js'
-import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parsePlacement, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
+import { CLOCKS, CLUSTER, DISPATCHERS, DRAIN, EDGES, EXPECTED, GATEWAYS, HOLDINGS, parseCluster, parseDispatcher, parseDrain, parseEdge, parseExpected, parseGateway, parseHoldings, parseHome, parsePlacement, parseStore, printHoldings, printNode, STORE } from '../../protocol/nodes.js'
 import { parsePosts, parseResults, printPosts, printResults, READS_HEADER } from '../../protocol/posts.js'
 import type { Settings } from '../../protocol/entry.js'
 import { parsePlaces, Places, sharedEvents, tagsOf, withIds, type SeveralFormat } from '../../protocol/several.js'
 import { commentEvent, deletedEvent, gapEvent, pinnedEvent, readyEvent, settingsEvent, skippedEvent, SseParser, viewersEvent, type SseEvent } from '../../protocol/sse.js'
-import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, NONCE_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
+import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, NONCE_HEADER, PEER_HEADER, PROOF_HEADER, TO_HEADER, WIRE_HEADER, WIRE_VERSION } from '../../protocol/wire.js'
 import { PollAnswer } from '../../runtime/http/poll.js'
-import { internalServer } from '../../runtime/peers/internal-server.js'
+import { HttpServer } from '../../runtime/http/server.js'
+import { internalServer, PEER_ROUTES } from '../../runtime/peers/internal-server.js'
 import { checkProof, printProof } from '../../runtime/peers/proof.js'
 import { projectRoot } from '../../runtime/root.js'
 
@@ -204,7 +206,7 @@ t.test('a compressed stream is what it says, and begins with our header', async 
 })
 
 t.test('znodes are read and printed as they stand there', async t => {
-  for (const [name, parse] of [['edge', parseEdge], ['dispatcher', parseDispatcher], ['gateway', parseGateway], ['drain', parseDrain], ['cluster', parseCluster], ['expected', parseExpected], ['store', parseStore], ['spread', (data: Buffer) => parsePlacement(data, 'spread:demo')], ['rebalance', (data: Buffer) => parsePlacement(data, 'rebalance')]] as const) {
+  for (const [name, parse] of [['edge', parseEdge], ['dispatcher', parseDispatcher], ['gateway', parseGateway], ['drain', parseDrain], ['cluster', parseCluster], ['expected', parseExpected], ['store', parseStore], ['spread', (data: Buffer) => parsePlacement(data, 'spread:demo')], ['rebalance', (data: Buffer) => parsePlacement(data, 'rebalance')], ['home', (data: Buffer) => parseHome(data, 'demo')]] as const) {
     const text = example(name)
     t.equal(`${printNode(parse(bytesOf(text))).toString()}\n`, text, name)
   }
@@ -222,10 +224,14 @@ t.test('every internal route, header and the version are named', async t => {
   routeDispatcher(server, {} as Dispatcher)
   routeStore(server, {} as StoreDesk)
   t.teardown(() => server.close())
+  const peers = new HttpServer({ onBug: () => {} })
+  routePeers(peers, {} as PeerServerDeps)
+  t.teardown(() => peers.close())
+  for (const route of peers.routes.filter(route => route.includes(PEER_ROUTES))) t.match(protocol, `\`${route.replace(PEER_ROUTES, '')}\``, route)
   for (const route of server.routes.filter(route => route.includes('/internal/'))) t.match(protocol, `\`${route}`, route)
-  for (const header of [WIRE_HEADER, TO_HEADER, READS_HEADER, NONCE_HEADER, PROOF_HEADER]) t.match(protocol, `\`${header}\``)
+  for (const header of [WIRE_HEADER, TO_HEADER, PEER_HEADER, READS_HEADER, NONCE_HEADER, PROOF_HEADER]) t.match(protocol, `\`${header}\``)
   const named = new Set(Array.from(protocol.matchAll(/x-live-[a-z]+/g), ([header]) => header))
-  t.same([...named].sort(), ['x-live-edge', 'x-live-instance', 'x-live-nonce', 'x-live-proof', 'x-live-reads', 'x-live-to', 'x-live-url', 'x-live-wire'])
+  t.same([...named].sort(), ['x-live-edge', 'x-live-instance', 'x-live-nonce', 'x-live-peer', 'x-live-proof', 'x-live-reads', 'x-live-to', 'x-live-url', 'x-live-wire'])
   t.match(protocol, `The wire's version is **${WIRE_VERSION}**`)
 })
 

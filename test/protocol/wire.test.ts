@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { toEventJson } from '../../protocol/comment.js'
 import {
-  parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, WireError,
+  parseAnswers, parseBatch, parsePeerSync, parseReplay, parseSync, printAnswers, printComment, printHint, printPeerSync, printReplay, printSync, WireError,
   type RoomAnswer, type WireComment,
 } from '../../protocol/wire.js'
 
@@ -28,6 +28,9 @@ t.test('a sync is read as it was printed', async t => {
   const optional = fc.option(cursor, { nil: undefined })
   fc.assert(fc.property(fc.array(fc.record({ videoId, last: optional, want: optional })), requests => same(parseSync(bytes(printSync(requests))), requests)))
   t.same(parseSync(bytes(printSync([{ videoId: 'v', last: undefined, want: 0 }]))), [{ videoId: 'v', last: undefined, want: 0 }])
+  const sync = { requests: [{ videoId: 'v', last: 5, want: undefined }, { videoId: 'w', last: undefined, want: undefined }], viewers: new Map([['w', 3]]) }
+  t.equal(printPeerSync(sync), 'S v 5 -\nS w - -\nV w 3\n')
+  t.same(parsePeerSync(bytes(printPeerSync(sync))), sync)
 })
 
 t.test('a replay is read as it was printed', async () => {
@@ -56,6 +59,7 @@ t.test('a line that is none of ours refuses the whole message', async t => {
   ]
   for (const line of batches) t.throws(() => parseBatch(bytes(`${good}${line}\n`)), { name: 'WireError' }, JSON.stringify(line))
   for (const line of ['', 'S', 'S v', 'S v -', 'S v - - -', 'S v x -', 'P v 0 1 1', 'S a/b - -', 'S v -1 -']) t.throws(() => parseSync(bytes(`${line}\n`)), { name: 'WireError' }, line)
+  for (const line of ['', 'V v', 'V v x', 'V v 1 2', 'V a/b 1', 'V v -1', 'S v -', 'H v 1']) t.throws(() => parsePeerSync(bytes(`${line}\n`)), { name: 'WireError' }, line)
   for (const text of ['', 'P v 0 1\n', 'P v 0 1 x\n', 'S v 0 1 1\n', 'P v 0 1 1\nP v 0 1 1\n']) t.throws(() => parseReplay(bytes(text)), { name: 'WireError' }, text)
   for (const text of ['R v 0 0 disk end\n', 'R v 0 0 store maybe\n', 'R v 0 0 store\n', good, `R w 0 0 store end\n${good}`, `R v 0 0 store end\n${good}${good}`, `R v 0 0 store end\nC v 0 2 {}\n${good}`, 'H v 1\n']) t.throws(() => parseAnswers(bytes(text)), { name: 'WireError' }, text)
 })
@@ -69,7 +73,7 @@ t.test('a message cut anywhere but between lines is refused', async t => {
 })
 
 t.test('rubbish is refused and nothing else is thrown', async () => {
-  const parsers = [parseBatch, parseSync, parseReplay, parseAnswers]
+  const parsers = [parseBatch, parseSync, parsePeerSync, parseReplay, parseAnswers]
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array(), fc.string().map(text => bytes(`C v 0 1 ${text}\n`)), fc.string().map(text => bytes(`R ${text}\n`))), rubbish => {
       for (const parse of parsers) {

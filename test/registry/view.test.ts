@@ -117,7 +117,7 @@ class Model {
       else this.holdings.delete(change.id)
       return
     }
-    if (change.kind === 'spread' || change.kind === 'rebalance') return
+    if (change.kind === 'spread' || change.kind === 'rebalance' || change.kind === 'home') return
     const key = `${change.kind} ${change.id}`
     const known = this.nodes.get(key)
     if (change.node) this.nodes.set(key, { node: change.node, vanishedAt: undefined })

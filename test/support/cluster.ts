@@ -107,6 +107,11 @@ export class Cluster extends Api {
     await until(() => ![null, pid].includes(this.member(id).pid) && this.output.includes(`pid ${this.member(id).pid},`), { timeoutMs: 30_000, what: `${id} runs again` })
   }
 
+  /** The parts' internal token. */
+  get token(): string {
+    return readFileSync(join(this.data, 'internal-token'), 'utf8').trim()
+  }
+
   /** Sum of a metric's samples at one member; 0 where there is none. */
   async metric(id: string, name: string): Promise<number> {
     return (await this.metrics(id))(name)
@@ -114,8 +119,7 @@ export class Cluster extends Api {
 
   /** The same for any number of metrics of one moment: reading them takes a member's time. */
   async metrics(id: string): Promise<(name: string) => number> {
-    const token = readFileSync(join(this.data, 'internal-token'), 'utf8').trim()
-    const response = await fetch(`${this.member(id).internalUrl}/metrics`, { headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(30_000) })
+    const response = await fetch(`${this.member(id).internalUrl}/metrics`, { headers: { authorization: `Bearer ${this.token}` }, signal: AbortSignal.timeout(30_000) })
     const lines = (await response.text()).split('\n')
     return name => lines.filter(line => line.startsWith(`${name} `) || line.startsWith(`${name}{`)).reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
   }

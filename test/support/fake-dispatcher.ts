@@ -5,6 +5,7 @@ import { DEFAULT_STATE, printState, type ActOrder, type VideoState } from '../..
 import { parseDecision, printDecisionResult, printHeld, type DecisionRequest, type DecisionResult, type HeldComment } from '../../protocol/held.js'
 import type { DispatcherNode } from '../../protocol/nodes.js'
 import { parsePosts, printResults, type PostResult, type TimedDraft } from '../../protocol/posts.js'
+import { PEER_HEADER } from '../../protocol/wire.js'
 import type { Exchange } from '../../runtime/http/exchange.js'
 import { json, type Reply } from '../../runtime/http/reply.js'
 import { HttpServer } from '../../runtime/http/server.js'
@@ -14,6 +15,8 @@ import { dispatcherNode } from './nodes.js'
 export class FakeDispatcher {
   readonly batches: TimedDraft[][] = []
   readonly histories: string[] = []
+  /** Of syncs and batches: the route, the cluster they came from, the body. */
+  readonly lines: string[] = []
   readonly node: DispatcherNode
   /** The answer to one post; a comment by default. Undefined: the batch is never answered. */
   answer: (draft: Draft) => PostResult | Promise<PostResult> | undefined = draft => this.stored(draft)
@@ -60,6 +63,12 @@ export class FakeDispatcher {
       const result = this.answerDecision(request)
       return result ? { status: 200, body: printDecisionResult(result) } : new Promise<Reply>(() => {})
     })
+    for (const path of ['/internal/sync', '/internal/batch']) {
+      this.#server.route('POST', path, async exchange => {
+        this.lines.push(`${path} ${exchange.header(PEER_HEADER)} ${(await exchange.body(1 << 20)).toString()}`)
+        return { status: 200, body: '' }
+      })
+    }
     this.#server.route('GET', '/internal/state/:videoId', () => ({ status: 200, body: printState(this.state) }))
     this.#server.route('GET', '/internal/history/:videoId', exchange => {
       this.histories.push(`${exchange.parameter(0)}?${exchange.query.toString()}`)

@@ -1,19 +1,20 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { commentEvent, SseParser } from '../../../protocol/sse.js'
-import { parseAnswers, parseBatch, parseReplay, parseSync, printAnswers, printComment, printHint, printReplay, printSync, type WireComment } from '../../../protocol/wire.js'
+import { parseAnswers, parseBatch, parsePeerSync, parseReplay, parseSync, printAnswers, printComment, printHint, printPeerSync, printReplay, printSync, type WireComment } from '../../../protocol/wire.js'
 import { bytes, cursor, id, videoId, wireComment } from '../grammar.js'
 import { hostile } from '../mutate.js'
 import { must, readOrRefuse, type Target } from '../target.js'
 
 export const wireBatch = fc.tuple(fc.array(fc.record({ videoId, id }), { maxLength: 3 }), fc.array(wireComment, { maxLength: 5 })).map(([hints, comments]) => hints.map(printHint).join('') + comments.map(printComment).join(''))
 export const wireSync = fc.array(fc.record({ videoId, last: fc.option(cursor, { nil: undefined }), want: fc.option(id, { nil: undefined }) }), { maxLength: 5 }).map(printSync)
+const wirePeerSync = fc.record({ sync: wireSync, viewers: fc.array(fc.tuple(videoId, fc.nat()), { maxLength: 5 }) }).map(({ sync, viewers }) => sync + printPeerSync({ requests: [], viewers: new Map(viewers) }))
 export const wireReplay = fc.record({ videoId, after: cursor, until: id, limit: fc.nat({ max: 2_000 }) }).map(printReplay)
 const answers = fc
   .array(fc.tuple(fc.record({ videoId, head: cursor, others: fc.nat(), from: fc.constantFrom('store' as const, 'memory' as const), more: fc.boolean() }), fc.uniqueArray(wireComment, { maxLength: 3, selector: ({ id }) => id })), { maxLength: 3 })
   .map(list => printAnswers(list.map(([answer, comments]) => ({ ...answer, comments: comments.map(comment => ({ ...comment, videoId: answer.videoId })).sort((a, b) => a.id - b.id) }))))
 
-export const WIRE_WORDS = ['C ', 'H ', 'S ', 'P ', 'R ', ' - ', 'C v 0 1 {}\n', 'R v 0 0 store end\n', 'H v 1\n', '{"id":"1"}', ' store ', ' memory ', ' more', ' end', '\n']
+export const WIRE_WORDS = ['C ', 'H ', 'S ', 'V ', 'P ', 'R ', ' - ', 'C v 0 1 {}\n', 'R v 0 0 store end\n', 'H v 1\n', '{"id":"1"}', ' store ', ' memory ', ' more', ' end', '\n']
 
 /** What a message was read as, printed again. */
 const PRINTED: readonly ((input: Buffer) => string)[] = [
@@ -23,6 +24,7 @@ const PRINTED: readonly ((input: Buffer) => string)[] = [
     return hints.map(printHint).join('') + comments.map(printComment).join('')
   },
   input => printSync(parseSync(input)),
+  input => printPeerSync(parsePeerSync(input)),
   input => printReplay(parseReplay(input)),
   input => {
     const answers = parseAnswers(input)
@@ -36,7 +38,7 @@ export const wire: Target = {
   name: 'wire',
   what: 'batches, syncs, replay requests and their answers',
   cases: 4_000,
-  inputs: hostile(fc.oneof(wireBatch, wireSync, wireReplay, answers).map(bytes), WIRE_WORDS),
+  inputs: hostile(fc.oneof(wireBatch, wireSync, wirePeerSync, wireReplay, answers).map(bytes), WIRE_WORDS),
   open: () => ({
     check(input) {
       for (const printed of PRINTED) {

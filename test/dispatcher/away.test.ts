@@ -1,0 +1,445 @@
+import type { Test } from 'tap'
+import t from 'tap'
+import { StoreUnavailableError } from '../../dispatcher/store/store.js'
+import { Chain } from '../../edge/chain.js'
+import { parseActRequest, printActResult } from '../../protocol/acts.js'
+import { DEFAULT_SETTINGS, printState } from '../../protocol/entry.js'
+import { LiveError } from '../../protocol/errors.js'
+import { parsePosts, printResults } from '../../protocol/posts.js'
+import { parseBatch, parsePeerSync, parseReplay, printAnswers, type RoomAnswer, type SyncRequest } from '../../protocol/wire.js'
+import { Homes } from '../../registry/homes.js'
+import { json } from '../../runtime/http/reply.js'
+import type { Call, Caller } from '../../runtime/peers/client.js'
+import { PeerError, type PeerFailure } from '../../runtime/peers/peer-error.js'
+import { Random } from '../support/random.js'
+import { draft, edgeNode, Scene } from './cast.js'
+
+/** A home's answer that it cannot do it, as its gateway gives it. */
+const cannot = () => Promise.reject(new LiveError('OVERLOADED', 'too many reads are waiting'))
+
+/** The line between the two clusters. */
+class Line {
+  /** What every call fails with. */
+  failure: PeerFailure | undefined
+  /** The answers get lost: what was asked is done all the same. */
+  isDeaf = false
+  /** Of the calls so far, in either direction. */
+  readonly routes: string[] = []
+
+  /** @param handlers what the other cluster's gateway does, by route */
+  caller(handlers: Readonly<Record<string, (body: Buffer, rest: string[], query: URLSearchParams) => Promise<string>>>): Caller {
+    return {
+      call: async (_, { path, body = '' }: Call) => {
+        const { pathname, searchParams } = new URL(path, 'http://peer')
+        const [route = '', ...rest] = pathname.slice('/internal/peer/'.length).split('/')
+        this.routes.push(route)
+        if (this.failure) throw new PeerError(this.failure, this.failure)
+        const answer = await handlers[route]!(Buffer.from(body), rest, searchParams).catch((error: unknown) => {
+          if (!(error instanceof LiveError)) throw error
+          throw new PeerError('status', error.message, { status: error.status, body: Buffer.from(String(json({ error: { code: error.code, message: error.message } }).body)) })
+        })
+        if (this.isDeaf) throw new PeerError('timeout', 'timeout')
+        return Buffer.from(answer)
+      },
+    }
+  }
+}
+
+/** Cluster `home`, in which all videos are at home, and cluster `away`, each of one dispatcher. Their gateways are left out. */
+class Clusters {
+  readonly line = new Line()
+  readonly home: Scene
+  readonly away: Scene
+  /** The home's answer to a ping. */
+  ping = JSON.stringify({ cluster: 'home', clusters: ['away', 'home'], defaultHome: 'home' })
+  /** What was said to differ. */
+  readonly differing: string[] = []
+  /** Videos of which the other cluster's store has entries, with their home. */
+  readonly misplaced: string[] = []
+
+  /** @param named homes that operators have named */
+  constructor(t: Test, named: ReadonlyMap<string, string> = new Map()) {
+    const handlersOfHome: Parameters<Line['caller']>[0] = {
+      ping: async () => this.ping,
+      posts: async body => printResults(await this.home.dispatcher.posts(parsePosts(body))),
+      acts: async body => printActResult(await this.home.dispatcher.act(parseActRequest(body))),
+      sync: async body => printAnswers(await this.home.dispatcher.syncOfPeer('away', parsePeerSync(body))),
+      replay: async body => printAnswers([await this.home.dispatcher.replay(parseReplay(body))]),
+      state: async (_, [videoId]) => printState(await this.home.dispatcher.state(videoId!)),
+      comments: async (_, [videoId, id]) => JSON.stringify({ authorId: await this.home.dispatcher.authorOf({ videoId: videoId!, id: Number(id) }) }),
+      history: async (_, [videoId], query) => JSON.stringify(await this.home.dispatcher.history(videoId!, { cursor: query.has('cursor') ? Number(query.get('cursor')) : undefined, direction: query.get('direction') as 'before', pageSize: Number(query.get('pageSize')) })),
+    }
+    const handlersOfAway: Parameters<Line['caller']>[0] = {
+      ping: async () => JSON.stringify({ cluster: 'away', clusters: ['away', 'home'], defaultHome: 'home' }),
+      batch: async body => {
+        this.away.dispatcher.pushed('home', parseBatch(body))
+        return ''
+      },
+    }
+    const homesOf = (self: string, other: string) => new Homes(self, [{ name: other, urls: [`http://${other}`] }], 'home', named)
+    this.home = new Scene(t, {}, {}, undefined, undefined, { homes: homesOf('home', 'away'), client: this.line.caller(handlersOfAway) })
+    this.away = new Scene(t, {}, {}, undefined, undefined, { homes: homesOf('away', 'home'), client: this.line.caller(handlersOfHome), onMisplaced: (videoId, name) => this.misplaced.push(`${videoId} ${name}`), onDiffering: (name, theirs) => this.differing.push(`${name} ${theirs}`) })
+    for (const scene of [this.home, this.away]) scene.reply = sent => sent.answer()
+  }
+
+  /** Lets time pass in both. */
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 50) for (const { clock } of [this.home, this.away]) await clock.advance(Math.min(50, left))
+  }
+
+  /** Edge `e` of the other cluster syncs one room. */
+  async sync(last: number | undefined, want?: number): Promise<RoomAnswer | undefined> {
+    const request: SyncRequest = { videoId: 'v', last, want }
+    const answers = await this.away.dispatcher.sync(edgeNode('e'), [request], true)
+    return answers[0]
+  }
+
+  /** Ids that were pushed to edge `e`. */
+  get pushed(): number[] {
+    return this.away.batches('e').flatMap(({ comments }) => comments.map(({ id }) => id))
+  }
+}
+
+const NOTHING = { requests: [], viewers: new Map<string, number>() }
+
+/** What the posts became. */
+const codes = (results: readonly object[]) => results.map(result => ('error' in result ? (result.error as { code: string }).code : 'stored'))
+
+t.test('a post goes home, and is stored there alone', async t => {
+  const { home, away } = new Clusters(t)
+  const post = draft('v')
+  t.match(await away.post(post), [{ created: true, comment: { videoId: 'v', content: 'hello' } }])
+  t.match(await away.post(post), [{ created: false }], 'under its key')
+  t.equal((await home.dispatcher.history('v', { cursor: undefined, direction: 'before', pageSize: 10 })).comments.length, 1)
+  t.same(await away.store.lastIds(['v']), new Map([['v', 0]]), 'not here')
+})
+
+t.test('a post that was not sent is refused; of one without an answer nobody knows, until its key finds out', async t => {
+  const { away, line } = new Clusters(t)
+  line.failure = 'refused'
+  t.same(codes(await away.post(draft('v'), draft('v'))), ['HOME_UNAVAILABLE', 'HOME_UNAVAILABLE'])
+  for (const failure of ['lost', 'timeout'] as const) {
+    line.failure = failure
+    t.same(codes(await away.post(draft('v'))), ['OUTCOME_UNKNOWN'], failure)
+  }
+  line.failure = undefined
+  line.isDeaf = true
+  const post = draft('v')
+  t.same(codes(await away.post(post)), ['OUTCOME_UNKNOWN'])
+  line.isDeaf = false
+  t.match(await away.post(post), [{ created: false }])
+})
+
+t.test('an act goes home too, and so does the question who wrote a comment', async t => {
+  const { home, away, line } = new Clusters(t)
+  const id = await home.id('v')
+  t.equal(await away.dispatcher.authorOf({ videoId: 'v', id }), 'ann')
+  const order = { videoId: 'v', key: 'k', actorId: 'mo', asModerator: true, act: { type: 'deleted' as const, target: id } }
+  t.match(await away.act(order), { created: true })
+  await t.rejects(away.dispatcher.authorOf({ videoId: 'v', id }), { code: 'COMMENT_NOT_FOUND' }, 'the home\'s own word')
+  t.same(home.audit.map(({ type }) => type), ['deleted'])
+  t.same(away.audit, [])
+  line.failure = 'refused'
+  t.match(await away.act(order), { error: { code: 'HOME_UNAVAILABLE' } })
+  await t.rejects(away.dispatcher.held('v'), { code: 'HOME_UNAVAILABLE' })
+})
+
+t.test('what the home stores is pushed once to a cluster with viewers, and on to its edges', async t => {
+  const clusters = new Clusters(t)
+  const { home, away, line } = clusters
+  const first = await home.id('v')
+  t.match(await clusters.sync(undefined), { head: first, comments: [] }, 'a room opens at the home\'s head')
+  away.edge('f', 'v')
+  const second = await home.id('v')
+  await clusters.pass(100)
+  t.equal(line.routes.filter(route => route === 'batch').length, 1, 'one push for two edges')
+  t.same(clusters.pushed, [second])
+  t.same(away.batches('f').flatMap(({ comments }) => comments.map(({ prev, id }) => [prev, id])), [[first, second]])
+})
+
+t.test('a cluster that has no viewers of a video any more is not pushed to', async t => {
+  const clusters = new Clusters(t)
+  await clusters.sync(undefined)
+  await clusters.pass(12_000)
+  await clusters.home.id('v')
+  await clusters.pass(100)
+  t.notOk(clusters.line.routes.includes('batch'))
+})
+
+t.test('once the video is known here, an edge\'s sync costs the home nothing, for as long as it was compared lately', async t => {
+  const clusters = new Clusters(t)
+  const { home, line } = clusters
+  await clusters.sync(undefined)
+  const id = await home.id('v')
+  await clusters.pass(2_000)
+  const syncs = () => line.routes.filter(route => route === 'sync').length
+  const before = syncs()
+  t.match(await clusters.sync(0), { head: id, from: 'memory', comments: [{ id }] })
+  t.equal(syncs(), before)
+  t.match(await clusters.sync(0, id + 7), { head: id, from: 'store' }, 'rule 4: an id above what is known asks the home')
+  t.equal(syncs(), before + 1)
+})
+
+t.test('a push that is lost comes by the next turn\'s sync, to every edge', async t => {
+  const clusters = new Clusters(t)
+  const { home, away, line } = clusters
+  await clusters.sync(undefined)
+  await home.id('v')
+  await clusters.pass(100)
+  const id = await home.elsewhere('v') // nobody pushes it
+  line.routes.length = 0
+  await clusters.sync(clusters.pushed[0])
+  await clusters.pass(5_000)
+  t.ok(clusters.pushed.includes(id))
+  t.notOk(line.routes.includes('batch'))
+  t.equal(away.bugs.length, 0)
+})
+
+t.test('a video that nobody here held for a while is compared anew', async t => {
+  const clusters = new Clusters(t)
+  await clusters.sync(undefined)
+  await clusters.pass(12_000)
+  const id = await clusters.home.elsewhere('v')
+  t.match(await clusters.sync(0), { head: id, from: 'store', comments: [{ id }] })
+})
+
+t.test('a hint of the home reaches the edges, and voids what was compared', async t => {
+  const clusters = new Clusters(t)
+  await clusters.sync(undefined)
+  const id = await clusters.home.elsewhere('v')
+  clusters.away.dispatcher.pushed('home', { comments: [], hints: [{ videoId: 'v', id }] })
+  await clusters.away.clock.advance(0)
+  t.match(clusters.away.batches('e'), [{ comments: [], hints: [{ videoId: 'v', id }] }])
+  t.match(await clusters.sync(0), { head: id, comments: [{ id }] })
+})
+
+t.test('while the line is cut, viewing goes on with what is known, and the rest comes once it heals', async t => {
+  const clusters = new Clusters(t)
+  const { home, away, line } = clusters
+  const first = await home.id('v')
+  await clusters.sync(undefined)
+  const second = await home.id('v')
+  await clusters.pass(100)
+  t.same(clusters.pushed, [second])
+  line.failure = 'timeout'
+  const missed = [await home.id('v'), await home.id('v')]
+  for (let i = 0; i < 6; i++) {
+    await clusters.pass(2_000)
+    t.match(await clusters.sync(first), { head: second, from: 'memory', comments: [{ id: second }] }, 'from memory, which never says that there is no more')
+  }
+  t.match(await clusters.sync(undefined), { head: second, from: 'memory' }, 'a new room opens there')
+  t.match(await clusters.sync(first - 1), { head: second, from: 'memory', more: true, comments: [] }, 'so does one that begins before what is known')
+  t.match(await away.dispatcher.replay({ videoId: 'v', after: first, until: second, limit: 10 }), { from: 'memory', comments: [{ id: second }] })
+  await t.rejects(away.dispatcher.replay({ videoId: 'v', after: 0, until: second, limit: 10 }), { code: 'HOME_UNAVAILABLE' }, 'further back only the home knows')
+  t.same(await away.dispatcher.sync(edgeNode('e'), [{ videoId: 'w', last: undefined, want: undefined }]), [], 'of another nothing is known: no answer, and no failure of ours')
+  line.failure = undefined
+  for (let i = 0; i < 8; i++) {
+    await clusters.pass(2_000)
+    await clusters.sync(second)
+  }
+  t.same([...new Set(clusters.pushed)], [second, ...missed])
+  t.match(await clusters.sync(second), { head: missed[1], comments: missed.map(id => ({ id })) })
+})
+
+t.test('history is the home\'s; during a cut it is what is known, else refused', async t => {
+  const clusters = new Clusters(t)
+  const { home, away, line } = clusters
+  const query = { cursor: undefined, direction: 'before', pageSize: 2 } as const
+  const ids = [await home.id('v'), await home.id('v')]
+  await clusters.sync(undefined)
+  for (let i = 0; i < 3; i++) ids.push(await home.id('v'))
+  await clusters.pass(100)
+  const idsOf = ({ comments }: { comments: readonly Record<string, unknown>[] }) => comments.map(({ id }) => Number(id))
+  t.same(idsOf(await away.dispatcher.history('v', { ...query, pageSize: 10 })), ids.toReversed())
+  line.failure = 'refused'
+  const page = await away.dispatcher.history('v', query)
+  t.same(idsOf(page), [ids[4], ids[3]])
+  t.equal(page.nextCursor, String(ids[3]))
+  const next = await away.dispatcher.history('v', { ...query, cursor: ids[3]! })
+  t.same(idsOf(next), [ids[2]], 'where what is known ends')
+  t.equal(next.nextCursor, String(ids[2]), 'the cursor leads on')
+  await t.rejects(away.dispatcher.history('v', { ...query, cursor: ids[2]! }), { code: 'HOME_UNAVAILABLE' })
+  await t.rejects(away.dispatcher.history('w', query), { code: 'HOME_UNAVAILABLE' })
+  t.same(idsOf(await away.dispatcher.history('v', { cursor: ids[1]!, direction: 'after', pageSize: 10 })), ids.slice(2))
+})
+
+t.test('a deletion takes the text here as well: from memory, from what waits, and from the next answer', async t => {
+  const clusters = new Clusters(t)
+  const { home, away } = clusters
+  await clusters.sync(undefined)
+  const id = await home.id('v')
+  await home.act({ videoId: 'v', key: 'k', actorId: 'mo', asModerator: true, act: { type: 'deleted', target: id } })
+  await clusters.pass(2_000)
+  const answer = await clusters.sync(0)
+  t.equal(answer?.from, 'memory')
+  t.match(answer?.comments.map(({ json }) => JSON.parse(json) as object), [{ deleted: true }, { type: 'deleted', target: String(id) }])
+  t.notMatch(JSON.stringify(answer), 'hello')
+  t.equal(away.bugs.length, 0)
+})
+
+t.test('how a video is set comes with a sync, also from memory', async t => {
+  const clusters = new Clusters(t)
+  const settings = { ...DEFAULT_SETTINGS, closed: true }
+  await clusters.home.act({ videoId: 'v', key: 'k', actorId: 'mo', asModerator: true, act: { type: 'settings', settings } })
+  t.match(await clusters.sync(undefined), { state: { settings } })
+  t.match(await clusters.sync(undefined), { from: 'memory', state: { settings } })
+  t.same(codes(await clusters.away.post(draft('v'))), ['COMMENTS_CLOSED'], 'and the home says what it forbids')
+  clusters.line.failure = 'refused'
+  t.match(await clusters.away.dispatcher.state('v'), { settings })
+})
+
+t.test('viewers are counted over all clusters', async t => {
+  const clusters = new Clusters(t)
+  const { home, away } = clusters
+  home.edge('h', 'v')
+  away.edge('e', 'v')
+  away.edge('f', 'v')
+  const others = async () => (await home.dispatcher.sync(edgeNode('h'), [{ videoId: 'v', last: undefined, want: undefined }]))[0]?.others
+  t.equal(await others(), 0)
+  t.equal((await clusters.sync(undefined))?.others, 20, 'ten on the other edge here, ten at home')
+  t.equal((await clusters.sync(undefined))?.others, 20, 'from memory too')
+  t.equal(await others(), 20, 'and twenty in the other cluster')
+  t.equal((await clusters.sync(undefined, 9))?.others, 20, 'none counts twice')
+  await clusters.pass(20_000)
+  t.equal(await others(), 0, 'what is not said any more is forgotten')
+})
+
+t.test('a home whose store has gone back is believed', async t => {
+  const clusters = new Clusters(t)
+  const { home } = clusters
+  await clusters.sync(undefined)
+  const id = await home.id('v')
+  await clusters.pass(2_000)
+  t.match(await clusters.sync(id), { head: id, from: 'memory' })
+  home.dispatcher.syncOfPeer = async () => [{ videoId: 'v', head: 0, others: 0, from: 'store', more: false, comments: [] }]
+  await clusters.pass(4_000)
+  t.match(await clusters.sync(id), { head: 0, from: 'store' })
+})
+
+t.test('a cluster answers for no video whose home it is not, and takes nothing of its own from another', async t => {
+  const { home, away } = new Clusters(t)
+  t.same(await away.dispatcher.syncOfPeer('home', { requests: [{ videoId: 'v', last: undefined, want: undefined }], viewers: new Map() }), [])
+  home.edge('e', 'v')
+  home.dispatcher.pushed('away', { comments: [{ videoId: 'v', prev: 0, id: 5, json: '{}' }], hints: [{ videoId: 'v', id: 9 }] })
+  await home.clock.advance(100)
+  t.same(home.sent, [])
+  await t.rejects(away.dispatcher.syncOfPeer('nobody', NOTHING), { code: 'FORBIDDEN' })
+  t.throws(() => away.dispatcher.pushed('nobody', { comments: [], hints: [] }), { code: 'FORBIDDEN' })
+  const alone = new Scene(t)
+  await t.rejects(alone.dispatcher.syncOfPeer('home', NOTHING), { code: 'FORBIDDEN' })
+})
+
+t.test('whatever the line and the pushes do, an edge of another cluster has every entry once and in order', async t => {
+  for (let seed = 1; seed <= 25; seed++) {
+    const random = new Random(seed).next
+    const clusters = new Clusters(t)
+    const { home, away, line } = clusters
+    const got: number[] = []
+    const chain = new Chain('v', { opened: () => {}, appended: ({ id }) => got.push(id), restarted: () => t.fail(`seed ${seed}: it went back`) })
+    let read = 0
+    const step = async (loss: number) => {
+      const request = chain.request(chain.open ? undefined : 0)
+      const [answer] = await away.dispatcher.sync(edgeNode('e'), [request], true)
+      if (answer) chain.answer(request, answer)
+      for (const { comments, hints } of away.batches('e').slice(read)) {
+        read++
+        if (random() < loss) continue
+        for (const comment of comments) chain.deliver(comment)
+        for (const { id } of hints) chain.hint(id)
+      }
+    }
+    await step(0)
+    const actions: readonly (() => unknown)[] = [
+      () => home.id('v'),
+      () => home.elsewhere('v'),
+      () => away.post(draft('v')),
+      () => (line.failure = random() < 0.5 ? undefined : random() < 0.5 ? 'refused' : 'timeout'),
+      () => (line.isDeaf = random() < 0.3),
+      () => clusters.pass(random() < 0.8 ? 50 : 4_000),
+      () => step(0.3),
+      () => step(0.3),
+    ]
+    for (let i = 0; i < 60; i++) await actions[Math.floor(random() * actions.length)]!()
+    line.failure = undefined
+    line.isDeaf = false
+    for (let i = 0; i < 8; i++) {
+      await clusters.pass(2_000)
+      await step(0)
+    }
+    const stored = await home.store.page('v', { after: 0, until: Number.MAX_SAFE_INTEGER, newestFirst: false, limit: 1_000 })
+    const ids = stored.map(({ comment }) => comment.id)
+    if (got.join() !== ids.join()) t.same(got, ids, `seed ${seed}`)
+    if (away.bugs.length + home.bugs.length > 0) t.fail(`seed ${seed}: a bug`)
+  }
+})
+
+t.test('comments that our own store has of a video at home elsewhere are noticed when somebody watches it', async t => {
+  const clusters = new Clusters(t)
+  const { away } = clusters
+  await away.store.append([draft('v')], away.clock.wall())
+  for (const videoId of ['v', 'w', 'v']) await away.dispatcher.sync(edgeNode('e'), [{ videoId, last: undefined, want: undefined }])
+  await away.clock.advance(0)
+  t.same(clusters.misplaced, ['v home'])
+})
+
+t.test('a store of ours that is away keeps no room of an away video from its answer', async t => {
+  const clusters = new Clusters(t, new Map([['mine', 'away']]))
+  const { away } = clusters
+  const sync = (...videoIds: string[]) => away.dispatcher.sync(edgeNode('e'), videoIds.map(videoId => ({ videoId, last: undefined, want: undefined })))
+  t.same((await sync('v', 'mine')).map(({ videoId }) => videoId).sort(), ['mine', 'v'])
+  await away.clock.advance(60_000)
+  away.store.lastIds = () => Promise.reject(new StoreUnavailableError('away'))
+  t.same((await sync('v', 'mine')).map(({ videoId }) => videoId), ['v'])
+  await t.rejects(sync('mine'), { code: 'STORE_UNAVAILABLE' })
+})
+
+t.test('posts of both kinds in one batch have each their result, in order', async t => {
+  const { away, home } = new Clusters(t, new Map([['mine', 'away']]))
+  const results = await away.post(draft('mine', 'one'), draft('v', 'two'), draft('mine', 'three'))
+  t.match(results, [{ comment: { videoId: 'mine', content: 'one' } }, { comment: { videoId: 'v', content: 'two' } }, { comment: { videoId: 'mine', content: 'three' } }])
+  t.same(await home.store.lastIds(['mine']), new Map([['mine', 0]]))
+})
+
+t.test('a home that cannot do something now has answered: the line stands', async t => {
+  const clusters = new Clusters(t)
+  const { home, away } = clusters
+  await home.id('v')
+  await clusters.sync(undefined)
+  home.dispatcher.history = cannot
+  await t.rejects(away.dispatcher.history('w', { cursor: undefined, direction: 'before', pageSize: 2 }), { code: 'HOME_UNAVAILABLE' })
+  const id = await home.elsewhere('v')
+  t.match(await clusters.sync(0, id), { head: id, from: 'store' }, 'a sync is asked at once')
+  home.dispatcher.syncOfPeer = () => Promise.resolve([])
+  t.match(await clusters.sync(0, id + 1), { head: id, from: 'memory' }, 'a room that the home does not answer is answered with what is known')
+})
+
+t.test('another rule of homes is noticed, also where calls never cease', async t => {
+  const clusters = new Clusters(t)
+  for (let i = 0; i < 20; i++) {
+    await clusters.sync(undefined, i)
+    await clusters.pass(1_000)
+  }
+  t.same(clusters.differing, [])
+  clusters.ping = '{"cluster":"home","clusters":["home","other"],"defaultHome":null}'
+  for (let i = 0; i < 35; i++) {
+    await clusters.sync(undefined, i)
+    await clusters.pass(1_000)
+  }
+  t.same([...new Set(clusters.differing)], [`home ${clusters.ping}`])
+})
+
+t.test('the line\'s state is measured', async t => {
+  const clusters = new Clusters(t)
+  const { away, line } = clusters
+  const metric = async (name: string) => (await away.registry.getSingleMetric(`live_peer_${name}`)!.get()).values[0]?.value
+  await clusters.sync(undefined)
+  await clusters.pass(2_500)
+  t.equal(await metric('up'), 1)
+  t.ok((await metric('lag_seconds'))! < 3)
+  line.failure = 'lost'
+  await clusters.pass(4_500)
+  t.equal(await metric('up'), 0)
+  t.ok((await metric('silence_seconds'))! >= 4)
+  await clusters.sync(undefined)
+  t.ok((await metric('lag_seconds'))! >= 4)
+})

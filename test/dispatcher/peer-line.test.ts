@@ -1,0 +1,62 @@
+import type { Test } from 'tap'
+import t from 'tap'
+import { PeerLine } from '../../dispatcher/peer-line.js'
+import type { Call } from '../../runtime/peers/client.js'
+import { PeerError, type PeerFailure } from '../../runtime/peers/peer-error.js'
+import { FakeClock } from '../support/fake-clock.js'
+
+/** A line to a cluster of two gateways, each of which answers or fails as the test says. */
+function stage(t: Test, outcomes: Record<'a' | 'b', PeerFailure | 'answer'>) {
+  const clock = new FakeClock()
+  const called: string[] = []
+  const changes: string[] = []
+  const client = {
+    call(url: string, { path, headers }: Call): Promise<Buffer> {
+      const name = new URL(url).hostname as 'a' | 'b'
+      if (!path.endsWith('/ping')) called.push(`${name} ${path} ${headers?.['x-live-peer']}`)
+      const outcome = outcomes[name]
+      return outcome === 'answer' ? Promise.resolve(Buffer.from('{}')) : Promise.reject(new PeerError(outcome, outcome))
+    },
+  }
+  const rule = { clusters: ['east', 'west'], defaultHome: null }
+  const line = new PeerLine({ self: 'west', cluster: { name: 'east', urls: ['http://a', 'http://b'] }, rule, client, clock, random: () => 0.5, onChange: (name, failure) => changes.push(`${name} ${failure ?? 'answers'}`) })
+  t.teardown(() => line.close())
+  /** @returns `answered`, or whether it may have been done */
+  const call = () => line.call('posts', { body: '', timeoutMs: 2_000 }).then(() => 'answered', (error: unknown) => (error as PeerError).sent)
+  return { clock, called, changes, line, call }
+}
+
+t.test('a gateway that does not answer is passed over, and asked last until it answers a ping', async t => {
+  const outcomes: Parameters<typeof stage>[1] = { a: 'refused', b: 'answer' }
+  const { clock, called, changes, line, call } = stage(t, outcomes)
+  t.equal(await call(), 'answered')
+  t.same(called, ['a /internal/peer/posts west', 'b /internal/peer/posts west'])
+  t.equal(await call(), 'answered')
+  t.same(called.slice(2), ['b /internal/peer/posts west'])
+  t.ok(line.isUsable)
+  t.same(changes, ['east answers'])
+  outcomes.a = 'answer'
+  await clock.advance(10_000)
+  t.equal(await call(), 'answered')
+  t.equal(called.at(-1), 'a /internal/peer/posts west')
+})
+
+t.test('what no gateway can have done was not done; one that may have is enough for a doubt', async t => {
+  t.equal(await stage(t, { a: 'refused', b: 'refused' }).call(), false)
+  t.equal(await stage(t, { a: 'lost', b: 'refused' }).call(), true)
+  t.equal(await stage(t, { a: 'refused', b: 'timeout' }).call(), true)
+})
+
+t.test('a line on which all fail is not usable, until a gateway answers', async t => {
+  const outcomes: Parameters<typeof stage>[1] = { a: 'timeout', b: 'lost' }
+  const { clock, changes, line, call } = stage(t, outcomes)
+  await call()
+  t.notOk(line.isUsable)
+  t.notOk(line.up)
+  outcomes.b = 'answer'
+  await clock.advance(10_000)
+  t.ok(line.isUsable)
+  t.ok(line.up)
+  t.ok(line.silentMs < 5_000)
+  t.same(changes, ['east lost', 'east answers'])
+})
