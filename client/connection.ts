@@ -23,18 +23,12 @@ export function connect(requests: Requests, url: string, query: string, opened: 
     opened()
     const parser = new Parser()
     const reader = body.getReader()
-    const stop = () => void reader.cancel().catch(() => {})
-    signal.addEventListener('abort', stop) // Deno may neither end the read nor close the connection by itself
-    try {
-      for (;;) {
-        limit(SILENCE_MS)
-        const { done, value } = await reader.read()
-        if (signal.aborted) throw new Failure('silence')
-        if (done) return parser.retryMs
-        for (const event of parser.push(value)) take(event)
-      }
-    } finally {
-      stop()
+    signal.addEventListener('abort', () => void reader.cancel().catch(() => {})) // Deno may not do so by itself
+    for (;;) {
+      limit(SILENCE_MS)
+      const { done, value } = await reader.read()
+      if (done) return parser.retryMs
+      for (const event of parser.push(value)) take(event)
     }
   })
 }

@@ -1,5 +1,5 @@
-/** Runs `work` with a signal of its own. It is aborted with `signal`, and when `limit(ms)` was called and those
- * milliseconds have passed without another call. Leaves no timer and no listener. */
+/** Runs `work` with a signal of its own. It is aborted with `signal`, when `limit(ms)` was called and those
+ * milliseconds have passed without another call, and when the work is over. Leaves no timer and no listener. */
 export async function limited<T>(signal: AbortSignal, work: (signal: AbortSignal, limit: (ms: number) => void) => Promise<T>): Promise<T> {
   const own = new AbortController()
   const stop = () => own.abort(signal.reason)
@@ -14,6 +14,7 @@ export async function limited<T>(signal: AbortSignal, work: (signal: AbortSignal
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', stop)
+    stop()
   }
 }
 

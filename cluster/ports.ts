@@ -1,12 +1,14 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { createServer, isIPv6 } from 'node:net'
+import { createServer } from 'node:net'
 
 // Below the ports of outgoing connections (32768 and up), one of which could take the port of a part that is down for a
 // moment. Supervisors that start at the same time begin at different ports.
 const FIRST = 20_000
 const LAST = 32_000
 const STEP = 16
+/** From a port to its mark: 53,000 and up. */
+const MARKS = 33_000
 
 /** Hands out free ports, each once: also among the processes of this machine that use this. A part listens a while after it was
  * given its port, and meanwhile the port is free for all others. */
@@ -18,17 +20,18 @@ export class Ports {
     for (let tries = LAST - FIRST; tries > 0; tries--) {
       const port = this.#next
       this.#next = port + 1 < LAST ? port + 1 : FIRST
-      if ((await reserve(host, port)) && (await isFree(host, port))) return port
+      if ((await reserve(port)) && (await isFree(host, port))) return port
     }
     throw new Error(`no port from ${FIRST} to ${LAST} is free on ${host}`)
   }
 }
 
-/** Takes the port of the same number from UDP, where nobody else has a use for it, until this process ends. */
-async function reserve(host: string, port: number): Promise<boolean> {
-  const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4').unref()
+/** Until this process ends, all others that use this find the port's mark taken: a port of UDP, which ends with its process. It is
+ * another number, since a server may want the same one for HTTP/3. */
+async function reserve(port: number): Promise<boolean> {
+  const socket = createSocket('udp4').unref()
   try {
-    socket.bind({ address: host, port, exclusive: true })
+    socket.bind({ address: '127.0.0.1', port: port + MARKS, exclusive: true })
     await once(socket, 'listening')
     return true
   } catch (error) {
