@@ -6,6 +6,8 @@ const SETTLE_MS = 15_000
 /** Where nothing, or nothing that matters to delivery, is wrong: the registry may be away, late or wrong, clocks may
  * step, pipes may drop, other viewers may be slow. */
 const QUIET_MS = 250
+/** Who asked for fewer comments is written some five times a second. */
+export const FEWER_MS = 200
 /** Acts are done by dispatchers too that do not own the video, and may not have heard yet of an edge that holds it: its next
  * sync brings them. */
 const ACTS_MS = 2_500

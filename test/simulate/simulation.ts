@@ -1,7 +1,7 @@
 import type { Draft } from '../../protocol/comment.js'
 import { nextId, type Cursor } from '../../protocol/id.js'
 import { MAX_RATES } from '../../protocol/limits.js'
-import { boundOf, latestCommitMs, transferMs } from './bounds.js'
+import { boundOf, FEWER_MS, latestCommitMs, transferMs } from './bounds.js'
 import { Checker, type Violation } from './checker.js'
 import { Disk } from './disk.js'
 import { Faults } from './faults.js'
@@ -99,7 +99,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     const silent = new Set<string>()
     const relayed = plan.settings.formerEdges > 0 || plan.settings.formerGateways > 0
     const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'beside' | 'after' | 'recent' | 'gzip' | 'maxRate'>) => {
-      const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince, replaysOf })
+      const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs: at => boundMs(at) + (begin.maxRate === undefined ? 0 : FEWER_MS), transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince, replaysOf })
       viewers.push(viewer)
       viewer.watch()
     }
