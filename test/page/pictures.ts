@@ -7,7 +7,7 @@ import { projectRoot } from '../../runtime/root.js'
 import { launchOptions } from '../support/chromium.js'
 import { Cluster } from '../support/cluster.js'
 
-/** Takes the README's pictures of the page, from a running cluster at 20 comments a second: `node dist/test/page/pictures.js`. */
+/** Takes the README's pictures of the page, from a running cluster at 12 comments a second, which a reader can follow: `node dist/test/page/pictures.js`. It needs fonts for Japanese and emoji. */
 
 const SAYINGS = [
   ['mira', 'Line-ups and table: https://example.com/cup'],
@@ -30,7 +30,7 @@ const PICTURES = [
 ] as const
 
 const VIEWERS = 236
-const PER_SECOND = 20
+const PER_SECOND = 12
 
 const data = mkdtempSync(join(tmpdir(), 'live-pictures-'))
 const folder = join(projectRoot, 'docs')
