@@ -38,6 +38,9 @@ export interface Posted {
 const MAX_TICK_MS = 20
 /** Before a connection is opened in place of one that broke. */
 const AGAIN_MS = 50
+/** A connection that has been idle for longer is not used again, as by any HTTP client: its server may be closing it, and a post
+ * that meets that has no answer. */
+const KEPT_MS = 4_000
 
 /** Comments that are made beforehand, where nobody reads them; of each video equally many. */
 const MADE = 5_000
@@ -45,7 +48,8 @@ const MADE = 5_000
 const { targets, schedule, connections, eventBytes, flatOut, unread, patienceMs, latency } = workerData as PosterWorkerData
 const port = parentPort!
 const histogram = new Histogram(new Float64Array(latency))
-const idle: PostConnection[] = []
+/** The longest idle first. */
+const idle: { readonly connection: PostConnection; readonly since: number }[] = []
 const all = new Set<PostConnection>()
 const refused: Record<number, number> = {}
 let accepted = new Uint8Array(flatOut ? 1 << 20 : schedule.count)
@@ -58,14 +62,14 @@ let opened = 0
 let closed = 0
 
 const made = unread ? Array.from({ length: Math.ceil(MADE / schedule.videos) * schedule.videos }, (_, number) => request(number)) : []
-while (opened < connections) idle.push(open())
+while (opened < connections) idle.push({ connection: open(), since: wallMs() })
 tick()
 
 function open(): PostConnection {
   const target = targets[opened++ % targets.length]!
   const connection = new PostConnection(target, orderly => {
-    all.delete(connection)
-    const at = idle.indexOf(connection)
+    if (!all.delete(connection)) return
+    const at = idle.findIndex(each => each.connection === connection)
     if (at >= 0) idle.splice(at, 1)
     if (orderly) closed++
     else setTimeout(() => closed++, AGAIN_MS)
@@ -76,7 +80,14 @@ function open(): PostConnection {
 
 /** @returns undefined while each connection has a post under way */
 function free(): PostConnection | undefined {
-  if (idle.length > 0 || closed === 0) return idle.pop()
+  const since = wallMs() - KEPT_MS
+  while (idle.length > 0 && idle[0]!.since < since) {
+    const { connection } = idle.shift()!
+    all.delete(connection)
+    connection.close()
+    closed++
+  }
+  if (idle.length > 0 || closed === 0) return idle.pop()?.connection
   closed--
   return open()
 }
@@ -126,7 +137,7 @@ function post(connection: PostConnection, due: number): void {
     const now = wallMs()
     if (status >= 200 && status < 300) accept(number, due, now)
     else refused[status] = (refused[status] ?? 0) + 1
-    if (all.has(connection)) idle.push(connection)
+    if (all.has(connection)) idle.push({ connection, since: now })
     send(now)
   })
 }
