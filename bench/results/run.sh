@@ -17,6 +17,7 @@ run compare-10 compare --viewers 10000 --rate 10
 run gzip-1000 fanout --via edge --viewers 10000 --rate 1000 --gzip
 run public compare --only gateway,gateway-gzip,live,goim,bare --viewers 10000 --rate 100
 run gateway fanout --via gateway --viewers 14000 --rate 50
+run websocket fanout --transport sse,websocket
 run gateway-gzip fanout --via gateway --viewers 10000 --rate 1000 --gzip
 run relay relay
 run tls fanout --via edge --tls --rate 8
@@ -39,5 +40,6 @@ run registry registry
 run registry-ensemble registry --edges 1000 --zookeepers 3
 run sweep sweep
 run trace trace
+run delete delete
 run simulate-tenth simulate --edges 100 --dispatchers 10 --gateways 20 --videos 100000 --viewers 1000000 --crowd 100000 --video-share 2000
 run simulate simulate
