@@ -91,6 +91,11 @@ export class FakeServer {
     return Number(this.#entries.at(-1)?.id ?? 0)
   }
 
+  /** Whether history shows all that is stored. */
+  get showsAll(): boolean {
+    return this.comments.every(({ at }) => at < performance.now() - STALE_MS)
+  }
+
   calm(): void {
     this.faults = NO_FAULTS
   }
