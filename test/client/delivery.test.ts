@@ -7,8 +7,8 @@ import { FakeServer, refusal, type Faults } from './fake-server.js'
 import { hurry } from './fast-time.js'
 
 t.setTimeout(100_000)
-// A second of the client is 10 ms here.
-hurry(100)
+// A second of the client is 20 ms here.
+hurry(50)
 
 const FAULTS: Faults = { unreachable: 0.1, refused: 0.1, ended: 0.02, repeated: 0.2, left: 0.2, unanswered: 0.2 }
 
