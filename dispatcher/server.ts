@@ -8,7 +8,7 @@ import { parseCursor } from '../protocol/id.js'
 import { DEFAULT_PAGE_SIZE, MAX_CALL_BYTES, MAX_PAGE_SIZE } from '../protocol/limits.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import { asRead, isRead, parsePosts, printResults, READS_ENTRIES, READS_HEADER } from '../protocol/posts.js'
-import { parseBatch, parsePeerSync, parseReplay, parseSync, PEER_HEADER, printAnswers, WireError } from '../protocol/wire.js'
+import { parseBatch, parsePeerSync, parseReplay, parseSync, PEER_HEADER, printAnswers, readable } from '../protocol/wire.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
@@ -116,16 +116,6 @@ function queryOf(query: URLSearchParams): HistoryQuery {
   const pageSize = Number(size)
   if (!/^[0-9]{1,3}$/.test(size) || pageSize < 1 || pageSize > MAX_PAGE_SIZE) throw new LiveError('BAD_PAGE_SIZE', `pageSize must be a whole number from 1 to ${MAX_PAGE_SIZE}`)
   return { cursor, direction, pageSize }
-}
-
-/** @throws LiveError BAD_REQUEST when the lines cannot be read */
-function readable<T>(parse: (bytes: Buffer) => T, bytes: Buffer): T {
-  try {
-    return parse(bytes)
-  } catch (error) {
-    if (error instanceof WireError) throw new LiveError('BAD_REQUEST', error.message, { cause: error })
-    throw error
-  }
 }
 
 function text(body: string): Reply {

@@ -3,7 +3,7 @@ import { LiveError } from '../protocol/errors.js'
 import { parseCursor, type Cursor } from '../protocol/id.js'
 import { MAX_CALL_BYTES, MAX_RECENT } from '../protocol/limits.js'
 import { LINK_PATH, MAX_TO_EDGE_BYTES } from '../protocol/link.js'
-import { parseBatch, WireError, type Batch } from '../protocol/wire.js'
+import { parseBatch, readable } from '../protocol/wire.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders } from '../runtime/http/public-headers.js'
 import { json } from '../runtime/http/reply.js'
@@ -27,7 +27,7 @@ export function internalRoutes(router: Router & SocketRouter, edge: Edge, linkLi
   router.socket(LINK_PATH, SOCKET_LIMITS, socket => new GatewayLink(edge, socket, linkLimits))
   router.route('POST', '/internal/batch', async exchange => {
     const bytes = await exchange.body(MAX_CALL_BYTES)
-    const batch = readBatch(bytes)
+    const batch = readable(parseBatch, bytes)
     await leaveCallback() // a fan-out inside the server's callback costs four times the CPU
     edge.batch(batch)
     return { status: 204 }
@@ -63,15 +63,6 @@ export function publicServer(edge: Edge, { tls, hstsSeconds, connections, stream
   const watch = new Watch({ edge, headers, clients, streamsPerAddress, replays, allowedOrigins, identity })
   server.route('GET', '/comments/:videoId', exchange => watch.open(exchange, checkVideoId(exchange.parameter(0))), VIEWER_SOCKETS)
   return server
-}
-
-function readBatch(bytes: Buffer): Batch {
-  try {
-    return parseBatch(bytes)
-  } catch (cause) {
-    if (cause instanceof WireError) throw new LiveError('BAD_REQUEST', cause.message, { cause })
-    throw cause
-  }
 }
 
 function readCursor(text: string | null, name: string): Cursor | undefined {

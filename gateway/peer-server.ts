@@ -6,7 +6,7 @@ import { checkHeldId, parseDecision, parseDecisionResult, printDecision, printDe
 import { MAX_CALL_BYTES, MAX_SYNC_ROOMS } from '../protocol/limits.js'
 import type { DispatcherNode } from '../protocol/nodes.js'
 import { parsePosts, printResults, READS_ENTRIES, READS_HEADER, type PostResult } from '../protocol/posts.js'
-import { parseBatch, parsePeerSync, parseReplay, PEER_HEADER, printComment, printHint, printPeerSync, printReplay, WireError } from '../protocol/wire.js'
+import { parseBatch, parsePeerSync, parseReplay, PEER_HEADER, printComment, printHint, printPeerSync, printReplay, readable } from '../protocol/wire.js'
 import type { Homes } from '../registry/homes.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { json, type Reply } from '../runtime/http/reply.js'
@@ -168,16 +168,6 @@ function notHome(): LiveError {
 
 function unknown(cause: unknown): LiveError {
   return new LiveError('OUTCOME_UNKNOWN', 'it may have been done: the same again reveals it', { cause })
-}
-
-/** @throws LiveError BAD_REQUEST when the lines cannot be read */
-function readable<T>(parse: (bytes: Buffer) => T, bytes: Buffer): T {
-  try {
-    return parse(bytes)
-  } catch (error) {
-    if (error instanceof WireError) throw new LiveError('BAD_REQUEST', error.message, { cause: error })
-    throw error
-  }
 }
 
 function answer(body: Buffer | string, headers: Readonly<Record<string, string>>): Reply {

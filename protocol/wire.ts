@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { isVideoId, type VideoId } from './comment.js'
 import { parseState, printState, type VideoState } from './entry.js'
+import { LiveError } from './errors.js'
 import { parseCursor, type CommentId, type Cursor } from './id.js'
 
 /** Dispatchers and edges exchange lines of text: one item per line, fields separated by one space, a comment's JSON
@@ -89,6 +90,16 @@ export interface RoomAnswer {
 
 export class WireError extends Error {
   override readonly name = 'WireError'
+}
+
+/** What a caller has sent. @throws LiveError BAD_REQUEST when the lines cannot be read */
+export function readable<T>(parse: (bytes: Buffer) => T, bytes: Buffer): T {
+  try {
+    return parse(bytes)
+  } catch (error) {
+    if (error instanceof WireError) throw new LiveError('BAD_REQUEST', error.message, { cause: error })
+    throw error
+  }
 }
 
 export function printComment(comment: WireComment): string {
