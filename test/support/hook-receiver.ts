@@ -2,6 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server } from 'node:net'
 import type { Test } from 'tap'
+import { Ports } from '../../cluster/ports.js'
+import { isReachable } from '../../runtime/peers/reachable.js'
 import { readDocument } from '../docs/documents.js'
 import { until } from './until.js'
 
@@ -59,7 +61,7 @@ export class HookReceiver {
 
   async run(): Promise<void> {
     const { text: source } = readDocument('docs/hooks.md').fences.find(({ language }) => language === 'python')!
-    this.#port = await freePort()
+    this.#port = await new Ports().take(HOST)
     const child = (this.#child = spawn('python3', ['-c', source], { env: { ...process.env, HOOK_SECRET: this.secret, PORT: String(this.#port) }, stdio: ['ignore', 'pipe', 'pipe'] }))
     let isGone = false
     child.once('exit', () => (isGone = true))
@@ -69,7 +71,7 @@ export class HookReceiver {
       if (status !== undefined) this.statuses.push(Number(status))
     })
     // Somebody else may have taken its port meanwhile.
-    if (!(await until(async () => isGone || (await isOpen(this.#port)), { what: 'the receiver listens' })) || isGone) await this.run()
+    if (!(await until(async () => isGone || (await isReachable(`http://${HOST}:${this.#port}`)), { what: 'the receiver listens' })) || isGone) await this.run()
   }
 
   async kill(): Promise<void> {
@@ -78,26 +80,6 @@ export class HookReceiver {
     const exited = once(child, 'exit')
     child.kill('SIGKILL')
     await exited
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
-
-async function isOpen(port: number): Promise<boolean> {
-  const socket = connect(port, HOST)
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
   }
 }
 
