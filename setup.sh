@@ -262,6 +262,10 @@ build_sqlite() (
   CFLAGS="-O2 ${CFLAGS:-}" JOBS=max npm rebuild better-sqlite3 --foreground-scripts --loglevel=warn
 )
 
+has_compiler() { have python3 && have make && { have g++ || have clang++; }; }
+sqlite_built() { [ -e $sqlite/build/Release/better_sqlite3.node ]; }
+no_sqlite='better-sqlite3, the comment store, could be neither fetched nor compiled'
+
 sqlite_job='' level=''
 if [ $for_tests = yes ] && ! has_packages tests; then
   level=tests
@@ -278,8 +282,16 @@ if [ -n "$level" ]; then
     cp "$(kept_sqlite)" $sqlite/build/Release/better_sqlite3.node
   else
     say 'Fetching or compiling better-sqlite3, the comment store'
-    beside sqlite build_sqlite
-    sqlite_job=$started
+    # Without a compiler it is fetched at once or not at all, and then the compiler is wanted early: it takes longest.
+    if ! has_compiler && ! build_sqlite >"$logs/sqlite" 2>&1 </dev/null; then
+      if [ "$(uname -s)" = Darwin ]; then stop "$no_sqlite: run xcode-select --install, then ./setup.sh again."; fi
+      install 'a compiler for better-sqlite3, the comment store, which has no binary for this machine' python3 make g++
+      say 'Compiling better-sqlite3'
+    fi
+    if ! sqlite_built; then
+      beside sqlite build_sqlite
+      sqlite_job=$started
+    fi
   fi
 fi
 if [ "$level" = tests ]; then
@@ -398,15 +410,11 @@ fi
 
 # ---- What went on beside -----------------------------------------------------------------------------------
 
-if [ -n "$sqlite_job" ]; then
-  if ! wait "$sqlite_job"; then
-    failed='better-sqlite3, the comment store, could be neither fetched nor compiled'
-    if have python3 && have make && { have g++ || have clang++; }; then cat "$logs/sqlite" >&2; stop "$failed; see above."; fi
-    if [ "$(uname -s)" = Darwin ]; then stop "$failed: run xcode-select --install, then ./setup.sh again."; fi
-    install 'a compiler for better-sqlite3, the comment store, which has no binary for this machine' python3 make g++
-    say 'Compiling better-sqlite3'
-    build_sqlite >"$logs/sqlite" 2>&1 </dev/null || { cat "$logs/sqlite" >&2; stop "$failed; see above."; }
-  fi
+if [ -n "$sqlite_job" ] && ! wait "$sqlite_job"; then
+  cat "$logs/sqlite" >&2
+  stop "$no_sqlite; see above."
+fi
+if [ -n "$level" ] && [ ! -e "$(kept_sqlite)" ]; then
   mkdir -p "$kept"
   cp $sqlite/build/Release/better_sqlite3.node "$kept/.$$"
   mv "$kept/.$$" "$(kept_sqlite)" # another clone may be reading it
