@@ -22,6 +22,7 @@ const MEGABYTE = 1024 * 1024
 const SOURCES = Array.from({ length: 20 }, (_, i) => `127.0.1.${i + 1}`)
 const FLOOD_SOURCE = '127.0.2.1'
 const READ_SOURCES = Array.from({ length: 10 }, (_, i) => `127.0.3.${i + 1}`)
+const SHOUT_SOURCES = Array.from({ length: 10 }, (_, i) => `127.0.7.${i + 1}`)
 const SILENT_SOURCES = Array.from({ length: 5 }, (_, i) => `127.0.5.${i + 1}`)
 const PROXY_SOURCE = '127.0.6.1'
 const PROXIED = '203.0.113.7'
@@ -44,6 +45,7 @@ export const attack: Benchmark = {
       .option('--readers <count>', 'connections that read one page of history after the other', countOrNone, 100)
       .option('--resumers <count>', 'viewers that come back with an old cursor, again and again', countOrNone, 50)
       .option('--joiners <count>', 'viewers of one client behind a proxy that join again and again', countOrNone, 500)
+      .option('--shouters <count>', 'WebSockets that send 200 posts per second each', countOrNone, 100)
       .option('--flood <count>', 'new connections per second from one address', countOrNone, 1_000)
       .option('--connections <count>', 'the gateway\'s CONNECTIONS_PER_ADDRESS', count, 800),
   async run(flags, progress) {
@@ -71,13 +73,15 @@ interface Run {
   readonly pages: number
   readonly pagesRefused: number
   readonly joins: number
+  /** Posts that they sent by WebSocket. */
+  readonly messages: number
   /** How long a newcomer waits for its `ready`; undefined where none had it. */
   readonly newcomerMs: { readonly p50: number | undefined; readonly p99: number | undefined }
 }
 
 async function attackOnce(flags: Flags, progress: Progress, attacked: boolean): Promise<Run> {
   const given = (name: string) => numberOf(flags, name)
-  progress.title(attacked ? `the same beside ${given('headers')} slow headers, ${given('bodies')} slow bodies, ${given('deaf')} viewers that never read, ${given('silent')} silent connections, ${given('readers')} readers, ${given('resumers')} viewers with old cursors, ${given('joiners')} that join in a loop, ${given('flood')} connections a second` : `${given('viewers')} viewers, ${given('rate')} comments/s`)
+  progress.title(attacked ? `the same beside ${given('headers')} slow headers, ${given('bodies')} slow bodies, ${given('deaf')} viewers that never read, ${given('silent')} silent connections, ${given('readers')} readers, ${given('resumers')} viewers with old cursors, ${given('joiners')} that join in a loop, ${given('shouters')} that post by WebSocket without pause, ${given('flood')} connections a second` : `${given('viewers')} viewers, ${given('rate')} comments/s`)
   progress.step('starting a cluster')
   await using system = await LiveSystem.start({
     via: 'gateway',
@@ -89,7 +93,7 @@ async function attackOnce(flags: Flags, progress: Progress, attacked: boolean): 
   const { host, port } = system.streams[0]!
   await fillHistory(system)
   const most = { descriptors: 0, memoryBytes: 0, kernelMemoryBytes: 0, held: 0 }
-  const attackers = attacked ? new Attackers({ host, port, sources: SOURCES, floodSource: FLOOD_SOURCE, silentSources: SILENT_SOURCES, readSources: READ_SOURCES, proxySource: PROXY_SOURCE, proxied: PROXIED, history: HISTORY, silent: given('silent'), readers: given('readers'), resumers: given('resumers'), joiners: given('joiners'), headers: given('headers'), bodies: given('bodies'), deaf: given('deaf'), floodRate: given('flood'), videos: 1 }) : undefined
+  const attackers = attacked ? new Attackers({ host, port, sources: SOURCES, floodSource: FLOOD_SOURCE, silentSources: SILENT_SOURCES, readSources: READ_SOURCES, shoutSources: SHOUT_SOURCES, proxySource: PROXY_SOURCE, proxied: PROXIED, history: HISTORY, silent: given('silent'), readers: given('readers'), resumers: given('resumers'), joiners: given('joiners'), shouters: given('shouters'), headers: given('headers'), bodies: given('bodies'), deaf: given('deaf'), floodRate: given('flood'), videos: 1 }) : undefined
   const sampling = setInterval(() => {
     const sample = {
       descriptors: readdirSync(`/proc/${gateway.pid}/fd`).length,
@@ -107,7 +111,7 @@ async function attackOnce(flags: Flags, progress: Progress, attacked: boolean): 
     await newcomers.stop()
     const refused: Record<string, number> = {}
     for (const kind of ['connections_per_address', 'descriptors', 'silent_connections', 'streams_per_address', 'posts_per_address', 'reads', 'read_bytes']) refused[kind] = await system.cluster.metric(gateway.id, `live_gateway_refused_total{kind="${kind}"}`)
-    return { attacked, outcome, descriptorLimit: descriptorLimit(), refused, opened: attackers?.get('opened') ?? 0, closed: attackers?.get('closed') ?? 0, pages: attackers?.get('pages') ?? 0, pagesRefused: attackers?.get('pagesRefused') ?? 0, joins: attackers?.get('joins') ?? 0, newcomerMs: newcomers.waits, ...most }
+    return { attacked, outcome, descriptorLimit: descriptorLimit(), refused, opened: attackers?.get('opened') ?? 0, closed: attackers?.get('closed') ?? 0, pages: attackers?.get('pages') ?? 0, pagesRefused: attackers?.get('pagesRefused') ?? 0, joins: attackers?.get('joins') ?? 0, messages: attackers?.get('messages') ?? 0, newcomerMs: newcomers.waits, ...most }
   } finally {
     clearInterval(sampling)
     await attackers?.close()
@@ -181,6 +185,6 @@ function textOf(runs: readonly Run[]): string {
   ])
   const columns = [{ head: '' }, right('viewers p50 ms'), right('p99'), right('max'), right('posts p50 ms'), right('p99'), right('max'), right('joins p50 ms'), right('p99'), { head: 'lost' }, right('gateway MB'), right('descriptors'), right('TCP MB'), right('held'), right('opened'), right('refused')]
   const kinds = Object.entries(runs.at(-1)!.refused).filter(([, times]) => times > 0).map(([kind, times]) => `${kind} ${number(times)}`).join(', ')
-  const { pages, pagesRefused, joins } = runs.at(-1)!
-  return `${table(columns, rows, false)}Of ${number(runs[0]!.descriptorLimit)} descriptors. Refused: ${kinds || 'nobody'}. The attackers read ${number(pages)} pages, were refused ${number(pagesRefused)}, and joined ${number(joins)} times.\n`
+  const { pages, pagesRefused, joins, messages } = runs.at(-1)!
+  return `${table(columns, rows, false)}Of ${number(runs[0]!.descriptorLimit)} descriptors. Refused: ${kinds || 'nobody'}. The attackers read ${number(pages)} pages, were refused ${number(pagesRefused)}, joined ${number(joins)} times, and sent ${number(messages)} posts by WebSocket.\n`
 }

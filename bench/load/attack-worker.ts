@@ -10,8 +10,10 @@ const OPENED_EACH_TURN = 50
 /** Before a reader or a joiner comes again: a server that refuses everything must not cost this thread all of its time. */
 const AGAIN_MS = 5
 const READY = 'event: ready'
+/** A shouter sends this many posts each so often, as long as the server takes them. */
+const SHOUT = { posts: 20, everyMs: 100 }
 
-const { host, port, sources, floodSource, silentSources, readSources, proxySource, proxied, headers, bodies, deaf, silent, readers, resumers, joiners, floodRate, videos, history, memory } = workerData as AttackWorkerData
+const { host, port, sources, floodSource, silentSources, readSources, shoutSources, proxySource, proxied, headers, bodies, deaf, silent, readers, resumers, joiners, shouters, floodRate, videos, history, memory } = workerData as AttackWorkerData
 type Held = 'headers' | 'bodies' | 'deaf' | 'silent'
 const counts = new Int32Array(memory)
 const dripping = new Set<Socket>()
@@ -31,6 +33,7 @@ const opening = setInterval(() => {
 for (let i = 0; i < readers; i++) read(readSources[i % readSources.length]!)
 for (let i = 0; i < resumers; i++) join(readSources[i % readSources.length]!, `/comments/${history}?lastEventId=1`)
 for (let i = 0; i < joiners; i++) join(proxySource, `/comments/elsewhere-${i}`, `x-forwarded-for: ${proxied}\r\n`)
+for (let i = 0; i < shouters; i++) shout(shoutSources[i % shoutSources.length]!)
 
 const drips = setInterval(() => {
   for (const socket of dripping) socket.write('a')
@@ -94,6 +97,31 @@ function join(source: string, path: string, headers = ''): void {
     add('joins', 1)
     socket.destroy()
   })
+}
+
+/** Posts by a WebSocket without waiting for answers, and connects again where the server has closed. */
+function shout(source: string): void {
+  let sending: NodeJS.Timeout | undefined
+  const socket = open(source, undefined, () => {
+    clearInterval(sending)
+    setTimeout(shout, AGAIN_MS, source)
+  })
+  const posts = Buffer.concat(Array.from({ length: SHOUT.posts }, (_, i) => textFrame(JSON.stringify({ post: { authorId: 'mallory', content: `shouted, and ${i}` } }))))
+  socket.once('connect', () => socket.write('GET /comments/shouted HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'))
+  socket.on('end', () => socket.destroy())
+  socket.once('data', () => {
+    sending = setInterval(() => {
+      if (socket.writableNeedDrain) return
+      socket.write(posts)
+      add('messages', SHOUT.posts)
+    }, SHOUT.everyMs)
+  })
+}
+
+/** A masked text frame of RFC 6455 (a mask of zeros), of at most 125 bytes. */
+function textFrame(text: string): Buffer {
+  const bytes = Buffer.from(text)
+  return Buffer.concat([Buffer.from([0x81, 0x80 | bytes.length, 0, 0, 0, 0]), bytes])
 }
 
 /** @param kind undefined: it is not counted while it is open */

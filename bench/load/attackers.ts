@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 
-export const COUNTS = ['headers', 'bodies', 'deaf', 'silent', 'flood', 'opened', 'closed', 'pages', 'pagesRefused', 'joins'] as const
+export const COUNTS = ['headers', 'bodies', 'deaf', 'silent', 'flood', 'opened', 'closed', 'pages', 'pagesRefused', 'joins', 'messages'] as const
 export type Count = (typeof COUNTS)[number]
 
 export interface AttackWorkerData {
@@ -15,6 +15,8 @@ export interface AttackWorkerData {
   /** Source addresses of those who send nothing; of those who read pages. */
   readonly silentSources: readonly string[]
   readonly readSources: readonly string[]
+  /** Source addresses of those who post by WebSocket without pause. */
+  readonly shoutSources: readonly string[]
   /** Source address of those who join again and again, a proxy that the gateway trusts; the client that it names. */
   readonly proxySource: string
   readonly proxied: string
@@ -28,6 +30,8 @@ export interface AttackWorkerData {
   readonly readers: number
   readonly resumers: number
   readonly joiners: number
+  /** WebSockets that send 200 posts a second each, and connect again when they are closed. */
+  readonly shouters: number
   /** Has comments to read. */
   readonly history: string
   /** New connections a second that say nothing. */

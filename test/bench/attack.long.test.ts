@@ -17,7 +17,7 @@ interface Run {
 
 t.test('viewers and posters lose nothing beside a small attack, and the flood is refused', async t => {
   const json = join(t.testdir(), 'run.json')
-  const small = { viewers: 20, checked: 20, rate: 20, headers: 100, bodies: 50, deaf: 50, silent: 50, readers: 20, resumers: 5, joiners: 20, flood: 200, connections: 300, duration: 3 }
+  const small = { viewers: 20, checked: 20, rate: 20, headers: 100, bodies: 50, deaf: 50, silent: 50, readers: 20, resumers: 5, joiners: 20, shouters: 5, flood: 200, connections: 300, duration: 3 }
   const { status, stdout, stderr } = await run(['bench', 'attack', ...Object.entries(small).flatMap(([name, value]) => [`--${name}`, String(value)]), '--json', json])
   t.equal(status, 0, stderr)
   t.match(stdout, /^quiet .* nothing .*\nunder attack .* nothing /m)
