@@ -24,6 +24,8 @@ import type { Outlet, Start, Viewer } from './viewer.js'
 /** Every room is visited once in a turn of the wheel, so that their syncs spread over the 2 s of rule 7. */
 const WHEEL_SLOTS = 20
 const SLOT_MS = 100
+/** The wheel's turn while there is no room. */
+const IDLE_TURN_MS = 500
 /** A room keeps its last id and buffer this long after its last viewer left: a quick reconnect needs no history. */
 const KEEP_MS = 60_000
 const OWNERS_MS = 50
@@ -72,9 +74,9 @@ export class Edge {
   readonly #roomDeps: RoomDeps
   #viewers = 0
   #slot = 0
+  #cancelTurn = () => {}
   #ownersDue = false
   #draining = false
-  #stopped = false
 
   constructor({ clock, send, ping, metrics, onPeerError, view, capacity, random, gzip, traces, pieceBytes = PIECE_BYTES, received, announce, edges, onStale = () => {}, onRestart = () => {} }: EdgeDeps) {
     this.#clock = clock
@@ -259,7 +261,7 @@ export class Edge {
 
   /** The wheel stands still, and nothing more is announced. */
   stop(): void {
-    this.#stopped = true
+    this.#cancelTurn()
     this.#holdings.stop()
     this.#failover.close()
   }
@@ -275,6 +277,7 @@ export class Edge {
     const room = new Room(videoId, this.#roomDeps)
     room.ownerInstance = ownerOf(this.#view, videoId)?.instance
     this.#rooms.set(videoId, room)
+    if (this.#rooms.size === 1) this.#turnIn(SLOT_MS)
     this.#slots[Math.floor(this.#random() * WHEEL_SLOTS)]!.add(room)
     return room
   }
@@ -293,7 +296,6 @@ export class Edge {
 
   /** The wheel moves on by one slot. */
   #turn(lateMs: number): void {
-    if (this.#stopped) return
     const now = this.#clock.now()
     this.#metrics.loopDelay.record(lateMs)
     this.#closeSlow(now)
@@ -303,7 +305,12 @@ export class Edge {
     this.#dropEmpty(now)
     this.#tickRooms()
     this.freshness.tick()
-    this.#clock.tick(SLOT_MS, late => this.#turn(late))
+    this.#turnIn(this.#rooms.size > 0 ? SLOT_MS : IDLE_TURN_MS)
+  }
+
+  #turnIn(ms: number): void {
+    this.#cancelTurn()
+    this.#cancelTurn = this.#clock.tick(ms, late => this.#turn(late))
   }
 
   #closeSlow(now: number): void {

@@ -1,6 +1,7 @@
 import type { Clock } from './clock.js'
 
-const TICK_MS = 100
+/** Seldom: where nothing else is to do, this is what wakes a part. */
+const TICK_MS = 250
 /** A shorter delay is a busy event loop. */
 const PAUSE_MS = 200
 /** By this time after a pause, everything that came to the sockets during it has been read. */
@@ -16,7 +17,7 @@ export class Pauses {
   readonly #onTick: (lateMs: number) => void
   #cancel: () => void
 
-  /** @param onTick hook: called ten times a second, with how late that was */
+  /** @param onTick hook: called four times a second, with how late that was */
   constructor(clock: Clock, onTick: (lateMs: number) => void = () => {}) {
     this.#clock = clock
     this.#onTick = onTick

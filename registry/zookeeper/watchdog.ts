@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { systemClock } from '../../runtime/clock.js'
 import { ConnectionState, jute, type ConnectionManager } from './internals.js'
 import { ConnectionError } from './loss.js'
 
@@ -35,6 +36,7 @@ export function watchConnection(manager: ConnectionManager): void {
   let handshakeMs = manager.sessionTimeout * FIRST_HANDSHAKE_SHARE
 
   const tick = () => {
+    cancel = systemClock.tick(tickMs, tick)
     const now = performance.now()
     const wasStopped = now - tickedAt > STOPPED_TICKS * tickMs
     tickedAt = now
@@ -56,9 +58,9 @@ export function watchConnection(manager: ConnectionManager): void {
     }
   }
 
-  const timer = setInterval(tick, tickMs).unref()
+  let cancel = systemClock.tick(tickMs, tick)
   manager.on('state', state => {
-    if (ENDED.includes(state)) clearInterval(timer)
+    if (ENDED.includes(state)) cancel()
   })
 }
 

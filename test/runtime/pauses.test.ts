@@ -17,7 +17,7 @@ t.test('after a pause what is read has waited for as long, for a second', async 
   await clock.advance(1_000)
   await clock.freeze(30_000)
   const lost = pauses.lostMs()
-  t.ok(lost >= 29_900 && lost <= 30_000, `${lost}`)
+  t.ok(lost >= 29_750 && lost <= 30_000, `${lost}`)
   await clock.advance(900)
   t.equal(pauses.lostMs(), lost)
   await clock.advance(200)
@@ -29,7 +29,7 @@ t.test('a pause is seen before its timer has run: sockets may be read first', as
   let skipped = 0
   const paused = new Pauses({ now: () => clock.now() + skipped, after: (ms, task) => clock.after(ms, task), tick: (ms, task) => clock.tick(ms, task), soon: () => {}, wall: () => 0 })
   skipped = 5_000
-  t.ok(paused.lostMs() >= 4_900)
+  t.ok(paused.lostMs() >= 4_750)
 })
 
 t.test('an event loop that is merely busy is no pause', async t => {
@@ -49,8 +49,8 @@ t.test('each tick says how late it was', async t => {
   const clock = new FakeClock()
   const late: number[] = []
   new Pauses(clock, lateMs => late.push(lateMs))
-  await clock.advance(100)
-  await clock.freeze(150)
-  await clock.advance(100)
+  await clock.advance(250)
+  await clock.freeze(300)
+  await clock.advance(250)
   t.strictSame(late, [0, 50, 0])
 })
