@@ -78,7 +78,10 @@ export class Admission {
   add(arrival: Arrival): void {
     if (arrival.admitted) this.#first.add(arrival)
     else this.#line.add(arrival, arrival.client)
-    if (!this.#placing) this.#place()
+    if (this.#placing) return
+    // When this turn's time is up, it waits for the next at once: each look at who is first goes by all who were before him.
+    if (this.#until !== undefined && this.#turnIsOver) this.#stuck = false
+    else this.#place()
   }
 
   delete(arrival: Arrival): void {

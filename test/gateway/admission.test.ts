@@ -184,6 +184,17 @@ t.test('the lowest rate still lets one in', async t => {
   t.equal(placed.length, 4, 'a part of a token is a part of the wait')
 })
 
+t.test('who comes when a turn is used up is placed in the next, though those in line cannot be', async t => {
+  const { clock, admission, arrival, placed } = setUp({ waits: key => key === ONE[0] })
+  admission.add(arrival('waits for a reason of its own'))
+  void clock.freeze(6) // something else used the turn
+  admission.add(arrival('other', { client: ['192.0.2.2'] }))
+  t.same(placed, [])
+  await clock.advance(0)
+  t.same(placed, [{ name: 'other', at: 6 }])
+  admission.close()
+})
+
 t.test('once closed it places nobody, and leaves nothing that waits', async t => {
   const { clock, admission, arrival, newcomers, placed } = setUp({ rate: 1, costMs: 5 })
   newcomers(3)
