@@ -42,12 +42,14 @@ function placementChange(name: string, entry: Entry | undefined): Change {
 }
 
 const TICK_MS = 500
+/** A tick counts for no more: what is longer was a pause of this process. On a busy machine every other tick may be left out. */
+const MOST_OF_A_TICK_MS = 2 * TICK_MS
 /** Between two log lines about a view that may be out of date. */
 const STALE_LINE_MS = 30_000
 
 /** Keeps a View current with ZooKeeper. While ZooKeeper is away, the view stays as it is.
  *
- * A vanished node has some time to come back. That time is counted in ticks during which the registry could be read, so
+ * A vanished node has some time to come back. That time is counted in ticks at which the registry could be read, so
  * that neither ZooKeeper's absence nor a pause of this process uses it up. */
 export class RegistryWatcher {
   readonly view = new View()
@@ -74,6 +76,7 @@ export class RegistryWatcher {
   #staleSaidMs = 0
   /** The clock of lingering: ms during which the registry could be read. */
   #lingerMs = 0
+  #tickedAt: number
   #cancelTick: () => void
 
   constructor({ zk, clock, log, metrics, watch }: WatcherOptions) {
@@ -85,6 +88,7 @@ export class RegistryWatcher {
     this.unreadable = this.#unreadable
     this.#rubbishTotal = this.#register(metrics)
     this.#staleSince = clock.now()
+    this.#tickedAt = clock.now()
     this.#stopListening = zk.session.listen({ onSuspended: this.#suspended })
     this.#caches = watch.map(name => this.#open(DIRECTORIES[name]))
     this.#cancelTick = clock.tick(TICK_MS, this.#tick)
@@ -198,8 +202,11 @@ export class RegistryWatcher {
 
   readonly #tick = (): void => {
     this.#cancelTick = this.#clock.tick(TICK_MS, this.#tick)
+    const now = this.#clock.now()
+    const sinceMs = now - this.#tickedAt
+    this.#tickedAt = now
     if (this.#staleSince !== undefined) return this.#sayStale()
-    this.#lingerMs += TICK_MS
+    this.#lingerMs += Math.min(sinceMs, MOST_OF_A_TICK_MS)
     for (const change of this.view.expire(this.#lingerMs)) this.#tell(change)
   }
 

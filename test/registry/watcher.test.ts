@@ -34,9 +34,9 @@ async function watchOneEdge(t: Test) {
   const other = await openZk(t, server.connect)
   for (const path of [EDGES, HOLDINGS, DISPATCHERS]) await other.ensure(path)
   await other.create(`${EDGES}/e1`, printNode(edgeNode('e1')))
-  const { watcher } = watch(t, own)
+  const { watcher, clock } = watch(t, own)
   await until(() => watcher.loaded)
-  return { server, own, other, watcher }
+  return { server, own, other, watcher, clock }
 }
 
 const videos = (entries: Record<string, number>, instance = 'i1') => printHoldings({ instance, videos: new Map(Object.entries(entries)) })
@@ -125,6 +125,18 @@ t.test('while ZooKeeper is away the view stays, nobody lingers out, and its age 
   await clock.advance(500)
   t.notOk(watcher.view.edge('e1'))
   t.same(told, [{ kind: 'edge', id: 'e1', node: undefined }], 'the forgetting is told too')
+})
+
+t.test('who vanished lingers as long in a busy process, and a pause of it uses up little of that', async t => {
+  const { other, watcher, clock } = await watchOneEdge(t)
+  await other.remove(`${EDGES}/e1`)
+  await until(() => watcher.view.lingers('e1'))
+  await clock.freeze(600_000)
+  t.ok(watcher.view.edge('e1'))
+  for (let busyMs = 0; busyMs < LINGER_MS - 2_000; busyMs += 1_000) await clock.freeze(1_000)
+  t.ok(watcher.view.edge('e1'))
+  for (let busyMs = 0; busyMs < 2_000; busyMs += 1_000) await clock.freeze(1_000)
+  t.notOk(watcher.view.edge('e1'))
 })
 
 t.test('a lost session is made good, with what changed meanwhile', async t => {
