@@ -10,7 +10,7 @@ import { run } from './run.js'
 t.setTimeout(230_000)
 
 /** The commit of the last release: the one that people upgrade from, and go back to. */
-const FORMER = 'e50c7b1323cbb3738d2437c8cc2ddfb8e1c4b70d'
+const FORMER = '7bb98e0179bd8f1a18559ff2c0c36dd9ff5f83c2'
 
 const { status } = spawnSync('git', ['-C', projectRoot, 'cat-file', '-e', `${FORMER}^{commit}`])
 const skip = status !== 0 && `the last release, commit ${FORMER}, is not in this copy of the repository`
