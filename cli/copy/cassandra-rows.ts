@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { VideoId } from '../../protocol/comment.js'
+import type { HeldId } from '../../protocol/held.js'
 import type { CommentId, Cursor } from '../../protocol/id.js'
 import { MAX_BUCKET_BYTES, newestId, type Bucket } from '../../dispatcher/store/cassandra/bucket.js'
 import { CallError } from '../../dispatcher/store/cassandra/call-error.js'
@@ -10,7 +10,10 @@ import type { Cql, Statement, Value as Bound } from '../../dispatcher/store/cass
 import { parts } from '../../dispatcher/store/cassandra/parts.js'
 import { KEY_TTL_S } from '../../dispatcher/store/cassandra/schema.js'
 import { placeOf, Statements } from '../../dispatcher/store/cassandra/statements.js'
-import { OtherRowsError, PAGE, UnknownColumnError, type CopiedStore, type Key, type Row, type Value, type VideoState } from './copied-store.js'
+import type { Held } from '../../dispatcher/store/store.js'
+import { again } from './again.js'
+import { CassandraBeside } from './cassandra-beside.js'
+import { OtherRowsError, PAGE, UnknownColumnError, type CopiedStore, type HookPlace, type Key, type Row, type Value, type VideoState } from './copied-store.js'
 import { filled } from './sqlite-rows.js'
 
 export interface CassandraRowsOptions {
@@ -26,8 +29,6 @@ export interface CassandraRowsOptions {
 /** Columns that say where a row is, and those of keys. */
 const PLACE = ['prev', 'made', 'attempt', 'said']
 const CALL_MS = 10_000
-const TRIES = 8
-const RETRY_MS = 250
 /** What a row and its key take beside their texts, about. */
 const ROW_BYTES = 220
 /** An id of a row that is a key. */
@@ -46,9 +47,10 @@ export class CassandraRows implements CopiedStore {
   /** Former tables do not remember what was said under a key, nor acts. */
   readonly #keepsSaid: boolean
   readonly #keepsActs: boolean
+  readonly #beside: CassandraBeside
 
-  /** @param columns of the table, by kind */
-  private constructor(options: CassandraRowsOptions, columns: { readonly regular: readonly string[]; readonly fixed: readonly string[] }) {
+  /** @param columns of the comments, by kind @param tables of the keyspace */
+  private constructor(options: CassandraRowsOptions, columns: { readonly regular: readonly string[]; readonly fixed: readonly string[] }, tables: readonly string[]) {
     this.#options = options
     this.id = options.id
     this.name = options.name
@@ -56,6 +58,7 @@ export class CassandraRows implements CopiedStore {
     this.#keepsSaid = columns.regular.includes('said')
     this.#keepsActs = columns.fixed.includes('acts')
     this.#comments = `${options.keyspace}.comments`
+    this.#beside = new CassandraBeside({ ...options, tables, lastId: videoId => this.lastId(videoId) })
     this.#chain = { cql: options.cql, statements: new Statements(options.keyspace) }
   }
 
@@ -63,7 +66,8 @@ export class CassandraRows implements CopiedStore {
   static async open(options: CassandraRowsOptions): Promise<CassandraRows> {
     const rows = await options.cql.read({ cql: "SELECT column_name, kind FROM system_schema.columns WHERE keyspace_name = ? AND table_name = 'comments'", params: [options.keyspace] }, CALL_MS)
     const columns = (wanted: string) => rows.filter(({ kind }) => kind === wanted).map(({ column_name }) => String(column_name))
-    return new CassandraRows(options, { regular: columns('regular'), fixed: columns('static') })
+    const tables = await options.cql.read({ cql: 'SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?', params: [options.keyspace] }, CALL_MS)
+    return new CassandraRows(options, { regular: columns('regular'), fixed: columns('static') }, tables.map(({ table_name }) => String(table_name)))
   }
 
   /** By the first bucket of each, in the order of Cassandra's tokens. */
@@ -74,7 +78,7 @@ export class CassandraRows implements CopiedStore {
     for (;;) {
       const rows = await this.#read(last ? { cql: `${select} WHERE token(video_id, bucket) > token(?, ?) LIMIT ${PAGE}`, params: last } : { cql: `${select} LIMIT ${PAGE}`, params: [] })
       videos.push(...rows.filter(({ bucket }) => bucket === 0).map(({ video_id }) => String(video_id)))
-      if (rows.length < PAGE) return videos
+      if (rows.length < PAGE) return [...new Set([...videos, ...(await this.#beside.heldVideos())])]
       const { video_id, bucket } = rows.at(-1) as { video_id: string; bucket: number }
       last = [video_id, bucket]
     }
@@ -127,7 +131,7 @@ export class CassandraRows implements CopiedStore {
 
   async setState(videoId: VideoId, state: VideoState): Promise<void> {
     if (!this.#keepsActs) throw new UnknownColumnError(this.name, 'acts upon a video')
-    await this.#again(async () => {
+    await again(async () => {
       const bucket = await this.#lastBucket(videoId)
       const refused = await this.#options.cql.writeIf([this.#change(videoId, bucket, 'acts = ?, fence = ?', [JSON.stringify(state), randomUUID()])], CALL_MS)
       if (refused) throw new CallError('another writer is in the way', true)
@@ -139,7 +143,7 @@ export class CassandraRows implements CopiedStore {
     for (const { id, columns } of rows) {
       const bucket = (await this.#buckets(videoId)).find(after => after < id)!
       const params = [...names.map(name => (columns[name] ?? null) as Bound), videoId, bucket, id]
-      await this.#again(() => this.#options.cql.write({ cql: `UPDATE ${this.#comments} SET ${names.map(name => `${name} = ?`).join(', ')} WHERE video_id = ? AND bucket = ? AND id = ? AND key = ''`, params }, CALL_MS))
+      await again(() => this.#options.cql.write({ cql: `UPDATE ${this.#comments} SET ${names.map(name => `${name} = ?`).join(', ')} WHERE video_id = ? AND bucket = ? AND id = ? AND key = ''`, params }, CALL_MS))
     }
   }
 
@@ -150,6 +154,26 @@ export class CassandraRows implements CopiedStore {
       bucket = await this.#openBucket(videoId, bucket)
       bucket = await this.#put(videoId, bucket, part, keys)
     }
+  }
+
+  held(videoId: VideoId): Promise<Held[]> {
+    return this.#beside.held(videoId)
+  }
+
+  setHeld(videoId: VideoId, changed: readonly Held[], gone: readonly HeldId[], isHooked: boolean): Promise<void> {
+    return this.#beside.setHeld(videoId, changed, gone, isHooked)
+  }
+
+  hookedVideos(): Promise<VideoId[]> {
+    return this.#beside.hookedVideos()
+  }
+
+  hookPlace(videoId: VideoId): Promise<HookPlace> {
+    return this.#beside.hookPlace(videoId)
+  }
+
+  setHookPlace(videoId: VideoId, place: HookPlace): Promise<void> {
+    return this.#beside.setHookPlace(videoId, place)
   }
 
   close(): Promise<void> {
@@ -164,7 +188,7 @@ export class CassandraRows implements CopiedStore {
 
   async #lastBucket(videoId: VideoId): Promise<Bucket> {
     const [newest] = await this.#buckets(videoId)
-    return this.#again(() => readBucket(this.#chain, videoId, newest!, CALL_MS))
+    return again(() => readBucket(this.#chain, videoId, newest!, CALL_MS))
   }
 
   /** The bucket, or the one after it if it is sealed or has to be. */
@@ -173,13 +197,13 @@ export class CassandraRows implements CopiedStore {
     let sealed = bucket
     if (bucket.next === undefined) {
       if (bucket.head === undefined || bucket.bytes < maxBucketBytes) return bucket
-      await this.#again(() => cql.writeIf([this.#chain.statements.seal({ videoId, bucket })], CALL_MS))
-      sealed = await this.#again(() => readBucket(this.#chain, videoId, bucket.after, CALL_MS))
+      await again(() => cql.writeIf([this.#chain.statements.seal({ videoId, bucket })], CALL_MS))
+      sealed = await again(() => readBucket(this.#chain, videoId, bucket.after, CALL_MS))
       if (sealed.next !== bucket.head) throw new OtherRowsError(videoId)
     }
     const next = sealed.next!
-    await this.#again(() => cql.write(this.#chain.statements.noteBucket(videoId, next), CALL_MS))
-    return this.#again(() => readBucket(this.#chain, videoId, next, CALL_MS))
+    await again(() => cql.write(this.#chain.statements.noteBucket(videoId, next), CALL_MS))
+    return again(() => readBucket(this.#chain, videoId, next, CALL_MS))
   }
 
   /** In one conditional write, made again until it is certain that it was done. */
@@ -190,7 +214,7 @@ export class CassandraRows implements CopiedStore {
     const attempt = randomUUID()
     const inserts = rows.flatMap(row => [this.#insert(videoId, before.after, row), ...this.#insertKey(videoId, before.after, row.id, keys.get(row.id), attempt)])
     let fence = before.fence
-    return this.#again(async () => {
+    return again(async () => {
       const refused = await cql.writeIf([this.#change(videoId, { ...before, fence }, 'head = ?, first = ?, bytes = ?', [last.id, after.first!, after.bytes]), ...inserts], CALL_MS)
       if (!refused) return { ...after, fence }
       const now = await readBucket(this.#chain, videoId, before.after, CALL_MS)
@@ -238,19 +262,7 @@ export class CassandraRows implements CopiedStore {
   }
 
   #read(statement: Statement): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    return this.#again(() => this.#options.cql.read(statement, CALL_MS))
-  }
-
-  /** Tries again what Cassandra was too busy for. @throws CallError */
-  async #again<T>(call: () => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await call()
-      } catch (error) {
-        if (!(error instanceof CallError) || tries === TRIES) throw error
-        await sleep(RETRY_MS * tries)
-      }
-    }
+    return again(() => this.#options.cql.read(statement, CALL_MS))
   }
 }
 

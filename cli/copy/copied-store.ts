@@ -1,5 +1,7 @@
 import type { VideoId } from '../../protocol/comment.js'
+import type { HeldId } from '../../protocol/held.js'
 import type { CommentId, Cursor } from '../../protocol/id.js'
+import type { Held } from '../../dispatcher/store/store.js'
 
 /** What a column holds. */
 export type Value = string | number | Buffer
@@ -30,6 +32,16 @@ export interface VideoState {
   readonly bans: Readonly<Record<string, number>>
 }
 
+/** How far a web hook has been sent a video. */
+export interface HookPlace {
+  /** All entries above it are to be sent; undefined where none has been stored for a hook. */
+  readonly after: Cursor | undefined
+  /** Whether there is one, and the hook finds it by itself. */
+  readonly isDue: boolean
+  /** Held comments of which it is still to be sent that they wait, or what was decided; in ascending order. */
+  readonly held: readonly HeldId[]
+}
+
 /** A store as it is copied: rows as they are, whatever they mean. */
 export interface CopiedStore {
   /** Random, made with the store. */
@@ -39,7 +51,7 @@ export interface CopiedStore {
   /** The columns that a row may have. */
   readonly columns: ReadonlySet<string>
 
-  /** All videos that have rows. @throws Error of the store's */
+  /** All videos that have rows, or of which something is held. @throws Error of the store's */
   videos(): Promise<readonly VideoId[]>
   /** How many rows there are; undefined where nobody counts them. */
   count(): Promise<number | undefined>
@@ -59,6 +71,19 @@ export interface CopiedStore {
    * @param after the newest id there, as the caller knows it
    * @throws OtherRowsError where the video has another newest id */
   append(videoId: VideoId, after: Cursor, rows: readonly Row[], keys: ReadonlyMap<CommentId, Key>): Promise<void>
+  /** What is held of the video, and what was decided within a day or so, in the order in which it was held. */
+  held(videoId: VideoId): Promise<readonly Held[]>
+  /** Puts or replaces held comments, in order, and deletes others. What was decided is kept for a day or so from now on.
+   * @param isHooked a web hook may still have to be sent what was decided
+   * @throws UnknownColumnError where the store knows none */
+  setHeld(videoId: VideoId, changed: readonly Held[], gone: readonly HeldId[], isHooked: boolean): Promise<void>
+  /** All videos of which a web hook has been sent something, or is to be. */
+  hookedVideos(): Promise<readonly VideoId[]>
+  hookPlace(videoId: VideoId): Promise<HookPlace>
+  /** @param place not below the one that is there
+   * @param lastId the newest id of the video
+   * @throws UnknownColumnError where the store knows no hooks */
+  setHookPlace(videoId: VideoId, place: HookPlace, lastId: Cursor): Promise<void>
   close(): Promise<void>
 }
 
@@ -78,6 +103,11 @@ export class UnknownColumnError extends Error {
   constructor(store: string, what: string) {
     super(`${store} has no place for ${what}: its tables are of an older version`)
   }
+}
+
+/** What has been written is not what was read. */
+export class UnlikeError extends Error {
+  override readonly name = 'UnlikeError'
 }
 
 /** A page of rows. */

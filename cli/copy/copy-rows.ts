@@ -2,8 +2,11 @@ import { isDeepStrictEqual } from 'node:util'
 import type { VideoId } from '../../protocol/comment.js'
 import { MAX_CURSOR, type Cursor } from '../../protocol/id.js'
 import { inParallel } from '../../runtime/in-parallel.js'
-import { OtherRowsError, UnknownColumnError, type CopiedStore, type Row } from './copied-store.js'
+import { OtherRowsError, UnknownColumnError, UnlikeError, type CopiedStore, type Row, type VideoState } from './copied-store.js'
+import { copyHeld, copyHookPlace } from './copy-beside.js'
 import { Digest } from './digest.js'
+
+const NO_STATE: VideoState = { bans: {} }
 
 /** How far a copy has come. */
 export interface CopyState {
@@ -15,6 +18,10 @@ export interface CopyState {
   readonly wereThere: number
   /** All comments of the source; undefined where it does not count them. */
   readonly comments: number | undefined
+  /** Comments that wait for a moderator, of the videos that are done. */
+  readonly held: number
+  /** Whether that is all: it was not stopped before. */
+  readonly isWhole: boolean
 }
 
 export interface CopyOptions {
@@ -25,20 +32,16 @@ export interface CopyOptions {
   readonly onProgress: (state: CopyState) => void
 }
 
-/** What has been written is not what was read. */
-export class UnlikeError extends Error {
-  override readonly name = 'UnlikeError'
-}
-
-/** Copies all videos' rows, keys and states as they are, and compares count and hash of each video afterwards. Videos that the
- * target has must begin as they do at the source; they are gone on with, so that a copy that was stopped, or whose source has
- * grown, is made again by the same call. What has been erased at the source since is erased at the target. Videos that only the
- * target has are left alone.
+/** Copies all videos' rows, keys, states and held comments as they are, and compares count and hash of each video afterwards; then how
+ * far a web hook has been sent each. Videos that the target has must begin as they do at the source; they are gone on with, so that a copy that was stopped, or whose source has
+ * grown, is made again by the same call. What has been erased at the source since is erased at the target, and what is
+ * held of a video there is what is held here. Videos that only the target has are left alone.
  * @throws OtherRowsError, before anything is written if the newest comments show it; UnknownColumnError; UnlikeError; errors of the stores */
 export async function copyRows({ from, to, signal, onProgress }: CopyOptions): Promise<CopyState> {
   const videos = await from.videos()
   const comments = await from.count()
-  const tally = { videosDone: 0, copied: 0, wereThere: 0 }
+  const hooked = new Set(await from.hookedVideos())
+  const tally = { videosDone: 0, copied: 0, wereThere: 0, held: 0, isWhole: false }
   const state = (): CopyState => ({ ...tally, videos: videos.length, comments })
   onProgress(state())
 
@@ -50,6 +53,7 @@ export async function copyRows({ from, to, signal, onProgress }: CopyOptions): P
   })
   await untilFailure(videos, signal, async videoId => {
     const head = heads.get(videoId)!
+    const held = await copyHeld(from, to, videoId, hooked.has(videoId)) // before the comments: of one that is just being approved both are there
     const wereThere = await catchUp(from, to, videoId, head)
     tally.wereThere += wereThere
     onProgress(state())
@@ -68,12 +72,27 @@ export async function copyRows({ from, to, signal, onProgress }: CopyOptions): P
     }
     for await (const page of to.rows(videoId, head, last)) written.add(page)
     if (!read.equals(written)) throw new UnlikeError(`video ${videoId}: ${written.count} comments with hash ${written.hash} are there, and ${read.count} with hash ${read.hash} were read`)
-    const acts = await from.state(videoId)
-    if (acts && !isDeepStrictEqual(acts, await to.state(videoId))) await to.setState(videoId, acts)
+    await copyState(from, to, videoId)
     tally.videosDone++
+    tally.held += held
     onProgress(state())
   })
+  // Last of all: by then all that it has been sent is there.
+  let places = 0
+  const copied = new Set(videos)
+  const withPlaces = [...new Set([...(await from.hookedVideos()), ...(await to.hookedVideos())])].filter(videoId => copied.has(videoId))
+  await untilFailure(withPlaces, signal, async videoId => {
+    await copyHookPlace(from, to, videoId)
+    places++
+  })
+  tally.isWhole = tally.videosDone === videos.length && places === withPlaces.length
   return state()
+}
+
+/** What the acts upon a video have come to; it may be nothing any more, once a ban has ended. */
+async function copyState(from: CopiedStore, to: CopiedStore, videoId: VideoId): Promise<void> {
+  const [ours, theirs] = [(await from.state(videoId)) ?? NO_STATE, (await to.state(videoId)) ?? NO_STATE]
+  if (!isDeepStrictEqual(ours, theirs)) await to.setState(videoId, ours)
 }
 
 /** Compares what the target has of a video, and brings it up to date. @returns how many rows that is */

@@ -14,6 +14,8 @@ export interface Copied {
   readonly copied: number
   /** Comments that a former copy had brought. */
   readonly wereThere: number
+  /** Comments that wait for a moderator. */
+  readonly held: number
 }
 
 export interface CopyStoreOptions {
@@ -31,7 +33,7 @@ export interface CopyStoreOptions {
 export async function copyStore({ from: fromUrl, to: toUrl, env, signal, write, isTerminal }: CopyStoreOptions): Promise<Copied> {
   if (fromUrl === undefined || toUrl === undefined) throw new Misuse('which stores? Name both as STORE_URL does: --from sqlite:data/comments.db --to cassandra://HOST/KEYSPACE?dc=DATA_CENTRE')
   if (fromUrl === toUrl) throw new Misuse('--from and --to name one store')
-  const [{ copyRows, UnlikeError }, { OtherRowsError, UnknownColumnError }] = await Promise.all([import('./copy-rows.js'), import('./copied-store.js')])
+  const [{ copyRows }, { OtherRowsError, UnknownColumnError, UnlikeError }] = await Promise.all([import('./copy-rows.js'), import('./copied-store.js')])
   const progress = new Progress({ write, isTerminal })
   const from = await openStore('from', fromUrl, env)
   let to: CopiedStore | undefined
@@ -43,7 +45,7 @@ export async function copyStore({ from: fromUrl, to: toUrl, env, signal, write, 
     progress.end()
   } catch (error) {
     progress.end()
-    const so = state === undefined || state.copied === 0 ? 'nothing has been copied' : `${counted(state.copied, 'comment')} had been copied`
+    const so = state === undefined || state.copied + state.held === 0 ? 'nothing has been copied' : `${counted(state.copied, 'comment')} had been copied`
     if (error instanceof OtherRowsError) throw new Problem('OTHER_COMMENTS', `${error.message} in ${to?.name} than in ${from.name}: what is there must be how it begins here (${so})`, { cause: error })
     if (error instanceof UnknownColumnError) throw new Problem('STORE_UNUSABLE', error.message, { cause: error })
     if (error instanceof UnlikeError) throw new Problem('NOT_COPIED', `${to?.name} has not what was written: ${error.message}`, { cause: error })
@@ -52,14 +54,15 @@ export async function copyStore({ from: fromUrl, to: toUrl, env, signal, write, 
   } finally {
     await Promise.all([from.close(), to?.close()])
   }
-  const { videos, videosDone, copied, wereThere } = state
-  if (signal.aborted && videosDone < videos) throw new Problem('STOPPED', `stopped with ${number(videosDone)} of ${counted(videos, 'video')} complete, ${counted(copied, 'comment')} copied; the same command goes on from there`)
-  return { from: from.id, to: to.id, videos, copied, wereThere }
+  const { videos, videosDone, copied, wereThere, held } = state
+  if (!state.isWhole) throw new Problem('STOPPED', `stopped with ${number(videosDone)} of ${counted(videos, 'video')} complete, ${counted(copied, 'comment')} copied; the same command goes on from there`)
+  return { from: from.id, to: to.id, videos, copied, wereThere, held }
 }
 
-export function copiedText({ to, videos, copied, wereThere }: Copied): string {
+export function copiedText({ to, videos, copied, wereThere, held }: Copied): string {
   const before = wereThere === 0 ? '' : `; ${counted(wereThere, 'comment')} had been there`
-  return `${counted(copied, 'comment')} copied${before}. Store ${to} has the same ${counted(videos, 'video')}, each checked by count and by hash.\n`
+  const waiting = held === 0 ? '' : `, with ${counted(held, 'held comment')}`
+  return `${counted(copied, 'comment')} copied${before}. Store ${to} has the same ${counted(videos, 'video')}${waiting}, each checked by count and by hash.\n`
 }
 
 /** Of a store, and not of ours. */

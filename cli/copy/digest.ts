@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Row } from './copied-store.js'
 
-/** The number of rows and a hash of all that is in them, as far as they have been added. */
+/** A number of rows, or of what stands beside them, and a hash of all that is in them, as far as they have been added. */
 export class Digest {
   count = 0
   readonly #hash = createHash('sha256')
@@ -9,9 +9,14 @@ export class Digest {
   add(rows: readonly Row[]): void {
     for (const { id, prev, columns } of rows) {
       const named = Object.entries(columns).map(([name, value]) => [name, Buffer.isBuffer(value) ? value.toString('base64') : value])
-      this.#hash.update(JSON.stringify([id, prev, named.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))]))
-      this.count++
+      this.note(JSON.stringify([id, prev, named.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))]))
     }
+  }
+
+  /** @param text all of one */
+  note(text: string): void {
+    this.#hash.update(text)
+    this.count++
   }
 
   /** Whether both have the same rows so far. */

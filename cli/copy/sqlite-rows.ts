@@ -1,10 +1,13 @@
 import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import type { VideoId } from '../../protocol/comment.js'
+import type { HeldId } from '../../protocol/held.js'
 import { MAX_CURSOR, type CommentId, type Cursor } from '../../protocol/id.js'
 import { markOf } from '../../dispatcher/store/copy.js'
 import { SqliteDatabase } from '../../dispatcher/store/sqlite-database.js'
-import { OtherRowsError, PAGE, UnknownColumnError, type CopiedStore, type Key, type Row, type Value, type VideoState } from './copied-store.js'
+import type { Held } from '../../dispatcher/store/store.js'
+import { OtherRowsError, PAGE, UnknownColumnError, type CopiedStore, type HookPlace, type Key, type Row, type Value, type VideoState } from './copied-store.js'
+import { SqliteBeside } from './sqlite-beside.js'
 
 /** How long a call waits for a dispatcher's lock, ms. */
 const BUSY_MS = 5_000
@@ -20,16 +23,21 @@ export class SqliteRows implements CopiedStore {
   /** Former files do not remember what was said under a key, nor acts. */
   readonly #keepsSaid: boolean
   readonly #keepsActs: boolean
+  readonly #beside: SqliteBeside
 
   private constructor(path: string, readonly: boolean) {
     this.name = path
     this.id = markOf(path).id ?? ''
     this.#db = new Database(path, { readonly, fileMustExist: true, timeout: BUSY_MS })
-    if (!readonly) this.#db.pragma('synchronous = FULL')
+    if (!readonly) {
+      this.#db.pragma('synchronous = FULL')
+      this.#db.pragma('secure_delete = ON') // what was deleted is overwritten
+    }
     const columnsOf = this.#db.prepare<[string], string>('SELECT name FROM pragma_table_info(?)').pluck()
     this.columns = new Set(columnsOf.all('comments').filter(column => !PLACE.includes(column)))
     this.#keepsSaid = columnsOf.all('keys').includes('said')
     this.#keepsActs = columnsOf.all('video_states').length > 0
+    this.#beside = new SqliteBeside(this.#db)
   }
 
   /** @throws CopyError where it holds no store; an error of SQLite */
@@ -45,7 +53,8 @@ export class SqliteRows implements CopiedStore {
   }
 
   videos(): Promise<readonly VideoId[]> {
-    return Promise.resolve(this.#db.prepare<[], string>('SELECT DISTINCT video_id FROM comments').pluck().all())
+    const videos = this.#db.prepare<[], string>('SELECT DISTINCT video_id FROM comments').pluck().all()
+    return Promise.resolve([...new Set([...videos, ...this.#beside.heldVideos()])])
   }
 
   count(): Promise<number> {
@@ -119,6 +128,28 @@ export class SqliteRows implements CopiedStore {
         }
       })
       .immediate()
+    return Promise.resolve()
+  }
+
+  held(videoId: VideoId): Promise<Held[]> {
+    return Promise.resolve(this.#beside.held(videoId))
+  }
+
+  setHeld(videoId: VideoId, changed: readonly Held[], gone: readonly HeldId[]): Promise<void> {
+    this.#beside.setHeld(videoId, changed, gone)
+    return Promise.resolve()
+  }
+
+  hookedVideos(): Promise<VideoId[]> {
+    return Promise.resolve(this.#beside.hookedVideos())
+  }
+
+  hookPlace(videoId: VideoId): Promise<HookPlace> {
+    return Promise.resolve(this.#beside.hookPlace(videoId))
+  }
+
+  setHookPlace(videoId: VideoId, place: HookPlace, lastId: Cursor): Promise<void> {
+    this.#beside.setHookPlace(videoId, place, lastId)
     return Promise.resolve()
   }
 

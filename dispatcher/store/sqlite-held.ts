@@ -8,7 +8,7 @@ import type { SqliteHooks } from './sqlite-hooks.js'
 import { cursorOf, nameOf } from './sqlite-row.js'
 import { KEY_KEPT_MS, type Held, type Outcome, type Timed } from './store.js'
 
-interface HeldRow {
+export interface HeldRow {
   readonly id: unknown
   readonly author_id: unknown
   readonly author_name: unknown
@@ -103,7 +103,7 @@ function prepare(db: Database.Database) {
 }
 
 /** @throws RowDamagedError */
-function heldOf(videoId: VideoId, { id, author_id, author_name, content, key, said, held_at, decided_at, made, reason }: HeldRow): Held {
+export function heldOf(videoId: VideoId, { id, author_id, author_name, content, key, said, held_at, decided_at, made, reason }: HeldRow): Held {
   if (![id, author_id, content, key, said].every(text => typeof text === 'string') || typeof held_at !== 'number' || (author_name !== null && typeof author_name !== 'string')) throw new RowDamagedError('a held comment is not one')
   const decided = made === null ? { refused: true as const, ...(typeof reason === 'string' ? { reason } : {}) } : { approved: cursorOf(made) }
   return {

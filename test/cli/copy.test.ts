@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
@@ -6,7 +6,9 @@ import type { Copied } from '../../cli/copy/copy-store.js'
 import { copyRows, type CopyState } from '../../cli/copy/copy-rows.js'
 import { Progress } from '../../cli/copy/progress.js'
 import { SqliteRows } from '../../cli/copy/sqlite-rows.js'
+import { heldIdOf } from '../../dispatcher/store/held-draft.js'
 import { SqliteDatabase } from '../../dispatcher/store/sqlite-database.js'
+import type { Timed } from '../../dispatcher/store/store.js'
 import { draft } from '../dispatcher/cast.js'
 import { actIn, makeRoomForActs } from '../support/acted-file.js'
 import { operate } from '../support/operator.js'
@@ -145,6 +147,156 @@ t.test('acts, what they have come to, and what keys remember are copied; what is
   await Promise.all([was.close(), is.close()])
 })
 
+/** What a dispatcher does in a file. @param isHooked where there is a web hook */
+function within<T>(path: string, work: (store: SqliteDatabase) => T, isHooked = false): T {
+  const store = new SqliteDatabase(path, 1_000, true, isHooked)
+  try {
+    return work(store)
+  } finally {
+    store.close()
+  }
+}
+
+/** A draft that a review has held. */
+function suspect(videoId: string, name: string, fields: Partial<Timed> = {}): Timed {
+  return { ...draft(videoId, `${name}, perhaps`, { key: name, authorId: name, ...fields }), review: 'hold' }
+}
+
+t.test('held comments are copied, and again what has been decided about them since', async t => {
+  const { from, to, copy } = files(t)
+  fill(from, { cats: 2 })
+  const [approved, refused, erased, waiting] = ['approved', 'refused', 'erased', 'waiting'].map(name => suspect('cats', name, { authorName: 'Ann', content: `${name}, perhaps `.repeat(50) })) as [Timed, Timed, Timed, Timed]
+  const alone = suspect('held', 'alone')
+  within(from, store => store.append([waiting, approved, refused, erased, alone], NOW + 5))
+  const heldIn = (path: string) => within(path, store => ['cats', 'held'].map(videoId => store.heldIn(videoId, 10)))
+  const { stdout, stderr } = await copy('--json')
+  t.match(JSON.parse(stdout), { videos: 2, copied: 2, held: 5 }, stderr)
+  t.equal(heldIn(to).flat().length, 5)
+  t.same(heldIn(to), heldIn(from), 'in their order, also of a video without comments')
+
+  const before = within(to, store => store.held('cats', heldIdOf(waiting)))
+  within(from, store => {
+    t.match(store.append([{ ...approved, review: 'approve' }], NOW + 10), [{ kind: 'created' }])
+    store.refuseHeld('cats', heldIdOf(refused), 'be kind', NOW + 11)
+    store.eraseHeld('erased')
+    store.append([suspect('cats', 'later')], NOW + 12)
+  })
+  t.match((await copy()).stdout, /^1 comment copied; 2 comments had been there\. Store \w+ has the same 2 videos, with 3 held comments, each checked by count and by hash\.\n$/)
+  t.same(heldIn(to), heldIn(from))
+  t.notMatch(readFileSync(to, 'latin1'), /(refused|erased), perhaps/, 'no text is left of what was refused or erased')
+  within(to, store => {
+    for (const held of [approved, refused, erased, waiting]) t.same(store.held('cats', heldIdOf(held)), within(from, ours => ours.held('cats', heldIdOf(held))), held.key)
+    t.same(store.held('cats', heldIdOf(waiting)), before)
+    t.match(store.append([approved, refused], NOW + 20), [{ kind: 'repeated' }, { kind: 'refused', reason: 'be kind' }], 'who repeats a post is told')
+    t.match(store.append([{ ...waiting, review: 'approve' }], NOW + 21), [{ kind: 'created' }])
+  })
+})
+
+t.test('a web hook goes on where it was, also where it has moved on since', async t => {
+  const { from, to, copy } = files(t)
+  fill(from, { cats: 2 })
+  const post = (...videoIds: string[]) => within(from, store => store.append(videoIds.map((videoId, n) => draft(videoId, 'news', { key: `${n} ${Math.random()}` })), NOW + 1_000), true)
+  const held = [suspect('held', 'one'), suspect('held', 'two'), suspect('held', 'three')]
+  post('cats', 'dogs', 'dogs', 'fish')
+  const other = suspect('other', 'other')
+  within(from, store => store.append([...held, other], NOW), true)
+  const unsent = (path: string) => within(path, store => ({ due: store.unsentVideos(undefined), of: ['cats', 'dogs', 'fish', 'held', 'other'].map(videoId => store.unsent(videoId, 10)) }))
+  const taken = (videoId: string) => within(from, store => store.noteTaken({ entries: new Map([[videoId, store.lastId(videoId)]]), held: [] }))
+  taken('fish')
+  t.equal((await copy()).status, 0)
+  t.same(unsent(from).due.videoIds, ['cats', 'dogs', 'held', 'other'])
+  t.same(unsent(to), unsent(from))
+
+  within(from, store => {
+    const [one, two] = [0, 1].map(n => store.held('held', heldIdOf(held[n]!))!)
+    store.noteTaken({ entries: new Map(), held: [one!, two!, store.held('other', heldIdOf(other))!] })
+    store.refuseHeld('held', two!.id, undefined, NOW + 1)
+  }, true)
+  taken('dogs')
+  post('fish')
+  t.equal((await copy()).status, 0)
+  t.same(unsent(from).due.videoIds, ['cats', 'fish', 'held'])
+  t.same(unsent(from).of[3]?.held.map(({ decided }) => decided !== undefined).sort(), [false, true])
+  t.same(unsent(to), unsent(from))
+
+  within(to, store => store.noteTaken({ entries: new Map([['cats', store.lastId('cats')]]), held: [] }))
+  const before = unsent(to)
+  t.equal((await copy()).status, 0)
+  t.same(unsent(to), before, 'what was taken stays so')
+})
+
+t.test('of each table all is copied but what is named here', async t => {
+  const { from, to, copy } = files(t)
+  fill(from, { cats: 20 })
+  within(from, store => {
+    const acts: Timed['act'][] = [{ type: 'settings', settings: { closed: true, slowModeSeconds: 5, signedInOnly: false } }, { type: 'pinned', target: store.lastId('cats') }, { type: 'author-banned', authorId: 'bob', until: NOW + 1e9 }]
+    store.append(acts.map((act, n) => ({ ...draft('cats', '', { key: `act ${n}` }), act })), NOW + 100)
+    store.append([suspect('cats', 'one'), suspect('cats', 'two'), draft('cats', 'of a moderator', { key: 'mod' })], NOW + 100)
+    store.refuseHeld('cats', heldIdOf(suspect('cats', 'two')), 'no', NOW + 101)
+  }, true)
+  within(from, store => Array.from({ length: 20 }, () => store.append([draft('dogs')], NOW))) // until the keys' ages are marked
+  t.equal((await copy()).status, 0)
+  /** Each with what is not copied of it; null: nothing is. */
+  const not: Record<string, readonly string[] | null> = { store: null, key_ages: null, keys: ['n'], held: ['n', 'decided_at'] }
+  const [ours, theirs] = [new Database(from, { readonly: true }), new Database(to, { readonly: true })]
+  t.teardown(() => [ours, theirs].forEach(db => db.close()))
+  const tables = ours.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all()
+  for (const table of tables) {
+    const rows = (db: Database.Database) =>
+      db
+        .prepare<[], Record<string, unknown>>(`SELECT * FROM ${table}`)
+        .all()
+        .map(row => JSON.stringify(Object.entries(row).filter(([column]) => !not[table]?.includes(column))))
+        .sort()
+    t.not(rows(ours).length, 0, `there is something in ${table}`)
+    if (not[table] !== null) t.same(rows(theirs), rows(ours), table)
+  }
+})
+
+t.test('a ban that has ended since is not left at the target', async t => {
+  const { from, to, copy } = files(t)
+  const ban = (until: number) => within(from, store => store.append([{ ...draft('cats', '', { key: `ban ${until}` }), act: { type: 'author-banned', authorId: 'bob', until } }], NOW))
+  const bans = (path: string) => within(path, store => [...store.state('cats', NOW).bans])
+  ban(NOW + 1e9)
+  t.equal((await copy()).status, 0)
+  t.same(bans(to), [['bob', NOW + 1e9]])
+  ban(0)
+  t.equal((await copy()).status, 0)
+  t.same([bans(from), bans(to)], [[], []])
+})
+
+t.test('a file of before held comments and web hooks is copied', async t => {
+  const { from, to, copy } = files(t)
+  fill(from, { cats: 3 })
+  const db = new Database(from)
+  for (const table of ['held', 'hook_videos', 'hook_held']) db.exec(`DROP TABLE ${table}`)
+  db.close()
+  t.match(await copy(), { status: 0, stderr: '' })
+  equalStores(t, from, to)
+})
+
+t.test('a copy that is stopped before the web hook\'s place is not whole, and one that is not what was read is no copy', async t => {
+  const { from, to } = files(t)
+  within(from, store => store.append([draft('cats'), suspect('cats', 'one')], NOW), true)
+  const [source, target] = [SqliteRows.source(from), SqliteRows.target(to)]
+  t.teardown(() => Promise.all([source.close(), target.close()]))
+  const stopping = new AbortController()
+  const stopped = await copyRows({ from: source, to: target, signal: stopping.signal, onProgress: ({ videosDone }) => (videosDone === 1 ? stopping.abort() : undefined) })
+  t.match(stopped, { videosDone: 1, isWhole: false })
+  const again = () => copyRows({ from: source, to: target, signal: new AbortController().signal, onProgress: () => {} })
+  /** Loses what is written by that. */
+  const losing = async (method: 'setHeld' | 'setHookPlace') => {
+    target[method] = () => Promise.resolve()
+    await t.rejects(again(), { name: 'UnlikeError' }, method)
+    delete (target as Partial<SqliteRows>)[method]
+  }
+  await losing('setHookPlace')
+  t.match(await again(), { isWhole: true, held: 1 })
+  within(from, store => store.append([suspect('cats', 'two')], NOW), true)
+  await losing('setHeld')
+  t.match(await again(), { isWhole: true, held: 2 })
+})
+
 t.test('what cannot be is said clearly', async t => {
   const { folder, from, to, copy } = files(t)
   t.match(await operate(['store', 'copy', '--from', `sqlite:${from}`]), { status: 2, stderr: /which stores\?/ })
@@ -161,7 +313,7 @@ t.test('what cannot be is said clearly', async t => {
 })
 
 t.test('progress is a bar on a terminal, and a line now and then elsewhere', async t => {
-  const state: CopyState = { videosDone: 1, videos: 4, copied: 400, wereThere: 100, comments: 2_000 }
+  const state: CopyState = { videosDone: 1, videos: 4, copied: 400, wereThere: 100, comments: 2_000, held: 0, isWhole: false }
   let [now, written] = [0, '']
   const progress = (isTerminal: boolean) => new Progress({ write: text => (written += text), isTerminal, now: () => now })
   const bar = progress(true)

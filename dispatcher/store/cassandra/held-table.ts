@@ -126,7 +126,7 @@ export class HeldTable {
   }
 }
 
-function heldOf(videoId: VideoId, row: Row): Held {
+export function heldOf(videoId: VideoId, row: Row): Held {
   const { id, author_id, author_name, content, key, said, held_at, decided } = row as { id: HeldId; author_id: string; author_name: string | null; content: string; key: string; said: string; held_at: number; decided: string | null }
   return { id, videoId, authorId: author_id, ...(author_name === null ? {} : { authorName: author_name }), content, key, said, heldAt: held_at, ...decidedOf(decided) }
 }

@@ -21,6 +21,11 @@ export interface HookTableDeps {
 /** What of a held comment is to be sent: that it waits, or what was decided. */
 type HeldState = 'held' | 'decided'
 
+export interface HeldMark {
+  readonly id: HeldId
+  readonly state: HeldState
+}
+
 /** Videos of one call. */
 const VIDEOS = 200
 /** Videos that are known to be marked; beyond that, they are marked once more. */
@@ -130,7 +135,7 @@ export class HookTable {
     return marks.length > orphans.length
   }
 
-  async #heldMarks(videoId: VideoId, limit: number): Promise<{ id: HeldId; state: HeldState; at: number }[]> {
+  async #heldMarks(videoId: VideoId, limit: number): Promise<(HeldMark & { at: number })[]> {
     const rows = await this.#read({ cql: `SELECT id, state, marked_at FROM ${this.#held} WHERE video_id = ? LIMIT ?`, params: [videoId, limit] })
     return rows.map(({ id, state, marked_at }) => ({ id: id as HeldId, state: state as HeldState, at: Number(marked_at) }))
   }
@@ -148,12 +153,12 @@ export class HookTable {
   }
 }
 
-function takenIn({ after, taken }: Row): Cursor | undefined {
+export function takenIn({ after, taken }: Row): Cursor | undefined {
   if (typeof after !== 'number') return undefined
   return Math.max(after, typeof taken === 'number' ? taken : 0)
 }
 
 /** A comment that waits is news while its mark says so; one that is decided, whichever mark there is. */
-function isNews({ id, decided }: Held, marks: readonly { readonly id: HeldId; readonly state: HeldState }[]): boolean {
+export function isNews({ id, decided }: Held, marks: readonly HeldMark[]): boolean {
   return decided !== undefined || marks.some(mark => mark.id === id && mark.state === 'held')
 }

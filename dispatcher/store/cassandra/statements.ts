@@ -16,7 +16,7 @@ export interface Change {
 }
 
 const COMMENT_COLUMNS = 'id, prev, author_id, author_name, content, created_at, entry, author_role'
-const HELD_COLUMNS = 'id, author_id, author_name, content, key, said, held_at, decided'
+export const HELD_COLUMNS = 'id, author_id, author_name, content, key, said, held_at, decided'
 const BUCKET_COLUMNS = 'head, first, bytes, next, fence, acts'
 /** What `decided` says between a moderator's word and the comment. */
 export const APPROVING = '{"approving":true}'
