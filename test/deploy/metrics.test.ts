@@ -45,6 +45,7 @@ interface Scrape {
 const ALERTS = [
   'Down', 'NotReady', 'DeliverySlow', 'EventLoopBlocked', 'StoreUnavailable', 'PostsFailing', 'Overloaded', 'RegistryStale',
   'ZooKeeperAway', 'EdgeFull', 'ViewersTurnedAway', 'HolesRepaired', 'SlowViewers', 'DescriptorsLow', 'DiskLow', 'EdgeSilent', 'PartsRefused', 'Certificate',
+  'PeerAway', 'HookLags',
 ].map(name => `LiveComments${name}`)
 const ROLES = ['gateway', 'edge', 'dispatcher'] as const
 
@@ -63,7 +64,9 @@ const queries = [
 const ofLinux = ['process_open_fds', 'process_max_fds', 'process_resident_memory_bytes', 'process_cpu_seconds_total']
 
 t.test('every query of the board and the rules asks for what the parts export, labels and their values too', async t => {
-  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'])
+  // Of another cluster some figures are exported, whether it answers or not.
+  const env = { CLUSTER_NAME: 'here', DEFAULT_HOME: 'here', PEERS: 'there=http://127.0.0.1:9', PEER_TOKEN: 'a-peer-token-for-this-test' }
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { env })
   await watchReady(t, cluster.stream('demo'))
   await cluster.say('demo', 'hello')
   const token = readFileSync(join(cluster.data, 'internal-token'), 'utf8').trim()
@@ -181,6 +184,9 @@ const HEALTHY: Readonly<Record<string, string>> = {
   'live_internal_refusals_total{instance="dispatcher-1",code="WRONG_WIRE_VERSION"}': '0+0x60',
   'live_tls_certificate_expires_timestamp_seconds{instance="gateway-1"}': '1000000+0x60', // Unix time begins with the test
   'live_tls_files_usable{instance="gateway-1"}': '1+0x60',
+  'live_peer_up{instance="dispatcher-1",peer="west"}': '1+0x30 0 1+0x29', // one call that had no answer
+  'live_peer_lag_seconds{instance="dispatcher-1",peer="west"}': '3+0x60',
+  'live_hook_oldest_undelivered_seconds{instance="dispatcher-1"}': '0+0x30 61 70 0+0x28', // its receiver was restarted
   'live_internal_refusals_total{instance="dispatcher-1",code="MISDIRECTED"}': '0+1x60', // restarts, one after the other
 }
 
@@ -208,6 +214,9 @@ const SICK: readonly (readonly [alert: string, series: string, values: string])[
   ['EdgeSilent', 'live_gateway_edges_set_aside{instance="gateway-1"}', '1+0x60'],
   ['Certificate', 'live_tls_certificate_expires_timestamp_seconds{instance="gateway-1"}', '600000+0x60'],
   ['Certificate', 'live_tls_files_usable{instance="gateway-1"}', '0+0x60'],
+  ['PeerAway', 'live_peer_up{instance="dispatcher-1",peer="west"}', '0+0x60'],
+  ['PeerAway', 'live_peer_lag_seconds{instance="dispatcher-1",peer="west"}', '0+10x60'],
+  ['HookLags', 'live_hook_oldest_undelivered_seconds{instance="dispatcher-1"}', '0+10x60'],
   ['PartsRefused', 'live_internal_refusals_total{instance="dispatcher-1",code="UNAUTHORIZED"}', '0+1x60'],
   ['PartsRefused', 'live_internal_refusals_total{instance="dispatcher-1",code="WRONG_WIRE_VERSION"}', '0+1x60'],
 ]
