@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { copyStore, markOf, replacementOf, type StoreContent } from '../../../dispatcher/store/copy.js'
+import { heldIdOf } from '../../../dispatcher/store/held-draft.js'
 import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { SCHEMA_VERSION } from '../../../dispatcher/store/sqlite-schema.js'
+import type { Timed } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
 import { memoryFolder } from '../../support/memory-folder.js'
@@ -47,6 +49,26 @@ t.test('a copy is the store as it was, while others write on', async t => {
   t.same(contents(to, 'dogs'), Array.from({ length: 50 }, (_, i) => `dog ${i}`))
   t.equal(contents(to, 'cats').length, 50)
   t.throws(() => copyStore(path, to), /is there already/)
+})
+
+t.test('a backup has what is held and how far a web hook was sent; what came of both since is gone after a restore', async t => {
+  const path = join(memoryFolder(t), 'comments.db')
+  const database = new SqliteDatabase(path, 0, true, true)
+  t.teardown(() => database.close())
+  const held: Timed = { ...draft('cats', 'perhaps'), review: 'hold' }
+  database.append([draft('cats'), held], NOW)
+  const besides = (store: SqliteDatabase) => ({ held: store.held('cats', heldIdOf(held)), unsent: store.unsent('cats', 10) })
+  const before = besides(database)
+  const backup = `${path}.backup`
+  copyStore(path, backup)
+  database.refuseHeld('cats', heldIdOf(held), 'no', NOW)
+  database.noteTaken({ entries: new Map([['cats', database.lastId('cats')]]), held: [database.held('cats', heldIdOf(held))!] })
+  t.not(besides(database).unsent.after, before.unsent.after)
+  replacementOf(backup, path).put()
+  const restored = new SqliteDatabase(path, 0, false)
+  t.teardown(() => restored.close())
+  t.equal(before.held?.content, 'perhaps')
+  t.same(besides(restored), before)
 })
 
 t.test('a copy does not change what it is made of: an older dispatcher may have it open', async t => {
