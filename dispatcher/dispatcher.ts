@@ -1,6 +1,6 @@
 import type { ActRequest, ActResult } from '../protocol/acts.js'
 import type { VideoId } from '../protocol/comment.js'
-import { readEntry, type VideoState } from '../protocol/entry.js'
+import { readEntry, type Act, type VideoState } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
 import type { DecisionRequest, DecisionResult, HeldComment, HeldId } from '../protocol/held.js'
 import type { VideoHomes } from '../protocol/homes.js'
@@ -354,7 +354,7 @@ export class Dispatcher {
     const { recentVideos } = this.#current()
     for (const comment of comments) {
       recentVideos.take(comment)
-      this.#eraseFromPipes(comment)
+      this.#eraseFromPipes(comment.videoId, actOf(comment))
       this.#hooks?.stored(comment.videoId)
     }
     const now = this.#deps.clock.now()
@@ -477,19 +477,20 @@ export class Dispatcher {
       recentVideos.compared(comment.videoId, comment.id, asOf) // rule 5: our own append is a comparison
     }
     this.#hooks?.stored(comment.videoId)
-    if (stored.act) this.#forwardAct(comment)
+    if (stored.act) this.#forwardAct(comment, stored.act)
     else this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))
   }
 
   /** An entry that another cluster has stored. */
   #forwardAway(entry: WireComment): void {
-    if (readEntry(entry.videoId, entry.json).kind === 'act') this.#forwardAct(entry)
+    const act = actOf(entry)
+    if (act) this.#forwardAct(entry, act)
     else this.#forward.comment(entry, undefined)
   }
 
-  #forwardAct(act: WireComment): void {
-    this.#eraseFromPipes(act)
-    this.#forward.act(act, this.#otherDispatchers())
+  #forwardAct(entry: WireComment, act: Act): void {
+    this.#eraseFromPipes(entry.videoId, act)
+    this.#forward.act(entry, this.#otherDispatchers())
   }
 
   /** The names of clusters, or DEFAULT_HOME, may have changed since our store took entries of an away video. */
@@ -516,9 +517,8 @@ export class Dispatcher {
     return [...view.allDispatchers()].filter(({ id }) => id !== self)
   }
 
-  #eraseFromPipes({ videoId, json }: WireComment): void {
-    const entry = readEntry(videoId, json)
-    if (entry.kind === 'act' && entry.act.type === 'deleted') this.#forward.erase(videoId, entry.act.target)
+  #eraseFromPipes(videoId: VideoId, act: Act | undefined): void {
+    if (act?.type === 'deleted') this.#forward.erase(videoId, act.target)
   }
 
   /** In slices: there may be many videos, and posts go on meanwhile. */
@@ -542,6 +542,12 @@ const CANNOT_STORE = 'this dispatcher can store nothing at present'
 function cannotStore(): Pick<StoreUnavailableError, 'code' | 'message'> {
   const { code, message } = new StoreUnavailableError(CANNOT_STORE)
   return { code, message }
+}
+
+/** What an entry does; undefined where it is a comment, or nothing that we know. */
+function actOf({ videoId, json }: WireComment): Act | undefined {
+  const entry = readEntry(videoId, json)
+  return entry.kind === 'act' ? entry.act : undefined
 }
 
 function unlessAway(error: unknown): undefined {
