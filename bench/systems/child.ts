@@ -1,12 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Guard } from '../../cluster/guard.js'
+import { isReachable } from '../../runtime/peers/reachable.js'
 
 const START_MS = 20_000
 const STOP_MS = 3_000
@@ -34,7 +34,7 @@ export class Child {
    * @param undo removes what was made for it, should it not start. @throws Error with what the server printed */
   async listening(port: number, undo: () => void | Promise<unknown> = () => {}): Promise<void> {
     const deadline = performance.now() + START_MS
-    while (!(await accepts(port))) {
+    while (!(await isReachable(`http://127.0.0.1:${port}`))) {
       if (this.#isGone || performance.now() > deadline) {
         await this.stop()
         await undo()
@@ -71,16 +71,4 @@ export function nodeServer(name: string, args: readonly (string | number)[]): Ch
 export function temporaryFolder(): { path: string; remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), 'live-bench-'))
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = createConnection({ host: '127.0.0.1', port })
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
 }
