@@ -1,12 +1,12 @@
 import type { VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
-import type { Identity, Watcher } from '../runtime/auth/identity.js'
+import { identified, type Identity, type Watcher } from '../runtime/auth/identity.js'
 import type { Client, Clients } from '../runtime/http/client-address.js'
 import type { Exchange, Upgrade } from '../runtime/http/exchange.js'
 import { handshake } from '../runtime/http/handshake.js'
 import { POLL_HEADERS } from '../runtime/http/poll.js'
 import type { AllowedOrigins } from '../runtime/http/public-headers.js'
-import { json, type Reply } from '../runtime/http/reply.js'
+import { json, type Answer } from '../runtime/http/reply.js'
 import { pollAsked, streamAsked, wantsPoll, wantsStream } from '../runtime/http/stream-request.js'
 import type { ReplayAsked, Replays } from '../runtime/limits/replays.js'
 import type { StreamLimit } from '../runtime/limits/streams.js'
@@ -29,8 +29,6 @@ export interface WatchOptions {
   readonly headers: (exchange: Exchange) => Readonly<Record<string, string>>
 }
 
-type Answer = Reply | Promise<Reply | undefined> | undefined
-
 /** Takes viewers in at the public port, whatever transport they ask for: server-sent events, a WebSocket, or a long-poll. */
 export class Watch {
   readonly #options: WatchOptions
@@ -48,12 +46,12 @@ export class Watch {
   }
 
   #stream(exchange: Exchange, videoId: VideoId): Answer {
-    const { edge } = this.#options
+    const { edge, identity } = this.#options
     const { after, recent, gzip } = streamAsked(exchange)
     const client = this.#options.clients.of(exchange)
     const headers = this.#options.headers(exchange)
     const encoding = gzip ? 'gzip' : 'plain'
-    return this.#identified(exchange, videoId, known => {
+    return identified(identity, exchange, videoId, known => {
       const start = startOf({ after, recent }, known)
       if (exchange.method === 'HEAD') return connect(edge, exchange, videoId, start, encoding, { headers })
       return connect(edge, exchange, videoId, start, encoding, { headers, ...this.#charge(client, { after, recent }) })
@@ -86,23 +84,16 @@ export class Watch {
   }
 
   #poll(exchange: Exchange, videoId: VideoId): Answer {
+    const { edge, identity, clients } = this.#options
     const { waitMs, after, recent } = pollAsked(exchange)
-    const client = this.#options.clients.of(exchange)
-    return this.#identified(exchange, videoId, known => {
+    const client = clients.of(exchange)
+    return identified(identity, exchange, videoId, known => {
       if (exchange.method === 'HEAD') return json({}, 200, POLL_HEADERS)
       const { charges, later } = this.#charge(client, { after, recent })
-      if (!later) return openPoll(this.#options.edge, exchange, videoId, startOf({ after, recent }, known), waitMs, charges)
+      if (!later) return openPoll(edge, exchange, videoId, startOf({ after, recent }, known), waitMs, charges)
       charges.ended()
       throw new LiveError('OVERLOADED', 'this address reads more than its share: try again in a moment', { headers: { 'retry-after': '1' } })
     })
-  }
-
-  /** Goes on once it is known who asks, where a token is needed to watch.
-   * @param open is given who watches, where a token said so */
-  #identified(exchange: Exchange, videoId: VideoId, open: (known: Watcher | undefined) => Answer): Answer {
-    const { identity } = this.#options
-    if (!identity?.requireToWatch) return open(undefined)
-    return identity.viewer(exchange, videoId).then(known => (exchange.aborted ? undefined : open(known)))
   }
 
   /** Counts the stream and what it asks of the past. @throws LiveError RATE_LIMITED

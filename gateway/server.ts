@@ -3,7 +3,7 @@ import { LiveError } from '../protocol/errors.js'
 import { parseVideos } from '../protocol/several.js'
 import type { Exchange } from '../runtime/http/exchange.js'
 import { publicHeaders } from '../runtime/http/public-headers.js'
-import { json, type Reply } from '../runtime/http/reply.js'
+import { json, type Answer, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
 import { VIEWER_SOCKETS } from '../runtime/http/socket.js'
 import { readiness } from '../runtime/peers/internal-server.js'
@@ -59,7 +59,7 @@ export class PublicApi {
     routeModeration(router, this.#options)
   }
 
-  #get(exchange: Exchange): Reply | Promise<Reply | undefined> | undefined {
+  #get(exchange: Exchange): Answer {
     const videoId = checkVideoId(exchange.parameter(0))
     return this.#watch.isAskedBy(exchange) ? this.#watch.open(exchange, videoId) : this.#history(exchange, videoId)
   }

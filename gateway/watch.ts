@@ -1,13 +1,13 @@
 import type { VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { retryIn, STREAM_HEADERS } from '../protocol/sse.js'
-import type { Identity, Watcher } from '../runtime/auth/identity.js'
+import { identified, type Identity, type Watcher } from '../runtime/auth/identity.js'
 import type { Client, Clients } from '../runtime/http/client-address.js'
 import type { Exchange, Upgrade } from '../runtime/http/exchange.js'
 import { handshake } from '../runtime/http/handshake.js'
 import { POLL_HEADERS } from '../runtime/http/poll.js'
 import type { AllowedOrigins } from '../runtime/http/public-headers.js'
-import { json, type Reply } from '../runtime/http/reply.js'
+import { json, type Answer } from '../runtime/http/reply.js'
 import { maxRateAsked, pollAsked, severalAsked, streamAsked, wantsPoll, wantsStream } from '../runtime/http/stream-request.js'
 import type { Gateway } from './gateway.js'
 import { VIDEOS_OF_A_STREAM, type Limits } from './limits.js'
@@ -35,7 +35,6 @@ export interface WatchOptions {
   readonly headers: (exchange: Exchange) => Readonly<Record<string, string>>
 }
 
-type Answer = Reply | Promise<Reply | undefined> | undefined
 type TurnedAway = 'stopping' | 'viewer_limit' | 'join_rate'
 
 /** Takes viewers in, whatever transport they ask for: server-sent events, a WebSocket, or a long-poll. Each is another sink of the same
@@ -77,11 +76,11 @@ export class Watch {
 
   /** 200 for a request that can ever succeed: EventSource gives up for good on anything else. */
   #stream(exchange: Exchange, requests: StreamRequests): Answer {
-    const { gateway, clients } = this.#options
+    const { gateway, clients, identity } = this.#options
     const headers = [STREAM_HEADERS, this.#options.headers(exchange)]
     const client = clients.of(exchange)
     const videos = videosOf(requests)
-    return this.#identified(exchange, videos, known => {
+    return identified(identity, exchange, videos, known => {
       if (exchange.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS }
       const reason = this.#turnsAway(client, videos)
       if (reason) return { status: 200, headers: STREAM_HEADERS, body: retryIn(gateway.sessions.retryMs()), close: reason === 'stopping' }
@@ -128,24 +127,16 @@ export class Watch {
   }
 
   #poll(exchange: Exchange, videoId: VideoId): Answer {
-    const { gateway, clients } = this.#options
+    const { gateway, clients, identity } = this.#options
     const { waitMs, after, recent } = pollAsked(exchange)
     const maxRate = maxRateAsked(exchange)
     const client = clients.of(exchange)
-    return this.#identified(exchange, [videoId], known => {
+    return identified(identity, exchange, [videoId], known => {
       if (exchange.method === 'HEAD') return json({}, 200, POLL_HEADERS)
       const reason = this.#turnsAway(client, [videoId])
       if (reason) throw new LiveError(reason === 'stopping' ? 'UNAVAILABLE' : 'OVERLOADED', TURNED_AWAY[reason], { headers: { 'retry-after': '1' } })
       return openPoll(gateway.sessions, gateway.clock, exchange, { videoId, after, recent, maxRate }, waitMs, this.#viewing(client, known, [videoId]))
     })
-  }
-
-  /** Goes on once it is known who asks, where a token is needed to watch.
-   * @param open is given who watches, where a token said so */
-  #identified(exchange: Exchange, videos: readonly VideoId[], open: (known: Watcher | undefined) => Answer): Answer {
-    const { identity } = this.#options
-    if (!identity?.requireToWatch) return open(undefined)
-    return identity.viewer(exchange, videos).then(known => (exchange.aborted ? undefined : open(known)))
   }
 
   /** Why no viewer of this client is taken in now, counted; or undefined. */

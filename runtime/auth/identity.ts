@@ -1,6 +1,7 @@
 import type { VideoId } from '../../protocol/comment.js'
 import type { Clock } from '../clock.js'
 import { isUnclear, type Exchange } from '../http/exchange.js'
+import type { Answer } from '../http/reply.js'
 import { tokenOf, type CredentialRules } from './credentials.js'
 import type { Key, Keys } from './keys.js'
 import { keyOf, readToken, SKEW_MS, unauthorized, UNKNOWN_KEY, type Bearer, type TokenRules } from './token.js'
@@ -48,11 +49,6 @@ export class Identity {
     return this.bearerOf(this.#tokenOf(exchange, false), video)
   }
 
-  /** The viewer of a stream. @throws LiveError UNAUTHORIZED, FORBIDDEN */
-  async viewer(exchange: Exchange, video: VideoId | readonly VideoId[]): Promise<Watcher> {
-    return this.viewerOf(this.tokenOf(exchange), video)
-  }
-
   /** The token of whoever asks for a stream, as it came. @throws LiveError UNAUTHORIZED where there is none */
   tokenOf(exchange: Exchange): string {
     return this.#tokenOf(exchange, true)
@@ -86,6 +82,13 @@ export class Identity {
   #tokenOf(exchange: Exchange, query: boolean): string {
     return tokenOf(clearly(exchange), this.#options, { query })
   }
+}
+
+/** Answers a request to watch once it is known who asks, where a token is needed to watch; at once where none is.
+ * @param open is given who watches, where a token said so. @throws LiveError UNAUTHORIZED, FORBIDDEN */
+export function identified(identity: Identity | undefined, exchange: Exchange, video: VideoId | readonly VideoId[], open: (known: Watcher | undefined) => Answer): Answer {
+  if (!identity?.requireToWatch) return open(undefined)
+  return identity.viewerOf(identity.tokenOf(exchange), video).then(known => (exchange.aborted ? undefined : open(known)))
 }
 
 /** The request's headers, as far as each says one thing; cookies and subprotocols may come in several lines. A header that says who asks and

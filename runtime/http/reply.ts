@@ -8,6 +8,9 @@ export interface Reply {
   readonly close?: boolean
 }
 
+/** What a handler answers, now or later; undefined if it took over the response. */
+export type Answer = Reply | Promise<Reply | undefined> | undefined
+
 /** An error as a reply. It closes the connection if the body was left unread. */
 export function errorReply(error: LiveError): Reply {
   const close = error.status === 413 || error.status === 415

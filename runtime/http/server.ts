@@ -2,7 +2,7 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_sock
 import { LiveError } from '../../protocol/errors.js'
 import type { TlsFiles } from '../tls/pair.js'
 import { HttpExchange, type Exchange, type Silent } from './exchange.js'
-import { errorReply, statusLine, type Reply } from './reply.js'
+import { errorReply, statusLine, type Answer, type Reply } from './reply.js'
 import { behaviourOf, type Held, type Opening, type OpenSocket, type SocketLimits, type SocketRouter } from './socket.js'
 import type { UnreadConnections } from './unread.js'
 import { Unsent } from './unsent.js'
@@ -27,8 +27,7 @@ const MOST_TURNS = 200
 /** How long the rest of a body in chunks is waited for before a refusal and the end of the connection. */
 const LINGER_MS = 1_000
 
-/** Answers now or later; undefined if the handler took over the response. */
-export type Handler = (exchange: Exchange) => Reply | Promise<Reply | undefined> | undefined
+export type Handler = (exchange: Exchange) => Answer
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 /** Where handlers are mounted: an HttpServer, or a simulation's replacement. */
