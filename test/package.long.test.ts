@@ -1,19 +1,18 @@
 import { spawn } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import t from 'tap'
 import { Guard } from '../cluster/guard.js'
 import { findJars, PACKAGED_FOLDERS } from '../registry/zookeeper/jars.js'
 import { projectRoot } from '../runtime/root.js'
 import { finished } from './support/cluster.js'
+import { tempFolder } from './support/folder.js'
 import type { Outcome } from './support/program.js'
 import { until } from './support/until.js'
 
 t.setTimeout(230_000)
 
-const scratch = mkdtempSync(join(tmpdir(), 'live-package-'))
-t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
+const scratch = tempFolder(t)
 const checkout = join(scratch, 'checkout')
 const folder = join(scratch, 'empty')
 const cache = join(scratch, 'cache')

@@ -13,7 +13,7 @@ import type { Held, Store, Timed } from '../../dispatcher/store/store.js'
 import { draft } from '../dispatcher/cast.js'
 import { newKeyspace, openStore, PATIENT } from '../dispatcher/store/cassandra-stage.js'
 import { noCassandra, startCassandra } from '../support/cassandra.js'
-import { memoryFolder } from '../support/memory-folder.js'
+import { memoryFolder } from '../support/folder.js'
 
 t.setTimeout(300_000)
 

@@ -3,7 +3,8 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writ
 import { join } from 'node:path'
 import t from 'tap'
 import type { Comment } from '../support/api.js'
-import { startCluster, tempFolder } from '../support/cluster.js'
+import { startCluster } from '../support/cluster.js'
+import { tempFolder } from '../support/folder.js'
 import { until } from '../support/until.js'
 import { watchReady } from '../support/viewer.js'
 

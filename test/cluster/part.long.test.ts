@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { Guard } from '../../cluster/guard.js'
 import { Part } from '../../cluster/part.js'
 import { Ports } from '../../cluster/ports.js'
+import { tempFolder } from '../support/folder.js'
 import { isAlive } from '../support/process.js'
 import { until } from '../support/until.js'
 
@@ -17,8 +17,7 @@ const WELL = `require('http').createServer((q, s) => {
 async function part(t: Test, script: string, options: { restart?: boolean; watchdogMs?: number; env?: NodeJS.ProcessEnv } = {}) {
   const port = await new Ports().take('127.0.0.1')
   const lines: string[] = []
-  const logFile = join(mkdtempSync(join(tmpdir(), 'part-')), 'part')
-  t.after(() => rmSync(dirname(logFile), { recursive: true }))
+  const logFile = join(tempFolder(t), 'part')
   const made = new Part({
     id: 'part-1',
     args: ['-e', script],

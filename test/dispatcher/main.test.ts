@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { parseDispatcher } from '../../protocol/nodes.js'
 import { parseResults, printPosts } from '../../protocol/posts.js'
 import { InternalClient } from '../../runtime/peers/client.js'
+import { memoryFolder } from '../support/folder.js'
 import { PROGRAM } from '../support/program.js'
 import { until } from '../support/until.js'
 import { openZk, startZooKeeper } from '../support/zookeeper.js'
@@ -34,12 +34,6 @@ function run(t: Test, argv: string[], env: Record<string, string>): Run {
   }
 }
 
-function folder(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'live-dispatcher-'))
-  t.teardown(() => rmSync(path, { recursive: true, force: true }))
-  return path
-}
-
 t.test('bad configuration: every bad variable is named, exit status 2', async t => {
   const { ended, stderr, stdout } = run(t, [], { INTERNAL_PORT: '99999', STORE_URL: 'mysql:x', NODE_ID: 'a.b', LOG_LEVEL: 'loud' })
   t.equal(await ended, 2)
@@ -61,7 +55,7 @@ t.test('--help names every variable', async t => {
 })
 
 t.test('a store of a later version: exit status 1 and words for the operator', async t => {
-  const path = join(folder(t), 'comments.db')
+  const path = join(memoryFolder(t), 'comments.db')
   const db = new Database(path)
   db.pragma('user_version = 99')
   db.close()
@@ -73,7 +67,7 @@ t.test('a store of a later version: exit status 1 and words for the operator', a
 t.test('while ZooKeeper is away it waits, says so, is not ready, and stores into a file that was accepted before; SIGTERM ends it with 0', async t => {
   const client = new InternalClient(undefined)
   t.teardown(() => client.close())
-  const path = join(folder(t), 'data', 'comments.db')
+  const path = join(memoryFolder(t), 'data', 'comments.db')
   const start = (connect: string) => run(t, [], { STORE_URL: `sqlite:${path}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: connect })
   const urlOf = (started: Run) => until(() => /"internalUrl":"(http[^"]+)"/.exec(started.stdout())?.[1])
 
@@ -106,7 +100,7 @@ t.test('it announces itself, drains on SIGTERM, storing what still comes, and le
   const zookeeper = await startZooKeeper(t)
   const connect = `${zookeeper.connect}/live`
   const zk = await openZk(t, connect)
-  const { ended, stdout, stop } = run(t, [], { NODE_ID: 'd1', STORE_URL: `sqlite:${join(folder(t), 'comments.db')}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: connect })
+  const { ended, stdout, stop } = run(t, [], { NODE_ID: 'd1', STORE_URL: `sqlite:${join(memoryFolder(t), 'comments.db')}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: connect })
   const url = await until(() => /"internalUrl":"(http[^"]+)"/.exec(stdout())?.[1])
   const client = new InternalClient(undefined)
   t.teardown(() => client.close())
@@ -123,7 +117,7 @@ t.test('it announces itself, drains on SIGTERM, storing what still comes, and le
 
 t.test('SIGTERM while ZooKeeper is away ends it with 0 all the same', async t => {
   const zookeeper = await startZooKeeper(t)
-  const { ended, stdout, stop } = run(t, [], { NODE_ID: 'd1', STORE_URL: `sqlite:${join(folder(t), 'comments.db')}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: zookeeper.connect })
+  const { ended, stdout, stop } = run(t, [], { NODE_ID: 'd1', STORE_URL: `sqlite:${join(memoryFolder(t), 'comments.db')}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: zookeeper.connect })
   await until(() => stdout().includes('"announced"'))
   await zookeeper.kill()
   await until(() => stdout().includes('zookeeper_lost'))

@@ -5,7 +5,7 @@ import { closeStoreFiles } from '../../dispatcher/store/closed-files.js'
 import { SqliteDatabase } from '../../dispatcher/store/sqlite-database.js'
 import { InternalClient } from '../../runtime/peers/client.js'
 import { startDispatcher, storeAt } from '../support/dispatcher.js'
-import { memoryFolder } from '../support/memory-folder.js'
+import { memoryFolder } from '../support/folder.js'
 import { until } from '../support/until.js'
 import { draft } from './cast.js'
 

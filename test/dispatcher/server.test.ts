@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
@@ -18,6 +16,7 @@ import { createMetrics } from '../../runtime/metrics.js'
 import { InternalClient } from '../../runtime/peers/client.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
 import { pingWith } from '../../runtime/peers/ping.js'
+import { memoryFolder } from '../support/folder.js'
 import { until } from '../support/until.js'
 import { dispatcherNode, draft as quickDraft } from './cast.js'
 
@@ -37,8 +36,7 @@ function listen(t: Test, id: string, routes: (server: HttpServer) => void): stri
 
 /** A dispatcher over HTTP with a real store, and a view that the test sets. */
 function start(t: Test, id = 'd', path?: string) {
-  const folder = mkdtempSync(join(tmpdir(), 'live-dispatcher-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = memoryFolder(t)
   const client = new InternalClient(undefined)
   t.teardown(() => client.close())
   const store = new SqliteStore(path ?? join(folder, 'comments.db'), { deadlineMs: PATIENCE_MS })

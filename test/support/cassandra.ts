@@ -1,12 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Test } from 'tap'
 import { findJars } from '../../cluster/cassandra/jars.js'
 import { DATA_CENTRE, HOST, startLocalNode, unfitJava, type LocalNode, type LocalNodeOptions } from '../../cluster/cassandra/local-node.js'
 import { Guard } from '../../cluster/guard.js'
+import { tempFolder } from './folder.js'
 
 export { DATA_CENTRE } from '../../cluster/cassandra/local-node.js'
 
@@ -94,8 +92,7 @@ export class TestCassandra {
 
 /** Starts one in a folder of its own; both are gone when `t` ends. */
 export async function startCassandra(t: Test, options: TestCassandraOptions = {}): Promise<TestCassandra> {
-  const folder = mkdtempSync(join(tmpdir(), 'cassandra-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = tempFolder(t)
   const cassandra = await TestCassandra.launch(folder, options)
   t.after(() => cassandra.close())
   return cassandra

@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Test } from 'tap'
@@ -10,6 +9,7 @@ import type { Zk } from '../../registry/zookeeper/client.js'
 import { joinConnectStrings } from '../../registry/zookeeper/connect-string.js'
 import { readCredentials } from '../../registry/zookeeper/credentials.js'
 import { Api } from './api.js'
+import { tempFolder } from './folder.js'
 import { isAlive } from './process.js'
 import { ENTRY, plainNode, PROGRAM, type Outcome } from './program.js'
 import { until } from './until.js'
@@ -183,11 +183,4 @@ export function finished(child: ChildProcessByStdio<null, Readable, Readable>): 
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   return new Promise(resolve => child.once('close', status => resolve({ status, stdout, stderr })))
-}
-
-/** A folder that goes when `t` ends. */
-export function tempFolder(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'live-cluster-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
 }

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
 import { Ports } from '../../cluster/ports.js'
 import { projectRoot } from '../../runtime/root.js'
-import { tempFolder } from './cluster.js'
+import { tempFolder } from './folder.js'
 import { until } from './until.js'
 
 export const NAME = 'live.example.com'

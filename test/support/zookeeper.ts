@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { Guard } from '../../cluster/guard.js'
 import { Zk, type ZkOptions } from '../../registry/zookeeper/client.js'
 import { startLocalServer, type LocalServer, type LocalServerOptions } from '../../registry/zookeeper/local-server.js'
 import type { SessionListener } from '../../registry/zookeeper/session.js'
+import { tempFolder } from './folder.js'
 
 /** How a test's server is started. */
 export type TestServerOptions = Pick<LocalServerOptions, 'port' | 'jvmFlags' | 'ensemble'>
@@ -95,8 +95,7 @@ export class TestZooKeeper {
 
 /** Starts one on a free port, in a folder of its own; both are gone when `t` ends. */
 export async function startZooKeeper(t: Test, options: Pick<TestServerOptions, 'jvmFlags'> = {}): Promise<TestZooKeeper> {
-  const folder = mkdtempSync(join(tmpdir(), 'zookeeper-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = tempFolder(t)
   const zookeeper = await TestZooKeeper.launch(folder, options)
   t.after(() => zookeeper.close())
   return zookeeper

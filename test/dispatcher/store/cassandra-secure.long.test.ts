@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { openCassandra } from '../../../dispatcher/store/cassandra/open.js'
 import { noCassandra, startCassandra } from '../../support/cassandra.js'
 import { makeCertificate } from '../../support/certificate.js'
+import { tempFolder } from '../../support/folder.js'
 import { operate } from '../../support/operator.js'
 import { until } from '../../support/until.js'
 import { draft } from '../cast.js'
@@ -13,8 +13,7 @@ import { draft } from '../cast.js'
 t.setTimeout(235_000)
 
 t.test('a Cassandra that takes TLS and passwords alone', { skip: noCassandra, timeout: 230_000 }, async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'cassandra-secure-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = tempFolder(t)
   const { certificate, key } = makeCertificate(folder)
   const keystore = { path: join(folder, 'keystore.p12'), password: 'keystore' }
   execFileSync('openssl', ['pkcs12', '-export', '-in', certificate, '-inkey', key, '-out', keystore.path, '-passout', `pass:${keystore.password}`])

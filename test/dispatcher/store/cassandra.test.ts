@@ -1,8 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 import cassandra from 'cassandra-driver'
 import t, { type Test } from 'tap'
@@ -18,6 +16,7 @@ import { placeOf, Statements } from '../../../dispatcher/store/cassandra/stateme
 import { NO_ACTS } from '../../../dispatcher/store/cassandra/video-state.js'
 import { MAX_CURSOR, nextId } from '../../../protocol/id.js'
 import { makeCertificate } from '../../support/certificate.js'
+import { tempFolder } from '../../support/folder.js'
 import { draft } from '../cast.js'
 
 const NOW = Date.UTC(2026, 5, 1)
@@ -132,8 +131,7 @@ async function reasonOf(t: Test, config: { STORE_URL: string; STORE_CA_FILE?: st
 }
 
 t.test('a certificate that is not trusted, or is another\'s, is said; one that is, is taken', async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'cassandra-tls-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = tempFolder(t)
   const { certificate, key } = makeCertificate(folder)
   const server = createTlsServer({ cert: readFileSync(certificate), key: readFileSync(key) }, socket => socket.on('error', () => {}).once('data', () => socket.end()))
   server.on('tlsClientError', () => {})

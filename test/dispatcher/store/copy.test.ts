@@ -10,7 +10,7 @@ import { SCHEMA_VERSION } from '../../../dispatcher/store/sqlite-schema.js'
 import type { Timed } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
-import { memoryFolder } from '../../support/memory-folder.js'
+import { memoryFolder } from '../../support/folder.js'
 
 const NOW = Date.UTC(2026, 5, 1)
 const PAGE_BYTES = 4096

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { memoryFolder } from '../../support/memory-folder.js'
+import { memoryFolder } from '../../support/folder.js'
 import { killed } from './damaged-file.js'
 import { oneVideoDamage, tryDamage } from './try-damage.js'
 

@@ -7,7 +7,7 @@ import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { DEFAULT_SETTINGS } from '../../../protocol/entry.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
-import { memoryFolder } from '../../support/memory-folder.js'
+import { memoryFolder } from '../../support/folder.js'
 import { killed } from './damaged-file.js'
 import { oneVideoDamage, tryDamage, type Seen } from './try-damage.js'
 

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import type { Stored } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
-import { memoryFolder } from '../../support/memory-folder.js'
+import { memoryFolder } from '../../support/folder.js'
 import type { Random } from '../../support/random.js'
 
 export const PAGE_BYTES = 4096

@@ -1,11 +1,11 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Timed } from '../../../dispatcher/store/store.js'
+import { memoryFolder } from '../../support/folder.js'
 import { draft } from '../cast.js'
 
 const PATIENT = { deadlineMs: 60_000 }
@@ -17,8 +17,7 @@ function holding(path: string, ...texts: string[]): string[] {
 }
 
 function openStores(t: Test, count: number) {
-  const folder = mkdtempSync(join(tmpdir(), 'live-erasure-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = memoryFolder(t)
   const path = join(folder, 'comments.db')
   const stores = Array.from({ length: count }, () => new SqliteStore(path, PATIENT))
   t.teardown(() => Promise.all(stores.map(store => store.close())))

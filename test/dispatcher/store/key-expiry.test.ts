@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { SqliteDatabase } from '../../../dispatcher/store/sqlite-database.js'
 import type { Draft } from '../../../protocol/comment.js'
+import { memoryFolder } from '../../support/folder.js'
 
 const NOW = Date.UTC(2026, 5, 1)
 const HOUR = 3_600_000
@@ -13,13 +12,12 @@ let keys = 0
 const draft = (): Draft => ({ videoId: 'v', authorId: 'ann', content: 'hello', key: `key-${keys++}` })
 
 function open(t: Test) {
-  const folder = mkdtempSync(join(tmpdir(), 'live-keys-'))
+  const folder = memoryFolder(t)
   const database = new SqliteDatabase(join(folder, 'comments.db'), 0)
   const reader = new Database(join(folder, 'comments.db'), { readonly: true })
   t.teardown(() => {
     reader.close()
     database.close()
-    rmSync(folder, { recursive: true, force: true })
   })
   return {
     database,

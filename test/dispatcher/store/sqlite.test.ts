@@ -12,7 +12,7 @@ import { StoreUnavailableError } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { DEFAULT_SETTINGS } from '../../../protocol/entry.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
-import { memoryFolder } from '../../support/memory-folder.js'
+import { memoryFolder } from '../../support/folder.js'
 import { storeContract } from '../store-contract.js'
 
 const NOW = Date.UTC(2026, 5, 1)

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
@@ -9,6 +8,7 @@ import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
 import { projectRoot } from '../../../runtime/root.js'
+import { memoryFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 
 const NOW = Date.UTC(2026, 5, 1)
@@ -18,8 +18,7 @@ const draft = (content: string): Draft => ({ videoId: 'v', authorId: 'ann', cont
 
 /** A store that was accepted, and has a comment. */
 async function accepted(t: Test): Promise<{ store: SqliteStore; path: string; folder: string; writes: (string | undefined)[]; damaged: string[]; contents: () => Promise<string[]> }> {
-  const folder = mkdtempSync(join(tmpdir(), 'live-store-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = memoryFolder(t)
   const path = join(folder, 'comments.db')
   const writes: (string | undefined)[] = []
   const damaged: string[] = []
@@ -74,8 +73,7 @@ t.test('what a file says of itself', async t => {
 })
 
 t.test('that there is no file yet is no trouble, nor is what is found by looking', async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'live-store-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = memoryFolder(t)
   const path = join(folder, 'comments.db')
   const told: (string | undefined)[] = []
   const store = new SqliteStore(path, { mustBeAccepted: true, onTrouble: reason => told.push(reason) })
@@ -189,8 +187,7 @@ t.test('its log removed while another process has it open too: it is saved all t
 })
 
 t.test('a log that was removed is not saved while somebody is in the middle of a commit to it', t => {
-  const folder = mkdtempSync(join(tmpdir(), 'live-store-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = memoryFolder(t)
   const path = join(folder, 'comments.db')
   const database = new SqliteDatabase(path, 0)
   t.teardown(() => database.close())

@@ -7,7 +7,7 @@ import { SqliteStore } from '../../../dispatcher/store/sqlite.js'
 import type { Outcome, Range, Stored } from '../../../dispatcher/store/store.js'
 import type { Draft } from '../../../protocol/comment.js'
 import { MAX_CURSOR } from '../../../protocol/id.js'
-import { memoryFolder } from '../../support/memory-folder.js'
+import { memoryFolder } from '../../support/folder.js'
 import { Random } from '../../support/random.js'
 import { DAMAGES, flipped, killed, laidOut, PAGE_BYTES, type Files } from './damaged-file.js'
 

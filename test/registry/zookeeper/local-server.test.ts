@@ -1,28 +1,22 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { ask } from '../../../registry/zookeeper/four-letter-word.js'
 import { findJars, howToGet } from '../../../registry/zookeeper/jars.js'
 import { startLocalServer } from '../../../registry/zookeeper/local-server.js'
+import { tempFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 import { openZk } from '../../support/zookeeper.js'
 
 const run = promisify(execFile)
 const module = new URL('../../../registry/zookeeper/local-server.js', import.meta.url).href
 
-function folderOf(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'zookeeper-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
 t.test('it serves on loopback, stops, and has its data when it starts again', async t => {
-  const folder = folderOf(t)
+  const folder = tempFolder(t)
   const first = await startLocalServer({ folder, heapMb: 128 })
   t.after(() => first.stop())
   t.match(first.connect, /^127\.0\.0\.1:\d+$/)
@@ -41,7 +35,7 @@ t.test('it serves on loopback, stops, and has its data when it starts again', as
 })
 
 t.test('one left running by a crash is ended, then replaced', async t => {
-  const folder = folderOf(t)
+  const folder = tempFolder(t)
   const script = `
     const { startLocalServer } = await import(${JSON.stringify(module)})
     console.log((await startLocalServer({ folder: process.argv[1], heapMb: 128 })).port)
@@ -58,7 +52,7 @@ t.test('one left running by a crash is ended, then replaced', async t => {
 })
 
 t.test('a process that merely has the number of a dead server is left alone', async t => {
-  const folder = folderOf(t)
+  const folder = tempFolder(t)
   const innocent = execFile(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
   t.after(() => innocent.kill())
   writeFileSync(join(folder, 'zookeeper.pid'), String(innocent.pid))
@@ -72,7 +66,7 @@ t.test('a port that is taken is an error that names it', async t => {
   t.after(() => taken.close())
   await once(taken, 'listening')
   const { port } = taken.address() as { port: number }
-  await t.rejects(startLocalServer({ folder: folderOf(t), port }), { message: `ZooKeeper cannot listen on port ${port}: EADDRINUSE` })
+  await t.rejects(startLocalServer({ folder: tempFolder(t), port }), { message: `ZooKeeper cannot listen on port ${port}: EADDRINUSE` })
 })
 
 t.test('of two that start on one port at the same moment one serves, and the other does not take it for its own', async t => {
@@ -80,13 +74,13 @@ t.test('of two that start on one port at the same moment one serves, and the oth
   await once(taken, 'listening')
   const { port } = taken.address() as { port: number }
   await new Promise(closed => taken.close(closed))
-  const starts = await Promise.allSettled([0, 1].map(() => startLocalServer({ folder: folderOf(t), port, heapMb: 128 })))
+  const starts = await Promise.allSettled([0, 1].map(() => startLocalServer({ folder: tempFolder(t), port, heapMb: 128 })))
   for (const start of starts) if (start.status === 'fulfilled') t.after(() => start.value.stop())
   t.same(starts.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
 })
 
 t.test('a server that cannot start says why', async t => {
-  const folder = folderOf(t)
+  const folder = tempFolder(t)
   await t.rejects(startLocalServer({ folder, heapMb: 1 }), {
     message: /ended while starting; its log, .*zookeeper\.log, ends:\n.*Too small/s,
   })
@@ -94,20 +88,20 @@ t.test('a server that cannot start says why', async t => {
 })
 
 t.test('without Java or ZooKeeper it says to run setup.sh', async t => {
-  t.throws(() => findJars([join(folderOf(t), 'none')]), { message: /run \.\/setup\.sh/ })
+  t.throws(() => findJars([join(tempFolder(t), 'none')]), { message: /run \.\/setup\.sh/ })
   const { JAVA_HOME } = process.env
-  process.env.JAVA_HOME = folderOf(t)
+  process.env.JAVA_HOME = tempFolder(t)
   t.after(() => {
     if (JAVA_HOME === undefined) delete process.env.JAVA_HOME
     else process.env.JAVA_HOME = JAVA_HOME
   })
-  await t.rejects(startLocalServer({ folder: folderOf(t) }), { message: /needs Java.*run \.\/setup\.sh/ })
+  await t.rejects(startLocalServer({ folder: tempFolder(t) }), { message: /needs Java.*run \.\/setup\.sh/ })
   t.match(howToGet('Java', false), /^install Java 17 .*--zookeeper/, 'an installed package has none')
   t.match(howToGet('ZooKeeper', false), /^install Maven.*--zookeeper/)
 })
 
 t.test('jars are found in each of the folders they come in', t => {
-  const folders = { maven: folderOf(t), debian: folderOf(t), homebrew: folderOf(t) }
+  const folders = { maven: tempFolder(t), debian: tempFolder(t), homebrew: tempFolder(t) }
   const fill = (folder: string, ...names: string[]) => names.forEach(name => writeFileSync(join(folder, name), ''))
   fill(folders.maven, 'zookeeper-3.9.5.jar', 'zookeeper-jute-3.9.5.jar', 'slf4j-simple-2.0.13.jar')
   fill(folders.debian, 'zookeeper.jar', 'slf4j-simple.jar', 'guava.jar')
@@ -120,7 +114,7 @@ t.test('jars are found in each of the folders they come in', t => {
 })
 
 t.test('it ends by force where it does not end by itself', async t => {
-  const server = await startLocalServer({ folder: folderOf(t), heapMb: 128 })
+  const server = await startLocalServer({ folder: tempFolder(t), heapMb: 128 })
   process.kill(server.pid, 'SIGSTOP')
   await server.stop()
   t.same(await server.exited, { code: null, signal: 'SIGKILL' })

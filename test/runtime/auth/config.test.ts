@@ -5,7 +5,8 @@ import { edgeVariables } from '../../../edge/config.js'
 import { gatewayVariables } from '../../../gateway/config.js'
 import { identityConflicts } from '../../../runtime/auth/config.js'
 import { readConfig } from '../../../runtime/config.js'
-import { run, tempFolder } from '../../support/cluster.js'
+import { run } from '../../support/cluster.js'
+import { tempFolder } from '../../support/folder.js'
 import { Issuer } from '../../support/issuer.js'
 
 const SECRET = 'x'.repeat(32)

@@ -1,17 +1,11 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { KeyFile } from '../../../runtime/auth/key-file.js'
 import { FakeClock } from '../../support/fake-clock.js'
+import { tempFolder } from '../../support/folder.js'
 import { Issuer } from '../../support/issuer.js'
 import { until } from '../../support/until.js'
-
-function folder(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'live-keys-'))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
-  return path
-}
 
 function open(t: Test, path: string) {
   const clock = new FakeClock()
@@ -30,7 +24,7 @@ function open(t: Test, path: string) {
 
 t.test('a key that was added is known within seconds, one that was taken out no more', async t => {
   const issuer = new Issuer({ a: 'EdDSA', b: 'EdDSA', c: 'ES256' })
-  const path = join(folder(t), 'jwks.json')
+  const path = join(tempFolder(t), 'jwks.json')
   writeFileSync(path, issuer.jwks(['a', 'b']))
   const { file, lines, passes } = open(t, path)
   t.ok(file.keys.find('a'))
@@ -43,7 +37,7 @@ t.test('a key that was added is known within seconds, one that was taken out no 
 
 t.test('a file that is replaced as Kubernetes does, by the link to its folder', async t => {
   const issuer = new Issuer({ a: 'EdDSA', b: 'EdDSA', c: 'EdDSA' })
-  const root = folder(t)
+  const root = tempFolder(t)
   const publish = (version: string, kids: string[]) => {
     mkdirSync(join(root, version))
     writeFileSync(join(root, version, 'jwks.json'), issuer.jwks(kids))
@@ -61,7 +55,7 @@ t.test('a file that is replaced as Kubernetes does, by the link to its folder', 
 
 t.test('a broken file or none leaves the keys as they were, is told once, and is got over', async t => {
   const issuer = new Issuer({ a: 'EdDSA', b: 'EdDSA', c: 'EdDSA' })
-  const path = join(folder(t), 'jwks.json')
+  const path = join(tempFolder(t), 'jwks.json')
   writeFileSync(path, issuer.jwks(['a', 'b']))
   const { file, lines, passes, clock } = open(t, path)
   writeFileSync(path, issuer.jwks(['c']).slice(0, 40))
@@ -81,7 +75,7 @@ t.test('a broken file or none leaves the keys as they were, is told once, and is
 
 t.test('from a set that is emptied every key is gone, and that is told as an error', async t => {
   const issuer = new Issuer({ a: 'EdDSA' })
-  const path = join(folder(t), 'jwks.json')
+  const path = join(tempFolder(t), 'jwks.json')
   writeFileSync(path, issuer.jwks())
   const { file, lines, passes } = open(t, path)
   writeFileSync(path, '{ "keys": [] }\n')
@@ -93,6 +87,6 @@ t.test('from a set that is emptied every key is gone, and that is told as an err
 })
 
 t.test('at the start the file must be there', async t => {
-  const path = join(folder(t), 'none.json')
+  const path = join(tempFolder(t), 'none.json')
   t.throws(() => open(t, path), { message: `${path} cannot be read: ENOENT` })
 })

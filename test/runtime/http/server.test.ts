@@ -11,7 +11,7 @@ import type { Exchange } from '../../../runtime/http/exchange.js'
 import { json } from '../../../runtime/http/reply.js'
 import { HttpServer, type Handler, type Method, type ServerOptions } from '../../../runtime/http/server.js'
 import { makeCertificate } from '../../support/certificate.js'
-import { tempFolder } from '../../support/cluster.js'
+import { tempFolder } from '../../support/folder.js'
 import { whyNoNetwork } from '../../support/own-network.js'
 import { until } from '../../support/until.js'
 

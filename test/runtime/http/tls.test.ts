@@ -14,7 +14,7 @@ import { VIEWER_SOCKETS } from '../../../runtime/http/socket.js'
 import { Stream } from '../../../runtime/http/stream.js'
 import type { TlsFiles } from '../../../runtime/tls/pair.js'
 import { fingerprintOf, makeCertificate } from '../../support/certificate.js'
-import { tempFolder } from '../../support/cluster.js'
+import { tempFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 
 const ASK = 'GET /who HTTP/1.1\r\nHost: x\r\n\r\n'

@@ -5,7 +5,8 @@ import { gatewayVariables } from '../../../gateway/config.js'
 import { readConfig } from '../../../runtime/config.js'
 import { tlsConflicts, tlsFiles } from '../../../runtime/tls/config.js'
 import { makeCertificate } from '../../support/certificate.js'
-import { run, tempFolder } from '../../support/cluster.js'
+import { run } from '../../support/cluster.js'
+import { tempFolder } from '../../support/folder.js'
 
 for (const [part, variables] of Object.entries({ gateway: gatewayVariables, edge: edgeVariables })) {
   const read = (env: NodeJS.ProcessEnv) => readConfig(env, variables, tlsConflicts)

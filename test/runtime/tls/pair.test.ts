@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readPair, TlsPairError } from '../../../runtime/tls/pair.js'
 import { EC, filesIn, makeCertificate } from '../../support/certificate.js'
-import { tempFolder } from '../../support/cluster.js'
+import { tempFolder } from '../../support/folder.js'
 
 const DAY_MS = 86_400_000
 const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'ignore' })

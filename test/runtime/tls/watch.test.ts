@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { readPair, type TlsFiles } from '../../../runtime/tls/pair.js'
 import { TlsWatch } from '../../../runtime/tls/watch.js'
 import { filesIn, makeCertificate } from '../../support/certificate.js'
-import { tempFolder } from '../../support/cluster.js'
+import { tempFolder } from '../../support/folder.js'
 import { FakeClock } from '../../support/fake-clock.js'
 import { until } from '../../support/until.js'
 
