@@ -330,7 +330,9 @@ export class Dispatcher {
       const isThere = ({ videoId }: { readonly videoId: VideoId }) => (away.lineOf(videoId) !== undefined) === isAway
       return { comments: batch.comments.filter(isThere), hints: batch.hints.filter(isThere) }
     }
-    away.take(split(true))
+    const there = split(true)
+    away.take(there)
+    for (const entry of there.comments) this.#eraseFromPipes(entry.videoId, actOf(entry))
     this.#batchHere(split(false))
   }
 
