@@ -117,3 +117,60 @@ t.test('the answer to a poll is thinned as a whole', async t => {
   ])
   t.same(thinnedMessages([1, 2, 3, 4].map(id => message(id)), 0, 1), [skipped(3, 0, 3), message(4)])
 })
+
+const comments = (from: number, to: number) => flush(...Array.from({ length: to - from + 1 }, (_, i) => comment(from + i)))
+/** The comments of a flush that are shown. */
+const shownOf = (thinning: Thinning, { events }: { events: Buffer }, from: number) => new SseParser().push(thinning.thinned(events, from)).filter(({ event }) => event === 'message').map(({ id }) => Number(id))
+
+t.test('where nothing more may be shown, all that comes is named as left out', async t => {
+  const thinning = new Thinning(5)
+  thinning.came(0)
+  const [first, second] = [comments(1, 5), comments(6, 8)]
+  thinning.pick([first], 0, 0)
+  thinning.pick([second], 1, 0)
+  t.same(shownOf(thinning, first, 0), [1, 2, 3, 4, 5])
+  t.equal(thinning.thinned(second.events, 5).toString(), skippedEvent(3, 5, 8))
+})
+
+t.test('comments that come as fast as was asked for are all shown', async t => {
+  const thinning = new Thinning(5)
+  thinning.came(0)
+  const flushes = Array.from({ length: 50 }, (_, i) => comments(i + 1, i + 1))
+  for (const [i, each] of flushes.entries()) {
+    thinning.pick([each], i, i * 200)
+    t.same(shownOf(thinning, each, i), [i + 1])
+  }
+})
+
+t.test('what was picked once stays as it is, though its flush is kept', async t => {
+  const thinning = new Thinning(5)
+  thinning.came(0)
+  const [first, second] = [comments(1, 10), comments(11, 20)]
+  thinning.pick([first], 0, 0)
+  thinning.pick([first, second], 0, 1_000)
+  t.same(shownOf(thinning, first, 0), [2, 4, 6, 8, 10])
+  t.same(shownOf(thinning, second, 10), [12, 14, 16, 18, 20])
+})
+
+t.test('flushes that came while nobody of the class was there take no part', async t => {
+  const thinning = new Thinning(5)
+  const flushes = [comments(1, 10), comments(11, 20), comments(21, 25)]
+  thinning.came(2)
+  thinning.came(0) // that there is a first member already decides
+  thinning.pick(flushes, 0, 0)
+  t.same(shownOf(thinning, flushes[2]!, 20), [21, 22, 23, 24, 25])
+  thinning.left()
+  thinning.left()
+  thinning.came(4)
+  thinning.pick([comments(26, 35), comments(36, 40)], 3, 1_000)
+  t.same(shownOf(thinning, comments(36, 40), 35), [36, 37, 38, 39, 40])
+})
+
+t.test('what lies behind all viewers is forgotten', async t => {
+  const thinning = new Thinning(5)
+  thinning.came(0)
+  const all = comments(1, 3)
+  thinning.pick([all], 0, 0)
+  thinning.forget(2)
+  t.same(shownOf(thinning, all, 0), [3])
+})

@@ -42,6 +42,9 @@ class Scene {
   /** Answers each call at once where it is set. */
   status: number | undefined
   oldestS = () => 0
+  onBug = (error: unknown): void => {
+    throw error
+  }
   readonly #t: Test
 
   constructor(t: Test) {
@@ -63,9 +66,7 @@ class Scene {
       reads: new Budget({ clock, atOnce: 1, inLine: 10, waitMs: 1_000, code: 'RATE_LIMITED' }),
       recent: videoId => recent.get(videoId),
       isOurs: () => owns.all,
-      onBug(error) {
-        throw error
-      },
+      onBug: error => this.onBug(error),
       onTrouble: reason => this.troubles.push(reason),
       post: (body, headers) =>
         new Promise((resolve, reject) => {
@@ -137,6 +138,20 @@ t.test('a call that fails is made again after a pause that grows, and shows what
   t.same(scene.troubles, ['it answered 500', undefined])
   t.equal((await scene.metrics.hookFailures.get()).values[0]!.value, 2)
   t.equal(scene.oldestS(), 0)
+})
+
+t.test('pauses grow while calls fail in a row, and begin anew after one that was taken', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  await scene.post(hooks, draft('v'))
+  scene.calls[0]!.fail('refused')
+  await scene.clock.advance(500)
+  t.same(scene.troubles, ['refused'])
+  scene.calls[1]!.answer(200)
+  await scene.post(hooks, draft('v'))
+  scene.calls[2]!.answer(500)
+  await scene.clock.advance(500)
+  t.equal(scene.calls.length, 4)
 })
 
 t.test('one that answers 410 is left alone for longer, and loses nothing', async t => {
@@ -245,6 +260,148 @@ t.test('a held comment is sent, and then what was decided', async t => {
   t.equal(scene.calls.length, 2, 'once')
 })
 
+t.test('a held comment is sent once, however long it waits, and beside what else waits of its video', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  await scene.post(hooks, draft('v'))
+  await scene.post(hooks, { ...draft('v', 'perhaps'), review: 'hold' })
+  const [id] = await scene.post(hooks, draft('v'))
+  scene.status = 200
+  scene.calls[0]!.answer(200)
+  await scene.clock.advance(0)
+  t.match(scene.calls[1]!.events, [{ type: 'comment', id }, { type: 'held', content: 'perhaps' }])
+  await scene.post(hooks, { ...draft('w', 'alone'), review: 'hold' })
+  await scene.clock.advance(90_000)
+  t.match(scene.calls.slice(2).map(({ events }) => events), [[{ type: 'held', content: 'alone' }]])
+})
+
+t.test('more held comments than go in a call are sent one call after the other', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  scene.status = 200
+  await scene.post(hooks, ...Array.from({ length: 120 }, (): Timed => ({ ...draft('v'), review: 'hold' })))
+  t.same(scene.calls.map(({ events }) => events.length), [100, 20])
+})
+
+t.test('what waits when the store is away goes as soon as it is back', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  scene.status = 200
+  scene.store.before = () => Promise.reject(new StoreUnavailableError('away'))
+  hooks.stored('v', true)
+  await scene.clock.advance(500)
+  scene.store.before = () => {}
+  const ids = await scene.post(undefined, draft('v'))
+  await scene.clock.advance(500)
+  t.same(scene.sent, [ids])
+})
+
+t.test('where the receiver has come to is noted each time, what is new alone, and again where the store has lost it', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  scene.status = 200
+  const notes: [string, number][][] = []
+  const note = scene.store.noteTaken.bind(scene.store)
+  scene.store.noteTaken = taken => {
+    notes.push([...taken.entries])
+    return note(taken)
+  }
+  const [first] = await scene.post(hooks, draft('v'))
+  await scene.clock.advance(1_000)
+  const [second] = await scene.post(hooks, draft('w'))
+  await scene.clock.advance(1_000)
+  t.same(notes, [[['v', Number(first)]], [['w', Number(second)]]])
+  hooks.stored('v', true)
+  await scene.clock.advance(2_000)
+  t.equal(notes.length, 2, 'nothing is new')
+  scene.store.taken.set('v', 0)
+  await scene.clock.advance(30_000)
+  t.same(notes.slice(2), [[['v', Number(first)]]])
+  t.equal(scene.calls.length, 2, 'it is not sent again')
+})
+
+t.test('a place that could not be noted is noted a second later', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  scene.status = 200
+  const [id] = await scene.post(hooks, draft('v'))
+  scene.store.before = () => Promise.reject(new StoreUnavailableError('away'))
+  await scene.clock.advance(1_000)
+  scene.store.before = () => {}
+  await scene.clock.advance(1_000)
+  t.equal(scene.store.taken.get('v'), Number(id))
+})
+
+t.test('an error that is a bug is told, and ends neither calls, notes nor looks', async t => {
+  const scene = new Scene(t)
+  const bugs: unknown[] = []
+  scene.onBug = error => bugs.push(error)
+  const hooks = scene.dispatcher()
+  scene.status = 200
+  const bug = new TypeError('a bug')
+  const failing = (call: string) => (scene.store.before = each => (each === call ? Promise.reject(bug) : undefined))
+  failing('unsent')
+  await scene.post(hooks, draft('v'))
+  t.same(bugs, [bug])
+  failing('noteTaken')
+  const ids = await scene.post(hooks, draft('v'))
+  t.equal(scene.sent[0]!.at(-1), ids[0])
+  await scene.clock.advance(1_000)
+  t.same(bugs, [bug, bug])
+  failing('unsentVideos')
+  await scene.clock.advance(30_000)
+  t.same(bugs, [bug, bug, bug])
+  scene.store.before = () => {}
+  const found = await scene.post(undefined, draft('w'))
+  await scene.clock.advance(30_000)
+  t.same(scene.sent.at(-1), found)
+})
+
+t.test('the store is looked through each half minute, and at each change of owners; that it is away then is no bug', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  scene.status = 200
+  scene.store.before = () => Promise.reject(new StoreUnavailableError('away'))
+  await scene.clock.advance(30_000)
+  scene.store.before = () => {}
+  for (let i = 0; i < 2; i++) {
+    const ids = await scene.post(undefined, draft(`quiet-${i}`))
+    hooks.ownersChanged()
+    await scene.clock.advance(500)
+    t.same(scene.sent.at(-1), ids)
+  }
+  const ids = await scene.post(undefined, draft('v'))
+  await scene.clock.advance(30_000)
+  t.same(scene.sent.at(-1), ids)
+})
+
+t.test('the places of ten thousand videos are remembered, those that were needed last', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  scene.status = 200
+  await scene.post(hooks, ...Array.from({ length: 10_000 }, (_, i) => draft(`v${i}`)))
+  await scene.post(hooks, draft('v0'))
+  const before = scene.store.calls.unsent
+  await scene.post(hooks, draft('v9999'))
+  await scene.post(hooks, draft('v0'))
+  t.equal(scene.store.calls.unsent, before)
+  await scene.post(hooks, draft('one more'))
+  await scene.post(hooks, draft('v0'))
+  t.equal(scene.store.calls.unsent, before + 1)
+  await scene.post(hooks, draft('v1'))
+  t.equal(scene.store.calls.unsent, before + 2)
+})
+
+t.test('a dispatcher that ends does not wait for a pause', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  await scene.post(hooks, draft('v'))
+  scene.calls[0]!.answer(500)
+  await scene.clock.advance(0)
+  await hooks.close(60_000)
+  t.equal(scene.calls.length, 1)
+})
+
 t.test('a store that is away is waited for, and a video that cannot be read holds up no other', async t => {
   const scene = new Scene(t)
   const hooks = scene.dispatcher()
@@ -295,4 +452,15 @@ t.test('what was taken of one store is not noted in another that comes meanwhile
   t.equal(scene.store.calls.noteTaken, 0)
   await scene.clock.advance(1_000)
   t.equal(scene.store.calls.noteTaken, 1)
+})
+
+t.test('nor is what was taken and waits to be noted', async t => {
+  const scene = new Scene(t)
+  scene.store.generation = 'one'
+  const hooks = scene.dispatcher()
+  scene.status = 200
+  await scene.post(hooks, draft('v'))
+  scene.store.generation = 'two'
+  await scene.clock.advance(1_000)
+  t.equal(scene.store.calls.noteTaken, 0)
 })
