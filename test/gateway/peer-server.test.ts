@@ -10,7 +10,7 @@ import { Homes } from '../../registry/homes.js'
 import { json } from '../../runtime/http/reply.js'
 import { InternalClient } from '../../runtime/peers/client.js'
 import { internalServer } from '../../runtime/peers/internal-server.js'
-import type { PeerError } from '../../runtime/peers/peer-error.js'
+import { PeerError } from '../../runtime/peers/peer-error.js'
 import { fakeDispatcher } from '../support/fake-dispatcher.js'
 import { runGateway } from '../support/gateway.js'
 
@@ -29,7 +29,7 @@ function stage(t: Test, { token = PEER, from = 'east' } = {}) {
   t.after(() => client.close())
   const call = (route: string, body?: string) => client.call(`http://127.0.0.1:${port}`, { method: body === undefined ? 'GET' : 'POST', path: `/internal/peer/${route}`, ...(body === undefined ? {} : { body }), headers: from === '' ? {} : { [PEER_HEADER]: from }, timeoutMs: 4_000 })
   const status = (route: string, body?: string) => call(route, body).then(() => 200, (error: unknown) => (error as PeerError).status)
-  return { dispatcher, call, status, client, url: `http://127.0.0.1:${port}` }
+  return { dispatcher, gateway, call, status, client, url: `http://127.0.0.1:${port}` }
 }
 
 const posts = (...videoIds: string[]) => printPosts({ passedOn: false, entries: true, posts: videoIds.map((videoId, i) => ({ videoId, authorId: 'ann', content: 'hello', key: `k${i}`, leftMs: 2_000, signedIn: true })) })
@@ -59,6 +59,14 @@ t.test('what becomes of a post that no dispatcher answers in time is unknown', a
   t.match(parseResults(await call('posts', body.replace('"leftMs":800', '"leftMs":0'))), [{ error: { code: 'UNAVAILABLE' } }], 'one that is late is not tried')
 })
 
+t.test('what a post has waited before it was read is taken from its time', async t => {
+  const { dispatcher, gateway, call } = stage(t)
+  gateway.pauses.lostMs = () => 500
+  await call('posts', posts('here'))
+  const [post] = dispatcher.batches.flat()
+  t.ok(post!.leftMs! <= 1_500, `${post!.leftMs}`)
+})
+
 t.test('acts and decisions likewise', async t => {
   const { dispatcher, call } = stage(t)
   const act = (videoId: string, leftMs = 2_000) => printActRequest({ passedOn: false, order: { videoId, key: 'k', actorId: 'mo', asModerator: true, act: { type: 'deleted', target: 20 } }, leftMs })
@@ -80,6 +88,12 @@ t.test('reads are answered with what a dispatcher says', async t => {
   dispatcher.history = () => json({ comments: [], nextCursor: '7' })
   t.same(JSON.parse(String(await call('history/here?direction=after&cursor=5&pageSize=3'))), { comments: [], nextCursor: '7' })
   t.same(dispatcher.histories, ['here?cursor=5&direction=after&pageSize=3'])
+  dispatcher.author = 'ann'
+  t.same(JSON.parse(String(await call('comments/here/5'))), { authorId: 'ann', asked: 'here/5' })
+  dispatcher.author = undefined
+  t.equal(await status('comments/here/5'), 404)
+  t.equal(await status('comments/there/5'), 503)
+  for (const videoId of ['here', 'there']) t.same(JSON.parse(String(await call(`home/${videoId}`))), { asked: videoId }, 'each cluster says who it takes for the home, of any video')
   t.equal(await status('history/there?direction=before&pageSize=3'), 503)
   t.equal(await status('state/there'), 503)
   t.equal(await status('state/a.b'), 400)
@@ -93,4 +107,13 @@ t.test('syncs and batches are passed on with the name of the cluster, for the vi
   await call('sync', 'S there - -\nS here - -\nV here 3\nV there 4\n')
   await call('batch', 'H there 7\nH here 7\nC there 0 5 {}\nC here 0 5 {}\n')
   t.same(dispatcher.lines, ['/internal/sync east S here 5 -\n', '/internal/sync east S here - -\nV here 3\n', '/internal/batch east H there 7\nC there 0 5 {}\n'])
+})
+
+t.test('a sync is answered as far as dispatchers answer', async t => {
+  const { dispatcher, gateway, call, status } = stage(t)
+  dispatcher.answerLines = 'R here 7 0 store 0\n'
+  t.equal(String(await call('sync', 'S here 5 -\n')), dispatcher.answerLines)
+  gateway.client.call = () => Promise.reject(new PeerError('refused', 'refused'))
+  t.equal(String(await call('sync', 'S here 5 -\n')), '')
+  t.equal(await status('state/here'), 503, 'of one video alone there is no answer')
 })

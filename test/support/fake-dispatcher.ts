@@ -17,6 +17,10 @@ export class FakeDispatcher {
   readonly histories: string[] = []
   /** Of syncs and batches: the route, the cluster they came from, the body. */
   readonly lines: string[] = []
+  /** The answer to each sync and batch. */
+  answerLines = ''
+  /** Who wrote a comment, every one; undefined: there is none. */
+  author: string | undefined
   readonly node: DispatcherNode
   /** The answer to one post; a comment by default. Undefined: the batch is never answered. */
   answer: (draft: Draft) => PostResult | Promise<PostResult> | undefined = draft => this.stored(draft)
@@ -66,9 +70,11 @@ export class FakeDispatcher {
     for (const path of ['/internal/sync', '/internal/batch']) {
       this.#server.route('POST', path, async exchange => {
         this.lines.push(`${path} ${exchange.header(PEER_HEADER)} ${(await exchange.body(1 << 20)).toString()}`)
-        return { status: 200, body: '' }
+        return { status: 200, body: this.answerLines }
       })
     }
+    this.#server.route('GET', '/internal/home/:videoId', exchange => json({ asked: exchange.parameter(0) }))
+    this.#server.route('GET', '/internal/comments/:videoId/:id', exchange => json({ authorId: this.author, asked: `${exchange.parameter(0)}/${exchange.parameter(1)}` }, this.author === undefined ? 404 : 200))
     this.#server.route('GET', '/internal/state/:videoId', () => ({ status: 200, body: printState(this.state) }))
     this.#server.route('GET', '/internal/history/:videoId', exchange => {
       this.histories.push(`${exchange.parameter(0)}?${exchange.query.toString()}`)
