@@ -255,3 +255,15 @@ t.test('a video with news that cannot be fetched lags since the home\'s last ans
   const lag = (await away.registry.getSingleMetric('live_peer_lag_seconds')!.get()).values[0]?.value
   t.equal(lag, 3)
 })
+
+t.test('a dispatcher that has ended calls no other cluster', async t => {
+  const clusters = new Clusters(t)
+  const { away, line } = clusters
+  await clusters.sync(undefined)
+  line.failure = 'lost'
+  await clusters.pass(3_000)
+  away.dispatcher.close()
+  line.routes.length = 0
+  await away.clock.advance(60_000)
+  t.same(line.routes, [])
+})

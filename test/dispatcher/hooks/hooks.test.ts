@@ -402,6 +402,17 @@ t.test('a dispatcher that ends does not wait for a pause', async t => {
   t.equal(scene.calls.length, 1)
 })
 
+t.test('a dispatcher that has ended leaves no timer behind, and looks for nothing more', async t => {
+  const scene = new Scene(t)
+  const hooks = scene.dispatcher()
+  await scene.post(hooks, draft('v'))
+  hooks.ownersChanged()
+  scene.calls[0]!.answer(200)
+  await scene.clock.advance(0)
+  await hooks.close(60_000)
+  t.equal(scene.clock.pending, 0)
+})
+
 t.test('a store that is away is waited for, and a video that cannot be read holds up no other', async t => {
   const scene = new Scene(t)
   const hooks = scene.dispatcher()
