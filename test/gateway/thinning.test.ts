@@ -140,6 +140,9 @@ t.test('comments that come as fast as was asked for are all shown', async t => {
     thinning.pick([each], i, i * 200)
     t.same(shownOf(thinning, each, i), [i + 1])
   }
+  const burst = comments(51, 55)
+  thinning.pick([burst], 50, 10_000)
+  t.same(shownOf(thinning, burst, 50), [51, 52, 53, 54, 55], 'each has cost no more than itself')
 })
 
 t.test('what was picked once stays as it is, though its flush is kept', async t => {
