@@ -52,6 +52,17 @@ t.test('what one answer does not hold is asked for in the same turn, and no more
   t.equal(away.bugs.length, 0)
 })
 
+t.test('a turn asks of a thousand videos at a time, until it has asked of all', async t => {
+  const clusters = new Clusters(t)
+  const { home, away, line } = clusters
+  const videoIds = Array.from({ length: 1_500 }, (_, i) => `v${i}`)
+  for (const from of [0, 1_000]) await away.dispatcher.sync(edgeNode('e'), videoIds.slice(from, from + 1_000).map(opening))
+  const ids = [await home.elsewhere('v0'), await home.elsewhere('v1499')]
+  await clusters.pass(1_600)
+  t.same(clusters.pushed.sort(), ids.sort())
+  t.equal(line.count('sync'), 4)
+})
+
 t.test('a home is asked once a turn, and not again for what was just compared', async t => {
   const clusters = new Clusters(t)
   const { line } = clusters

@@ -117,3 +117,10 @@ t.test('a sync is answered as far as dispatchers answer', async t => {
   t.equal(String(await call('sync', 'S here 5 -\n')), '')
   t.equal(await status('state/here'), 503, 'of one video alone there is no answer')
 })
+
+t.test('a sync of a thousand rooms is taken, one of more is refused', async t => {
+  const { status } = stage(t)
+  const rooms = (count: number) => 'S here 5 -\n'.repeat(count)
+  t.equal(await status('sync', rooms(1_000)), 200)
+  t.equal(await status('sync', rooms(1_001)), 400)
+})
