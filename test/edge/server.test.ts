@@ -433,6 +433,21 @@ t.test('a client that asks for replays in a loop draws no more than its share; i
   t.match((await join('?lastEventId=9990', '192.0.2.1')).text, /event: ready/, 'the bytes are paid off')
 })
 
+t.test('a long-poll that has to come back later is not counted as a stream', async t => {
+  const clock = new FakeClock(Date.now())
+  const { stage, urls } = serve(t, { streams: 2, replaysClock: clock })
+  stage.store('v', 5_000).posts(1_000)
+  const poll = async (query: string) => {
+    const response = await fetch(`${urls.open}/comments/v?wait=1&${query}`)
+    return [response.status, (await response.text()).includes('OVERLOADED')]
+  }
+  await watchReady(t, `${urls.open}/comments/v?lastEventId=1`) // a replay of more than its share
+  for (let i = 0; i < 3; i++) t.same(await poll('cursor=1'), [503, true])
+  t.equal((await fetch(`${urls.open}/comments/v?wait=1&cursor=1`, { method: 'HEAD' })).status, 200, 'that there is a poll is said all the same')
+  await clock.advance(10_000)
+  t.same(await poll('cursor=9990'), [200, false])
+})
+
 t.test('live comments are not charged as a replay', async t => {
   const { stage, urls, push } = serve(t)
   const store = stage.store('v', 5_000)
