@@ -1,5 +1,6 @@
 import type { VideoId } from '../protocol/comment.js'
 import type { DispatcherNode } from '../protocol/nodes.js'
+import type { Homes } from '../registry/homes.js'
 import { ownersOf } from '../registry/ownership.js'
 import { peersIn, type Change, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
@@ -27,6 +28,8 @@ export interface GatewayOptions {
   readonly random: () => number
   readonly view: View
   readonly client: Caller
+  /** Which cluster is a video's home, where there are several. */
+  readonly homes?: Homes | undefined
   /** Opens a link to an edge. */
   readonly connectLink: ConnectLink
   /** Opens one viewer's stream from an edge that has no links. */
@@ -49,6 +52,7 @@ export interface GatewayOptions {
 export class Gateway {
   readonly view: View
   readonly client: Caller
+  readonly homes: Homes | undefined
   readonly clock: Clock
   readonly traces: Traces | undefined
   /** 0 ≤ x < 1 */
@@ -68,9 +72,10 @@ export class Gateway {
   readonly #pending = new Pending()
   #placingSoon = false
 
-  constructor({ clock, random, view, client, connectLink, connect, keptBytes, gzip, videoShare, toleratedViewers, joinRate, traces, onTick }: GatewayOptions) {
+  constructor({ clock, random, view, client, homes, connectLink, connect, keptBytes, gzip, videoShare, toleratedViewers, joinRate, traces, onTick }: GatewayOptions) {
     this.view = view
     this.client = client
+    this.homes = homes
     this.clock = clock
     this.traces = traces
     this.random = random

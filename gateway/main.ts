@@ -41,6 +41,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   const descriptors = descriptorsForConnections()
   const limit = viewerLimit(descriptors)
 
+  const homes = homesOf(config, watcher.view)
   const part = new GatewayPart({
     clock: systemClock,
     random: Math.random,
@@ -48,6 +49,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     viewLoaded: () => watcher.loaded,
     viewStaleMs: () => watcher.stalenessMs(),
     client,
+    homes,
     connectLink: linkWith(client),
     connect: connectWith(client),
     metrics,
@@ -70,7 +72,6 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
     clients: new Clients({ clock: systemClock, log, trusted: config.TRUSTED_PROXIES }),
   })
   watcher.onChange(change => part.viewChanged(change))
-  const homes = homesOf(config, watcher.view)
   const unread = new UnreadConnections({ clock: systemClock, log, metrics })
   const internal = internalServer({ token: config.INTERNAL_TOKEN, peerToken: homes && config.PEER_TOKEN, metrics, identity, url: () => internalUrl, page: OPERATORS_PAGE, notReady: () => live.notReady(part.notReady() ?? publicPort.notReady()), onBug, log, unread })
   if (homes) routePeers(internal, { gateway: part.gateway, homes })

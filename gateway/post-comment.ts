@@ -4,6 +4,7 @@ import { checkAuthoredBody, checkBody, toPublic, type VideoId } from '../protoco
 import { LiveError } from '../protocol/errors.js'
 import type { DispatcherNode, MemberNode } from '../protocol/nodes.js'
 import type { PostError, PostResult } from '../protocol/posts.js'
+import type { Homes } from '../registry/homes.js'
 import type { Bearer } from '../runtime/auth/token.js'
 import { sleep, type Clock } from '../runtime/clock.js'
 import { json, type Reply } from '../runtime/http/reply.js'
@@ -25,6 +26,8 @@ export interface PosterOptions {
   /** A video's dispatchers, the owner first. */
   readonly owners: (videoId: VideoId) => readonly DispatcherNode[]
   readonly failover: Failover
+  /** Which cluster is a video's home, where there are several. */
+  readonly homes?: Pick<Homes, 'elsewhere'> | undefined
   readonly clock: Clock
   readonly traces?: Traces | undefined
 }
@@ -35,6 +38,7 @@ type Refusal = Extract<PostResult, { error: unknown }>
  * however many dispatchers have seen the post, one comment comes of it. */
 export class Poster {
   readonly #options: PosterOptions
+  /** By dispatcher and home. */
   readonly #pipes = new Map<string, PostPipe>()
   /** Posts that have not been answered yet. */
   inFlight = 0
@@ -101,7 +105,7 @@ export class Poster {
     const isTwin = post.tries > 0
     post.begun()
     try {
-      const result = await this.#pipe(node).send(post, clock.now() + timeoutMs, isTwin)
+      const result = await this.#pipe(node, post.draft.videoId).send(post, clock.now() + timeoutMs, isTwin)
       if ('error' in result && isOfThisDispatcher(result)) throw new Declined(result)
       post.answered(result)
       return result
@@ -114,11 +118,14 @@ export class Poster {
     }
   }
 
-  #pipe(node: MemberNode): PostPipe {
-    let pipe = this.#pipes.get(node.internalUrl)
+  /** One for each home: a batch is answered once all its posts are, and those of another cluster wait for its answer. In one pipe they
+   * would hold up posts of our own videos, and two clusters would wait for each other. */
+  #pipe(node: MemberNode, videoId: VideoId): PostPipe {
+    const key = `${node.internalUrl} ${this.#options.homes?.elsewhere(videoId)?.name ?? ''}`
+    let pipe = this.#pipes.get(key)
     if (pipe) return pipe
-    for (const [url, each] of this.#pipes) if (each.idle) this.#pipes.delete(url)
-    this.#pipes.set(node.internalUrl, (pipe = new PostPipe(this.#options.client, this.#options.clock, node.internalUrl)))
+    for (const [other, each] of this.#pipes) if (each.idle) this.#pipes.delete(other)
+    this.#pipes.set(key, (pipe = new PostPipe(this.#options.client, this.#options.clock, node.internalUrl)))
     return pipe
   }
 }

@@ -56,10 +56,11 @@ function stage(count = 2, frozen: ReadonlySet<string> = new Set(), reply: (batch
         reply(batch)
       }),
   }
-  const poster = new Poster({ client, clock, failover, owners: () => nodes })
-  const post = (key?: string, content = 'hello', lostMs = 0) => {
+  const homes = { elsewhere: (videoId: string) => (videoId.startsWith('away') ? { name: 'east', urls: [] } : undefined) }
+  const poster = new Poster({ client, clock, failover, owners: () => nodes, homes })
+  const post = (key?: string, content = 'hello', lostMs = 0, videoId = 'v') => {
     const outcome: { reply?: Reply; error?: LiveError; at?: number } = {}
-    poster.post('v', key, Promise.resolve(Buffer.from(JSON.stringify({ content, authorId: 'ann' }))), { lostMs }).then(
+    poster.post(videoId, key, Promise.resolve(Buffer.from(JSON.stringify({ content, authorId: 'ann' }))), { lostMs }).then(
       reply => Object.assign(outcome, { reply, at: clock.now() }),
       (error: unknown) => Object.assign(outcome, { error, at: clock.now() }),
     )
@@ -74,6 +75,21 @@ t.test('a post says how long its poster waits, and that its sender reads OUTCOME
   await clock.advance(0)
   t.match(batches, [{ to: 'd1', passedOn: false, posts: [{ content: 'hello', key: 'k', leftMs: 3_000 }], headers: { [READS_HEADER]: READS_OUTCOME_UNKNOWN } }])
   batches[0]!.answer(stored(7))
+  await clock.advance(0)
+  t.equal(outcome.reply?.status, 201)
+})
+
+t.test('posts whose home is another cluster, and wait for it, hold up none whose home is here', async t => {
+  const { clock, batches, post } = stage(1)
+  for (const key of ['a', 'b', 'c']) {
+    post(key, 'hello', 0, 'away-1')
+    await clock.advance(100)
+  }
+  t.same(batches.map(({ posts }) => posts.map(({ key }) => key)), [['a'], ['b']], 'two batches are under way, and the third waits')
+  const outcome = post('d')
+  await clock.advance(0)
+  t.match(batches[2], { to: 'd1', posts: [{ key: 'd', videoId: 'v' }] })
+  batches[2]!.answer(stored(7))
   await clock.advance(0)
   t.equal(outcome.reply?.status, 201)
 })
