@@ -11,7 +11,8 @@ export interface AudienceOptions {
   readonly random: Random
   /** Some watch by a WebSocket, which a gateway of a former version does not know. */
   readonly sockets: boolean
-  readonly address: () => Address
+  /** Where to connect now, by cluster: viewers are at each in turn. */
+  readonly addresses: readonly (() => Address)[]
 }
 
 const CHURNING_SHARE = 0.3
@@ -101,12 +102,14 @@ export class Audience {
   }
 
   #join(recent: number | undefined): ChaosViewer {
-    const { videos, random, address } = this.#options
+    const { videos, random, addresses } = this.#options
     const hot = videos.slice(0, Math.ceil(videos.length / 10))
     const name = `viewer-${++this.#number}`
     // The first of them see to it that every video is watched.
     const videoId = videos[this.#number - 1] ?? (random.next() < 0.5 ? random.pick(hot) : random.pick(videos))
-    const viewer = new ChaosViewer({ name, videoId, recent, address, open: this.#options.sockets && this.#number % SOCKET_EVERY === 0 ? webSocket : eventStream })
+    const address = addresses[this.#number % addresses.length]!
+    const isSocket = this.#options.sockets && Math.ceil(this.#number / addresses.length) % SOCKET_EVERY === 0
+    const viewer = new ChaosViewer({ name, videoId, recent, address, open: isSocket ? webSocket : eventStream })
     this.#notes.push(viewer.notes)
     return viewer
   }

@@ -130,14 +130,49 @@ function ledgerPin({ ledger }: ReturnType<typeof good>, target: number, id: numb
   ledger.done(ledger.addAct(VIDEO, 'act-2', { type: 'pinned', target }), id)
 }
 
-t.test('a post that was refused for good must not be stored', t => {
-  t.same(
+t.test('a post that was refused, or answered 503 each time, must not be stored; of any other answer but 201 nobody knows', t => {
+  const stored = (...outcomes: string[]) =>
     found(({ ledger, history, notes }) => {
-      ledger.add(VIDEO, 'post-6', 'post-6').tries.push({ at: 0, gateway: 'gateway-1', outcome: '400 BAD_COMMENT' })
+      const { tries } = ledger.add(VIDEO, 'post-6', 'post-6')
+      for (const outcome of outcomes) tries.push({ at: 0, gateway: 'gateway-1', outcome })
       history.push({ id: 6, content: 'post-6' })
       see(notes, 6)
-    }),
-    ['6: post-6 was refused and is stored'],
-  )
+    })
+  const refused = ['6: post-6 was refused and is stored']
+  t.same(stored('400 BAD_COMMENT'), refused)
+  t.same(stored('503 UNAVAILABLE', '503 UNAVAILABLE'), refused)
+  t.same(stored('503 UNAVAILABLE', '504 OUTCOME_UNKNOWN'), [])
+  t.same(stored('503 UNAVAILABLE', 'ECONNRESET'), [])
+  t.end()
+})
+
+const ACROSS = { homeOf: () => 'west', cutMs: 60_000 }
+
+/** What is found where there are two clusters. */
+function foundAcross(spoil: (run: ReturnType<typeof good>) => void): string[] {
+  const run = good()
+  spoil(run)
+  return check(run.ledger, new Map([[VIDEO, run.history]]), [run.notes], ACROSS).violations.map(({ id, text }) => `${id ?? '-'}: ${text}`)
+}
+
+t.test('a post is answered by the rules: only another cluster than its home may say that the home cannot be reached', t => {
+  const answered = (gateway: string, outcome: string) => ({ ledger }: ReturnType<typeof good>) => void ledger.add(VIDEO, 'post-6', 'post-6').tries.push({ at: 0, gateway, outcome })
+  for (const outcome of ['503 HOME_UNAVAILABLE', '503 UNAVAILABLE', '504 OUTCOME_UNKNOWN', 'ECONNRESET']) t.same(foundAcross(answered('east/gateway-1', outcome)), [], outcome)
+  t.same(foundAcross(answered('west/gateway-1', '503 HOME_UNAVAILABLE')), ['-: post-6 was answered 503 HOME_UNAVAILABLE by west/gateway-1, which is at home'])
+  t.same(found(answered('gateway-1', '503 HOME_UNAVAILABLE')), ['-: post-6 was answered 503 HOME_UNAVAILABLE by gateway-1, which is at home'])
+  t.same(found(answered('gateway-1', '500 INTERNAL')), ['-: post-6 was answered 500 INTERNAL by gateway-1, which says nothing of what became of it'])
+  t.end()
+})
+
+t.test('a deleted text may be shown in another cluster for as long as the line may be cut, and not at home', t => {
+  const shownAt = (cluster: string, afterMs: number) => (run: ReturnType<typeof good>) => {
+    const { doneAt } = deleted(run)
+    run.notes.connections.push({ at: doneAt! + afterMs, gateway: `${cluster}/gateway-1`, pid: 1, cursor: '', readyAt: undefined, endedAt: undefined, end: undefined })
+    run.notes.times.fill(doneAt! + afterMs + 1)
+  }
+  const late = ['3: its text came by a connection of long after act-1 deleted it']
+  t.same(foundAcross(shownAt('east', 79_000)), [])
+  t.same(foundAcross(shownAt('east', 81_000)), late)
+  t.same(foundAcross(shownAt('west', 79_000)), late)
   t.end()
 })

@@ -12,6 +12,14 @@ export interface Stored {
 /** So long after a deletion was answered an edge may still not know of it: one that was frozen, or cut off. */
 const UNKNOWN_MS = 20_000
 
+/** Where there are several clusters. */
+export interface Across {
+  /** The name of the cluster that is the video's home. */
+  readonly homeOf: (videoId: string) => string
+  /** For how long another cluster may not have heard of an act, ms. */
+  readonly cutMs: number
+}
+
 /** A promise that was not kept. */
 export interface Violation {
   readonly videoId: string
@@ -33,8 +41,8 @@ export interface Verdict {
 }
 
 /** Holds what every viewer saw and what history has against what was posted and acknowledged.
- * @param histories by video, oldest first, read when all was over */
-export function check(ledger: Ledger, histories: ReadonlyMap<string, readonly Stored[]>, viewers: Iterable<ViewerNotes>): Verdict {
+ * @param histories by video, oldest first, read at its home when all was over */
+export function check(ledger: Ledger, histories: ReadonlyMap<string, readonly Stored[]>, viewers: Iterable<ViewerNotes>, across?: Across): Verdict {
   const violations: Violation[] = []
   const videos = new Map<string, Video>()
   let stored = 0
@@ -43,6 +51,7 @@ export function check(ledger: Ledger, histories: ReadonlyMap<string, readonly St
     stored += history.length
   }
   for (const post of ledger.posts()) {
+    checkAnswers(post, across, violations)
     if (post.acknowledgedAt === undefined || post.id === undefined) continue
     const kept = videos.get(post.videoId)?.byId.get(post.id)
     if (kept?.post !== post) violations.push({ videoId: post.videoId, id: post.id, viewer: undefined, text: `${post.key} was acknowledged and is not in history` })
@@ -51,7 +60,7 @@ export function check(ledger: Ledger, histories: ReadonlyMap<string, readonly St
   let gaps = 0
   let inGaps = 0
   for (const notes of viewers) {
-    const seen = checkViewer(notes, videos.get(notes.videoId) ?? { order: [], byId: new Map(), unanswered: new Set() }, violations)
+    const seen = checkViewer(notes, videos.get(notes.videoId) ?? { order: [], byId: new Map(), unanswered: new Set() }, across && isAway(notes, across) ? UNKNOWN_MS + across.cutMs : UNKNOWN_MS, violations)
     deliveries += seen.owed
     inGaps += seen.inGaps
     gaps += notes.gaps.length
@@ -121,10 +130,30 @@ function contentsOf({ videoId, act }: ActNote, ledger: Ledger): string[] {
 
 /** Every try was answered, and none with an answer that leaves the outcome open. */
 function refusedForGood({ tries }: Post): boolean {
-  return tries.every(({ outcome }) => outcome !== undefined && /^4\d\d /.test(outcome))
+  return tries.every(({ outcome }) => outcome !== undefined && /^(4\d\d|503) /.test(outcome))
 }
 
-function checkViewer(notes: ViewerNotes, video: Video, violations: Violation[]): { owed: number; inGaps: number } {
+/** A post is stored, refused, not stored now, or nobody knows; only another cluster than its video's home may say that it does not
+ * reach the home. */
+function checkAnswers({ key, videoId, tries }: Post, across: Across | undefined, violations: Violation[]): void {
+  for (const { gateway, outcome = '' } of tries) {
+    const bad = (text: string) => violations.push({ videoId, id: undefined, viewer: undefined, text: `${key} was answered ${outcome} by ${gateway}, ${text}` })
+    if (/^\d/.test(outcome) && !/^(201$|4\d\d |503 |504 )/.test(outcome)) bad('which says nothing of what became of it')
+    if (outcome === '503 HOME_UNAVAILABLE' && (!across || clusterOf(gateway) === across.homeOf(videoId))) bad('which is at home')
+  }
+}
+
+/** Whether somebody watches in another cluster than the video's home. */
+export function isAway({ videoId, connections }: ViewerNotes, { homeOf }: Across): boolean {
+  return connections.length > 0 && clusterOf(connections[0]!.gateway) !== homeOf(videoId)
+}
+
+/** By its name among several: CLUSTER/ID. */
+function clusterOf(gateway: string): string {
+  return gateway.split('/', 1)[0]!
+}
+
+function checkViewer(notes: ViewerNotes, video: Video, unknownMs: number, violations: Violation[]): { owed: number; inGaps: number } {
   const { viewer, videoId, ids, contents, times, gaps, start, left } = notes
   const bad = (id: number | undefined, text: string) => violations.push({ videoId, id, viewer, text })
   for (const offence of notes.offences) bad(undefined, offence)
@@ -144,7 +173,7 @@ function checkViewer(notes: ViewerNotes, video: Video, violations: Violation[]):
     if (!kept && video.unanswered.has(content)) continue
     if (!kept) bad(id, 'it came and is not in history')
     else if (!kept.contents.includes(content)) bad(id, 'it came with another content than it has in history')
-    else if (kept.deletion?.doneAt !== undefined && content !== TOMBSTONE && connectedBefore(notes, times[i]!) > kept.deletion.doneAt + UNKNOWN_MS) bad(id, `its text came by a connection of long after ${kept.deletion.key} deleted it`)
+    else if (kept.deletion?.doneAt !== undefined && content !== TOMBSTONE && connectedBefore(notes, times[i]!) > kept.deletion.doneAt + unknownMs) bad(id, `its text came by a connection of long after ${kept.deletion.key} deleted it`)
   }
   for (const { from, to } of gaps) {
     const sent = ids.find(id => id > from && id <= to)

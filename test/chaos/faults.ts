@@ -9,6 +9,7 @@ import { modeOf } from '../../registry/zookeeper/four-letter-word.js'
 import { expireSessionOf } from '../support/expire-session.js'
 import { until } from '../support/until.js'
 import type { Audience } from './audience.js'
+import type { ClusterLine, LineTrouble } from './cluster-line.js'
 import type { Posters } from './posters.js'
 import type { Random } from '../support/random.js'
 import { faultName, type Fault } from './schedule.js'
@@ -17,7 +18,10 @@ import type { Role, Target } from './target.js'
 import type { ZooKeeperServer } from './zookeepers.js'
 
 export interface FaultsOptions {
+  /** The cluster of which it breaks parts. */
   readonly target: Target
+  /** From it to another one, where there is one. */
+  readonly line: ClusterLine | undefined
   readonly audience: Audience
   readonly posters: Posters
   readonly videos: readonly string[]
@@ -47,19 +51,20 @@ export class Faults {
   /** Does one, and resolves when it is over. Never rejects for a fault that could not be done. */
   async do(fault: Fault): Promise<void> {
     const name = faultName(fault)
+    const where = this.#options.target.name && fault.kind !== 'line' ? `${this.#options.target.name} ` : ''
     const from = performance.now()
     const done: Done = { name, detail: '', from, to: Infinity }
     this.done.push(done)
     try {
       await this.#carryOut(fault, detail => {
-        done.detail = detail
-        this.#options.say(`${name}: ${detail}`)
+        done.detail = where + detail
+        this.#options.say(`${name}: ${done.detail}`)
       })
     } catch (error) {
       if (!(error instanceof Skipped)) throw error
       this.done.splice(this.done.indexOf(done), 1)
       this.skipped.push(name)
-      this.#options.say(`${name}: skipped, ${error.message}`)
+      this.#options.say(`${name}: skipped, ${where}${error.message}`)
     } finally {
       done.to = performance.now()
     }
@@ -123,6 +128,8 @@ export class Faults {
         return this.#drain(this.#pick(fault), durationMs, say)
       case 'rolling':
         return this.#rolling(say)
+      case 'line':
+        return this.#line(fault, say)
     }
   }
 
@@ -230,6 +237,17 @@ export class Faults {
     await this.#keep(durationMs)
     proxy.delayMs = 0
     proxy.silent = false
+  }
+
+  /** The line to and from another cluster: half of the time both ways, else for what this cluster is asked and sent, or asks and sends. */
+  async #line({ way, which, durationMs }: Fault, say: (detail: string) => void): Promise<void> {
+    const { target, line } = this.#options
+    if (!line) throw new Skipped('it takes two clusters')
+    const to = which < 0.5 ? undefined : target.name
+    say(`${to ? `to ${to}` : 'both ways'}, for ${durationMs} ms`)
+    const heal = line.trouble(way as LineTrouble, to)
+    await this.#keep(durationMs)
+    heal()
   }
 
   /** A node is away; where it is the only one, it may also be slow, or its answers are lost after the effect. */

@@ -1,5 +1,5 @@
 import { SseParser } from '../../protocol/sse.js'
-import type { Violation } from './check.js'
+import type { Stored, Violation } from './check.js'
 import type { Ledger } from './ledger.js'
 import { TROLL } from './moderators.js'
 import type { Address } from './viewer.js'
@@ -7,12 +7,18 @@ import type { Address } from './viewer.js'
 const LOOK_MS = 10_000
 const RECENT = 200
 
-/** What somebody sees who comes when all is over, at every gateway: nothing of what was deleted, what is pinned, and that who is
- * banned may not post. */
-export async function lastLook(ledger: Ledger, videos: readonly string[], gateways: readonly Address[]): Promise<Violation[]> {
+/** What somebody sees who comes when all is over, at every gateway: the newest history, nothing of what was deleted, what is pinned, and
+ * that who is banned may not post.
+ * @param histories by video, oldest first, as its home has them */
+export async function lastLook(ledger: Ledger, histories: ReadonlyMap<string, readonly Stored[]>, gateways: readonly Address[]): Promise<Violation[]> {
   const violations: Violation[] = []
-  const acted = videos.filter(videoId => ledger.acts().some(note => note.videoId === videoId))
+  const acted = [...histories.keys()].filter(videoId => ledger.acts().some(note => note.videoId === videoId))
   for (const { id: gateway, url } of gateways) {
+    for (const [videoId, stored] of histories) {
+      const newest = await page(`${url}/comments/${videoId}`)
+      const expected = stored.slice(-RECENT).map(({ id }) => id)
+      if (String(newest) !== String(expected)) violations.push({ videoId, id: undefined, viewer: `the last to come to ${gateway}`, text: `its history ends with ${newest.at(-1)}, and not with the same as at its home, ${expected.at(-1)}` })
+    }
     for (const videoId of acted) {
       const bad = (text: string, id?: number) => violations.push({ videoId, id, viewer: `the last to come to ${gateway}`, text })
       const { shown, pinned } = await look(`${url}/comments/${videoId}`)
@@ -41,6 +47,14 @@ function pinnedBy(acts: ReturnType<Ledger['acts']>): number | undefined {
     else if (act.type === 'deleted' && act.target === pinned) pinned = undefined
   }
   return pinned
+}
+
+/** The newest comments, oldest first. @throws Error where there is another answer */
+async function page(url: string): Promise<number[]> {
+  const response = await fetch(`${url}?pageSize=${RECENT}`, { signal: AbortSignal.timeout(LOOK_MS) })
+  if (response.status !== 200) throw new Error(`history was answered ${response.status}: ${await response.text()}`)
+  const { comments } = (await response.json()) as { comments: { id: string }[] }
+  return comments.map(({ id }) => Number(id)).reverse()
 }
 
 /** Comments whose text is shown, up to `ready`, and the one that `ready` says is pinned. @throws Error where there is no `ready` in time */

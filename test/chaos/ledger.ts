@@ -15,6 +15,8 @@ export interface Post {
   id: number | undefined
   /** Given up, or refused for good. */
   failed: boolean
+  /** Not tried again after the answer that its video's home cannot be reached. */
+  left: boolean
 }
 
 export interface Try {
@@ -47,7 +49,7 @@ export class Ledger {
   #acknowledged = 0
 
   add(videoId: string, key: string, content: string): Post {
-    const post: Post = { key, videoId, content, begunAt: performance.now(), tries: [], acknowledgedAt: undefined, id: undefined, failed: false }
+    const post: Post = { key, videoId, content, begunAt: performance.now(), tries: [], acknowledgedAt: undefined, id: undefined, failed: false, left: false }
     this.#byKey.set(key, post)
     return post
   }

@@ -12,10 +12,18 @@ export interface ModeratorsOptions {
   /** Acts a second, over all videos. */
   readonly rate: number
   readonly random: Random
+  /** The clusters at which they act: each act at one of them. */
+  readonly clusters: readonly ActsAt[]
+  /** A moderator that has waited this long gives up, ms. */
+  readonly patienceMs: number
+}
+
+/** Where acts are done in one cluster. */
+export interface ActsAt {
   /** Internal addresses of all dispatchers. */
-  readonly dispatchers: () => readonly string[]
+  readonly dispatcherUrls: readonly string[]
   /** What they want to be sent. */
-  readonly token: string
+  readonly internalToken: string
 }
 
 /** Whom they ban. Nobody else posts under this name. */
@@ -23,8 +31,6 @@ export const TROLL = 'troll'
 
 const TICK_MS = 50
 const ANSWER_MS = 5_000
-/** As posters. */
-const PATIENCE_MS = 45_000
 /** Of a video's newest comments, some are deleted while they are on their way. */
 const NEWEST = 3
 const BANNED_MS = 86_400_000
@@ -32,14 +38,14 @@ const BANNED_MS = 86_400_000
 /** Moderators, by commands: each act is tried again under its key, at any dispatcher, until it is done. */
 export class Moderators {
   readonly #options: ModeratorsOptions
-  readonly #client: InternalClient
+  readonly #clients: ReadonlyMap<ActsAt, InternalClient>
   readonly #underWay = new Set<Promise<void>>()
   readonly #timer: NodeJS.Timeout
   #number = 0
 
   constructor(options: ModeratorsOptions) {
     this.#options = options
-    this.#client = new InternalClient(options.token)
+    this.#clients = new Map(options.clusters.map(cluster => [cluster, new InternalClient(cluster.internalToken)]))
     this.#timer = setInterval(() => {
       if (options.random.next() < (options.rate * TICK_MS) / 1_000) this.#begin()
     }, TICK_MS)
@@ -49,7 +55,7 @@ export class Moderators {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     await Promise.all(this.#underWay)
-    await this.#client.close()
+    await Promise.all([...this.#clients.values()].map(client => client.close()))
   }
 
   #begin(): void {
@@ -72,11 +78,12 @@ export class Moderators {
   }
 
   async #do(note: ActNote): Promise<void> {
-    const { ledger, random, dispatchers } = this.#options
+    const { ledger, random, clusters, patienceMs } = this.#options
+    const cluster = random.pick(clusters)
     const { videoId, key, act } = note
     const order = { videoId, key, actorId: 'operator', asModerator: true, act }
-    while (performance.now() < note.begunAt + PATIENCE_MS) {
-      const outcome = await this.#try(random.pick(dispatchers()), printActRequest({ passedOn: false, order, leftMs: ANSWER_MS }))
+    while (performance.now() < note.begunAt + patienceMs) {
+      const outcome = await this.#try(cluster, printActRequest({ passedOn: false, order, leftMs: ANSWER_MS }))
       note.outcomes.push(typeof outcome === 'number' ? 'done' : outcome)
       if (typeof outcome === 'number') return ledger.done(note, outcome)
       // Somebody else has deleted what was to be pinned.
@@ -86,9 +93,10 @@ export class Moderators {
     note.failed = true
   }
 
-  async #try(url: string, body: string): Promise<number | string> {
+  async #try(cluster: ActsAt, body: string): Promise<number | string> {
+    const url = this.#options.random.pick(cluster.dispatcherUrls)
     try {
-      const result = parseActResult(await this.#client.call(url, { path: '/internal/acts', body, headers: { 'content-type': 'application/json' }, timeoutMs: ANSWER_MS + 1_000 }))
+      const result = parseActResult(await this.#clients.get(cluster)!.call(url, { path: '/internal/acts', body, headers: { 'content-type': 'application/json' }, timeoutMs: ANSWER_MS + 1_000 }))
       return 'error' in result ? result.error.code : result.entryId
     } catch (error) {
       if (!(error instanceof PeerError)) throw error

@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { CASSANDRA_FAULTS, FAULT_KINDS, USUAL_FAULTS, type FaultKind } from './schedule.js'
+import { CASSANDRA_FAULTS, FAULT_KINDS, FAULTS_OF_TWO, USUAL_FAULTS, type FaultKind } from './schedule.js'
 
 export interface ChaosOptions {
   readonly seconds: number
@@ -15,6 +15,8 @@ export interface ChaosOptions {
   readonly acts: number
   /** The folder of a cluster that runs already; undefined: one of our own. */
   readonly data: string | undefined
+  /** Clusters of our own: two share their videos, by a line that breaks. The numbers of parts are each one's. */
+  readonly clusters: number
   readonly gateways: number
   readonly dispatchers: number
   readonly edges: number
@@ -55,13 +57,14 @@ export function readOptions(argv: readonly string[]): ChaosOptions | undefined {
     .description('Breaks a cluster under load, and checks for every viewer that it missed and repeated nothing.')
     .option('--seconds <n>', 'how long faults go on', whole(5, 86_400), 60)
     .option('--seed <n>', 'of the faults and of who watches what', whole(0, 999_999_999), 1)
-    .option('--faults <kinds>', `of ${FAULT_KINDS.join(',')}; empty: none (default: all that its store can have, but rolling)`, kinds)
+    .option('--faults <kinds>', `of ${FAULT_KINDS.join(',')}; empty: none (default: all that its store can have, but rolling; of two clusters with line, and without net)`, kinds)
     .option('--apart', 'one fault at a time, with time to recover: each one shows its own silence', false)
     .option('--viewers <n>', 'at a time', whole(1, 20_000), 500)
     .option('--videos <n>', '', whole(1, 10_000), 50)
     .option('--rate <n>', 'comments a second, in all', whole(1, 5_000), 200)
     .option('--acts <n>', 'of moderators a second, in all: deletions, pins, bans; none with --other-build', whole(0, 1_000), 5)
     .option('--data <folder>', 'of a cluster that runs already (without: one of its own, in a new folder)')
+    .option('--clusters <n>', '1, or 2 with the line between them through a proxy; viewers and posters are at both', oneOf([1, 2]), 1)
     .option('--gateways <n>', 'of its own cluster', whole(1, 10), 2)
     .option('--dispatchers <n>', 'of its own cluster', whole(1, 10), 2)
     .option('--edges <n>', 'of its own cluster', whole(1, 10), 3)
@@ -79,6 +82,14 @@ export function readOptions(argv: readonly string[]): ChaosOptions | undefined {
     if (error.exitCode === 0) return undefined
     throw new UsageError(error.message, { cause: error })
   }
-  const options = command.opts<Omit<ChaosOptions, 'data'>>()
-  return { data: undefined, ...options, faults: options.faults ?? (options.cassandras > 0 ? CASSANDRA_FAULTS : USUAL_FAULTS) }
+  const options = command.opts<Omit<ChaosOptions, 'data' | 'faults'> & { readonly data?: string; readonly faults?: FaultKind[] }>()
+  const { clusters, cassandras, faults = usual(options) } = options
+  if (clusters > 1 && (options.data !== undefined || cassandras > 0 || options.otherBuild !== undefined)) throw new UsageError('--clusters 2 goes with none of --data, --cassandras and --other-build')
+  if (clusters === 1 && faults.includes('line')) throw new UsageError('the fault line takes --clusters 2')
+  return { ...options, data: options.data, faults }
+}
+
+function usual({ cassandras, clusters }: Pick<ChaosOptions, 'cassandras' | 'clusters'>): readonly FaultKind[] {
+  if (cassandras > 0) return CASSANDRA_FAULTS
+  return clusters > 1 ? FAULTS_OF_TWO : USUAL_FAULTS
 }

@@ -10,15 +10,21 @@ export interface PostersOptions {
   /** Comments a second, over all videos. */
   readonly rate: number
   readonly random: Random
-  /** All gateways that there are now. */
-  readonly addresses: () => readonly Address[]
+  /** All gateways that there are now, by cluster: posters are at each in turn, and stay there. */
+  readonly addresses: readonly (() => readonly Address[])[]
+  /** A poster that has waited this long gives up, ms. */
+  readonly patienceMs: number
 }
 
 const TICK_MS = 10
 /** More than a gateway takes to answer a post it cannot store. */
 const ANSWER_MS = 10_000
-/** A poster that has waited this long gives up. */
-const PATIENCE_MS = 45_000
+/** The answer that the video's home cannot be reached: nothing is stored. */
+const AWAY = '503 HOME_UNAVAILABLE'
+/** Of so many posters one does not take that for an answer: all of them would be more than a cluster has posts when the line heals. */
+const STUBBORN_EVERY = 4
+/** The longer one has waited, the more seldom it tries: so many tries until the wait grows no more. */
+const MOST_TRIES = 20
 /** What a 4-byte character makes of the longest comment: about 4 KB. */
 const FAT = ` ${'🎉'.repeat(950)}`
 
@@ -67,13 +73,17 @@ export class Posters {
 
   #begin(videoId: string, padding: string): void {
     const key = `post-${++this.#number}`
-    const done = this.#post(this.#options.ledger.add(videoId, key, key + padding)).finally(() => this.#underWay.delete(done))
+    const number = this.#number
+    const done = this.#post(this.#options.ledger.add(videoId, key, key + padding), number).finally(() => this.#underWay.delete(done))
     this.#underWay.add(done)
   }
 
-  async #post(post: Post): Promise<void> {
-    const { addresses, random, ledger } = this.#options
-    const deadline = post.begunAt + PATIENCE_MS
+  async #post(post: Post, number: number): Promise<void> {
+    const { videos, random, ledger, patienceMs } = this.#options
+    const round = Math.floor(number / videos.length)
+    const addresses = this.#options.addresses[round % this.#options.addresses.length]!
+    const isStubborn = Math.floor(round / this.#options.addresses.length) % STUBBORN_EVERY === 0
+    const deadline = post.begunAt + patienceMs
     let last: string | undefined
     while (performance.now() < deadline) {
       const all = addresses()
@@ -86,7 +96,11 @@ export class Posters {
       one.outcome = answer.outcome
       if (answer.id !== undefined) return ledger.acknowledge(post, answer.id)
       if (answer.final) break
-      await sleep(random.between(50, 250))
+      if (!isStubborn && answer.outcome === AWAY) {
+        post.left = true
+        return
+      }
+      await sleep(random.between(50, 250) * Math.min(post.tries.length, MOST_TRIES))
     }
     post.failed = true
   }

@@ -23,7 +23,9 @@ export function report(outcome: Outcome): string {
     ['comments posted', posts.length],
     ['acknowledged', ledger.acknowledged],
     ['tried more than once', posts.filter(({ tries }) => tries.length > 1).length],
+    ...(options.clusters > 1 ? [['left at 503 HOME_UNAVAILABLE', posts.filter(({ left }) => left).length] as [string, number]] : []),
     ['failed posts', posts.filter(({ failed }) => failed).length],
+    ['answers', counted(posts.flatMap(({ tries }) => tries.map(({ outcome = 'none' }) => outcome)))],
     ['longest until a 201', `${ms(Math.max(0, ...posts.map(({ acknowledgedAt, begunAt }) => (acknowledgedAt ?? begunAt) - begunAt)))}`],
     ['acts of moderators', acts.length],
     ['failed acts', acts.filter(({ failed }) => failed).length],
@@ -34,6 +36,7 @@ export function report(outcome: Outcome): string {
     ['gaps', `${verdict.gaps}, naming ${verdict.inGaps} deliveries`],
     ['connections closed that should not be', closed.length],
     ['until everybody had everything', ms(outcome.settledMs)],
+    ...(options.clusters > 1 ? [['longest from a healed line to all that was missed', `${ms(longest(outcome.healings.filter(({ alone }) => alone)))} alone, ${ms(longest(outcome.healings))} beside other faults`] as [string, string]] : []),
     ['this process held up, at most', ms(outcome.heldUpMs)],
     ['violations', verdict.violations.length],
   ]
@@ -70,9 +73,20 @@ function problems(outcome: Outcome): string {
   return ['VIOLATIONS', ...list, ...more, '', ...story(outcome, all[0]!), ''].join('\n')
 }
 
-function again({ seed, seconds, faults, apart, viewers, videos, rate, acts, gateways, dispatchers, edges, zookeepers, cassandras, watchdog, data }: Outcome['options']): string {
-  const cluster = data === undefined ? `--gateways ${gateways} --dispatchers ${dispatchers} --edges ${edges} --zookeepers ${zookeepers} --cassandras ${cassandras} --watchdog ${watchdog}` : `--data ${data}`
+function again({ seed, seconds, faults, apart, viewers, videos, rate, acts, clusters, gateways, dispatchers, edges, zookeepers, cassandras, watchdog, data }: Outcome['options']): string {
+  const cluster = data === undefined ? `--clusters ${clusters} --gateways ${gateways} --dispatchers ${dispatchers} --edges ${edges} --zookeepers ${zookeepers} --cassandras ${cassandras} --watchdog ${watchdog}` : `--data ${data}`
   return `--seed ${seed} --seconds ${seconds} --faults ${faults.join(',') || "''"}${apart ? ' --apart' : ''} --viewers ${viewers} --videos ${videos} --rate ${rate} --acts ${acts} ${cluster}`
+}
+
+/** How often each came, the most frequent first. */
+function counted(all: readonly string[]): string {
+  const counts = new Map<string, number>()
+  for (const each of all) counts.set(each, (counts.get(each) ?? 0) + 1)
+  return [...counts].sort(([, a], [, b]) => b - a).map(([each, count]) => `${each}: ${count}`).join('\n')
+}
+
+function longest(healings: Outcome['healings']): number {
+  return Math.max(0, ...healings.map(({ ms }) => ms))
 }
 
 function ms(value: number): string {

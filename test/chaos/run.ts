@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../support/until.js'
 import { Audience } from './audience.js'
-import { check, type Stored, type Verdict, type Violation } from './check.js'
+import { check, isAway, type Across, type Stored, type Verdict, type Violation } from './check.js'
+import { Clusters } from './clusters.js'
 import { Faults } from './faults.js'
+import { healings, late, type Healing } from './healings.js'
 import { lastLook } from './last-look.js'
 import { Ledger } from './ledger.js'
 import { Moderators } from './moderators.js'
@@ -12,7 +14,7 @@ import { Posters } from './posters.js'
 import { Random } from '../support/random.js'
 import { faultName, schedule } from './schedule.js'
 import { silences, type Done, type Silence } from './silences.js'
-import { Target } from './target.js'
+import type { Target } from './target.js'
 
 /** All that a run came to. */
 export interface Outcome {
@@ -23,6 +25,8 @@ export interface Outcome {
   readonly skipped: readonly string[]
   readonly verdict: Verdict
   readonly silences: readonly Silence[]
+  /** Where there are two clusters. */
+  readonly healings: readonly Healing[]
   /** Streams that ended though their gateway lived and their viewer read. */
   readonly closed: readonly Violation[]
   /** Longest time that this process did not run, ms: silences may be longer by it. */
@@ -32,9 +36,12 @@ export interface Outcome {
   /** When the run began: `performance.now()`, and Unix ms. */
   readonly began: number
   readonly beganWall: number
-  readonly data: string
+  /** The folder of each cluster's data, by its name. */
+  readonly data: ReadonlyMap<string, string>
 }
 
+/** Who posts or acts gives up after this long; the line between two clusters may be broken for as long besides. */
+const PATIENCE_MS = 45_000
 const READY_MS = 30_000
 const SETTLE_MS = 40_000
 /** A gateway that is told to stop takes up to this long; a viewer that stalled is closed within this. */
@@ -49,42 +56,46 @@ const HISTORY_LAG_MS = 1_200
 
 export async function run(options: ChaosOptions, say: (line: string) => void): Promise<Outcome> {
   const kinds = options.faults
-  const target = options.data === undefined ? await Target.start({ ...options, proxies: kinds.includes('net') }) : Target.at(options.data)
+  const clusters = options.data === undefined ? await Clusters.start({ ...options, proxies: kinds.includes('net') }) : Clusters.at(options.data)
   let keep = true
   try {
-    const outcome = await runOn(target, options, say)
+    const outcome = await runOn(clusters, options, say)
     keep = outcome.verdict.violations.length + outcome.closed.length > 0
     return outcome
   } finally {
-    await target.close(keep)
+    await clusters.close(keep)
   }
 }
 
-async function runOn(target: Target, options: ChaosOptions, say: (line: string) => void): Promise<Outcome> {
+async function runOn(clusters: Clusters, options: ChaosOptions, say: (line: string) => void): Promise<Outcome> {
   const { seed, seconds } = options
   const random = new Random(seed ^ 0x5eed)
   // A name of this run's own: a cluster that runs already may hold comments of another run.
   const run = `${seed}-${Date.now().toString(36)}`
   const videos = Array.from({ length: options.videos }, (_, i) => `chaos-${run}-${i + 1}`)
   const ledger = new Ledger()
+  const targets = clusters.all
+  const plan = schedule({ seed, seconds, kinds: options.faults, zookeepers: targets[0]!.zookeepers.length, apart: options.apart })
+  const cutMs = Math.max(0, ...plan.filter(({ kind }) => kind === 'line').map(({ durationMs }) => durationMs))
+  const patienceMs = PATIENCE_MS + cutMs
   const heldUp = new HeldUp()
-  const audience = new Audience({ viewers: options.viewers, videos, churning: options.faults.includes('churn'), sockets: options.otherBuild === undefined, random, address: () => random.pick(target.addresses()) })
+  const audience = new Audience({ viewers: options.viewers, videos, churning: options.faults.includes('churn'), sockets: options.otherBuild === undefined, random, addresses: targets.map(target => () => random.pick(target.addresses())) })
   await until(() => audience.present.every(viewer => viewer.isReady), { timeoutMs: READY_MS, what: 'the viewers are ready' })
-  const posters = new Posters({ ledger, videos, rate: options.rate, random, addresses: () => target.addresses() })
+  const posters = new Posters({ ledger, videos, rate: options.rate, random, addresses: targets.map(target => () => target.addresses()), patienceMs })
   // A former build knows no acts.
-  const moderators = options.acts > 0 && options.otherBuild === undefined ? new Moderators({ ledger, videos, rate: options.acts, random, dispatchers: () => target.dispatcherUrls, token: target.internalToken }) : undefined
+  const moderators = options.acts > 0 && options.otherBuild === undefined ? new Moderators({ ledger, videos, rate: options.acts, random, clusters: targets, patienceMs }) : undefined
   audience.begin()
   const began = performance.now()
   const beganWall = Date.now()
   const saySince = (line: string) => say(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
-  const faults = new Faults({ target, audience, posters, videos, random, say: saySince })
-  const plan = schedule({ seed, seconds, kinds: options.faults, zookeepers: target.zookeepers.length, apart: options.apart })
+  const faults = targets.map(target => new Faults({ target, line: clusters.line, audience, posters, videos, random, say: saySince }))
   say(`seed ${seed}: ${plan.map(fault => `${(fault.atMs / 1_000).toFixed(1)} s ${faultName(fault)}`).join(', ') || 'no faults'}`)
 
   const underWay: Promise<void>[] = []
   for (const fault of plan) {
     await sleep(Math.max(0, began + fault.atMs - performance.now()))
-    const doing = faults.do(fault)
+    const at = fault.which * faults.length
+    const doing = faults[Math.floor(at)]!.do({ ...fault, which: at % 1 })
     underWay.push(doing)
     if (options.apart) await Promise.race([doing, sleep(fault.durationMs + 4_000)])
   }
@@ -93,13 +104,13 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
   await sleep(Math.max(0, began + seconds * 1_000 - performance.now()))
 
   saySince('no more faults; waiting until every viewer has everything')
-  faults.end()
+  for (const each of faults) each.end()
   await Promise.allSettled(underWay) // what one started again is ended with the rest, also where another failed
   await Promise.all(underWay)
-  target.network?.heal()
+  for (const { network } of targets) network?.heal()
   audience.settle()
   const settling = performance.now()
-  await target.whole()
+  await clusters.whole()
   await Promise.all([posters.stop(), moderators?.stop()])
   const last = new Map<string, number>()
   // A ban is kept from viewers.
@@ -110,25 +121,30 @@ async function runOn(target: Target, options: ChaosOptions, say: (line: string) 
   const settledMs = performance.now() - settling
   await sleep(HISTORY_LAG_MS)
   const histories = new Map<string, Stored[]>()
-  for (const videoId of videos) histories.set(videoId, await history(target, videoId))
-  const closed = unduly(target, audience)
-  const looked = await lastLook(ledger, videos, target.addresses())
+  for (const videoId of videos) histories.set(videoId, await history(clusters.home(videoId), videoId))
+  const closed = unduly(clusters, audience)
+  const looked = await lastLook(ledger, histories, targets.flatMap(target => target.addresses()))
   audience.close()
-  const verdict = check(ledger, histories, audience.notes)
+  const { line } = clusters
+  const across: Across | undefined = line && { homeOf: videoId => line.homeOf(videoId), cutMs }
+  const done = faults.flatMap(each => each.done).sort((a, b) => a.from - b.from)
+  const healed = across ? healings(ledger, audience.notes, done, notes => isAway(notes, across)) : []
+  const verdict = check(ledger, histories, audience.notes, across)
   return {
-    options: { ...options, zookeepers: target.zookeepers.length },
+    options: { ...options, zookeepers: targets[0]!.zookeepers.length },
     ledger,
     viewers: audience.notes,
-    done: faults.done,
-    skipped: faults.skipped,
-    verdict: { ...verdict, violations: [...verdict.violations, ...looked] },
+    done,
+    skipped: faults.flatMap(each => each.skipped),
+    verdict: { ...verdict, violations: [...verdict.violations, ...looked, ...late(healed)] },
     silences: silences(ledger, audience.notes),
+    healings: healed,
     closed,
     heldUpMs: heldUp.close(),
     settledMs,
     began,
     beganWall,
-    data: target.data,
+    data: new Map(targets.map(({ name, data }) => [name, data])),
   }
 }
 
@@ -146,12 +162,12 @@ async function history(target: Target, videoId: string): Promise<Stored[]> {
 }
 
 /** Connections that the server ended while their gateway was to live and their viewer read. */
-function unduly(target: Target, audience: Audience): Violation[] {
+function unduly(clusters: Clusters, audience: Audience): Violation[] {
   const stalls = new Map(audience.present.map(({ notes, stalledAt }) => [notes, stalledAt]))
   return audience.notes.flatMap(notes =>
     notes.connections
       .filter(({ end, readyAt }) => readyAt !== undefined && (end === 'ended' || end === 'broken'))
-      .filter(({ pid, endedAt }) => !((target.goneAt(pid) ?? Infinity) <= endedAt! + 1_000))
+      .filter(({ pid, endedAt }) => !((clusters.goneAt(pid) ?? Infinity) <= endedAt! + 1_000))
       .filter(({ endedAt }) => endedAt! - (stalls.get(notes) ?? -Infinity) > STALLED_MS)
       .map(({ gateway, end }) => ({ videoId: notes.videoId, id: undefined, viewer: notes.viewer, text: `its stream was ${end} by ${gateway}, which lived` })),
   )

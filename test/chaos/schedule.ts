@@ -15,6 +15,7 @@ const WAYS = {
   churn: ['storm'],
   drain: ['edge'],
   rolling: ['restart'],
+  line: ['cut', 'silent', 'slow', 'half-open'],
 } as const satisfies Record<string, readonly string[]>
 
 export type FaultKind = keyof typeof WAYS
@@ -23,9 +24,11 @@ export type FaultKind = keyof typeof WAYS
 const ENSEMBLE_WAYS = ['leader killed', 'leader frozen', 'follower killed', 'follower frozen', 'quorum lost', 'rolling', 'cut'] as const
 
 export const FAULT_KINDS = Object.keys(WAYS) as readonly FaultKind[]
-/** All but a rolling restart, which is no fault and wants to be alone; and what only one of the stores has. */
-export const USUAL_FAULTS = FAULT_KINDS.filter(kind => kind !== 'rolling' && kind !== 'cassandra')
-export const CASSANDRA_FAULTS = FAULT_KINDS.filter(kind => kind !== 'rolling' && kind !== 'busy')
+/** All but a rolling restart, which is no fault and wants to be alone; what only one of the stores has; and what takes two clusters. */
+export const USUAL_FAULTS = FAULT_KINDS.filter(kind => kind !== 'rolling' && kind !== 'cassandra' && kind !== 'line')
+/** Where there are two clusters: without the proxies between all their parts, which are too much for one process beside the viewers. */
+export const FAULTS_OF_TWO = [...USUAL_FAULTS.filter(kind => kind !== 'net'), 'line'] as const satisfies readonly FaultKind[]
+export const CASSANDRA_FAULTS = FAULT_KINDS.filter(kind => kind !== 'rolling' && kind !== 'busy' && kind !== 'line')
 
 /** One fault of the schedule. */
 export interface Fault {
@@ -35,7 +38,7 @@ export interface Fault {
   readonly atMs: number
   /** How long it is kept up, ms; 0: it is over at once, though what it broke comes back later. */
   readonly durationMs: number
-  /** 0 ≤ x < 1: which of several members. */
+  /** 0 ≤ x < 1: which of several clusters, and of several members there. */
   readonly which: number
 }
 
@@ -51,6 +54,8 @@ export interface ScheduleOptions {
 
 const FIRST_MS = 3_000
 const RECOVERY_MS = 10_000
+/** How long the line between clusters is well again: longer than all that was missed needs to come. */
+const WELL_MS = [5_000, 10_000] as const
 /** What cannot be done while ZooKeeper is away, or not again. */
 const NEEDS_ZOOKEEPER: readonly FaultKind[] = ['expire', 'drain', 'zookeeper']
 /** How long it takes ZooKeeper to serve again: one server, and all of an ensemble. */
@@ -64,8 +69,31 @@ export function faultName({ kind, way }: Pick<Fault, 'kind' | 'way'>): string {
 }
 
 /** The seed's faults in the order of their beginning. Every way of every kind comes once before any comes again, but a
- * rolling restart once, first. */
-export function schedule({ seed, seconds, kinds, zookeepers, apart }: ScheduleOptions): Fault[] {
+ * rolling restart once, first. What happens to the line between clusters goes on beside the rest, so that parts fail while it is broken
+ * and while it is well. */
+export function schedule(options: ScheduleOptions): Fault[] {
+  const { kinds, apart } = options
+  if (apart || !kinds.includes('line')) return ofParts(options)
+  const parts = ofParts({ ...options, kinds: kinds.filter(kind => kind !== 'line') })
+  return [...parts, ...ofLine(options)].sort((a, b) => a.atMs - b.atMs)
+}
+
+/** One after the other, the line being well in between. */
+function ofLine({ seed, seconds }: ScheduleOptions): Fault[] {
+  const random = new Random(seed ^ 0x11e)
+  const faults: Fault[] = []
+  let deck: string[] = []
+  for (let atMs = FIRST_MS; atMs < seconds * 1_000 - FIRST_MS; ) {
+    if (deck.length === 0) deck = random.shuffled(WAYS.line)
+    const way = deck.pop()!
+    const durationMs = durationIn(seconds, 'line', way, random)
+    faults.push({ kind: 'line', way, atMs: Math.round(atMs), durationMs, which: random.next() })
+    atMs += durationMs + random.between(...WELL_MS)
+  }
+  return faults
+}
+
+function ofParts({ seed, seconds, kinds, zookeepers, apart }: ScheduleOptions): Fault[] {
   const random = new Random(seed)
   const all = kinds.filter(kind => kind !== 'rolling').flatMap(kind => waysOf(kind, zookeepers).map(way => ({ kind, way })))
   const faults: Fault[] = kinds.includes('rolling') ? [{ kind: 'rolling', way: 'restart', atMs: FIRST_MS, durationMs: 0, which: 0 }] : []
@@ -80,7 +108,7 @@ export function schedule({ seed, seconds, kinds, zookeepers, apart }: ScheduleOp
       continue
     }
     const [{ kind, way }] = deck.splice(at, 1) as [(typeof all)[number]]
-    const durationMs = Math.round(Math.min(duration(kind, way, random), (seconds * 1_000) / 2))
+    const durationMs = durationIn(seconds, kind, way, random)
     if (kind === 'zookeeper') zookeeperBackMs = atMs + durationMs + (zookeepers > 1 ? RESTART_MS.ensemble : RESTART_MS.one)
     faults.push({ kind, way, atMs: Math.round(atMs), durationMs, which: random.next() })
     atMs += apart ? durationMs + RECOVERY_MS : random.between(1_000, 4_000)
@@ -90,6 +118,11 @@ export function schedule({ seed, seconds, kinds, zookeepers, apart }: ScheduleOp
 
 function waysOf(kind: FaultKind, zookeepers: number): readonly string[] {
   return kind === 'zookeeper' && zookeepers > 1 ? ENSEMBLE_WAYS : WAYS[kind]
+}
+
+/** No fault is kept up for more than half of a run. */
+function durationIn(seconds: number, kind: FaultKind, way: string, random: Random): number {
+  return Math.round(Math.min(duration(kind, way, random), (seconds * 1_000) / 2))
 }
 
 function duration(kind: FaultKind, way: string, random: Random): number {
@@ -113,6 +146,8 @@ function duration(kind: FaultKind, way: string, random: Random): number {
       return random.between(500, 4_000)
     case 'cassandra':
       return way === 'killed' ? 1_000 : way === 'answers lost' ? 0 : random.between(1_000, 6_000)
+    case 'line':
+      return way === 'cut' ? 60_000 : random.between(5_000, 15_000)
     case 'drain':
       return random.between(4_000, 8_000)
     case 'kill':

@@ -56,6 +56,8 @@ export interface Storm {
 }
 
 const LOOK_MS = 500
+/** A poster that has waited this long gives up. */
+const POSTERS_PATIENCE_MS = 45_000
 const PATIENCE_MS = 180_000
 
 /** Viewers come to all gateways of a cluster that restarts nobody; then the last gateway is killed, and its viewers
@@ -77,7 +79,7 @@ export async function storm(cluster: Cluster, { viewers, videos, rate, calmSecon
 
   const ledger = new Ledger()
   const calmAt = performance.now()
-  const posters = new Posters({ ledger, videos: ids, rate, random, addresses: () => addresses })
+  const posters = new Posters({ ledger, videos: ids, rate, random, addresses: [() => addresses], patienceMs: POSTERS_PATIENCE_MS })
   await sleep(calmSeconds * 1_000)
   const before = survivors.map(rssMb)
   const killedAt = performance.now()

@@ -18,7 +18,7 @@ t.test('the story says who stored a comment, to whom it was forwarded and who re
   const lines = story(
     {
       options: readOptions([])!, ledger, viewers: [], done: [], skipped: [], verdict: { violations: [], deliveries: 0, gaps: 0, inGaps: 0, stored: 1 },
-      silences: [], closed: [], heldUpMs: 0, settledMs: 0, began: post.begunAt - 1_000, beganWall: 1_000_000, data,
+      silences: [], closed: [], heldUpMs: 0, settledMs: 0, began: post.begunAt - 1_000, beganWall: 1_000_000, data: new Map([['', data]]), healings: [],
     },
     { videoId: 'video', id: 8, viewer: undefined, text: 'is missing' },
   )

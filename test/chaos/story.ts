@@ -42,12 +42,12 @@ function logLines({ data, began, beganWall }: Outcome, moment: number, { videoId
   const other = (text: string) => text.includes('"event":"comment_') && !(text.includes(`"videoId":"${videoId}"`) && text.includes(`"id":"${id}"`))
   const wall = beganWall + (moment - began)
   const lines: { at: number; text: string }[] = []
-  for (const file of readdirSync(join(data, 'logs')).filter(name => name.endsWith('.log'))) {
-    for (const text of readFileSync(join(data, 'logs', file), 'utf8').split('\n')) {
+  for (const [name, folder] of data) for (const file of readdirSync(join(folder, 'logs')).filter(file => file.endsWith('.log'))) {
+    for (const text of readFileSync(join(folder, 'logs', file), 'utf8').split('\n')) {
       if (other(text)) continue
       const at = Date.parse(/"time":"([^"]+)"/.exec(text)?.[1] ?? '')
-      if (at > wall - BEFORE_MS && at < wall + AFTER_MS) lines.push({ at, text: `    ${((at - beganWall) / 1_000).toFixed(3)} s ${text.slice(0, 400)}` })
+      if (at > wall - BEFORE_MS && at < wall + AFTER_MS) lines.push({ at, text: `    ${((at - beganWall) / 1_000).toFixed(3)} s ${name && `${name} `}${text.slice(0, 400)}` })
     }
   }
-  return [...lines.sort((a, b) => a.at - b.at).slice(0, MAX_LOG_LINES).map(({ text }) => text), `    all of them: ${join(data, 'logs')}`]
+  return [...lines.sort((a, b) => a.at - b.at).slice(0, MAX_LOG_LINES).map(({ text }) => text), ...[...data.values()].map(folder => `    all of them: ${join(folder, 'logs')}`)]
 }

@@ -8,6 +8,7 @@ import { Cluster } from '../support/cluster.js'
 import { until } from '../support/until.js'
 import { Builds } from './builds.js'
 import { OwnCassandras } from './cassandras.js'
+import type { ClusterLine } from './cluster-line.js'
 import { Network } from './network.js'
 import type { Address } from './viewer.js'
 import { OwnZooKeepers, type ZooKeeperServer } from './zookeepers.js'
@@ -30,10 +31,27 @@ export interface OwnClusterOptions {
   readonly otherBuild?: string | undefined
 }
 
+/** A cluster's place among several. */
+export interface Among {
+  readonly name: string
+  readonly line: ClusterLine
+}
+
+interface Own {
+  readonly cluster: Cluster
+  readonly network: Network
+  readonly zookeepers: OwnZooKeepers
+  readonly builds: Builds | undefined
+  readonly cassandras: OwnCassandras | undefined
+  readonly among: Among | undefined
+}
+
 const POLL_MS = 50
 
-/** The cluster under test, as its cluster.json has it at any moment. */
+/** A cluster under test, as its cluster.json has it at any moment. */
 export class Target {
+  /** Among several; '' where there is one. */
+  readonly name: string
   readonly data: string
   readonly network: Network | undefined
   /** What its parts run, where there are two builds. */
@@ -41,6 +59,7 @@ export class Target {
   /** Where it stores; undefined: in a file, or in what is not its own. */
   readonly cassandras: OwnCassandras | undefined
   record: ClusterRecord
+  readonly #among: Among | undefined
   readonly #cluster: Cluster | undefined
   readonly #zookeepers: OwnZooKeepers | undefined
   readonly #timer: NodeJS.Timeout
@@ -49,8 +68,10 @@ export class Target {
   /** Processes of gateways that have been ready. */
   readonly #ready = new Set<number>()
 
-  private constructor(data: string, own?: { cluster: Cluster; network: Network; zookeepers: OwnZooKeepers; builds: Builds | undefined; cassandras: OwnCassandras | undefined }) {
+  private constructor(data: string, own?: Own) {
     this.data = data
+    this.#among = own?.among
+    this.name = own?.among?.name ?? ''
     this.#cluster = own?.cluster
     this.#zookeepers = own?.zookeepers
     this.network = own?.network
@@ -70,8 +91,8 @@ export class Target {
   }
 
   /** One of our own, in a new folder, on free ports. */
-  static async start({ gateways, dispatchers, edges, zookeepers: servers, cassandras: nodes, watchdog, proxies, otherBuild }: OwnClusterOptions): Promise<Target> {
-    const data = mkdtempSync(join(tmpdir(), 'live-chaos-'))
+  static async start({ gateways, dispatchers, edges, zookeepers: servers, cassandras: nodes, watchdog, proxies, otherBuild }: OwnClusterOptions, among?: Among): Promise<Target> {
+    const data = mkdtempSync(join(tmpdir(), `live-chaos-${among ? `${among.name}-` : ''}`))
     const ids = (role: string, count: number) => Array.from({ length: count }, (_, i) => `${role}-${i + 1}`)
     const network = await Network.open(proxies ? [...ids('edge', edges), ...ids('dispatcher', dispatchers)] : [], servers)
     const zookeepers = await OwnZooKeepers.start(data, servers)
@@ -81,13 +102,16 @@ export class Target {
     const builds = otherBuild === undefined ? undefined : new Builds(otherBuild)
     // Another build may be the former one, which cannot prove itself.
     const proof = builds && { INTERNAL_PROOF: 'prefer' }
-    const cluster = new Cluster(data, [...counts, ...store, '--zookeeper', zookeepers.url], { LOG_LEVEL: 'debug', ...proof, ...network.env, ...cassandras?.env }, [], builds?.entry)
+    const cluster = new Cluster(data, [...counts, ...store, '--zookeeper', zookeepers.url], { LOG_LEVEL: 'debug', ...proof, ...network.env, ...cassandras?.env, ...among?.line.env(among.name) }, [], builds?.entry)
     let up = false
     const ready = cluster.ready().finally(() => (up = true))
     try {
       while (!up) {
         const record = read(data)
-        if (record) network.update(record)
+        if (record) {
+          network.update(record)
+          among?.line.update(among.name, record)
+        }
         await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
       await ready
@@ -99,7 +123,7 @@ export class Target {
       builds?.close()
       throw error
     }
-    return new Target(data, { cluster, network, zookeepers, builds, cassandras })
+    return new Target(data, { cluster, network, zookeepers, builds, cassandras, among })
   }
 
   get zookeepers(): readonly ZooKeeperServer[] {
@@ -153,7 +177,7 @@ export class Target {
 
   /** Gateways that a load balancer would send somebody to, or all while there is none. */
   addresses(): Address[] {
-    const all = this.record.gateways.map(({ id, url, pid }) => ({ id, url: url!, pid }))
+    const all = this.record.gateways.map(({ id, url, pid }) => ({ id: this.name === '' ? id : `${this.name}/${id}`, url: url!, pid }))
     const up = all.filter(({ pid }) => pid !== null && this.#ready.has(pid) && !this.#gone.has(pid))
     return up.length > 0 ? up : all
   }
@@ -224,6 +248,7 @@ export class Target {
     }
     this.record = record
     this.network?.update(record)
+    this.#among?.line.update(this.#among.name, record)
     this.#askGateways()
   }
 

@@ -18,9 +18,13 @@ export class TcpProxy {
   readonly #links = new Set<Link>()
   readonly #server: Server
   #silent = false
+  #losing = false
+  /** Connections by which something was lost. */
+  readonly #lossy = new Set<Link>()
   #bytesToCut: number | undefined
 
   #port = 0
+  #gone = false
   #closed = false
 
   private constructor(public targetPort: number) {
@@ -62,6 +66,24 @@ export class TcpProxy {
     }
   }
 
+  /** Nothing listens here: open connections break, and new ones are refused. */
+  set gone(gone: boolean) {
+    this.#gone = gone
+    if (gone) {
+      this.#server.close()
+      this.cut()
+    } else this.#listenAgain()
+  }
+
+  /** Loses what the server sends, and lets arrive what the client sends: nobody is told. When it ends, connections that lost something
+   * break. */
+  set losing(losing: boolean) {
+    this.#losing = losing
+    if (losing) return
+    for (const link of this.#lossy) destroy(link)
+    this.#lossy.clear()
+  }
+
   /** Breaks every open connection. */
   cut(): void {
     for (const link of this.#links) destroy(link)
@@ -101,10 +123,11 @@ export class TcpProxy {
       socket.on('close', () => {
         destroy(link)
         this.#links.delete(link)
+        this.#lossy.delete(link)
       })
     }
-    this.#pass(client, target, chunk => target.write(chunk))
-    this.#pass(target, client, chunk => this.#toClient(link, chunk))
+    this.#pass(client, target, chunk => target.write(chunk), () => target.end())
+    this.#pass(target, client, chunk => this.#toClient(link, chunk), () => (this.#losing ? this.#lossy.add(link) : client.end()))
     if (this.#silent) this.silent = true
   }
 
@@ -118,13 +141,20 @@ export class TcpProxy {
       probe.once('error', () => setTimeout(ask, 50).unref())
       probe.once('connect', () => {
         probe.destroy()
-        if (!this.#closed && !this.#server.listening) this.#server.listen(this.#port, '127.0.0.1')
+        this.#listenAgain()
       })
     }
     setTimeout(ask, 50).unref()
   }
 
-  #pass(from: Socket, to: Socket, write: (chunk: Buffer) => void): void {
+  #listenAgain(): void {
+    if (this.#closed || this.#gone || this.#server.listening) return
+    // A connection of somebody else may have the port for a while.
+    const later = () => setTimeout(() => this.#listenAgain(), 50).unref()
+    this.#server.once('error', later).listen(this.#port, '127.0.0.1', () => this.#server.off('error', later))
+  }
+
+  #pass(from: Socket, to: Socket, write: (chunk: Buffer) => void, end: () => void): void {
     // In order, also when the delay shrinks meanwhile: this is TCP.
     const waiting: { readonly dueAt: number; readonly task: () => void }[] = []
     const run = () => {
@@ -140,10 +170,14 @@ export class TcpProxy {
       if (waiting.length === 1) setTimeout(run, this.delayMs)
     }
     from.on('data', (chunk: Buffer) => later(() => !to.destroyed && to.writable && write(chunk)))
-    from.on('end', () => later(() => to.end()))
+    from.on('end', () => later(end))
   }
 
   #toClient(link: Link, chunk: Buffer): void {
+    if (this.#losing || this.#lossy.has(link)) {
+      this.#lossy.add(link)
+      return
+    }
     if (this.#bytesToCut === undefined) {
       link.client.write(chunk)
       return
