@@ -6,7 +6,7 @@ import { parseDecisionResult, parseHeld, printDecision, type DecisionRequest, ty
 import { parseResults, printPosts, type PostResult, type TimedDraft } from '../protocol/posts.js'
 import { errorIn } from '../runtime/peers/home-error.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
-import { DEFAULT_LEFT_MS } from './pass-on.js'
+import { DEFAULT_LEFT_MS, orUnknown } from './pass-on.js'
 import type { PeerLine } from './peer-line.js'
 import type { Place } from './store/store.js'
 
@@ -28,9 +28,10 @@ type Refused = { readonly error: { readonly code: LiveError['code']; readonly me
 export async function postAtHome(home: PeerLine, posts: readonly TimedDraft[], lostMs: number): Promise<PostResult[]> {
   const timed = posts.map(({ leftMs = DEFAULT_LEFT_MS, ...draft }) => ({ ...draft, leftMs: timeFor(leftMs, lostMs) }))
   try {
-    const results = parseResults(await home.call('posts', { body: printPosts({ passedOn: false, entries: true, posts: timed }), headers: JSON_BODY, timeoutMs: Math.max(...timed.map(({ leftMs }) => leftMs)) }))
+    const { answer, mayBeDone } = await home.change('posts', { body: printPosts({ passedOn: false, entries: true, posts: timed }), headers: JSON_BODY, timeoutMs: Math.max(...timed.map(({ leftMs }) => leftMs)) })
+    const results = parseResults(answer)
     if (results.length !== posts.length) throw new PeerError('status', `${posts.length} posts, ${results.length} results`)
-    return results
+    return mayBeDone ? results.map(orUnknown) : results
   } catch (error) {
     const refused = refusal(home, error)
     return posts.map(() => refused)
@@ -40,7 +41,9 @@ export async function postAtHome(home: PeerLine, posts: readonly TimedDraft[], l
 export async function actAtHome(home: PeerLine, { order, leftMs = DEFAULT_LEFT_MS }: ActRequest, lostMs: number): Promise<ActResult> {
   const timeoutMs = timeFor(leftMs, lostMs)
   try {
-    return parseActResult(await home.call('acts', { body: printActRequest({ passedOn: false, order, leftMs: timeoutMs }), headers: JSON_BODY, timeoutMs }))
+    const { answer, mayBeDone } = await home.change('acts', { body: printActRequest({ passedOn: false, order, leftMs: timeoutMs }), headers: JSON_BODY, timeoutMs })
+    const result = parseActResult(answer)
+    return mayBeDone ? orUnknown(result) : result
   } catch (error) {
     return refusal(home, error)
   }
@@ -49,7 +52,9 @@ export async function actAtHome(home: PeerLine, { order, leftMs = DEFAULT_LEFT_M
 export async function decideAtHome(home: PeerLine, videoId: VideoId, id: HeldId, request: DecisionRequest, lostMs: number): Promise<DecisionResult> {
   const timeoutMs = timeFor(request.leftMs ?? DEFAULT_LEFT_MS, lostMs)
   try {
-    return parseDecisionResult(await home.call(`held/${videoId}/${id}`, { body: printDecision({ ...request, leftMs: timeoutMs }), headers: JSON_BODY, timeoutMs }))
+    const { answer, mayBeDone } = await home.change(`held/${videoId}/${id}`, { body: printDecision({ ...request, leftMs: timeoutMs }), headers: JSON_BODY, timeoutMs })
+    const result = parseDecisionResult(answer)
+    return mayBeDone ? orUnknown(result) : result
   } catch (error) {
     return refusal(home, error)
   }

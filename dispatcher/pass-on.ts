@@ -1,5 +1,6 @@
 import type { ActResult } from '../protocol/acts.js'
 import type { ErrorCode } from '../protocol/errors.js'
+import type { DecisionResult } from '../protocol/held.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostResult } from '../protocol/posts.js'
 import type { Clock } from '../runtime/clock.js'
@@ -35,9 +36,9 @@ const PASS_ON_MS = 1_500
 /** Our refusals that do not hold for the owner: it may be able to store, may not have heard of an act or a comment that we know, and
  * may have had another answer of a review. */
 const OF_THIS_TRY: ReadonlySet<ErrorCode> = new Set([
-  'STORE_UNAVAILABLE', 'UNAVAILABLE', 'OVERLOADED', 'BANNED', 'COMMENTS_CLOSED', 'SIGN_IN_REQUIRED', 'SLOW_MODE', 'DUPLICATE_COMMENT', 'REVIEW_REFUSED', 'REVIEW_UNAVAILABLE', 'UPGRADE_UNFINISHED',
+  'STORE_UNAVAILABLE', 'UNAVAILABLE', 'HOME_UNAVAILABLE', 'OVERLOADED', 'BANNED', 'COMMENTS_CLOSED', 'SIGN_IN_REQUIRED', 'SLOW_MODE', 'DUPLICATE_COMMENT', 'REVIEW_REFUSED', 'REVIEW_UNAVAILABLE', 'UPGRADE_UNFINISHED',
 ])
-const UNKNOWN: Refused = { error: { code: 'OUTCOME_UNKNOWN', message: 'the owner of the video may have stored it' } }
+const UNKNOWN: Refused = { error: { code: 'OUTCOME_UNKNOWN', message: 'somebody who was asked before may have stored it' } }
 
 /** Has a video's owner store entries, or stores them here where the owner does not answer. The entries' keys make it harmless if
  * both store them.
@@ -80,7 +81,7 @@ function both<R extends PostResult | ActResult>(results: readonly R[], others: r
   })
 }
 
-/** We could not store it, but the owner, which has not answered, may have. */
-function orUnknown<R extends PostResult | ActResult>(result: R): R | Refused {
+/** Who answered could not store it, but another one, who has not answered, may have. */
+export function orUnknown<R extends PostResult | ActResult | DecisionResult>(result: R): R | Refused {
   return 'error' in result && OF_THIS_TRY.has(result.error.code) ? UNKNOWN : result
 }

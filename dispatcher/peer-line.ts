@@ -79,14 +79,22 @@ export class PeerLine {
   }
 
   /** @param route under PEER_ROUTES @throws PeerError, whose `sent` says whether the other cluster may have done it */
-  async call(route: string, { timeoutMs, headers, ...call }: Omit<Call, 'path' | 'to'>): Promise<Buffer> {
+  async call(route: string, call: Omit<Call, 'path' | 'to'>): Promise<Buffer> {
+    return (await this.change(route, call)).answer
+  }
+
+  /** The same of what changes something. `mayBeDone`: another gateway was sent it before, and has not said what became of it; what this
+   * answer refuses may be done all the same. */
+  async change(route: string, { timeoutMs, headers, ...call }: Omit<Call, 'path' | 'to'>): Promise<{ readonly answer: Buffer; readonly mayBeDone: boolean }> {
     const { client, clock, self } = this.#deps
     /** Tries that may have done it, or may yet. */
     let unknown = 0
     const attempt = async ({ internalUrl }: MemberNode, tryMs: number): Promise<Buffer> => {
       unknown++
       try {
-        return await client.call(internalUrl, { ...call, path: PEER_ROUTES + route, headers: { ...headers, [PEER_HEADER]: self }, timeoutMs: tryMs })
+        const answer = await client.call(internalUrl, { ...call, path: PEER_ROUTES + route, headers: { ...headers, [PEER_HEADER]: self }, timeoutMs: tryMs })
+        unknown--
+        return answer
       } catch (error) {
         const answered = asAnswer(error)
         if (answered instanceof PeerError && (!answered.sent || (answered.status ?? 500) < 500)) unknown--
@@ -96,7 +104,7 @@ export class PeerLine {
     try {
       const answer = await this.#failover.ask(this.#gateways, attempt, { deadline: clock.now() + timeoutMs, tryMs: timeoutMs })
       this.#outcome(undefined)
-      return answer
+      return { answer, mayBeDone: unknown > 0 }
     } catch (cause) {
       if (!(cause instanceof PeerError)) throw cause
       const { failure, status, body } = cause

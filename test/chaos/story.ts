@@ -13,7 +13,7 @@ export function story(outcome: Outcome, violation: Violation): string[] {
   const { ledger, viewers, done, began } = outcome
   const at = (time: number | undefined) => (time === undefined ? 'never' : `${((time - began) / 1_000).toFixed(3)} s`)
   const lines = [`The story of ${violation.videoId}${violation.id === undefined ? '' : `, comment ${violation.id}`}:`]
-  const post = [...ledger.posts()].find(({ videoId, id }) => videoId === violation.videoId && id === violation.id)
+  const post = [...ledger.posts()].find(({ key, videoId, id }) => videoId === violation.videoId && (id === undefined ? violation.text.startsWith(`${key} `) : id === violation.id))
   if (post) {
     lines.push(`  ${post.key}: begun ${at(post.begunAt)}, acknowledged ${at(post.acknowledgedAt)}`)
     for (const one of post.tries) lines.push(`    tried ${at(one.at)} at ${one.gateway}: ${one.outcome}`)

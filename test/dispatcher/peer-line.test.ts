@@ -1,21 +1,24 @@
 import type { Test } from 'tap'
 import t from 'tap'
+import { actAtHome, decideAtHome, postAtHome } from '../../dispatcher/home-calls.js'
 import { PeerLine } from '../../dispatcher/peer-line.js'
 import type { Call } from '../../runtime/peers/client.js'
 import { PeerError, type PeerFailure } from '../../runtime/peers/peer-error.js'
 import { FakeClock } from '../support/fake-clock.js'
 
-/** A line to a cluster of two gateways, each of which answers or fails as the test says. */
-function stage(t: Test, outcomes: Record<'a' | 'b', PeerFailure | 'answer'>) {
+/** A line to a cluster of two gateways, each of which answers or fails as the test says, or keeps silent until the time is up.
+ * @param answer to everything */
+function stage(t: Test, outcomes: Record<'a' | 'b', PeerFailure | 'answer' | 'silent'>, answer = '{}') {
   const clock = new FakeClock()
   const called: string[] = []
   const changes: string[] = []
   const client = {
-    call(url: string, { path, headers }: Call): Promise<Buffer> {
+    call(url: string, { path, headers, timeoutMs }: Call): Promise<Buffer> {
       const name = new URL(url).hostname as 'a' | 'b'
       if (!path.endsWith('/ping')) called.push(`${name} ${path} ${headers?.['x-live-peer']}`)
       const outcome = outcomes[name]
-      return outcome === 'answer' ? Promise.resolve(Buffer.from('{}')) : Promise.reject(new PeerError(outcome, outcome))
+      if (outcome === 'silent') return new Promise((_, reject) => clock.after(timeoutMs, () => reject(new PeerError('timeout', 'timeout'))))
+      return outcome === 'answer' ? Promise.resolve(Buffer.from(answer)) : Promise.reject(new PeerError(outcome, outcome))
     },
   }
   const rule = { clusters: ['east', 'west'], defaultHome: null }
@@ -45,6 +48,25 @@ t.test('what no gateway can have done was not done; one that may have is enough 
   t.equal(await stage(t, { a: 'refused', b: 'refused' }).call(), false)
   t.equal(await stage(t, { a: 'lost', b: 'refused' }).call(), true)
   t.equal(await stage(t, { a: 'refused', b: 'timeout' }).call(), true)
+})
+
+t.test('what a gateway refuses may be done by one that was asked before, and has not answered', async t => {
+  const error = { error: { code: 'UNAVAILABLE', message: 'no dispatcher is available' } }
+  const asked = async (a: 'refused' | 'silent', answer: object, ask: (line: PeerLine) => Promise<unknown>) => {
+    const { clock, line } = stage(t, { a, b: 'answer' }, JSON.stringify(answer))
+    const outcome = ask(line)
+    await clock.advance(1_000)
+    return outcome
+  }
+  const draft = { videoId: 'v', authorId: 'ann', content: 'hello', key: 'k' }
+  const post = (line: PeerLine) => postAtHome(line, [draft], 0)
+  t.match(await asked('silent', [error], post), [{ error: { code: 'OUTCOME_UNKNOWN' } }])
+  t.match(await asked('refused', [error], post), [error], 'that one had nothing of it')
+  const stored = { comment: { id: 7, videoId: 'v', authorId: 'ann', content: 'hello', createdAt: 1 }, created: true }
+  t.match(await asked('silent', [stored], post), [stored], 'stored is stored')
+  const order = { videoId: 'v', key: 'k', actorId: 'operator', asModerator: true, act: { type: 'pinned', target: 7 } } as const
+  t.match(await asked('silent', error, line => actAtHome(line, { passedOn: false, order }, 0)), { error: { code: 'OUTCOME_UNKNOWN' } })
+  t.match(await asked('silent', error, line => decideAtHome(line, 'v', 'h', { decision: { kind: 'approve' }, actorId: 'operator' }, 0)), { error: { code: 'OUTCOME_UNKNOWN' } })
 })
 
 t.test('a line on which all fail is not usable, until a gateway answers', async t => {
