@@ -12,6 +12,9 @@ import type { Place } from './store/store.js'
 
 /** Below the 3 s that a gateway gives us, so that it hears what became of a post. */
 const CHANGE_MS = 2_700
+/** For the way there and back: the home ends with a post so much before we cease to wait, or one that it cannot settle in time would
+ * leave unknown what became of all that were sent with it. */
+const WAY_MS = 400
 /** Below its 2 s for a read. */
 const READ_MS = 1_700
 /** Statuses by which the home answers what it was asked. */
@@ -28,7 +31,7 @@ type Refused = { readonly error: { readonly code: LiveError['code']; readonly me
 export async function postAtHome(home: PeerLine, posts: readonly TimedDraft[], lostMs: number): Promise<PostResult[]> {
   const timed = posts.map(({ leftMs = DEFAULT_LEFT_MS, ...draft }) => ({ ...draft, leftMs: timeFor(leftMs, lostMs) }))
   try {
-    const { answer, mayBeDone } = await home.change('posts', { body: printPosts({ passedOn: false, entries: true, posts: timed }), headers: JSON_BODY, timeoutMs: Math.max(...timed.map(({ leftMs }) => leftMs)) })
+    const { answer, mayBeDone } = await home.change('posts', { body: printPosts({ passedOn: false, entries: true, posts: timed.map(post => ({ ...post, leftMs: Math.max(0, post.leftMs - WAY_MS) })) }), headers: JSON_BODY, timeoutMs: Math.max(...timed.map(({ leftMs }) => leftMs)) })
     const results = parseResults(answer)
     if (results.length !== posts.length) throw new PeerError('status', `${posts.length} posts, ${results.length} results`)
     return mayBeDone ? results.map(orUnknown) : results

@@ -11,10 +11,13 @@ import { FakeClock } from '../support/fake-clock.js'
 function stage(t: Test, outcomes: Record<'a' | 'b', PeerFailure | 'answer' | 'silent'>, answer = '{}') {
   const clock = new FakeClock()
   const called: string[] = []
+  const calls: Call[] = []
   const changes: string[] = []
   const client = {
-    call(url: string, { path, headers, timeoutMs }: Call): Promise<Buffer> {
+    call(url: string, call: Call): Promise<Buffer> {
+      const { path, headers, timeoutMs } = call
       const name = new URL(url).hostname as 'a' | 'b'
+      if (!path.endsWith('/ping')) calls.push(call)
       if (!path.endsWith('/ping')) called.push(`${name} ${path} ${headers?.['x-live-peer']}`)
       const outcome = outcomes[name]
       if (outcome === 'silent') return new Promise((_, reject) => clock.after(timeoutMs, () => reject(new PeerError('timeout', 'timeout'))))
@@ -26,7 +29,7 @@ function stage(t: Test, outcomes: Record<'a' | 'b', PeerFailure | 'answer' | 'si
   t.teardown(() => line.close())
   /** @returns `answered`, or whether it may have been done */
   const call = () => line.call('posts', { body: '', timeoutMs: 2_000 }).then(() => 'answered', (error: unknown) => (error as PeerError).sent)
-  return { clock, called, changes, line, call }
+  return { clock, called, calls, changes, line, call }
 }
 
 t.test('a gateway that does not answer is passed over, and asked last until it answers a ping', async t => {
@@ -48,6 +51,14 @@ t.test('what no gateway can have done was not done; one that may have is enough 
   t.equal(await stage(t, { a: 'refused', b: 'refused' }).call(), false)
   t.equal(await stage(t, { a: 'lost', b: 'refused' }).call(), true)
   t.equal(await stage(t, { a: 'refused', b: 'timeout' }).call(), true)
+})
+
+t.test('a home answers before we cease to wait: a post that it cannot settle leaves the others their outcome', async t => {
+  const { line, calls } = stage(t, { a: 'answer', b: 'answer' }, JSON.stringify([{ error: { code: 'UNAVAILABLE', message: '' } }, { error: { code: 'UNAVAILABLE', message: '' } }]))
+  const draft = { videoId: 'v', authorId: 'ann', content: 'hello', key: 'k' }
+  await postAtHome(line, [{ ...draft, leftMs: 3_000 }, { ...draft, leftMs: 300 }], 0)
+  t.equal(calls[0]!.timeoutMs, 2_700)
+  t.match(JSON.parse(calls[0]!.body!.toString()), { posts: [{ leftMs: 2_300 }, { leftMs: 0 }] })
 })
 
 t.test('what a gateway refuses may be done by one that was asked before, and has not answered', async t => {
