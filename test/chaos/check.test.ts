@@ -118,8 +118,8 @@ t.test('acts are owed as comments are, and a deleted comment is shown by nobody'
     }, ['3: history has it as deleted and nobody deleted it', '3: it came with another content than it has in history']],
     ['a text that came by a connection of long after', run => {
       const { doneAt } = deleted(run)
-      run.notes.connections.push({ at: doneAt! + 20_001, gateway: 'gateway-1', pid: 1, cursor: '', readyAt: undefined, endedAt: undefined, end: undefined })
-      run.notes.times.fill(doneAt! + 20_002)
+      run.notes.connections.push({ at: doneAt! + 40_001, gateway: 'gateway-1', pid: 1, cursor: '', readyAt: undefined, endedAt: undefined, end: undefined })
+      run.notes.times.fill(doneAt! + 40_002)
     }, ['3: its text came by a connection of long after act-1 deleted it']],
   ]
   for (const [what, spoil, expected] of cases) t.same(found(spoil), expected, what)
@@ -171,8 +171,8 @@ t.test('a deleted text may be shown in another cluster for as long as the line m
     run.notes.times.fill(doneAt! + afterMs + 1)
   }
   const late = ['3: its text came by a connection of long after act-1 deleted it']
-  t.same(foundAcross(shownAt('east', 79_000)), [])
-  t.same(foundAcross(shownAt('east', 81_000)), late)
-  t.same(foundAcross(shownAt('west', 79_000)), late)
+  t.same(foundAcross(shownAt('east', 99_000)), [])
+  t.same(foundAcross(shownAt('east', 101_000)), late)
+  t.same(foundAcross(shownAt('west', 99_000)), late)
   t.end()
 })

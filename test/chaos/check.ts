@@ -9,8 +9,9 @@ export interface Stored {
   readonly deleted?: boolean | undefined
 }
 
-/** So long after a deletion was answered an edge may still not know of it: one that was frozen, or cut off. */
-const UNKNOWN_MS = 20_000
+/** So long after a deletion was answered an edge may still not know of it: one that was frozen, or knows no dispatcher that lives, since
+ * all of them were started anew while ZooKeeper was away for 30 s. */
+const UNKNOWN_MS = 40_000
 
 /** Where there are several clusters. */
 export interface Across {
