@@ -7,7 +7,7 @@ import { waitUntil } from './run.js'
 import { LiveSystem } from './systems/live.js'
 
 /** After it nothing of the start goes on: modules are compiled, memory is given back. */
-const SETTLE_MS = 15_000
+const SETTLE_MS = 40_000
 
 export const idleCluster: Benchmark = {
   name: 'idle-cluster',
