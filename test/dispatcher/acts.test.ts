@@ -220,6 +220,20 @@ t.test('who may do what', async t => {
   t.match(await scene.act(order('no/id', settings({}))), { error: { code: 'BAD_VIDEO_ID' } })
 })
 
+t.test('an author\'s deletion that another dispatcher does between our looks for it and for its comment is answered as done', async t => {
+  const scene = new Scene(t)
+  const target = await scene.id('v')
+  const deletion = order('v', { type: 'deleted', target }, { actorId: 'ann', asModerator: false })
+  scene.store.before = async call => {
+    if (call !== 'page') return
+    scene.store.before = () => {}
+    await scene.store.append([{ ...draft('v', '', { authorId: 'ann', key: deletion.key }), act: deletion.act }], scene.clock.wall())
+    await scene.store.erase('v', target)
+  }
+  t.match(await scene.act(deletion), { created: false })
+  t.match(await scene.act({ ...deletion, key: 'another' }), { error: { code: 'COMMENT_NOT_FOUND' } })
+})
+
 t.test('acts are refused while a node of a former version is there', async t => {
   const scene = new Scene(t)
   const target = await scene.id('v')

@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import type { VideoId } from '../../protocol/comment.js'
 import { parseCursor, type CommentId, type Cursor } from '../../protocol/id.js'
 import type { MaxRate } from '../../protocol/limits.js'
@@ -10,6 +10,8 @@ import type { Process } from './process.js'
 import type { Random } from '../support/random.js'
 import { Sight } from './sight.js'
 import type { World } from './world.js'
+
+const READY = 'event: ready'
 
 export interface ViewerOptions {
   readonly world: World
@@ -87,7 +89,7 @@ export class Viewer {
   #pausedHere = false
   /** When it was shown comments that count; undefined once its gateway may have brought it up to date again on this connection. */
   #shownAt: number[] | undefined
-  /** As of its `ready`. */
+  /** As its `ready` was written. */
   #replays = 0
 
   constructor(options: ViewerOptions) {
@@ -196,7 +198,12 @@ export class Viewer {
       {
         data: (chunk, headers) => void (current() && this.#data(chunk, headers.get('content-encoding') === 'gzip')),
         over: lost,
-        written: (bytes, headers) => void (current() && !relayed && beside.length === 0 && headers.get('content-encoding') !== 'gzip' && this.#sight.written(bytes)),
+        written: (bytes, headers) => {
+          if (!current() || headers.get('content-encoding') === 'gzip') return
+          // What its gateway has brought it since is a replay too, whenever the ready arrives.
+          if (Buffer.from(bytes).includes(READY)) this.#replays = this.#o.replaysOf(this.#gateway)
+          if (!relayed && beside.length === 0) this.#sight.written(bytes)
+        },
       },
       () => lost(true),
     )
@@ -316,10 +323,10 @@ export class Viewer {
   }
 
   /** The bound on the rate holds over any time in which its gateway brought nobody up to date, and it read. What a slow network brings
-   * together counts as a second. */
+   * together counts as a second. When a compressed stream's `ready` was written is not seen. */
   #checkRate(id: CommentId): void {
     const { world, maxRate, replaysOf } = this.#o
-    if (maxRate === undefined || !this.ready || this.#o.relayed) return
+    if (maxRate === undefined || !this.ready || this.#o.relayed || this.#o.gzip) return
     if (this.#pausedHere || replaysOf(this.#gateway) !== this.#replays) this.#shownAt = undefined
     if (!this.#shownAt) return
     this.#shownAt.push(world.now)
@@ -354,7 +361,6 @@ export class Viewer {
     }
     this.place = at
     this.ready = true
-    this.#replays = this.#o.replaysOf(this.#gateway)
     this.#everReady = true
     if (!this.#paused) this.#wellSince = world.now
   }
