@@ -22,6 +22,7 @@ function build(folder: string): string {
   execFileSync('tar', ['-x', '-C', folder], { input: archive })
   // Its types were checked when it was released.
   execFileSync(process.execPath, [join(projectRoot, 'node_modules/typescript/bin/tsc'), '-p', folder, '--noCheck', '--outDir', join(folder, 'dist')])
+  execFileSync('npm', ['run', '-s', 'page'], { cwd: folder })
   return join(folder, 'dist')
 }
 
