@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8'
 import type { Command } from 'commander'
 import { PRICES } from '../cli/plan/measured.js'
 import { Random } from '../test/support/random.js'
@@ -72,7 +73,7 @@ function scenarioOf(flags: Readonly<Record<string, unknown>>): Scenario {
 
 /** Ends the command with status 2 where the scenario cannot be. */
 function refuse(command: Command): void {
-  const why = impossible(scenarioOf(command.opts()))
+  const why = impossible(scenarioOf(command.opts()), getHeapStatistics().heap_size_limit)
   if (why !== undefined) command.error(`error: ${why}`, { exitCode: 2 })
 }
 

@@ -42,4 +42,4 @@ run sweep sweep
 run trace trace
 run delete delete
 run simulate-tenth simulate --edges 100 --dispatchers 10 --gateways 20 --videos 100000 --viewers 1000000 --crowd 100000 --video-share 2000
-run simulate simulate
+NODE_OPTIONS=--max-old-space-size=9600 run simulate simulate

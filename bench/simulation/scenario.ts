@@ -72,8 +72,11 @@ export const SMALL: Scenario = {
 /** An edge's or gateway's number takes 16 bits. */
 const MOST_PARTS = 65_000
 
-/** Why there cannot be such a cluster, by the flags that say so; undefined: there can. */
-export function impossible({ edges, gateways, dispatchers, zones, videos, viewers, crowd, edgeCapacity, sampled }: Scenario): string | undefined {
+/** Bytes of heap for each viewer while a lost zone's come back; with less, collecting garbage takes nearly all the time. */
+const HEAP_OF_VIEWER = 1_000
+
+/** Why there cannot be such a cluster, by the flags that say so; undefined: there can. @param heapBytes what this process may use */
+export function impossible({ edges, gateways, dispatchers, zones, videos, viewers, crowd, edgeCapacity, sampled }: Scenario, heapBytes = Infinity): string | undefined {
   const rules: [boolean, string][] = [
     [zones >= 2, '--zones must be 2 or more: one is lost.'],
     [Math.min(edges, gateways, dispatchers) >= zones, '--edges, --gateways and --dispatchers must each be as many as --zones or more.'],
@@ -82,6 +85,7 @@ export function impossible({ edges, gateways, dispatchers, zones, videos, viewer
     [viewers >= crowd + videos, '--viewers must be --crowd and --videos together or more: each video has a viewer.'],
     [Math.floor(edges * (1 - 1 / zones)) * edgeCapacity >= viewers, '--viewers must be as many as --edges of --edge-capacity take without one zone, or less.'],
     [sampled <= gateways, '--sampled must be --gateways or less.'],
+    [viewers * HEAP_OF_VIEWER <= heapBytes, `--viewers ${viewers} take more heap than Node would give them: set NODE_OPTIONS=--max-old-space-size=${Math.ceil((viewers * HEAP_OF_VIEWER) / 2 ** 20)}, or name fewer.`],
   ]
   return rules.find(([holds]) => !holds)?.[1]
 }

@@ -83,6 +83,7 @@ t.test('a cluster that cannot be is refused by the flag that says so', async t =
   t.match(impossible({ ...SMALL, crowd: 5_900 }), /^--viewers must be --crowd and --videos/)
   t.match(impossible({ ...SMALL, edgeCapacity: 700 }), /^--viewers must be as many as --edges/)
   t.match(impossible({ ...SMALL, sampled: 7 }), /^--sampled/)
+  t.match(impossible(WHOLE, 4 * 2 ** 30), /^--viewers 10000000 take more heap .* NODE_OPTIONS=--max-old-space-size=9537,/)
 })
 
 t.test('processes that share cores wait for each other', async t => {
