@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CallError } from '../../dispatcher/store/cassandra/call-error.js'
 
+/** What one call has, ms. */
+export const CALL_MS = 10_000
 const TRIES = 8
 const RETRY_MS = 250
 

@@ -8,7 +8,7 @@ import { isNews, takenIn, type HeldMark } from '../../dispatcher/store/cassandra
 import { HOOKED_DECISION_TTL_S, KEY_TTL_S } from '../../dispatcher/store/cassandra/schema.js'
 import { HELD_COLUMNS, Statements } from '../../dispatcher/store/cassandra/statements.js'
 import type { Held } from '../../dispatcher/store/store.js'
-import { again } from './again.js'
+import { again, CALL_MS } from './again.js'
 import { PAGE, UnknownColumnError, type HookPlace } from './copied-store.js'
 
 export interface CassandraBesideOptions {
@@ -20,7 +20,6 @@ export interface CassandraBesideOptions {
   readonly lastId: (videoId: VideoId) => Promise<Cursor>
 }
 
-const CALL_MS = 10_000
 const HOOK_TABLES = ['hook_videos', 'hook_marks', 'hook_held']
 
 /** What a store in Cassandra keeps beside the comments, as it is copied: those that are held, and where a web hook is. */

@@ -11,7 +11,7 @@ import { parts } from '../../dispatcher/store/cassandra/parts.js'
 import { KEY_TTL_S } from '../../dispatcher/store/cassandra/schema.js'
 import { placeOf, Statements } from '../../dispatcher/store/cassandra/statements.js'
 import type { Held } from '../../dispatcher/store/store.js'
-import { again } from './again.js'
+import { again, CALL_MS } from './again.js'
 import { CassandraBeside } from './cassandra-beside.js'
 import { OtherRowsError, PAGE, UnknownColumnError, type CopiedStore, type HookPlace, type Key, type Row, type Value, type VideoState } from './copied-store.js'
 import { filled } from './sqlite-rows.js'
@@ -28,7 +28,6 @@ export interface CassandraRowsOptions {
 
 /** Columns that say where a row is, and those of keys. */
 const PLACE = ['prev', 'made', 'attempt', 'said']
-const CALL_MS = 10_000
 /** What a row and its key take beside their texts, about. */
 const ROW_BYTES = 220
 /** An id of a row that is a key. */
