@@ -1,6 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { COUNTS, type AttackWorkerData, type Count } from './attackers.js'
+import { masked } from './socket-io-frames.js'
+import { socketRequest } from './target.js'
 
 /** A thread that holds and floods one port with connections, as somebody would who means harm. See Attackers. */
 
@@ -12,6 +14,7 @@ const AGAIN_MS = 5
 const READY = 'event: ready'
 /** A shouter sends this many posts each so often, as long as the server takes them. */
 const SHOUT = { posts: 20, everyMs: 100 }
+const SHOUTED = Buffer.concat(Array.from({ length: SHOUT.posts }, (_, i) => masked(JSON.stringify({ post: { authorId: 'mallory', content: `shouted, and ${i}` } }))))
 
 const { host, port, sources, floodSource, silentSources, readSources, shoutSources, proxySource, proxied, headers, bodies, deaf, silent, readers, resumers, joiners, shouters, floodRate, videos, history, memory } = workerData as AttackWorkerData
 type Held = 'headers' | 'bodies' | 'deaf' | 'silent'
@@ -21,13 +24,17 @@ const dripping = new Set<Socket>()
 const wanted: Record<Held, { readonly most: number; open: number }> = { headers: { most: headers, open: 0 }, bodies: { most: bodies, open: 0 }, deaf: { most: deaf, open: 0 }, silent: { most: silent, open: 0 } }
 let next = 0
 let owed = 0
+let turnedAt = performance.now()
 
 const opening = setInterval(() => {
   for (const kind of ['headers', 'bodies', 'deaf', 'silent'] as const) {
     const each = wanted[kind]
     for (let i = 0; i < OPENED_EACH_TURN && each.open < each.most; i++) hold(kind)
   }
-  for (owed += (floodRate * OPENING_MS) / 1000; owed >= 1; owed--) open(floodSource, 'flood')
+  // By the clock: a turn of a busy thread comes late.
+  const now = performance.now()
+  for (owed += (floodRate * (now - turnedAt)) / 1000; owed >= 1; owed--) open(floodSource, 'flood')
+  turnedAt = now
 }, OPENING_MS)
 
 for (let i = 0; i < readers; i++) read(readSources[i % readSources.length]!)
@@ -106,22 +113,15 @@ function shout(source: string): void {
     clearInterval(sending)
     setTimeout(shout, AGAIN_MS, source)
   })
-  const posts = Buffer.concat(Array.from({ length: SHOUT.posts }, (_, i) => textFrame(JSON.stringify({ post: { authorId: 'mallory', content: `shouted, and ${i}` } }))))
-  socket.once('connect', () => socket.write('GET /comments/shouted HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'))
+  socket.once('connect', () => socket.write(socketRequest('/comments/shouted')))
   socket.on('end', () => socket.destroy())
   socket.once('data', () => {
     sending = setInterval(() => {
       if (socket.writableNeedDrain) return
-      socket.write(posts)
+      socket.write(SHOUTED)
       add('messages', SHOUT.posts)
     }, SHOUT.everyMs)
   })
-}
-
-/** A masked text frame of RFC 6455 (a mask of zeros), of at most 125 bytes. */
-function textFrame(text: string): Buffer {
-  const bytes = Buffer.from(text)
-  return Buffer.concat([Buffer.from([0x81, 0x80 | bytes.length, 0, 0, 0, 0]), bytes])
 }
 
 /** @param kind undefined: it is not counted while it is open */

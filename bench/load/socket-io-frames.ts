@@ -8,8 +8,8 @@ const TEXT = 1
 export const PING_FRAME = Buffer.from([0x89, 0])
 export const PONG_FRAME = Buffer.from([0x8a, 0x80, 0, 0, 0, 0])
 
-/** From a client every frame is masked; with zeros, it is as if it were not. */
-const masked = (text: string) => Buffer.concat([Buffer.from([0x80 | TEXT, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
+/** A client's frame of up to 125 characters of ASCII. From a client every frame is masked; with zeros, it is as if it were not. */
+export const masked = (text: string) => Buffer.concat([Buffer.from([0x80 | TEXT, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
 
 /** Asks for the default namespace. */
 export const CONNECT = masked('40')

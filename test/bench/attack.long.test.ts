@@ -11,6 +11,7 @@ interface Run {
   readonly held: number
   readonly pages: number
   readonly joins: number
+  readonly messages: number
   readonly newcomerMs: { readonly p50?: number }
   readonly refused: Readonly<Record<string, number>>
 }
@@ -28,6 +29,7 @@ t.test('viewers and posters lose nothing beside a small attack, and the flood is
   t.ok(attacked.held >= 225, `${attacked.held} held`)
   t.ok(attacked.refused['connections_per_address']! > 100, JSON.stringify(attacked.refused))
   t.ok(attacked.pages > 20 && attacked.joins > 20, `${attacked.pages} pages, ${attacked.joins} joins`)
+  t.ok(attacked.messages > 20, `${attacked.messages} posts by WebSocket`)
   t.ok(quiet.newcomerMs.p50! > 0 && attacked.newcomerMs.p50! > 0)
   t.ok(attacked.descriptors < 1_500, `${attacked.descriptors} descriptors`)
 })
