@@ -10,7 +10,7 @@ import { run } from './run.js'
 t.setTimeout(230_000)
 
 /** The commit of the last release: the one that people upgrade from, and go back to. */
-const FORMER = '7bb98e0179bd8f1a18559ff2c0c36dd9ff5f83c2'
+const FORMER = 'aee073941411748b55b7f872755a430a5f40ae67'
 
 const { status } = spawnSync('git', ['-C', projectRoot, 'cat-file', '-e', `${FORMER}^{commit}`])
 const skip = status !== 0 && `the last release, commit ${FORMER}, is not in this copy of the repository`
