@@ -85,5 +85,6 @@ export class Owners {
 }
 
 function sameNodes(nodes: readonly DispatcherNode[], others: readonly DispatcherNode[]): boolean {
+  if (nodes === others) return true
   return nodes.length === others.length && nodes.every(({ id, instance }, i) => id === others[i]!.id && instance === others[i]!.instance)
 }

@@ -68,7 +68,7 @@ export class Gateway {
   /** How long what is read now may have waited for this process to run. */
   readonly pauses: Pauses
   /** A video's dispatchers, the owner first. */
-  readonly owners = (videoId: VideoId): DispatcherNode[] => ownersOf(this.view, videoId)
+  readonly owners = (videoId: VideoId): readonly DispatcherNode[] => ownersOf(this.view, videoId)
   readonly #pending = new Pending()
   #placingSoon = false
 

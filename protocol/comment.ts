@@ -78,7 +78,7 @@ export function checkAuthoredBody(body: unknown): { content: string } {
 export function checkAuthor(value: unknown, field: string): string {
   if (typeof value !== 'string') throw bad(`${field} must be a string`)
   const text = value.trim()
-  if (text === '' || codePoints(text) > MAX_AUTHOR) throw bad(`${field} must be 1 to ${MAX_AUTHOR} characters`)
+  if (text === '' || isLonger(text, MAX_AUTHOR)) throw bad(`${field} must be 1 to ${MAX_AUTHOR} characters`)
   if (FORBIDDEN.test(text) || MANY_LINES.test(text)) throw bad(`${field} must not hold control characters`)
   return readable(text, field)
 }
@@ -93,7 +93,7 @@ function checkContent(value: unknown): string {
   if (typeof value !== 'string') throw bad('content must be a string')
   const content = value.trim()
   if (content === '') throw bad('content must not be empty')
-  if (codePoints(content) > MAX_CONTENT) throw bad(`content must be at most ${MAX_CONTENT} characters`)
+  if (isLonger(content, MAX_CONTENT)) throw bad(`content must be at most ${MAX_CONTENT} characters`)
   if (FORBIDDEN.test(content)) throw bad('content must not hold control characters but newline and tab')
   return readable(content, 'content')
 }
@@ -109,10 +109,12 @@ function bad(message: string): LiveError {
   return new LiveError('BAD_COMMENT', message)
 }
 
-function codePoints(text: string): number {
+/** Whether it has more than `most` code points. */
+function isLonger(text: string, most: number): boolean {
+  if (text.length <= most) return false
   let count = 0
   for (const _ of text) count++
-  return count
+  return count > most
 }
 
 /** The comment in the public API's form: the id is a decimal string. */

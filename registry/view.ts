@@ -54,6 +54,8 @@ export class View {
   /** The ring of the edges in view, kept until one comes or goes. */
   #edgeRing: HashRing | undefined
   readonly #dispatchers = new Map<string, Dispatcher>()
+  /** The answer of `dispatchers`, kept until one changes: every post asks for it. */
+  #working: readonly DispatcherNode[] | undefined
   readonly #gateways = new Map<string, GatewayNode>()
   readonly #spreads = new Map<VideoId, number>()
   readonly #homes = new Map<VideoId, string>()
@@ -85,9 +87,10 @@ export class View {
     return edge?.isIndexed ? edge.holdings!.videos : NO_VIDEOS
   }
 
-  /** Dispatchers that take work: they are announced or linger, and do not drain. */
-  *dispatchers(): Generator<DispatcherNode> {
-    for (const { node } of this.#dispatchers.values()) if (node.state === 'up') yield node
+  /** Dispatchers that take work: they are announced or linger, and do not drain. The same list until one changes. */
+  dispatchers(): readonly DispatcherNode[] {
+    this.#working ??= [...this.#dispatchers.values()].flatMap(({ node }) => (node.state === 'up' ? node : []))
+    return this.#working
   }
 
   /** Dispatchers that are announced or linger, draining ones included. */
@@ -173,7 +176,7 @@ export class View {
     }
     for (const [id, { vanishedAt }] of this.#dispatchers) {
       if (!due(vanishedAt)) continue
-      this.#dispatchers.delete(id)
+      this.#forgetDispatcher(id)
       forgotten.push({ kind: 'dispatcher', id, node: undefined })
     }
     return forgotten
@@ -187,7 +190,10 @@ export class View {
       return true
     }
     const dispatcher = this.#dispatchers.get(id)
-    if (dispatcher?.vanishedAt !== undefined && dispatcher.node.instance === instance) return this.#dispatchers.delete(id)
+    if (dispatcher?.vanishedAt !== undefined && dispatcher.node.instance === instance) {
+      this.#forgetDispatcher(id)
+      return true
+    }
     return false
   }
 
@@ -230,9 +236,16 @@ export class View {
 
   #applyDispatcher(id: string, node: DispatcherNode | undefined, now: number): void {
     const known = this.#dispatchers.get(id)
-    if (node) this.#dispatchers.set(id, { node, vanishedAt: undefined })
-    else if (known?.node.state === 'draining') this.#dispatchers.delete(id)
+    if (node) {
+      this.#dispatchers.set(id, { node, vanishedAt: undefined })
+      this.#working = undefined
+    } else if (known?.node.state === 'draining') this.#forgetDispatcher(id)
     else if (known) known.vanishedAt ??= now
+  }
+
+  #forgetDispatcher(id: string): void {
+    this.#dispatchers.delete(id)
+    this.#working = undefined
   }
 
   #newEdge(id: string): Edge {

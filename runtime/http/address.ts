@@ -13,19 +13,24 @@ const OWN_NETWORKS: ReadonlySet<string> = new Set(['loopback', 'private', 'uniqu
  * mapped into IPv6, as a listener on `::` has it, is returned as IPv4. */
 export function addressOf(bytes: ArrayBuffer): Address | undefined {
   if (bytes.byteLength === 0) return undefined
-  if (bytes.byteLength !== 4) return unmapped(ipaddr.fromByteArray([...new Uint8Array(bytes)]))
-  const number = new DataView(bytes).getUint32(0)
-  let address = recent.get(number)
-  if (!address) {
-    if (recent.size === MAX_RECENT) recent.clear()
-    recent.set(number, (address = ipaddr.fromByteArray([...new Uint8Array(bytes)])))
-  }
-  return address
+  const view = new DataView(bytes)
+  if (bytes.byteLength === 4) return ipv4Of(view.getUint32(0))
+  const isMapped = view.getUint32(0) === 0 && view.getUint32(4) === 0 && view.getUint32(8) === 0xffff
+  return isMapped ? ipv4Of(view.getUint32(12)) : ipaddr.fromByteArray([...new Uint8Array(bytes)])
 }
 
 /** IPv4 addresses that have been asked for lately: a proxy's, for example, with each of its requests. */
-const recent = new Map<number, Address>()
+const recent = new Map<number, ipaddr.IPv4>()
 const MAX_RECENT = 1_024
+
+function ipv4Of(number: number): ipaddr.IPv4 {
+  let address = recent.get(number)
+  if (!address) {
+    if (recent.size === MAX_RECENT) recent.clear()
+    recent.set(number, (address = new ipaddr.IPv4([number >>> 24, (number >>> 16) & 0xff, (number >>> 8) & 0xff, number & 0xff])))
+  }
+  return address
+}
 
 /** Parses an address; undefined if it is not one. IPv4, also at the end of IPv6, must be four decimal numbers: `1` and
  * `0x7f.1` are not accepted. An IPv6 zone is dropped, since it has a meaning only on the machine that wrote it. */
@@ -49,11 +54,17 @@ export function isOwnNetwork(address: Address): boolean {
 /** The keys that limits count by, the widest last: an IPv4 address, or the /64, /56 and /48 of an IPv6 address, each of
  * which may be what one customer has (RFC 6177). */
 export function keysOf(address: Address): readonly string[] {
-  if (address instanceof ipaddr.IPv4) return [address.toString()]
+  if (address instanceof ipaddr.IPv4) {
+    let keys = keysOfRecent.get(address)
+    if (!keys) keysOfRecent.set(address, (keys = [address.toString()]))
+    return keys
+  }
   const [a, b, c, d] = address.parts as [number, number, number, number]
   const site = `${a.toString(16)}:${b.toString(16)}:${c.toString(16)}`
   return [`${site}:${d.toString(16)}`, `${site}:${(d & 0xff00).toString(16)}/56`, `${site}/48`]
 }
+
+const keysOfRecent = new WeakMap<ipaddr.IPv4, readonly string[]>()
 
 /** A set of addresses and networks, such as those of trusted proxies. */
 export class Networks {

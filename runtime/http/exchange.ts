@@ -19,7 +19,7 @@ export interface Exchange {
   /** The value of the header's first line, '' if absent. */
   header(name: string): string
   /** The header's values, one per line, also empty ones: a proxy may add its own line below the client's. */
-  headers(name: string): string[]
+  headers(name: string): readonly string[]
   /** The decoded value of a `:name` in the route's pattern, '' if its escapes are not UTF-8. */
   parameter(index: number): string
   /** The peer's address, IPv4 if it is mapped; undefined once the peer has left. */
@@ -40,7 +40,7 @@ export type Upgrade = (protocol: string, open: OpenTextSocket) => void
  * and every byte above 127 off a value's ends, so that `é` comes as empty: it was there, and must not count as absent.
  * @param values of its lines */
 export function isUnclear(values: readonly string[]): boolean {
-  return values.includes('') || new Set(values).size > 1
+  return values.some(value => value === '' || value !== values[0])
 }
 
 /** A connection that has not brought a whole request yet. */
@@ -51,6 +51,15 @@ export interface Silent {
 
 /** Most bytes of a body that are taken though nobody wants them. */
 const MAX_UNWANTED_BYTES = 64 << 10
+
+interface ExchangeOptions {
+  readonly peer?: ArrayBuffer
+  readonly onBody?: (exchange: HttpExchange) => void
+  readonly settle?: ((ended: boolean) => void) | undefined
+  readonly sockets?: us_socket_context_t | undefined
+}
+
+const NO_VALUES: readonly string[] = []
 
 /** A request of uWebSockets.js. */
 export class HttpExchange implements Exchange {
@@ -69,20 +78,26 @@ export class HttpExchange implements Exchange {
   readonly #req: HttpRequest
   /** Called when its connection has ended, where it may have been a silent one. */
   readonly settle: ((ended: boolean) => void) | undefined
-  readonly #silent: (() => Silent) | undefined
-  /** While its body comes. */
-  #incomplete: Silent | undefined
+  /** As the server gives it; undefined until it is asked for. */
+  #peer: ArrayBuffer | undefined
+  readonly #onBody: ((exchange: HttpExchange) => void) | undefined
+  /** Its body is still coming, and `#onBody` has been told. */
+  #incomplete = false
+  /** Since its connection counts as one without a whole request. */
+  #silent: Silent | undefined
   readonly #whenGone: (() => void)[] = []
   /** Whether no body is still coming that is to be taken. */
   #bodyTaken = true
   #onBodyTaken = (): void => {}
 
-  /** @param silent counts the connection among those without a whole request, which may be closed for others' sake
+  /** @param peer its address, where it is known already
+   * @param onBody is told when a body is waited for, most of which come in the same turn of the loop: see `countSilent`
    * @param sockets where the connection may become a WebSocket */
-  constructor(res: HttpResponse, req: HttpRequest, { silent, settle, sockets }: { silent?: () => Silent; settle?: ((ended: boolean) => void) | undefined; sockets?: us_socket_context_t | undefined } = {}) {
+  constructor(res: HttpResponse, req: HttpRequest, { peer, onBody, settle, sockets }: ExchangeOptions = {}) {
     this.res = res
     this.#req = req
-    this.#silent = silent
+    this.#peer = peer
+    this.#onBody = onBody
     this.settle = settle
     this.method = req.getCaseSensitiveMethod()
     this.path = req.getUrl()
@@ -131,13 +146,20 @@ export class HttpExchange implements Exchange {
     }
   }
 
-  headers(name: string): string[] {
-    return this.#lines.filter(([each]) => each === name).map(([, value]) => value)
+  headers(name: string): readonly string[] {
+    let values: string[] | undefined
+    for (const [each, value] of this.#lines) if (each === name) (values ??= []).push(value)
+    return values ?? NO_VALUES
   }
 
   /** A PROXY protocol header is ignored: anyone may send one. */
   peer(): Address | undefined {
-    return addressOf(this.res.getRemoteAddress())
+    return addressOf(this.peerBytes)
+  }
+
+  /** 4 or 16 bytes, none if it had left before it was asked for. */
+  get peerBytes(): ArrayBuffer {
+    return (this.#peer ??= this.res.getRemoteAddress())
   }
 
   /** Whether an answer has begun or has ended, also one that a stream gave. */
@@ -153,7 +175,12 @@ export class HttpExchange implements Exchange {
 
   /** Whether its body is still coming. */
   get isIncomplete(): boolean {
-    return this.#incomplete !== undefined
+    return this.#incomplete
+  }
+
+  /** Counts its connection among those without a whole request, which may be closed for others' sake, if its body is still coming. */
+  countSilent(silent: () => Silent): void {
+    if (this.#incomplete) this.#silent ??= silent()
   }
 
   /** The answer is written whole: a late abort or a second answer must find the exchange closed. */
@@ -176,17 +203,20 @@ export class HttpExchange implements Exchange {
         if (length <= MAX_UNWANTED_BYTES) this.#take(() => {})
         return reject(tooLarge())
       }
-      this.#incomplete = this.#silent?.()
-      const parts: Buffer[] = []
+      if (this.#onBody) {
+        this.#incomplete = true
+        this.#onBody(this)
+      }
+      let parts: Buffer[] | undefined
       let size = 0
       this.whenGone(() => reject(new Error('the client left')))
       this.#take((chunk, isLast) => {
         size += chunk.byteLength
         if (size > maxBytes) return reject(tooLarge())
-        parts.push(Buffer.from(chunk.slice(0))) // copied: the chunk is detached when this returns
-        if (!isLast) return
+        const part = Buffer.from(chunk.slice(0)) // copied: the chunk is detached when this returns
+        if (!isLast) return void (parts ??= []).push(part)
         this.#completed()
-        resolve(Buffer.concat(parts, size))
+        resolve(parts ? Buffer.concat([...parts, part], size) : part)
       })
     })
     body.catch(() => {}) // a handler that fails before it awaits this must not end the process
@@ -207,8 +237,9 @@ export class HttpExchange implements Exchange {
   }
 
   #completed(): void {
-    this.#incomplete?.over()
-    this.#incomplete = undefined
+    this.#incomplete = false
+    this.#silent?.over()
+    this.#silent = undefined
   }
 
   /** The last call's `part` gets what comes. */

@@ -95,6 +95,8 @@ export class HttpServer implements Router, SocketRouter {
   /** The newest request. */
   #entered: HttpExchange | undefined
   readonly #unsent = new Unsent()
+  /** Requests of this turn of the loop that have a body. */
+  readonly #bodies: HttpExchange[] = []
 
   constructor(options: ServerOptions) {
     this.#options = options
@@ -261,11 +263,20 @@ export class HttpServer implements Router, SocketRouter {
     // Before an exchange takes the place of the handlers that tell when the connection ends.
     const hasBody = req.getHeader('content-length') !== '' || req.getHeader('transfer-encoding') !== ''
     // Of a connection that becomes a WebSocket, too, the library tells nothing: see `#watchSilent`.
-    const settle = hasBody || sockets ? connections.unsure(res.getRemoteAddress()) : undefined
+    const peer = res.getRemoteAddress()
+    const settle = hasBody || sockets ? connections.unsure(peer) : undefined
     // One that a stream may answer does not end in time.
     if (settle && req.getCaseSensitiveMethod() !== 'POST') return void res.close()
-    this.#entered = new HttpExchange(res, req, { silent: () => connections.silent(res.getRemoteAddress(), ...handles(res)), settle, sockets })
+    this.#entered = new HttpExchange(res, req, { peer, onBody: this.#onBody, settle, sockets })
     this.#serve(this.#entered, methods)
+  }
+
+  /** A body that has not come when the turn is over makes its connection one without a whole request. */
+  readonly #onBody = (exchange: HttpExchange): void => {
+    if (this.#bodies.push(exchange) > 1) return
+    setImmediate(() => {
+      for (const each of this.#bodies.splice(0)) each.countSilent(() => this.#options.connections!.silent(each.peerBytes, ...handles(each.res)))
+    })
   }
 
   #serve(exchange: HttpExchange, methods: Map<Method, Handler> | undefined): void {
@@ -321,7 +332,7 @@ export class HttpServer implements Router, SocketRouter {
     exchange.answering = true
     const { body = '' } = reply
     const bodiless = exchange.method === 'HEAD' || reply.status === 204 || reply.status === 304
-    const close = reply.close || this.#isLeaving || this.#options.connections?.keeps(res.getRemoteAddress(), this.#connections) === false
+    const close = reply.close || this.#isLeaving || this.#options.connections?.keeps(exchange.peerBytes, this.#connections) === false
     res.cork(() => {
       res.writeStatus(statusLine(reply.status))
       for (const name in headers) if (reply.headers?.[name] === undefined) res.writeHeader(name, headers[name]!)
@@ -340,20 +351,21 @@ export class HttpServer implements Router, SocketRouter {
    * takes nothing for 12 s or sends another request. With a plain `end`, unread answers would pile up without limit. */
   #sendWhole(exchange: HttpExchange, body: string | Uint8Array): void {
     const { res } = exchange
+    const length = Buffer.byteLength(body)
+    const [, isSent] = res.tryEnd(body, length)
+    if (isSent) return exchange.answered()
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
-    const send = (from: number) => {
-      const [taken, done] = res.tryEnd(bytes.subarray(from), bytes.length)
+    res.onWritable(from => {
+      const [taken, done] = res.tryEnd(bytes.subarray(from), length)
       if (done) {
         exchange.answered()
         this.#unsent.delete(exchange)
       }
       return taken
-    }
-    if (send(0)) return
-    res.onWritable(send)
+    })
     exchange.whenGone(() => this.#unsent.delete(exchange))
     // Outside this cork, since it may close another connection.
-    setImmediate(() => exchange.aborted || this.#unsent.add(exchange, bytes.length, () => res.close()))
+    setImmediate(() => exchange.aborted || this.#unsent.add(exchange, length, () => res.close()))
   }
 
   #toReply(error: unknown): Reply {

@@ -23,8 +23,14 @@ export interface Caller {
 }
 
 const PROOF_MS = 1_000
+const MAX_ORIGINS = 1_000
 /** Of an answer's body that nobody reads. */
 const MAX_HEALTH_BYTES = 4_096
+
+interface Answered {
+  readonly status: number
+  readonly bytes: Buffer
+}
 
 /** What every call carries. */
 export type CallHeaders = Readonly<Record<string, string>>
@@ -39,6 +45,8 @@ export class InternalClient implements Caller {
   readonly #agent: Agent
   readonly #headers: CallHeaders
   readonly #peers: ProvenPeers | undefined
+  /** By URL. */
+  readonly #origins = new Map<string, string>()
 
   /** @param tokens INTERNAL_TOKEN, of which the first token is sent; without it nobody has anything to prove */
   constructor(tokens: string | undefined, { proof: rule = 'prefer', onUnproven }: InternalClientOptions = {}) {
@@ -59,44 +67,57 @@ export class InternalClient implements Caller {
   /** What a call to the peer at `url` carries, once it may have our token: at once if that is known already.
    * @param instance the one that the registry shows there; undefined: any. A promise rejects with a PeerError. */
   headersFor(url: string, instance?: string): CallHeaders | Promise<CallHeaders> {
-    const proof = this.#peers?.prove(new URL(url).origin, instance)
+    const proof = this.#peers?.prove(this.#originOf(url), instance)
     return proof === undefined ? this.#headers : proof.then(() => this.#headers)
   }
 
   async call(url: string, { method = 'POST', to, path, body, headers, timeoutMs }: Call): Promise<Buffer> {
-    let response: Dispatcher.ResponseData
-    let bytes: Buffer
+    const limit = new TimeLimit(timeoutMs)
+    let answer: Answered
     let sent = false
-    // Not AbortSignal.timeout: it would fire, and make an exception, long after most calls have ended.
-    const timeout = new AbortController()
-    const timer = setTimeout(() => timeout.abort(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')), timeoutMs)
     try {
-      const { origin } = new URL(url)
+      const origin = this.#originOf(url)
       const proof = this.#peers?.prove(origin, to)
-      if (proof) await unlessAborted(proof, timeout.signal)
+      if (proof) await limit.unlessOver(proof)
       sent = true
-      response = await this.#agent.request({
-        origin,
-        path,
-        method,
-        body: body ?? null,
-        headers: { ...this.#headers, ...(to === undefined ? {} : { [TO_HEADER]: to }), ...headers },
-        signal: timeout.signal,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-      })
-      bytes = Buffer.from(await response.body.arrayBuffer())
+      answer = await this.#send({ origin, path, method, body: body ?? null, headers: { ...this.#headers, ...(to === undefined ? {} : { [TO_HEADER]: to }), ...headers } }, limit)
     } catch (error) {
       if (error instanceof PeerError) throw error
       throw new PeerError(failureOf(error), `${method} ${path.split('?')[0]} to ${url} failed`, { cause: error, ...(!sent || neverSent(error) ? { sent: false } : {}) })
     } finally {
-      clearTimeout(timer)
+      limit.end()
     }
-    const { statusCode } = response
-    if (statusCode === 421) throw new PeerError('refused', `another instance is at ${url} now`, { status: statusCode, body: bytes })
-    if (statusCode === 409) throw new PeerError('wire', `${url} speaks another wire version`, { status: statusCode, body: bytes })
-    if (statusCode < 200 || statusCode > 299) throw new PeerError('status', `${url} answered ${statusCode}`, { status: statusCode, body: bytes })
+    const { status, bytes } = answer
+    if (status === 421) throw new PeerError('refused', `another instance is at ${url} now`, { status, body: bytes })
+    if (status === 409) throw new PeerError('wire', `${url} speaks another wire version`, { status, body: bytes })
+    if (status < 200 || status > 299) throw new PeerError('status', `${url} answered ${status}`, { status, body: bytes })
     return bytes
+  }
+
+  /** By undici's handlers: a stream, a signal and its listeners for each call would cost more than all the rest of it. The only time
+   * limit is the caller's. */
+  #send(request: Dispatcher.DispatchOptions, limit: TimeLimit): Promise<Answered> {
+    return new Promise((resolve, reject) => {
+      const parts: Buffer[] = []
+      let status = 0
+      limit.whenOver(reject)
+      this.#agent.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, {
+        onRequestStart: controller => limit.whenOver(reason => controller.abort(reason)),
+        onResponseStart: (_, statusCode) => void (status = statusCode),
+        onResponseData: (_, chunk) => void parts.push(chunk),
+        onResponseEnd: () => resolve({ status, bytes: parts.length === 1 ? parts[0]! : Buffer.concat(parts) }),
+        onResponseError: (_, error) => reject(error),
+      })
+    })
+  }
+
+  #originOf(url: string): string {
+    let origin = this.#origins.get(url)
+    if (origin === undefined) {
+      if (this.#origins.size === MAX_ORIGINS) this.#origins.clear()
+      this.#origins.set(url, (origin = new URL(url).origin))
+    }
+    return origin
   }
 
   /** A peer's proof for a nonce, on the health route: the former version answers there too, and counts no refusal. */
@@ -131,10 +152,34 @@ function neverSent(error: unknown): boolean {
   return codesOf(error).has('UND_ERR_CONNECT_TIMEOUT')
 }
 
-/** Waits for `promise`, but not beyond the signal. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    promise.then(resolve, reject)
-  })
+/** The time that a call has. */
+class TimeLimit {
+  readonly #timer: NodeJS.Timeout
+  readonly #tasks: ((reason: Error) => void)[] = []
+  #reason: Error | undefined
+
+  constructor(ms: number) {
+    this.#timer = setTimeout(() => {
+      this.#reason = new DOMException(`no answer within ${ms} ms`, 'TimeoutError')
+      for (const task of this.#tasks) task(this.#reason)
+    }, ms)
+  }
+
+  /** Runs `task` when the time is over; at once if it is. */
+  whenOver(task: (reason: Error) => void): void {
+    if (this.#reason) task(this.#reason)
+    else this.#tasks.push(task)
+  }
+
+  /** Waits for `promise`, but not beyond the limit. */
+  unlessOver<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.whenOver(reject)
+      promise.then(resolve, reject)
+    })
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+  }
 }
