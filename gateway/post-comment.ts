@@ -100,22 +100,24 @@ export class Poster {
   }
 
   /** @throws PeerError where there was no answer; Declined where another dispatcher may do what this one cannot */
-  async #try(node: MemberNode, post: Post, timeoutMs: number): Promise<PostResult> {
-    const { clock } = this.#options
+  #try(node: MemberNode, post: Post, timeoutMs: number): Promise<PostResult> {
     const isTwin = post.tries > 0
     post.begun()
-    try {
-      const result = await this.#pipe(node, post.draft.videoId).send(post, clock.now() + timeoutMs, isTwin)
-      if ('error' in result && isOfThisDispatcher(result)) throw new Declined(result)
-      post.answered(result)
-      return result
-    } catch (cause) {
-      // Its pipe here is full, which says nothing of the dispatcher.
-      const error = cause instanceof LiveError ? new PeerError('local', cause.message, { cause }) : cause
-      if (cause instanceof LiveError) post.declined = { error: { code: cause.code, message: cause.message } }
-      post.failed(error)
-      throw error
-    }
+    return this.#pipe(node, post.draft.videoId)
+      .send(post, this.#options.clock.now() + timeoutMs, isTwin)
+      .then(
+        result => {
+          if ('error' in result && isOfThisDispatcher(result)) throw post.failed(new Declined(result))
+          post.answered(result)
+          return result
+        },
+        (cause: unknown) => {
+          if (!(cause instanceof LiveError)) throw post.failed(cause)
+          // Its pipe here is full, which says nothing of the dispatcher.
+          post.declined = { error: { code: cause.code, message: cause.message } }
+          throw post.failed(new PeerError('local', cause.message, { cause }))
+        },
+      )
   }
 
   /** One for each home: a batch is answered once all its posts are, and those of another cluster wait for its answer. In one pipe they
@@ -161,12 +163,14 @@ class Post implements Tried {
     this.#ended()
   }
 
-  failed(error: unknown): void {
+  /** @returns the error */
+  failed<T>(error: T): T {
     if (error instanceof Declined) {
       this.declined = error.refusal
       if (error.refusal.error.code === 'OUTCOME_UNKNOWN') this.#unknown = true
     } else if (error instanceof PeerError && error.sent) this.#unknown = true
     this.#ended()
+    return error
   }
 
   /** A comment that is stored or held beats any refusal: what a dispatcher takes for a repetition may be this post's own twin. */

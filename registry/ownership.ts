@@ -14,7 +14,7 @@ export function ownerOf(view: View, videoId: VideoId): DispatcherNode | undefine
 export function ownersOf(view: View, videoId: VideoId): readonly DispatcherNode[] {
   const working = view.dispatchers()
   let known = orders.get(working)
-  if (!known) orders.set(working, (known = new Map()))
+  if (!known) orders.set(working, (known = new Map<VideoId, readonly DispatcherNode[]>()))
   let order = known.get(videoId)
   if (!order) {
     if (known.size === MAX_ORDERS) known.clear()

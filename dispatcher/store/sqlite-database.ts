@@ -95,9 +95,6 @@ export class SqliteDatabase {
       this.#db.pragma('journal_mode = WAL')
       this.#db.pragma('synchronous = FULL') // an fsync before each acknowledgement
       this.#db.pragma('journal_size_limit = 67108864')
-      // 16 MB: a page that several commits change is written to the database once for all of them. A longer log would make whoever
-      // moves it wait.
-      this.#db.pragma('wal_autocheckpoint = 4000')
       this.#db.pragma('cell_size_check = ON') // a damaged page is found before it is used
       this.#db.pragma('secure_delete = ON') // what was deleted is overwritten
       migrate(this.#db, path)
