@@ -15,8 +15,8 @@ const keeps = (t: Test, texts: readonly string[]) => {
 const INVISIBLE = ['\u200b', '\u200c', '\u200d', '\u2060', '\ufeff', '\u00ad', '\u034f', '\u180e', '\u2800', '\u115f', '\u1160', '\u3164', '\uffa0', '\ufe0f', '\u{e0100}', '\u{e0061}', '\u{1d159}', '\u{1d173}', '\u{13441}', '\ufffc', '\u061c', '\u200e', '\u2064', '\u206a', '\u17b4', '\ufff9', '\u00a0', '\u3000', '\u2003']
 
 t.test('something must be seen', async t => {
-  breaks(t, /must have a visible character/, [...INVISIBLE, INVISIBLE.join(''), '\u0301', '\u20dd', '\u0903', 'ַ', '\u2067\u2069', '\ue000', '\u{10ffff}'])
-  keeps(t, ['a', '.', '1', '€', '😀', '🏴󠁧󠁢󠁥󠁮󠁧󠁿', '❤️', '#️⃣', '語', 'ー', 'é', 'e\u0301', '\u200bא', '\u{1faff}'])
+  breaks(t, /must have a visible character/, [' ', ...INVISIBLE, INVISIBLE.join(''), '\u0301', '\u20dd', '\u0903', 'ַ', '\u2067\u2069', '\ue000', '\u{10ffff}'])
+  keeps(t, ['a', ' a', '.', '1', '€', '😀', '🏴󠁧󠁢󠁥󠁮󠁧󠁿', '❤️', '#️⃣', '語', 'ー', 'é', 'e\u0301', '\u200bא', '\u{1faff}'])
 })
 
 t.test('at most two line breaks in a row, however they are written', async t => {

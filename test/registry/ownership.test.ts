@@ -38,3 +38,19 @@ t.test('one that speaks another wire version is not asked', async t => {
   for (let i = 0; i < 100; i++) t.same(ownersOf(view, `v${i}`).map(({ id }) => id), ['d1'])
   t.equal(ownerOf(view, 'v')?.id, 'd1')
 })
+
+t.test('each video keeps an order of its own, until a dispatcher comes or goes', async t => {
+  const ids = ['d1', 'd2', 'd3']
+  const view = viewOf(ids)
+  const videos = Array.from({ length: 2_500 }, (_, i) => `v${i}`)
+  const orders = () => videos.map(videoId => ownersOf(view, videoId).map(({ id }) => id).join())
+  const before = orders()
+  t.same(orders(), before)
+  t.same(new Set(before).size, 6, 'every order there is')
+  view.apply({ kind: 'dispatcher', id: 'd2', node: undefined }, 0)
+  t.same(orders(), before, 'it lingers')
+  view.expire(60_000)
+  t.same(orders(), before.map(order => order.split(',').filter(id => id !== 'd2').join()))
+  view.apply({ kind: 'dispatcher', id: 'd2', node: dispatcherNode('d2') }, 0)
+  t.same(orders(), before)
+})

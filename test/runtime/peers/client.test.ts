@@ -6,6 +6,7 @@ import type { Log } from '../../../runtime/log.js'
 import { failureOf, InternalClient } from '../../../runtime/peers/client.js'
 import { internalServer } from '../../../runtime/peers/internal-server.js'
 import type { PeerError, PeerFailure } from '../../../runtime/peers/peer-error.js'
+import { until } from '../../support/until.js'
 
 function newClient(t: Test, token?: string): InternalClient {
   const client = new InternalClient(token)
@@ -44,6 +45,24 @@ t.test('an answer is its body', async t => {
   const client = newClient(t)
   t.equal((await client.call(url, { path: '/echo?x=1', body: 'ä', timeoutMs: 2_000 })).toString(), 'ä')
   t.equal((await client.call(url, { path: '/echo', body: Buffer.from([0, 255]), timeoutMs: 2_000 })).length, 2)
+})
+
+t.test('an answer that comes in pieces is put together', async t => {
+  const url = await bare(t, socket => {
+    socket.setNoDelay(true)
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n')
+      setImmediate(() => socket.write('2\r\nde\r\n0\r\n\r\n'))
+    })
+  })
+  t.equal((await newClient(t).call(url, ping)).toString(), 'abcde')
+})
+
+t.test('a call that takes too long is broken off at the peer, too', async t => {
+  let closed = 0
+  const url = await bare(t, socket => socket.once('close', () => closed++))
+  await t.rejects(newClient(t).call(url, { ...ping, timeoutMs: 50 }), failed('timeout'))
+  await until(() => closed === 1, { what: 'the end of the connection' })
 })
 
 t.test('a ping tells who answers, and its clock', async t => {
