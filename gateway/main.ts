@@ -74,7 +74,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
   watcher.onChange(change => part.viewChanged(change))
   const unread = new UnreadConnections({ clock: systemClock, log, metrics })
   const internal = internalServer({ token: config.INTERNAL_TOKEN, peerToken: homes && config.PEER_TOKEN, metrics, identity, url: () => internalUrl, page: OPERATORS_PAGE, notReady: () => live.notReady(part.notReady() ?? publicPort.notReady()), onBug, log, unread })
-  if (homes) routePeers(internal, { gateway: part.gateway, homes })
+  if (homes) routePeers(internal, { gateway: part.gateway, homes, viewLoaded: () => watcher.loaded })
   routeOperators(internal, { gateway: part.gateway, zk, clock: systemClock })
   const connections = new Connections({ clock: systemClock, perAddress: config.CONNECTIONS_PER_ADDRESS, trusted: config.TRUSTED_PROXIES, room: () => connectionLimit(descriptors) - part.gateway.links.relayed - (redirect?.connections ?? 0), spare: sparesDescriptors(), refusals })
   const { TLS_REDIRECT_PORT: redirectPort, PUBLIC_URL: to } = config

@@ -21,6 +21,8 @@ import type { Gateway } from './gateway.js'
 export interface PeerServerDeps {
   readonly gateway: Gateway
   readonly homes: Homes
+  /** Whether the view has been read at all. */
+  readonly viewLoaded: () => boolean
 }
 
 /** Other clusters' dispatchers ask within these times, and wait a little longer. */
@@ -37,11 +39,13 @@ const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
 /** What other clusters ask of this one: all that may be asked of the home of a video, and to take what the homes of others push. Each
  * call is passed on to our dispatchers, the owner first. What comes from a cluster is never passed on to another one, so that two
  * clusters that disagree about a home refuse, and do not send a call back and forth. */
-export function routePeers(router: Router, { gateway, homes }: PeerServerDeps): void {
+export function routePeers(router: Router, { gateway, homes, viewLoaded }: PeerServerDeps): void {
   const calls = new OwnerCalls(gateway)
   const route = (method: 'GET' | 'POST', path: string, handler: (exchange: Exchange) => Reply | Promise<Reply>) =>
     router.route(method, PEER_ROUTES + path, exchange => {
       peerOf(exchange, homes)
+      // Whoever asks then asks our next gateway.
+      if (path !== 'ping' && !viewLoaded()) throw new LiveError('NOT_READY', 'this gateway waits for the registry')
       return handler(exchange)
     })
   const videoAtHome = (exchange: Exchange): VideoId => {

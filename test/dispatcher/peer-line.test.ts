@@ -6,9 +6,10 @@ import type { Call } from '../../runtime/peers/client.js'
 import { PeerError, type PeerFailure } from '../../runtime/peers/peer-error.js'
 import { FakeClock } from '../support/fake-clock.js'
 
-/** A line to a cluster of two gateways, each of which answers or fails as the test says, or keeps silent until the time is up.
+/** A line to a cluster of two gateways, each of which answers or fails as the test says, or keeps silent until the time is up, or
+ * says that it is not ready.
  * @param answer to everything */
-function stage(t: Test, outcomes: Record<'a' | 'b', PeerFailure | 'answer' | 'silent'>, answer = '{}') {
+function stage(t: Test, outcomes: Record<'a' | 'b', PeerFailure | 'answer' | 'silent' | 'unready'>, answer = '{}') {
   const clock = new FakeClock()
   const called: string[] = []
   const calls: Call[] = []
@@ -20,6 +21,7 @@ function stage(t: Test, outcomes: Record<'a' | 'b', PeerFailure | 'answer' | 'si
       if (!path.endsWith('/ping')) calls.push(call)
       if (!path.endsWith('/ping')) called.push(`${name} ${path} ${headers?.['x-live-peer']}`)
       const outcome = outcomes[name]
+      if (outcome === 'unready') return Promise.reject(new PeerError('status', 'not ready', { status: 503, body: Buffer.from('{"error":{"code":"NOT_READY","message":"this gateway waits for the registry"}}') }))
       if (outcome === 'silent') return new Promise((_, reject) => clock.after(timeoutMs, () => reject(new PeerError('timeout', 'timeout'))))
       return outcome === 'answer' ? Promise.resolve(Buffer.from(answer)) : Promise.reject(new PeerError(outcome, outcome))
     },
@@ -63,7 +65,7 @@ t.test('a home answers before we cease to wait: a post that it cannot settle lea
 
 t.test('what a gateway refuses may be done by one that was asked before, and has not answered', async t => {
   const error = { error: { code: 'UNAVAILABLE', message: 'no dispatcher is available' } }
-  const asked = async (a: 'refused' | 'silent', answer: object, ask: (line: PeerLine) => Promise<unknown>) => {
+  const asked = async (a: 'refused' | 'silent' | 'unready', answer: object, ask: (line: PeerLine) => Promise<unknown>) => {
     const { clock, line } = stage(t, { a, b: 'answer' }, JSON.stringify(answer))
     const outcome = ask(line)
     await clock.advance(1_000)
@@ -75,6 +77,8 @@ t.test('what a gateway refuses may be done by one that was asked before, and has
   t.match(await asked('refused', [error], post), [error], 'that one had nothing of it')
   const stored = { comment: { id: 7, videoId: 'v', authorId: 'ann', content: 'hello', createdAt: 1 }, created: true }
   t.match(await asked('silent', [stored], post), [stored], 'stored is stored')
+  t.match(await asked('unready', [error], post), [error], 'nor had one that is not ready')
+  t.match(await asked('unready', [stored], post), [stored])
   const order = { videoId: 'v', key: 'k', actorId: 'operator', asModerator: true, act: { type: 'pinned', target: 7 } } as const
   t.match(await asked('silent', error, line => actAtHome(line, { passedOn: false, order }, 0)), { error: { code: 'OUTCOME_UNKNOWN' } })
   t.match(await asked('silent', error, line => decideAtHome(line, 'v', 'h', { decision: { kind: 'approve' }, actorId: 'operator' }, 0)), { error: { code: 'OUTCOME_UNKNOWN' } })

@@ -18,11 +18,11 @@ const [INTERNAL, PEER] = ['internal-token-of-ours', 'peer-token-of-all-clusters'
 const BOTH = new Map([['there', 'east'], ['here', 'west']])
 
 /** Cluster west's gateway, whose dispatcher answers as the test says, and how cluster east calls it. */
-function stage(t: Test, { token = PEER, from = 'east' } = {}) {
+function stage(t: Test, { token = PEER, from = 'east', viewLoaded = () => true }: { token?: string; from?: string; viewLoaded?: () => boolean } = {}) {
   const dispatcher = fakeDispatcher(t, 'd')
   const { gateway } = runGateway(t, { dispatchers: [dispatcher.node] })
   const server = internalServer({ token: INTERNAL, peerToken: PEER, metrics: new Registry(), identity: { id: 'g', instance: 'g-1', version: '0' }, notReady: () => undefined, onBug: error => { throw error } })
-  routePeers(server, { gateway, homes: new Homes('west', [{ name: 'east', urls: ['http://east'] }], undefined, BOTH) })
+  routePeers(server, { gateway, homes: new Homes('west', [{ name: 'east', urls: ['http://east'] }], undefined, BOTH), viewLoaded })
   const port = server.listen('127.0.0.1', 0)
   t.after(() => server.close())
   const client = new InternalClient(token, { proof: 'none' })
@@ -49,6 +49,19 @@ t.test('a post of a video at home is stored; one whose home is elsewhere is refu
   t.match(results, [{ created: true, comment: { videoId: 'here' } }, { error: { code: 'HOME_UNAVAILABLE' } }])
   t.match(dispatcher.batches.flat(), [{ videoId: 'here', key: 'k0', signedIn: true }])
   t.equal(dispatcher.batches.flat().length, 1)
+})
+
+t.test('a gateway that has not read the registry takes nothing, and says so', async t => {
+  let loaded = false
+  const { dispatcher, call, status } = stage(t, { viewLoaded: () => loaded })
+  const said = await call('posts', posts('here')).catch((error: unknown) => error as PeerError)
+  t.match(String((said as PeerError).body), /NOT_READY/)
+  for (const route of ['state/here', 'history/here', 'held/here']) t.equal(await status(route), 503, route)
+  t.equal(await status('sync', ''), 503)
+  t.equal(await status('ping'), 200)
+  t.same(dispatcher.batches, [])
+  loaded = true
+  t.match(parseResults(await call('posts', posts('here'))), [{ created: true }])
 })
 
 t.test('what becomes of a post that no dispatcher answers in time is unknown', async t => {
