@@ -36,11 +36,13 @@ export function latestCommitMs({ features }: Plan): number {
 }
 
 /** How late after its commit a comment may reach a viewer that was there and well. @param at when it was stored */
-export function boundOf({ features, apart, faultsUntil, mix }: Plan): (at: number) => number {
+export function boundOf({ features, apart, faultsUntil, mix, linkStallMs }: Plan): (at: number) => number {
   const troubles = [...features].filter(feature => feature !== 'acts')
   const single = troubles.length <= 1
   const [feature] = troubles
-  const troubled = !single || mix === 'hard' ? ALWAYS_MS : ((feature && ((apart ? APART_MS[feature] : undefined) ?? TOGETHER_MS[feature])) ?? QUIET_MS)
+  // Of `all`, which may come to a single trouble, links are not read for longer than of a mix of that trouble alone.
+  const stallMs = mix === 'all' ? linkStallMs : 0
+  const troubled = !single || mix === 'hard' ? ALWAYS_MS : ((feature && ((apart ? APART_MS[feature] : undefined) ?? TOGETHER_MS[feature])) ?? QUIET_MS + stallMs)
   const bound = features.has('acts') ? Math.max(ACTS_MS, troubled) : troubled
   return at => (at > faultsUntil + SETTLE_MS ? QUIET_MS : bound)
 }
