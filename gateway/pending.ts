@@ -7,6 +7,8 @@ import type { Change } from '../registry/view.js'
 export const SETTLE_MS = 250
 /** An edge's count at rest is exact within 2 s; a placement that no announcement covers by now never moved one. */
 export const FRESH_MS = 5_000
+/** An edge that said it was full is not asked again before this, unless it announces itself. */
+export const FULL_MS = 2_000
 
 interface Load {
   /** All our viewers there now. */
@@ -27,6 +29,16 @@ interface PendingEdge extends Load {
 interface PendingVideo extends Load {
   readonly edgeId: string
   readonly instance: string
+  /** Those whom the edge has answered. */
+  arrived: number
+}
+
+/** An edge said that it was full. */
+interface Refusal {
+  readonly instance: string
+  readonly at: number
+  /** To a viewer of a video that it held: it takes nobody. Else it may be only that its list of videos is full. */
+  readonly isOfAll: boolean
 }
 
 interface Placed {
@@ -41,21 +53,31 @@ interface Placed {
 export interface PlacedViewer {
   /** The edge has answered: from now on its announcements may count this viewer. */
   arrived(now: number): void
+  /** The edge said that it was full: the viewer is no longer there. @param isHeld as far as is announced, it holds the video */
+  refused(isHeld: boolean, now: number): void
   /** The viewer is no longer there. */
   left(): void
 }
 
 /** This gateway's own placements, added to the announced counts until an announcement made after them is seen:
  * stale counts must not send a crowd to one edge. Beyond that no edge is taken to hold fewer viewers than we
- * ourselves relay from it, which keeps the counts honest while the registry is away. */
+ * ourselves relay from it, which keeps the counts honest while the registry is away. And an edge that has refused one viewer
+ * as full is taken to be so for the next, until it announces itself: with hundreds of edges that is seconds away. */
 export class Pending {
   readonly #edges = new Map<string, PendingEdge>()
   readonly #holders = new Map<VideoId, PendingVideo[]>()
+  readonly #refusals = new Map<string, Refusal>()
 
   /** Viewers on the edge, as far as is known here. */
   viewers(edge: EdgeNode): number {
     const known = this.#edges.get(edge.id)
-    return known?.instance === edge.instance ? total(known, edge.viewers) : edge.viewers
+    const viewers = known?.instance === edge.instance ? total(known, edge.viewers) : edge.viewers
+    return this.#refusal(edge)?.isOfAll ? Math.max(viewers, edge.capacity) : viewers
+  }
+
+  /** Whether the edge takes viewers of a video that it does not hold, as far as is known here and while it has room for them. */
+  takesVideos(edge: EdgeNode): boolean {
+    return this.#refusal(edge) === undefined
   }
 
   /** Viewers of the video on the edge. @param announced the view's count */
@@ -80,11 +102,16 @@ export class Pending {
     const placed: Placed = { edge: pendingEdge, video, placedAt: now, arrivedAt: undefined, gone: false }
     pendingEdge.freshInEdge.add(placed)
     pendingEdge.freshInVideo.add(placed)
-    return { arrived: at => arrive(placed, at), left: () => this.#leave(placed, videoId) }
+    return {
+      arrived: at => arrive(placed, at),
+      refused: (isHeld, at) => this.#refuse(placed, videoId, isHeld, at),
+      left: () => this.#leave(placed, videoId),
+    }
   }
 
   /** An announcement was seen: the viewers that were there when it was made are in its count. */
   seen(change: Change, now: number): void {
+    if (change.kind === 'edge') this.#refusals.delete(change.id)
     const edge = this.#edges.get(change.id)
     if (!edge) return
     if (change.kind === 'edge' && change.node?.instance === edge.instance) settle(edge.freshInEdge, now, edgeOf)
@@ -97,6 +124,12 @@ export class Pending {
       expire(edge.freshInEdge, now, edgeOf)
       expire(edge.freshInVideo, now, videoOf)
     }
+    for (const [edgeId, { at }] of this.#refusals) if (at + FULL_MS <= now) this.#refusals.delete(edgeId)
+  }
+
+  #refusal({ id, instance }: EdgeNode): Refusal | undefined {
+    const refusal = this.#refusals.get(id)
+    return refusal?.instance === instance ? refusal : undefined
   }
 
   #edge(edge: EdgeNode): PendingEdge {
@@ -110,12 +143,21 @@ export class Pending {
   #video(edge: PendingEdge, videoId: VideoId): PendingVideo {
     const known = edge.videos.get(videoId)
     if (known) return known
-    const made: PendingVideo = { edgeId: edge.edgeId, instance: edge.instance, own: 0, fresh: 0 }
+    const made: PendingVideo = { edgeId: edge.edgeId, instance: edge.instance, own: 0, fresh: 0, arrived: 0 }
     edge.videos.set(videoId, made)
     const holders = this.#holders.get(videoId)
     if (holders) holders.push(made)
     else this.#holders.set(videoId, [made])
     return made
+  }
+
+  #refuse(placed: Placed, videoId: VideoId, isHeld: boolean, now: number): void {
+    const { edgeId, instance } = placed.edge
+    this.#leave(placed, videoId)
+    const known = this.#refusals.get(edgeId)
+    // A video of which viewers of ours are there is held, too.
+    const isOfAll = isHeld || placed.video.arrived > 0 || (known?.instance === instance && known.isOfAll)
+    this.#refusals.set(edgeId, { instance, at: now, isOfAll })
   }
 
   #leave(placed: Placed, videoId: VideoId): void {
@@ -125,6 +167,7 @@ export class Pending {
     if (edge.freshInEdge.delete(placed)) edge.fresh--
     if (edge.freshInVideo.delete(placed)) video.fresh--
     edge.own--
+    if (placed.arrivedAt !== undefined) video.arrived--
     if (--video.own > 0) return
     edge.videos.delete(videoId)
     const holders = this.#holders.get(videoId)!.filter(each => each !== video)
@@ -143,6 +186,7 @@ function total(load: Load, announced: number): number {
 
 /** Goes to the end of both lines: who has arrived stands in order of arrival. */
 function arrive(placed: Placed, now: number): void {
+  if (placed.arrivedAt === undefined) placed.video.arrived++
   placed.arrivedAt ??= now
   for (const fresh of [placed.edge.freshInEdge, placed.edge.freshInVideo]) {
     if (fresh.delete(placed)) fresh.add(placed)

@@ -48,7 +48,7 @@ export function place(view: View, videoId: VideoId, pending: Pending, rules: Pla
     const { id, instance } = rules.movedTo
     const edge = view.edge(id)
     const announced = view.holdingsOf(id).get(videoId) ?? 0
-    if (edge?.instance === instance && usable(edge) && hasRoom(edge, pending.videoViewers(edge, videoId, announced))) return edge
+    if (edge?.instance === instance && usable(edge) && (announced > 0 || pending.takesVideos(edge)) && hasRoom(edge, pending.videoViewers(edge, videoId, announced))) return edge
   }
   for (const { edge, viewers } of view.subscriptionsOf(videoId)) consider(edge, viewers)
   for (const { edgeId, instance } of pending.holders(videoId)) {
@@ -65,13 +65,13 @@ export function place(view: View, videoId: VideoId, pending: Pending, rules: Pla
     if (edge.viewers >= lowest * edge.capacity || holders.has(edge.id) || !usable(edge)) continue
     anyUsable = true
     const viewers = pending.viewers(edge)
-    if (viewers < edge.capacity) lowest = Math.min(lowest, viewers / edge.capacity)
+    if (viewers < edge.capacity && pending.takesVideos(edge)) lowest = Math.min(lowest, viewers / edge.capacity)
   }
   if (lowest === Infinity) return known ?? (anyUsable ? 'full' : 'none')
   const bound = lowest * (1 + SLACK_SHARE)
   for (const edge of view.edgesFrom(videoId)) {
     const most = Math.min(bound * edge.capacity + SLACK_VIEWERS, edge.capacity - 1)
-    if (edge.viewers <= most && !holders.has(edge.id) && usable(edge) && pending.viewers(edge) <= most) return edge
+    if (edge.viewers <= most && !holders.has(edge.id) && usable(edge) && pending.viewers(edge) <= most && pending.takesVideos(edge)) return edge
   }
   throw new Error('the least loaded edge is one of them')
 }

@@ -4,13 +4,14 @@ import type { Cursor } from '../protocol/id.js'
 import type { MaxRate } from '../protocol/limits.js'
 import type { EdgeNode } from '../protocol/nodes.js'
 import { retryMs } from '../protocol/sse.js'
+import type { View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { textBytes, type Encoded, type ViewerEncoding } from '../runtime/fan-out/encoded.js'
 import { expectedReplay } from '../runtime/limits/replays.js'
 import type { Shares } from '../runtime/limits/shares.js'
 import type { Arrival } from './admission.js'
 import type { Member, Source } from './member.js'
-import type { Pending, PlacedViewer } from './pending.js'
+import { FULL_MS, type Pending, type PlacedViewer } from './pending.js'
 import type { Placement } from './placement.js'
 import type { Ending, Sink, Stay } from './sink.js'
 import { Trial, type Seat } from './trial.js'
@@ -21,8 +22,6 @@ const GOOD_MS = 3_000
 /** Before the second try, doubled for each one after. */
 const RETRY_MS = 50
 const MAX_RETRY_MS = 2_000
-/** An edge that said it was full is not asked again for the same viewer before this. */
-const FULL_MS = 2_000
 
 /** Why a viewer was placed again. */
 export type Replacement = 'lost' | 'silent' | 'drain' | 'full' | 'slow' | 'unreachable' | 'stale' | 'level'
@@ -40,7 +39,7 @@ export class SessionCounts {
 
 /** What a Session needs of all of them. */
 export interface SessionHost {
-  readonly options: { readonly clock: Clock; readonly random: () => number; readonly pending: Pending }
+  readonly options: { readonly clock: Clock; readonly random: () => number; readonly view: Pick<View, 'holdingsOf'>; readonly pending: Pending }
   readonly counts: SessionCounts
   /** What clients are sent before they are live. */
   readonly replays: Shares
@@ -110,7 +109,7 @@ export class Session implements Member, Arrival, Stay {
   #blockedAt: number | undefined
   /** Another edge, while its own is silent. */
   #trial: Trial | undefined
-  /** Edge that said `full` → until when it is not asked again. */
+  /** Edge that said `full` → until when it is not asked again for this viewer, whatever it announces. */
   #full: Map<string, number> | undefined
 
   constructor(host: SessionHost, { videoId, after, recent = 0, maxRate }: StreamRequest, sink: Sink, client: readonly string[]) {
@@ -241,7 +240,7 @@ export class Session implements Member, Arrival, Stay {
 
   /** `slow` says that we took nothing for long: the viewer that we wait for is ours to judge, and may read, slowly. */
   handedBack(reason: EndReason): void {
-    if (reason === 'full' && this.#state.kind === 'placed') (this.#full ??= new Map()).set(this.#state.edgeId, this.#now() + FULL_MS)
+    if (reason === 'full' && this.#state.kind === 'placed') this.#refusedBy(this.#state.edgeId, this.#state.placed)
     this.#placeAgain(reason)
   }
 
@@ -261,6 +260,7 @@ export class Session implements Member, Arrival, Stay {
       },
       place: node => pending.place(node, this.videoId, this.#now()),
       join: (node, trial) => host.join(node, trial),
+      refused: (edgeId, placed) => this.#refusedBy(edgeId, placed),
       now: () => this.#now(),
       moves: (trial, seat) => this.#move(trial, seat),
       over: trial => {
@@ -290,6 +290,13 @@ export class Session implements Member, Arrival, Stay {
     this.#host.waiting(this, false)
     this.#state = { kind: 'placed', edgeId: node.id, placed: pending.place(node, this.videoId, this.#now()), answeredAt: undefined }
     this.#host.join(node, this)
+  }
+
+  /** Nor are others sent there for a while. */
+  #refusedBy(edgeId: string, placed: PlacedViewer): void {
+    const now = this.#now()
+    ;(this.#full ??= new Map()).set(edgeId, now + FULL_MS)
+    placed.refused(this.#host.options.view.holdingsOf(edgeId).has(this.videoId), now)
   }
 
   #placeAgain(why: Replacement): void {

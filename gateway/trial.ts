@@ -1,4 +1,5 @@
 import type { VideoId } from '../protocol/comment.js'
+import type { EndReason } from '../protocol/frame.js'
 import type { Cursor } from '../protocol/id.js'
 import type { MaxRate } from '../protocol/limits.js'
 import type { EdgeNode } from '../protocol/nodes.js'
@@ -16,6 +17,8 @@ export interface TrialOptions {
   readonly find: () => EdgeNode | undefined
   readonly place: (node: EdgeNode) => PlacedViewer
   readonly join: (node: EdgeNode, trial: Trial) => void
+  /** The edge said that it was full. */
+  readonly refused: (edgeId: string, placed: PlacedViewer) => void
   /** Monotonic ms. */
   readonly now: () => number
   /** It is up to date, and the viewer is where it was: the viewer moves into its place. */
@@ -120,7 +123,8 @@ export class Trial implements Member, Arrival {
     this.end()
   }
 
-  handedBack(): void {
+  handedBack(reason: EndReason): void {
+    if (reason === 'full') this.#o.refused(this.#edgeId, this.#placed!)
     this.end()
   }
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { FRESH_MS, Pending, SETTLE_MS } from '../../gateway/pending.js'
+import { FRESH_MS, FULL_MS, Pending, SETTLE_MS } from '../../gateway/pending.js'
 import type { EdgeNode } from '../../protocol/nodes.js'
 import type { Change } from '../../registry/view.js'
 import { edgeNode } from '../support/nodes.js'
@@ -96,4 +96,45 @@ t.test('another instance of an edge does not inherit its placements', async t =>
   placed.left()
   t.equal(pending.viewers(next), 1)
   t.same(pending.holders('v').map(({ instance }) => instance), ['i2'])
+})
+
+t.test('an edge that refused a viewer as full is taken to be so until it announces itself, or for a while', async t => {
+  const pending = new Pending()
+  const refuse = (now: number) => pending.place(edge(5), 'v', now).refused(true, now)
+  const knows = () => [pending.viewers(edge(5)), pending.takesVideos(edge(5))]
+  refuse(0)
+  t.same(knows(), [edge(5).capacity, false])
+  t.same([pending.videoViewers(edge(5), 'v', 2), pending.holders('v')], [2, []], 'nor is the viewer there')
+  const next = edgeNode('e', { instance: 'i2' })
+  t.same([pending.viewers(next), pending.takesVideos(next)], [0, true], 'another instance of it is not')
+  pending.seen(held(3), 10)
+  t.same(knows(), [edge(5).capacity, false], 'its videos say nothing of its room')
+  pending.seen(announced(5), 10)
+  t.same(knows(), [5, true])
+  refuse(20)
+  pending.expire(20 + FULL_MS - 1)
+  t.same(knows(), [edge(5).capacity, false])
+  pending.expire(20 + FULL_MS)
+  t.same(knows(), [5, true])
+})
+
+t.test('an edge that refused a viewer of a video that it may not have held takes those of videos that it holds', async t => {
+  const pending = new Pending()
+  const knows = () => [pending.viewers(edge(5)), pending.takesVideos(edge(5))]
+  const [first, second] = [pending.place(edge(5), 'v', 0), pending.place(edge(5), 'v', 0)]
+  first.refused(false, 0)
+  t.same(knows(), [6, false], 'only its list of videos may be full; another viewer is on its way')
+  second.arrived(1)
+  const third = pending.place(edge(5), 'v', 2)
+  third.arrived(2)
+  third.refused(false, 2)
+  t.same(knows(), [edge(5).capacity, false], 'it holds the video of a viewer that is there')
+  pending.place(edge(5), 'w', 3).refused(false, 3)
+  t.same(knows(), [edge(5).capacity, false], 'and stays full')
+  second.left()
+  pending.seen(announced(5), 10)
+  const alone = pending.place(edge(5), 'v', 20)
+  alone.arrived(20)
+  alone.refused(false, 20)
+  t.same(knows(), [5, false], 'no viewer of ours is there any more')
 })

@@ -204,6 +204,26 @@ t.test('a crowd between two announcements does not overfill an edge that others 
   t.same(placed, { a: 10, b: 40 })
 })
 
+t.test('an edge that has refused a viewer gets none for whom it is full', async t => {
+  const all = cluster(3, { capacity: 10 })
+  for (const id of ['edge-1', 'edge-2']) for (let i = 0; i < 5; i++) all.add(id, `on ${id}`)
+  const view = new View()
+  all.announce(view)
+  const pending = new Pending()
+  const [empty, held] = [view.edge('edge-0')!, view.edge('edge-1')!]
+  const found = (videoId: string, movedTo?: EdgeNode) => idOf(place(view, videoId, pending, { videoShare: 1_000, backedOff: none, movedTo }))
+  t.equal(found('new'), 'edge-0')
+  pending.place(empty, 'new', 0).refused(false, 0)
+  for (let i = 0; i < 20; i++) t.not(found(`new-${i}`), 'edge-0')
+  t.not(found('new', empty), 'edge-0')
+  pending.place(held, 'new', 0).refused(false, 0)
+  t.same([found('new'), found('on edge-1'), found('on edge-1', held)], ['edge-2', 'edge-1', 'edge-1'], 'of what it holds it may take more')
+  pending.place(held, 'on edge-1', 0).refused(true, 0)
+  t.same([found('on edge-1'), found('on edge-1', held)], ['edge-2', 'edge-2'])
+  pending.place(view.edge('edge-2')!, 'new', 0).refused(false, 0)
+  t.same([found('new'), found('on edge-2')], ['full', 'edge-2'])
+})
+
 t.test('a video that is being moved goes on there while that edge can be used and has room', async t => {
   const all = cluster(3, { capacity: 10 })
   for (let i = 0; i < 5; i++) all.add('edge-0', 'v')

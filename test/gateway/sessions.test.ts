@@ -305,6 +305,32 @@ t.test('an edge that says full is not asked again by that viewer, and a newcomer
   t.match(sink.ended, /^retry: /)
 })
 
+t.test('an edge that says full is asked by no other viewer either, until it announces itself or 2 s have passed', async t => {
+  const { clock, view, pending, open, opened, last, show } = setUp(t, [edgeNode('a'), edgeNode('b', { viewers: 5 })])
+  const holds = { kind: 'holdings', id: 'a', holdings: { instance: 'i1', videos: new Map([['v', 30]]) } } as const
+  view.apply(holds, 0)
+  const asked = () => opened.splice(0).map(({ edge }) => edge.id)
+  const refuse = () => {
+    open()
+    last().data(end('full'))
+  }
+  refuse()
+  t.same(asked(), ['a', 'b'])
+  open()
+  t.same(asked(), ['b'])
+  const node = edgeNode('a', { viewers: 900 })
+  show(node)
+  pending.seen({ kind: 'edge', id: 'a', node }, clock.now())
+  refuse()
+  t.same(asked(), ['a', 'b'])
+  await clock.advance(1_900)
+  open()
+  t.same(asked(), ['b'])
+  await clock.advance(1_200)
+  open()
+  t.same(asked(), ['a'])
+})
+
 t.test('a viewer that takes a little now and then is not slow; one that takes nothing for 6 s is', async t => {
   const { clock, open, last, sessions } = setUp(t)
   const { sink, session } = open()

@@ -118,6 +118,16 @@ t.test('an edge that comes back before the other is ready keeps those whom it ha
   t.equal(b.weights(b.joins[0]!).at(-1), 0, 'the group that the trial made is closed')
 })
 
+t.test('an edge that says full to a trial is asked by no newcomer either', async t => {
+  const { a, sockets, watch, freeze } = await setUp(t)
+  await freeze(800)
+  const b = sockets[1]!
+  b.say({ kind: 'joinEnded', join: b.joins[0]!.join, reason: 'full' })
+  watch(10, 'w')
+  await freeze(10)
+  t.same([a, b].map(({ joins }) => joins.map(({ videoId }) => videoId)), [['v', 'w'], ['v']])
+})
+
 t.test('nothing is tried out while no other edge is heard, nor for a second edge while one is suspected', async t => {
   const { a, sockets, watch, freeze, frozen, clock } = await setUp(t, { ids: ['a', 'b', 'c'] })
   for (const id of ['b', 'c']) frozen.add(id)
