@@ -1,7 +1,7 @@
 import { HoldingsAnnouncements } from '../../edge/holdings.js'
 import { Admission } from '../../gateway/admission.js'
 import { level, LEVEL_EVERY_MS, MOVE_AFTER_MS, TOLERATED_VIEWERS, type Moves } from '../../gateway/levelling.js'
-import { Pending, type PlacedViewer } from '../../gateway/pending.js'
+import { FULL_MS, Pending, type PlacedViewer } from '../../gateway/pending.js'
 import { place } from '../../gateway/placement.js'
 import { SILENT_MS } from '../../gateway/upstreams.js'
 import { MEASURED as M } from '../../cli/plan/measured.js'
@@ -26,8 +26,6 @@ const REGISTRY_MS = 30
 const SESSION_MS = 5_000
 /** An edge asks how many edges there are about so often, as registry/edge-count.ts does. */
 const COUNT_EDGES_MS = 30_000
-/** An edge that said it was full is not asked again for the same viewer before this, as in gateway/session.ts. */
-const FULL_MS = 2_000
 /** Gateways look this often, and so notice a silence up to so much later. */
 const NOTICE_MS = 250
 /** A join and its answer. */
@@ -53,6 +51,8 @@ export interface Second {
   readonly fullest: number
   /** Edges that hold the growing video. */
   readonly holders: number
+  /** Of all edges, in this second. */
+  readonly announcements: number
 }
 
 /** What the registry and the gateways made of it. */
@@ -133,6 +133,8 @@ export class Placing {
   #refused = 0
   #placements = 0
   #announcements = 0
+  /** The same, as of the last second. */
+  #announcedBefore = 0
 
   constructor(options: PlacingOptions) {
     this.#o = options
@@ -244,7 +246,9 @@ export class Placing {
       viewers,
       fullest: Math.max(...living.map(edge => edge.viewers)) / (viewers / living.length),
       holders: living.filter(({ held }) => held.has(id)).length,
+      announcements: this.#announcements - this.#announcedBefore,
     })
+    this.#announcedBefore = this.#announcements
   }
 
   /** All gateways decide by the same view, and so alike. */
@@ -364,23 +368,28 @@ export class Placing {
     }
     this.#placements++
     const placed = pending.place(found, id, now)
-    placed.arrived(now + ANSWER_MS)
-    gateway.noted.push({ at: now, placed })
-    process.tell(ANSWER_MS, () => this.#arrive(arriving, this.#edgeOf(found)))
+    process.tell(ANSWER_MS, () => this.#arrive(arriving, placed, this.#edgeOf(found)))
     return true
   }
 
-  #arrive(arriving: Arriving<Gateway>, edge: Edge): void {
+  #arrive(arriving: Arriving<Gateway>, placed: PlacedViewer, edge: Edge): void {
     const { audience } = this.#o
     const { gateway, viewer } = arriving
     if (!gateway.alive) return
+    const now = gateway.process.now()
+    const id = audience.ids[audience.video[viewer]!]!
     if (edge.alive && edge.viewers >= edge.node.capacity) {
       this.#refused++
-      arriving.refusedBy(edge.node.id, gateway.process.now() + FULL_MS)
+      arriving.refusedBy(edge.node.id, now + FULL_MS)
+      placed.refused(this.view.holdingsOf(edge.node.id).has(id), now)
       return gateway.admission.add(arriving)
     }
-    if (!edge.alive && gateway.hasNoticed) return gateway.admission.add(arriving)
-    const id = audience.ids[audience.video[viewer]!]!
+    if (!edge.alive && gateway.hasNoticed) {
+      placed.left()
+      return gateway.admission.add(arriving)
+    }
+    placed.arrived(now)
+    gateway.noted.push({ at: now, placed })
     const viewers = (edge.held.get(id) ?? 0) + 1
     audience.edge[viewer] = edge.number
     edge.viewers++

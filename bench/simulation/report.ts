@@ -25,7 +25,7 @@ export function wholeText(whole: Whole, fewest: Fewest | undefined, comparisons:
       false,
     ),
     `The loss takes the edges of ${number(placed.lostViewers.onEdges)} viewers, and the gateways of ${number(placed.lostViewers.onGateways)}. ${placed.allBack ? 'All are back' : 'FAILED: not all are back'}: the former after ${seconds(placed.back.edges)}, the latter after ${seconds(placed.back.gateways)} (a gateway lets in ${number(scenario.joinRate)} newcomers a second).`,
-    `${number(placed.placements)} placements, ${number(placed.refused)} of them refused by a full edge; ${number(placed.levelled)} viewers moved to level the load; at most ${Math.max(...placed.seconds.map(({ fullest }) => fullest)).toFixed(2)} times the mean on one edge. A dispatcher owns up to ${placed.owners.fullest.toFixed(2)} times its share of the videos; ${percent(placed.owners.moved)} of them change owners.`,
+    `${number(placed.placements)} placements, ${number(placed.refused)} of them refused by a full edge; ${announced(placed.seconds)}; ${number(placed.levelled)} viewers moved to level the load; at most ${Math.max(...placed.seconds.map(({ fullest }) => fullest)).toFixed(2)} times the mean on one edge. A dispatcher owns up to ${placed.owners.fullest.toFixed(2)} times its share of the videos; ${percent(placed.owners.moved)} of them change owners.`,
     fewest ? `99 of 100 deliveries take at most ${GOAL_MS} ms at the peak with ${counted(fewest.gateways, 'gateway')}, of a core each (${ms(fewest.p99)} ms); this cluster has ${number(scenario.gateways)}.` : `${GOAL_MS} ms for 99 of 100 deliveries at the peak are not reached with twice as many gateways.`,
     `To buy: ${number(bill.cores)} cores, which are ${counted(bill.machines, 'machine')} of ${machineCores}; ${gbits(ours.peak.load.egressBytes)} to viewers, ${gbits(ours.peak.load.zoneBytes)} between zones. $${bill.dollarsPerHour < 10 ? bill.dollarsPerHour.toFixed(2) : number(Math.round(bill.dollarsPerHour))} an hour, $${bill.dollarsPerMillionViewerHours.toFixed(2)} a million viewer-hours.`,
     '',
@@ -85,6 +85,11 @@ function verdict(peak: Moment, after: Moment): string {
   if (!after.delivered.complete) return 'does not keep up without the zone'
   const worst = Math.max(peak.delivered.ms!.p99, after.delivered.ms!.p99)
   return worst <= GOAL_MS ? `within ${GOAL_MS} ms` : `beyond ${GOAL_MS} ms`
+}
+
+function announced(seconds: Whole['placed']['seconds']): string {
+  const counts = seconds.map(({ announcements }) => announcements)
+  return `edges announced themselves ${number(Math.round(counts.reduce((sum, count) => sum + count, 0) / counts.length))} times a second, at most ${number(Math.max(...counts))}`
 }
 
 function seconds(histogram: Histogram): string {

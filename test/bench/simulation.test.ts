@@ -2,6 +2,7 @@ import t from 'tap'
 import { Audience, popularity } from '../../bench/simulation/audience.js'
 import { deliver, type Course } from '../../bench/simulation/delivering.js'
 import { movedBetween } from '../../bench/simulation/load.js'
+import { Placing } from '../../bench/simulation/placing.js'
 import { Cores, Process } from '../../bench/simulation/process.js'
 import { impossible, SMALL, WHOLE } from '../../bench/simulation/scenario.js'
 import { Timeline } from '../../bench/simulation/timeline.js'
@@ -9,6 +10,7 @@ import { compareWithMeasured } from '../../bench/simulation/validation.js'
 import { OTHERS } from '../../bench/simulation/way.js'
 import { simulateWhole, type Whole } from '../../bench/simulation/whole.js'
 import { place } from '../../gateway/placement.js'
+import { Random } from '../support/random.js'
 
 const progress = () => {}
 
@@ -47,6 +49,14 @@ t.test('a small cluster: a video grows, a zone is lost, and every viewer gets ev
     const { outcomes: broken } = await simulateWhole(SMALL, { progress, decide: apart, others: false })
     t.ok(broken[0]!.peak.load.edgesOfVideo > 1.5 * ours!.peak.load.edgesOfVideo, `${broken[0]!.peak.load.edgesOfVideo}`)
   })
+})
+
+t.test('of many edges, which announce themselves seldom, few placements meet a full one', async t => {
+  const scenario = { ...SMALL, edges: 300, gateways: 10, videos: 3_000, viewers: 60_000, crowd: 20_000, growSeconds: 15, edgeCapacity: 400, videoShare: 200, staySeconds: 600 }
+  const placing = new Placing({ scenario, audience: new Audience(scenario), random: new Random(scenario.seed), look: progress, progress })
+  const { placements, refused, allBack } = await placing.run()
+  t.ok(allBack)
+  t.ok(refused < 0.2 * placements, `${refused} of ${placements}`)
 })
 
 /** Of ours. */
