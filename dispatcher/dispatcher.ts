@@ -533,9 +533,7 @@ export class Dispatcher {
   }
 
   #viewersElsewhere(videoId: VideoId, edgeId: string | undefined): number {
-    const { view } = this.#deps
-    const here = edgeId === undefined ? 0 : (view.holdingsOf(edgeId).get(videoId) ?? 0)
-    return Math.max(0, view.viewersOf(videoId) - here) + (this.#peerViewers?.of(videoId, edgeId) ?? 0)
+    return this.#deps.view.viewersOf(videoId, edgeId) + (this.#peerViewers?.of(videoId, edgeId) ?? 0)
   }
 }
 

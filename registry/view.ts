@@ -6,6 +6,9 @@ import { HashRing } from './hash-ring.js'
 /** How long a node stays in view after it vanished while `up`. A ZooKeeper that was frozen or away expires every session at
  * once; no viewer may lose its stream for that. */
 export const LINGER_MS = 10_000
+/** Of that, an edge's viewers are counted for so long: a live one is announced again by then, and a dead one's viewers are counted
+ * where they have gone. */
+export const COUNTED_MS = 2_000
 
 /** One entry of the registry as it is now; undefined when it is gone. */
 export type Change =
@@ -21,6 +24,8 @@ export type Change =
 export interface Subscription {
   readonly edge: EdgeNode
   readonly viewers: number
+  /** The edge is taken to be alive: these are among the video's viewers. */
+  readonly isCounted: boolean
 }
 
 interface Edge {
@@ -35,6 +40,8 @@ interface Edge {
   holdingsAnnounced: boolean
   /** When the node vanished, monotonic ms; undefined while it is announced. */
   vanishedAt: number | undefined
+  /** False from when it has been gone for a while, or nothing listens at its address, until it is announced anew. */
+  isCounted: boolean
 }
 
 interface Dispatcher {
@@ -123,10 +130,13 @@ export class View {
     return Array.isArray(holders) ? holders.map(edge => subscription(edge, videoId)) : [subscription(holders, videoId)]
   }
 
-  viewersOf(videoId: VideoId): number {
+  /** The video's viewers on all edges that are taken to be alive, but for one. */
+  viewersOf(videoId: VideoId, butEdgeId?: string): number {
+    const but = butEdgeId === undefined ? undefined : this.#edges.get(butEdgeId)
+    const counted = (edge: Edge) => (edge.isCounted && edge !== but ? viewersOn(edge, videoId) : 0)
     const holders = this.#holders.get(videoId)
     if (holders === undefined) return 0
-    return Array.isArray(holders) ? holders.reduce((sum, edge) => sum + viewersOn(edge, videoId), 0) : viewersOn(holders, videoId)
+    return Array.isArray(holders) ? holders.reduce((sum, edge) => sum + counted(edge), 0) : counted(holders)
   }
 
   /** Every video that an edge in view holds. */
@@ -170,6 +180,7 @@ export class View {
     const forgotten: Change[] = []
     const due = (vanishedAt: number | undefined) => vanishedAt !== undefined && now - vanishedAt >= LINGER_MS
     for (const [id, edge] of this.#edges) {
+      if (edge.vanishedAt !== undefined && now - edge.vanishedAt >= COUNTED_MS) edge.isCounted = false
       if (!due(edge.vanishedAt)) continue
       this.#forgetEdge(id, edge)
       forgotten.push({ kind: 'edge', id, node: undefined })
@@ -182,12 +193,16 @@ export class View {
     return forgotten
   }
 
-  /** A connection to the node was refused: a node that has vanished lingers no longer. @returns whether it was forgotten */
+  /** A connection to the node was refused: a node that has vanished lingers no longer, and an edge's viewers are not counted.
+   * @returns whether it was forgotten */
   refused(id: string, instance: string): boolean {
     const edge = this.#edges.get(id)
-    if (edge?.vanishedAt !== undefined && edge.node?.instance === instance) {
-      this.#forgetEdge(id, edge)
-      return true
+    if (edge?.node?.instance === instance) {
+      edge.isCounted = false
+      if (edge.vanishedAt !== undefined) {
+        this.#forgetEdge(id, edge)
+        return true
+      }
     }
     const dispatcher = this.#dispatchers.get(id)
     if (dispatcher?.vanishedAt !== undefined && dispatcher.node.instance === instance) {
@@ -210,6 +225,7 @@ export class View {
       if (!kept.node) this.#edgeRing = undefined
       kept.node = node
       kept.vanishedAt = undefined
+      kept.isCounted = true
       this.#index(kept)
     } else if (edge?.node) {
       if (edge.node.state === 'draining') this.#forgetEdge(id, edge)
@@ -249,7 +265,7 @@ export class View {
   }
 
   #newEdge(id: string): Edge {
-    const edge: Edge = { node: undefined, holdings: undefined, isIndexed: false, holdingsAnnounced: false, vanishedAt: undefined }
+    const edge: Edge = { node: undefined, holdings: undefined, isIndexed: false, holdingsAnnounced: false, vanishedAt: undefined, isCounted: true }
     this.#edges.set(id, edge)
     return edge
   }
@@ -310,7 +326,7 @@ export class View {
 }
 
 function subscription(edge: Edge, videoId: VideoId): Subscription {
-  return { edge: edge.node!, viewers: viewersOn(edge, videoId) }
+  return { edge: edge.node!, viewers: viewersOn(edge, videoId), isCounted: edge.isCounted }
 }
 
 function viewersOn(edge: Edge, videoId: VideoId): number {

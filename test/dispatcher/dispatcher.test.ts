@@ -78,6 +78,17 @@ t.test('a refused connection is told to the view', async t => {
   t.equal(scene.view.subscriptionsOf('v').length, 0)
 })
 
+t.test('viewers on an edge at whose address nothing listens are not among those elsewhere', async t => {
+  const scene = new Scene(t)
+  for (const id of ['e', 'f', 'g']) scene.edge(id, 'v')
+  const elsewhere = async (id: string) => (await scene.dispatcher.sync(edgeNode(id), [{ videoId: 'v', last: undefined, want: undefined }]))[0]!.others
+  t.same([await elsewhere('e'), await elsewhere('f')], [20, 20])
+  scene.reply = sent => (sent.target.id === 'e' ? sent.fail('refused') : sent.answer())
+  await scene.id('v')
+  await scene.clock.advance(0)
+  t.same([await elsewhere('f'), await elsewhere('e')], [10, 20], 'and for e, should it be there, all others are')
+})
+
 t.test('a pipe whose edge has gone for good ends, and begins again when the edge is back', async t => {
   const scene = new Scene(t)
   scene.edge('e', 'v')

@@ -357,10 +357,12 @@ t.test('bad history parameters are 400, each named', async t => {
 })
 
 t.test('stats are read from the view', async t => {
-  const { url, apply } = runGateway(t, { edges: [edgeNode('a'), edgeNode('b')] })
+  const { url, view, apply } = runGateway(t, { edges: [edgeNode('a'), edgeNode('b')] })
   apply({ kind: 'holdings', id: 'a', holdings: { instance: 'i1', videos: new Map([['demo', 3]]) } })
   apply({ kind: 'holdings', id: 'b', holdings: { instance: 'i1', videos: new Map([['demo', 4], ['other', 1]]) } })
   t.same(await (await fetch(`${url}/comments/demo/stats`)).json(), { videoId: 'demo', viewers: 7, edges: 2 })
+  view.refused('a', 'i1')
+  t.same(await (await fetch(`${url}/comments/demo/stats`)).json(), { videoId: 'demo', viewers: 4, edges: 1 }, 'nothing listens there any more')
   t.same(await (await fetch(`${url}/comments/none/stats`)).json(), { videoId: 'none', viewers: 0, edges: 0 })
   t.equal((await fetch(`${url}/comments/no.ne/stats`)).status, 400)
 })

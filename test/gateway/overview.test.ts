@@ -1,6 +1,6 @@
 import t from 'tap'
 import { mostWatched, overview, type OverviewDeps } from '../../gateway/overview.js'
-import { View } from '../../registry/view.js'
+import { COUNTED_MS, View } from '../../registry/view.js'
 import { dispatcherNode, edgeNode, gatewayNode } from '../support/nodes.js'
 
 function viewOf(videos: Readonly<Record<string, number>>): View {
@@ -32,6 +32,9 @@ t.test('a node that has vanished is shown until it is forgotten, and counts as m
   t.equal(nodes.find(({ id }) => id === 'e1')?.state, 'gone')
   t.match(problems, ['1 of 2 edges is missing'])
   t.ok(problems.includes('edge e1 has vanished'))
+  view.expire(10 + COUNTED_MS)
+  view.apply({ kind: 'holdings', id: 'e1', holdings: { instance: 'i1', videos: new Map([['hot', 900]]) } }, 0)
+  t.match(look({ view }).hot[0], { videoId: 'hot', viewers: 5, edges: [{ id: 'e2', viewers: 5 }] }, 'without its viewers, who have moved')
 })
 
 t.test('hot videos: viewers of all edges, comments a second, and those posted to that nobody watches', async t => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { DispatcherNode, EdgeNode, Holdings } from '../../protocol/nodes.js'
-import { LINGER_MS, View, type Change } from '../../registry/view.js'
+import { COUNTED_MS, LINGER_MS, View, type Change } from '../../registry/view.js'
 import { dispatcherNode, edgeNode } from '../support/nodes.js'
 
 const holdings = (instance: string, videos: Record<string, number>): Holdings => ({ instance, videos: new Map(Object.entries(videos)) })
@@ -26,6 +26,30 @@ t.test('an edge that vanishes while up lingers 10 s, with what it holds', async 
   t.same(view.expire(1_000 + LINGER_MS), [noEdge('e1')])
   t.equal(view.edge('e1'), undefined)
   t.equal(view.videoCount, 0)
+})
+
+t.test('viewers of an edge that has been gone for 2 s, or whose address refuses, are not counted; its videos are its own all the same', async t => {
+  const view = new View()
+  for (const id of ['e1', 'e2']) {
+    view.apply(setEdge(edgeNode(id)), 0)
+    view.apply(setHoldings(id, holdings('i1', { v: 3 })), 0)
+  }
+  const counts = () => [view.viewersOf('v'), view.viewersOf('v', 'e1'), view.viewersOf('v', 'e2'), view.subscriptionsOf('v').map(({ isCounted }) => isCounted)]
+  t.same(counts(), [6, 3, 3, [true, true]])
+  view.refused('e2', 'former')
+  t.same(counts(), [6, 3, 3, [true, true]])
+  view.refused('e2', 'i1')
+  t.same(counts(), [3, 0, 3, [true, false]], 'whoever asks for those elsewhere is not counted out twice')
+  t.same(holdersOf(view, 'v'), [['e1', 3], ['e2', 3]])
+  view.apply(setEdge(edgeNode('e2')), 0)
+  t.same(counts(), [6, 3, 3, [true, true]], 'it announces itself: it was there')
+  view.apply(noEdge('e1'), 1_000)
+  view.expire(1_000 + COUNTED_MS - 1)
+  t.same(counts(), [6, 3, 3, [true, true]], 'a ZooKeeper that was frozen may have ended its session')
+  view.expire(1_000 + COUNTED_MS)
+  t.same(counts(), [3, 3, 0, [false, true]])
+  view.apply(setEdge(edgeNode('e1')), 5_000)
+  t.same(counts(), [6, 3, 3, [true, true]])
 })
 
 t.test('an edge that comes back within 10 s never left', async t => {
@@ -105,7 +129,7 @@ t.test('a list that is announced is not the view\'s: it stays as it was while th
 
 /** The view done the slow, plain way. */
 class Model {
-  readonly nodes = new Map<string, { node: EdgeNode | DispatcherNode; vanishedAt: number | undefined }>()
+  readonly nodes = new Map<string, { node: EdgeNode | DispatcherNode; vanishedAt: number | undefined; isCounted: boolean }>()
   /** What is announced, and what is remembered of a node in view. */
   readonly holdings = new Map<string, { value: Holdings; announced: boolean }>()
 
@@ -120,7 +144,7 @@ class Model {
     if (change.kind === 'spread' || change.kind === 'rebalance' || change.kind === 'home') return
     const key = `${change.kind} ${change.id}`
     const known = this.nodes.get(key)
-    if (change.node) this.nodes.set(key, { node: change.node, vanishedAt: undefined })
+    if (change.node) this.nodes.set(key, { node: change.node, vanishedAt: undefined, isCounted: true })
     else if (known?.node.state === 'draining') this.forget(key)
     else if (known) known.vanishedAt ??= now
   }
@@ -128,13 +152,16 @@ class Model {
   expire(now: number): string[] {
     const due = [...this.nodes].filter(([, { vanishedAt }]) => vanishedAt !== undefined && now >= vanishedAt + LINGER_MS).map(([key]) => key)
     for (const key of due) this.forget(key)
+    for (const each of this.nodes.values()) if (each.vanishedAt !== undefined && now >= each.vanishedAt + COUNTED_MS) each.isCounted = false
     return due
   }
 
   refused(id: string, instance: string): void {
     for (const key of [`edge ${id}`, `dispatcher ${id}`]) {
       const known = this.nodes.get(key)
-      if (known?.vanishedAt === undefined || known.node.instance !== instance) continue
+      if (known?.node.instance !== instance) continue
+      known.isCounted = false
+      if (known.vanishedAt === undefined) continue
       this.forget(key)
       return
     }
@@ -169,7 +196,7 @@ t.test('whatever happens, the view is what a naive one would be', async () => {
     fc.tuple(id, instance, state).map(([id, instance, state]) => setDispatcher(dispatcherNode(id, { instance, state }))),
     id.map(noDispatcher),
     fc.record({ refused: id, instance }),
-    fc.record({ passMs: fc.constantFrom(1, 4_999, 5_000, 10_000) }),
+    fc.record({ passMs: fc.constantFrom(1, 1_999, 2_000, 4_999, 5_000, 10_000) }),
   )
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
@@ -203,7 +230,7 @@ t.test('whatever happens, the view is what a naive one would be', async () => {
           edges: nodes('edge').sort(),
           dispatchers: nodes('dispatcher').sort(),
           working: nodes('dispatcher').filter(id => model.nodes.get(`dispatcher ${id}`)?.node.state === 'up').sort(),
-          totals: index.map(([, holders]) => holders.reduce((sum, [, viewers]) => sum + viewers, 0)),
+          totals: index.map(([, holders]) => holders.reduce((sum, [id, viewers]) => sum + (model.nodes.get(`edge ${id}`)!.isCounted ? viewers : 0), 0)),
         }
         if (JSON.stringify(seen) !== JSON.stringify(expected)) throw new Error(`${JSON.stringify(seen)} is not ${JSON.stringify(expected)}`)
       }

@@ -60,7 +60,7 @@ export const znodes: Target = {
 
         for (const video of ['v', 'demo', ...[...view.videos()].slice(0, 5)]) {
           const holders = view.subscriptionsOf(video)
-          const sum = holders.reduce((all, { viewers }) => all + viewers, 0)
+          const sum = holders.reduce((all, { viewers, isCounted }) => all + (isCounted ? viewers : 0), 0)
           must(view.viewersOf(video) === sum && Number.isSafeInteger(sum), 'viewers do not add up')
           for (const { edge, viewers } of holders) must(view.holdingsOf(edge.id).get(video) === viewers, 'a holder that holds nothing')
           const placed = place(view, video, pending, { videoShare: 25, backedOff: () => false })
