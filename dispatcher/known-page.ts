@@ -10,14 +10,13 @@ export function knownPage(recent: RecentComments, { cursor, direction, pageSize 
     if (!recent.reaches(cursor ?? 0)) return undefined
     return pageOf(recent.between(cursor ?? 0, recent.head).filter(isShown), pageSize, false)
   }
-  if (cursor !== undefined && cursor <= recent.floor) return undefined
   const older = recent.between(0, cursor === undefined ? recent.head : cursor - 1).filter(isShown).reverse()
   return older.length === 0 && recent.floor > 0 ? undefined : pageOf(older, pageSize, recent.floor > 0)
 }
 
-/** @param goesOn there are more than these */
+/** @param goesOn there are more than these, of which there is one then */
 function pageOf(found: readonly Parameters<typeof toPublicFromWire>[0][], pageSize: number, goesOn: boolean): HistoryPage {
   const shown = found.slice(0, pageSize)
   const hasMore = goesOn || found.length > pageSize
-  return { comments: shown.map(toPublicFromWire), nextCursor: hasMore && shown.length > 0 ? String(shown.at(-1)!.id) : null }
+  return { comments: shown.map(toPublicFromWire), nextCursor: hasMore ? String(shown.at(-1)!.id) : null }
 }
