@@ -34,7 +34,7 @@ export const MEASURED = {
   storedBytes: figure(300, 'docs/operators.md: live_store_bytes'),
   /** Bytes of a comment to a viewer at 100 comments/s, plain and compressed. */
   plainBytes: figure(141, 'bench/results/public.json: bytesPerDelivery'),
-  gzipBytes: figure(41, 'bench/results/public.json: bytesPerDelivery with gzip, from the edge; 86 at 10 comments/s (compare-10.json)'),
+  gzipBytes: figure(41, 'bench/results/public.json: bytesPerDelivery with gzip, from the edge; 131 at 10 comments/s (compare-10.json)'),
   /** What an edge's announcements cost each gateway and dispatcher, bytes for each video that it holds, and most announcements of
    * all edges a second. */
   heldBytes: figure(8.6, 'bench/results/registry.json: listBytes of 1,000 videos with ids of 11 characters'),
