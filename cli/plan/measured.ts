@@ -27,9 +27,9 @@ export const MEASURED = {
   /** Videos that an edge can announce with room to spare. */
   edgeVideos: figure(20_000, 'test/protocol/nodes.test.ts: 20,000 ids take 0.4 of the 1 MB of a znode'),
   /** Posts a second of one dispatcher, at half a core. */
-  dispatcherPosts: figure(7_123, 'bench/results/post.json: one dispatcher on one SQLite file, 0.52 of a core'),
+  dispatcherPosts: figure(7_123, 'bench/results/post.json: on 28 November 2026, one dispatcher on one SQLite file, 0.52 of a core'),
   /** Processor of one comment for one edge that holds its video, µs. */
-  batchMicroseconds: figure(450, 'bench/results/many.json: 8.79 s of the dispatcher for 15,000 comments, each to one edge, without storing them (post.json); busier pipes carry several comments a batch, and cost less'),
+  batchMicroseconds: figure(450, 'bench/results/many.json: 8.79 s of the dispatcher for 15,000 comments, each to one edge, without storing them; busier pipes carry several comments a batch, and cost less'),
   /** Disk that a comment takes in the store, bytes. */
   storedBytes: figure(300, 'docs/operators.md: live_store_bytes'),
   /** Bytes of a comment to a viewer at 100 comments/s, plain and compressed. */
@@ -49,11 +49,11 @@ export const MEASURED = {
   edgeBatchMicroseconds: figure(409, 'bench/results/public.json: 1.06 s of the edge behind a gateway for 1,500 comments, each a batch, without its idle time, waking up and one write'),
   /** One commit of one post by a dispatcher, and each further post in it. */
   commitMicroseconds: figure(953, 'bench/results/public.json: 3.19 s of the dispatcher for 1,500 comments, without its idle time, waking up three times and one batch'),
-  postMicroseconds: figure(68, 'bench/results/post.json: 0.58 of a core of the dispatcher at 8,490 posts a second'),
+  postMicroseconds: figure(68, 'bench/results/post.json: on 28 November 2026, 0.58 of a core of the dispatcher at 8,490 posts a second'),
   /** One post at its gateway, where posts are few. */
   gatewayPostMicroseconds: figure(1_533, 'bench/results/public.json: 2.41 s of the gateway for 1,500 posts while viewers are at the edge, without its idle time'),
   /** One viewer that is placed on an edge, at its gateway. */
-  joinMicroseconds: figure(228, 'bench/results/join-gateway.json: the gateway, its connection and the answer to its request included'),
+  joinMicroseconds: figure(228, 'bench/results/join-gateway.json: on 28 November 2026, the gateway, its connection and the answer to its request included'),
   /** One read by the benchmarks' own viewers, who share the machine. */
   clientReadMicroseconds: figure(6.3, 'bench/results/public.json: clientCpu 0.63 for 1,500,000 reads in 15 s'),
 } satisfies Readonly<Record<string, Measured>>
