@@ -10,7 +10,7 @@ import { run } from './run.js'
 t.setTimeout(230_000)
 
 /** The commit of the last release: the one that people upgrade from, and go back to. */
-const FORMER = 'aee073941411748b55b7f872755a430a5f40ae67'
+const FORMER = '14bba44498a951afc92853bb554c541761ce791b'
 
 const { status } = spawnSync('git', ['-C', projectRoot, 'cat-file', '-e', `${FORMER}^{commit}`])
 const skip = status !== 0 && `the last release, commit ${FORMER}, is not in this copy of the repository`
