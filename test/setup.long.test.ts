@@ -27,6 +27,7 @@ while [ $# -gt 0 ]; do case $1 in
     rm -rf $prefix/node_modules && mkdir -p $prefix/node_modules/better-sqlite3 $prefix/node_modules/.bin
     echo '{"name":"better-sqlite3","version":"1.0.0","type":"module","exports":"./index.js"}' >$prefix/node_modules/better-sqlite3/package.json
     echo 'import { readFileSync } from "node:fs"; export default class { constructor() { readFileSync(new URL("build/Release/better_sqlite3.node", import.meta.url)) } close() {} }' >$prefix/node_modules/better-sqlite3/index.js
+    [ $prefix = . ] || cp $prefix/package-lock.json cut-lock.json
     printf '#!/bin/sh\\n' >$prefix/node_modules/.bin/tap && chmod +x $prefix/node_modules/.bin/tap ;;
   rebuild) mkdir -p node_modules/better-sqlite3/build/Release && echo binary >node_modules/better-sqlite3/build/Release/better_sqlite3.node ;;
   run) mkdir -p dist/runtime/http && echo >dist/runtime/http/uws.js; [ "$3" != build ] || mkdir -p dist/test ;;
@@ -111,6 +112,9 @@ t.test('it installs and builds what running needs, and when all is there it does
   t.notMatch(first.stdout, /Chromium|nginx|Caddy/i)
   const calls = setup.calls()
   t.ok(calls.some(call => /^npm ci .*--prefix \.cache\/run/.test(call)), 'of the packages those that running needs')
+  const { packages } = JSON.parse(readFileSync(join(setup.folder, 'cut-lock.json'), 'utf8')) as { packages: Record<string, { dev?: boolean }> }
+  t.same(Object.entries(packages).filter(([, { dev }]) => dev).map(([path]) => path.replace('node_modules/', '')).sort(),
+    ['@types/better-sqlite3', '@types/node', '@types/node-zookeeper-client', '@types/ws', 'typescript', 'undici-types'], 'and of the others the compiler and its types: npm 9 installs all that a lock file lists')
   t.ok(calls.includes('npm run -s build:run -- --noCheck'))
   t.ok(existsSync(join(setup.folder, '.cache/zookeeper/server-pom.xml')))
   t.match(await setup.run(), { status: 0, stdout: '==> Ready: npm start runs a whole cluster, npm test tests it\n', stderr: '' })
@@ -201,6 +205,20 @@ t.test('a missing compiler is said in one line, and only where it is needed', as
   t.match(await setup.run(), { status: 0, stderr: '' }, 'the next run takes it up where it was left')
   const withOne = machine(t, { npm: WITHOUT_COMPILER, more: { python3: '', make: '', 'g++': '' } })
   t.match(await withOne.run(), { status: 1, stderr: /gyp ERR! find Python\n[\s\S]*could be neither fetched nor compiled; see above\.\n$/ })
+})
+
+t.test('what lacks is installed while better-sqlite3 compiles', async t => {
+  const setup = machine(t, { java: undefined, npm: WITHOUT_COMPILER, more: { ...DEBIAN, id: 'echo 0' } })
+  const bin = join(setup.folder, '..', 'bin')
+  for (const name of ['env', 'sleep']) symlinkSync(`/usr/bin/${name}`, join(bin, name))
+  // Each waits for the other to have begun.
+  setup.replace('npm.later', NPM.replace('rebuild)', 'rebuild) : >compiling; until [ -e installing ]; do sleep 0.05; done;'))
+  setup.replace('java.later', JAVA)
+  setup.replace('apt-get', `case " $* " in
+  *' g++ '*) mv ${bin}/npm.later ${bin}/npm ;;
+  *' openjdk-17-jre-headless '*) : >installing; until [ -e compiling ]; do sleep 0.05; done; mv ${bin}/java.later ${bin}/java ;;
+esac`)
+  t.match(await setup.run(), { status: 0, stderr: '' })
 })
 
 t.test('an argument that it does not know is said', async t => {
