@@ -7,6 +7,8 @@ import { sleep } from '../runtime/clock.js'
 import type { Router } from '../runtime/http/server.js'
 import type { Caller } from '../runtime/peers/client.js'
 import { pingWith } from '../runtime/peers/ping.js'
+import type { PeersDeps } from './away.js'
+import { ByHome } from './by-home.js'
 import { Dispatcher, type DispatcherDeps } from './dispatcher.js'
 import { routeDispatcher } from './server.js'
 import type { Standing } from './standing.js'
@@ -20,6 +22,8 @@ const ANSWERS_LEAVE_MS = 50
 export interface DispatcherPartDeps extends Omit<DispatcherDeps, 'self' | 'send' | 'ping' | 'standing'> {
   /** Whether it may answer and store; without, always. */
   readonly standing?: Standing
+  /** Where there are several clusters; without, every video's home is here. */
+  readonly peers?: PeersDeps | undefined
   readonly identity: NodeIdentity
   /** Whether the view has been read at all. */
   readonly viewLoaded: () => boolean
@@ -30,26 +34,29 @@ export interface DispatcherPartDeps extends Omit<DispatcherDeps, 'self' | 'send'
 /** A dispatcher without its sockets, its file and its process: main.ts gives it real ones, test/simulate virtual ones. */
 export class DispatcherPart {
   readonly dispatcher: Dispatcher
+  readonly #byHome: ByHome | undefined
   readonly #deps: DispatcherPartDeps
   #announced: { node: DispatcherNode; readonly entry: Entry<DispatcherNode> } | undefined
   #stopping = false
 
   constructor(deps: DispatcherPartDeps) {
     this.#deps = deps
-    const { identity, client, standing } = deps
+    const { identity, client, standing, peers } = deps
     if (standing) standing.onChange = () => this.#tell()
-    this.dispatcher = new Dispatcher({
+    const all: DispatcherDeps = {
       ...deps,
       self: identity.id,
       send: (target, path, body, timeoutMs, headers = {}) => client.call(target.internalUrl, { to: target.instance, path, body, timeoutMs, headers }),
       ping: pingWith(client),
-    })
+    }
+    this.#byHome = peers && new ByHome({ ...all, peers })
+    this.dispatcher = this.#byHome?.here ?? new Dispatcher(all)
   }
 
   /** Mounts what gateways, edges and other dispatchers ask of it. Posts and syncs may come before the registry has been
    * read: the store referees. */
   route(router: Router): void {
-    routeDispatcher(router, this.dispatcher)
+    routeDispatcher(router, this.dispatcher, this.#byHome)
   }
 
   viewChanged(change: Change): void {
@@ -86,7 +93,8 @@ export class DispatcherPart {
     await this.dispatcher.endHook(HOOK_ENDS_MS)
     await this.#announced?.entry.close()
     await sleep(clock, ANSWERS_LEAVE_MS)
-    this.dispatcher.close()
+    const part = this.#byHome ?? this.dispatcher
+    part.close()
   }
 
   /** Announces what has changed. */

@@ -3,11 +3,10 @@ import type { VideoId } from '../protocol/comment.js'
 import { readEntry, type Act, type VideoState } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
 import type { DecisionRequest, DecisionResult, HeldComment, HeldId } from '../protocol/held.js'
-import type { VideoHomes } from '../protocol/homes.js'
 import type { Cursor } from '../protocol/id.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import type { PostBatch, PostResult } from '../protocol/posts.js'
-import type { Batch, PeerSync, ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
+import type { Batch, Hint, ReplayRequest, RoomAnswer, SyncRequest, WireComment } from '../protocol/wire.js'
 import { peersIn, type View } from '../registry/view.js'
 import type { Clock } from '../runtime/clock.js'
 import { Budget } from '../runtime/limits/budget.js'
@@ -16,15 +15,12 @@ import { Failover, type Ping } from '../runtime/peers/failover.js'
 import type { Traces } from '../runtime/traces/traces.js'
 import { Accept } from './accept.js'
 import { Acts, type AuditRecord, type ErasedAuthor } from './acts.js'
-import { Away, type PeersDeps } from './away.js'
 import { Forward, type ForwardTrace } from './forward.js'
 import { HeldComments } from './held-comments.js'
 import { Hooks, type Hook } from './hooks/hooks.js'
 import { History, type HistoryPage, type HistoryQuery } from './history.js'
 import type { DispatcherMetrics } from './metrics.js'
 import { Owners } from './owners.js'
-import { isPeer } from './peer-line.js'
-import { PeerViewers } from './peer-viewers.js'
 import type { Send } from './pipe.js'
 import { Rates } from './rates.js'
 import type { RecentComments } from './recent-comments.js'
@@ -64,8 +60,8 @@ export interface DispatcherDeps {
   readonly hook?: Hook | undefined
   /** Called for each act that is done here. */
   readonly audit?: ((record: AuditRecord) => void) | undefined
-  /** Where there are several clusters; without, every video's home is here. */
-  readonly peers?: PeersDeps | undefined
+  /** The viewers that other clusters have of a video, but for one; without, there are none. */
+  readonly viewersAtPeers?: (videoId: VideoId, except: string | undefined) => number
   /** Optional hooks: called for each comment that is stored and forwarded. */
   readonly trace?: Trace | undefined
   readonly traces?: Traces | undefined
@@ -82,9 +78,10 @@ export interface Limits {
   readonly maxPipeBytes: number
   /** Most bytes of all recent comments. */
   readonly maxRecentBytes: number
-  /** Most bytes of those of away videos. */
-  readonly maxAwayBytes: number
 }
+
+/** What is asked of a dispatcher about videos. */
+export type Answers = Pick<Dispatcher, 'posts' | 'act' | 'held' | 'decide' | 'authorOf' | 'state' | 'sync' | 'replay' | 'history' | 'batch'>
 
 /** What is known of one generation of the store, and what answers from it. */
 interface Memory {
@@ -97,7 +94,7 @@ interface Memory {
   readonly states: States
 }
 
-const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRecentBytes: 128 << 20, maxAwayBytes: 64 << 20 }
+const LIMITS: Limits = { maxQueueBytes: 8 << 20, maxPipeBytes: 4 << 20, maxRecentBytes: 128 << 20 }
 const HAND_OVER_SLICE = 500
 /** Pages of history and replays that are read from the store at a time, unless it says otherwise: what each takes of this
  * thread comes piece by piece. */
@@ -120,10 +117,6 @@ export class Dispatcher {
   readonly #acts: Acts
   readonly #held: HeldComments
   readonly #hooks: Hooks | undefined
-  /** Undefined where every video's home is here. */
-  readonly #away: Away | undefined
-  /** Undefined likewise. */
-  readonly #peerViewers: PeerViewers | undefined
   readonly #failover: Failover
   readonly #pauses: Pauses
   /** What is stored here, for operators. */
@@ -138,26 +131,11 @@ export class Dispatcher {
     this.#pauses = new Pauses(deps.clock, lateMs => deps.metrics.loopDelay.record(lateMs))
     // RATE_LIMITED: a gateway or an edge of the last version does not back off from a dispatcher for a status below 500.
     this.#reads = new Budget({ clock: deps.clock, atOnce: deps.store.atOnce?.reads ?? READS_AT_ONCE, inLine: READS_IN_LINE, waitMs: READ_WAIT_MS, code: 'RATE_LIMITED', first: () => this.#postsFirst(), refused: () => deps.metrics.readsRefused.inc() })
-    const { self, store, view, clock, random, ping, metrics, onBug, peers } = deps
-    const { maxQueueBytes, maxPipeBytes, maxAwayBytes } = { ...LIMITS, ...deps.limits }
-    const send: Send = peers ? (target, path, body, ...rest) => (isPeer(target) ? this.#away!.push(target, body) : deps.send(target, path, body, ...rest)) : deps.send
+    const { self, store, view, clock, random, ping, send, metrics, onBug } = deps
+    const { maxQueueBytes, maxPipeBytes } = { ...LIMITS, ...deps.limits }
     const owners = (this.#owners = new Owners(view, clock, self, deps.viewIsCurrent))
     const synced = (this.#synced = new Synced(clock))
     const forward = (this.#forward = new Forward({ view, synced, clock, random, send, metrics, maxPipeBytes, trace: deps.trace, traces: deps.traces }))
-    this.#peerViewers = peers && new PeerViewers(clock)
-    this.#away =
-      peers &&
-      new Away({
-        ...peers,
-        clock,
-        random,
-        metrics,
-        maxBytes: maxAwayBytes,
-        viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId),
-        forward: entry => this.#forwardAway(entry),
-        forwardHint: hint => forward.hint(hint),
-        onHeld: videoId => void this.#lookForMisplaced(videoId, peers),
-      })
     const accept = (this.#accept = new Accept({
       store,
       clock,
@@ -201,65 +179,46 @@ export class Dispatcher {
    * be stored here at present that is said at once: another dispatcher can be asked.
    * @param lostMs what the batch waited before it was read */
   posts(batch: PostBatch, lostMs = 0): Promise<PostResult[]> {
-    return this.#away ? this.#postsByHome(this.#away, batch, lostMs) : this.#postsHere(batch, lostMs)
-  }
-
-  /** Posts of away videos go to their homes, whatever our own store can do. */
-  async #postsByHome(away: Away, batch: PostBatch, lostMs: number): Promise<PostResult[]> {
-    const isAway = batch.posts.map(({ videoId }) => away.lineOf(videoId) !== undefined)
-    if (!isAway.includes(true)) return this.#postsHere(batch, lostMs)
-    const [there, here] = [batch.posts.filter((_, i) => isAway[i]), batch.posts.filter((_, i) => !isAway[i])]
-    const [theirs, ours] = await Promise.all([this.#keepInHand(away.posts(there, lostMs)), here.length > 0 ? this.#postsHere({ ...batch, posts: here }, lostMs) : []])
-    const [atHome, stored] = [theirs.values(), ours.values()]
-    return isAway.map(each => (each ? atHome : stored).next().value!)
-  }
-
-  #postsHere(batch: PostBatch, lostMs: number): Promise<PostResult[]> {
     if (this.#deps.standing?.cannotStore !== undefined) return Promise.resolve(batch.posts.map(() => this.#cannotStore()))
-    return this.#keepInHand(this.#route.posts(batch, lostMs))
+    return this.keepInHand(this.#route.posts(batch, lostMs))
   }
 
   /** Acts here, or has the video's owner act. An error is a result. @param lostMs what it waited before it was read */
   act(request: ActRequest, lostMs = 0): Promise<ActResult> {
-    if (this.#away?.lineOf(request.order.videoId)) return this.#keepInHand(this.#away.act(request, lostMs))
     if (this.#deps.standing?.cannotStore !== undefined) return Promise.resolve({ error: cannotStore() })
-    return this.#keepInHand(this.#acts.act(request, lostMs))
+    return this.keepInHand(this.#acts.act(request, lostMs))
   }
 
   /** Deletes some of an author's comments in all videos. @param after of the call before
    * @throws LiveError: it is to be repeated */
   async eraseAuthor(authorId: string, actorId: string, after: string | undefined): Promise<ErasedAuthor> {
     if (this.#deps.standing?.cannotStore !== undefined) throw new StoreUnavailableError(CANNOT_STORE)
-    return this.#keepInHand(this.#acts.eraseAuthor(authorId, actorId, after))
+    return this.keepInHand(this.#acts.eraseAuthor(authorId, actorId, after))
   }
 
-  /** The comments of a video that wait for a moderator, the oldest first. @throws StoreUnavailableError; LiveError HOME_UNAVAILABLE */
+  /** The comments of a video that wait for a moderator, the oldest first. @throws StoreUnavailableError */
   held(videoId: VideoId): Promise<HeldComment[]> {
-    if (this.#away?.lineOf(videoId)) return this.#away.held(videoId)
     return this.#ofOneGeneration(() => this.#held.list(videoId))
   }
 
   /** Publishes a held comment, or refuses it. An error is a result. @param lostMs what it waited before it was read */
   async decide(videoId: VideoId, id: HeldId, request: DecisionRequest, lostMs = 0): Promise<DecisionResult> {
-    if (this.#away?.lineOf(videoId)) return this.#keepInHand(this.#away.decide(videoId, id, request, lostMs))
     if (this.#deps.standing?.cannotStore !== undefined) return { error: cannotStore() }
     try {
-      return await this.#keepInHand(this.#held.decide(videoId, id, request, lostMs))
+      return await this.keepInHand(this.#held.decide(videoId, id, request, lostMs))
     } catch (error) {
       if (error instanceof LiveError) return { error: { code: error.code, message: error.message } }
       throw error
     }
   }
 
-  /** Who wrote a comment. @throws LiveError COMMENT_NOT_FOUND, for a deleted one too; StoreUnavailableError; LiveError HOME_UNAVAILABLE */
+  /** Who wrote a comment. @throws LiveError COMMENT_NOT_FOUND, for a deleted one too; StoreUnavailableError */
   authorOf(place: Place): Promise<string> {
-    if (this.#away?.lineOf(place.videoId)) return this.#away.authorOf(place)
     return this.#ofOneGeneration(() => this.#acts.authorOf(place))
   }
 
-  /** How a video is set, and what is pinned. @throws StoreUnavailableError; LiveError HOME_UNAVAILABLE */
+  /** How a video is set, and what is pinned. @throws StoreUnavailableError */
   state(videoId: VideoId): Promise<VideoState> {
-    if (this.#away?.lineOf(videoId)) return this.#away.state(videoId)
     return this.#ofOneGeneration(async ({ states }) => {
       const state = (await states.of([videoId])).get(videoId)
       if (!state) throw new StoreUnavailableError('the video cannot be read')
@@ -271,37 +230,7 @@ export class Dispatcher {
    * @param withStates the edge reads the states of videos too
    * @throws StoreUnavailableError when none has one */
   sync(edge: MemberNode, requests: readonly SyncRequest[], withStates = false): Promise<RoomAnswer[]> {
-    this.#synced.saw(edge, requests.map(({ videoId }) => videoId))
-    return this.#away ? this.#syncByHome(this.#away, edge, requests, withStates) : this.#syncHere(edge, requests, withStates)
-  }
-
-  /** The same for another cluster. Of a video whose home is not here there is no answer.
-   * @throws StoreUnavailableError; LiveError FORBIDDEN where PEERS does not name it */
-  async syncOfPeer(name: string, { requests, viewers }: PeerSync): Promise<RoomAnswer[]> {
-    const away = this.#peers()
-    const member = away.member(name)
-    const here = requests.filter(({ videoId }) => !away.lineOf(videoId))
-    const videoIds = here.map(({ videoId }) => videoId)
-    this.#synced.saw(member, videoIds)
-    this.#peerViewers?.saw(member.id, videoIds, viewers)
-    return here.length > 0 ? this.#syncHere(member, here, true) : []
-  }
-
-  /** A store of ours that is away keeps no room of an away video from its answer; but whoever has the wrong one has no answer at all, so
-   * that another dispatcher is asked. */
-  async #syncByHome(away: Away, edge: MemberNode, requests: readonly SyncRequest[], withStates: boolean): Promise<RoomAnswer[]> {
-    const [there, here] = [requests.filter(({ videoId }) => away.lineOf(videoId)), requests.filter(({ videoId }) => !away.lineOf(videoId))]
-    if (there.length === 0) return this.#syncHere(edge, here, withStates)
-    const [theirs, ours = []] = await Promise.all([away.sync(edge.id, there), here.length > 0 ? this.#syncHere(edge, here, withStates).catch(error => this.#unlessOurStoreIsAway(error)) : []])
-    return [...ours, ...(withStates ? theirs : theirs.map(answer => ({ ...answer, state: undefined })))]
-  }
-
-  #unlessOurStoreIsAway(error: unknown): undefined {
-    if (this.#deps.standing?.refused !== undefined) throw error
-    return unlessAway(error)
-  }
-
-  #syncHere(edge: MemberNode, requests: readonly SyncRequest[], withStates: boolean): Promise<RoomAnswer[]> {
+    this.saw(edge, requests)
     return this.#ofOneGeneration(async ({ sync, states }) => {
       const answers = await sync.sync(edge.id, requests)
       if (!withStates) return answers
@@ -310,53 +239,28 @@ export class Dispatcher {
     })
   }
 
+  /** Notes that an edge holds these videos, as a sync says. */
+  saw(edge: MemberNode, requests: readonly SyncRequest[]): void {
+    this.#synced.saw(edge, requests.map(({ videoId }) => videoId))
+  }
+
   /** @param wanted whether anyone still waits for it @throws StoreUnavailableError; LiveError RATE_LIMITED where too much is read */
   replay(request: ReplayRequest, wanted?: () => boolean): Promise<RoomAnswer> {
-    if (this.#away?.lineOf(request.videoId)) return this.#away.replay(request)
     return this.#ofOneGeneration(({ sync }) => sync.replay(request, wanted))
   }
 
   /** @param wanted whether anyone still waits for it @throws StoreUnavailableError; LiveError RATE_LIMITED where too much is read */
   history(videoId: VideoId, query: HistoryQuery, wanted?: () => boolean): Promise<HistoryPage> {
-    if (this.#away?.lineOf(videoId)) return this.#away.history(videoId, query)
     return this.#ofOneGeneration(({ history }) => history.page(videoId, query, wanted))
   }
 
   /** What another dispatcher stored of videos that are ours, or hands over. Its word is no comparison (rule 5). */
-  batch(batch: Batch): void {
-    const away = this.#away
-    if (!away) return this.#batchHere(batch)
-    const split = (isAway: boolean): Batch => {
-      const isThere = ({ videoId }: { readonly videoId: VideoId }) => (away.lineOf(videoId) !== undefined) === isAway
-      return { comments: batch.comments.filter(isThere), hints: batch.hints.filter(isThere) }
-    }
-    const there = split(true)
-    away.take(there)
-    for (const entry of there.comments) this.#eraseFromPipes(entry.videoId, actOf(entry))
-    this.#batchHere(split(false))
-  }
-
-  /** Which cluster is the video's home, as we have it; undefined where this cluster is by itself. @param withPeers also as each other
-   * cluster has it @throws StoreUnavailableError */
-  async homeOf(videoId: VideoId, withPeers: boolean): Promise<VideoHomes | undefined> {
-    const away = this.#away
-    if (!away) return undefined
-    const head = (await this.#deps.store.lastIds([videoId])).get(videoId)
-    if (head === undefined) throw new StoreUnavailableError('the video cannot be read')
-    return { ...away.homeOf(videoId, head), ...(withPeers ? { peers: await away.homeElsewhere(videoId) } : {}) }
-  }
-
-  /** What another cluster pushes of the videos whose home it is. @throws LiveError FORBIDDEN where PEERS does not name it */
-  pushed(name: string, batch: Batch): void {
-    this.#peers().pushed(name, batch)
-  }
-
-  #batchHere({ comments, hints }: Batch): void {
+  batch({ comments, hints }: Batch): void {
     if (this.#deps.standing?.refused !== undefined) return
     const { recentVideos } = this.#current()
     for (const comment of comments) {
       recentVideos.take(comment)
-      this.#eraseFromPipes(comment.videoId, actOf(comment))
+      this.eraseFromPipes(comment)
       this.#hooks?.stored(comment.videoId)
     }
     const now = this.#deps.clock.now()
@@ -399,13 +303,12 @@ export class Dispatcher {
 
   close(): void {
     this.#forward.close()
-    this.#away?.close()
     this.#failover.close()
     this.#pauses.close()
   }
 
-  /** @returns the work */
-  #keepInHand<T>(work: Promise<T>): Promise<T> {
+  /** What a drain waits for, and reads of many pages. @returns the work */
+  keepInHand<T>(work: Promise<T>): Promise<T> {
     this.#inHand.add(work)
     const done = () => this.#inHand.delete(work)
     work.then(done, done)
@@ -446,7 +349,7 @@ export class Dispatcher {
   #newMemory(): Memory {
     const { store, clock, metrics, limits } = this.#deps
     const recentVideos = new RecentVideos(limits?.maxRecentBytes ?? LIMITS.maxRecentBytes)
-    const sync = new Sync({ recentVideos, owners: this.#owners, store, reads: this.#reads, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.#viewersElsewhere(videoId, edgeId) })
+    const sync = new Sync({ recentVideos, owners: this.#owners, store, reads: this.#reads, clock, metrics, viewersElsewhere: (videoId, edgeId) => this.viewersElsewhere(videoId, edgeId) })
     return {
       generation: store.generation,
       since: clock.now(),
@@ -483,29 +386,20 @@ export class Dispatcher {
     else this.#forward.comment(comment, this.#owners.otherOwner(comment.videoId))
   }
 
-  /** An entry that another cluster has stored. */
-  #forwardAway(entry: WireComment): void {
+  /** Sends the edges an entry that another cluster has stored. */
+  forward(entry: WireComment): void {
     const act = actOf(entry)
     if (act) this.#forwardAct(entry, act)
     else this.#forward.comment(entry, undefined)
   }
 
+  forwardHint(hint: Hint): void {
+    this.#forward.hint(hint)
+  }
+
   #forwardAct(entry: WireComment, act: Act): void {
-    this.#eraseFromPipes(entry.videoId, act)
+    this.#erase(entry.videoId, act)
     this.#forward.act(entry, this.#otherDispatchers())
-  }
-
-  /** The names of clusters, or DEFAULT_HOME, may have changed since our store took entries of an away video. */
-  async #lookForMisplaced(videoId: VideoId, { homes, onMisplaced }: PeersDeps): Promise<void> {
-    if (!onMisplaced) return
-    const heads = await this.#deps.store.lastIds([videoId]).catch(unlessAway)
-    if ((heads?.get(videoId) ?? 0) > 0) onMisplaced(videoId, homes.of(videoId))
-  }
-
-  /** @throws LiveError FORBIDDEN where this cluster is by itself */
-  #peers(): Away {
-    if (!this.#away) throw new LiveError('FORBIDDEN', 'this cluster has no PEERS')
-    return this.#away
   }
 
   /** An act that was stored before may be news to our memory and to the other dispatchers'. Accept has hinted the edges. */
@@ -519,7 +413,12 @@ export class Dispatcher {
     return [...view.allDispatchers()].filter(({ id }) => id !== self)
   }
 
-  #eraseFromPipes(videoId: VideoId, act: Act | undefined): void {
+  /** What an entry deletes is not sent any more. */
+  eraseFromPipes(entry: WireComment): void {
+    this.#erase(entry.videoId, actOf(entry))
+  }
+
+  #erase(videoId: VideoId, act: Act | undefined): void {
     if (act?.type === 'deleted') this.#forward.erase(videoId, act.target)
   }
 
@@ -532,8 +431,9 @@ export class Dispatcher {
     if (recentVideos.length > HAND_OVER_SLICE) this.#deps.clock.soon(() => this.#handOver(recentVideos.slice(HAND_OVER_SLICE), takerOf))
   }
 
-  #viewersElsewhere(videoId: VideoId, edgeId: string | undefined): number {
-    return this.#deps.view.viewersOf(videoId, edgeId) + (this.#peerViewers?.of(videoId, edgeId) ?? 0)
+  /** The viewers of a video but for one edge's, or one cluster's. */
+  viewersElsewhere(videoId: VideoId, except: string | undefined): number {
+    return this.#deps.view.viewersOf(videoId, except) + (this.#deps.viewersAtPeers?.(videoId, except) ?? 0)
   }
 }
 

@@ -12,7 +12,8 @@ import { parseBatch, parsePeerSync, parseReplay, parseSync, PEER_HEADER, printAn
 import type { Exchange } from '../runtime/http/exchange.js'
 import { json, type Reply } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
-import type { Dispatcher } from './dispatcher.js'
+import type { ByHome } from './by-home.js'
+import type { Answers, Dispatcher } from './dispatcher.js'
 import type { HistoryQuery } from './history.js'
 
 const MAX_REPLAY_BYTES = 1024
@@ -23,18 +24,23 @@ const MAX_ACT_BYTES = 16 * 1024
 const JSON_HEADERS = { 'content-type': 'application/json; charset=utf-8' }
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
 
-/** The dispatcher's routes, on its internal port. */
-export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
+/** The dispatcher's routes, on its internal port. @param byHome where there are several clusters: what answers about videos */
+export function routeDispatcher(router: Router, dispatcher: Dispatcher, byHome?: ByHome): void {
+  const answers: Answers = byHome ?? dispatcher
+  const amongPeers = (): ByHome => {
+    if (!byHome) throw new LiveError('FORBIDDEN', 'this cluster has no PEERS')
+    return byHome
+  }
   router.route('POST', '/internal/posts', async exchange => {
     const reads = exchange.header(READS_HEADER)
     const lostMs = dispatcher.lostMs()
     const batch = parsePosts(await exchange.body(MAX_CALL_BYTES))
-    return { status: 200, headers: JSON_HEADERS, body: printResults(asRead(await dispatcher.posts(batch, lostMs), reads, batch.entries)) }
+    return { status: 200, headers: JSON_HEADERS, body: printResults(asRead(await answers.posts(batch, lostMs), reads, batch.entries)) }
   })
   router.route('POST', '/internal/acts', async exchange => {
     const lostMs = dispatcher.lostMs()
     const request = parseActRequest(await exchange.body(MAX_ACT_BYTES))
-    return { status: 200, headers: JSON_HEADERS, body: printActResult(await dispatcher.act(request, lostMs)) }
+    return { status: 200, headers: JSON_HEADERS, body: printActResult(await answers.act(request, lostMs)) }
   })
   router.route('POST', '/internal/erase-author', async exchange => {
     const { authorId, actorId, after } = erasureOf(await exchange.body(MAX_ACT_BYTES))
@@ -43,45 +49,45 @@ export function routeDispatcher(router: Router, dispatcher: Dispatcher): void {
   router.route('GET', '/internal/comments/:videoId/:id', async exchange => {
     const id = parseCursor(exchange.parameter(1))
     if (!id) throw new LiveError('COMMENT_NOT_FOUND', 'there is no such comment')
-    return json({ authorId: await dispatcher.authorOf({ videoId: checkVideoId(exchange.parameter(0)), id }) })
+    return json({ authorId: await answers.authorOf({ videoId: checkVideoId(exchange.parameter(0)), id }) })
   })
   router.route('GET', '/internal/held/:videoId', async exchange => {
-    return { status: 200, headers: JSON_HEADERS, body: printHeld(await dispatcher.held(checkVideoId(exchange.parameter(0)))) }
+    return { status: 200, headers: JSON_HEADERS, body: printHeld(await answers.held(checkVideoId(exchange.parameter(0)))) }
   })
   router.route('POST', '/internal/held/:videoId/:id', async exchange => {
     const [videoId, id] = [checkVideoId(exchange.parameter(0)), checkHeldId(exchange.parameter(1))]
     const lostMs = dispatcher.lostMs()
     const request = parseDecision(await exchange.body(MAX_ACT_BYTES))
-    return { status: 200, headers: JSON_HEADERS, body: printDecisionResult(await dispatcher.decide(videoId, id, request, lostMs)) }
+    return { status: 200, headers: JSON_HEADERS, body: printDecisionResult(await answers.decide(videoId, id, request, lostMs)) }
   })
   router.route('GET', '/internal/state/:videoId', async exchange => {
-    return { status: 200, headers: JSON_HEADERS, body: printState(await dispatcher.state(checkVideoId(exchange.parameter(0)))) }
+    return { status: 200, headers: JSON_HEADERS, body: printState(await answers.state(checkVideoId(exchange.parameter(0)))) }
   })
   router.route('POST', '/internal/sync', async exchange => {
     const peer = exchange.header(PEER_HEADER)
-    if (peer !== '') return text(printAnswers(await dispatcher.syncOfPeer(peer, readable(parsePeerSync, await exchange.body(MAX_CALL_BYTES)))))
+    if (peer !== '') return text(printAnswers(await amongPeers().syncOfPeer(peer, readable(parsePeerSync, await exchange.body(MAX_CALL_BYTES)))))
     const edge = edgeOf(exchange)
     const withStates = isRead(exchange.header(READS_HEADER), READS_ENTRIES)
     const requests = readable(parseSync, await exchange.body(MAX_CALL_BYTES))
-    return text(printAnswers(await dispatcher.sync(edge, requests, withStates)))
+    return text(printAnswers(await answers.sync(edge, requests, withStates)))
   })
   router.route('POST', '/internal/replay', async exchange => {
     const request = readable(parseReplay, await exchange.body(MAX_REPLAY_BYTES))
-    return text(printAnswers([await dispatcher.replay(request, () => !exchange.aborted)]))
+    return text(printAnswers([await answers.replay(request, () => !exchange.aborted)]))
   })
   router.route('POST', '/internal/batch', async exchange => {
     const peer = exchange.header(PEER_HEADER)
     const batch = readable(parseBatch, await exchange.body(MAX_CALL_BYTES))
-    if (peer === '') dispatcher.batch(batch)
-    else dispatcher.pushed(peer, batch)
+    if (peer === '') answers.batch(batch)
+    else amongPeers().pushed(peer, batch)
     return { status: 204 }
   })
   router.route('GET', '/internal/home/:videoId', async exchange => {
-    return json((await dispatcher.homeOf(checkVideoId(exchange.parameter(0)), exchange.query.get('peers') === 'yes')) ?? null)
+    return json((await byHome?.homeOf(checkVideoId(exchange.parameter(0)), exchange.query.get('peers') === 'yes')) ?? null)
   })
   router.route('GET', '/internal/rates', () => json({ videos: dispatcher.rates.top(RATED_VIDEOS) }))
   router.route('GET', '/internal/history/:videoId', async exchange => {
-    return json(await dispatcher.history(checkVideoId(exchange.parameter(0)), queryOf(exchange.query), () => !exchange.aborted))
+    return json(await answers.history(checkVideoId(exchange.parameter(0)), queryOf(exchange.query), () => !exchange.aborted))
   })
 }
 

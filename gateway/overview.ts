@@ -131,7 +131,7 @@ function hottest(view: View, watched: readonly VideoId[], rates: ReadonlyMap<Vid
     videoId,
     viewers: view.viewersOf(videoId),
     perSecond: rates.get(videoId) ?? 0,
-    edges: view.subscriptionsOf(videoId).filter(({ isCounted }) => isCounted).map(({ edge, viewers }) => ({ id: edge.id, viewers })).sort((a, b) => b.viewers - a.viewers),
+    edges: view.countedSubscriptionsOf(videoId).map(({ edge, viewers }) => ({ id: edge.id, viewers })).sort((a, b) => b.viewers - a.viewers),
   }))
   return rows.sort((a, b) => b.viewers - a.viewers || b.perSecond - a.perSecond || (a.videoId < b.videoId ? -1 : 1))
 }

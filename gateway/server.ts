@@ -112,6 +112,6 @@ export class PublicApi {
   #countOf(videoId: VideoId): { readonly videoId: VideoId; readonly viewers: number; readonly edges: number } {
     const { gateway: { view }, viewLoaded } = this.#options
     if (!viewLoaded()) throw new LiveError('UNAVAILABLE', 'the registry has not been read yet')
-    return { videoId, viewers: view.viewersOf(videoId), edges: view.subscriptionsOf(videoId).filter(({ isCounted }) => isCounted).length }
+    return { videoId, viewers: view.viewersOf(videoId), edges: view.countedSubscriptionsOf(videoId).length }
   }
 }

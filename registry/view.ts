@@ -130,6 +130,11 @@ export class View {
     return Array.isArray(holders) ? holders.map(edge => subscription(edge, videoId)) : [subscription(holders, videoId)]
   }
 
+  /** Those of edges that are taken to be alive: their viewers are the video's. */
+  countedSubscriptionsOf(videoId: VideoId): Subscription[] {
+    return this.subscriptionsOf(videoId).filter(({ isCounted }) => isCounted)
+  }
+
   /** The video's viewers on all edges that are taken to be alive, but for one. */
   viewersOf(videoId: VideoId, butEdgeId?: string): number {
     const but = butEdgeId === undefined ? undefined : this.#edges.get(butEdgeId)

@@ -34,7 +34,7 @@ t.test('a room that has all that is known is not told that there is more', async
 t.test('all rooms of one sync are answered, and caught up together', async t => {
   const clusters = new Clusters(t)
   const { home, away } = clusters
-  const answers = await away.dispatcher.sync(edgeNode('e'), [opening('v'), opening('w')])
+  const answers = await away.byHome.sync(edgeNode('e'), [opening('v'), opening('w')])
   t.same(answers.map(({ videoId }) => videoId).sort(), ['v', 'w'])
   const ids = [await home.elsewhere('v'), await home.elsewhere('w')]
   await clusters.pass(1_600)
@@ -56,7 +56,7 @@ t.test('a turn asks of a thousand videos at a time, until it has asked of all', 
   const clusters = new Clusters(t)
   const { home, away, line } = clusters
   const videoIds = Array.from({ length: 1_500 }, (_, i) => `v${i}`)
-  for (const from of [0, 1_000]) await away.dispatcher.sync(edgeNode('e'), videoIds.slice(from, from + 1_000).map(opening))
+  for (const from of [0, 1_000]) await away.byHome.sync(edgeNode('e'), videoIds.slice(from, from + 1_000).map(opening))
   const ids = [await home.elsewhere('v0'), await home.elsewhere('v1499')]
   await clusters.pass(1_600)
   t.same(clusters.pushed.sort(), ids.sort())
@@ -80,8 +80,8 @@ t.test('a turn that takes long is not joined by the next', async t => {
   const { home, away, line } = clusters
   await clusters.sync(undefined)
   await home.store.append(Array.from({ length: 1_200 }, () => draft('v')), home.clock.wall())
-  const answer = home.dispatcher.syncOfPeer.bind(home.dispatcher)
-  home.dispatcher.syncOfPeer = async (...asked) => {
+  const answer = home.byHome.syncOfPeer.bind(home.byHome)
+  home.byHome.syncOfPeer = async (...asked) => {
     await new Promise<void>(resolve => void away.clock.after(700, resolve))
     return answer(...asked)
   }
@@ -116,7 +116,7 @@ t.test('the highest id that anybody has named is asked of the home', async t => 
   const { away, line } = clusters
   const wanted = () => parsePeerSync(line.bodies.get('sync')!).requests.map(({ want }) => want)
   await clusters.sync(undefined)
-  away.dispatcher.pushed('home', { comments: [], hints: [{ videoId: 'v', id: 10 }] })
+  away.byHome.pushed('home', { comments: [], hints: [{ videoId: 'v', id: 10 }] })
   await clusters.sync(undefined, 5)
   t.same(wanted(), [10], 'the home has hinted at it')
   await clusters.sync(undefined, 15)
@@ -126,7 +126,7 @@ t.test('the highest id that anybody has named is asked of the home', async t => 
 t.test('a replay is answered from memory where that was compared lately and reaches, else by the home', async t => {
   const clusters = new Clusters(t)
   const { home, away, line } = clusters
-  const replay = (after: number, until: number, limit: number): Promise<RoomAnswer> => away.dispatcher.replay({ videoId: 'v', after, until, limit })
+  const replay = (after: number, until: number, limit: number): Promise<RoomAnswer> => away.byHome.replay({ videoId: 'v', after, until, limit })
   const old = await home.elsewhere('v')
   t.match(await replay(0, old, 10), { from: 'store', comments: [{ id: old }] }, 'nothing is known of the video')
   await clusters.sync(undefined)
@@ -144,13 +144,13 @@ t.test('a replay is answered from memory where that was compared lately and reac
   line.failure = 'refused'
   t.match(await replay(old, ids[1]!, 2), { from: 'memory', comments: ids.map(each => ({ id: each })) })
   await t.rejects(replay(ids[1]!, id + 1, 10), { code: 'HOME_UNAVAILABLE' })
-  await t.rejects(away.dispatcher.replay({ videoId: 'w', after: 0, until: 5, limit: 10 }), { code: 'HOME_UNAVAILABLE' })
+  await t.rejects(away.byHome.replay({ videoId: 'w', after: 0, until: 5, limit: 10 }), { code: 'HOME_UNAVAILABLE' })
 })
 
 t.test('an answer for another video is none', async t => {
   const { home, away } = new Clusters(t)
-  home.dispatcher.replay = async () => ({ videoId: 'w', head: 5, others: 0, from: 'store', more: false, comments: [] })
-  await t.rejects(away.dispatcher.replay({ videoId: 'v', after: 0, until: 5, limit: 10 }), { code: 'HOME_UNAVAILABLE' })
+  home.byHome.replay = async () => ({ videoId: 'w', head: 5, others: 0, from: 'store', more: false, comments: [] })
+  await t.rejects(away.byHome.replay({ videoId: 'v', after: 0, until: 5, limit: 10 }), { code: 'HOME_UNAVAILABLE' })
 })
 
 t.test('what another dispatcher tells of a video counts: an act takes the text from memory, a hint voids what was compared', async t => {
@@ -161,13 +161,13 @@ t.test('what another dispatcher tells of a video counts: an act takes the text f
   await clusters.pass(100)
   line.failure = 'refused'
   const act = await deleted(home, target)
-  away.dispatcher.batch({ comments: [act], hints: [] })
+  away.byHome.batch({ comments: [act], hints: [] })
   const answer = await clusters.sync(0)
   t.equal(answer?.from, 'memory')
   t.same(kindsOf(answer!), ['tombstone', 'act'])
   line.failure = undefined
   const id = await home.elsewhere('v')
-  away.dispatcher.batch({ comments: [], hints: [{ videoId: 'v', id }] })
+  away.byHome.batch({ comments: [], hints: [{ videoId: 'v', id }] })
   t.match(await clusters.sync(act.id), { head: id, from: 'store' })
 })
 
@@ -181,7 +181,7 @@ t.test('an act that another dispatcher tells of takes the text from what waits f
   const target = await home.id('v')
   await clusters.pass(100)
   line.failure = 'refused'
-  away.dispatcher.batch({ comments: [await deleted(home, target)], hints: [] })
+  away.byHome.batch({ comments: [await deleted(home, target)], hints: [] })
   for (const sent of away.sent) sent.answer()
   await away.clock.advance(100)
   t.same(away.batches('e').flatMap(batch => kindsOf(batch)), ['comment', 'tombstone'])
@@ -191,11 +191,11 @@ t.test('pages of history are the home\'s, from where they are asked for; so is h
   const { home, away } = new Clusters(t)
   const ids = [await home.id('v'), await home.id('v'), await home.id('v')]
   const query = { cursor: ids[2]!, direction: 'before', pageSize: 10 } as const
-  t.same(idsOf(await away.dispatcher.history('v', query)), [ids[1], ids[0]])
-  t.same(idsOf(await away.dispatcher.history('v', { ...query, cursor: undefined })), ids.toReversed())
+  t.same(idsOf(await away.byHome.history('v', query)), [ids[1], ids[0]])
+  t.same(idsOf(await away.byHome.history('v', { ...query, cursor: undefined })), ids.toReversed())
   const settings = { ...DEFAULT_SETTINGS, closed: true }
   await home.act({ videoId: 'v', key: 'k', actorId: 'mo', asModerator: true, act: { type: 'settings', settings } })
-  t.match(await away.dispatcher.state('v'), { settings })
+  t.match(await away.byHome.state('v'), { settings })
 })
 
 t.test('what the home says of a request itself stands, also where the video is known here', async t => {
@@ -204,14 +204,14 @@ t.test('what the home says of a request itself stands, also where the video is k
   await clusters.sync(undefined)
   await home.id('v')
   await clusters.pass(100)
-  home.dispatcher.history = () => Promise.reject(new LiveError('BAD_REQUEST', 'not so'))
-  await t.rejects(away.dispatcher.history('v', { cursor: undefined, direction: 'before', pageSize: 2 }), { code: 'BAD_REQUEST' })
+  home.byHome.history = () => Promise.reject(new LiveError('BAD_REQUEST', 'not so'))
+  await t.rejects(away.byHome.history('v', { cursor: undefined, direction: 'before', pageSize: 2 }), { code: 'BAD_REQUEST' })
 })
 
 t.test('what a change has waited is taken from the time that the home has', async t => {
   const { home, away, line } = new Clusters(t)
   const id = await home.id('v')
-  await away.dispatcher.act({ passedOn: false, order: deletion(id), leftMs: 2_000 }, 500)
+  await away.byHome.act({ passedOn: false, order: deletion(id), leftMs: 2_000 }, 500)
   t.equal(parseActRequest(line.bodies.get('acts')!).leftMs, 1_500)
 })
 
@@ -243,7 +243,7 @@ t.test('a cluster that does not answer holds up no video of another, and its lag
       },
     },
   })
-  const answered = async (...videoIds: string[]) => (await scene.dispatcher.sync(edgeNode('e'), videoIds.map(opening))).map(({ videoId }) => videoId).sort()
+  const answered = async (...videoIds: string[]) => (await scene.byHome.sync(edgeNode('e'), videoIds.map(opening))).map(({ videoId }) => videoId).sort()
   t.same(await answered('known', 'v'), ['known', 'v'])
   isCut = true
   for (let i = 0; i < 4; i++) {
@@ -261,7 +261,7 @@ t.test('a video with news that cannot be fetched lags since the home\'s last ans
   const { away, line } = clusters
   await clusters.sync(undefined)
   line.failure = 'refused'
-  away.dispatcher.pushed('home', { comments: [], hints: [{ videoId: 'v', id: 5 }] })
+  away.byHome.pushed('home', { comments: [], hints: [{ videoId: 'v', id: 5 }] })
   await clusters.pass(3_000)
   const lag = (await away.registry.getSingleMetric('live_peer_lag_seconds')!.get()).values[0]?.value
   t.equal(lag, 3)
@@ -273,7 +273,7 @@ t.test('a dispatcher that has ended calls no other cluster', async t => {
   await clusters.sync(undefined)
   line.failure = 'lost'
   await clusters.pass(3_000)
-  away.dispatcher.close()
+  away.byHome.close()
   line.routes.length = 0
   await away.clock.advance(60_000)
   t.same(line.routes, [])

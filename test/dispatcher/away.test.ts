@@ -4,7 +4,7 @@ import { Chain } from '../../edge/chain.js'
 import { DEFAULT_SETTINGS } from '../../protocol/entry.js'
 import { LiveError } from '../../protocol/errors.js'
 import { Random } from '../support/random.js'
-import { draft, edgeNode, Scene } from './cast.js'
+import { draft, edgeNode } from './cast.js'
 import { Clusters } from './clusters.js'
 
 /** A home's answer that it cannot do it, as its gateway gives it. */
@@ -20,7 +20,7 @@ t.test('a post goes home, and is stored there alone', async t => {
   const post = draft('v')
   t.match(await away.post(post), [{ created: true, comment: { videoId: 'v', content: 'hello' } }])
   t.match(await away.post(post), [{ created: false }], 'under its key')
-  t.equal((await home.dispatcher.history('v', { cursor: undefined, direction: 'before', pageSize: 10 })).comments.length, 1)
+  t.equal((await home.byHome.history('v', { cursor: undefined, direction: 'before', pageSize: 10 })).comments.length, 1)
   t.same(await away.store.lastIds(['v']), new Map([['v', 0]]), 'not here')
 })
 
@@ -43,15 +43,15 @@ t.test('a post that was not sent is refused; of one without an answer nobody kno
 t.test('an act goes home too, and so does the question who wrote a comment', async t => {
   const { home, away, line } = new Clusters(t)
   const id = await home.id('v')
-  t.equal(await away.dispatcher.authorOf({ videoId: 'v', id }), 'ann')
+  t.equal(await away.byHome.authorOf({ videoId: 'v', id }), 'ann')
   const order = { videoId: 'v', key: 'k', actorId: 'mo', asModerator: true, act: { type: 'deleted' as const, target: id } }
   t.match(await away.act(order), { created: true })
-  await t.rejects(away.dispatcher.authorOf({ videoId: 'v', id }), { code: 'COMMENT_NOT_FOUND' }, 'the home\'s own word')
+  await t.rejects(away.byHome.authorOf({ videoId: 'v', id }), { code: 'COMMENT_NOT_FOUND' }, 'the home\'s own word')
   t.same(home.audit.map(({ type }) => type), ['deleted'])
   t.same(away.audit, [])
   line.failure = 'refused'
   t.match(await away.act(order), { error: { code: 'HOME_UNAVAILABLE' } })
-  await t.rejects(away.dispatcher.held('v'), { code: 'HOME_UNAVAILABLE' })
+  await t.rejects(away.byHome.held('v'), { code: 'HOME_UNAVAILABLE' })
 })
 
 t.test('what the home stores is pushed once to a cluster with viewers, and on to its edges', async t => {
@@ -116,7 +116,7 @@ t.test('a hint of the home reaches the edges, and voids what was compared', asyn
   const clusters = new Clusters(t)
   await clusters.sync(undefined)
   const id = await clusters.home.elsewhere('v')
-  clusters.away.dispatcher.pushed('home', { comments: [], hints: [{ videoId: 'v', id }] })
+  clusters.away.byHome.pushed('home', { comments: [], hints: [{ videoId: 'v', id }] })
   await clusters.away.clock.advance(0)
   t.match(clusters.away.batches('e'), [{ comments: [], hints: [{ videoId: 'v', id }] }])
   t.match(await clusters.sync(0), { head: id, comments: [{ id }] })
@@ -138,9 +138,9 @@ t.test('while the line is cut, viewing goes on with what is known, and the rest 
   }
   t.match(await clusters.sync(undefined), { head: second, from: 'memory' }, 'a new room opens there')
   t.match(await clusters.sync(first - 1), { head: second, from: 'memory', more: true, comments: [] }, 'so does one that begins before what is known')
-  t.match(await away.dispatcher.replay({ videoId: 'v', after: first, until: second, limit: 10 }), { from: 'memory', comments: [{ id: second }] })
-  await t.rejects(away.dispatcher.replay({ videoId: 'v', after: 0, until: second, limit: 10 }), { code: 'HOME_UNAVAILABLE' }, 'further back only the home knows')
-  t.same(await away.dispatcher.sync(edgeNode('e'), [{ videoId: 'w', last: undefined, want: undefined }]), [], 'of another nothing is known: no answer, and no failure of ours')
+  t.match(await away.byHome.replay({ videoId: 'v', after: first, until: second, limit: 10 }), { from: 'memory', comments: [{ id: second }] })
+  await t.rejects(away.byHome.replay({ videoId: 'v', after: 0, until: second, limit: 10 }), { code: 'HOME_UNAVAILABLE' }, 'further back only the home knows')
+  t.same(await away.byHome.sync(edgeNode('e'), [{ videoId: 'w', last: undefined, want: undefined }]), [], 'of another nothing is known: no answer, and no failure of ours')
   line.failure = undefined
   for (let i = 0; i < 8; i++) {
     await clusters.pass(2_000)
@@ -159,17 +159,17 @@ t.test('history is the home\'s; during a cut it is what is known, else refused',
   for (let i = 0; i < 3; i++) ids.push(await home.id('v'))
   await clusters.pass(100)
   const idsOf = ({ comments }: { comments: readonly Record<string, unknown>[] }) => comments.map(({ id }) => Number(id))
-  t.same(idsOf(await away.dispatcher.history('v', { ...query, pageSize: 10 })), ids.toReversed())
+  t.same(idsOf(await away.byHome.history('v', { ...query, pageSize: 10 })), ids.toReversed())
   line.failure = 'refused'
-  const page = await away.dispatcher.history('v', query)
+  const page = await away.byHome.history('v', query)
   t.same(idsOf(page), [ids[4], ids[3]])
   t.equal(page.nextCursor, String(ids[3]))
-  const next = await away.dispatcher.history('v', { ...query, cursor: ids[3]! })
+  const next = await away.byHome.history('v', { ...query, cursor: ids[3]! })
   t.same(idsOf(next), [ids[2]], 'where what is known ends')
   t.equal(next.nextCursor, String(ids[2]), 'the cursor leads on')
-  await t.rejects(away.dispatcher.history('v', { ...query, cursor: ids[2]! }), { code: 'HOME_UNAVAILABLE' })
-  await t.rejects(away.dispatcher.history('w', query), { code: 'HOME_UNAVAILABLE' })
-  t.same(idsOf(await away.dispatcher.history('v', { cursor: ids[1]!, direction: 'after', pageSize: 10 })), ids.slice(2))
+  await t.rejects(away.byHome.history('v', { ...query, cursor: ids[2]! }), { code: 'HOME_UNAVAILABLE' })
+  await t.rejects(away.byHome.history('w', query), { code: 'HOME_UNAVAILABLE' })
+  t.same(idsOf(await away.byHome.history('v', { cursor: ids[1]!, direction: 'after', pageSize: 10 })), ids.slice(2))
 })
 
 t.test('a deletion takes the text here as well: from memory, from what waits, and from the next answer', async t => {
@@ -194,7 +194,7 @@ t.test('how a video is set comes with a sync, also from memory', async t => {
   t.match(await clusters.sync(undefined), { from: 'memory', state: { settings } })
   t.same(codes(await clusters.away.post(draft('v'))), ['COMMENTS_CLOSED'], 'and the home says what it forbids')
   clusters.line.failure = 'refused'
-  t.match(await clusters.away.dispatcher.state('v'), { settings })
+  t.match(await clusters.away.byHome.state('v'), { settings })
 })
 
 t.test('viewers are counted over all clusters', async t => {
@@ -203,7 +203,7 @@ t.test('viewers are counted over all clusters', async t => {
   home.edge('h', 'v')
   away.edge('e', 'v')
   away.edge('f', 'v')
-  const others = async () => (await home.dispatcher.sync(edgeNode('h'), [{ videoId: 'v', last: undefined, want: undefined }]))[0]?.others
+  const others = async () => (await home.byHome.sync(edgeNode('h'), [{ videoId: 'v', last: undefined, want: undefined }]))[0]?.others
   t.equal(await others(), 0)
   t.equal((await clusters.sync(undefined))?.others, 20, 'ten on the other edge here, ten at home')
   t.equal((await clusters.sync(undefined))?.others, 20, 'from memory too')
@@ -220,22 +220,20 @@ t.test('a home whose store has gone back is believed', async t => {
   const id = await home.id('v')
   await clusters.pass(2_000)
   t.match(await clusters.sync(id), { head: id, from: 'memory' })
-  home.dispatcher.syncOfPeer = async () => [{ videoId: 'v', head: 0, others: 0, from: 'store', more: false, comments: [] }]
+  home.byHome.syncOfPeer = async () => [{ videoId: 'v', head: 0, others: 0, from: 'store', more: false, comments: [] }]
   await clusters.pass(4_000)
   t.match(await clusters.sync(id), { head: 0, from: 'store' })
 })
 
 t.test('a cluster answers for no video whose home it is not, and takes nothing of its own from another', async t => {
   const { home, away } = new Clusters(t)
-  t.same(await away.dispatcher.syncOfPeer('home', { requests: [{ videoId: 'v', last: undefined, want: undefined }], viewers: new Map() }), [])
+  t.same(await away.byHome.syncOfPeer('home', { requests: [{ videoId: 'v', last: undefined, want: undefined }], viewers: new Map() }), [])
   home.edge('e', 'v')
-  home.dispatcher.pushed('away', { comments: [{ videoId: 'v', prev: 0, id: 5, json: '{}' }], hints: [{ videoId: 'v', id: 9 }] })
+  home.byHome.pushed('away', { comments: [{ videoId: 'v', prev: 0, id: 5, json: '{}' }], hints: [{ videoId: 'v', id: 9 }] })
   await home.clock.advance(100)
   t.same(home.sent, [])
-  await t.rejects(away.dispatcher.syncOfPeer('nobody', NOTHING), { code: 'FORBIDDEN' })
-  t.throws(() => away.dispatcher.pushed('nobody', { comments: [], hints: [] }), { code: 'FORBIDDEN' })
-  const alone = new Scene(t)
-  await t.rejects(alone.dispatcher.syncOfPeer('home', NOTHING), { code: 'FORBIDDEN' })
+  await t.rejects(away.byHome.syncOfPeer('nobody', NOTHING), { code: 'FORBIDDEN' })
+  t.throws(() => away.byHome.pushed('nobody', { comments: [], hints: [] }), { code: 'FORBIDDEN' })
 })
 
 t.test('whatever the line and the pushes do, an edge of another cluster has every entry once and in order', async t => {
@@ -248,7 +246,7 @@ t.test('whatever the line and the pushes do, an edge of another cluster has ever
     let read = 0
     const step = async (loss: number) => {
       const request = chain.request(chain.open ? undefined : 0)
-      const [answer] = await away.dispatcher.sync(edgeNode('e'), [request], true)
+      const [answer] = await away.byHome.sync(edgeNode('e'), [request], true)
       if (answer) chain.answer(request, answer)
       for (const { comments, hints } of away.batches('e').slice(read)) {
         read++
@@ -286,7 +284,7 @@ t.test('comments that our own store has of a video at home elsewhere are noticed
   const clusters = new Clusters(t)
   const { away } = clusters
   await away.store.append([draft('v')], away.clock.wall())
-  for (const videoId of ['v', 'w', 'v']) await away.dispatcher.sync(edgeNode('e'), [{ videoId, last: undefined, want: undefined }])
+  for (const videoId of ['v', 'w', 'v']) await away.byHome.sync(edgeNode('e'), [{ videoId, last: undefined, want: undefined }])
   await away.clock.advance(0)
   t.same(clusters.misplaced, ['v home'])
 })
@@ -294,7 +292,7 @@ t.test('comments that our own store has of a video at home elsewhere are noticed
 t.test('a store of ours that is away keeps no room of an away video from its answer', async t => {
   const clusters = new Clusters(t, new Map([['mine', 'away']]))
   const { away } = clusters
-  const sync = (...videoIds: string[]) => away.dispatcher.sync(edgeNode('e'), videoIds.map(videoId => ({ videoId, last: undefined, want: undefined })))
+  const sync = (...videoIds: string[]) => away.byHome.sync(edgeNode('e'), videoIds.map(videoId => ({ videoId, last: undefined, want: undefined })))
   t.same((await sync('v', 'mine')).map(({ videoId }) => videoId).sort(), ['mine', 'v'])
   await away.clock.advance(60_000)
   away.store.lastIds = () => Promise.reject(new StoreUnavailableError('away'))
@@ -314,11 +312,11 @@ t.test('a home that cannot do something now has answered: the line stands', asyn
   const { home, away } = clusters
   await home.id('v')
   await clusters.sync(undefined)
-  home.dispatcher.history = cannot
-  await t.rejects(away.dispatcher.history('w', { cursor: undefined, direction: 'before', pageSize: 2 }), { code: 'HOME_UNAVAILABLE' })
+  home.byHome.history = cannot
+  await t.rejects(away.byHome.history('w', { cursor: undefined, direction: 'before', pageSize: 2 }), { code: 'HOME_UNAVAILABLE' })
   const id = await home.elsewhere('v')
   t.match(await clusters.sync(0, id), { head: id, from: 'store' }, 'a sync is asked at once')
-  home.dispatcher.syncOfPeer = () => Promise.resolve([])
+  home.byHome.syncOfPeer = () => Promise.resolve([])
   t.match(await clusters.sync(0, id + 1), { head: id, from: 'memory' }, 'a room that the home does not answer is answered with what is known')
 })
 

@@ -1,7 +1,8 @@
 import type { Test } from 'tap'
 import { Registry } from 'prom-client'
 import type { PeersDeps } from '../../dispatcher/away.js'
-import { Dispatcher, type Limits } from '../../dispatcher/dispatcher.js'
+import { ByHome } from '../../dispatcher/by-home.js'
+import { Dispatcher, type Answers, type DispatcherDeps, type Limits } from '../../dispatcher/dispatcher.js'
 import { DispatcherMetrics } from '../../dispatcher/metrics.js'
 import type { AuditRecord } from '../../dispatcher/acts.js'
 import { Rules, type RulesOptions } from '../../dispatcher/rules.js'
@@ -56,6 +57,7 @@ export class Scene {
   pings: Ping = () => Promise.resolve(undefined)
   readonly rules: Rules
   readonly dispatcher: Dispatcher
+  readonly #byHome: ByHome | undefined
 
   /** What the site's review says; undefined: there is none. */
   verdict: Review['verdict'] | undefined
@@ -64,7 +66,7 @@ export class Scene {
     this.verdict = verdict
     this.store.atOnce = atOnce
     this.rules = new Rules({ ...rules, clock: this.clock })
-    this.dispatcher = new Dispatcher({
+    const deps: DispatcherDeps = {
       self: 'd',
       store: this.store,
       view: this.view,
@@ -77,7 +79,6 @@ export class Scene {
       rules: this.rules,
       review: verdict && { verdict: post => this.verdict!(post) },
       audit: record => this.audit.push(record),
-      peers,
       ping: (peer, timeoutMs) => this.pings(peer, timeoutMs),
       send: (target, path, body) =>
         new Promise((resolve, reject) => {
@@ -91,8 +92,21 @@ export class Scene {
           this.sent.push(sent)
           this.reply?.(sent)
         }),
-    })
-    t.teardown(() => this.dispatcher.close())
+    }
+    this.#byHome = peers && new ByHome({ ...deps, peers })
+    this.dispatcher = this.#byHome?.here ?? new Dispatcher(deps)
+    const part = this.#byHome ?? this.dispatcher
+    t.teardown(() => part.close())
+  }
+
+  /** What is asked about videos, where there are several clusters. */
+  get byHome(): ByHome {
+    if (!this.#byHome) throw new Error('the scene has no peers')
+    return this.#byHome
+  }
+
+  get #answers(): Answers {
+    return this.#byHome ?? this.dispatcher
   }
 
   /** Dispatchers of these ids are in view. */
@@ -113,12 +127,12 @@ export class Scene {
 
   /** Posts, as a gateway does. */
   post(...drafts: TimedDraft[]): Promise<PostResult[]> {
-    return this.dispatcher.posts({ passedOn: false, posts: drafts })
+    return this.#answers.posts({ passedOn: false, posts: drafts })
   }
 
   /** Acts, as a gateway does. */
   act(order: ActOrder): Promise<ActResult> {
-    return this.dispatcher.act({ passedOn: false, order })
+    return this.#answers.act({ passedOn: false, order })
   }
 
   /** A video whose name begins so, that `d` owns among dispatchers of these ids. */

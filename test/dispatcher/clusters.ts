@@ -62,18 +62,18 @@ export class Clusters {
   constructor(t: Test, named: ReadonlyMap<string, string> = new Map()) {
     const handlersOfHome: Parameters<Line['caller']>[0] = {
       ping: async () => this.ping,
-      posts: async body => printResults(await this.home.dispatcher.posts(parsePosts(body))),
-      acts: async body => printActResult(await this.home.dispatcher.act(parseActRequest(body))),
-      sync: async body => printAnswers(await this.home.dispatcher.syncOfPeer('away', parsePeerSync(body))),
-      replay: async body => printAnswers([await this.home.dispatcher.replay(parseReplay(body))]),
-      state: async (_, [videoId]) => printState(await this.home.dispatcher.state(videoId!)),
-      comments: async (_, [videoId, id]) => JSON.stringify({ authorId: await this.home.dispatcher.authorOf({ videoId: videoId!, id: Number(id) }) }),
-      history: async (_, [videoId], query) => JSON.stringify(await this.home.dispatcher.history(videoId!, { cursor: query.has('cursor') ? Number(query.get('cursor')) : undefined, direction: query.get('direction') as 'before', pageSize: Number(query.get('pageSize')) })),
+      posts: async body => printResults(await this.home.byHome.posts(parsePosts(body))),
+      acts: async body => printActResult(await this.home.byHome.act(parseActRequest(body))),
+      sync: async body => printAnswers(await this.home.byHome.syncOfPeer('away', parsePeerSync(body))),
+      replay: async body => printAnswers([await this.home.byHome.replay(parseReplay(body))]),
+      state: async (_, [videoId]) => printState(await this.home.byHome.state(videoId!)),
+      comments: async (_, [videoId, id]) => JSON.stringify({ authorId: await this.home.byHome.authorOf({ videoId: videoId!, id: Number(id) }) }),
+      history: async (_, [videoId], query) => JSON.stringify(await this.home.byHome.history(videoId!, { cursor: query.has('cursor') ? Number(query.get('cursor')) : undefined, direction: query.get('direction') as 'before', pageSize: Number(query.get('pageSize')) })),
     }
     const handlersOfAway: Parameters<Line['caller']>[0] = {
       ping: async () => JSON.stringify({ cluster: 'away', clusters: ['away', 'home'], defaultHome: 'home' }),
       batch: async body => {
-        this.away.dispatcher.pushed('home', parseBatch(body))
+        this.away.byHome.pushed('home', parseBatch(body))
         return ''
       },
     }
@@ -91,7 +91,7 @@ export class Clusters {
   /** Edge `e` of the other cluster syncs one room. */
   async sync(last: number | undefined, want?: number): Promise<RoomAnswer | undefined> {
     const request: SyncRequest = { videoId: 'v', last, want }
-    const answers = await this.away.dispatcher.sync(edgeNode('e'), [request], true)
+    const answers = await this.away.byHome.sync(edgeNode('e'), [request], true)
     return answers[0]
   }
 

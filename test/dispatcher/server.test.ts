@@ -8,7 +8,7 @@ import { SqliteStore } from '../../dispatcher/store/sqlite.js'
 import { parseActResult, printActRequest } from '../../protocol/acts.js'
 import type { Act } from '../../protocol/entry.js'
 import { parseResults, printPosts, READS_ENTRIES, READS_HEADER } from '../../protocol/posts.js'
-import { parseAnswers, parseBatch, printComment, printReplay, printSync, type Batch } from '../../protocol/wire.js'
+import { parseAnswers, parseBatch, PEER_HEADER, printComment, printHint, printPeerSync, printReplay, printSync, type Batch } from '../../protocol/wire.js'
 import { View } from '../../registry/view.js'
 import { systemClock } from '../../runtime/clock.js'
 import type { HttpServer } from '../../runtime/http/server.js'
@@ -102,6 +102,15 @@ t.test('acts over HTTP, and a video\'s state for those who read it', async t => 
   await t.rejects(get(`/internal/comments/v/${target}`), { name: 'PeerError', status: 404 })
   await t.rejects(post('/internal/acts', '{"passedOn":false,"act":{"videoId":"v","key":"k","actorId":"mod","type":"settings"}}'), { name: 'PeerError', status: 400 })
   t.same(JSON.parse((await post('/internal/erase-author', '{"authorId":"ann","actorId":"op"}')).toString()), { erased: 0, after: null })
+})
+
+t.test('a cluster by itself answers no other cluster, and names no home', async t => {
+  const { post, get } = start(t)
+  const asPeer = { [PEER_HEADER]: 'other' }
+  const refused = { name: 'PeerError', status: 403 }
+  await t.rejects(post('/internal/sync', printPeerSync({ requests: [{ videoId: 'v', last: undefined, want: undefined }], viewers: new Map() }), asPeer), refused)
+  await t.rejects(post('/internal/batch', printHint({ videoId: 'v', id: 1 }), asPeer), refused)
+  t.equal(await get('/internal/home/v'), null)
 })
 
 t.test('a stored comment arrives at the edge whose sync was seen', async t => {
