@@ -89,7 +89,7 @@ export class Poster {
       const { declined } = post
       try {
         const result = await failover.ask(owners(draft.videoId), (node, timeoutMs) => this.#try(node, post, timeoutMs), { deadline, tryMs: TRY_MS, hedged: true })
-        return 'error' in result && !isSaidByAll(result) ? await post.beaten(result) : result
+        return 'error' in result && !isSaidByAll(result) ? await post.beaten(result, clock, deadline) : result
       } catch (error) {
         if (!(error instanceof PeerError || error instanceof Declined)) throw error
       }
@@ -173,10 +173,18 @@ class Post implements Tried {
     return error
   }
 
-  /** A comment that is stored or held beats any refusal: what a dispatcher takes for a repetition may be this post's own twin. */
-  async beaten(refusal: Refusal): Promise<PostResult> {
-    while (this.#running > 0 && !this.#result) await new Promise<void>(resolve => this.#waiting.push(resolve))
-    return this.#result ?? (this.#unknown ? unknown : refusal)
+  /** A comment that is stored or held beats any refusal: what a dispatcher takes for a repetition may be this post's own twin. A twin
+   * that waits in a batch with posts that have more time may take longer than this one has.
+   * @param deadline monotonic ms */
+  async beaten(refusal: Refusal, clock: Clock, deadline: number): Promise<PostResult> {
+    let isOver = false
+    const cancel = clock.after(Math.max(0, deadline - clock.now()), () => {
+      isOver = true
+      this.#wake()
+    })
+    while (this.#running > 0 && !this.#result && !isOver) await new Promise<void>(resolve => this.#waiting.push(resolve))
+    cancel()
+    return this.#result ?? (this.#unknown || this.#running > 0 ? unknown : refusal)
   }
 
   /** 503 says that it was not stored and never will be. */
@@ -186,7 +194,11 @@ class Post implements Tried {
 
   #ended(): void {
     this.#running--
-    if (this.#waiting.length > 0) for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }
 

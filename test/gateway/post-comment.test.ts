@@ -365,6 +365,23 @@ t.test('every poster is answered within 8 s, however frozen all are, and what wa
   t.equal(batches.length, sent)
 })
 
+t.test('also one that a dispatcher refused while its twin waits with posts that have more time', async t => {
+  const { clock, batches, post } = stage()
+  post('first')
+  await clock.advance(0)
+  const outcome = post('k', 'hello', 6_500)
+  post('l')
+  await clock.advance(300)
+  t.match(batches.filter(({ posts }) => posts.some(({ key }) => key === 'k')), [{ to: 'd1', posts: [{ key: 'k', leftMs: 1_492 }, { key: 'l', leftMs: 2_992 }] }, { to: 'd2' }])
+  for (const batch of batches) if (batch.to === 'd2') batch.answer(...batch.posts.map(() => error('COMMENTS_CLOSED')))
+  await clock.advance(1_199)
+  t.same(outcome, {}, 'its twin may have been stored')
+  await clock.advance(1)
+  t.match(outcome, { error: { code: 'OUTCOME_UNKNOWN' }, at: 1_500 })
+  batches[1]!.answer(stored(7), stored(8))
+  await clock.advance(0)
+})
+
 t.test('a post that was answered meanwhile is not sent once its turn comes', async t => {
   const { clock, batches, post } = stage(2, new Set(['d1']))
   post('a')

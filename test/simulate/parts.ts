@@ -134,7 +134,8 @@ export const startEdge: Start = (cluster, process, url) => {
     capacity: settings.edgeCapacity,
     gzip: { level: 1, minViewers: 2 },
     pieceBytes: settings.piecesBytes,
-    linkLimits: { piecesWaitBytes: settings.piecesBytes, groupsWaitBytes: settings.groupsBytes },
+    // As for real, groups go on long before a newcomer's next piece does.
+    linkLimits: { piecesWaitBytes: Math.min(settings.piecesBytes, settings.groupsBytes / 2), groupsWaitBytes: settings.groupsBytes },
     onPeerError: () => {},
     announceNode: node => session.entry('edge', node.id, node),
     announceHoldings: holdings => session.entry('holdings', identityOf(process).id, holdings),

@@ -46,6 +46,9 @@ export interface Hooks {
 const STEP_MS = 500
 const BEGIN_MS = 600
 const RESTING_MS = 8_000
+/** What the last to come ask for, and most bytes of it. */
+const LAST_RECENT = 200
+const LAST_BYTES = 200 * LAST_RECENT
 /** Of viewers that take a compressed stream, in every fourth seed: to unpack them costs more than all the rest. */
 const GZIP_SHARE = 0.4
 const GZIP_SEEDS = 4
@@ -98,8 +101,8 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
     const viewers: Viewer[] = []
     const silent = new Set<string>()
     const relayed = plan.settings.formerEdges > 0 || plan.settings.formerGateways > 0
-    const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'beside' | 'after' | 'recent' | 'gzip' | 'maxRate'>) => {
-      const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs: at => boundMs(at) + (begin.maxRate === undefined ? 0 : FEWER_MS), transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince, replaysOf })
+    const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'beside' | 'after' | 'recent' | 'gzip' | 'maxRate'>, moreMs = 0) => {
+      const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs: at => boundMs(at) + (begin.maxRate === undefined ? 0 : FEWER_MS) + moreMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince, replaysOf })
       viewers.push(viewer)
       viewer.watch()
     }
@@ -192,14 +195,15 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
         checker.checkStored()
         checker.checkAnswers(latestCommitMs(plan))
         receiver?.check(checker)
-        // Of what is deleted the last to come are shown nothing.
-        if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, beside: [], after: undefined, recent: 200, gzip: false, maxRate: undefined })
+        // Of what is deleted the last to come are shown nothing. What they are sent may all come by one link.
+        const togetherMs = acts > 0 ? plan.videos.length * transferMs(plan, LAST_BYTES) : 0
+        if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, beside: [], after: undefined, recent: LAST_RECENT, gzip: false, maxRate: undefined }, togetherMs)
         let left = plan.videos.length
         for (const { id } of plan.videos) void page(person('last'), id, 'before', true).then(done => {
           left--
           if (!done) checker.violate('history', `history of ${id} cannot be read at the end`, { videoId: id })
         })
-        await until(plan.endsAt + 5_000)
+        await until(plan.endsAt + 5_000 + togetherMs)
         for (const viewer of viewers) viewer.checkEnd()
         if (left > 0 && checker.violations.length === 0) checker.violate('history', 'history cannot be read at the end')
         const lost = checker.posts.filter(({ ackedAt }) => ackedAt === undefined).length

@@ -75,7 +75,7 @@ export class Viewer {
   #gateway = ''
   /** Comments before its first `ready`: not acts, and of those that were deleted only the ones that it could have been sent. */
   #early = 0
-  /** Of this connection, before its ready. */
+  /** Of this connection, before its ready: unpacked, as they come by the link. */
   #earlyBytes = 0
   #everReady = false
   #cameAt = Infinity
@@ -232,7 +232,6 @@ export class Viewer {
   }
 
   #data(chunk: Buffer, packed: boolean): void {
-    if (!this.ready) this.#earlyBytes += chunk.length
     if (packed) this.#gunzip ??= new Gunzip()
     let text = chunk
     try {
@@ -240,6 +239,7 @@ export class Viewer {
     } catch (error) {
       this.#violate('encoding', `got what cannot be unpacked: ${String(error)}`)
     }
+    if (!this.ready) this.#earlyBytes += text.length
     for (const event of this.#parser.push(text)) this.#event(this.#o.beside.length > 0 ? ofOneVideo(event, this.videoId) : event)
     // An id holds for the next connection too, as in a browser.
     if (this.#parser.lastEventId !== '') this.#lastEventId = this.#parser.lastEventId
