@@ -28,8 +28,8 @@ const locked = Object.entries(packages).filter(([path]) => path !== '')
 /** The HTTP server's binaries for other platforms than 64-bit Linux on x86: the registry that this lock was made from does not have
  * them. `npm run pin` writes their hashes down where the registry does. */
 const NOT_TO_BE_HAD = /(^|\/)node_modules\/@uwsjs\/(darwin-arm64|darwin-x64|linux-arm|linux-arm64|win32-x64)-\d\d$/
-/** compose.yaml builds it. */
-const OWN_IMAGE = 'live-comments'
+/** They are built here. */
+const OWN_IMAGES = ['live-comments', 'live-comments-zookeeper']
 /** Native code, for which there is no other way. */
 const NATIVE = /^node_modules\/(better-sqlite3|uWebSockets\.js(-node24)?|@uwsjs\/.+)$/
 
@@ -62,9 +62,10 @@ t.test('npm run pin writes down the hashes that are missing and that the registr
 })
 
 t.test('so is every image: its exact version, and its digest', async t => {
-  const images = ['Dockerfile', 'compose.yaml'].flatMap(file => Array.from(read(file).matchAll(/^(?:FROM| +image:) (\S+)/gm), ([, image]) => image!))
-  t.ok(images.length >= 4)
-  for (const image of images) if (image !== OWN_IMAGE) t.match(image, /^[a-z]+:\d+\.\d+\.\d+(-[a-z-]+)?@sha256:[0-9a-f]{64}$/)
+  const deployed = readdirSync(join(projectRoot, 'deploy'), { recursive: true, encoding: 'utf8' }).filter(path => /(^|\/)Dockerfile$|\.yaml$/.test(path)).map(path => join('deploy', path))
+  const images = ['Dockerfile', 'compose.yaml', ...deployed].flatMap(file => Array.from(read(file).matchAll(/^(?:FROM| +image:) (\S+)/gm), ([, image]) => image!))
+  for (const known of ['node', 'zookeeper', 'cassandra', 'haproxy', ...OWN_IMAGES]) t.ok(images.some(image => image.split(':', 1)[0] === known), known)
+  for (const image of images) if (!OWN_IMAGES.includes(image)) t.match(image, /^[a-z]+:\d+\.\d+\.\d+(-[a-z-]+)?@sha256:[0-9a-f]{64}$/)
 })
 
 t.test('and every jar of ZooKeeper: what setup.sh has fetched is what is written down, and nothing else', async t => {
