@@ -90,20 +90,24 @@ const ONE: Ids<Cursor> = { parse: parseCursor, newest: cursors => Math.max(...cu
 const SEVERAL: Ids<TaggedPlaces> = { parse: parsePlaces, newest: newestOfEach, rule: 'the id of an event of a stream of several videos' }
 
 /** EventSource repeats a stale query for ever, so the header beats it. A client that sets the header itself may send an old
- * value beside the newest, on lines of their own or in a list.
+ * value beside the newest, on lines of their own or in a list; one that adds to the query's end, too.
  * @throws LiveError BAD_CURSOR for a header, or a query without a header, that holds no cursor */
-function resumesFrom<Place>(exchange: Exchange, { parse, newest, rule }: Ids<Place>): Place | undefined {
+function resumesFrom<Place>(exchange: Exchange, ids: Ids<Place>): Place | undefined {
   const lines = exchange.headers('last-event-id')
-  const places = lines.flatMap(line => line.split(',')).map(value => parse(value.trim())).filter(place => place !== undefined)
-  if (places.length > 0) return newest(places)
-  const asked = exchange.query.get('lastEventId') ?? ''
-  const queried = parse(asked)
-  if (queried !== undefined) return queried
+  const asked = exchange.query.getAll('lastEventId')
+  const place = newestOf(lines, ids) ?? newestOf(asked, ids)
+  if (place !== undefined) return place
   // Never "from now on": what the client missed meanwhile would be lost without a word. An empty one is no better, as a value
   // with bytes beyond ASCII comes empty from the library.
-  if (lines.length > 0) throw badCursor('Last-Event-ID', rule)
-  if (asked !== '') throw badCursor('lastEventId', rule)
+  if (lines.length > 0) throw badCursor('Last-Event-ID', ids.rule)
+  if (asked.some(value => value !== '')) throw badCursor('lastEventId', ids.rule)
   return undefined
+}
+
+/** @param values each may be a list */
+function newestOf<Place>(values: readonly string[], { parse, newest }: Ids<Place>): Place | undefined {
+  const places = values.flatMap(value => value.split(',')).map(value => parse(value.trim())).filter(place => place !== undefined)
+  return places.length > 0 ? newest(places) : undefined
 }
 
 function newestOfEach(all: readonly TaggedPlaces[]): TaggedPlaces {

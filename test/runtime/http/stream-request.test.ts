@@ -22,6 +22,11 @@ t.test('the newest of all cursors in the header counts, and beats the query', as
     ['', ['undefined, 5', 'null'], 5],
     ['lastEventId=', [], undefined],
     ['lastEventId=3', [], 3],
+    ['lastEventId=3&lastEventId=5', [], 5],
+    ['lastEventId=5&lastEventId=3', [], 5],
+    ['lastEventId=&lastEventId=3', [], 3],
+    ['lastEventId=null&lastEventId=3', [], 3],
+    ['lastEventId=3,5', [], 5],
     ['lastEventId=3', [''], 3],
     ['lastEventId=9', ['5'], 5],
     ['lastEventId=x', ['5'], 5],
@@ -37,6 +42,7 @@ t.test('a cursor that is none is refused by name, in header and query alike', as
     t.throws(() => asked('', [value]), { code: 'BAD_CURSOR', message: /^Last-Event-ID must be / }, value)
     t.throws(() => asked('', ['', `${value}, ${value}`]), LiveError, value)
     if (value !== '') t.throws(() => asked(new URLSearchParams({ lastEventId: value }).toString()), { code: 'BAD_CURSOR', message: /^lastEventId must be / }, value)
+    if (value !== '') t.throws(() => asked(`lastEventId=&${new URLSearchParams({ lastEventId: value }).toString()}`), { code: 'BAD_CURSOR', message: /^lastEventId must be / }, value)
   }
 })
 
