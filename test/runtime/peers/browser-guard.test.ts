@@ -32,6 +32,8 @@ function serve(t: Test, token?: string, page?: InternalOptions['page']) {
 const BROWSERS: readonly Record<string, string>[] = [
   { origin: 'http://evil.example' },
   { origin: 'null' },
+  { origin: '' },
+  { origin: 'é' },
   { 'sec-fetch-site': 'cross-site' },
   { 'sec-fetch-site': 'same-origin' },
   { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate', 'sec-fetch-user': '?1', 'sec-fetch-dest': 'document' },
