@@ -125,6 +125,19 @@ t.test('memory that ends with the page does not know whether there is more', asy
   t.match(await scene.dispatcher.history('v', { cursor: first, direction: 'before', pageSize: 1 }), { comments: [{ id: String(older) }], nextCursor: null })
 })
 
+t.test('rule 5: a page that ends where memory does needs that comparison too, also of a video that has long been ours', async t => {
+  const scene = new Scene(t)
+  scene.dispatchers('d')
+  const first = await scene.id('v')
+  await scene.clock.advance(10_001)
+  const second = await scene.id('v')
+  const third = await scene.elsewhere('v')
+  await scene.clock.advance(1_001)
+  const after = async () => (await scene.dispatcher.history('v', { cursor: first, direction: 'after', pageSize: 1 })).nextCursor
+  t.match(await scene.dispatcher.sync(edgeNode('e'), [{ videoId: 'v', last: first, want: undefined }]), [{ from: 'memory', head: second }])
+  t.equal(await after(), String(second), `${third} follows`)
+})
+
 t.test('rule 5: the newest page is a comparison as old as the moment it was asked for', async t => {
   const scene = new Scene(t)
   const first = await scene.elsewhere('v')

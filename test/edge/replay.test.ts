@@ -6,7 +6,7 @@ import { missedBy, Replays, type ReplayingRoom } from '../../edge/replay.js'
 import { Viewer, type Start, type ViewerHost } from '../../edge/viewer.js'
 import { streamEvent } from '../../protocol/frame.js'
 import { MAX_REPLAY } from '../../protocol/limits.js'
-import { commentEvent, gapEvent } from '../../protocol/sse.js'
+import { commentEvent, deletedEvent, gapEvent } from '../../protocol/sse.js'
 import type { ReplayRequest, RoomAnswer } from '../../protocol/wire.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeOutlet } from '../support/fake-outlet.js'
@@ -61,6 +61,14 @@ t.test('rule 8: a run of 1,000 comments is as much as is sent, however far back 
   const until = events.at(-1)!.id
   t.same(missedBy({ cursor: 20, recent: 0 }, { base: 5000, events }, until), [streamEvent(5000, gapEvent(20, 5000)), ...events])
   t.equal(missedBy({ cursor: 20, recent: 0 }, { base: 5010, events: events.slice(1) }, until), undefined)
+})
+
+t.test('rule 8: a newcomer is shown what comments there are among 1,000 entries, and waits for history with 999', async t => {
+  const acts = Array.from({ length: MAX_REPLAY - 1 }, (_, i) => streamEvent(5020 + i * 10, deletedEvent(5020 + i * 10, 5010)))
+  const events = [streamEvent(5010, commentEvent(5010, '{}')), ...acts]
+  const until = events.at(-1)!.id
+  t.same(missedBy({ cursor: undefined, recent: 2 }, { base: 5000, events }, until), events)
+  t.equal(missedBy({ cursor: undefined, recent: 2 }, { base: 5000, events: events.slice(0, -1) }, until - 10), undefined)
 })
 
 t.test('a viewer that is at L misses nothing, although the buffer has lost what is still to be flushed', async t => {
