@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
+import { SILENCE_MS } from '../protocol/limits.js'
 import { SseParser } from '../protocol/sse.js'
 import type { GatewayAddress } from './gateway-address.js'
 import { authorization, between, GatewayAway, noGateway, parseComment, refusal, type PublicComment } from './gateway-client.js'
 import { clockTime, harmless, harmlessLine, type Paint } from './output.js'
 
 /** A gateway sends something at least every 15 s. */
-const SILENCE_MS = 35_000
 const RETRY_MS = 1_000
 
 const gap = z.object({ from: z.string(), to: z.string() })

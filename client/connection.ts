@@ -4,7 +4,7 @@ import { limited } from './waiting.js'
 
 /** The server answers at once, or after 4 s in line. */
 const OPEN_MS = 15_000
-/** The server says something at least every 15 s. */
+/** The server says something at least every 15 s. As `protocol/limits.ts` has it, which this folder must not import. */
 const SILENCE_MS = 35_000
 
 /** Reads one stream to its end: by `fetch`, or by EventSource where an answer's body cannot be read as it comes.

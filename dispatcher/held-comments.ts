@@ -1,6 +1,7 @@
 import { checkAuthor, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { MAX_HELD, type DecisionRequest, type DecisionResult, type HeldComment, type HeldId } from '../protocol/held.js'
+import { DEFAULT_LEFT_MS } from '../protocol/limits.js'
 import type { PostResult } from '../protocol/posts.js'
 import type { Clock } from '../runtime/clock.js'
 import type { TimedPost } from './accept.js'
@@ -18,8 +19,6 @@ export interface HeldCommentsDeps {
   /** A comment of the video is not held any more. */
   readonly decided: (videoId: VideoId) => void
 }
-
-const DEFAULT_LEFT_MS = 2_000
 
 /** What moderators see of held comments, and decide. An approved comment is the post that it was, under its own key: it goes the way
  * of every post, and whichever dispatcher is asked, and however often, one comment comes of it. */

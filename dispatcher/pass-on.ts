@@ -29,8 +29,6 @@ export interface PassedOn<R> {
 
 type Refused = { readonly error: Refusal }
 
-/** What a post or an act without a deadline has: a gateway that sends none tries the next dispatcher after this time. */
-export const DEFAULT_LEFT_MS = 2_000
 /** Longer than a store tries, shorter than a gateway waits. */
 const PASS_ON_MS = 1_500
 /** Our refusals that do not hold for the owner: it may be able to store, may not have heard of an act or a comment that we know, and

@@ -1,10 +1,11 @@
+import { DEFAULT_LEFT_MS } from '../protocol/limits.js'
 import type { DispatcherNode, MemberNode } from '../protocol/nodes.js'
 import { parseResults, printPosts, READS_HEADER, READS_OUTCOME_UNKNOWN, type PostBatch, type PostResult } from '../protocol/posts.js'
 import { PeerError } from '../runtime/peers/peer-error.js'
 import type { TimedPost } from './accept.js'
 import type { DispatcherMetrics } from './metrics.js'
 import type { Owners } from './owners.js'
-import { DEFAULT_LEFT_MS, passOn, type PassOnDeps } from './pass-on.js'
+import { passOn, type PassOnDeps } from './pass-on.js'
 import type { Send } from './pipe.js'
 
 export interface RouteDeps extends PassOnDeps {

@@ -5,7 +5,7 @@ import { printState } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
 import { checkHeldId, parseDecision, printDecisionResult, printHeld } from '../protocol/held.js'
 import { parseCursor } from '../protocol/id.js'
-import { DEFAULT_PAGE_SIZE, MAX_CALL_BYTES, MAX_PAGE_SIZE } from '../protocol/limits.js'
+import { DEFAULT_PAGE_SIZE, MAX_ACT_BYTES, MAX_CALL_BYTES, MAX_PAGE_SIZE, MAX_REPLAY_BYTES } from '../protocol/limits.js'
 import type { MemberNode } from '../protocol/nodes.js'
 import { asRead, isRead, parsePosts, printResults, READS_ENTRIES, READS_HEADER } from '../protocol/posts.js'
 import { parseBatch, parsePeerSync, parseReplay, parseSync, PEER_HEADER, printAnswers, readable } from '../protocol/wire.js'
@@ -16,10 +16,8 @@ import type { ByHome } from './by-home.js'
 import type { Answers, Dispatcher } from './dispatcher.js'
 import type { HistoryQuery } from './history.js'
 
-const MAX_REPLAY_BYTES = 1024
 /** Videos that operators are shown the rates of. */
 const RATED_VIDEOS = 100
-const MAX_ACT_BYTES = 16 * 1024
 
 const JSON_HEADERS = { 'content-type': 'application/json; charset=utf-8' }
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' }

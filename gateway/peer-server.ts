@@ -3,7 +3,7 @@ import { parseActRequest, parseActResult, printActRequest, printActResult, type 
 import { checkVideoId, type VideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { checkHeldId, parseDecision, parseDecisionResult, printDecision, printDecisionResult, type DecisionResult } from '../protocol/held.js'
-import { MAX_CALL_BYTES, MAX_SYNC_ROOMS } from '../protocol/limits.js'
+import { DEFAULT_LEFT_MS, MAX_ACT_BYTES, MAX_CALL_BYTES, MAX_REPLAY_BYTES, MAX_SYNC_ROOMS } from '../protocol/limits.js'
 import type { DispatcherNode } from '../protocol/nodes.js'
 import { parsePosts, printResults, READS_ENTRIES, READS_HEADER, type PostResult } from '../protocol/posts.js'
 import { parseBatch, parsePeerSync, parseReplay, PEER_HEADER, printComment, printHint, printPeerSync, printReplay, readable } from '../protocol/wire.js'
@@ -29,10 +29,6 @@ export interface PeerServerDeps {
 const SYNC_MS = 600
 const READ_MS = 1_500
 const BATCH_MS = 1_500
-const MAX_ACT_BYTES = 16 * 1024
-const MAX_REPLAY_BYTES = 1024
-/** What a caller without a deadline waits, ms. */
-const DEFAULT_LEFT_MS = 2_000
 const JSON_HEADERS = { 'content-type': 'application/json; charset=utf-8' }
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
 

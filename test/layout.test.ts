@@ -83,6 +83,15 @@ t.test('no file imports itself by way of others', async t => {
   t.same(circles, [])
 })
 
+t.test('a limit that both ends of a wire agree on is defined once', async t => {
+  const limits = modules.find(({ path }) => path === 'protocol/limits.ts')!
+  const names = Array.from(limits.source.matchAll(/^export const ([A-Z_]+)/gm), ([, name]) => name)
+  t.ok(names.includes('MAX_REPLAY') && names.includes('BATCH_BYTES'))
+  const again = new RegExp(`\\bconst (${names.join('|')})\\b`)
+  // A browser loads the client alone; the tests' checkers are independent.
+  t.same(modules.filter(({ path, source }) => path !== limits.path && !['client', 'test'].includes(part(path)) && again.test(source)).map(({ path }) => path), [])
+})
+
 t.test('no room is a quarter of the sources or more', async t => {
   const lines = new Map<string, number>()
   for (const { path, source } of modules) {

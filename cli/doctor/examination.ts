@@ -24,7 +24,7 @@ import { judgeZnodes, readZnodes, type Znodes } from './znodes.js'
 const AWAY_MS = 3_000
 /** Most time for a session at the second look. */
 const AGAIN_MS = 1_000
-const SLOW_MS = 200
+const SLOW_READ_MS = 200
 const READS = 5
 /** Pause before the second look. */
 const PAUSE_MS = 500
@@ -112,7 +112,7 @@ async function lookAtRegistry(zk: Zk, options: ExaminationOptions, signal: Abort
     if (refused !== undefined) return { ...seen, findings: [refusedAt(address, refused)] }
     const cluster = await clusterIdentity(zk)
     const readMs = rounded(await readTime(zk))
-    seen = { ...seen, cluster: cluster ?? null, readMs, findings: [...judgeIdentity(cluster, address), ...(readMs > SLOW_MS ? [slow(address.connect, readMs)] : [])] }
+    seen = { ...seen, cluster: cluster ?? null, readMs, findings: [...judgeIdentity(cluster, address), ...(readMs > SLOW_READ_MS ? [slow(address.connect, readMs)] : [])] }
     const running = isAnother(cluster, address) ? undefined : ofThisRegistry(address, options.cluster)
     const [nodes, open] = await Promise.all([lookAtNodes(zk, options, running), judgeAccess(zk, address)])
     return { ...seen, complete: true, asked: nodes.asked, findings: [...seen.findings, ...nodes.findings, ...open] }

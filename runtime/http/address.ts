@@ -21,12 +21,12 @@ export function addressOf(bytes: ArrayBuffer): Address | undefined {
 
 /** IPv4 addresses that have been asked for lately: a proxy's, for example, with each of its requests. */
 const recent = new Map<number, ipaddr.IPv4>()
-const MAX_RECENT = 1_024
+const MAX_REMEMBERED = 1_024
 
 function ipv4Of(number: number): ipaddr.IPv4 {
   let address = recent.get(number)
   if (!address) {
-    if (recent.size === MAX_RECENT) recent.clear()
+    if (recent.size === MAX_REMEMBERED) recent.clear()
     recent.set(number, (address = new ipaddr.IPv4([number >>> 24, (number >>> 16) & 0xff, (number >>> 8) & 0xff, number & 0xff])))
   }
   return address

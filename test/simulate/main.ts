@@ -22,7 +22,7 @@ const whole = (text: string): number => {
 
 const mixes = (text: string): Mix[] => {
   const named = text === 'each' ? [...MIXES] : text.split(',')
-  if (!named.every(isMix)) throw new InvalidArgumentError(`some of ${MIXES.join(', ')}, parted by commas, or each`)
+  if (!named.every(isMix)) throw new InvalidArgumentError(`It must be each, or a comma-separated list of ${MIXES.join(', ')}`)
   return named
 }
 

@@ -17,7 +17,7 @@ export interface ClusterOptions {
 const CONNECT_MS = 3_000
 /** After a connection failed, the next is not tried sooner. */
 const RETRY_MS = 500
-const HEARTBEAT_MS = 5_000
+const DRIVER_HEARTBEAT_MS = 5_000
 /** A read that takes so long is also asked of another replica's node. */
 const SPECULATE_MS = 150
 
@@ -119,7 +119,7 @@ function clientOptions({ address, password, caFile }: ClusterOptions): cassandra
     ...(address.user === undefined ? {} : { authProvider: new auth.PlainTextAuthProvider(address.user, password ?? '') }),
     ...(address.tls ? { sslOptions: tlsOptions(address.hosts, caFile) } : {}),
     socketOptions: { connectTimeout: CONNECT_MS, readTimeout: CONNECT_MS, tcpNoDelay: true },
-    pooling: { heartBeatInterval: HEARTBEAT_MS, warmup: true },
+    pooling: { heartBeatInterval: DRIVER_HEARTBEAT_MS, warmup: true },
     policies: {
       reconnection: new policies.reconnection.ConstantReconnectionPolicy(RETRY_MS),
       speculativeExecution: new policies.speculativeExecution.ConstantSpeculativeExecutionPolicy(SPECULATE_MS, 1),
