@@ -30,7 +30,7 @@ const usage = `Usage: live-comments <part> [arguments]
   edge         delivers comments to viewers
   registry     the operators' commands: nodes, videos, doctor
   token        makes an author's token, for tests
-${hasBench ? '  bench        benchmarks, also of other systems\n' : ''}  watchdog     before gateway, dispatcher or edge: kills that part when it stops answering
+${hasBench ? '  bench        benchmarks, also of other systems\n' : ''}  watchdog     put before gateway, dispatcher or edge: kills that part when it stops answering
 
 live-comments <part> --help lists a part's arguments; gateway, dispatcher and edge are configured by environment, and
 so is their watchdog: it kills a part that is silent for WATCHDOG_SECONDS (default 5; 0: no watchdog).

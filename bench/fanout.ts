@@ -27,7 +27,7 @@ export const fanout: Benchmark = {
       .option('--viewers <count>', 'viewers of the video', count, 10_000)
       .option('--rate <count>', 'comments per second', positive, 100)
       .option('--via <part>', 'part that viewers connect to: gateway as the public does, or edge', part, 'gateway')
-      .option('--transport <names>', `how viewers watch: some of ${TRANSPORTS.join(', ')}, one after the other in one run`, someOf(TRANSPORTS), 'sse')
+      .option('--transport <names>', `how viewers watch: a comma-separated list of ${TRANSPORTS.join(', ')}, run one after the other`, someOf(TRANSPORTS), 'sse')
       .option('--gzip', 'viewers by sse accept gzip')
       .option('--tls', `the same without TLS, with TLS, and with TLS by nginx in front, then a bare write loop without and with TLS; at most ${TLS_VIEWERS} viewers`)
       .option('--sweep', `all combinations of rates ${SWEEP_RATES.join(', ')} and viewers ${SWEEP_VIEWERS.join(', ')}`),

@@ -24,15 +24,15 @@ import { newsLine, watch } from './watch.js'
 
 /** The commands about nodes and what they hold. */
 export function addClusterCommands(line: CommandLine): void {
-  line.command('edges', 'list the edges with their state, viewers and videos; of many, what sums them up', '', '--all', '--json')
-    .option('--all', 'every edge, however many they are, as --json has them')
+  line.command('edges', 'list the edges with their state, viewers and videos; if there are many, a summary', '', '--all', '--json')
+    .option('--all', 'every edge, however many there are (as --json does)')
     .action(async ({ all = false }: { all?: boolean }) => line.print(await withRegistry(line.reading(), ['edges', 'holdings'], ({ view }) => edgeRows(view)), rows => edgesText(rows, Date.now(), { all, colour: line.out.colour })))
   line.command('dispatchers', 'list the dispatchers with their state', '', '--json')
     .action(async () => line.print(await withRegistry(line.reading(), ['dispatchers'], ({ view }) => dispatcherRows(view)), rows => dispatchersTable(rows, Date.now(), line.out.colour)))
   line.command('gateways', 'list the gateways with their state and viewers', '', '--json')
     .action(async () => line.print(await withRegistry(line.reading(), ['gateways'], ({ view }) => gatewayRows(view)), rows => gatewaysTable(rows, Date.now(), line.out.colour)))
   line.command('videos', 'list the most watched videos and the edges of their viewers', '--top 10', '--all', '--edge edge-1 --json')
-    .option('--top <N>', `only the first N (${VIDEOS_SHOWN} for people, all with --json)`, positive)
+    .option('--top <N>', `only the first N (default: ${VIDEOS_SHOWN}; all with --json)`, positive)
     .option('--all', 'every video')
     .option('--edge <ID>', 'only videos that this edge holds', nodeId)
     .action(async ({ top, all, edge: edgeId }: { top?: number; all?: true; edge?: string }) => {
@@ -61,7 +61,7 @@ export function addClusterCommands(line: CommandLine): void {
   line.command('undrain', 'withdraw a drain', 'edge-1', 'gateway-1')
     .argument('<NODE>', 'the id of the edge or gateway', nodeId)
     .action(async (id: string) => line.print(await withMeantCluster(line.reading(), zk => undrain(zk, id)), () => `${id} is not asked to drain.\n`))
-  line.command('spread', 'have a video\'s viewers on so many edges, in equal parts; auto: on as few as carry it; without a video, list those that are spread', '', 'demo 2', 'demo auto')
+  line.command('spread', 'spread a video\'s viewers evenly over this many edges; auto: over as few as can hold them; without a video, list the videos that are spread', '', 'demo 2', 'demo auto')
     .argument('[VIDEO]', 'the video\'s id', videoId)
     .argument('[EDGES]', 'how many edges, or auto', edgesOrAuto)
     .action(async (id: string | undefined, edges: number | typeof AUTO | undefined) => {
@@ -69,9 +69,9 @@ export function addClusterCommands(line: CommandLine): void {
       if (id !== undefined) await withMeantCluster(line.reading(), zk => spread(zk, id, edges === AUTO ? undefined : edges))
       await line.print(await withRegistry(line.reading(), ['edges', 'holdings', 'placement'], ({ view }) => spreadRows(view)), rows => spreadTable(rows, line.out.colour))
     })
-  line.command('rebalance', 'give every edge its share of the viewers now, however little it is off by', '')
+  line.command('rebalance', 'give every edge its share of the viewers now, even if the imbalance is small', '')
     .action(async () => line.print(await withMeantCluster(line.reading(), rebalance), rebalanceText))
-  line.command('home', 'show which of several clusters is a video\'s home; with a cluster, make that its home, if no other one has comments of it', 'demo', 'demo --json')
+  line.command('home', 'show which of several clusters is a video\'s home; with a cluster, make it the home, provided that no other cluster has comments of the video', 'demo', 'demo --json')
     .argument('<VIDEO>', 'the video\'s id', videoId)
     .argument('[CLUSTER]', 'its CLUSTER_NAME', clusterNameInPeers)
     .option(...tokenOption)
@@ -87,7 +87,7 @@ export function addClusterCommands(line: CommandLine): void {
   line.command('name', 'set the cluster\'s name, which commands print before they change the cluster', 'production')
     .argument('<NAME>', '1 to 64 visible ASCII characters and blanks', clusterName)
     .action(async (name: string) => line.print(await withMeantCluster(line.reading(), zk => nameCluster(zk, name)), ({ id }) => `The name of cluster ${id} is ${name}.\n`))
-  line.command('expect', 'set how many nodes of each kind should be there, which doctor compares with those that are; without a count, print both', '', '--gateways 1 --edges 2 --dispatchers 1')
+  line.command('expect', 'set how many nodes of each kind should be there, for doctor to check; without a count, print how many should be there and how many are', '', '--gateways 1 --edges 2 --dispatchers 1')
     .option('--gateways <N>', 'expected gateways', count)
     .option('--edges <N>', 'expected edges', count)
     .option('--dispatchers <N>', 'expected dispatchers', count)
@@ -97,7 +97,7 @@ export function addClusterCommands(line: CommandLine): void {
     })
   line.command('doctor', 'examine the whole cluster; name each problem and what to do about it (exit status 1 if there is one)', '', '--json')
     .option(...tokenOption)
-    .option('--all', 'each finding, however many there are of a kind, as --json has them')
+    .option('--all', 'every finding, however many there are of a kind (as --json does)')
     .action(async ({ token, all = false }: { token?: string; all?: boolean }) => {
       const where = line.address()
       const diagnosis = await line.calling(token, client => examine({ address: where, client, cluster: runningCluster(line.data()) }))
@@ -105,15 +105,15 @@ export function addClusterCommands(line: CommandLine): void {
       await line.print(diagnosis, diagnosis => report(diagnosis, line.out.paint, all))
       if (!diagnosis.healthy) line.out.status = 1
     })
-  line.command('plan', 'say how many processes, cores and bits a second a demand takes, from measured figures; asks no cluster', '--viewers 1000000 --rate 100', '--viewers 1000000 --rate 100 --core-hour 0.04 --gb-egress 0.05 --json')
+  line.command('plan', 'estimate how many processes, cores and bits per second a load takes, from measured figures; contacts no cluster', '--viewers 1000000 --rate 100', '--viewers 1000000 --rate 100 --core-hour 0.04 --gb-egress 0.05 --json')
     .requiredOption('--viewers <N>', 'viewers at a time', positive)
     .requiredOption('--rate <N>', 'comments a second, of all videos', amount)
-    .option('--videos <N>', 'videos that are watched at a time', positive, 1)
-    .option('--plain', 'viewers that do not accept gzip')
-    .option('--descriptors <N>', 'descriptors of a gateway', descriptors, 20_000)
+    .option('--videos <N>', 'videos watched at the same time', positive, 1)
+    .option('--plain', 'assume that no viewer accepts gzip')
+    .option('--descriptors <N>', 'file descriptors that a gateway may open', descriptors, 20_000)
     .option('--core-hour <DOLLARS>', 'price of a core for an hour', amount)
     .option('--gb-egress <DOLLARS>', 'price of a GB to the public', amount)
-    .option('--sources', 'also say where each figure was measured')
+    .option('--sources', 'also print where each figure was measured')
     .action(async ({ viewers, rate, videos, plain, descriptors, coreHour, gbEgress, sources = false }: { viewers: number; rate: number; videos: number; plain?: true; descriptors: number; coreHour?: number; gbEgress?: number; sources?: boolean }) =>
       line.print(planFor({ viewers, rate, videos, gzip: !plain, descriptors, coreHour, gbEgress }), plan => planText(plan, sources, line.out.colour)),
     )

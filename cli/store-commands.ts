@@ -25,13 +25,13 @@ const COPY = 'copy'
 
 /** The commands about where comments are kept. */
 export function addStoreCommands(line: CommandLine): void {
-  line.command('store', 'show which store is expected and what each dispatcher has; or make what is at a dispatcher\'s path the store; or make the tables in Cassandra; or copy a store', '', 'accept dispatcher-1', 'restore dispatcher-1')
+  line.command('store', 'show which store is expected and what each dispatcher has; or declare what is at a dispatcher\'s path to be the store; or create the tables in Cassandra; or copy a store', '', 'accept dispatcher-1', 'restore dispatcher-1')
     .addArgument(new Argument('[ACTION]', 'accept: the file as it is; restore: a backup, which may lack what was stored; create: a new file, where there is none; init: the keyspace and tables that a cassandra: STORE_URL names; copy: all of a store into another').choices([...STORE_ACTIONS, INIT, COPY]))
     .argument('[DISPATCHER]', 'the id of the dispatcher', nodeId)
     .option(...tokenOption)
-    .option('--replication <DATA_CENTRE=REPLICAS>', 'for init: how many replicas each data centre has, separated by commas', replication)
-    .option('--from <URL>', 'for copy: the store to be read, as STORE_URL names it; dispatchers may use it')
-    .option('--to <URL>', 'for copy: the store to be written: a file, made if it is missing, or a Cassandra after init')
+    .option('--replication <DATA_CENTRE=REPLICAS>', 'for init: number of replicas in each data centre, comma-separated', replication)
+    .option('--from <URL>', 'for copy: the store to read, written as in STORE_URL; dispatchers may be using it')
+    .option('--to <URL>', 'for copy: the store to write: a file, created if it is missing, or a Cassandra after init')
     .action(async (action: StoreAction | typeof INIT | typeof COPY | undefined, id: string | undefined, { token, replication, from, to }: StoreFlags) => {
       if (action === COPY) return line.print(await line.out.untilStopped(signal => copyStore({ from, to, env: line.env, signal, write: text => line.out.writeNote(text), isTerminal: line.out.notesToTerminal })), copiedText)
       if (action === INIT) return line.print(await initStore(line.env, replication), initializedText)
@@ -43,8 +43,8 @@ export function addStoreCommands(line: CommandLine): void {
     .argument('<FILE>', 'the new file')
     .option(...storeOption)
     .action(async (file: string, { store }: { store?: string }) => line.print(await backUp(await line.storeOf(store), resolve(line.folder, file)), backupText))
-  line.command('restore', 'put a backup in the store\'s place, on the dispatchers\' machine; they may run', './backup.db')
-    .argument('<FILE>', 'what backup has made, or another copy of the store')
+  line.command('restore', 'replace the store with a backup, on the dispatchers\' machine; dispatchers may be running', './backup.db')
+    .argument('<FILE>', 'a file made by backup, or another copy of the store')
     .option(...storeOption)
     .action(async (file: string, { store }: { store?: string }) => {
       const meant = line.reading()

@@ -25,7 +25,7 @@ export const storeVariables = {
     .describe('comment store: sqlite:PATH, relative to the working directory, or cassandra://HOST[,HOST...]/KEYSPACE?dc=DATA_CENTRE'),
   STORE_PASSWORD: z.string().optional().describe('password of the user that a cassandra: STORE_URL names'),
   STORE_PASSWORD_FILE: parsedBy(readPassword).optional().describe('file that holds that password instead'),
-  STORE_CA_FILE: parsedBy(readable).optional().describe('PEM file of the certificates that Cassandra\'s must be signed by, with tls=on; unset: the system\'s'),
+  STORE_CA_FILE: parsedBy(readable).optional().describe('PEM file of the CA certificates to trust for Cassandra, with tls=on; unset: the system\'s'),
 }
 
 export const dispatcherVariables = {
@@ -50,17 +50,17 @@ export const dispatcherVariables = {
   CONTENT_DUPLICATE_SECONDS: count(0)
     .refine(seconds => seconds <= MAX_DUPLICATE_SECONDS, `must be at most ${MAX_DUPLICATE_SECONDS}`)
     .describe('time in which an author may not repeat a comment on the same video, s; 0: no limit'),
-  REVIEW_URL: parsedBy(parseServiceUrl).optional().describe('http or https URL that is asked of every comment before it is published; unset: none is'),
+  REVIEW_URL: parsedBy(parseServiceUrl).optional().describe('http or https URL of the service that reviews every comment before it is published; unset: no review'),
   REVIEW_TIMEOUT_MS: z
     .string()
     .regex(/^[0-9]{1,4}$/, REVIEW_TIMEOUT_RULE)
     .transform(Number)
     .refine(ms => ms >= MIN_REVIEW_MS && ms <= MAX_REVIEW_MS, REVIEW_TIMEOUT_RULE)
     .default(500)
-    .describe('longest wait for REVIEW_URL\'s answer, ms'),
-  REVIEW_FAILURE: z.enum(['publish', 'hold', 'refuse'], 'must be publish, hold or refuse').default('hold').describe('what becomes of a comment that REVIEW_URL does not answer in time: publish, hold or refuse'),
-  HOOK_URL: parsedBy(parseServiceUrl).optional().describe('http or https URL that is sent all comments, acts and held comments once they are stored; unset: none is'),
-  HOOK_SECRET: parsedBy(parseSecrets).optional().describe('secret that signs what HOOK_URL is sent: whsec_ and 24 to 64 random bytes in base64'),
+    .describe('longest wait for a verdict of REVIEW_URL, ms'),
+  REVIEW_FAILURE: z.enum(['publish', 'hold', 'refuse'], 'must be publish, hold or refuse').default('hold').describe('what happens to a comment that gets no verdict in time: publish, hold or refuse'),
+  HOOK_URL: parsedBy(parseServiceUrl).optional().describe('http or https URL to which all comments, acts and held comments are sent once they are stored; unset: no web hook'),
+  HOOK_SECRET: parsedBy(parseSecrets).optional().describe('secret that signs the calls to HOOK_URL: whsec_ and 24 to 64 random bytes in base64'),
   HOOK_SECRET_FILE: parsedBy(readSecrets).optional().describe('file that holds that secret instead'),
 }
 

@@ -28,7 +28,7 @@ const STOP_DEADLINE_MS = 10_000
 /** Once ZooKeeper is connected, the expected store and the time are known by then, or have to come later. */
 const KNOWN_MS = 3_000
 
-/** Runs a dispatcher until it is told to stop. A store that a later version wrote, or a taken port: a message and
+/** Runs a dispatcher until it is stopped. A store that a later version wrote, or a taken port: a message and
  * exit status 1. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const config = dispatcherConfig(argv, env)

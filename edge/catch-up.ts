@@ -122,8 +122,8 @@ export class CatchUp {
     return served
   }
 
-  /** Nobody answered in time, the answers fell short of L, or the room ran ahead of them: the viewer is told what it
-   * missed, and joins at L. */
+  /** Nobody answered in time, the answers fell short of L, or the room ran ahead of them: a gap names what the
+   * viewer missed, and it joins at L. */
   #giveUp(viewer: Viewer): void {
     if (!this.#back(viewer)) return viewer.goLive()
     const { flushed } = this.#room

@@ -107,7 +107,7 @@ class Connection implements Outlet, StreamEvents {
   }
 
   end(reason: Ending): void {
-    // A viewer's own stuck socket would not take a farewell; a gateway's is told whose fault it is.
+    // A viewer's own stuck socket would not take a farewell; a gateway learns the reason by it.
     if (reason === 'slow' && SHAPES[this.encoding] !== FRAMES) this.#stream.close()
     else {
       const last = this.#count(SHAPES[this.encoding].last(reason))

@@ -25,7 +25,7 @@ import { publicServer } from './server.js'
 
 const STOP_DEADLINE_MS = 15_000
 
-/** Runs an edge until it is told to stop. */
+/** Runs an edge until it is stopped. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const config = edgeConfig(argv, env)
   const live = startNode('edge', config, { watch: ['dispatchers'], stopDeadlineMs: STOP_DEADLINE_MS })

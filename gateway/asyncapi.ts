@@ -138,7 +138,7 @@ export const asyncApi: AsyncApi = {
         examples: [{ payload: [{ ref: 1, posted: comment }] }],
       },
       held: {
-        summary: 'The answer to a post that waits for a moderator. A retry with the same key finds out what became of it.',
+        summary: 'The answer to a post that waits for a moderator. A retry with the same key reveals the outcome.',
         payload: oneOf(object({ ref, held: schema('HeldPost') }, ['held'])),
         examples: [{ payload: [{ ref: 1, held: path.post!.responses[202]!.content!['application/json']!.example }] }],
       },

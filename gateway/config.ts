@@ -22,7 +22,7 @@ export const gatewayVariables = {
   ...identityVariables,
   ...gzipVariables,
   EDGE_VIDEO_SHARE: atLeastOne.default(10_000).describe('most viewers of one video that are placed on one edge'),
-  JOIN_RATE: atLeastOne.default(500).describe('new viewers placed on edges per second; up to 4 s worth of others wait in line, the rest reconnect later'),
+  JOIN_RATE: atLeastOne.default(500).describe('new viewers placed on edges per second; up to 4 s\' worth of others wait in line, the rest reconnect later'),
   POST_RATE_LIMIT: postRate(5).describe('posts per second by one author with a token, twice as many in a burst; 0: no limit'),
   POST_RATE_LIMIT_PER_ADDRESS: postRate(100).describe('posts per second from one address, twice as many in a burst; 0: no limit'),
   STREAMS_PER_AUTHOR: limit(20).describe('open streams per author with a token; 0: no limit'),

@@ -18,8 +18,8 @@ export class HeldComments {
   }
 
   /** @param lostMs how long the request waited for this process to run: that comes off the time it has
-   * @throws LiveError what a dispatcher said; UNAVAILABLE: it was not done; OUTCOME_UNKNOWN: it may have been, and the same decision,
-   * sent again, finds out */
+   * @throws LiveError what a dispatcher said; UNAVAILABLE: it was not done; OUTCOME_UNKNOWN: it may have been, and a retry of the same
+   * decision reveals whether it was */
   async decide(videoId: VideoId, id: HeldId, request: Omit<DecisionRequest, 'leftMs'>, lostMs: number): Promise<Exclude<DecisionResult, { error: unknown }>> {
     const result = await this.#calls.change(
       videoId,

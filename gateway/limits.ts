@@ -17,7 +17,7 @@ const READ_WAIT_MS = 2_000
 /** What all clients' pages may take together, and one client's before its next ones are refused. */
 const READ_BYTES_PER_SECOND = 64 * 1024 * 1024
 const READ_ALLOWANCE = 8 * 1024 * 1024
-/** Refused reads of one client that are answered at once. Beyond it a client asks again whatever it is told: it has its answer
+/** Refused reads of one client that are answered at once. Beyond it a client asks again in spite of them: it has its answer
  * when its Retry-After would be over, or thousands of refusals a second would take what posts need. */
 const REFUSED_AT_ONCE = { perSecond: 20, burst: 100 }
 const RETRY_AFTER_MS = 1_000

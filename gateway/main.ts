@@ -29,7 +29,7 @@ import { connectionLimit, viewerLimit } from './viewer-limit.js'
 
 const STOP_DEADLINE_MS = 20_000
 
-/** Runs a gateway until it is told to stop. It announces itself to operators alone: whether its entry stands, or another
+/** Runs a gateway until it is stopped. It announces itself to operators alone: whether its entry stands, or another
  * process has its id, changes nothing for viewers. */
 export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const config = gatewayConfig(argv, env)

@@ -208,7 +208,7 @@ export const openApi: OpenApi = {
         requestBody: { required: true, content: { 'application/json': { schema: ref('NewComment'), example: { content: 'hello', authorId: 'me' } } } },
         responses: {
           201: { description: 'Stored.', content: { 'application/json': { schema: ref('Comment'), example: exampleComment } } },
-          202: { description: 'Held: a moderator decides. The same key finds out what became of it: 202 as long as it waits, then 201 with the comment, or 422 `REVIEW_REFUSED`.', content: { 'application/json': { schema: ref('HeldPost'), example: { held: true, idempotencyKey: exampleKey } } } },
+          202: { description: 'Held: a moderator decides. A retry with the same key reveals the outcome: 202 as long as it waits, then 201 with the comment, or 422 `REVIEW_REFUSED`.', content: { 'application/json': { schema: ref('HeldPost'), example: { held: true, idempotencyKey: exampleKey } } } },
           400: failure('The video id, the key or the body breaks its rule; the message names it.', ['BAD_COMMENT', 'BAD_VIDEO_ID', 'BAD_IDEMPOTENCY_KEY'], 'content must not be empty'),
           401: failure('With identity on: the token is missing or invalid; the message says why. Or the video takes posts of signed-in authors only.', ['UNAUTHORIZED', 'SIGN_IN_REQUIRED'], 'the token has expired', {
             'www-authenticate': { description: 'As in RFC 6750.', schema: { type: 'string', pattern: '^Bearer ' } },

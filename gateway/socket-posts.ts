@@ -29,7 +29,7 @@ export interface SocketPoster {
   readonly author: (videoId: VideoId) => Promise<Bearer | undefined>
 }
 
-/** What a client is told of its message. */
+/** The answer to a client's message. */
 export interface SocketAnswer {
   readonly message: string
   /** Whether nothing was stored of it, or that is not known. */

@@ -91,7 +91,7 @@ function commentsIn(text: string): CommentId[] {
   return text.split('\n\n').filter(mayBeLeftOut).map(event => idOf(event)!)
 }
 
-/** Each run of comments that are left out is told in its place: wherever the stream breaks off, the viewer goes on from what it knows. */
+/** Each run of comments that are left out is named in its place: wherever the stream breaks off, the viewer goes on from what it knows. */
 function thinned(text: string, from: Cursor, isShown: (id: CommentId) => boolean): string {
   let left = ''
   let before = from

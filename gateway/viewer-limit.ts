@@ -9,7 +9,7 @@ export function connectionLimit(descriptors: number): number {
   return Math.max(1, descriptors - Math.min(OTHERS, Math.ceil(descriptors / 4)))
 }
 
-/** Viewers it can hold: less, so that one too many is told to come back later, and posts go on. */
+/** Viewers it can hold: less, so that one too many is asked to come back later, and posts go on. */
 export function viewerLimit(descriptors: number): number {
   const connections = connectionLimit(descriptors)
   return Math.max(1, connections - Math.min(NOT_VIEWERS, Math.ceil(connections / 10)))

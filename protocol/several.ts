@@ -159,7 +159,7 @@ function named(videoId: VideoId, name: string, id: string | undefined, data: str
   return `${video},${id === undefined || name === 'message' ? '' : `"id":"${id}",`}${rest}`
 }
 
-/** Of a text without events, such as an act that viewers are not told of, a line that means nothing: every write has some bytes. */
+/** Of a text without events, such as an act that viewers do not see, a line that means nothing: every write has some bytes. */
 function asEvents(events: readonly Event[]): SharedEvents {
   const segments: Buffer[] = []
   const cursors: Cursor[] = []

@@ -25,9 +25,9 @@ const clusterName = z.string().refine(isClusterName, NAME_RULE)
 /** Gateways and dispatchers read them. */
 export const peerVariables = {
   CLUSTER_NAME: clusterName.optional().describe('this cluster\'s name among several; needed with PEERS'),
-  PEERS: parsedBy(parsePeers).optional().describe('the other clusters, NAME=URL[,NAME=URL...]: URLs of their gateways\' internal ports; unset: this cluster is by itself'),
-  PEER_TOKEN: z.string().regex(TOKENS, TOKENS_RULE).optional().describe('secret shared by all clusters; comma-separated: the first is sent, any is accepted; needed with PEERS'),
-  DEFAULT_HOME: clusterName.optional().describe('cluster that is the home of each video for which no operator has named another; unset: a hash spreads them over all clusters'),
+  PEERS: parsedBy(parsePeers).optional().describe('the other clusters, NAME=URL[,NAME=URL...]: URLs of their gateways\' internal ports; unset: there are none'),
+  PEER_TOKEN: z.string().regex(TOKENS, TOKENS_RULE).optional().describe('secret shared by all clusters, or several, comma-separated; the first is sent, any is accepted; needed with PEERS'),
+  DEFAULT_HOME: clusterName.optional().describe('home cluster of each video for which operators have named no other; unset: a hash spreads videos over all clusters'),
 }
 
 /** NAME=URL[,NAME=URL...]: a name that stands there again has another gateway.

@@ -25,8 +25,8 @@ export function nodeVariables(role: string, internalPort: number) {
     INTERNAL_HOST: z.string().min(1).default('127.0.0.1').describe('address the internal port listens on'),
     INTERNAL_PORT: port.default(internalPort).describe('port for the other parts, metrics and health; 0: any free port'),
     INTERNAL_URL: url.optional().describe('URL where the other parts reach the internal port; unset: made from host and port'),
-    INTERNAL_TOKEN: z.string().regex(TOKENS, TOKENS_RULE).optional().describe('secret shared by all parts; comma-separated: the first is sent, any is accepted; unset: no check, which is allowed on loopback alone and with identity off'),
-    INTERNAL_PROOF: internalProof.default('prefer').describe('whether another part must prove that it knows the token before it is sent it: require; prefer also trusts one that offers no proof, as the former version does'),
+    INTERNAL_TOKEN: z.string().regex(TOKENS, TOKENS_RULE).optional().describe('secret shared by all parts, or several, comma-separated; the first is sent, any is accepted; unset: no check, allowed only on loopback with identity off'),
+    INTERNAL_PROOF: internalProof.default('prefer').describe('whether a part must prove that it knows the token before the token is sent to it: require; prefer also trusts a part that offers no proof, as the former version does'),
     LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('lowest level that is logged'),
     ...tracesVariables,
   }
@@ -67,7 +67,7 @@ export function publicVariables(publicPort: number) {
     PORT: port.default(publicPort).describe('public port; 0: any free port'),
     PUBLIC_URL: url.optional().describe('URL where clients reach the public port; unset: made from host and port'),
     TRUSTED_PROXIES: networks.describe('proxies whose X-Forwarded-For or Forwarded header is believed: comma-separated addresses and networks; unset: none'),
-    CONNECTIONS_PER_ADDRESS: limit(4_000).describe('connections that one address may open in 12 s, and reuses of open ones; further ones are closed; 0: no limit'),
+    CONNECTIONS_PER_ADDRESS: limit(4_000).describe('new connections per address in 12 s, and as many reuses of open ones; excess connections are closed; 0: no limit'),
     STREAMS_PER_ADDRESS: limit(2_000).describe('open streams per address; 0: no limit'),
     ALLOWED_ORIGINS: origins.describe('web origins whose pages may read answers: * or a comma-separated list'),
   }

@@ -48,7 +48,7 @@ export type Outcome =
   | { readonly kind: 'expired' }
   /** @property reason a code, such as SQLite's of a damaged page or `IDS_EXHAUSTED` */
   | { readonly kind: 'failed'; readonly reason: string }
-  /** It may have been stored, or may be later: the same key, sent again, finds out.
+  /** It may have been stored, or may be later: a retry with the same key reveals the outcome.
    * @property reason in words, for an operator */
   | { readonly kind: 'unknown'; readonly reason: string }
 
@@ -211,7 +211,7 @@ export interface Store {
 export class StoreUnavailableError extends LiveError {
   /** For an operator: SQLite's code, the file system's, or some words, Cassandra's among them. */
   readonly reason: string
-  /** It may have committed all the same: the same key, sent again, finds out. */
+  /** It may have committed all the same: a retry with the same key reveals the outcome. */
   readonly unknown: boolean
   /** The only video that cannot be read; undefined where it is the whole store. */
   readonly videoId: VideoId | undefined

@@ -8,7 +8,7 @@ const READ_OUT = 2
 const LONGEST = 160
 
 /** Tells a screen reader what is new: the comments themselves where they are few, else how many and the last.
- * @returns what is told each */
+ * @returns the function to call with each */
 export function crier(region) {
   let last = []
   let count = 0

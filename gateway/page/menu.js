@@ -8,7 +8,7 @@ const DAY_S = 86_400
 /** The longest ban that the server takes. */
 const YEAR_S = 365 * DAY_S
 
-/** The menu of a comment, for moderators and, to delete it, for its author; and for moderators what is held. It imports nothing of
+/** The menu of a comment, for moderators and, to delete it, for its author; and for moderators the list of held comments. It imports nothing of
  * the page, which has loaded all of it.
  * @param page `moderates`: all comments, `me`: the author of the reader's own, and what the page is made of
  * @returns what puts its button on an item's row, or takes it away */

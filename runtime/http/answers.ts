@@ -8,7 +8,7 @@ const WASTED_AT_ONCE = 20
 const WASTED_PER_SECOND = 5
 
 /** Answers to what a client sends by its WebSocket. Nothing makes the client wait for one, so that it could send on without
- * reading any, or whatever it is told: then it is cut off. A farewell would leave the connection to the client, and the library
+ * reading any, or regardless of them: then it is cut off. A farewell would leave the connection to the client, and the library
  * would read on. */
 export class Answers {
   readonly #socket: Pick<TextSocket, 'write' | 'unsentBytes' | 'close'>

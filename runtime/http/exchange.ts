@@ -91,7 +91,7 @@ export class HttpExchange implements Exchange {
   #onBodyTaken = (): void => {}
 
   /** @param peer its address, where it is known already
-   * @param onBody is told when a body is waited for, most of which come in the same turn of the loop: see `countSilent`
+   * @param onBody is called when a body is waited for, most of which come in the same turn of the loop: see `countSilent`
    * @param sockets where the connection may become a WebSocket */
   constructor(res: HttpResponse, req: HttpRequest, { peer, onBody, settle, sockets }: ExchangeOptions = {}) {
     this.res = res

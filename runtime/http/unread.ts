@@ -7,7 +7,7 @@ import { addressOf, isLoopback, isOwnNetwork, keysOf, type Address } from './add
 /** Who speaks something else is refused, and who only looks has left, within this time. A browser that opens connections
  * ahead of its requests keeps them longer. */
 const AT_ONCE_MS = 1_000
-/** So many from one network within this time are told of, then no more for an hour. */
+/** So many from one network within this time are reported, then no more for an hour. */
 const MANY = 3
 const WITHIN_MS = 600_000
 const SAID_MS = 3_600_000

@@ -104,9 +104,9 @@ class Tries {
 }
 
 /** Chooses the peer for every call between the parts. Candidates come in an order (the owner first). A peer that fails is
- * backed off from: it is asked after all others, but still asked, since this process may be wrong about it. A back-off
- * ends when the peer answers a ping, never by a user's call (a circuit breaker whose half-open state is a ping; Nygard,
- * Release It!, 2007). Hedging follows Dean and Barroso, The Tail at Scale, 2013. */
+ * backed off from: it is asked after all others, but still asked, since this process may be wrong about it. Whether it is
+ * well again is found out by pings, never by a user's call (a circuit breaker whose half-open state is a ping; Nygard,
+ * Release It!, 2007); where no other peer was left and it answered, that ends the back-off too. Hedging follows Dean and Barroso, The Tail at Scale, 2013. */
 export class Failover {
   readonly #options: FailoverOptions
   /** By id and instance: a restarted peer starts without failures. */

@@ -9,9 +9,9 @@ const SEND_TIMEOUT_MS = 5_000
 /** The variables of OpenTelemetry that are read, by the names that it gives them.
  * https://opentelemetry.io/docs/specs/otel/protocol/exporter/ */
 export const tracesVariables = {
-  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform(text => text.replace(/\/+$/, '')).optional().describe('where an OpenTelemetry collector takes OTLP over HTTP, such as http://127.0.0.1:4318; unset: comments are not traced'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform(text => text.replace(/\/+$/, '')).optional().describe('URL of an OpenTelemetry collector that accepts OTLP over HTTP, such as http://127.0.0.1:4318; unset: comments are not traced'),
   OTEL_EXPORTER_OTLP_HEADERS: z.string().transform(readHeaders).optional().describe('headers for the collector: comma-separated NAME=VALUE, percent-encoded'),
-  OTEL_TRACES_SAMPLER_ARG: z.string().regex(/^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$/, 'must be a number from 0 to 1').transform(Number).default(0.01).describe('how many of all comments are traced, 0 to 1; the same for all parts'),
+  OTEL_TRACES_SAMPLER_ARG: z.string().regex(/^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$/, 'must be a number from 0 to 1').transform(Number).default(0.01).describe('fraction of comments that are traced, 0 to 1; must be the same for all parts'),
 }
 
 export interface TracesConfig {

@@ -123,7 +123,7 @@ t.test('an error status of 5xx backs off', async t => {
   }
 })
 
-t.test('a ping ends a back-off, and never a call', async t => {
+t.test('whether a peer in back-off is well again is tried by a ping, and never by a call that another can answer', async t => {
   const silent = new Set(['a'])
   const { clock, failover, ask, calls, pings, tried } = stage(silent)
   ask()
