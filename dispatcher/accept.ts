@@ -314,8 +314,8 @@ export class Accept {
   }
 
   /** What waited behind it in its lane is refused with it: a store that could not commit for its whole deadline would keep each of
-   * the next groups as long. None of it is acknowledged or forwarded; whether the group itself was stored all the same, a
-   * retry with its key reveals. */
+   * the next groups as long. None of it is acknowledged or forwarded; a retry with its key reveals whether the group
+   * itself was stored all the same. */
   #fail(lane: Lane, group: readonly Waiting[], error: unknown): void {
     const answer = this.#told(error)
     for (const waiting of group) this.#failOne(waiting, answer)

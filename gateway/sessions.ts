@@ -204,11 +204,22 @@ export class Sessions {
     const now = clock.now()
     pending.expire(now)
     this.placeWaiting()
-    for (const session of this.#blocked) if (session.blockedForMs(now) >= SLOW_MS) session.end('slow')
-    for (const session of this.#expiries.due(clock.wall())) session.end('expired')
+    this.#endSlow(now)
+    this.#endExpired()
     if (this.#levelledAt !== this.#turnOfLevelling) this.#level(now)
     if (this.#plan && now >= this.#plan.at) this.#move(this.#plan.moves)
-    if (now < this.#heartbeatAt) return
+    if (now >= this.#heartbeatAt) this.#heartbeats(now)
+  }
+
+  #endSlow(now: number): void {
+    for (const session of this.#blocked) if (session.blockedForMs(now) >= SLOW_MS) session.end('slow')
+  }
+
+  #endExpired(): void {
+    for (const session of this.#expiries.due(this.#options.clock.wall())) session.end('expired')
+  }
+
+  #heartbeats(now: number): void {
     this.#heartbeatAt = now + HEARTBEAT_MS
     for (const session of this.#quiet) session.heartbeat()
   }

@@ -176,21 +176,33 @@ export class Upstreams {
     const now = clock.now()
     this.#ran += Math.min(now - this.#tickedAt, TICK_MS)
     this.#tickedAt = now
-    let missed = false
-    for (const edge of this.#all()) {
-      if (edge.leavingUntil !== undefined && this.#ran >= edge.leavingUntil) {
-        edge.leavingUntil = undefined
-        this.#options.onUsable()
-      }
-      if (edge.relays.size === 0 && !edge.stale) continue
-      if (this.#ran - edge.pingedAt >= PING_EACH_MS) this.#ping(edge)
-      missed ||= edge.relays.size > 0 && this.#silence(edge) > PING_EACH_MS
-    }
-    if (missed) this.#pingWitnesses()
+    this.#endLeaving()
+    this.#pingDue()
+    if (this.#someMissed()) this.#pingWitnesses()
     this.#judge()
     this.#suspectOne()
     this.#leaveStale()
     this.#forget()
+  }
+
+  #endLeaving(): void {
+    for (const edge of this.#all()) {
+      if (edge.leavingUntil === undefined || this.#ran < edge.leavingUntil) continue
+      edge.leavingUntil = undefined
+      this.#options.onUsable()
+    }
+  }
+
+  #pingDue(): void {
+    for (const edge of this.#all()) {
+      if ((edge.relays.size > 0 || edge.stale) && this.#ran - edge.pingedAt >= PING_EACH_MS) this.#ping(edge)
+    }
+  }
+
+  /** Whether an edge that viewers are on has missed a sign of life. */
+  #someMissed(): boolean {
+    for (const edge of this.#all()) if (edge.relays.size > 0 && this.#silence(edge) > PING_EACH_MS) return true
+    return false
   }
 
   #silence(edge: Upstream): number {
