@@ -53,7 +53,7 @@ export class Away {
     metrics.peers('up', 'Whether the other cluster answered the last call: 1 or 0.', each(line => Number(line.up)))
     metrics.peers('silence_seconds', 'For how long the other cluster has not answered.', each(line => line.silentMs / 1000))
     metrics.peers('lag_seconds', 'Age of the oldest comparison with the other cluster among its videos that edges here hold.', each(line => videos.lagMs(line) / 1000))
-    metrics.bytes('away', 'Recent entries of other clusters\' videos in memory.', () => videos.bytes)
+    metrics.bytes('away', 'Bytes of recent entries of other clusters\' videos in memory.', () => videos.bytes)
   }
 
   /** The line to the video's home; undefined where that is this cluster. */

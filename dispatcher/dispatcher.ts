@@ -165,9 +165,9 @@ export class Dispatcher {
     this.#hooks =
       deps.hook && new Hooks({ ...deps.hook, store, clock, random, metrics, reads: this.#reads, recent: videoId => this.#current().recentVideos.get(videoId), isOurs: videoId => owners.ownerOf(videoId)?.id === self, onBug })
     this.#memory = this.#newMemory()
-    metrics.bytes('accept_queue', 'Posts that wait for a commit or are in one.', () => accept.bytes)
-    metrics.bytes('pipes', 'Comments that wait for edges and dispatchers.', () => forward.bytes)
-    metrics.bytes('rings', 'Recent comments in memory.', () => this.#memory.recentVideos.bytes)
+    metrics.bytes('accept_queue', 'Bytes of posts that wait for a commit or are in one.', () => accept.bytes)
+    metrics.bytes('pipes', 'Bytes of comments that wait to be sent to edges and dispatchers.', () => forward.bytes)
+    metrics.bytes('rings', 'Bytes of recent comments in memory.', () => this.#memory.recentVideos.bytes)
   }
 
   /** How long what is read now may have waited for this process to run, ms. */

@@ -58,7 +58,7 @@ export class DispatcherMetrics {
 
     this.acts = new Counter({ name: 'live_acts_total', help: 'Acts done by this dispatcher: comments deleted or pinned, settings changed, authors banned or let in again, held comments approved or refused.', labelNames: ['type'], registers: [registry] })
 
-    this.reviews = labelled('reviews', 'Posts that the review was asked of, by its verdict; none: it gave no usable answer in time.', 'verdict')
+    this.reviews = labelled('reviews', 'Posts sent to the review, by its verdict; none: no usable verdict in time.', 'verdict')
     this.reviewSeconds = histogram('review_seconds', 'Time that a post waited for its verdict.', SECONDS_BUCKETS)
 
     this.hookEvents = new Counter({ name: 'live_hook_events_total', help: 'Events that the web hook has taken.', registers: [registry] })

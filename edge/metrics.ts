@@ -28,7 +28,7 @@ export class EdgeMetrics {
   constructor(register: Registry) {
     this.loopDelay = new LoopDelay(register)
     const counter = (name: string, help: string) => new Counter({ name: `live_edge_${name}_total`, help, registers: [register] })
-    this.joins = counter('joins', 'Joins: of a viewer here, or of viewers behind a gateway that lack the same.')
+    this.joins = counter('joins', 'Joins: one for a viewer here, or one for all viewers behind a gateway that miss the same comments.')
     this.slow = counter('slow_viewers', 'Viewers closed because their socket took nothing for too long, and joins of gateways that did not ask for the next piece.')
     this.received = counter('comments_received', 'Comments that dispatchers pushed here.')
     this.unheld = counter('comments_unheld', 'Comments pushed here for a video that has no room here.')

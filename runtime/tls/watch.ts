@@ -36,7 +36,7 @@ export class TlsWatch {
     const expiresAt = () => this.#used.expiresAt / 1000
     const usable = () => Number(this.#usable)
     new Gauge({ name: 'live_tls_certificate_expires_timestamp_seconds', help: 'When the certificate in use, or an intermediate of it, expires, Unix time.', registers: [metrics], collect() { this.set(expiresAt()) } })
-    new Gauge({ name: 'live_tls_files_usable', help: '1, or 0 while TLS_CERT_FILE and TLS_KEY_FILE cannot be used and the last pair that could is.', registers: [metrics], collect() { this.set(usable()) } })
+    new Gauge({ name: 'live_tls_files_usable', help: '1; 0 while TLS_CERT_FILE and TLS_KEY_FILE cannot be used and the last usable pair stays in use.', registers: [metrics], collect() { this.set(usable()) } })
     this.#cancel = clock.tick(LOOK_MS, this.#look)
   }
 

@@ -48,7 +48,7 @@ export class Traces {
 
   constructor(options: TracesOptions) {
     this.#o = options
-    this.#total = new Counter({ name: 'live_trace_spans_total', help: 'Spans of traced comments: sent to the collector, or dropped since it was away or too slow.', labelNames: ['outcome'], registers: [options.metrics] })
+    this.#total = new Counter({ name: 'live_trace_spans_total', help: 'Spans of traced comments: sent to the collector, or dropped because it was away or too slow.', labelNames: ['outcome'], registers: [options.metrics] })
     for (const outcome of ['sent', 'dropped']) this.#total.inc({ outcome }, 0)
     this.#cancel = options.clock.tick(SEND_EVERY_MS, this.#tick)
   }

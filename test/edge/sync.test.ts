@@ -41,7 +41,7 @@ t.test('rule 7: every room is synced at least every 2 s, and they spread over th
   stage.edge.stop()
 })
 
-t.test('rule 7: a dispatcher that does not answer is set aside, and the next in hash order asked at once', async t => {
+t.test('rule 7: the edge backs off from a dispatcher that does not answer, and asks the next in hash order at once', async t => {
   const stage = new EdgeStage({ dispatchers: 3 })
   const [owner, next] = order(stage, 'v')
   stage.answer = question => {
@@ -56,7 +56,7 @@ t.test('rule 7: a dispatcher that does not answer is set aside, and the next in 
   stage.questions.length = 0
   stage.edge.batch({ comments: [], hints: [{ videoId: 'v', id: stage.store('v').post().id }] })
   await stage.clock.advance(0)
-  t.same(stage.syncsOf('v').map(({ node }) => node), [next], 'not the one set aside')
+  t.same(stage.syncsOf('v').map(({ node }) => node), [next], 'not the one in back-off')
   stage.answer = question => stage.fromStores(question)
   await stage.clock.advance(5000)
   t.equal(stage.syncsOf('v').at(-1)!.node, owner, 'tried again after a while')
@@ -203,7 +203,7 @@ t.test('what comes up while a question is out, and its answer has not, is asked 
   stage.edge.stop()
 })
 
-t.test('a sync that is answered forgives: a dispatcher that fails now and then is set aside for half a second each time', async t => {
+t.test('a sync that is answered forgives: a dispatcher that fails now and then is backed off from for half a second each time', async t => {
   const stage = new EdgeStage({ dispatchers: 2 })
   const [owner, next] = order(stage, 'v')
   let fails = false
