@@ -80,5 +80,5 @@ export const MUTANTS: readonly Mutant[] = [
   { rule: 'rate', without: 'what moderators write in any case', file: 'gateway/thinning.ts', mixes: ['pipe', 'link'], find: ' && !event.includes(PRIORITY)', replace: ' && PRIORITY !== event' },
   { rule: 'hook', without: 'a place that moves by what the receiver has taken', file: 'dispatcher/hooks/hooks.ts', mixes: ['crash', 'hard'], find: "    if (answer !== 'taken') {", replace: "    if (answer !== 'taken') void [pauseMs]\n    if (answer === 'gone') {" },
   { rule: 'hook', without: 'a look for what nobody has told its owner', file: 'dispatcher/hooks/hooks.ts', mixes: ['crash', 'hard', 'strays'], find: 'for (const videoId of found.videoIds) this.stored(videoId, true)', replace: 'void found.videoIds' },
-  { rule: 'answers', without: '504 where a dispatcher may have stored it', file: 'gateway/post-comment.ts', mixes: ['late'], find: 'return this.#result ?? (this.#unknown || this.#running > 0 ? unknown', replace: 'return this.#result ?? (this.#unknown === undefined ? unknown' },
+  { rule: 'answers', without: '504 where a dispatcher may have stored it', file: 'gateway/post-comment.ts', mixes: ['late'], find: 'return this.#result ?? (this.#unknown || this.#running > 0 ? unknown : (this.declined', replace: 'return this.#result ?? (this.#unknown === undefined ? unknown : (this.declined' },
 ]
