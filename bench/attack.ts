@@ -33,7 +33,7 @@ const NEWCOMER_MS = 100
 
 export const attack: Benchmark = {
   name: 'attack',
-  question: 'what do other viewers notice of thousands of malicious connections?',
+  question: 'how do thousands of malicious connections affect other viewers?',
   flags: command =>
     command
       .option('--viewers <count>', 'viewers that read', count, 300)

@@ -17,7 +17,7 @@ const ANSWER_MS = 10_000
 
 export const history: Benchmark = {
   name: 'history',
-  question: 'how many pages of history per second, the newest and older ones?',
+  question: 'how many pages of history can be read per second, the newest and older ones?',
   flags: command =>
     command
       .option('--videos <count>', 'videos, read in turn', count, 10)

@@ -11,7 +11,7 @@ const SETTLE_MS = 40_000
 
 export const idleCluster: Benchmark = {
   name: 'idle-cluster',
-  question: 'what does a cluster cost that nobody uses?',
+  question: 'what does an unused cluster cost?',
   flags: command =>
     command
       .option('--gateways <count>', 'gateways', count, 1)

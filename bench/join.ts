@@ -26,7 +26,7 @@ const PER_GATEWAY = 18_500
 
 export const join: Benchmark = {
   name: 'join',
-  question: 'how many viewers can join per second, and what do those notice that are there already?',
+  question: 'how many viewers can join per second, and how does that affect viewers who are already there?',
   flags: command =>
     command
       .option('--viewers <count>', 'viewers that join', count, 10_000)

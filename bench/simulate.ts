@@ -38,7 +38,7 @@ const FIELDS: readonly Field[] = [
 
 export const simulate: Benchmark = {
   name: 'simulate',
-  question: 'what becomes of a cluster of 1,000 edges and 10,000,000 viewers when a video grows and a zone is lost? (simulated: it starts nothing)',
+  question: 'how does a cluster of 1,000 edges and 10,000,000 viewers cope when one video grows and a zone is lost? (simulated: it starts nothing)',
   flags: command => {
     command.option('--small', 'a cluster that takes seconds')
     for (const { name, flag, what } of FIELDS) command.option(`--${flag} <count>`, `${what} (${WHOLE[name].toLocaleString('en-US')}; with --small ${SMALL[name].toLocaleString('en-US')})`, count)

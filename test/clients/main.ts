@@ -25,7 +25,7 @@ const READ_MS = 5_000
 
 const options = new Command('npm run clients --')
   .description('Tries stream clients of five languages, plain and gzip, directly and behind nginx and Caddy.')
-  .option('--only <names...>', 'these clients alone')
+  .option('--only <names...>', 'only these clients')
   .option('--write', 'put the table into docs/clients.md')
   .allowExcessArguments(false)
   .parse()

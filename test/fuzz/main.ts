@@ -21,15 +21,15 @@ const minutesOf = (text: string): number => {
 }
 const named = (text: string): Target[] => {
   const target = TARGETS.find(({ name }) => name === text)
-  if (!target) throw new InvalidArgumentError(`one of ${TARGETS.map(({ name }) => name).join(', ')}`)
+  if (!target) throw new InvalidArgumentError(`It must be one of ${TARGETS.map(({ name }) => name).join(', ')}`)
   return [target]
 }
 
 const program = new Command('npm run fuzz --')
-  .description('Throws what nobody would send at everything that parses what comes from outside. What fails is made small and kept in test/fuzz/corpus, where npm test plays it again.')
-  .option('--minutes <minutes>', 'in all, shared out over the targets', minutesOf, 10)
-  .option('--target <name>', `one of ${TARGETS.map(({ name }) => name).join(', ')}`, named)
-  .option('--seed <seed>', 'the first case; the same seed gives the same cases', whole, FIRST_SEED)
+  .description('Sends malformed input to everything that parses outside input. A failing case is reduced and kept in test/fuzz/corpus, from which npm test replays it.')
+  .option('--minutes <minutes>', 'total time, divided among the targets', minutesOf, 10)
+  .option('--target <name>', `only this target, one of ${TARGETS.map(({ name }) => name).join(', ')}`, named)
+  .option('--seed <seed>', 'first case; the same seed gives the same cases', whole, FIRST_SEED)
   .allowExcessArguments(false)
 program.parse()
 const { minutes, target: targets = TARGETS, seed } = program.opts<{ minutes: number; target?: readonly Target[]; seed: number }>()

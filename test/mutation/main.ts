@@ -24,11 +24,11 @@ const share = (text: string) => {
 }
 
 const command = new Command('npm run mutation --')
-  .description("Changes the sources in one small way after the other, and shows the changes that a folder's tests do not notice.")
+  .description("Makes one small change to the sources after another, and shows those that a folder's tests do not notice.")
   .argument('<source...>', 'sources to change, such as dispatcher/accept.ts')
   .requiredOption('--tests <files...>', 'tests that should notice, such as test/dispatcher/accept.test.ts')
-  .option('--then <files...>', 'tests that are tried on what those do not notice, such as all of a folder')
-  .option('--share <part>', 'of the mutations, spread evenly', share, 1)
+  .option('--then <files...>', 'tests to run on the changes that those do not notice, such as all of a folder')
+  .option('--share <part>', 'share of the changes to try, spread evenly: above 0, at most 1', share, 1)
   .allowExcessArguments(false)
   .parse()
 const { tests, then = [], share: part } = command.opts<{ tests: string[]; then?: string[]; share: number }>()

@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MIXES, isMix, type Mix } from './mixes.js'
 import { mutate } from './mutate.js'
 import { simulate, type Result } from './simulation.js'
@@ -9,20 +9,20 @@ interface Options {
   readonly seeds: number
   readonly seed?: number
   readonly mix: readonly Mix[]
-  readonly trace: boolean
-  readonly json: boolean
-  readonly mutants: boolean
+  readonly trace?: boolean
+  readonly json?: boolean
+  readonly mutants?: boolean
   readonly rule?: string
 }
 
 const whole = (text: string): number => {
-  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('a whole number')
+  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
   return Number(text)
 }
 
 const mixes = (text: string): Mix[] => {
   const named = text === 'each' ? [...MIXES] : text.split(',')
-  if (!named.every(isMix)) throw new InvalidArgumentError(`It must be each, or a comma-separated list of ${MIXES.join(', ')}`)
+  if (!named.every(isMix)) throw new InvalidArgumentError(`It must be each, or a comma-separated list of ${MIXES.join(', ')}.`)
   return named
 }
 
@@ -30,13 +30,13 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const program = new Command('npm run simulate --')
   .description('Runs whole clusters of the real delivery code in virtual time, with faults, and checks what every viewer, poster and reader of history sees.')
-  .option('--seeds <count>', 'how many seeds, shared out over the mixes', whole, 300)
-  .option('--seed <seed>', 'the first seed; without --seeds, this one alone', whole)
-  .option('--mix <mixes>', `what goes wrong: ${MIXES.join(', ')}, or each`, mixes, mixes('each'))
-  .option('--trace', 'with --seed: print everything that happens', false)
-  .option('--json', 'a line of JSON for each run, and nothing else', false)
-  .option('--rule <number>', 'with --mutants: of this rule alone: 1 to 11, acts, answers or hook')
-  .option('--mutants', "take each of the eleven rules of delivery, and of those of acts, out of the code by itself, and show what goes red", false)
+  .option('--seeds <count>', 'number of seeds, divided among the mixes', whole, 300)
+  .option('--seed <seed>', 'first seed; without --seeds, only this one', whole)
+  .addOption(new Option('--mix <mixes>', `what goes wrong, comma-separated: ${MIXES.join(', ')}, or each`).argParser(mixes).default(mixes('each'), 'each'))
+  .option('--trace', 'with --seed: print everything that happens')
+  .option('--json', 'print only a line of JSON for each run')
+  .option('--rule <number>', 'with --mutants: only this rule: 1 to 11, acts, answers or hook')
+  .option('--mutants', 'remove each rule of delivery and of acts from the code in turn, and show which checks fail')
   .exitOverride()
 
 try {
