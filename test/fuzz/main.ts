@@ -12,16 +12,16 @@ const LEAK_BYTES = 8 << 20
 const FIRST_SEED = 1_000_000
 
 const whole = (text: string): number => {
-  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('a whole number')
+  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
   return Number(text)
 }
 const minutesOf = (text: string): number => {
-  if (!(Number(text) > 0)) throw new InvalidArgumentError('a number of minutes')
+  if (!(Number(text) > 0)) throw new InvalidArgumentError('It must be a number of minutes above 0.')
   return Number(text)
 }
 const named = (text: string): Target[] => {
   const target = TARGETS.find(({ name }) => name === text)
-  if (!target) throw new InvalidArgumentError(`It must be one of ${TARGETS.map(({ name }) => name).join(', ')}`)
+  if (!target) throw new InvalidArgumentError(`It must be one of ${TARGETS.map(({ name }) => name).join(', ')}.`)
   return [target]
 }
 
