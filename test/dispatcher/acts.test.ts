@@ -84,6 +84,7 @@ t.test('an act goes to the edges that hold the video and to every dispatcher, be
   await scene.id(videoId) // under way from now on
   const target = await scene.id(videoId)
   const id = await act(scene, videoId, { type: 'deleted', target })
+  for (const other of ['x', 'y']) t.same(scene.batches(other).flatMap(({ comments }) => comments.map(comment => comment.id)), [id], `${other} may have the text in memory`)
   for (const sent of scene.sent.splice(0)) sent.answer()
   await scene.clock.advance(0)
   const toEdge = scene.batches('f').flatMap(({ comments }) => comments)

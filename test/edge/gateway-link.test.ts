@@ -92,6 +92,19 @@ t.test('however many members a group has, a flush is one message, from place to 
   ])
 })
 
+t.test('a group that begins while comments gather is sent the next flush from the place of its ready', async t => {
+  const { stage, socket, join } = setUp()
+  join(1)
+  await stage.clock.advance(10)
+  stage.post('v')
+  await stage.clock.advance(10)
+  stage.post('v')
+  join(2, { group: 200 })
+  t.match(socket.of('ready')[1], { group: 200, at: 10 })
+  await stage.clock.advance(200)
+  t.same(socket.of('flush').filter(({ group }) => group === 200).map(({ from, to, events }) => ({ from, to, ids: ids(events) })), [{ from: 10, to: 20, ids: [20] }])
+})
+
 t.test('a group has as many viewers as its gateway says', async t => {
   const { stage, socket, join, say } = setUp()
   const weights = () => [stage.edge.viewers, Object.fromEntries(stage.edge.subscriptions())]
