@@ -4,7 +4,7 @@ import { hue } from './hue.js'
 import { parts } from './links.js'
 import { language, words } from './words.js'
 
-const clock = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' })
+const clock = new Intl.DateTimeFormat(language, { timeStyle: 'short' })
 const full = new Intl.DateTimeFormat(language, { dateStyle: 'full', timeStyle: 'medium' })
 const thisYear = new Intl.DateTimeFormat(language, { weekday: 'long', day: 'numeric', month: 'long' })
 const otherYear = new Intl.DateTimeFormat(language, { dateStyle: 'full' })

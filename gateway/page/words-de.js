@@ -12,7 +12,7 @@ export const words = {
   crowded: 'Noch keine Antwort. Ein Browser hält höchstens sechs Verbindungen zu einer Website: Schließe einen anderen Tab von ihr, falls einer offen ist.',
 
   comments: 'Kommentare',
-  watching: count => `${count} sehen zu`,
+  watching: count => `${count} dabei`,
   rate: count => `${count} Kommentare/s`,
   fewer: (shown, count) => `${shown} von ${count} in der Sekunde.`,
   all: 'Alle zeigen',

@@ -45,6 +45,25 @@ t.test('how it looks', async t => {
     }
   })
 
+  await t.test('the time narrows the first line alone', async t => {
+    await cluster.post('narrow', { authorId: 'ola', content: 'W'.repeat(100) })
+    for (const width of [320, 390]) {
+      const { page } = await open(t, 'narrow', { viewport: { width, height: 560 } })
+      await page.locator('#comments p').waitFor()
+      // The word is too long to stand beside the name, so its first line is the row's second.
+      const [second, third] = await page.evaluate<number[]>("Array.from(document.querySelector('#comments p').getClientRects(), ({ width }) => width)")
+      t.equal(second, third, `at ${width}`)
+    }
+  })
+
+  await t.test('while a long text is written above a phone\'s keyboard, comments are still seen', async t => {
+    const viewer = await open(t, 'narrow', { viewport: { width: 320, height: 280 } })
+    await viewer.page.fill('#content', 'W'.repeat(1_000))
+    const [comments, content] = [await box(viewer, '#scroll'), await box(viewer, '#content')]
+    t.ok(comments.height > 60, `${comments.height} px`)
+    t.ok(content.height > 50 && content.y + content.height <= 280, 'and so is the text')
+  })
+
   await t.test('a comment of more than eight lines is cut there, until the rest is wanted', async t => {
     await cluster.say('long', 'eight lines\n2\n3\n4\n5\n6\n7\n8')
     await cluster.say('long', Array.from({ length: 250 }, (_, i) => `${i}`).join('\n'))
@@ -54,6 +73,7 @@ t.test('how it looks', async t => {
     await until(async () => (await more.count()) === 2)
     const height = async (nth: number) => (await viewer.page.locator('#comments li > div:not(.day)').nth(nth).boundingBox())!.height
     t.equal(await height(1), await height(0), 'as high as eight lines')
+    t.match(await viewer.page.evaluate("getComputedStyle(document.querySelector('.more')).backgroundImage"), /^linear-gradient\(to left,.+rgba\(0, 0, 0, 0\)\)$/, 'the text fades out before the button, and no letter is cut in two')
     await more.first().click()
     t.ok((await height(1)) > 3_000)
     t.equal(await more.count(), 1)
@@ -74,19 +94,20 @@ t.test('how it looks', async t => {
   })
 
   await t.test('each day is said above its first comment, and the full time where one asks', async t => {
-    const now = new Date().setHours(12, 0, 0, 0)
+    const now = new Date().setHours(9, 5, 0, 0)
     const times = [now - 400 * DAY_MS, now - 2 * DAY_MS, now - 2 * DAY_MS + 1, now - DAY_MS, now, now + 1]
     const events = times.map((createdAt, i) => `id: ${i + 1}\ndata: ${JSON.stringify({ id: `${i + 1}`, authorId: 'bob', content: `comment ${i + 1}`, createdAt })}\n\n`)
-    const viewer = await open(t, 'other', { locale: 'en-GB' })
+    const viewer = await open(t, 'other', { locale: 'en-US' })
     await viewer.page.route('**/comments/days?recent=*', route => route.fulfill({ contentType: 'text/event-stream', body: `retry: 60000\n\n${events.join('')}event: ready\nid: 6\ndata: {"videoId":"days","viewers":1}\n\n` }))
     await viewer.page.goto(`${cluster.url}/?video=days`)
     await until(async () => (await viewer.ids()).length === times.length)
-    const day = (time: number) => new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long' }).format(time)
+    const day = (time: number) => new Intl.DateTimeFormat('en-US', { weekday: 'long', day: 'numeric', month: 'long' }).format(time)
     const days = await viewer.page.evaluate<(string | null)[]>("Array.from(document.querySelectorAll('#comments li'), row => row.querySelector('.day')?.textContent ?? null)")
-    t.match(days[0], /^\w+day,? \d+ \w+ \d{4}$/, 'of another year')
+    t.match(days[0], /^\w+day, \w+ \d+, \d{4}$/, 'of another year')
     // A run in the first days of a year has other years in it.
     if (new Date(times[1]!).getFullYear() === new Date(now).getFullYear()) t.same(days.slice(1), [day(times[1]!), null, day(times[3]!), day(now), null])
-    t.equal(await viewer.page.locator('#comments time').first().getAttribute('title'), new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeStyle: 'medium' }).format(times[0]))
+    t.match(await viewer.page.locator('#comments time').first().textContent(), /^9:05\sAM$/, 'as one writes it')
+    t.equal(await viewer.page.locator('#comments time').first().getAttribute('title'), new Intl.DateTimeFormat('en-US', { dateStyle: 'full', timeStyle: 'medium' }).format(times[0]))
     t.equal(await viewer.page.locator('#comments time').first().getAttribute('datetime'), new Date(times[0]!).toISOString())
   })
 
@@ -124,7 +145,7 @@ t.test('how it looks', async t => {
     t.equal(await full.page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent')"), '#FFD400')
     t.equal(await full.page.locator('form:visible').count(), 0)
     t.equal(await full.page.getAttribute('html', 'lang'), 'de')
-    await full.page.getByText(/\d sehen zu/).waitFor()
+    await full.page.getByText(/\d dabei/).waitFor()
     await full.page.getByText('Hier fing es an.').waitFor()
     t.same(full.problems, [])
 
