@@ -136,6 +136,8 @@ t.test('people on the page', async t => {
     await viewer.page.evaluate("document.getElementById('content').value = 'a\\u0007b'; document.getElementById('form').requestSubmit()")
     const refused = viewer.page.locator('#unsent li.refused')
     await refused.getByText('Not sent: content must not hold control characters').waitFor()
+    const grounds = await viewer.page.evaluate<string[]>("['li', 'li > button'].map(each => getComputedStyle(document.querySelector(`#unsent ${each}`)).backgroundColor)")
+    t.not(grounds[1], grounds[0], 'its button is seen to be one')
     await viewer.post('ann', 'what comes after it is sent')
     await viewer.page.locator('#comments').getByText('what comes after').waitFor()
     await refused.getByRole('button', { name: 'Discard' }).click()
