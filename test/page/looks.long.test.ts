@@ -56,6 +56,12 @@ t.test('how it looks', async t => {
     }
   })
 
+  await t.test('the word beside the name field stays whole in a frame on the smallest phone', async t => {
+    const viewer = await open(t, 'narrow', { path: '/embed', viewport: { width: 280, height: 560 } })
+    const [word, field] = [await box(viewer, '#name span'), await box(viewer, '#author')]
+    t.ok(word.height <= field.height && field.x + field.width <= 280, `${word.height} px beside ${field.height}`)
+  })
+
   await t.test('while a long text is written above a phone\'s keyboard, comments are still seen', async t => {
     const viewer = await open(t, 'narrow', { viewport: { width: 320, height: 280 } })
     await viewer.page.fill('#content', 'W'.repeat(1_000))
