@@ -1,4 +1,3 @@
-import { relative } from 'node:path'
 import { signToken } from './cli/token.js'
 import { DataFolder, FolderInUseError } from './cluster/folder.js'
 import { readOptions, type Options } from './cluster/options.js'
@@ -9,6 +8,7 @@ import { ConfigError } from './runtime/config.js'
 import './runtime/http/uws.js' // what no part can run without is missed here, before any is started
 import { SharedFolderError } from './runtime/private-files.js'
 import { isCheckout } from './runtime/root.js'
+import { fromHere, shellWord } from './runtime/shell-word.js'
 
 /** One Ctrl-C may arrive twice: from the terminal, and again through npm. */
 const SAME_SIGNAL_MS = 500
@@ -117,7 +117,7 @@ async function credentials(env: NodeJS.ProcessEnv, folder: DataFolder): Promise<
   if (secret) {
     const token = await signToken(secret, { sub: AUTHOR, seconds: TOKEN_SECONDS, audience: audience || undefined, issuer: issuer || undefined })
     const path = shellWord(fromHere(folder.writeAuthorToken(token)))
-    return { note: `a token        ${path} has one of "${AUTHOR}", valid for a day (node start.js token makes others)`, flag: `-H "Authorization: Bearer $(cat ${path})" `, toWatch }
+    return { note: `a token        ${path} has one of "${AUTHOR}", valid for a day (${calledAs('token', env)} makes others)`, flag: `-H "Authorization: Bearer $(cat ${path})" `, toWatch }
   }
   if (!env['AUTH_JWKS_FILE']) return undefined
   return { note: 'a token        export LIVE_COMMENTS_TOKEN=...    one that your site has issued (docs/identity.md)', flag: '-H "Authorization: Bearer $LIVE_COMMENTS_TOKEN" ', toWatch }
@@ -139,16 +139,6 @@ function welcome(url: string, { data }: Options, credentials: Credentials | unde
       `Live comments is ready: ${url}`,
     ].join('\n'),
   )
-}
-
-/** A path as short as it works in this folder. */
-function fromHere(path: string): string {
-  const short = relative(process.cwd(), path)
-  return short === '' || short.startsWith('..') ? path : short
-}
-
-function shellWord(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
 function say(line: string): void {

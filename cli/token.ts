@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { checkAuthor, checkVideoId } from '../protocol/comment.js'
 import { LiveError } from '../protocol/errors.js'
 import { identityVariables } from '../runtime/auth/config.js'
+import { calledAs } from '../runtime/called-as.js'
 import { ConfigError, readConfig } from '../runtime/config.js'
 
 /** What a token says. */
@@ -25,11 +26,12 @@ export interface Claims {
 const { AUTH_JWT_SECRET, AUTH_AUDIENCE, AUTH_ISSUER } = identityVariables
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }
 const MAX_SECONDS = 365 * 86_400
+const SELF = calledAs('token', process.env)
 const EXAMPLES = `
 Examples:
-  live-comments token --secret-file ./jwt-secret --sub ann
-  live-comments token --secret-file ./jwt-secret --sub ann --name 'Ann Example' --videos demo,finals --for 8h
-  live-comments token --secret-file ./jwt-secret --sub mo --mod
+  ${SELF} --secret-file ./jwt-secret --sub ann
+  ${SELF} --secret-file ./jwt-secret --sub ann --name 'Ann Example' --videos demo,finals --for 8h
+  ${SELF} --secret-file ./jwt-secret --sub mo --mod
 `
 
 /** A token that gateways and edges with this AUTH_JWT_SECRET accept. */
@@ -76,7 +78,7 @@ export async function main(argv: string[], env: NodeJS.ProcessEnv): Promise<void
 
 /** @throws CommanderError for wrong usage, which it has told */
 function flagsOf(argv: readonly string[]): Flags {
-  return new Command('live-comments token')
+  return new Command(SELF)
     .description('Prints a token (a JWT) of the kind that a site issues to its signed-in users: for tests.')
     .option('--secret-file <FILE>', 'file with the secret (else AUTH_JWT_SECRET)')
     .requiredOption('--sub <ID>', 'the author\'s id', author)

@@ -84,6 +84,7 @@ t.test('an installed package runs a cluster, and its hints name the command that
   const help = await live('--help')
   t.match(help, { status: 0, stdout: /^ {2}cluster /m })
   t.notMatch(help.stdout, /^ {2}bench/m)
+  t.match(await live('token', '--help'), { status: 0, stdout: /^Usage: npx live-comments token / })
   t.match(await live('cluster', '--help'), { status: 0, stdout: /^Usage: npx live-comments cluster / })
 
   let output = ''

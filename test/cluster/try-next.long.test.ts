@@ -12,6 +12,8 @@ import { until } from '../support/until.js'
 
 t.setTimeout(230_000)
 
+/** npm's name of the script, however this test is run. */
+const NPM_START = { npm_lifecycle_event: 'start' }
 const SECRET = 'a secret of this test alone, over 32 bytes long'
 
 /** The commands that `npm start` proposes, by their names. */
@@ -39,10 +41,11 @@ async function triesAll(t: Test, cluster: Cluster, env: NodeJS.ProcessEnv = {}):
 t.test('with a secret, what npm start proposes works as printed, and so do the operators\' commands', async t => {
   const data = join(tempFolder(t), 'it\'s data')
   mkdirSync(data)
-  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { data, env: { AUTH_JWT_SECRET: SECRET, AUTH_REQUIRE_TO_WATCH: 'true', AUTH_AUDIENCE: 'live', AUTH_ISSUER: 'https://site.example' } })
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { data, env: { ...NPM_START, AUTH_JWT_SECRET: SECRET, AUTH_REQUIRE_TO_WATCH: 'true', AUTH_AUDIENCE: 'live', AUTH_ISSUER: 'https://site.example' } })
   await triesAll(t, cluster)
   const file = join(data, 'author-token')
   t.equal(statSync(file).mode & 0o777, 0o600)
+  t.match(proposed(cluster).get('a token'), '(node start.js token makes others)')
   t.notMatch(cluster.output, readFileSync(file, 'utf8').split('.')[1]!, 'the token is not printed')
 
   const folder = t.testdir()
@@ -83,7 +86,7 @@ t.test('with keys of a site, what npm start proposes works with a token of that 
   const issuer = new Issuer({ only: 'ES256' })
   const jwks = join(tempFolder(t), 'jwks.json')
   writeFileSync(jwks, issuer.jwks())
-  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { env: { AUTH_JWKS_FILE: jwks } })
+  const cluster = await startCluster(t, ['--edges', '1', '--dispatchers', '1'], { env: { ...NPM_START, AUTH_JWKS_FILE: jwks } })
   t.match(proposed(cluster).get('a token'), /^export LIVE_COMMENTS_TOKEN=/)
   await triesAll(t, cluster, { LIVE_COMMENTS_TOKEN: await issuer.token('only') })
 })
