@@ -94,7 +94,8 @@ export class Output {
 
   /** Says on stderr why the command failed: for people, or with `--json` as one line, `{"error":{"code","message"}}`. */
   failed(code: string, message: string): void {
-    this.note(this.json ? JSON.stringify({ error: { code, message } }) : `registry: ${message}`)
+    const withoutCode = message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message // people are told it in the text
+    this.note(this.json ? JSON.stringify({ error: { code, message: withoutCode } }) : `registry: ${message}`)
   }
 
   /** Says the same of arguments that commander refuses; commander itself has told people. */

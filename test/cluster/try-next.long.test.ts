@@ -71,7 +71,7 @@ t.test('with a secret, what npm start proposes works as printed, and so do the o
     t.equal(stdout, '')
     return { status, ...(JSON.parse(stderr.trimEnd().split('\n').at(-1)!) as object) }
   }
-  t.match(await error('post', 'demo', 'x', '--gateway', url), { status: 1, error: { code: 'UNAUTHORIZED' } })
+  t.match(await error('post', 'demo', 'x', '--gateway', url), { status: 1, error: { code: 'UNAUTHORIZED', message: /^a token is needed$/ } }, 'the code is said once')
   t.match(await error('tail', 'demo', '--gateway', url), { status: 1, error: { code: 'UNAUTHORIZED' } })
   t.match(await error('export', 'demo', '--token', await token({ videos: ['other'] })), { status: 1, error: { code: 'FORBIDDEN' } })
   t.match(await error('post', 'demo', 'x', '--token', bob, '--token-file', tokenFile), { status: 2, error: { code: 'BAD_USAGE' } })
