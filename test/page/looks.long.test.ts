@@ -62,6 +62,18 @@ t.test('how it looks', async t => {
     t.ok(word.height <= field.height && field.x + field.width <= 280, `${word.height} px beside ${field.height}`)
   })
 
+  await t.test('nothing lies under the bar at the bottom of a phone without buttons, with the box or without it', async t => {
+    for (const [readonly, lowest] of [['false', '#send'], ['true', '#comments li:last-child']] as const) {
+      const viewer = await open(t, 'narrow', { query: { readonly }, viewport: { width: 390, height: 844 } })
+      const devtools = await viewer.page.context().newCDPSession(viewer.page)
+      await devtools.send('Emulation.setSafeAreaInsetsOverride', { insets: { bottom: 34 } })
+      await until(async () => {
+        const { y, height } = await box(viewer, lowest)
+        return y + height <= 844 - 34
+      }, { what: `${lowest} is above it` })
+    }
+  })
+
   await t.test('while a long text is written above a phone\'s keyboard, comments are still seen', async t => {
     const viewer = await open(t, 'narrow', { viewport: { width: 320, height: 280 } })
     await viewer.page.fill('#content', 'W'.repeat(1_000))
