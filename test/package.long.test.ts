@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import t from 'tap'
 import { Guard } from '../cluster/guard.js'
@@ -57,9 +57,10 @@ t.test('npm pack holds what runs, and nothing else', async t => {
   for (const path of ['dist/live-comments.js', 'dist/edge/main.js', 'gateway/page/index.html', 'dist/gateway/page/page.js', 'README.md', 'CHANGELOG.md', 'LICENSE']) t.ok(paths.includes(path), path)
   t.same(paths.filter(path => /\.(ts|map|test\.js)$|^dist\/(test|bench|removed|\.)|^(test|bench|setup|start)\b/.test(path)), [])
   mkdirSync(folder)
-  writeFileSync(join(folder, 'package.json'), '{"private":true}')
+  copyFileSync(join(checkout, filename), join(folder, filename))
+  const [, documented] = /### From the package\n[\s\S]*?```sh\n([\s\S]*?)npx /.exec(readFileSync(join(projectRoot, 'docs', 'operators.md'), 'utf8'))!
   // Compiling the store's library takes a minute, and is npm's affair: it is put where npm would.
-  const installed = await inFolder(folder, 'npm', ['install', '--ignore-scripts', '--prefer-offline', '--loglevel=error', join(checkout, filename)])
+  const installed = await inFolder(folder, 'sh', ['-ec', documented!], { npm_config_ignore_scripts: 'true', npm_config_prefer_offline: 'true', npm_config_loglevel: 'error' })
   t.equal(installed.status, 0, installed.stderr)
   t.notOk(existsSync(join(folder, 'node_modules', 'typescript')), 'nothing that only builds or tests')
 })

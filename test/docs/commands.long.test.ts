@@ -28,7 +28,7 @@ t.setTimeout(230_000)
 
 /** What is not run here, and why. */
 const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
-  [/^\.\/setup\.sh\b|^npm (ci|install)\b|^apt-get /, 'installs: .ci/run does so before every test run'],
+  [/^\.\/setup\.sh\b|^npm (ci|init|install)\b|^apt-get /, 'installs: .ci/run does so before every test run'],
   [/^npx live-comments /, 'an installed package: test/package.long.test.ts runs one'],
   [/^npm (version|publish)\b/, 'a release'],
   [/^docker |\$\(docker /, 'containers: test/deploy runs what it can of them'],
