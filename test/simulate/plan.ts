@@ -95,7 +95,8 @@ export function planOf(mix: Mix, random: Random, seed: number): Plan {
       videoShare: mix === 'strays' ? Math.max(2, Math.ceil(viewers / edges / 2)) * 2 : random.pick([1_000, 1_000, tight]),
       toleratedViewers: seed % 2 === 0 ? 0 : 20,
       joinRate: 1_000,
-      piecesBytes: crowd || seed % 3 === 0 ? 64 * 1024 : 600 + (seed % 5) * 500,
+      // A piece of 64 KB would stand before a flush on a link of `link` for 13 s.
+      piecesBytes: crowd || (seed % 3 === 0 && !link) ? 64 * 1024 : 600 + (seed % 5) * 500,
       groupsBytes: link ? seed % 200 : seed % 3 === 0 ? 1024 * 1024 : 100 + (seed % 4) * 400,
       keptBytes: crowd || seed % 4 === 0 ? 32 * 1024 * 1024 : (seed % 4) * 1_000,
       formerEdges: crowd || link ? 0 : FORMER_EDGES[seed % FORMER_EDGES.length]!,
