@@ -32,48 +32,97 @@ export interface Holder {
  * on as few edges as carry it; else to the first of the least loaded on the hash ring, from the video's point on. Where operators
  * have spread the video over N edges: to a new edge until so many hold it, then to the emptiest of the N fullest. */
 export function place(view: View, videoId: VideoId, pending: Pending, rules: PlacementRules): Placement {
-  const spread = view.spreads.get(videoId)
-  const holders = new Set<string>()
-  const held: Holder[] = []
-  const usable = (edge: EdgeNode) => edge.state === 'up' && edge.wire === WIRE_VERSION && !rules.backedOff(edge)
-  let anyUsable = false
-  const hasRoom = (edge: EdgeNode, viewers: number) => viewers < rules.videoShare && pending.viewers(edge) < edge.capacity
-  const consider = (edge: EdgeNode, announced: number) => {
-    holders.add(edge.id)
-    if (!usable(edge)) return
-    anyUsable = true
-    held.push({ edge, viewers: pending.videoViewers(edge, videoId, announced) })
-  }
-  if (rules.movedTo) {
-    const { id, instance } = rules.movedTo
-    const edge = view.edge(id)
-    const announced = view.holdingsOf(id).get(videoId) ?? 0
-    if (edge?.instance === instance && usable(edge) && (announced > 0 || pending.takesVideos(edge)) && hasRoom(edge, pending.videoViewers(edge, videoId, announced))) return edge
-  }
-  for (const { edge, viewers } of view.subscriptionsOf(videoId)) consider(edge, viewers)
-  for (const { edgeId, instance } of pending.holders(videoId)) {
-    const edge = view.edge(edgeId)
-    if (edge?.instance === instance && !holders.has(edgeId)) consider(edge, 0)
-  }
-  const known = ofHolders(held, spread, ({ edge, viewers }) => hasRoom(edge, viewers))
-  if (known && held.length >= (spread ?? 1)) return known
+  return new Choice(view, videoId, pending, rules).made()
+}
 
-  // A new edge, of those near the lowest load. Nearly every edge is ruled out as the lowest by its announced count
-  // alone, which is the least it can hold: this runs for every new video, over every edge.
-  let lowest = Infinity
-  for (const edge of view.edges()) {
-    if (edge.viewers >= lowest * edge.capacity || holders.has(edge.id) || !usable(edge)) continue
-    anyUsable = true
-    const viewers = pending.viewers(edge)
-    if (viewers < edge.capacity && pending.takesVideos(edge)) lowest = Math.min(lowest, viewers / edge.capacity)
+/** One placement, step by step. */
+class Choice {
+  readonly #view: View
+  readonly #videoId: VideoId
+  readonly #pending: Pending
+  readonly #rules: PlacementRules
+  /** Edges that hold the video, those that cannot be used among them. */
+  readonly #holders = new Set<string>()
+  /** Those that can be used. */
+  readonly #held: Holder[] = []
+  #anyUsable = false
+
+  constructor(view: View, videoId: VideoId, pending: Pending, rules: PlacementRules) {
+    this.#view = view
+    this.#videoId = videoId
+    this.#pending = pending
+    this.#rules = rules
   }
-  if (lowest === Infinity) return known ?? (anyUsable ? 'full' : 'none')
-  const bound = lowest * (1 + SLACK_SHARE)
-  for (const edge of view.edgesFrom(videoId)) {
-    const most = Math.min(bound * edge.capacity + SLACK_VIEWERS, edge.capacity - 1)
-    if (edge.viewers <= most && !holders.has(edge.id) && usable(edge) && pending.viewers(edge) <= most && pending.takesVideos(edge)) return edge
+
+  made(): Placement {
+    const moved = this.#whereItMoves()
+    if (moved) return moved
+    const spread = this.#view.spreads.get(this.#videoId)
+    this.#findHolders()
+    const holder = ofHolders(this.#held, spread, ({ edge, viewers }) => this.#hasRoom(edge, viewers))
+    if (holder && this.#held.length >= (spread ?? 1)) return holder
+    return this.#newEdge() ?? holder ?? (this.#anyUsable ? 'full' : 'none')
   }
-  throw new Error('the least loaded edge is one of them')
+
+  /** Where the video is being moved to, if that edge can take the viewer. */
+  #whereItMoves(): EdgeNode | undefined {
+    const { movedTo } = this.#rules
+    if (!movedTo) return undefined
+    const edge = this.#view.edge(movedTo.id)
+    if (edge?.instance !== movedTo.instance || !this.#isUsable(edge)) return undefined
+    const announced = this.#view.holdingsOf(edge.id).get(this.#videoId) ?? 0
+    const takesIt = announced > 0 || this.#pending.takesVideos(edge)
+    return takesIt && this.#hasRoom(edge, this.#pending.videoViewers(edge, this.#videoId, announced)) ? edge : undefined
+  }
+
+  /** As the view has them, and then those that only this gateway knows of yet. */
+  #findHolders(): void {
+    for (const { edge, viewers } of this.#view.subscriptionsOf(this.#videoId)) this.#addHolder(edge, viewers)
+    for (const { edgeId, instance } of this.#pending.holders(this.#videoId)) {
+      const edge = this.#view.edge(edgeId)
+      if (edge?.instance === instance && !this.#holders.has(edgeId)) this.#addHolder(edge, 0)
+    }
+  }
+
+  #addHolder(edge: EdgeNode, announced: number): void {
+    this.#holders.add(edge.id)
+    if (!this.#isUsable(edge)) return
+    this.#anyUsable = true
+    this.#held.push({ edge, viewers: this.#pending.videoViewers(edge, this.#videoId, announced) })
+  }
+
+  /** The first on the hash ring of those near the lowest load; undefined where none has room. */
+  #newEdge(): EdgeNode | undefined {
+    const lowest = this.#lowestLoad()
+    if (lowest === Infinity) return undefined
+    const bound = lowest * (1 + SLACK_SHARE)
+    for (const edge of this.#view.edgesFrom(this.#videoId)) {
+      const most = Math.min(bound * edge.capacity + SLACK_VIEWERS, edge.capacity - 1)
+      if (edge.viewers <= most && !this.#holders.has(edge.id) && this.#isUsable(edge) && this.#pending.viewers(edge) <= most && this.#pending.takesVideos(edge)) return edge
+    }
+    throw new Error('the least loaded edge is one of them')
+  }
+
+  /** The least viewers over capacity of an edge that takes a new video; Infinity where none does. Nearly every edge is ruled out as the
+   * lowest by its announced count alone, which is the least it can hold: this runs for every new video, over every edge. */
+  #lowestLoad(): number {
+    let lowest = Infinity
+    for (const edge of this.#view.edges()) {
+      if (edge.viewers >= lowest * edge.capacity || this.#holders.has(edge.id) || !this.#isUsable(edge)) continue
+      this.#anyUsable = true
+      const viewers = this.#pending.viewers(edge)
+      if (viewers < edge.capacity && this.#pending.takesVideos(edge)) lowest = Math.min(lowest, viewers / edge.capacity)
+    }
+    return lowest
+  }
+
+  #isUsable(edge: EdgeNode): boolean {
+    return edge.state === 'up' && edge.wire === WIRE_VERSION && !this.#rules.backedOff(edge)
+  }
+
+  #hasRoom(edge: EdgeNode, viewers: number): boolean {
+    return viewers < this.#rules.videoShare && this.#pending.viewers(edge) < edge.capacity
+  }
 }
 
 function ofHolders(held: Holder[], spread: number | undefined, hasRoom: (holder: Holder) => boolean): EdgeNode | undefined {
