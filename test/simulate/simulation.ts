@@ -99,10 +99,11 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
       return stored.length === 0 || random.chance(0.2) ? 0 : random.pick(stored.slice(-400)).comment.id
     }
     const viewers: Viewer[] = []
+    const early = new Map<string, number>()
     const silent = new Set<string>()
     const relayed = plan.settings.formerEdges > 0 || plan.settings.formerGateways > 0
-    const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'beside' | 'after' | 'recent' | 'gzip' | 'maxRate'>, moreMs = 0) => {
-      const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs: at => boundMs(at) + (begin.maxRate === undefined ? 0 : FEWER_MS) + moreMs, transferMs: bytes => transferMs(plan, bytes), historyMayFail: () => historyMayFail, wellSince, replaysOf })
+    const watch = (name: string, begin: Pick<ViewerOptions, 'videoId' | 'beside' | 'after' | 'recent' | 'gzip' | 'maxRate'>) => {
+      const viewer = new Viewer({ ...person(name), ...begin, relayed, boundMs: at => boundMs(at) + (begin.maxRate === undefined ? 0 : FEWER_MS), transferMs: bytes => transferMs(plan, bytes), early, historyMayFail: () => historyMayFail, wellSince, replaysOf })
       viewers.push(viewer)
       viewer.watch()
     }
@@ -197,7 +198,7 @@ export async function simulate(seed: number, mix: Mix, hooks: Hooks = {}): Promi
         receiver?.check(checker)
         // Of what is deleted the last to come are shown nothing. What they are sent may all come by one link.
         const togetherMs = acts > 0 ? plan.videos.length * transferMs(plan, LAST_BYTES) : 0
-        if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, beside: [], after: undefined, recent: LAST_RECENT, gzip: false, maxRate: undefined }, togetherMs)
+        if (acts > 0) for (const { id: videoId } of plan.videos) watch(`last of ${videoId}`, { videoId, beside: [], after: undefined, recent: LAST_RECENT, gzip: false, maxRate: undefined })
         let left = plan.videos.length
         for (const { id } of plan.videos) void page(person('last'), id, 'before', true).then(done => {
           left--

@@ -36,8 +36,10 @@ export interface ViewerOptions {
   readonly relayed: boolean
   /** Whether a comment this late is a violation; at = when it was stored. */
   readonly boundMs: (at: number) => number
-  /** How long so many bytes that it missed may be on their way. */
+  /** How long so many bytes that newcomers missed may be on their way. */
   readonly transferMs: (bytes: number) => number
+  /** Bytes so far that newcomers have been sent before their ready, by their gateway, unpacked: all of them may come by one link. */
+  readonly early: Map<string, number>
   /** How long history may have been beyond reach when a gap is given for it. */
   readonly historyMayFail: () => boolean
   /** How often a gateway has placed viewers anew, or brought them up to date again: what they missed meanwhile comes as it is. */
@@ -75,8 +77,8 @@ export class Viewer {
   #gateway = ''
   /** Comments before its first `ready`: not acts, and of those that were deleted only the ones that it could have been sent. */
   #early = 0
-  /** Of this connection, before its ready: unpacked, as they come by the link. */
-  #earlyBytes = 0
+  /** What newcomers of its gateway had been sent when it connected. */
+  #earlyBefore = 0
   #everReady = false
   #cameAt = Infinity
   /** Since when it has been there and reading, with all that came before. */
@@ -173,7 +175,6 @@ export class Viewer {
     this.#wellSince = Infinity
     this.#progressAt = world.now
     this.#connectedAt = world.now
-    this.#earlyBytes = 0
     this.#pausedHere = this.#paused
     this.#sight.begin()
     this.#shownAt = []
@@ -191,6 +192,7 @@ export class Viewer {
     if (gzip) headers['accept-encoding'] = 'gzip, br'
     if (this.#lastEventId !== '') headers['last-event-id'] = this.#lastEventId
     this.#gateway = random.pick(gateways)
+    this.#earlyBefore = this.#earlySent
     this.#stream = network.stream(
       process,
       this.#gateway,
@@ -239,7 +241,7 @@ export class Viewer {
     } catch (error) {
       this.#violate('encoding', `got what cannot be unpacked: ${String(error)}`)
     }
-    if (!this.ready) this.#earlyBytes += text.length
+    if (!this.ready) this.#o.early.set(this.#gateway, this.#earlySent + text.length)
     for (const event of this.#parser.push(text)) this.#event(this.#o.beside.length > 0 ? ofOneVideo(event, this.videoId) : event)
     // An id holds for the next connection too, as in a browser.
     if (this.#parser.lastEventId !== '') this.#lastEventId = this.#parser.lastEventId
@@ -336,12 +338,16 @@ export class Viewer {
     }
   }
 
+  get #earlySent(): number {
+    return this.#o.early.get(this.#gateway) ?? 0
+  }
+
   #atReady(at: Cursor, said: SseEvent): void {
     const { checker, recent, after, world, historyMayFail } = this.#o
     const waited = historyMayFail() && world.now - this.#progressAt >= PATIENCE_MS - 500
     const all = checker.countComments(this.videoId, 0, at)
     const tookMs = world.now - this.#connectedAt
-    const allowedMs = this.#o.boundMs(this.#connectedAt) + this.#o.transferMs(this.#earlyBytes)
+    const allowedMs = this.#o.boundMs(this.#connectedAt) + this.#o.transferMs(this.#earlySent - this.#earlyBefore)
     if (!this.#pausedHere && this.#o.wellSince(this.#gateway) <= this.#connectedAt && tookMs > allowedMs) {
       this.#violate('late', `was ready ${Math.round(tookMs)} ms after it came; ${Math.round(allowedMs)} are allowed`)
     }
