@@ -1,6 +1,6 @@
 import { parseActResult, printActRequest, type ActRequest, type ActResult } from '../protocol/acts.js'
 import { ANONYMOUS, type VideoId } from '../protocol/comment.js'
-import { checkOrder, type ActOrder } from '../protocol/entry.js'
+import { checkOrder, type ActOrder, type Settings } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
 import type { CommentId } from '../protocol/id.js'
 import { DEFAULT_LEFT_MS } from '../protocol/limits.js'
@@ -28,6 +28,8 @@ export interface AuditRecord {
   /** Who is banned, and until when, Unix ms. */
   readonly authorId?: string
   readonly until?: number
+  /** All settings from then on. */
+  readonly settings?: Settings
 }
 
 export interface ActsDeps extends PassOnDeps {
@@ -167,6 +169,7 @@ export class Acts {
       entryId: String(id),
       ...('target' in act && act.target !== undefined ? { target: String(act.target) } : {}),
       ...(act.type === 'author-banned' ? { authorId: act.authorId, until: act.until } : {}),
+      ...(act.type === 'settings' ? { settings: act.settings } : {}),
     })
   }
 }

@@ -84,6 +84,8 @@ async function run(config: DispatcherConfig): Promise<void> {
   }
   const dispatcherMetrics = new DispatcherMetrics(metrics)
   const calm = new CalmLog({ log, clock: systemClock })
+  // Who did what is asked long afterwards: it is written whatever LOG_LEVEL leaves out.
+  const audit = log.child({}, { level: 'info' })
   const homes = homesOf(config, watcher.view)
   const peerClient = homes && new InternalClient(config.PEER_TOKEN, { proof: 'none' })
   const reviewClient = config.REVIEW_URL === undefined ? undefined : new ReviewClient(config.REVIEW_URL)
@@ -125,7 +127,7 @@ async function run(config: DispatcherConfig): Promise<void> {
       },
     onBug,
     standing,
-    audit: record => log.info(record, 'act'),
+    audit: record => audit.info(record, 'act'),
     trace: log.isLevelEnabled('debug')
       ? {
           stored: ({ videoId, id }) => log.debug({ videoId, id: String(id) }, 'comment_stored'),

@@ -54,7 +54,7 @@ export function routeModeration(router: Router, options: ModerationOptions): voi
       return moderation.act(exchange, 'author', () => ({ type: 'deleted', target: checkCommentId(target) }))
     })
     .route('PUT', '/comments/:videoId/pin', exchange =>
-      moderation.act(exchange, 'moderator', ({ commentId }) => ({ type: 'pinned', target: commentId === null ? undefined : checkCommentId(commentId) })),
+      moderation.act(exchange, 'moderator', ({ commentId }) => ({ type: 'pinned', target: commentId === null ? undefined : checkCommentId(commentId, ', or null') })),
     )
     .route('GET', '/comments/:videoId/settings', exchange => moderation.settings(exchange))
     .route('PUT', '/comments/:videoId/settings', exchange =>
@@ -169,9 +169,10 @@ function checkBody(bytes: Buffer): Body {
   return body as Body
 }
 
-function checkCommentId(value: unknown): CommentId {
+/** @param orElse what the error says may be there instead */
+function checkCommentId(value: unknown, orElse = ''): CommentId {
   const id = typeof value === 'string' ? parseCursor(value) : undefined
-  if (!id) throw badAct('commentId must be the id of a comment, in decimal')
+  if (!id) throw badAct(`commentId must be the id of a comment, in decimal${orElse}`)
   return id
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { checkVideoId, type VideoId } from '../protocol/comment.js'
-import { checkOrder } from '../protocol/entry.js'
+import { checkAct, checkOrder } from '../protocol/entry.js'
 import { LiveError } from '../protocol/errors.js'
 import { DRAIN, GATEWAYS, parseGateway, printNode, RubbishError, type GatewayNode, type MemberNode } from '../protocol/nodes.js'
 import { clusterIdentity } from '../registry/cluster-identity.js'
@@ -50,7 +50,7 @@ export interface OperatorsDeps {
 }
 
 const wish = z.object({ id: z.string().min(1).max(64), drain: z.boolean() })
-const order = z.object({ videoId: z.string(), act: z.union([z.object({ type: z.literal('deleted'), commentId: z.string().regex(/^[1-9][0-9]{0,15}$/) }), z.object({ type: z.literal('author-banned'), authorId: z.string(), forSeconds: z.int().min(1).max(MAX_BAN_SECONDS) })]) })
+const order = z.object({ videoId: z.string(), act: z.union([z.object({ type: z.literal('deleted'), target: z.string() }), z.object({ type: z.literal('author-banned'), authorId: z.string(), forSeconds: z.int().min(1).max(MAX_BAN_SECONDS) })]) })
 const rated = z.object({ videos: z.array(z.object({ videoId: z.string(), perSecond: z.number() })) })
 
 /** The operators' page, on the internal port: nodes and what should be there, hot videos, and what an operator does about them. */
@@ -66,7 +66,7 @@ export function routeOperators(router: Router, deps: OperatorsDeps): void {
   router.route('GET', `${FOLDER}/overview`, async () => json(await look(), 200, HEADERS))
   router.route('GET', `${FOLDER}/comments/:videoId`, exchange => history(gateway, checkVideoId(exchange.parameter(0)), new URLSearchParams({ pageSize: '30' })))
   router.route('POST', `${FOLDER}/acts`, async exchange => {
-    await perform(deps, read(order, await exchange.body(MAX_BODY_BYTES), 'an act is deleted with a commentId, or author-banned with an authorId and forSeconds from 1 to a year'))
+    await perform(deps, read(order, await exchange.body(MAX_BODY_BYTES), 'an act is deleted with a target, or author-banned with an authorId and forSeconds from 1 to a year'))
     return { status: 204 }
   })
   router.route('POST', `${FOLDER}/drain`, async exchange => {
@@ -78,7 +78,7 @@ export function routeOperators(router: Router, deps: OperatorsDeps): void {
 
 /** What an operator does to a comment, or to who wrote it. */
 async function perform({ gateway, clock }: OperatorsDeps, { videoId, act }: z.infer<typeof order>): Promise<void> {
-  const done = act.type === 'deleted' ? { type: act.type, target: Number(act.commentId) } : { type: act.type, authorId: act.authorId, until: clock.wall() + act.forSeconds * 1_000 }
+  const done = checkAct(act.type === 'deleted' ? act : { type: act.type, authorId: act.authorId, until: clock.wall() + act.forSeconds * 1_000 })
   await gateway.acts.perform(checkOrder({ videoId: checkVideoId(videoId), key: randomUUID(), actorId: ACTOR, asModerator: true, act: done }), gateway.pauses.lostMs())
 }
 

@@ -27,7 +27,7 @@ export function nodeVariables(role: string, internalPort: number) {
     INTERNAL_URL: url.optional().describe('URL where the other parts reach the internal port; unset: made from host and port'),
     INTERNAL_TOKEN: z.string().regex(TOKENS, TOKENS_RULE).optional().describe('secret shared by all parts, or several, comma-separated; the first is sent, any is accepted; unset: no check, allowed only on loopback with identity off'),
     INTERNAL_PROOF: internalProof.default('prefer').describe('whether a part must prove that it knows the token before the token is sent to it: require; prefer also trusts a part that offers no proof, as the former version does'),
-    LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('lowest level that is logged'),
+    LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info').describe('lowest level that is logged; what moderators do is logged in any case'),
     ...tracesVariables,
   }
 }

@@ -169,7 +169,7 @@ function commentRow({ id, authorId, authorName, content, createdAt }) {
   const time = new Date(createdAt)
   const row = element('li', {}, element('time', { dateTime: time.toISOString(), title: time.toLocaleString() }, time.toLocaleTimeString()), element('b', { title: authorId, dir: 'auto' }, authorName ?? authorId), element('p', { dir: 'auto' }, content))
   row.append(element('span', { className: 'acts' },
-    actor('Delete', `Delete this comment of ${isolated(authorName ?? authorId)}? Its text is erased for good.`, { type: 'deleted', commentId: id }),
+    actor('Delete', `Delete this comment of ${isolated(authorName ?? authorId)}? Its text is erased for good.`, { type: 'deleted', target: id }),
     actor('Ban for a day', `Ban ${isolated(authorName ?? authorId)} from ${video} for a day?`, { type: 'author-banned', authorId, forSeconds: 86_400 }),
   ))
   row.dataset.id = id

@@ -255,14 +255,16 @@ t.test('each act stands in the audit log, and no comment does', async t => {
   const deletion = order('v', { type: 'deleted', target }, { actorId: 'ann', asModerator: false })
   for (let i = 0; i < 2; i++) await scene.act(deletion)
   await act(scene, 'v', { type: 'pinned', target: undefined })
+  await act(scene, 'v', { type: 'settings', settings: { ...DEFAULT_SETTINGS, closed: true } })
   const records: AuditRecord[] = scene.audit
   t.match(records, [
     { actor: 'mod', asModerator: true, videoId: 'v', type: 'pinned', entryId: String(pinned), target: String(target) },
     { type: 'author-banned', authorId: 'eve', until: 5 },
     { actor: 'ann', asModerator: false, type: 'deleted', target: String(target) },
     { type: 'pinned' },
+    { type: 'settings', settings: { ...DEFAULT_SETTINGS, closed: true } },
   ])
-  t.equal(records.length, 4, 'once')
+  t.equal(records.length, 5, 'once')
   t.notOk('target' in records[3]!)
   t.notMatch(JSON.stringify(records), /hello/)
   t.match(await scene.registry.metrics(), /live_acts_total\{type="deleted"\} 1/)

@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
+import { printActRequest } from '../../protocol/acts.js'
+import { DEFAULT_SETTINGS } from '../../protocol/entry.js'
 import { parseDispatcher } from '../../protocol/nodes.js'
 import { parseResults, printPosts } from '../../protocol/posts.js'
 import { InternalClient } from '../../runtime/peers/client.js'
@@ -113,6 +115,23 @@ t.test('it announces itself, drains on SIGTERM, storing what still comes, and le
   t.match(parseResults(body), [{ created: true }])
   t.equal(await ended, 0)
   t.equal(await zk.exists('/dispatchers/d1'), null)
+})
+
+t.test('an act is logged whatever LOG_LEVEL leaves out', async t => {
+  const zookeeper = await startZooKeeper(t)
+  const connect = `${zookeeper.connect}/live`
+  const zk = await openZk(t, connect)
+  const { stdout } = run(t, [], { NODE_ID: 'd1', STORE_URL: `sqlite:${join(memoryFolder(t), 'comments.db')}`, INTERNAL_PORT: '0', ZOOKEEPER_CONNECT: connect, LOG_LEVEL: 'error' })
+  const { internalUrl } = await until(() => zk.getData('/dispatchers/d1').then(({ data }) => parseDispatcher(data), () => undefined))
+  const client = new InternalClient(undefined)
+  t.teardown(() => client.close())
+  await until(() => client.call(internalUrl, { method: 'GET', path: '/readyz', timeoutMs: 2_000 }).then(() => true, () => false))
+  const act = { type: 'settings', settings: { ...DEFAULT_SETTINGS, closed: true } } as const
+  await client.call(internalUrl, { path: '/internal/acts', body: printActRequest({ passedOn: true, order: { videoId: 'v', key: 'k', actorId: 'mo', asModerator: true, act } }), timeoutMs: 5_000 })
+  await until(() => stdout().endsWith('\n'))
+  const lines = stdout().trim().split('\n').map(line => JSON.parse(line) as object)
+  t.match(lines, [{ event: 'act', actor: 'mo', videoId: 'v', ...act }])
+  t.equal(lines.length, 1, 'and nothing else is')
 })
 
 t.test('SIGTERM while ZooKeeper is away ends it with 0 all the same', async t => {

@@ -105,7 +105,7 @@ t.test('what breaks a rule is refused with the field and the rule, before a disp
     [{ method: 'DELETE', path: 'x' }, 'BAD_ACT', /^commentId must/],
     [{ method: 'DELETE', path: '0' }, 'BAD_ACT', /^commentId must/],
     [{ method: 'DELETE', path: '99999999999999999' }, 'BAD_ACT', /^commentId must/],
-    [put('pin', {}), 'BAD_ACT', /^commentId must/],
+    [put('pin', {}), 'BAD_ACT', /^commentId must be the id of a comment, in decimal, or null$/],
     [put('pin', { commentId: 20 }), 'BAD_ACT', /^commentId must/],
     ...['[]', 'null', '3'].map((body): [Asked, ErrorCode, RegExp] => [put('pin', body), 'BAD_ACT', /^the body must be a JSON object/]),
     [put('pin', '{'), 'BAD_ACT', /^the body must be JSON/],

@@ -57,6 +57,17 @@ t.test('an operator looks at a cluster, drains an edge, and sees a part die', as
     t.notMatch(JSON.stringify(await cluster.history('demo')), 'nasty')
   })
 
+  await t.test('an act that cannot be is refused, with the field and the rule', async t => {
+    for (const [act, message] of [
+      [{ type: 'deleted', target: '9007199254740992' }, /^target must be the id of a comment/],
+      [{ type: 'author-banned', authorId: '', forSeconds: 60 }, /^authorId must be 1 to 64 characters/],
+    ] as const) {
+      const refused = await fetch(`${address}/acts`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: JSON.stringify({ videoId: 'demo', act }) })
+      t.equal(refused.status, 400)
+      t.match(await refused.json(), { error: { code: 'BAD_ACT', message } })
+    }
+  })
+
   await t.test('a drain is asked for twice, and taken back', async t => {
     const row = page.locator('#nodes tbody tr', { hasText: 'edge-2' })
     await row.getByRole('button', { name: 'Drain edge-2' }).click()
