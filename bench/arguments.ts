@@ -8,13 +8,13 @@ export function positive(text: string): number {
 
 /** Parses a whole number, 1 or more. */
 export function count(text: string): number {
-  if (!/^[0-9]{1,9}$/.test(text) || Number(text) < 1) throw new InvalidArgumentError('It must be a whole number, 1 or more.')
+  if (!/^[0-9]{1,9}$/.test(text) || Number(text) < 1) throw new InvalidArgumentError('It must be a whole number, 1 or more, of at most nine digits.')
   return Number(text)
 }
 
 /** Parses a whole number, 0 or more. */
 export function countOrNone(text: string): number {
-  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 0 or more.')
+  if (!/^[0-9]{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 0 or more, of at most nine digits.')
   return Number(text)
 }
 

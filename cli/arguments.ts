@@ -34,7 +34,7 @@ function httpUrl(text: string): string {
 }
 
 export function positive(text: string): number {
-  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.')
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0, of at most nine digits.')
   return Number(text)
 }
 
@@ -44,7 +44,7 @@ export function descriptors(text: string): number {
 }
 
 export function amount(text: string): number {
-  if (!/^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text)) throw new InvalidArgumentError('It must be a number, 0 or more.')
+  if (!/^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text)) throw new InvalidArgumentError('It must be a number, 0 or more, of at most nine digits and six behind the point.')
   return Number(text)
 }
 

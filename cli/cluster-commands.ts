@@ -14,6 +14,7 @@ import { withMeantCluster } from './meant-cluster.js'
 import { nameCluster } from './name.js'
 import { dispatcherRows, dispatchersTable, edgeRows, edgesText, gatewayRows, gatewaysTable } from './nodes.js'
 import { Misuse } from './output.js'
+import { PRICES } from './plan/measured.js'
 import { planFor } from './plan/plan.js'
 import { planText } from './plan/text.js'
 import { runningCluster } from './running-cluster.js'
@@ -105,16 +106,16 @@ export function addClusterCommands(line: CommandLine): void {
       await line.print(diagnosis, diagnosis => report(diagnosis, line.out.paint, all))
       if (!diagnosis.healthy) line.out.status = 1
     })
-  line.command('plan', 'estimate how many processes, cores and bits per second a load takes, from measured figures; contacts no cluster', '--viewers 1000000 --rate 100', '--viewers 1000000 --rate 100 --core-hour 0.04 --gb-egress 0.05 --json')
+  line.command('plan', 'estimate how many processes, cores, bits per second and dollars a load takes, from measured figures; contacts no cluster', '--viewers 1000000 --rate 100', '--viewers 1000000 --rate 100 --core-hour 0.03 --gb-egress 0.02 --json')
     .requiredOption('--viewers <N>', 'viewers at a time', positive)
     .requiredOption('--rate <N>', 'comments a second, of all videos', amount)
     .option('--videos <N>', 'videos watched at the same time', positive, 1)
     .option('--plain', 'assume that no viewer accepts gzip')
     .option('--descriptors <N>', 'file descriptors that a gateway may open', descriptors, 20_000)
-    .option('--core-hour <DOLLARS>', 'price of a core for an hour', amount)
-    .option('--gb-egress <DOLLARS>', 'price of a GB to the public', amount)
+    .option('--core-hour <DOLLARS>', 'price of a core for an hour', amount, PRICES.coreHour.dollars)
+    .option('--gb-egress <DOLLARS>', 'price of a GB to the public', amount, PRICES.gbEgress.dollars)
     .option('--sources', 'also print where each figure was measured')
-    .action(async ({ viewers, rate, videos, plain, descriptors, coreHour, gbEgress, sources = false }: { viewers: number; rate: number; videos: number; plain?: true; descriptors: number; coreHour?: number; gbEgress?: number; sources?: boolean }) =>
+    .action(async ({ viewers, rate, videos, plain, descriptors, coreHour, gbEgress, sources = false }: { viewers: number; rate: number; videos: number; plain?: true; descriptors: number; coreHour: number; gbEgress: number; sources?: boolean }) =>
       line.print(planFor({ viewers, rate, videos, gzip: !plain, descriptors, coreHour, gbEgress }), plan => planText(plan, sources, line.out.colour)),
     )
 }

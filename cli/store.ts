@@ -69,7 +69,7 @@ export async function adoptStore(zk: Zk, client: Caller, id: string, adopt: Stor
 
 export function storesText({ expected, dispatchers }: Stores, colour: boolean): string {
   const columns = [{ head: 'DISPATCHER' }, { head: 'STORE' }, { head: 'COMMENTS', align: 'right' as const }, { head: 'STATE' }, { head: 'FILE' }]
-  const rows = dispatchers.map(row => [row.id, row.found?.id ?? '-', row.found ? number(row.found.stored) : '-', stateOf(row), row.path ?? '-'])
+  const rows = dispatchers.map(row => [row.id, row.found?.id ?? '-', row.found && !row.path?.startsWith('cassandra:') ? number(row.found.stored) : '-', stateOf(row), row.path ?? '-'])
   const reasons = dispatchers.flatMap(row => {
     const reason = row.silent ?? row.refused ?? row.cannotStore
     return typeof reason === 'string' ? [`${row.id}: ${reason}\n`] : []

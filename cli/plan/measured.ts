@@ -28,6 +28,8 @@ export const MEASURED = {
   edgeVideos: figure(20_000, 'test/protocol/nodes.test.ts: 20,000 ids take 0.4 of the 1 MB of a znode'),
   /** Posts a second of one dispatcher, at half a core. */
   dispatcherPosts: figure(7_123, 'bench/results/post.json: on 28 November 2026, one dispatcher on one SQLite file, 0.52 of a core'),
+  /** Posts a second of three replicas in Cassandra, by one node of two cores. */
+  cassandraPosts: figure(3_600, 'dispatcher/store/cassandra/README.md: one node on two cores that it shared with the posts\' own process, ten posts in a commit'),
   /** Processor of one comment for one edge that holds its video, µs. */
   batchMicroseconds: figure(450, 'bench/results/many.json: 8.79 s of the dispatcher for 15,000 comments, each to one edge, without storing them; busier pipes carry several comments a batch, and cost less'),
   /** Disk that a comment takes in the store, bytes. */

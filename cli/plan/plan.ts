@@ -10,9 +10,9 @@ export interface Demand {
   readonly gzip: boolean
   /** Of each gateway; 20,000 by default. */
   readonly descriptors?: number | undefined
-  /** Dollars for an hour of a core, and for a GB (10^9 bytes) to the public; undefined: not asked for. */
-  readonly coreHour?: number | undefined
-  readonly gbEgress?: number | undefined
+  /** Dollars for an hour of a core, and for a GB (10^9 bytes) to the public. */
+  readonly coreHour: number
+  readonly gbEgress: number
 }
 
 /** How many of one kind of process are needed. */
@@ -35,9 +35,9 @@ export interface Plan {
   readonly registryBytes: number
   /** Of the store, GB (10^9 bytes) a day, once. */
   readonly storedGbPerDay: number
-  /** Dollars an hour, and for a million viewers that watch for an hour; undefined without prices. */
-  readonly dollarsPerHour: number | undefined
-  readonly dollarsPerMillionViewerHours: number | undefined
+  /** Dollars an hour, and for a million viewers that watch for an hour. */
+  readonly dollarsPerHour: number
+  readonly dollarsPerMillionViewerHours: number
   /** What this plan does not show, or assumes. */
   readonly remarks: readonly string[]
 }
@@ -52,8 +52,9 @@ const ZOOKEEPERS = 3
 const ZOOKEEPER_LINE = 125e6
 /** Most often that one edge announces what it holds, a second. */
 const EDGE_ANNOUNCES = 20
-const CASSANDRAS = 3
-/** Assumed of each. */
+/** A comment has as many replicas: Cassandras come by threes. */
+const REPLICAS = 3
+/** Of each node, as measured. */
 const CASSANDRA_CORES = 2
 /** Of each kind, so that one may fail. */
 const LEAST_CORES = 2
@@ -79,12 +80,12 @@ export function planFor(demand: Demand): Plan {
     edges,
     dispatchers,
     zookeepersFor((gateways.count + dispatchers.count) * registryBytes),
-    ...(manyHosts ? [{ part: 'cassandra' as const, count: CASSANDRAS, cores: CASSANDRAS * CASSANDRA_CORES * USED_SHARE, limit: `three replicas: ${dispatchers.count} dispatchers do not fit on one machine with one file` }] : []),
+    ...(manyHosts ? [cassandrasFor(rate, dispatchers.count)] : []),
   ]
   const cores = needs.reduce((sum, need) => sum + Math.max(LEAST_CORES, Math.ceil(need.cores / USED_SHARE)), 0)
   const egressBits = viewers * rateOfVideo * 8 * (gzip ? M.gzipBytes : M.plainBytes).value
   const egressGb = (egressBits / 8 / 1e9) * 3600
-  const dollarsPerHour = coreHour === undefined && gbEgress === undefined ? undefined : cores * (coreHour ?? 0) + egressGb * (gbEgress ?? 0)
+  const dollarsPerHour = cores * coreHour + egressGb * gbEgress
   return {
     demand,
     needs,
@@ -93,8 +94,8 @@ export function planFor(demand: Demand): Plan {
     registryBytes,
     storedGbPerDay: (rate * M.storedBytes.value * 86_400) / 1e9,
     dollarsPerHour,
-    dollarsPerMillionViewerHours: dollarsPerHour === undefined || viewers === 0 ? undefined : (dollarsPerHour / viewers) * 1e6,
-    remarks: [...remarksOn(demand, rateOfVideo, holders, manyHosts)],
+    dollarsPerMillionViewerHours: (dollarsPerHour / viewers) * 1e6,
+    remarks: [...remarksOn(demand, rateOfVideo, holders, dispatchers.count)],
   }
 }
 
@@ -135,10 +136,18 @@ function zookeepersFor(bytesPerSecond: number): Need {
   return { part: 'zookeeper', count, cores: count * USED_SHARE, limit: count === ZOOKEEPERS ? 'one may fail; each on a machine of its own' : 'bandwidth: all gateways and dispatchers read all edges\' announcements, at 1 Gbit/s a server; let those beyond five be observers' }
 }
 
-function* remarksOn({ rate, videos, gzip }: Demand, rateOfVideo: number, holders: number, manyHosts: boolean): Generator<string> {
+function cassandrasFor(rate: number, dispatchers: number): Need {
+  const byCores = Math.ceil(rate / (USED_SHARE * M.cassandraPosts.value))
+  const count = REPLICAS * Math.max(1, byCores)
+  return { part: 'cassandra', count, cores: count * CASSANDRA_CORES * USED_SHARE, limit: byCores > 1 ? `processor: ${round(M.cassandraPosts.value)} posts a second for each ${REPLICAS} nodes of ${CASSANDRA_CORES} cores` : `three replicas: ${dispatchers} dispatchers do not fit on one machine with one file` }
+}
+
+function* remarksOn({ rate, videos, gzip }: Demand, rateOfVideo: number, holders: number, dispatchers: number): Generator<string> {
+  const manyHosts = dispatchers > ONE_MACHINE
   if (videos === 1 && (rate * holders * M.batchMicroseconds.value) / 1e6 > USED_SHARE) yield 'One video has one owner: a second dispatcher does not share its work. Beyond a core, it sends each edge several comments a batch instead of one, which delays them and costs less than counted here.'
   if (rate > M.dispatcherPosts.value && !manyHosts) yield `More than ${round(M.dispatcherPosts.value)} posts a second into one SQLite file were not measured with several dispatchers: the disk decides.`
-  if (manyHosts) yield 'Cassandra was not measured here: three nodes are the least for three replicas, at two cores each as an assumption.'
+  if (manyHosts) yield 'Cassandra is counted by one node with ten posts in a commit. A post alone in its commit took eight times as much, and several nodes were not measured: try yours.'
+  else yield `The ${dispatchers} dispatchers fit on one machine, with one SQLite file. If that machine must not be the end of posting, add ${cassandrasFor(rate, dispatchers).count} Cassandras of ${CASSANDRA_CORES} cores.`
   if (videos > VERIFIED_VIDEOS) yield `More than ${round(VERIFIED_VIDEOS)} watched videos were not measured.`
   if (gzip && rateOfVideo < 100) yield 'Compressed bytes are those at 100 comments a second; fewer in a write compress less, to 86 bytes at 10 a second.'
   yield 'Viewers and comments are spread evenly over the videos, and viewers over the gateways.'

@@ -1,10 +1,10 @@
 import { number, table } from '../table.js'
-import { MEASURED, USED_SHARE } from './measured.js'
+import { MEASURED, PRICES, USED_SHARE } from './measured.js'
 import type { Plan } from './plan.js'
 
 /** A plan for people. @param sources also says where each figure is from */
 export function planText({ demand, needs, cores, egressBits, registryBytes, storedGbPerDay, dollarsPerHour, dollarsPerMillionViewerHours, remarks }: Plan, sources: boolean, colour: boolean): string {
-  const { viewers, rate, videos, gzip } = demand
+  const { viewers, rate, videos, gzip, coreHour, gbEgress } = demand
   const right = (head: string) => ({ head, align: 'right' as const })
   const rows = needs.map(({ part, count, cores, limit }) => [part, number(count), cores.toFixed(1), limit])
   const perGateway = egressBits / needs.find(({ part }) => part === 'gateway')!.count
@@ -17,9 +17,9 @@ export function planText({ demand, needs, cores, egressBits, registryBytes, stor
     `${bits(egressBits)} to viewers${gzip ? ', compressed' : ''}; ${bits(perGateway)} a gateway.`,
     `${number(Math.round(registryBytes / 1024))} KB/s of the registry to each gateway and dispatcher at most.`,
     `${storedGbPerDay.toFixed(1)} GB of comments a day.`,
-    ...(dollarsPerHour === undefined ? ['Costs: give --core-hour and --gb-egress, the prices of your provider.'] : [`$${dollarsPerHour.toFixed(2)} an hour; $${dollarsPerMillionViewerHours!.toFixed(2)} a million viewer-hours, at $${demand.coreHour ?? 0} a core-hour and $${demand.gbEgress ?? 0} a GB to the public.`]),
+    `$${dollarsPerHour.toFixed(2)} an hour; $${dollarsPerMillionViewerHours.toFixed(2)} a million viewer-hours, at $${coreHour} a core-hour and $${gbEgress} a GB to the public: assumed where --core-hour and --gb-egress do not say.`,
     ...remarks.map(remark => `Note: ${remark}`),
-    ...(sources ? ['', 'Counted with:', ...Object.entries(MEASURED).map(([name, { value, source }]) => `  ${name} ${number(value)}: ${source}`)] : ['plan --sources says where each figure was measured.']),
+    ...(sources ? ['', 'Counted with:', ...Object.entries(MEASURED).map(([name, { value, source }]) => `  ${name} ${number(value)}: ${source}`), `  coreHour ${PRICES.coreHour.dollars}: ${PRICES.coreHour.source}`, `  gbEgress ${PRICES.gbEgress.dollars}: ${PRICES.gbEgress.source}`] : ['plan --sources says where each figure was measured.']),
   ]
   return `${lines.join('\n')}\n`
 }
