@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { EChartsOption } from 'echarts'
 import { counted, number, table } from '../cli/table.js'
 import { Ports } from '../cluster/ports.js'
 import { ENTRY } from '../test/support/program.js'
@@ -52,7 +53,7 @@ export const million: Benchmark = {
       .option('--viewers <count>', 'viewers, over as many gateways and processes of viewers as their descriptors need', count, 1_000_000)
       .option('--joins <count>', 'joins a second attempted', count, 5_000)
       .option('--comments <count>', 'comments; before the middle one the fullest edge is killed', count, 6)
-      .option('--every <seconds>', 'time between comments', positive, 9),
+      .option('--every <seconds>', 'time between comments', positive, 10),
   async run(flags, progress) {
     const wanted = numberOf(flags, 'viewers')
     progress.title(`${number(wanted)} viewers of one video`)
@@ -83,7 +84,7 @@ export const million: Benchmark = {
     progress.end()
     const correct = viewers > 0 && end.lost === 0 && end.misplaced === 0 && deliveries.every(({ have }) => have === viewers) && joined.stoppedBy === undefined
     const outcome = { wanted, viewers, gateways: audience.gateways, edges: EDGES, joinsPerSecond: viewers / joined.seconds, stoppedBy: joined.stoppedBy, turnedAway: end.turnedAway, lost: end.lost, misplaced: end.misplaced, memory, deliveries, bare }
-    return { text: report(outcome), runs: [outcome], correct }
+    return { text: report(outcome), runs: [outcome], chart: millionChart(outcome), correct }
   },
 }
 
@@ -258,7 +259,7 @@ async function post({ host, port, line, headers }: PostTarget, video: string, co
   if (!answer.ok) throw new Error(`the comment was answered ${answer.status}: ${await answer.text()}`)
 }
 
-interface Outcome {
+export interface Outcome {
   readonly wanted: number
   readonly viewers: number
   readonly gateways: number
@@ -270,6 +271,21 @@ interface Outcome {
   readonly memory: { readonly serversPerViewer: number; readonly clientsPerViewer: number; readonly tcpPerViewer: number; readonly allPerViewer: number }
   readonly deliveries: readonly Delivery[]
   readonly bare: BareLoop
+}
+
+/** When half of the viewers have each comment, and when the last one has, beside what a bare write loop would need for as many. */
+export function millionChart({ viewers, gateways, deliveries, bare }: Pick<Outcome, 'viewers' | 'gateways' | 'deliveries' | 'bare'>): EChartsOption {
+  const seconds = (time: number | undefined) => (time === undefined ? '-' : Number((time / 1000).toFixed(1)))
+  const alone = (bare.lastMs * viewers) / bare.viewers
+  const series = (name: string, data: (number | string)[]) => ({ type: 'bar' as const, name, data, label: { show: true, position: 'right' as const } })
+  return {
+    title: { text: `${number(viewers)} viewers of one video on one machine`, subtext: `through ${counted(gateways, 'gateway')}; from the post until they have the comment, s`, left: 'center' },
+    legend: { bottom: 0, itemGap: 24 },
+    grid: { left: 20, right: 60, top: 80, bottom: 50, containLabel: true },
+    xAxis: { type: 'value' },
+    yAxis: { type: 'category', inverse: true, data: [...deliveries.map(({ number: i, afterDeath }) => `comment ${i}${afterDeath ? ',\nits edge was killed' : ''}`), 'a bare write loop,\ncalculated'] },
+    series: [series('half of them', [...deliveries.map(({ ms: times }) => seconds(times?.p50)), '-']), series('the last one', [...deliveries.map(({ lastMs }) => seconds(lastMs)), seconds(alone)])],
+  }
 }
 
 function report({ wanted, viewers, gateways, joinsPerSecond, stoppedBy, turnedAway, lost, misplaced, memory, deliveries, bare }: Outcome): string {

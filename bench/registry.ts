@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import type { EChartsOption } from 'echarts'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Ensemble } from '../cluster/ensemble.js'
@@ -36,7 +37,7 @@ interface Step {
 }
 
 /** What one size of the registry costs. Cores are shares of one core in the measured time. */
-interface Outcome extends Step {
+export interface Outcome extends Step {
   readonly zookeepers: number
   readonly viewers: number
   readonly writesPerSecond: number
@@ -74,21 +75,28 @@ export const registry: Benchmark = {
     const perEdge = numberOf(flags, 'videos') / Math.max(...edges)
     const outcomes: Outcome[] = []
     for (const each of edges) outcomes.push(await once(flags, progress, { edges: each, videos: Math.round(perEdge * each) }))
-    const points = (of: (outcome: Outcome) => number | undefined) => outcomes.flatMap((outcome): [number, number][] => [[outcome.edges, Math.max(0.1, of(outcome) ?? 0)]])
     return {
       text: outcomeTable(outcomes),
       runs: outcomes,
       correct: outcomes.every(({ complete }) => complete),
-      chart: lines(`The registry, ${number(Math.round(perEdge))} videos an edge, viewers that stay ${numberOf(flags, 'stay')} s`, 'edges', '', [
-        { name: 'writes/s', points: points(({ writesPerSecond }) => writesPerSecond) },
-        { name: 'KB/s to each reader', points: points(({ readBytesPerSecond }) => readBytesPerSecond / 1024) },
-        { name: 'staleness p50, ms', points: points(({ staleMs }) => staleMs.gateway?.p50) },
-        { name: 'staleness p99, ms', points: points(({ staleMs }) => staleMs.gateway?.p99) },
-        { name: 'ZooKeeper, % of a core', points: points(({ cores }) => 100 * cores.zookeeper) },
-        { name: 'a gateway\'s share, % of a core', points: points(({ cores }) => 100 * cores.gateway) },
-      ]),
+      chart: registryChart(outcomes, perEdge, numberOf(flags, 'stay')),
     }
   },
+}
+
+/** What the registry carries, costs its readers and is late, by its size. @param perEdge videos of an edge @param stay s */
+export function registryChart(outcomes: readonly Outcome[], perEdge: number, stay: number): EChartsOption {
+  const points = (of: (outcome: Outcome) => number | undefined) => outcomes.flatMap((outcome): [number, number][] => [[outcome.edges, Math.max(0.1, of(outcome) ?? 0)]])
+  return lines(`The registry, ${number(Math.round(perEdge))} videos an edge, viewers that stay ${stay} s`, 'edges', '', [
+    { name: 'writes/s', points: points(({ writesPerSecond }) => writesPerSecond) },
+    { name: 'KB/s to each reader', points: points(({ readBytesPerSecond }) => readBytesPerSecond / 1024) },
+    { name: 'staleness p50, ms', points: points(({ staleMs }) => staleMs.gateway?.p50) },
+    { name: 'staleness p99, ms', points: points(({ staleMs }) => staleMs.gateway?.p99) },
+    { name: 'ZooKeeper, % of a core', points: points(({ cores }) => 100 * cores.zookeeper) },
+    { name: 'a gateway\'s share, % of a core', points: points(({ cores }) => 100 * cores.gateway) },
+    { name: 'a placement p50, µs', points: points(({ placementMs }) => (placementMs ? 1000 * placementMs.p50 : undefined)) },
+    { name: 'a placement p99, µs', points: points(({ placementMs }) => (placementMs ? 1000 * placementMs.p99 : undefined)) },
+  ])
 }
 
 async function once(flags: Flags, progress: Progress, { edges, videos }: Step): Promise<Outcome> {

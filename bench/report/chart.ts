@@ -38,8 +38,8 @@ export interface Line {
 export function lines(title: string, xName: string, yName: string, series: readonly Line[]): EChartsOption {
   return {
     title: { text: title, left: 'center' },
-    legend: { bottom: 0 },
-    grid: { left: 20, right: 40, top: 60, bottom: 50, containLabel: true },
+    legend: { bottom: 0, itemGap: 24 },
+    grid: { left: 20, right: 40, top: 60, bottom: 80, containLabel: true },
     xAxis: { type: 'log', name: xName, nameLocation: 'middle', nameGap: 28 },
     yAxis: { type: 'log', name: yName },
     series: series.map(({ name, points }) => ({ type: 'line', name, data: points.map(([x, y]) => [x, y]) })),
