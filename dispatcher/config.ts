@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
@@ -11,6 +12,7 @@ import { CASSANDRA, parseCassandraUrl } from './store/cassandra/address.js'
 import { readWords } from './words-file.js'
 
 const SQLITE = 'sqlite:'
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g
 const LENGTH_RULE = `must be a whole number from 1 to ${MAX_CONTENT}`
 /** A dispatcher that passes a post on waits for 1.5 s, in which it is to be stored, too. */
 const [MIN_REVIEW_MS, MAX_REVIEW_MS] = [50, 1_000]
@@ -25,7 +27,7 @@ export const storeVariables = {
     .describe('comment store: sqlite:PATH, relative to the working directory, or cassandra://HOST[,HOST...]/KEYSPACE?dc=DATA_CENTRE'),
   STORE_PASSWORD: z.string().optional().describe('password of the user that a cassandra: STORE_URL names'),
   STORE_PASSWORD_FILE: parsedBy(readPassword).optional().describe('file that holds that password instead'),
-  STORE_CA_FILE: parsedBy(readable).optional().describe('PEM file of the CA certificates to trust for Cassandra, with tls=on; unset: the system\'s'),
+  STORE_CA_FILE: parsedBy(certificates).optional().describe('PEM file of the CA certificates to trust for Cassandra, with tls=on; unset: the system\'s'),
 }
 
 export const dispatcherVariables = {
@@ -122,9 +124,21 @@ function readSecrets(path: string): HookSecret[] {
   return parseSecrets(read(path).trim())
 }
 
-function readable(path: string): string {
-  read(path)
+/** Node takes a file without certificates for none at all, and then trusts no Cassandra without saying why.
+ * @throws Error that says what is wrong */
+function certificates(path: string): string {
+  const blocks = read(path).match(CERTIFICATE) ?? []
+  if (blocks.length === 0) throw new Error('must hold a certificate in PEM form')
+  for (const [i, block] of blocks.entries()) if (!isCertificate(block)) throw new Error(`has an unreadable certificate, number ${i + 1}`)
   return path
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0
+  } catch {
+    return false
+  }
 }
 
 function read(path: string): string {

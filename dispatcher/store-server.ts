@@ -5,6 +5,7 @@ import { ZkError } from '../registry/zookeeper/zk-error.js'
 import { json } from '../runtime/http/reply.js'
 import type { Router } from '../runtime/http/server.js'
 import type { Standing } from './standing.js'
+import { isDamaged } from './store/damage.js'
 import { StoreUnavailableError } from './store/store.js'
 
 const CHECK_MS = 2_000
@@ -38,12 +39,12 @@ export function routeStore(router: Router, { standing, check }: StoreDesk): void
   })
 }
 
-/** 'unfinished' where it takes too long. */
+/** 'unfinished' where it takes too long, or cannot be made now. */
 async function checked(check: StoreDesk['check']): Promise<string> {
   try {
     return (await check(CHECK_MS)) ?? 'unfinished'
   } catch (error) {
-    if (error instanceof StoreUnavailableError) return error.reason
+    if (error instanceof StoreUnavailableError) return isDamaged(error.reason) ? error.reason : 'unfinished'
     throw error
   }
 }

@@ -11,6 +11,12 @@ export function isDamage(error: unknown): boolean {
   return DAMAGE.test(codeOf(error))
 }
 
+/** Whether a check of a whole store that failed with this code has found damage. A lock, a file that was moved and a Cassandra that
+ * does not answer say nothing of what is stored. */
+export function isDamaged(code: string): boolean {
+  return code === 'SQLITE_NOTADB' || DAMAGE.test(code)
+}
+
 /** SQLite's, the file system's or our own; '' where it has none. */
 export function codeOf(error: unknown): string {
   const { code } = error as { code?: unknown }

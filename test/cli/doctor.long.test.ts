@@ -196,17 +196,19 @@ t.test('doctor finds a healthy cluster healthy, and names each thing that is wro
       const internalUrl = await fakeNode(t, { '/readyz': {}, '/internal/ping': { id, instance: 'i1' }, '/metrics': {}, ...(given && { '/internal/store': { ...store, ...given } }) }, token)
       await zk.create(`${DISPATCHERS}/${id}`, printNode(dispatcherNode(id, { internalUrl })), { ephemeral: true })
     }
+    await dispatcher('d5', { path: 'cassandra://c1:9042/live', found: null, cannotStore: 'no answer in time', check: 'unfinished' })
     await dispatcher('d6', undefined)
     await dispatcher('d7', {})
     await dispatcher('d8', { refused: 'store s0 is expected', cannotStore: 'store s0 is expected', check: null })
     await dispatcher('d9', { found: { ...store.found, id: 's2' }, cannotStore: 'the disk is full', check: 'page 5 is damaged' })
-    await finds(t, ['store_refused', 'd8'], ['store_unavailable', 'd9'], ['store_damaged', 'd9'], ...['d7', 'd9', 'dispatcher-1'].map((id): [string, string] => ['stores_differ', id]))
+    await finds(t, ['store_unavailable', 'd5'], ['store_refused', 'd8'], ['store_unavailable', 'd9'], ['store_damaged', 'd9'], ...['d7', 'd9', 'dispatcher-1'].map((id): [string, string] => ['stores_differ', id]))
     const { stdout } = await doctor()
     t.match(stdout, "d8: does not take /data/comments.db for the cluster's store: store s0 is expected\n")
+    t.match(stdout, /d5: cannot store into cassandra:\/\/c1:9042\/live: no answer in time\n *What to do about each reason is in docs\/operators\.md/)
     t.match(stdout, 'd9: cannot store into /data/comments.db: the disk is full\n')
     t.match(stdout, 'd9: /data/comments.db is damaged: page 5 is damaged\n')
     t.match(stdout, /d7, d9, dispatcher-1: have different stores: d7 has s1, d9 has s2, dispatcher-1 has \w+\n/)
-    for (const id of ['d6', 'd7', 'd8', 'd9']) await zk.remove(`${DISPATCHERS}/${id}`)
+    for (const id of ['d5', 'd6', 'd7', 'd8', 'd9']) await zk.remove(`${DISPATCHERS}/${id}`)
   })
 
   await t.test('a registry that is another cluster\'s than the folder says', async t => {

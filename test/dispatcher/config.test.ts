@@ -1,7 +1,10 @@
-import { resolve } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import t from 'tap'
-import { dispatcherVariables, hookConflicts, sqlitePath } from '../../dispatcher/config.js'
+import { dispatcherVariables, hookConflicts, sqlitePath, storeVariables } from '../../dispatcher/config.js'
 import { ConfigError, readConfig } from '../../runtime/config.js'
+import { makeCertificate } from '../support/certificate.js'
+import { tempFolder } from '../support/folder.js'
 
 const dispatcherConfigOf = (env: NodeJS.ProcessEnv) => readConfig(env, dispatcherVariables, hookConflicts)
 const pathOf = (env: NodeJS.ProcessEnv) => sqlitePath(readConfig(env, dispatcherVariables).STORE_URL)
@@ -17,6 +20,20 @@ t.test('any other store is refused, the variable named', async t => {
     t.throws(() => pathOf({ STORE_URL: url }), ConfigError, url)
     t.throws(() => pathOf({ STORE_URL: url }), { message: /^STORE_URL: must be sqlite:PATH/ })
   }
+})
+
+t.test('a file of certificates has some, each of which can be read', async t => {
+  const folder = tempFolder(t)
+  const { certificate } = makeCertificate(folder)
+  const read = (text: string) => {
+    const path = join(folder, 'ca.pem')
+    writeFileSync(path, text)
+    return readConfig({ STORE_CA_FILE: path }, { STORE_CA_FILE: storeVariables.STORE_CA_FILE }).STORE_CA_FILE
+  }
+  const pem = readFileSync(certificate, 'utf8')
+  t.equal(read(`# ours\n${pem}${pem}`), join(folder, 'ca.pem'))
+  for (const text of ['', 'no certificate', pem.replace(/-----END.*/, '')]) t.throws(() => read(text), { message: 'STORE_CA_FILE: must hold a certificate in PEM form' })
+  t.throws(() => read(`${pem}-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n`), { message: 'STORE_CA_FILE: has an unreadable certificate, number 2' })
 })
 
 t.test('a hook needs a URL and a secret, and no error repeats the secret', async t => {

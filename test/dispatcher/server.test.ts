@@ -4,7 +4,9 @@ import t, { type Test } from 'tap'
 import { Dispatcher } from '../../dispatcher/dispatcher.js'
 import { DispatcherMetrics } from '../../dispatcher/metrics.js'
 import { routeDispatcher } from '../../dispatcher/server.js'
+import { routeStore, type StoreDesk } from '../../dispatcher/store-server.js'
 import { SqliteStore } from '../../dispatcher/store/sqlite.js'
+import { StoreUnavailableError } from '../../dispatcher/store/store.js'
 import { parseActResult, printActRequest } from '../../protocol/acts.js'
 import type { Act } from '../../protocol/entry.js'
 import { parseResults, printPosts, READS_ENTRIES, READS_HEADER } from '../../protocol/posts.js'
@@ -179,4 +181,21 @@ t.test('while the store is away posts say so one by one and history answers 503'
   const failure = (work: Promise<unknown>) => work.catch((error: unknown) => error)
   t.match(await failure(get('/internal/history/v')), { status: 503 })
   t.match(await failure(post('/internal/sync', printSync([{ videoId: 'v', last: 0, want: undefined }]), asEdge())), { status: 503 })
+})
+
+t.test('a store that cannot be checked now is not told as damaged', async t => {
+  const client = new InternalClient(undefined)
+  t.teardown(() => client.close())
+  for (const [reason, check] of [
+    ['SQLITE_CORRUPT', 'SQLITE_CORRUPT'],
+    ['SQLITE_NOTADB', 'SQLITE_NOTADB'],
+    ['SQLITE_BUSY', 'unfinished'],
+    ['FILE_MISSING', 'unfinished'],
+    ['no node answers: 10.0.0.1:9042: no answer in time', 'unfinished'],
+  ] as const) {
+    const desk = { standing: { report: {} }, check: async () => Promise.reject(new StoreUnavailableError(reason)) } as unknown as StoreDesk
+    const url = listen(t, 'd', server => routeStore(server, desk))
+    const answer = await client.call(url, { method: 'GET', path: '/internal/store', timeoutMs: PATIENCE_MS })
+    t.same(JSON.parse(answer.toString()), { check }, reason)
+  }
 })

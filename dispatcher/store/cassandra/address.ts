@@ -28,7 +28,10 @@ export function parseCassandraUrl(url: string): CassandraAddress {
   if (!KEYSPACE.test(keyspace)) throw new Error('must name a keyspace of a-z 0-9 _ that begins with a letter, up to 48 characters')
   const parsed = hosts.split(',').map(parseHost)
   const options = new URLSearchParams(query)
-  for (const name of options.keys()) if (name !== 'dc' && name !== 'tls') throw new Error(`${RULE}; ${name} is no option`)
+  for (const name of options.keys()) {
+    if (name !== 'dc' && name !== 'tls') throw new Error(`${RULE}; ${name} is no option`)
+    if (options.getAll(name).length > 1) throw new Error(`must name ${name} once`)
+  }
   const dataCentre = options.get('dc') ?? ''
   if (!DATA_CENTRE.test(dataCentre)) throw new Error('must name the data centre: ?dc=DATA_CENTRE')
   const tls = options.get('tls') ?? 'off'
@@ -38,8 +41,16 @@ export function parseCassandraUrl(url: string): CassandraAddress {
     hosts: parsed.map(({ host }) => host),
     keyspace,
     dataCentre,
-    user: user === undefined ? undefined : decodeURIComponent(user),
+    user: user === undefined ? undefined : decodedUser(user),
     tls: tls === 'on',
+  }
+}
+
+function decodedUser(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new Error('must name the user in percent-encoding: % itself is %25')
   }
 }
 

@@ -28,6 +28,10 @@ const REFUSALS: ReadonlySet<number> = new Set([
 
 const UNAVAILABLE: number = responseErrorCodes.unavailableException
 
+/** What the driver says where no contact point's name has an address. */
+const UNRESOLVED = 'No host could be resolved'
+/** What OpenSSL says, beside an address in memory and a path of its source, to an answer that is no TLS. */
+const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER'
 const WRONG_DATA_CENTRE = /^localDataCenter was configured as '([^']*)', but only found hosts in data centers: \[(.*)\]$/
 
 /** What an error of the driver's means. Whatever does not say that nothing was done may have been done. */
@@ -67,7 +71,8 @@ function isRefusal(error: cassandra.errors.ResponseError): boolean {
 function messageOf(error: unknown): string {
   if (error instanceof errors.NoHostAvailableError) {
     const [found] = causesOf(error)
-    return found ? `no node answers: ${hostOf(found[0])}: ${messageOf(found[1])}` : 'no node can be reached'
+    if (found) return `no node answers: ${hostOf(found[0])}: ${messageOf(found[1])}`
+    return error.message === UNRESOLVED ? 'no node can be reached: none of the hosts\' names is known here' : 'no node can be reached'
   }
   if (error instanceof errors.OperationTimedOutError) return 'no answer in time'
   if (error instanceof errors.AuthenticationError) return `the user or the password is refused: ${error.message}`
@@ -76,6 +81,7 @@ function messageOf(error: unknown): string {
     return `too few replicas are up: ${alive} of the ${required} that it takes`
   }
   const { code, message } = error as { code?: unknown; message?: unknown }
+  if (code === NO_TLS) return `${NO_TLS}: it does not speak TLS`
   const text = String(message).split('\n', 1)[0]!
   const [, wrong, found] = WRONG_DATA_CENTRE.exec(text) ?? []
   if (wrong !== undefined) return `there is no data centre ${wrong}: its nodes are in ${found}`

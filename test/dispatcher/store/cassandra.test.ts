@@ -39,6 +39,9 @@ t.test('a wrong URL is refused by the rule that it breaks, and no password is re
     ['cassandra://one/live?dc=a&tls=yes', /^tls must be on or off/],
     ['cassandra://one:0/live?dc=a', /^must be cassandra:/],
     ['cassandra://one,,two/live?dc=a', /^must be cassandra:/],
+    ['cassandra://one/live?dc=a&dc=b', /^must name dc once/],
+    ['cassandra://one/live?dc=a&tls=on&tls=off', /^must name tls once/],
+    ['cassandra://100%@one/live?dc=a', /^must name the user in percent-encoding/],
   ] as const) t.throws(() => parseCassandraUrl(url), { message: rule }, url)
   t.throws(() => parseCassandraUrl('cassandra://ann:secret@one/live?dc=a'), { message: /^(?!.*secret).*STORE_PASSWORD_FILE/ })
 })
@@ -70,6 +73,9 @@ t.test('what an error means: only what says that nothing was done is certain', a
   ] as const) t.equal(callErrorOf(error).unknown, unknown, String(error))
   t.equal(callErrorOf(noHost(new Error('connect ECONNREFUSED 10.0.0.0:9042'))).message, 'no node answers: 10.0.0.0:9042: connect ECONNREFUSED 10.0.0.0:9042')
   t.equal(callErrorOf(response(codes.unavailableException, { consistencies: consistencies.localSerial, required: 2, alive: 1 })).message, 'too few replicas are up: 1 of the 2 that it takes')
+  t.equal(callErrorOf(new errors.NoHostAvailableError({}, 'No host could be resolved')).message, 'no node can be reached: none of the hosts\' names is known here')
+  const noTls = Object.assign(new Error('80AC8A3D2A7F0000:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../ssl3_record.c:350:'), { code: 'ERR_SSL_WRONG_VERSION_NUMBER' })
+  t.equal(callErrorOf(noHost(noTls)).message, 'no node answers: 10.0.0.0:9042: ERR_SSL_WRONG_VERSION_NUMBER: it does not speak TLS')
 })
 
 t.test('a bucket begins after the id that names it, and is cut by size and by time', async t => {
