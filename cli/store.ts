@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CASSANDRA } from '../dispatcher/store/cassandra/address.js'
 import { DISPATCHERS, parseDispatcher, parseStore, STORE, type DispatcherNode, type ExpectedStore } from '../protocol/nodes.js'
 import type { StoreAction } from '../protocol/store.js'
 import type { Caller } from '../runtime/peers/client.js'
@@ -69,13 +70,18 @@ export async function adoptStore(zk: Zk, client: Caller, id: string, adopt: Stor
 
 export function storesText({ expected, dispatchers }: Stores, colour: boolean): string {
   const columns = [{ head: 'DISPATCHER' }, { head: 'STORE' }, { head: 'COMMENTS', align: 'right' as const }, { head: 'STATE' }, { head: 'FILE' }]
-  const rows = dispatchers.map(row => [row.id, row.found?.id ?? '-', row.found && !row.path?.startsWith('cassandra:') ? number(row.found.stored) : '-', stateOf(row), row.path ?? '-'])
+  const rows = dispatchers.map(row => [row.id, row.found?.id ?? '-', countOf(row), stateOf(row), row.path ?? '-'])
   const reasons = dispatchers.flatMap(row => {
     const reason = row.silent ?? row.refused ?? row.cannotStore
     return typeof reason === 'string' ? [`${row.id}: ${reason}\n`] : []
   })
   const list = rows.length === 0 ? 'No dispatcher is announced.\n' : `${table(columns, rows, colour)}\n`
   return `${list}${expected ? `expected: store ${expected.id}, generation ${expected.generation}` : 'no store is expected yet: the first that a dispatcher brings will be'}\n${reasons.join('')}`
+}
+
+/** A Cassandra does not count its comments. */
+function countOf({ found, path }: StoreRow): string {
+  return !found || path?.startsWith(CASSANDRA) ? '-' : number(found.stored)
 }
 
 function stateOf({ silent, refused, cannotStore }: StoreRow): string {

@@ -63,6 +63,7 @@ t.test('a cluster starts a Cassandra of its own', { skip: noCassandra, timeout: 
     t.match(await refusal('', ''), /./)
     t.equal(await refusal('live_comments@', readFileSync(passwordFile, 'utf8').trim()), 'none')
     t.notOk(existsSync(join(data, 'comments.db')), 'nothing is stored in a file')
+    t.match((await operate(['store', '--data', data])).stdout, /^dispatcher-1 +\w{16} +- +in use +cassandra:/m, 'its comments are not counted, which is not 0')
   })
 
   await t.test('killed, it is restarted with all that was acknowledged, and posts go on', async t => {
