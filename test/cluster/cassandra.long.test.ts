@@ -141,4 +141,5 @@ t.test('what is missing for a Cassandra of its own is said before anything is st
   const start = (env: NodeJS.ProcessEnv) => run(['cluster', '--store', 'cassandra', '--port', '0', '--data', join(folder, 'data')], env)
   t.match(await start({ JAVA_HOME: folder }), { status: 1, stderr: /^Cassandra needs Java 17, and '.*bin\/java' cannot be run: install Java 17 and name its folder in JAVA_HOME, or name a Cassandra that runs by STORE_URL$/m })
   t.match(await start({ STORE_URL: 'sqlite:comments.db' }), { status: 2, stderr: /--store: is cassandra, and STORE_URL names something else/ })
+  t.match(await run(['cluster', '--port', '0', '--data', join(folder, 'data')], { STORE_URL: 'cassandra://one/live?dc=a' }), { status: 2, stderr: /--store: is sqlite, and STORE_URL names a Cassandra/ }, 'nothing goes into a file instead')
 })
