@@ -3,7 +3,7 @@ import { DataFolder, FolderInUseError } from './cluster/folder.js'
 import { readOptions, type Options } from './cluster/options.js'
 import { StartError } from './cluster/part.js'
 import { Supervisor } from './cluster/supervisor.js'
-import { CASSANDRA } from './dispatcher/store/cassandra/address.js'
+import { isCassandra } from './dispatcher/store/cassandra/address.js'
 import { calledAs } from './runtime/called-as.js'
 import { ConfigError } from './runtime/config.js'
 import './runtime/http/uws.js' // what no part can run without is missed here, before any is started
@@ -67,9 +67,9 @@ async function run(argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
 /** @throws ConfigError where --store and STORE_URL mean different stores */
 function checkStore({ store }: Options, env: NodeJS.ProcessEnv): void {
   const url = env['STORE_URL']
-  const isOfCassandra = url?.startsWith(CASSANDRA) ?? false
-  if (store === 'sqlite' && isOfCassandra) throw new ConfigError('--store: is sqlite, and STORE_URL names a Cassandra, which would not be used: say --store cassandra, or unset STORE_URL')
-  if (store === 'cassandra' && url && !isOfCassandra) throw new ConfigError('--store: is cassandra, and STORE_URL names something else: unset it, and a Cassandra is started, or name one there')
+  if (!url) return
+  if (store === 'sqlite' && isCassandra(url)) throw new ConfigError('--store: is sqlite, and STORE_URL names a Cassandra, which would not be used: say --store cassandra, or unset STORE_URL')
+  if (store === 'cassandra' && !isCassandra(url)) throw new ConfigError('--store: is cassandra, and STORE_URL names something else: unset it, and a Cassandra is started, or name one there')
 }
 
 /** Resolves when a signal has stopped everything. A second signal kills everything at once. */

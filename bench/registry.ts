@@ -37,7 +37,7 @@ interface Step {
 }
 
 /** What one size of the registry costs. Cores are shares of one core in the measured time. */
-export interface Outcome extends Step {
+interface Outcome extends Step {
   readonly zookeepers: number
   readonly viewers: number
   readonly writesPerSecond: number
@@ -85,7 +85,7 @@ export const registry: Benchmark = {
 }
 
 /** What the registry carries, costs its readers and is late, by its size. @param perEdge videos of an edge @param stay s */
-export function registryChart(outcomes: readonly Outcome[], perEdge: number, stay: number): EChartsOption {
+function registryChart(outcomes: readonly Outcome[], perEdge: number, stay: number): EChartsOption {
   const points = (of: (outcome: Outcome) => number | undefined) => outcomes.flatMap((outcome): [number, number][] => [[outcome.edges, Math.max(0.1, of(outcome) ?? 0)]])
   return lines(`The registry, ${number(Math.round(perEdge))} videos an edge, viewers that stay ${stay} s`, 'edges', '', [
     { name: 'writes/s', points: points(({ writesPerSecond }) => writesPerSecond) },

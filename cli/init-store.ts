@@ -1,3 +1,4 @@
+import { isCassandra } from '../dispatcher/store/cassandra/address.js'
 import { readConfig } from '../runtime/config.js'
 import { Misuse, Problem } from './output.js'
 
@@ -21,7 +22,7 @@ export function parseReplication(text: string): ReadonlyMap<string, number> {
 /** Makes the keyspace and tables that STORE_URL names, where they are missing.
  * @throws Misuse where it names no Cassandra, or the data centre gets no replicas; ConfigError; Problem where it fails */
 export async function initStore(env: NodeJS.ProcessEnv, replication: ReadonlyMap<string, number> | undefined): Promise<InitializedStore> {
-  const { isCassandra, storeConflicts, storeVariables } = await import('../dispatcher/config.js')
+  const { storeConflicts, storeVariables } = await import('../dispatcher/config.js')
   const config = readConfig(env, storeVariables, storeConflicts)
   if (!isCassandra(config.STORE_URL)) throw new Misuse('which Cassandra is meant? Name it by STORE_URL, cassandra://HOST/KEYSPACE?dc=DATA_CENTRE; a file is made by the first dispatcher')
   if (!replication) throw new Misuse('how many replicas? Say it by --replication, such as --replication datacenter1=3')

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { isCassandra } from '../dispatcher/store/cassandra/address.js'
 import { readConfig } from '../runtime/config.js'
 import { Misuse } from './output.js'
 import type { DataFolder } from './running-cluster.js'
@@ -19,7 +20,7 @@ export async function storePath(flag: string | undefined, env: NodeJS.ProcessEnv
   const ofFolder = { path: join(data.path, 'comments.db'), source: `in ${data.name}` }
   if (data.isGiven) return ofFolder
   if (env['STORE_URL']) {
-    const { isCassandra, sqlitePath, storeVariables } = await import('../dispatcher/config.js')
+    const { sqlitePath, storeVariables } = await import('../dispatcher/config.js')
     const { STORE_URL } = readConfig(env, { STORE_URL: storeVariables.STORE_URL })
     if (isCassandra(STORE_URL)) throw new Misuse('backup and restore are for a store that is a file, and STORE_URL names Cassandra: make snapshots with nodetool there')
     return { path: sqlitePath(STORE_URL), source: 'from STORE_URL' }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { CASSANDRA } from '../dispatcher/store/cassandra/address.js'
+import { isCassandra } from '../dispatcher/store/cassandra/address.js'
 import { DISPATCHERS, parseDispatcher, parseStore, STORE, type DispatcherNode, type ExpectedStore } from '../protocol/nodes.js'
 import type { StoreAction } from '../protocol/store.js'
 import type { Caller } from '../runtime/peers/client.js'
@@ -81,7 +81,7 @@ export function storesText({ expected, dispatchers }: Stores, colour: boolean): 
 
 /** A Cassandra does not count its comments. */
 function countOf({ found, path }: StoreRow): string {
-  return !found || path?.startsWith(CASSANDRA) ? '-' : number(found.stored)
+  return !found || (path && isCassandra(path)) ? '-' : number(found.stored)
 }
 
 function stateOf({ silent, refused, cannotStore }: StoreRow): string {

@@ -6,7 +6,6 @@ import type { GatewayAddress } from './gateway-address.js'
 import { authorization, between, GatewayAway, noGateway, parseComment, refusal, type PublicComment } from './gateway-client.js'
 import { clockTime, harmless, harmlessLine, type Paint } from './output.js'
 
-/** A gateway sends something at least every 15 s. */
 const RETRY_MS = 1_000
 
 const gap = z.object({ from: z.string(), to: z.string() })

@@ -11,7 +11,7 @@ import type { DispatcherMetrics } from './metrics.js'
 import type { Owners } from './owners.js'
 import { passOn, type PassOnDeps } from './pass-on.js'
 import type { Send } from './pipe.js'
-import { StoreUnavailableError, type Place, type Store } from './store/store.js'
+import { StoreUnavailableError, unlessUnavailable, type Place, type Store } from './store/store.js'
 
 /** What an audit log says of an act. It never quotes a comment. */
 export interface AuditRecord {
@@ -104,7 +104,7 @@ export class Acts {
 
   /** Takes the content of a deleted comment from the store, in place of the dispatcher that deleted it. */
   async finish(videoId: VideoId, target: CommentId): Promise<void> {
-    await this.#deps.store.erase(videoId, target).catch(unlessAway)
+    await this.#deps.store.erase(videoId, target).catch(unlessUnavailable)
   }
 
   async #passOn(owner: MemberNode, order: ActOrder, deadline: number): Promise<ActResult> {
@@ -186,8 +186,4 @@ async function orRefusal(act: () => Promise<ActResult>): Promise<ActResult> {
 
 function notFound(): LiveError {
   return new LiveError('COMMENT_NOT_FOUND', 'there is no such comment')
-}
-
-function unlessAway(error: unknown): void {
-  if (!(error instanceof StoreUnavailableError)) throw error
 }

@@ -11,7 +11,7 @@ import { Dispatcher, type Answers, type DispatcherDeps } from './dispatcher.js'
 import type { HistoryPage, HistoryQuery } from './history.js'
 import { isPeer } from './peer-line.js'
 import { PeerViewers } from './peer-viewers.js'
-import { StoreUnavailableError, type Place, type Store } from './store/store.js'
+import { StoreUnavailableError, unlessUnavailable, type Place, type Store } from './store/store.js'
 
 export interface ByHomeDeps extends DispatcherDeps {
   readonly peers: PeersDeps
@@ -91,7 +91,7 @@ export class ByHome implements Answers {
   /** A store of ours that is away keeps no room of an away video from its answer; but whoever has the wrong one has no answer at all, so
    * that another dispatcher is asked. */
   async sync(edge: MemberNode, requests: readonly SyncRequest[], withStates = false): Promise<RoomAnswer[]> {
-    const [there, here] = [requests.filter(({ videoId }) => this.#isAway(videoId)), requests.filter(({ videoId }) => !this.#isAway(videoId))]
+    const { there, here } = this.#split(requests)
     if (there.length === 0) return this.here.sync(edge, here, withStates)
     this.here.saw(edge, there)
     const [theirs, ours = []] = await Promise.all([this.#away.sync(edge.id, there), here.length > 0 ? this.here.sync(edge, here, withStates).catch(error => this.#unlessStoreIsAway(error)) : []])
@@ -102,7 +102,7 @@ export class ByHome implements Answers {
    * @throws StoreUnavailableError; LiveError FORBIDDEN where PEERS does not name it */
   async syncOfPeer(name: string, { requests, viewers }: PeerSync): Promise<RoomAnswer[]> {
     const member = this.#away.member(name)
-    const here = requests.filter(({ videoId }) => !this.#isAway(videoId))
+    const { here } = this.#split(requests)
     this.#peerViewers.saw(member.id, here.map(({ videoId }) => videoId), viewers)
     return here.length > 0 ? this.here.sync(member, here, true) : []
   }
@@ -118,14 +118,11 @@ export class ByHome implements Answers {
   }
 
   batch(batch: Batch): void {
-    const split = (isAway: boolean): Batch => {
-      const isThere = ({ videoId }: { readonly videoId: VideoId }) => this.#isAway(videoId) === isAway
-      return { comments: batch.comments.filter(isThere), hints: batch.hints.filter(isThere) }
-    }
-    const there = split(true)
-    this.#away.take(there)
-    for (const entry of there.comments) this.here.eraseFromPipes(entry)
-    this.here.batch(split(false))
+    const comments = this.#split(batch.comments)
+    const hints = this.#split(batch.hints)
+    this.#away.take({ comments: comments.there, hints: hints.there })
+    for (const entry of comments.there) this.here.eraseFromPipes(entry)
+    this.here.batch({ comments: comments.here, hints: hints.here })
   }
 
   /** What another cluster pushes of the videos whose home it is. @throws LiveError FORBIDDEN where PEERS does not name it */
@@ -153,17 +150,24 @@ export class ByHome implements Answers {
     return this.#isAway(videoId) ? this.#away : this.here
   }
 
+  /** What is about away videos, and about those whose home is here. */
+  #split<T extends { readonly videoId: VideoId }>(items: readonly T[]): { readonly there: T[]; readonly here: T[] } {
+    const there: T[] = []
+    const here: T[] = []
+    for (const item of items) (this.#isAway(item.videoId) ? there : here).push(item)
+    return { there, here }
+  }
+
   #unlessStoreIsAway(error: unknown): undefined {
-    if (this.#isRefused() || !(error instanceof StoreUnavailableError)) throw error
+    if (this.#isRefused()) throw error
+    return unlessUnavailable(error)
   }
 
   /** The names of clusters, or DEFAULT_HOME, may have changed since our store took entries of an away video. */
   async #lookForMisplaced(videoId: VideoId): Promise<void> {
     const { homes, onMisplaced } = this.#peers
     if (!onMisplaced) return
-    const heads = await this.#store.lastIds([videoId]).catch((error: unknown) => {
-      if (!(error instanceof StoreUnavailableError)) throw error
-    })
+    const heads = await this.#store.lastIds([videoId]).catch(unlessUnavailable)
     if ((heads?.get(videoId) ?? 0) > 0) onMisplaced(videoId, homes.of(videoId))
   }
 }

@@ -8,7 +8,7 @@ import { zookeeperVariables } from '../registry/variables.js'
 import { configure, parsedBy } from '../runtime/config.js'
 import { count, nodeVariables, tokenConflicts } from '../runtime/variables.js'
 import { parseSecrets, type HookSecret } from './hooks/signature.js'
-import { CASSANDRA, parseCassandraUrl } from './store/cassandra/address.js'
+import { isCassandra, parseCassandraUrl } from './store/cassandra/address.js'
 import { readWords } from './words-file.js'
 
 const SQLITE = 'sqlite:'
@@ -90,11 +90,6 @@ export function hookConflicts(given: Readonly<Record<string, unknown>>): string[
   if (has('HOOK_SECRET') && has('HOOK_SECRET_FILE')) return ['HOOK_SECRET: must not be set together with HOOK_SECRET_FILE']
   if (has('HOOK_URL')) return has('HOOK_SECRET') || has('HOOK_SECRET_FILE') ? [] : ['HOOK_URL: needs HOOK_SECRET or HOOK_SECRET_FILE']
   return ['HOOK_SECRET', 'HOOK_SECRET_FILE'].filter(has).map(name => `${name}: needs a HOOK_URL`)
-}
-
-/** @param storeUrl a checked STORE_URL */
-export function isCassandra(storeUrl: string): boolean {
-  return storeUrl.startsWith(CASSANDRA)
 }
 
 /** @throws Error with the rule that it breaks */

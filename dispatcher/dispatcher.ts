@@ -30,7 +30,7 @@ import { Route } from './route.js'
 import { Rules } from './rules.js'
 import type { Standing } from './standing.js'
 import { States } from './states.js'
-import { StoreUnavailableError, toWire, type Place, type Store, type Stored } from './store/store.js'
+import { StoreUnavailableError, toWire, unlessUnavailable, type Place, type Store, type Stored } from './store/store.js'
 import { Sync } from './sync.js'
 import { Synced } from './synced.js'
 
@@ -234,7 +234,7 @@ export class Dispatcher {
     return this.#ofOneGeneration(async ({ sync, states }) => {
       const answers = await sync.sync(edge.id, requests)
       if (!withStates) return answers
-      const known = await Promise.resolve(states.of(answers.map(({ videoId }) => videoId))).catch(unlessAway)
+      const known = await Promise.resolve(states.of(answers.map(({ videoId }) => videoId))).catch(unlessUnavailable)
       return answers.map(answer => ({ ...answer, state: known?.get(answer.videoId) }))
     })
   }
@@ -448,10 +448,6 @@ function cannotStore(): Pick<StoreUnavailableError, 'code' | 'message'> {
 function actOf({ videoId, json }: WireComment): Act | undefined {
   const entry = readEntry(videoId, json)
   return entry.kind === 'act' ? entry.act : undefined
-}
-
-function unlessAway(error: unknown): undefined {
-  if (!(error instanceof StoreUnavailableError)) throw error
 }
 
 function notTheStore(): StoreUnavailableError {

@@ -6,7 +6,7 @@ import type { Clock } from '../runtime/clock.js'
 import type { Log } from '../runtime/log.js'
 import { asExpected, judge } from './store-verdict.js'
 import { tokenOf, type StoreFile } from './store/store-file.js'
-import { StoreUnavailableError } from './store/store.js'
+import { StoreUnavailableError, unlessUnavailable } from './store/store.js'
 
 /** The store, as SqliteStore has its file and CassandraStore its keyspace. Each call rejects with StoreUnavailableError. */
 export interface StoreKeeper {
@@ -333,10 +333,6 @@ export class Standing {
 
 function unlessMissing(error: unknown): undefined {
   if (!(error instanceof StoreUnavailableError) || error.reason !== 'FILE_MISSING') throw error
-}
-
-function unlessUnavailable(error: unknown): void {
-  if (!(error instanceof StoreUnavailableError)) throw error
 }
 
 function unlessAway(error: unknown): boolean {

@@ -9,7 +9,7 @@ import type { DispatcherMetrics } from './metrics.js'
 import type { Owners } from './owners.js'
 import type { RecentComments } from './recent-comments.js'
 import type { RecentVideos } from './recent-videos.js'
-import { StoreUnavailableError, toWire, type Range, type Store } from './store/store.js'
+import { StoreUnavailableError, toWire, unlessUnavailable, type Range, type Store } from './store/store.js'
 
 export interface SyncDeps {
   readonly recentVideos: RecentVideos
@@ -136,7 +136,7 @@ export class Sync {
   async #compare({ videoId }: RecentComments): Promise<boolean> {
     const { store, clock, recentVideos } = this.#deps
     const asOf = clock.now()
-    const heads = await store.lastIds([videoId]).catch(unlessAway)
+    const heads = await store.lastIds([videoId]).catch(unlessUnavailable)
     if (!heads) return true
     const head = heads.get(videoId)
     if (head === undefined || head > (recentVideos.get(videoId)?.head ?? 0)) return false
@@ -154,10 +154,6 @@ export class Sync {
 /** A room whose video alone cannot be read has no answer, and leaves the others theirs. */
 function unlessAlone(error: unknown): void {
   if (!(error instanceof StoreUnavailableError) || error.videoId === undefined) throw error
-}
-
-function unlessAway(error: unknown): undefined {
-  if (!(error instanceof StoreUnavailableError)) throw error
 }
 
 /** Rule 4: no id it names is above the head; and memory reaches back to what it has. */

@@ -177,6 +177,12 @@ class Post implements Tried {
    * that waits in a batch with posts that have more time may take longer than this one has.
    * @param deadline monotonic ms */
   async beaten(refusal: Refusal, clock: Clock, deadline: number): Promise<PostResult> {
+    if (this.#running > 0 && !this.#result) await this.#twins(clock, deadline)
+    return this.#result ?? (this.#unknown || this.#running > 0 ? unknown : refusal)
+  }
+
+  /** Until one has stored it, all have ended, or the deadline has come. */
+  async #twins(clock: Clock, deadline: number): Promise<void> {
     let isOver = false
     const cancel = clock.after(Math.max(0, deadline - clock.now()), () => {
       isOver = true
@@ -184,7 +190,6 @@ class Post implements Tried {
     })
     while (this.#running > 0 && !this.#result && !isOver) await new Promise<void>(resolve => this.#waiting.push(resolve))
     cancel()
-    return this.#result ?? (this.#unknown || this.#running > 0 ? unknown : refusal)
   }
 
   /** 503 says that it was not stored and never will be. */

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { isCassandra } from '../../dispatcher/store/cassandra/address.js'
 import { readConfig } from '../../runtime/config.js'
 import { Misuse, Problem } from '../output.js'
 import type { CassandraConfig } from '../../dispatcher/store/cassandra/open.js'
@@ -10,7 +11,7 @@ export type End = 'from' | 'to'
  * @param url as STORE_URL
  * @throws Misuse for a URL that is none; ConfigError; Problem where there is no store, or it cannot be used */
 export async function openStore(end: End, url: string, env: NodeJS.ProcessEnv): Promise<CopiedStore> {
-  const { isCassandra, sqlitePath, storeConflicts, storeVariables } = await import('../../dispatcher/config.js')
+  const { sqlitePath, storeConflicts, storeVariables } = await import('../../dispatcher/config.js')
   const { STORE_PASSWORD, STORE_PASSWORD_FILE, STORE_CA_FILE } = env
   try {
     readConfig({ STORE_URL: url }, { STORE_URL: storeVariables.STORE_URL })

@@ -224,6 +224,11 @@ export class StoreUnavailableError extends LiveError {
   }
 }
 
+/** For what can do without the store's answer. @throws what is not a StoreUnavailableError */
+export function unlessUnavailable(error: unknown): undefined {
+  if (!(error instanceof StoreUnavailableError)) throw error
+}
+
 /** A stored entry as the parts say it to each other: its JSON is made here, once. */
 export function toWire(stored: Stored): WireComment {
   const { comment, prev } = stored

@@ -11,7 +11,7 @@ export interface CassandraAddress {
   readonly tls: boolean
 }
 
-export const CASSANDRA = 'cassandra:'
+const SCHEME = 'cassandra:'
 const RULE = 'must be cassandra://[USER@]HOST[:PORT][,HOST[:PORT]...]/KEYSPACE?dc=DATA_CENTRE[&tls=on]'
 const DEFAULT_PORT = 9042
 const FORM = /^cassandra:\/\/(?:([^@/?#\s]+)@)?([^@/?#\s]+)\/([^/?#\s]+)\?([^#\s]+)$/
@@ -19,6 +19,11 @@ const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?$/
 /** What needs no quotes in CQL, in lower case. */
 const KEYSPACE = /^[a-z][a-z0-9_]{0,47}$/
 const DATA_CENTRE = /^[A-Za-z0-9._-]{1,64}$/
+
+/** Whether a STORE_URL, or what a dispatcher says of its store, is of a Cassandra. */
+export function isCassandra(storeUrl: string): boolean {
+  return storeUrl.startsWith(SCHEME)
+}
 
 /** Reads a STORE_URL. @throws Error with the rule that it breaks, and nothing of a password */
 export function parseCassandraUrl(url: string): CassandraAddress {
