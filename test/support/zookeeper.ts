@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { Guard } from '../../cluster/guard.js'
@@ -68,6 +68,8 @@ export class TestZooKeeper {
   /** It keeps its connections and says nothing, until {@link thaw}. */
   freeze(): void {
     process.kill(this.pid, 'SIGSTOP')
+    // A thread that runs goes on for a moment, and may answer what is asked next. macOS has no /proc.
+    while (existsSync('/proc/self') && !isStopped(this.pid));
   }
 
   thaw(): void {
@@ -121,4 +123,12 @@ export function next(zk: Zk, event: Exclude<keyof SessionListener, 'onWarning'>,
       settle()
     }
   })
+}
+
+function isStopped(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every(id => readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8').includes(') T '))
+  } catch {
+    return false // a thread has ended meanwhile
+  }
 }
